@@ -1,0 +1,1 @@
+"""What is true: the rules of time and booking, as pure functions on plain values."""

@@ -1,0 +1,35 @@
+"""Who calls, and what they may."""
+
+from dataclasses import dataclass
+
+SCOPES = ("org:read", "org:write", "availability:read", "appointments:read", "appointments:write")
+"""Every scope there is, in the order in which it is documented."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A verified token's bearer: one client of one organization."""
+
+    org_id: str
+    client_id: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An API client (`c_…`): credentials of an organization, with the scopes it may ask for.
+
+    Secrets are kept as hashes only. After a rotation the old secret may still
+    count until `old_secret_until` (instant, microseconds). A client with a
+    `revoke_time` gets no more tokens.
+    """
+
+    client_id: str
+    org_id: str
+    name: str
+    scopes: tuple[str, ...]
+    secret_hash: str
+    create_time: int
+    old_secret_hash: str | None = None
+    old_secret_until: int | None = None
+    revoke_time: int | None = None

@@ -1,0 +1,229 @@
+"""States of a reservation, and what may become of it: pure functions of (reservation, now).
+
+    HELD ── confirm ──> CONFIRMED ──> COMPLETED
+     ├── release ──> RELEASED  ├────> NO_SHOW
+     └── time ─────> EXPIRED   └── cancel ──> CANCELLED
+
+A hold and the appointment it becomes are one reservation, so confirming cannot
+lose the slot. A hold is valid while now < expires_at, whether or not anybody
+has recorded its expiry yet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from zimun.domain.catalog import Service
+from zimun.domain.errors import (
+    EtagMismatch,
+    HoldConfirmed,
+    HoldExpired,
+    HoldLimitReached,
+    HoldReleased,
+    NotCancellable,
+    NotReschedulable,
+    OutsideCancellationWindow,
+    OutsideRescheduleWindow,
+)
+from zimun.domain.instant import MINUTE
+
+HOLD_LENGTH = 10 * MINUTE
+"""How long a hold lasts, from its making or its last extension."""
+
+HOLD_LIMIT = 30 * MINUTE
+"""How long a hold can last in all, however often it is extended."""
+
+
+class State(StrEnum):
+    """Where a reservation stands."""
+
+    HELD = "HELD"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+    CONFIRMED = "CONFIRMED"
+    CANCELLED = "CANCELLED"
+    COMPLETED = "COMPLETED"
+    NO_SHOW = "NO_SHOW"
+
+
+LIVE = (State.HELD, State.CONFIRMED)
+"""The states that keep their time busy."""
+
+
+class EventType(StrEnum):
+    """What an event row records."""
+
+    HOLD_CREATED = "HOLD_CREATED"
+    HOLD_EXTENDED = "HOLD_EXTENDED"
+    HOLD_RELEASED = "HOLD_RELEASED"
+    HOLD_EXPIRED = "HOLD_EXPIRED"
+    APPOINTMENT_CONFIRMED = "APPOINTMENT_CONFIRMED"
+    APPOINTMENT_RESCHEDULED = "APPOINTMENT_RESCHEDULED"
+    APPOINTMENT_CANCELLED = "APPOINTMENT_CANCELLED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Who comes, and what they said."""
+
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+    notes: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A hold and, from confirmation on, the appointment it became. Times are instants.
+
+    Reservations of one group session share its `session_id`. `revision` counts
+    the changes; an appointment's etag is made of it.
+    """
+
+    org_id: str
+    hold_id: str
+    session_id: str
+    service_id: str
+    location_id: str
+    staff_id: str
+    resource_ids: tuple[str, ...]
+    seats: int
+    start: int
+    end: int
+    state: State
+    expires_at: int
+    create_time: int
+    update_time: int
+    revision: int = 1
+    appointment_id: str = ""
+    confirm_time: int = 0
+    contact: Contact = Contact()
+    cancel_reason: str = ""
+
+    @property
+    def etag(self) -> str:
+        """Opaque to callers; another one after every change."""
+        return f"{self.revision}"
+
+
+def standing(reservation: Reservation, now: int) -> Reservation:
+    """The reservation as it is at `now`: a hold whose time has run out reads EXPIRED."""
+    if reservation.state is State.HELD and now >= reservation.expires_at:
+        return _changed(reservation, reservation.expires_at, state=State.EXPIRED)
+    return reservation
+
+
+def extend(reservation: Reservation, now: int) -> Reservation:
+    """Start a hold's ten minutes again, within its limit.
+
+    Raises HoldExpired, HoldReleased, HoldConfirmed or HoldLimitReached.
+    """
+    _require_held(reservation, now)
+    if reservation.appointment_id:
+        raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
+    limit = reservation.create_time + HOLD_LIMIT
+    if reservation.expires_at >= limit:
+        raise HoldLimitReached(reservation.hold_id, limit)
+    return _changed(reservation, now, expires_at=min(now + HOLD_LENGTH, limit))
+
+
+def release(reservation: Reservation, now: int) -> Reservation:
+    """Give a hold back. What has expired or was released stays as it is; raises HoldConfirmed."""
+    reservation = standing(reservation, now)
+    if reservation.appointment_id:
+        raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
+    if reservation.state is not State.HELD:
+        return reservation
+    return _changed(reservation, now, state=State.RELEASED)
+
+
+def confirm(
+    reservation: Reservation, now: int, appointment_id: str, contact: Contact
+) -> Reservation:
+    """Make a hold an appointment; what is one already stays as it is.
+
+    Raises HoldExpired or HoldReleased.
+    """
+    if reservation.appointment_id:
+        return reservation
+    _require_held(reservation, now)
+    return _changed(
+        reservation,
+        now,
+        state=State.CONFIRMED,
+        appointment_id=appointment_id,
+        confirm_time=now,
+        contact=contact,
+    )
+
+
+def cancel(
+    reservation: Reservation, now: int, service: Service, reason: str, etag: str
+) -> Reservation:
+    """Call an appointment off; what is cancelled already stays as it is.
+
+    Raises NotCancellable, EtagMismatch or OutsideCancellationWindow.
+    """
+    if reservation.state is State.CANCELLED:
+        return reservation
+    if reservation.state is not State.CONFIRMED:
+        raise NotCancellable(reservation.appointment_id, reservation.state)
+    _require_etag(reservation, etag)
+    until = reservation.start - service.cancellation_cutoff
+    if now > until:
+        raise OutsideCancellationWindow(reservation.appointment_id, until)
+    return _changed(reservation, now, state=State.CANCELLED, cancel_reason=reason)
+
+
+def check_movable(reservation: Reservation, now: int, service: Service, etag: str) -> None:
+    """Raise NotReschedulable, EtagMismatch or OutsideRescheduleWindow where it may not move."""
+    if reservation.state is not State.CONFIRMED:
+        raise NotReschedulable(reservation.appointment_id, reservation.state)
+    _require_etag(reservation, etag)
+    until = reservation.start - service.reschedule_cutoff
+    if now > until:
+        raise OutsideRescheduleWindow(reservation.appointment_id, until)
+
+
+def move(
+    reservation: Reservation,
+    now: int,
+    start: int,
+    end: int,
+    session_id: str,
+    staff_id: str,
+    resource_ids: tuple[str, ...],
+) -> Reservation:
+    """The appointment at its new time; its id stays."""
+    return _changed(
+        reservation,
+        now,
+        start=start,
+        end=end,
+        session_id=session_id,
+        staff_id=staff_id,
+        resource_ids=resource_ids,
+    )
+
+
+def _changed(reservation: Reservation, now: int, **changes: object) -> Reservation:
+    return replace(
+        reservation,
+        update_time=now,
+        revision=reservation.revision + 1,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def _require_held(reservation: Reservation, now: int) -> None:
+    state = standing(reservation, now).state
+    if state is State.EXPIRED:
+        raise HoldExpired(reservation.hold_id, reservation.expires_at)
+    if state is State.RELEASED:
+        raise HoldReleased(reservation.hold_id)
+
+
+def _require_etag(reservation: Reservation, etag: str) -> None:
+    if etag and etag != reservation.etag:
+        raise EtagMismatch(reservation.appointment_id)

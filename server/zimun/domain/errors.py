@@ -1,0 +1,270 @@
+"""Every way in which Zimun refuses a call.
+
+    ZimunError
+    ├── InvalidRequest              a field is missing, malformed or out of range
+    ├── TokenInvalid                no good bearer token
+    ├── ScopeMissing                a good token without the method's scope
+    ├── NotFound
+    │   ├── ServiceNotFound
+    │   ├── LocationNotFound
+    │   ├── StaffNotFound
+    │   ├── HoldNotFound
+    │   └── AppointmentNotFound
+    ├── Refused                     the state of things forbids it
+    │   ├── HoldExpired
+    │   ├── HoldReleased
+    │   ├── HoldConfirmed
+    │   ├── HoldLimitReached
+    │   ├── NotCancellable
+    │   ├── NotReschedulable
+    │   ├── OutsideBookingWindow
+    │   ├── OutsideCancellationWindow
+    │   ├── OutsideRescheduleWindow
+    │   └── NotASlot
+    ├── Conflict                    somebody else was first; look again and retry
+    │   ├── SlotUnavailable
+    │   └── EtagMismatch
+    ├── AlreadyExists
+    │   ├── IdempotencyKeyReused
+    │   └── IdTaken
+    └── Overloaded                  nothing was done; try again later
+
+A class's `reason` is a name of zimun.v1.ErrorReason, which documents it with an
+example; `metadata` are the facts beside it, as strings.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from zimun.domain.instant import rfc3339
+
+if TYPE_CHECKING:
+    from zimun.domain.availability import Slot
+
+
+class ZimunError(Exception):
+    """A refusal that callers can act on: a reason for programs, a message for people."""
+
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+
+class InvalidRequest(ZimunError):
+    """Some fields of the request are wrong; `violations` maps each to what it should be."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, violations: dict[str, str]) -> None:
+        field, description = next(iter(violations.items()))
+        super().__init__(f"{field}: {description}", field=field)
+        self.violations = violations
+
+
+class TokenInvalid(ZimunError):
+    """The bearer token is missing, malformed, expired, or of another issuer, audience or key."""
+
+    reason = "TOKEN_INVALID"
+
+
+class ScopeMissing(ZimunError):
+    """The token does not carry the scope that the method declares."""
+
+    reason = "SCOPE_MISSING"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the token lacks the scope {scope}", scope=scope)
+
+
+class NotFound(ZimunError):
+    """No such id in the caller's organization; another organization's id reads the same."""
+
+    noun: ClassVar[str]
+    field: ClassVar[str]
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"no {self.noun} {identifier}", **{self.field: identifier})
+
+
+class ServiceNotFound(NotFound):
+    reason, noun, field = "SERVICE_NOT_FOUND", "service", "service_id"
+
+
+class LocationNotFound(NotFound):
+    reason, noun, field = "LOCATION_NOT_FOUND", "location", "location_id"
+
+
+class StaffNotFound(NotFound):
+    reason, noun, field = "STAFF_NOT_FOUND", "staff member", "staff_id"
+
+
+class HoldNotFound(NotFound):
+    reason, noun, field = "HOLD_NOT_FOUND", "hold", "hold_id"
+
+
+class AppointmentNotFound(NotFound):
+    reason, noun, field = "APPOINTMENT_NOT_FOUND", "appointment", "appointment_id"
+
+
+class Refused(ZimunError):
+    """The request is well formed, but the state of things forbids it; retrying will not help."""
+
+
+class HoldExpired(Refused):
+    reason = "HOLD_EXPIRED"
+
+    def __init__(self, hold_id: str, expires_at: int) -> None:
+        until = rfc3339(expires_at)
+        super().__init__(f"hold {hold_id} expired at {until}", hold_id=hold_id, expires_at=until)
+
+
+class HoldReleased(Refused):
+    reason = "HOLD_RELEASED"
+
+    def __init__(self, hold_id: str) -> None:
+        super().__init__(f"hold {hold_id} was released", hold_id=hold_id)
+
+
+class HoldConfirmed(Refused):
+    reason = "HOLD_CONFIRMED"
+
+    def __init__(self, hold_id: str, appointment_id: str) -> None:
+        super().__init__(
+            f"hold {hold_id} has become appointment {appointment_id}",
+            hold_id=hold_id,
+            appointment_id=appointment_id,
+        )
+
+
+class HoldLimitReached(Refused):
+    reason = "HOLD_LIMIT_REACHED"
+
+    def __init__(self, hold_id: str, limit: int) -> None:
+        until = rfc3339(limit)
+        super().__init__(f"hold {hold_id} cannot last beyond {until}", hold_id=hold_id, limit=until)
+
+
+class NotCancellable(Refused):
+    reason = "NOT_CANCELLABLE"
+
+    def __init__(self, appointment_id: str, state: str) -> None:
+        super().__init__(
+            f"appointment {appointment_id} is {state}", appointment_id=appointment_id, state=state
+        )
+
+
+class NotReschedulable(Refused):
+    reason = "NOT_RESCHEDULABLE"
+
+    def __init__(self, appointment_id: str, state: str) -> None:
+        super().__init__(
+            f"appointment {appointment_id} is {state}", appointment_id=appointment_id, state=state
+        )
+
+
+class OutsideBookingWindow(Refused):
+    """`rule` is LEAD_TIME or HORIZON; the window is the closed interval of allowed starts."""
+
+    reason = "OUTSIDE_BOOKING_WINDOW"
+
+    def __init__(self, rule: str, opens: int, closes: int) -> None:
+        window = {"opens": rfc3339(opens), "closes": rfc3339(closes)}
+        super().__init__(
+            f"starts can be booked from {window['opens']} to {window['closes']}",
+            rule=rule,
+            **window,
+        )
+
+
+class OutsideCancellationWindow(Refused):
+    reason = "OUTSIDE_CANCELLATION_WINDOW"
+
+    def __init__(self, appointment_id: str, until: int) -> None:
+        last = rfc3339(until)
+        super().__init__(
+            f"appointment {appointment_id} could be cancelled until {last}",
+            appointment_id=appointment_id,
+            until=last,
+        )
+
+
+class OutsideRescheduleWindow(Refused):
+    reason = "OUTSIDE_RESCHEDULE_WINDOW"
+
+    def __init__(self, appointment_id: str, until: int) -> None:
+        last = rfc3339(until)
+        super().__init__(
+            f"appointment {appointment_id} could be rescheduled until {last}",
+            appointment_id=appointment_id,
+            until=last,
+        )
+
+
+class NotASlot(Refused):
+    """The service is never offered at this time; `rule` names what forbids it."""
+
+    reason = "NOT_A_SLOT"
+
+    def __init__(self, rule: str, message: str, note: str = "") -> None:
+        super().__init__(message, rule=rule, **({"note": note} if note else {}))
+
+
+class Conflict(ZimunError):
+    """The world moved on: look at it again, then try again."""
+
+
+class SlotUnavailable(Conflict):
+    """Everything that could serve this time is taken.
+
+    `alternatives` are the nearest open slots, their place being in `time_zone`.
+    """
+
+    reason = "SLOT_UNAVAILABLE"
+
+    def __init__(
+        self, service_id: str, alternatives: "Sequence[Slot]" = (), time_zone: str = "UTC"
+    ) -> None:
+        super().__init__("this time is not open any more", service_id=service_id)
+        self.alternatives = alternatives
+        self.time_zone = time_zone
+
+
+class EtagMismatch(Conflict):
+    reason = "ETAG_MISMATCH"
+
+    def __init__(self, appointment_id: str) -> None:
+        super().__init__(
+            f"appointment {appointment_id} has changed since it was read",
+            appointment_id=appointment_id,
+        )
+
+
+class AlreadyExists(ZimunError):
+    """A name that must be used once has been used."""
+
+
+class IdempotencyKeyReused(AlreadyExists):
+    reason = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, method: str) -> None:
+        super().__init__("this Idempotency-Key was used for another request", method=method)
+
+
+class IdTaken(AlreadyExists):
+    reason = "ID_TAKEN"
+
+    def __init__(self, identifier: str) -> None:
+        super().__init__(f"the id {identifier} is in use", id=identifier)
+
+
+class Overloaded(ZimunError):
+    """Nothing was done, as the store cannot take the call; try again in `retry_after` seconds."""
+
+    reason = "OVERLOADED"
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,163 @@
+"""Local hours to open time, exact through every change of a zone's offset.
+
+The one rule: an instant is open on a date exactly when the wall clock of the
+zone shows that date and a time within the date's hours. So an hour that a
+spring change skips is never open, an hour that an autumn change repeats is open
+twice, and a date that a zone skipped has no open time at all.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from zimun.domain.catalog import Catalog, Hours, Place, StaffMember, WeeklyHours
+from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime, wall_microseconds
+from zimun.domain.intervals import Interval, merge
+
+ALL_DAY: Hours = ((0, 24 * 60),)
+
+
+class DayStatus(StrEnum):
+    """What a date is like at a place."""
+
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    HOLIDAY = "HOLIDAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A date of a place: one entry of the holiday map, with the hours behind it."""
+
+    date: date
+    status: DayStatus
+    note: str
+    hours: Hours
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of UTC, [start, end), in which a wall clock shows one date at one offset."""
+
+    start: int
+    end: int
+    offset: int
+
+
+def local_date(zone: str, instant: int) -> date:
+    """The date that the zone's wall clock shows."""
+    return to_datetime(instant).astimezone(ZoneInfo(zone)).date()
+
+
+def local_rfc3339(zone: str, instant: int) -> str:
+    """Wall time with its offset (RFC 3339 section 5.6), e.g. 2026-02-20T10:00:00+01:00."""
+    return to_datetime(instant).astimezone(ZoneInfo(zone)).isoformat()
+
+
+def dates(first: date, last: date) -> Iterator[date]:
+    """Every date from first to last, both included."""
+    return (first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def midnight(day: date) -> int:
+    """The date's 00:00 in wall microseconds."""
+    return wall_microseconds(datetime.combine(day, time.min))
+
+
+@lru_cache(maxsize=1 << 14)
+def segments(zone: str, day: date) -> tuple[Segment, ...]:
+    """Where the zone's wall clock shows the date, in order of UTC.
+
+    One segment on most dates, two around a change of offset, none for a date
+    that the zone skipped (Pacific/Apia, 2011-12-30).
+    """
+    wall = midnight(day)
+    shown = (
+        Segment(max(start, wall - offset), min(end, wall + DAY - offset), offset)
+        for start, end, offset in _constant_offsets(ZoneInfo(zone), wall - DAY, wall + 2 * DAY)
+    )
+    return tuple(segment for segment in shown if segment.start < segment.end)
+
+
+def _constant_offsets(zone: ZoneInfo, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Cut [start, end) where the zone's offset changes.
+
+    Offsets are compared hour by hour; no zone has changed twice within an hour.
+    """
+    begin = start
+    for hour in range(start, end, HOUR):
+        if _offset(zone, hour) != _offset(zone, hour + HOUR):
+            change = _change(zone, hour, hour + HOUR)
+            yield begin, change, _offset(zone, hour)
+            begin = change
+    yield begin, end, _offset(zone, end)
+
+
+def _change(zone: ZoneInfo, before: int, after: int) -> int:
+    """The first whole second at which the offset is that of `after`."""
+    while after - before > SECOND:
+        middle = (before + after) // (2 * SECOND) * SECOND
+        if _offset(zone, middle) == _offset(zone, before):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(zone: ZoneInfo, instant: int) -> int:
+    moment = to_datetime(instant)
+    wall = moment.astimezone(zone).replace(tzinfo=UTC)
+    return (wall - moment) // timedelta(microseconds=1)
+
+
+def open_time(zone: str, day: date, hours: Hours) -> list[Interval]:
+    """The UTC intervals in which the wall clock shows the date and a time within its hours."""
+    wall = midnight(day)
+    return merge(
+        (
+            max(segment.start, wall + start * MINUTE - segment.offset),
+            min(segment.end, wall + end * MINUTE - segment.offset),
+        )
+        for segment in segments(zone, day)
+        for start, end in hours
+    )
+
+
+def place_day(catalog: Catalog, place: Place, day: date) -> Day:
+    """What the date is like at the place; a date that its zone skipped is closed.
+
+    The first that speaks decides: the location's override, the organization's
+    override, a public holiday, the location's week, the organization's week;
+    where none does, the place is open all day.
+    """
+    if not segments(place.time_zone, day):
+        return Day(day, DayStatus.CLOSED, f"{place.time_zone} skipped this date", ())
+    override = catalog.overrides.get((place.id, day)) or catalog.overrides.get(
+        (catalog.organization.id, day)
+    )
+    if override:
+        status = DayStatus.OPEN if override.hours else DayStatus.CLOSED
+        return Day(day, status, override.note, override.hours)
+    if holiday := catalog.holiday(day):
+        return Day(day, DayStatus.HOLIDAY, holiday, ())
+    hours = _weekly(_place_week(catalog, place), day)
+    return Day(day, DayStatus.OPEN if hours else DayStatus.CLOSED, "", hours)
+
+
+def _place_week(catalog: Catalog, place: Place) -> WeeklyHours:
+    own = catalog.locations[place.id].weekly_hours if place.id else {}
+    return own or catalog.organization.weekly_hours or dict.fromkeys(range(7), ALL_DAY)
+
+
+def staff_hours(catalog: Catalog, member: StaffMember, day: date) -> Hours:
+    """A staff member's hours: their override of the date, else their week."""
+    if override := catalog.overrides.get((member.id, day)):
+        return override.hours
+    return _weekly(member.weekly_hours, day)
+
+
+def _weekly(week: WeeklyHours, day: date) -> Hours:
+    return week.get(day.weekday(), ())
