@@ -1,0 +1,334 @@
+"""Holding, confirming, moving, cancelling: one function for every RPC of AppointmentsService."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from zimun.booking import availability
+from zimun.booking.availability import Wanted
+from zimun.booking.change import Change, apply, new_id
+from zimun.booking.store import AppointmentFilter, Store, Transaction
+from zimun.clock import Clock
+from zimun.domain import booking
+from zimun.domain.access import Caller
+from zimun.domain.availability import Choice, Search, choose
+from zimun.domain.booking import Contact, EventType, Reservation, State
+from zimun.domain.catalog import Place, Service
+from zimun.domain.errors import SlotUnavailable
+from zimun.domain.intervals import Interval
+from zimun.domain.schedule import local_date, segments
+
+SWEEP = 500
+"""The most holds whose expiry one transaction of the sweeper records."""
+
+EVERY = 1 << 30
+
+Key = tuple[int, str]
+"""Where a page begins: after the appointment with this (start, appointment_id)."""
+
+
+async def hold(
+    store: Store, clock: Clock, change: Change[Reservation], wanted: Wanted, start: int
+) -> bytes:
+    """Keep a slot for ten minutes.
+
+    Raises what `availability.resolve` and `Search.slot_at` raise;
+    SlotUnavailable carries the nearest open slots.
+    """
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        return _hold(tx, now, change.caller, wanted, start)
+
+    return await _offering_others(store, clock, change, wanted, start, run)
+
+
+def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:
+    _expire_holds(tx, caller.org_id, now)
+    service, place, choice = _find(tx, now, caller.org_id, wanted, start)
+    held = Reservation(
+        org_id=caller.org_id,
+        hold_id=new_id("h"),
+        session_id=choice.session_id or new_id("x"),
+        service_id=service.id,
+        location_id=place.id,
+        staff_id=choice.staff_id,
+        resource_ids=choice.resource_ids,
+        seats=wanted.seats,
+        start=start,
+        end=start + service.duration,
+        state=State.HELD,
+        expires_at=now + booking.HOLD_LENGTH,
+        create_time=now,
+        update_time=now,
+    )
+    tx.insert_reservation(held)
+    _take(tx, now, service, choice, held)
+    tx.record(EventType.HOLD_CREATED, held, caller.client_id)
+    return held
+
+
+async def extend_hold(
+    store: Store, clock: Clock, change: Change[Reservation], hold_id: str
+) -> bytes:
+    """Start a hold's ten minutes again; raises HoldNotFound and what `booking.extend` raises."""
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        before = tx.hold(change.caller.org_id, hold_id)
+        after = booking.extend(before, now)
+        return _keep(tx, now, change.caller, EventType.HOLD_EXTENDED, before, after)
+
+    return await apply(store, clock, change, run)
+
+
+async def release_hold(
+    store: Store, clock: Clock, change: Change[Reservation], hold_id: str
+) -> bytes:
+    """Give a held slot back; raises HoldNotFound or HoldConfirmed."""
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        before = _expire(tx, tx.hold(change.caller.org_id, hold_id), now)
+        after = booking.release(before, now)
+        return _keep(tx, now, change.caller, EventType.HOLD_RELEASED, before, after)
+
+    return await apply(store, clock, change, run)
+
+
+async def confirm(
+    store: Store, clock: Clock, change: Change[Reservation], hold_id: str, contact: Contact
+) -> bytes:
+    """Make a hold an appointment; raises HoldNotFound, HoldExpired or HoldReleased."""
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        before = tx.hold(change.caller.org_id, hold_id)
+        after = booking.confirm(before, now, new_id("a"), contact)
+        return _keep(tx, now, change.caller, EventType.APPOINTMENT_CONFIRMED, before, after)
+
+    return await apply(store, clock, change, run)
+
+
+async def cancel(
+    store: Store,
+    clock: Clock,
+    change: Change[Reservation],
+    appointment_id: str,
+    reason: str,
+    etag: str,
+) -> bytes:
+    """Call an appointment off; raises AppointmentNotFound and what `booking.cancel` raises."""
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        before = tx.appointment(change.caller.org_id, appointment_id)
+        service = tx.timetable(before.org_id).catalog.service(before.service_id)
+        after = booking.cancel(before, now, service, reason, etag)
+        return _keep(tx, now, change.caller, EventType.APPOINTMENT_CANCELLED, before, after)
+
+    return await apply(store, clock, change, run)
+
+
+async def reschedule(
+    store: Store,
+    clock: Clock,
+    change: Change[Reservation],
+    appointment_id: str,
+    start: int,
+    staff_id: str,
+    etag: str,
+) -> bytes:
+    """Move an appointment in one step; on failure everything is as it was.
+
+    Raises AppointmentNotFound, what `booking.check_movable` raises, and what
+    `hold` raises of the new time.
+    """
+    org_id = change.caller.org_id
+    before = await store.read(lambda tx: tx.appointment(org_id, appointment_id))
+    wanted = Wanted(
+        service_id=before.service_id,
+        location_id=before.location_id,
+        staff_id=staff_id,
+        seats=before.seats,
+    )
+
+    def run(tx: Transaction, now: int) -> Reservation:
+        return _reschedule(tx, now, change.caller, appointment_id, wanted, start, etag)
+
+    return await _offering_others(store, clock, change, wanted, start, run)
+
+
+def _reschedule(
+    tx: Transaction,
+    now: int,
+    caller: Caller,
+    appointment_id: str,
+    wanted: Wanted,
+    start: int,
+    etag: str,
+) -> Reservation:
+    _expire_holds(tx, caller.org_id, now)
+    before = tx.appointment(caller.org_id, appointment_id)
+    service = tx.timetable(caller.org_id).catalog.service(before.service_id)
+    booking.check_movable(before, now, service, etag)
+    tx.settle(before.org_id, before.session_id, now, leaving=before.hold_id)
+    service, _, choice = _find(tx, now, caller.org_id, wanted, start, before)
+    after = booking.move(
+        before,
+        now,
+        start,
+        start + service.duration,
+        choice.session_id or new_id("x"),
+        choice.staff_id,
+        choice.resource_ids,
+    )
+    tx.update_reservation(after)
+    _take(tx, now, service, choice, after)
+    tx.record(EventType.APPOINTMENT_RESCHEDULED, after, caller.client_id)
+    return after
+
+
+async def get_appointment(store: Store, caller: Caller, appointment_id: str) -> Reservation:
+    """One appointment; raises AppointmentNotFound."""
+    return await store.read(lambda tx: tx.appointment(caller.org_id, appointment_id))
+
+
+async def list_appointments(
+    store: Store, caller: Caller, wanted: AppointmentFilter, size: int, after: Key | None
+) -> tuple[Sequence[Reservation], Key | None]:
+    """A page of appointments in order of start, and the key after which the next one begins."""
+    found = await store.scan(lambda tx: tx.appointments(caller.org_id, wanted, after, size + 1))
+    page = found[:size]
+    more = len(found) > size
+    return page, (page[-1].start, page[-1].appointment_id) if more else None
+
+
+async def sweep(store: Store, clock: Clock) -> int:
+    """Record what time alone has ended, and answer how many holds that were.
+
+    Nothing waits for it: a hold is over at its instant, recorded or not.
+    """
+    now = clock.now()
+    swept = 0
+    for org_id in await store.read(lambda tx: _due(tx, now)):
+        swept += await store.write(partial(_sweep, org_id=org_id, now=now))
+    return swept
+
+
+def _due(tx: Transaction, now: int) -> list[str]:
+    """The organizations in which time has ended something; mostly none, and then nothing is
+    written."""
+    return [
+        org_id
+        for org_id in tx.organization_ids()
+        if tx.stale_holds(org_id, now, 1) or tx.forgettable(org_id, now)
+    ]
+
+
+def _sweep(tx: Transaction, org_id: str, now: int) -> int:
+    tx.forget(org_id, now)
+    return _expire_holds(tx, org_id, now, SWEEP)
+
+
+def _expire_holds(tx: Transaction, org_id: str, now: int, most: int = EVERY) -> int:
+    """Record the expiry of holds whose time has run out, and answer how many they were.
+
+    The rows of an expired hold must be gone before others take its place.
+    """
+    stale = tx.stale_holds(org_id, now, most)
+    for reservation in stale:
+        _expire(tx, reservation, now)
+    return len(stale)
+
+
+def _expire(tx: Transaction, before: Reservation, now: int) -> Reservation:
+    """The reservation as it stands; an expiry that is not recorded yet is recorded."""
+    after = booking.standing(before, now)
+    if after is not before:
+        _store(tx, now, EventType.HOLD_EXPIRED, after, "")
+    return after
+
+
+def _find(
+    tx: Transaction,
+    now: int,
+    org_id: str,
+    wanted: Wanted,
+    start: int,
+    moving: Reservation | None = None,
+) -> tuple[Service, Place, Choice]:
+    """Decide who and what serves the wanted time; an appointment that moves keeps its person."""
+    timetable = tx.timetable(org_id)
+    service, place = availability.resolve(timetable, wanted)
+    leaving = moving.hold_id if moving else ""
+    reach = _taken(service, start)
+    busy = tx.busy(org_id, service, reach, timetable.catalog.longest_span, now, leaving)
+    search = Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
+    slot = search.slot_at(start)
+    if moving and moving.staff_id in slot.staff_ids:
+        same = Search(timetable, service, place, busy, now, moving.staff_id, wanted.seats)
+        slot = same.slot_at(start)
+    if slot.joinable or len(slot.staff_ids) < 2:
+        return service, place, choose(slot, {})
+    load = tx.staff_load(org_id, slot.staff_ids, _day_of(place, start), now)
+    return service, place, choose(slot, load)
+
+
+def _take(
+    tx: Transaction, now: int, service: Service, choice: Choice, reservation: Reservation
+) -> None:
+    """Make the reservation's time busy: in the session that it joins, or in one of its own."""
+    if choice.session_id:
+        tx.settle(reservation.org_id, reservation.session_id, now)
+        return
+    staff_ids = (choice.staff_id,) if choice.staff_id else ()
+    subjects = (*staff_ids, *choice.resource_ids) or (service.id,)
+    tx.allocate(reservation, subjects, _taken(service, reservation.start), now)
+
+
+def _keep(
+    tx: Transaction,
+    now: int,
+    caller: Caller,
+    event: EventType,
+    before: Reservation,
+    after: Reservation,
+) -> Reservation:
+    """Store a change of state with its event; nothing where nothing changed."""
+    if after is not before:
+        _store(tx, now, event, after, caller.client_id)
+    return after
+
+
+def _store(tx: Transaction, now: int, event: EventType, after: Reservation, client_id: str) -> None:
+    tx.update_reservation(after)
+    tx.settle(after.org_id, after.session_id, now)
+    tx.record(event, after, client_id)
+
+
+async def _offering_others(
+    store: Store,
+    clock: Clock,
+    change: Change[Reservation],
+    wanted: Wanted,
+    start: int,
+    run: Callable[[Transaction, int], Reservation],
+) -> bytes:
+    """Apply a change; when its time is taken, say which times are not.
+
+    They are looked up after the refusal, beside the writer: losers of a race
+    do not keep others from theirs.
+    """
+    try:
+        return await apply(store, clock, change, run)
+    except SlotUnavailable:
+        slots, zone = await availability.alternatives(
+            store, clock.now(), change.caller, wanted, start
+        )
+        raise SlotUnavailable(wanted.service_id, slots, zone) from None
+
+
+def _taken(service: Service, start: int) -> Interval:
+    """What an appointment takes of its people and things: its time and its buffers."""
+    return start - service.buffer_before, start + service.duration + service.buffer_after
+
+
+def _day_of(place: Place, instant: int) -> Interval:
+    """The date of the place that an instant falls on, as an interval."""
+    shown = segments(place.time_zone, local_date(place.time_zone, instant))
+    return shown[0].start, shown[-1].end

@@ -1,0 +1,73 @@
+"""Changes that happen once, however often they are asked for.
+
+The rules of Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the
+answer is kept in the transaction of the change itself, so that there is never
+one without the other. A refused request keeps nothing, as its transaction is
+rolled back.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from zimun.booking.store import Answer, Store, Transaction
+from zimun.clock import Clock
+from zimun.domain.access import Caller
+from zimun.domain.errors import IdempotencyKeyReused
+from zimun.domain.instant import DAY
+
+ANSWER_LIFETIME = DAY
+"""How long a key and its answer are kept."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """One request for a change: who asks, and how to know it when it comes again.
+
+    `key` is the caller's Idempotency-Key, or empty; `fingerprint` stands for
+    the request's content; `encode` writes the answer as it goes on the wire.
+    """
+
+    caller: Caller
+    method: str
+    key: str
+    fingerprint: bytes
+    encode: Callable[[T], bytes]
+
+
+async def apply(
+    store: Store, clock: Clock, change: Change[T], fn: Callable[[Transaction, int], T]
+) -> bytes:
+    """Run `fn(transaction, now)` at most once for the change's key, and answer its bytes.
+
+    Raises IdempotencyKeyReused for another request under the same key, and
+    what `fn` raises.
+    """
+    now = clock.now()
+    return await store.write(lambda tx: _once(tx, now, change, fn))
+
+
+def _once(
+    tx: Transaction, now: int, change: Change[T], fn: Callable[[Transaction, int], T]
+) -> bytes:
+    if not change.key:
+        return change.encode(fn(tx, now))
+    identity = (change.caller.org_id, change.caller.client_id, change.method, change.key)
+    kept = tx.recall(*identity)
+    if kept and now < kept.expires_at:
+        if kept.fingerprint != change.fingerprint:
+            raise IdempotencyKeyReused(change.method)
+        return kept.response
+    if kept:
+        tx.forget(change.caller.org_id, now)
+    response = change.encode(fn(tx, now))
+    tx.remember(*identity, Answer(change.fingerprint, response, now + ANSWER_LIFETIME))
+    return response
+
+
+def new_id(prefix: str) -> str:
+    """A new opaque id: the prefix and 96 random bits."""
+    return f"{prefix}_{secrets.token_hex(12)}"

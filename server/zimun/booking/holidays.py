@@ -1,0 +1,28 @@
+"""Public holidays by region, from the `holidays` package."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
+
+import holidays
+
+
+def public_holidays(region: str) -> Callable[[date], str]:
+    """A function from a date to the name of its public holiday, empty where there is none.
+
+    `region` is an ISO 3166 code (`DE`, `US-CA`), or empty for no holidays at
+    all. Raises ValueError for a region that has no calendar.
+    """
+    if not region:
+        return lambda day: ""
+    country, _, subdivision = region.partition("-")
+    try:
+        holidays.country_holidays(country, subdiv=subdivision or None)
+    except NotImplementedError as error:
+        raise ValueError(f"no public holidays are known for {region!r}") from error
+    return lambda day: _year(country, subdivision or None, day.year).get(day, "")
+
+
+@lru_cache(maxsize=4096)
+def _year(country: str, subdivision: str | None, year: int) -> Mapping[date, str]:
+    return dict(holidays.country_holidays(country, subdiv=subdivision, years=year, expand=False))

@@ -1,0 +1,175 @@
+"""What booking asks of a store: transactions as functions.
+
+A transaction is a plain synchronous function of a `Transaction`. Returning
+commits, raising rolls back. Each kind of store implements this once; the
+functions passed in never know which one runs them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from zimun.domain.access import Client
+from zimun.domain.availability import Busy, Timetable
+from zimun.domain.booking import EventType, Reservation, State
+from zimun.domain.catalog import (
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.intervals import Interval
+
+T = TypeVar("T")
+
+CatalogEntry = Service | StaffMember | Resource | Location
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an Idempotency-Key was answered: the request's fingerprint and the response's bytes.
+
+    The key is free again at `expires_at`.
+    """
+
+    fingerprint: bytes
+    response: bytes
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentFilter:
+    """Which appointments to list: starts in [start_from, start_before); empty and None mean any."""
+
+    service_id: str = ""
+    staff_id: str = ""
+    state: State | None = None
+    start_from: int | None = None
+    start_before: int | None = None
+
+
+class Transaction(Protocol):
+    """The rows that booking decisions read and write. Times are instants in microseconds."""
+
+    def timetable(self, org_id: str) -> Timetable:
+        """The organization's catalogue as this transaction sees it.
+
+        Raises TokenInvalid where there is no such organization: only a token
+        names one.
+        """
+
+    def busy(
+        self,
+        org_id: str,
+        service: Service,
+        within: Interval,
+        longest_span: int,
+        now: int,
+        leaving: str = "",
+    ) -> Busy:
+        """What is taken, within an interval, of all that the service could take, at `now`.
+
+        Nothing taken is longer than `longest_span`. The seats of the hold
+        `leaving` do not count.
+        """
+
+    def staff_load(
+        self, org_id: str, staff_ids: Sequence[str], day: Interval, now: int
+    ) -> Mapping[str, tuple[int, int]]:
+        """Each staff member's (bookings that start within the day, instant of the last booking)."""
+
+    def hold(self, org_id: str, hold_id: str) -> Reservation:
+        """The reservation of a hold; raises HoldNotFound."""
+
+    def appointment(self, org_id: str, appointment_id: str) -> Reservation:
+        """The reservation of an appointment; raises AppointmentNotFound."""
+
+    def appointments(
+        self, org_id: str, wanted: AppointmentFilter, after: tuple[int, str] | None, limit: int
+    ) -> list[Reservation]:
+        """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
+
+    def stale_holds(self, org_id: str, now: int, limit: int) -> list[Reservation]:
+        """Holds whose time has run out and whose expiry is not recorded, oldest first."""
+
+    def insert_reservation(self, reservation: Reservation) -> None:
+        """Keep a new reservation."""
+
+    def update_reservation(self, reservation: Reservation) -> None:
+        """Replace the reservation of this hold_id."""
+
+    def allocate(
+        self, reservation: Reservation, subjects: Iterable[str], taken: Interval, booked_at: int
+    ) -> None:
+        """Take the subjects for the reservation's session until the reservation's hold expires."""
+
+    def settle(self, org_id: str, session_id: str, now: int, leaving: str = "") -> None:
+        """Make a session's allocations last as long as its last live reservation, or end them.
+
+        The reservation of the hold `leaving` does not count.
+        """
+
+    def record(self, event: EventType, reservation: Reservation, client_id: str) -> None:
+        """Append the event of this revision; `client_id` is empty for what time brought about."""
+
+    def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
+        """What the Idempotency-Key was answered, if it is kept."""
+
+    def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
+        """Keep an answer for its Idempotency-Key."""
+
+    def forgettable(self, org_id: str, now: int) -> bool:
+        """Whether there is an answer whose lifetime is over."""
+
+    def forget(self, org_id: str, now: int) -> None:
+        """Drop the answers whose lifetime is over."""
+
+    def organization_ids(self) -> list[str]:
+        """Every organization."""
+
+    def put_organization(self, organization: Organization) -> None:
+        """Insert or replace the organization."""
+
+    def put_entry(self, org_id: str, entry: CatalogEntry) -> None:
+        """Insert or replace a catalogue entry."""
+
+    def put_override(self, org_id: str, override: Override) -> None:
+        """Insert or replace the override of this owner and date."""
+
+    def client(self, client_id: str) -> Client | None:
+        """The client, revoked or not."""
+
+    def clients(self, org_id: str) -> list[Client]:
+        """Every client of the organization, oldest first."""
+
+    def put_client(self, client: Client) -> None:
+        """Insert the client, or replace the one of its id."""
+
+    def touch(self) -> None:
+        """Change a row that means nothing, to learn whether the store can be written."""
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes that the whole installation shares, made when first asked for."""
+
+
+class Store(Protocol):
+    """Where everything is kept."""
+
+    async def read(self, fn: Callable[[Transaction], T]) -> T:
+        """Run a short `fn` on one consistent snapshot.
+
+        Raises Overloaded when the store cannot be read.
+        """
+
+    async def scan(self, fn: Callable[[Transaction], T]) -> T:
+        """As `read`, for what may take longer than a few milliseconds."""
+
+    async def write(self, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` as one serializable transaction; when this returns, its effect is on disk.
+
+        `fn` may run more than once and must do nothing but talk to its
+        transaction. Raises what `fn` raises, after rolling back, and Overloaded
+        when the store cannot be written (nothing was done).
+        """

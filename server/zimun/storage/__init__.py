@@ -1,0 +1,1 @@
+"""Where it is kept: tables, queries and transactions on SQLAlchemy Core."""

@@ -1,0 +1,45 @@
+"""Bring a database to the schema of this code."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection
+
+from zimun.storage import dialect
+
+
+class SchemaTooNew(Exception):
+    """The database was migrated by a newer Zimun than this one."""
+
+
+def migrate(url: URL) -> None:
+    """Run the steps that the database lacks, all or none, one process at a time.
+
+    Raises SchemaTooNew for a revision that this code does not know.
+    """
+    engine = dialect.open_engine(url)
+    with engine.connect() as connection:
+        dialect.begin_write(connection)
+        try:
+            _upgrade(connection)
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+        connection.exec_driver_sql("COMMIT")
+    engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current and current not in {step.revision for step in script.walk_revisions()}:
+        raise SchemaTooNew(f"the database is at schema {current}, which this Zimun does not know")
+    command.upgrade(config, "head")

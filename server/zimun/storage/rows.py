@@ -1,0 +1,213 @@
+"""Rows to domain values and back; nothing here decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, select
+
+from zimun.booking.holidays import public_holidays
+from zimun.booking.store import CatalogEntry
+from zimun.domain.access import Client
+from zimun.domain.booking import Contact, Reservation, State
+from zimun.domain.catalog import (
+    Catalog,
+    Hours,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    SlotAlignment,
+    StaffMember,
+    WeeklyHours,
+)
+from zimun.storage.tables import (
+    locations,
+    organizations,
+    overrides,
+    resources,
+    services,
+    staff,
+)
+
+E = TypeVar("E")
+
+
+def reservation(row: Row[Any]) -> Reservation:
+    return Reservation(
+        org_id=row.org_id,
+        hold_id=row.hold_id,
+        session_id=row.session_id,
+        service_id=row.service_id,
+        location_id=row.location_id,
+        staff_id=row.staff_id,
+        resource_ids=tuple(row.resource_ids),
+        seats=row.seats,
+        start=row.start_time,
+        end=row.end_time,
+        state=State(row.state),
+        expires_at=row.expires_at,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        revision=row.revision,
+        appointment_id=row.appointment_id,
+        confirm_time=row.confirm_time,
+        contact=Contact(
+            name=row.contact_name,
+            email=row.contact_email,
+            phone=row.contact_phone,
+            notes=row.notes,
+            metadata=row.metadata,
+        ),
+        cancel_reason=row.cancel_reason,
+    )
+
+
+def reservation_row(reservation: Reservation) -> dict[str, Any]:
+    contact = reservation.contact
+    return {
+        "org_id": reservation.org_id,
+        "hold_id": reservation.hold_id,
+        "session_id": reservation.session_id,
+        "service_id": reservation.service_id,
+        "location_id": reservation.location_id,
+        "staff_id": reservation.staff_id,
+        "resource_ids": reservation.resource_ids,
+        "seats": reservation.seats,
+        "start_time": reservation.start,
+        "end_time": reservation.end,
+        "state": reservation.state,
+        "expires_at": reservation.expires_at,
+        "create_time": reservation.create_time,
+        "update_time": reservation.update_time,
+        "revision": reservation.revision,
+        "appointment_id": reservation.appointment_id,
+        "confirm_time": reservation.confirm_time,
+        "contact_name": contact.name,
+        "contact_email": contact.email,
+        "contact_phone": contact.phone,
+        "notes": contact.notes,
+        "metadata": dict(contact.metadata),
+        "cancel_reason": reservation.cancel_reason,
+    }
+
+
+def organization_row(organization: Organization) -> dict[str, Any]:
+    return {
+        "org_id": organization.id,
+        "name": organization.name,
+        "time_zone": organization.time_zone,
+        "holiday_region": organization.holiday_region,
+        "weekly_hours": _week_json(organization.weekly_hours),
+        "metadata": dict(organization.metadata),
+        "create_time": organization.create_time,
+        "update_time": organization.update_time,
+    }
+
+
+def entry_row(org_id: str, entry: CatalogEntry) -> dict[str, Any]:
+    row = {"org_id": org_id, **asdict(entry)}
+    if "weekly_hours" in row:
+        row["weekly_hours"] = _week_json(row["weekly_hours"])
+    return row
+
+
+def override_row(org_id: str, override: Override) -> dict[str, Any]:
+    return {
+        "org_id": org_id,
+        "owner_id": override.owner_id,
+        "date": override.date.isoformat(),
+        "hours": override.hours,
+        "note": override.note,
+    }
+
+
+def client(row: Row[Any]) -> Client:
+    fields = dict(row._mapping)
+    return Client(**fields | {"scopes": tuple(fields["scopes"])})
+
+
+def client_row(client: Client) -> dict[str, Any]:
+    return asdict(client)
+
+
+def load_catalog(connection: Connection, org_id: str) -> Catalog:
+    """Everything of one organization, which must exist."""
+
+    def entries(table: Table, make: Callable[[dict[str, Any]], E]) -> Mapping[str, E]:
+        found = connection.execute(select(table).where(table.c.org_id == org_id))
+        return {row.id: make(_fields(row)) for row in found}
+
+    organization = connection.execute(
+        select(organizations).where(organizations.c.org_id == org_id)
+    ).one()
+    found = connection.execute(select(overrides).where(overrides.c.org_id == org_id))
+    return Catalog(
+        version=organization.catalog_version,
+        organization=_organization(organization),
+        services=entries(services, _service),
+        locations=entries(locations, lambda fields: Location(**_with_week(fields))),
+        staff=entries(staff, lambda fields: StaffMember(**_with_week(fields))),
+        resources=entries(resources, lambda fields: Resource(**fields)),
+        overrides={(row.owner_id, date.fromisoformat(row.date)): _override(row) for row in found},
+        longest_span=organization.longest_span,
+        holiday=public_holidays(organization.holiday_region),
+    )
+
+
+def _organization(row: Row[Any]) -> Organization:
+    return Organization(
+        id=row.org_id,
+        name=row.name,
+        metadata=row.metadata,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        time_zone=row.time_zone,
+        holiday_region=row.holiday_region,
+        weekly_hours=_week(row.weekly_hours),
+    )
+
+
+def _service(fields: dict[str, Any]) -> Service:
+    return Service(
+        **fields
+        | {
+            "slot_alignment": SlotAlignment(fields["slot_alignment"]),
+            "staff_ids": tuple(fields["staff_ids"]),
+            "resource_requirements": tuple(map(tuple, fields["resource_requirements"])),
+            "location_ids": tuple(fields["location_ids"]),
+        }
+    )
+
+
+def _override(row: Row[Any]) -> Override:
+    return Override(
+        owner_id=row.owner_id,
+        date=date.fromisoformat(row.date),
+        hours=_hours(row.hours),
+        note=row.note,
+    )
+
+
+def _fields(row: Row[Any]) -> dict[str, Any]:
+    fields = dict(row._mapping)
+    del fields["org_id"]
+    return fields
+
+
+def _with_week(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"weekly_hours": _week(fields["weekly_hours"])}
+
+
+def _hours(ranges: list[list[int]]) -> Hours:
+    return tuple((start, end) for start, end in ranges)
+
+
+def _week(week: dict[str, list[list[int]]]) -> WeeklyHours:
+    return {int(day): _hours(ranges) for day, ranges in week.items()}
+
+
+def _week_json(week: WeeklyHours) -> dict[str, Hours]:
+    return {str(day): hours for day, hours in week.items()}

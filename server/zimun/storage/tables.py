@@ -1,0 +1,258 @@
+"""The tables. Times are instants in whole microseconds; every one leads with org_id.
+
+Two tables belong to no organization: `clients` is read to learn which one a
+caller belongs to, and `installation` holds what the whole installation shares.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.schema import SchemaItem
+
+from zimun.storage.dialect import CLUSTERED, only_where
+
+metadata = MetaData()
+
+FOREVER = 1 << 62
+"""The `expires_at` of an allocation that only a cancellation ends."""
+
+
+# Conditions on reservations that partial indexes and the queries they serve must word alike.
+IS_APPOINTMENT = literal_column("appointment_id != ''", Boolean)
+IS_HELD = literal_column("state = 'HELD'", Boolean)
+IS_LIVE = literal_column("state IN ('HELD', 'CONFIRMED')", Boolean)
+
+
+def _text(name: str, key: bool = False, default: str | None = None) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=False, server_default=default)
+
+
+def _instant(name: str, key: bool = False, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, nullable=nullable, autoincrement=False)
+
+
+def _json(name: str) -> Column[object]:
+    return Column(name, JSON, nullable=False)
+
+
+def _entry(name: str, *columns: SchemaItem) -> Table:
+    """A catalogue table: what every entry has, and what this kind adds."""
+    return Table(
+        name,
+        metadata,
+        _text("org_id", key=True),
+        _text("id", key=True),
+        _text("name"),
+        Column("active", Boolean, nullable=False),
+        _json("metadata"),
+        _instant("create_time"),
+        _instant("update_time"),
+        *columns,
+    )
+
+
+organizations = Table(
+    "organizations",
+    metadata,
+    _text("org_id", key=True),
+    _text("name"),
+    _text("time_zone"),
+    _text("holiday_region"),
+    _json("weekly_hours"),
+    _json("metadata"),
+    _instant("create_time"),
+    _instant("update_time"),
+    # A fresh random word after every change to the catalogue: what a cached catalogue is checked
+    # against. Random, as a counter would name two catalogues alike after a rollback.
+    _text("catalog_version"),
+    # The longest span that any service of the organization has ever had.
+    Column("longest_span", BigInteger, nullable=False, server_default="0"),
+)
+
+services = _entry(
+    "services",
+    _text("description"),
+    Column("duration", BigInteger, nullable=False),
+    Column("buffer_before", BigInteger, nullable=False),
+    Column("buffer_after", BigInteger, nullable=False),
+    Column("slot_step", BigInteger, nullable=False),
+    _text("slot_alignment"),
+    Column("lead_time", BigInteger, nullable=False),
+    Column("horizon", BigInteger, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("cancellation_cutoff", BigInteger, nullable=False),
+    Column("reschedule_cutoff", BigInteger, nullable=False),
+    Column("price", JSON(none_as_null=True), nullable=True),
+    _json("staff_ids"),
+    _json("resource_requirements"),
+    _json("location_ids"),
+)
+
+locations = _entry("locations", _text("time_zone"), _text("address"), _json("weekly_hours"))
+
+staff = _entry("staff", _text("time_zone"), _json("weekly_hours"))
+
+resources = _entry("resources")
+
+overrides = Table(
+    "overrides",
+    metadata,
+    _text("org_id", key=True),
+    _text("owner_id", key=True),
+    _text("date", key=True),
+    _json("hours"),
+    _text("note"),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    _text("org_id", key=True),
+    _text("hold_id", key=True),
+    # Empty until the hold is confirmed.
+    _text("appointment_id"),
+    _text("session_id"),
+    _text("service_id"),
+    _text("location_id"),
+    _text("staff_id"),
+    _json("resource_ids"),
+    Column("seats", Integer, nullable=False),
+    _instant("start_time"),
+    _instant("end_time"),
+    _text("state"),
+    _instant("expires_at"),
+    _instant("create_time"),
+    _instant("update_time"),
+    _instant("confirm_time"),
+    Column("revision", Integer, nullable=False),
+    _text("contact_name"),
+    _text("contact_email"),
+    _text("contact_phone"),
+    _text("notes"),
+    _json("metadata"),
+    _text("cancel_reason"),
+)
+
+Index(
+    "reservations_by_appointment",
+    reservations.c.org_id,
+    reservations.c.appointment_id,
+    unique=True,
+    **only_where(IS_APPOINTMENT),
+)
+Index(
+    "reservations_by_start",
+    reservations.c.org_id,
+    reservations.c.start_time,
+    reservations.c.appointment_id,
+    **only_where(IS_APPOINTMENT),
+)
+Index(
+    "reservations_by_session",
+    reservations.c.org_id,
+    reservations.c.session_id,
+    **only_where(IS_LIVE),
+)
+Index(
+    "reservations_by_service",
+    reservations.c.org_id,
+    reservations.c.service_id,
+    reservations.c.start_time,
+    **only_where(IS_LIVE),
+)
+Index(
+    "reservations_by_expiry",
+    reservations.c.org_id,
+    reservations.c.expires_at,
+    **only_where(IS_HELD),
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    _text("org_id", key=True),
+    # A staff member, a resource, or a service that needs neither.
+    _text("subject", key=True),
+    # Buffers included.
+    _instant("busy_start", key=True),
+    _instant("busy_end"),
+    _text("session_id"),
+    # When the last of the session's holds runs out; FOREVER once one is confirmed.
+    _instant("expires_at"),
+    # When the session was made or moved here.
+    _instant("booked_at"),
+    **CLUSTERED,
+)
+
+Index(
+    "allocations_by_booking",
+    allocations.c.org_id,
+    allocations.c.subject,
+    allocations.c.booked_at,
+)
+Index("allocations_by_session", allocations.c.org_id, allocations.c.session_id)
+
+events = Table(
+    "events",
+    metadata,
+    _text("org_id", key=True),
+    _text("hold_id", key=True),
+    # One event for every revision of a reservation.
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    _instant("at"),
+    _text("type"),
+    # The client that asked for it; empty for what time alone brought about.
+    _text("client_id"),
+    # The reservation as the change left it.
+    _json("reservation"),
+)
+
+Index("events_by_time", events.c.org_id, events.c.at)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _text("org_id", key=True),
+    _text("client_id", key=True),
+    _text("method", key=True),
+    _text("key", key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    _instant("expires_at"),
+    **CLUSTERED,
+)
+
+Index("idempotency_by_expiry", idempotency.c.org_id, idempotency.c.expires_at)
+
+clients = Table(
+    "clients",
+    metadata,
+    _text("client_id", key=True),
+    _text("org_id"),
+    _text("name"),
+    _json("scopes"),
+    _text("secret_hash"),
+    _instant("create_time"),
+    Column("old_secret_hash", Text, nullable=True),
+    _instant("old_secret_until", nullable=True),
+    _instant("revoke_time", nullable=True),
+)
+
+Index("clients_by_organization", clients.c.org_id, clients.c.create_time)
+
+installation = Table(
+    "installation",
+    metadata,
+    _text("name", key=True),
+    Column("value", LargeBinary, nullable=False),
+)
