@@ -1,0 +1,5 @@
+"""Who may: the token endpoint, signing keys and JWKS, verification, clients.
+
+Tokens always live in real time, never on the booking clock: a sandbox's clock
+may be moved, and a token must not expire or revive with it.
+"""

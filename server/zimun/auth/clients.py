@@ -1,0 +1,164 @@
+"""API clients: credentials of an organization. `now` is real time, instant microseconds."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+
+from zimun.booking.store import Store, Transaction
+from zimun.domain.access import SCOPES, Client
+from zimun.domain.errors import IdTaken, InvalidRequest
+from zimun.domain.instant import SECOND
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME_LENGTH = 200
+
+_NO_HASH = "0" * 64
+"""Compared with in place of a hash that is not there; nothing hashes to it."""
+
+
+async def create_client(
+    store: Store,
+    now: int,
+    org_id: str,
+    name: str,
+    scopes: Iterable[str],
+    client_id: str | None = None,
+) -> tuple[Client, str]:
+    """A new client and its secret, which is shown this once.
+
+    Raises InvalidRequest, and IdTaken where the id has been used by anybody.
+    """
+    secret = _new_secret()
+    client = Client(
+        client_id=_checked_id("client_id", client_id or f"c_{secrets.token_hex(10)}"),
+        org_id=_checked_id("org_id", org_id),
+        name=_checked_name(name),
+        scopes=_checked_scopes(scopes),
+        secret_hash=hash_secret(secret),
+        create_time=now,
+    )
+
+    def insert(tx: Transaction) -> None:
+        if tx.client(client.client_id) is not None:
+            raise IdTaken(client.client_id)
+        tx.put_client(client)
+
+    await store.write(insert)
+    return client, secret
+
+
+async def list_clients(store: Store, org_id: str) -> list[Client]:
+    """Every client of the organization, revoked ones too, oldest first."""
+    return await store.read(lambda tx: tx.clients(org_id))
+
+
+async def rotate_secret(store: Store, now: int, client_id: str, grace_seconds: int = 0) -> str:
+    """A new secret, shown this once; the one before it counts for `grace_seconds` more.
+
+    Raises InvalidRequest for a client that does not exist or is revoked.
+    """
+    if grace_seconds < 0:
+        raise InvalidRequest({"grace_seconds": "must not be negative"})
+    secret = _new_secret()
+
+    def rotate(tx: Transaction) -> None:
+        client = _existing(tx, client_id)
+        if client.revoke_time is not None:
+            raise InvalidRequest({"client_id": f"client {client_id} is revoked"})
+        tx.put_client(
+            replace(
+                client,
+                secret_hash=hash_secret(secret),
+                old_secret_hash=client.secret_hash if grace_seconds else None,
+                old_secret_until=now + grace_seconds * SECOND if grace_seconds else None,
+            )
+        )
+
+    await store.write(rotate)
+    return secret
+
+
+async def revoke_client(store: Store, now: int, client_id: str) -> Client:
+    """The client, which gets no more tokens; those it has run out by themselves.
+
+    Revoking twice changes nothing. Raises InvalidRequest where there is no such client.
+    """
+
+    def revoke(tx: Transaction) -> Client:
+        client = _existing(tx, client_id)
+        if client.revoke_time is None:
+            client = replace(client, revoke_time=now)
+            tx.put_client(client)
+        return client
+
+    return await store.write(revoke)
+
+
+async def authenticate(store: Store, client_id: str, secret: str, now: int) -> Client | None:
+    """The client whose credentials these are, unless it is unknown or revoked.
+
+    A wrong id takes the path of a wrong secret, and the comparisons take the
+    same time wherever they differ, so that neither answer's timing tells which.
+    Raises Overloaded when the store cannot be read.
+    """
+    client = None
+    if _ID.fullmatch(client_id):
+        client = await store.read(lambda tx: tx.client(client_id))
+    presented = hash_secret(secret)
+    fits_new = hmac.compare_digest(presented, client.secret_hash if client else _NO_HASH)
+    fits_old = hmac.compare_digest(presented, _old_hash(client, now))
+    if client is None or client.revoke_time is not None:
+        return None
+    return client if fits_new or fits_old else None
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256 in hex, without salt or stretching.
+
+    Those make guessing a person's password dear. Our secrets are 256 random
+    bits: there is nothing to guess, no two are alike, and a slow hash would
+    only slow the token endpoint down.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _new_secret() -> str:
+    """256 random bits; the prefix lets scanners for leaked secrets know it."""
+    return f"zs_{secrets.token_urlsafe(32)}"
+
+
+def _old_hash(client: Client | None, now: int) -> str:
+    """The hash of the secret before the last rotation, while that still counts."""
+    if client is None or client.old_secret_hash is None or client.old_secret_until is None:
+        return _NO_HASH
+    return client.old_secret_hash if now < client.old_secret_until else _NO_HASH
+
+
+def _existing(tx: Transaction, client_id: str) -> Client:
+    client = tx.client(client_id)
+    if client is None:
+        raise InvalidRequest({"client_id": f"no client {client_id}"})
+    return client
+
+
+def _checked_id(field: str, value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise InvalidRequest({field: "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"})
+    return value
+
+
+def _checked_name(name: str) -> str:
+    if not 1 <= len(name.strip()) <= _NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest({"name": f"must be 1 to {_NAME_LENGTH} printable characters"})
+    return name.strip()
+
+
+def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes once each, in the documented order."""
+    wanted = set(scopes)
+    if not wanted or not wanted <= set(SCOPES):
+        raise InvalidRequest({"scopes": f"must be one or more of {', '.join(SCOPES)}"})
+    return tuple(scope for scope in SCOPES if scope in wanted)

@@ -1,0 +1,49 @@
+"""Keys in a temporary directory, an issuer and its verifier, on a time that is moved."""
+
+from pathlib import Path
+
+import pytest
+from zimun.auth.keys import KeyStore
+from zimun.auth.tokens import Issuer, Verifier
+from zimun.domain.access import Client
+
+from .fakes import MemoryStore, MovableTime
+
+ISSUER = "https://booking.example"
+AUDIENCE = "zimun"
+
+
+@pytest.fixture
+def now() -> MovableTime:
+    return MovableTime()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def keys(directory: Path, now: MovableTime) -> KeyStore:
+    return KeyStore(directory, now)
+
+
+@pytest.fixture
+def issuer(keys: KeyStore, now: MovableTime) -> Issuer:
+    return Issuer(keys, ISSUER, AUDIENCE, time=now)
+
+
+@pytest.fixture
+def verifier(keys: KeyStore, now: MovableTime) -> Verifier:
+    return Verifier(keys, ISSUER, AUDIENCE, time=now)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def client() -> Client:
+    scopes = ("org:read", "availability:read")
+    return Client("c_1", "o_1", "Front desk", scopes, secret_hash="-", create_time=0)
