@@ -1,0 +1,5 @@
+"""`python -m zimun` is `zimun`."""
+
+from zimun.cli import main
+
+main()

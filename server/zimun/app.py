@@ -1,0 +1,154 @@
+"""The composition root: the only place that wires rooms together."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from zimun.auth.endpoints import application
+from zimun.auth.keys import KeyStore
+from zimun.auth.provider import ProviderKeys
+from zimun.auth.tokens import PROVIDER, Issuer, Verifier
+from zimun.booking import appointments
+from zimun.booking.store import Store
+from zimun.clock import Clock
+from zimun.config import Settings
+from zimun.domain.errors import Overloaded
+from zimun.rpc.interceptors import Verify
+from zimun.rpc.paging import PageTokens
+from zimun.rpc.server import PortTaken, RpcServer
+from zimun.rpc.servicers import Backend
+from zimun.storage.dialect import database_url
+from zimun.storage.migrate import migrate
+from zimun.storage.transactions import EmbeddedStore
+
+GRACE = 10.0
+"""Seconds that calls under way have when the server stops."""
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between two recordings of what has expired."""
+
+PROBE_INTERVAL = 2.0
+"""Seconds between two looks at whether the store can be written."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that serves: its store, and the ports that it got."""
+
+    store: Store
+    grpc_port: int
+    auth_port: int
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store of the settings, at the schema of this code.
+
+    Raises ValueError for a database URL that cannot be opened, and SchemaTooNew.
+    """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    url = database_url(settings.database_url, settings.data_dir)
+    migrate(url)
+    async with EmbeddedStore(url) as store:
+        yield store
+
+
+@asynccontextmanager
+async def serve(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
+    """Serve while the context is open; leaving it finishes what is in flight, then closes.
+
+    Raises PortTaken, and what `open_store` and KeyStore raise.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings))
+        verify, endpoints = await _tokens(settings, store, stack)
+        pages = PageTokens(await store.write(lambda tx: tx.secret("page_token")))
+        server = RpcServer(Backend(store, clock, pages), verify)
+        auth_port = await _listen_http(settings, endpoints, stack)
+        await server.start(settings.grpc_host, settings.grpc_port)
+        stack.push_async_callback(server.stop, GRACE)
+        await _probe(store, server)
+        for task in (
+            _every(SWEEP_INTERVAL, lambda: appointments.sweep(store, clock)),
+            _every(PROBE_INTERVAL, lambda: _probe(store, server)),
+        ):
+            stack.push_async_callback(_cancel, asyncio.create_task(task))
+        yield Running(store, server.port, auth_port)
+
+
+async def _tokens(
+    settings: Settings, store: Store, stack: AsyncExitStack
+) -> tuple[Verify, web.Application]:
+    """How tokens are verified, and the endpoints that issue them (none for an outside provider)."""
+    if settings.jwks_url:
+        provider = ProviderKeys(settings.jwks_url)
+        stack.push_async_callback(provider.close)
+        outside = Verifier(provider, settings.issuer, settings.audience, PROVIDER)
+        return outside.verify, web.Application()
+    keys = KeyStore(settings.data_dir / "keys")
+    issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
+    own = Verifier(keys, settings.public_issuer, settings.audience)
+    return own.verify, application(store, issuer)
+
+
+async def _listen_http(
+    settings: Settings, endpoints: web.Application, stack: AsyncExitStack
+) -> int:
+    runner = web.AppRunner(endpoints, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, settings.grpc_host, settings.auth_port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise PortTaken(f"auth port {settings.auth_port} is in use") from error
+    port: int = runner.addresses[0][1]
+    return port
+
+
+async def _probe(store: Store, server: RpcServer) -> None:
+    """Try the store as a caller would, and let health checks know."""
+    readable = await _works(store.read(lambda tx: tx.organization_ids()))
+    writable = await _works(store.write(lambda tx: tx.touch()))
+    await server.set_health(readable, writable)
+
+
+async def _works(attempt: Awaitable[object]) -> bool:
+    try:
+        await attempt
+    except Overloaded:
+        return False
+    return True
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Do the work over and over; a failure is logged and the next turn comes."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            log.exception("background work failed")
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGINT or SIGTERM sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,256 @@
+"""The command line."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import uvloop
+from zimun_gateway import bootstrap
+from zimun_gateway.process import EnvoyError, envoy_binary
+
+from zimun import app
+from zimun.auth import clients
+from zimun.auth.keys import KeyStore, KeyStoreError
+from zimun.booking.store import Store
+from zimun.clock import WallClock
+from zimun.config import ConfigError, Settings, load
+from zimun.domain.access import SCOPES, Client
+from zimun.domain.catalog import Organization
+from zimun.domain.errors import ZimunError
+from zimun.domain.instant import from_datetime, rfc3339
+from zimun.rpc.convert import is_zone
+from zimun.rpc.server import PortTaken
+from zimun.storage.dialect import database_url
+from zimun.storage.migrate import SchemaTooNew, migrate
+from zimun.up import ChildDied, gateway_settings, up
+
+T = TypeVar("T")
+
+EXPECTED = (ZimunError, ConfigError, PortTaken, SchemaTooNew, KeyStoreError, EnvoyError, ChildDied)
+"""What an operator can do something about: told in one line."""
+
+data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="ZIMUN_DATA_DIR")
+database = click.option("--database-url", help="ZIMUN_DATABASE_URL")
+
+
+def main() -> None:
+    """Run a command; what an operator can mend is one line and exit status 1."""
+    try:
+        commands(standalone_mode=False)
+    except EXPECTED as error:
+        sys.exit(f"zimun: {error}")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+@click.group()
+@click.version_option(package_name="zimun")
+def commands() -> None:
+    """Appointment scheduling and booking. Every option can be set as a ZIMUN_ variable too."""
+
+
+@commands.command("up")
+@click.option("--demo", is_flag=True, help="fill an empty store with the demo organization")
+@click.option("--now", "start", help="start the booking clock here (RFC 3339; with --demo)")
+@click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT: JSON and gRPC by Envoy")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="ZIMUN_GRPC_PORT: gRPC alone")
+@data_dir
+@database
+def up_command(demo: bool, start: str | None, **given: Any) -> None:
+    """Start the server and Envoy as one program."""
+    if start and not demo:
+        raise click.UsageError("--now is for the sandbox: it needs --demo")
+    clock = WallClock.starting_at(_instant(start)) if start else WallClock()
+    settings = _settings(**given)
+    _run(up(settings, clock, demo))
+
+
+@commands.command("serve")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="ZIMUN_GRPC_PORT")
+@click.option("--auth-port", type=click.IntRange(0, 65535), help="ZIMUN_AUTH_PORT")
+@data_dir
+@database
+def serve_command(**given: Any) -> None:
+    """Start the server alone, without Envoy."""
+    settings = _settings(**given)
+
+    async def run() -> None:
+        stop = app.stop_signal()
+        async with app.serve(settings, WallClock()) as server:
+            where = f"{settings.grpc_host}:{server.grpc_port}"
+            print(f"gRPC at {where}, tokens at port {server.auth_port}", flush=True)
+            await stop.wait()
+
+    _run(run())
+
+
+@commands.command("gateway")
+@click.option("--print", "only_print", is_flag=True, help="print the configuration and exit")
+@click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
+def gateway_command(only_print: bool, **given: Any) -> None:
+    """Print Envoy's configuration, or run Envoy alone."""
+    text = bootstrap.dump(gateway_settings(_settings(**given)))
+    if only_print:
+        click.echo(text, nl=False)
+        return
+    binary = str(envoy_binary())
+    os.execv(binary, [binary, "--disable-hot-restart", "--config-yaml", text])  # noqa: S606
+
+
+@commands.command("migrate")
+@data_dir
+@database
+def migrate_command(**given: Any) -> None:
+    """Bring the database to this version's schema."""
+    settings = _settings(**given)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    migrate(database_url(settings.database_url, settings.data_dir))
+
+
+@commands.group("org")
+def org_group() -> None:
+    """Organizations."""
+
+
+@org_group.command("create")
+@click.argument("org_id")
+@click.option("--name", required=True)
+@click.option("--time-zone", default="UTC", show_default=True, help="IANA time zone")
+@data_dir
+@database
+def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
+    """Create the organization ORG_ID (o_…)."""
+    if not is_zone(time_zone):
+        raise click.UsageError(f"--time-zone: {time_zone} is not an IANA time zone")
+
+    async def run(store: Store) -> None:
+        if org_id in await store.read(lambda tx: tx.organization_ids()):
+            raise click.UsageError(f"{org_id} exists already")
+        now = _real_now()
+        organization = Organization(
+            id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
+        )
+        await store.write(lambda tx: tx.put_organization(organization))
+
+    _on_store(run, **given)
+
+
+@commands.group("client")
+def client_group() -> None:
+    """API clients: who may ask for tokens."""
+
+
+@client_group.command("create")
+@click.option("--org", required=True, help="the organization (o_…) it belongs to")
+@click.option("--name", required=True, help="what people call it")
+@click.option("--scope", "scopes", multiple=True, help="repeatable; every scope unless given")
+@click.option("--id", "client_id", help="its id (c_…); made up unless given")
+@data_dir
+@database
+def create_client(
+    org: str, name: str, scopes: tuple[str, ...], client_id: str | None, **given: Any
+) -> None:
+    """Create a client and print its secret, this once."""
+
+    async def run(store: Store) -> tuple[Client, str]:
+        if org not in await store.read(lambda tx: tx.organization_ids()):
+            raise click.UsageError(f"no organization {org}: see `zimun org create`")
+        return await clients.create_client(
+            store, _real_now(), org, name, scopes or SCOPES, client_id
+        )
+
+    client, secret = _on_store(run, **given)
+    click.echo(f"client id      {client.client_id}\nclient secret  {secret}")
+
+
+@client_group.command("list")
+@click.option("--org", required=True)
+@data_dir
+@database
+def list_clients(org: str, **given: Any) -> None:
+    """List an organization's clients."""
+    for client in _on_store(lambda store: clients.list_clients(store, org), **given):
+        state = f"revoked {rfc3339(client.revoke_time)}" if client.revoke_time else "active"
+        click.echo(f"{client.client_id}  {state}  {' '.join(client.scopes)}  {client.name}")
+
+
+@client_group.command("rotate")
+@click.argument("client_id")
+@click.option("--grace", default=0, type=click.IntRange(0), help="seconds the old secret counts on")
+@data_dir
+@database
+def rotate_client(client_id: str, grace: int, **given: Any) -> None:
+    """Give a client a new secret and print it, this once."""
+    secret = _on_store(
+        lambda store: clients.rotate_secret(store, _real_now(), client_id, grace), **given
+    )
+    click.echo(f"client secret  {secret}")
+
+
+@client_group.command("revoke")
+@click.argument("client_id")
+@data_dir
+@database
+def revoke_client(client_id: str, **given: Any) -> None:
+    """Give a client no more tokens; those it has run out within their lifetime."""
+    _on_store(lambda store: clients.revoke_client(store, _real_now(), client_id), **given)
+    click.echo(f"{client_id} is revoked")
+
+
+@commands.group("keys")
+def keys_group() -> None:
+    """Signing keys of the tokens."""
+
+
+@keys_group.command("rotate")
+@data_dir
+def rotate_keys(**given: Any) -> None:
+    """Publish a new signing key; it signs once everybody has had time to fetch it."""
+    kid = KeyStore(_settings(**given).data_dir / "keys").rotate()
+    click.echo(f"published {kid}")
+
+
+def _settings(**given: Any) -> Settings:
+    settings = load(os.environ, **given)
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    return settings
+
+
+def _run(program: Coroutine[Any, Any, T]) -> T:
+    return uvloop.run(program)
+
+
+def _on_store(run: Callable[[Store], Coroutine[Any, Any, T]], **given: Any) -> T:
+    settings = _settings(**given)
+
+    async def program() -> T:
+        async with app.open_store(settings) as store:
+            return await run(store)
+
+    return _run(program())
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"--now: {text} is not an RFC 3339 time") from error
+    if moment.tzinfo is None:
+        raise click.UsageError(f"--now: {text} needs an offset, such as Z")
+    return from_datetime(moment)
+
+
+def _real_now() -> int:
+    """Credentials live in real time, whatever the booking clock says."""
+    return time.time_ns() // 1000

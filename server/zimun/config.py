@@ -1,0 +1,111 @@
+"""What an operator may choose: ZIMUN_* variables, and the command line over them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(Exception):
+    """A setting has a value that it cannot have; the message names its variable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is read from the variable ZIMUN_ and its name in capitals.
+
+    `issuer` is the public base URL under which the token endpoint and the JWKS
+    are found; empty for http://localhost:PORT. Setting `jwks_url` (http, https,
+    or a file's path) hands the tokens over to an outside provider, whose
+    `issuer` and `audience` must be set with it.
+    """
+
+    data_dir: Path = Path(".zimun")
+    database_url: str = ""
+    host: str = "0.0.0.0"  # noqa: S104 - where Envoy listens, the front door
+    port: int = 8080
+    grpc_host: str = "127.0.0.1"
+    grpc_port: int = 50051
+    auth_port: int = 50052
+    admin_port: int = 9901
+    issuer: str = ""
+    audience: str = "zimun"
+    jwks_url: str = ""
+    token_lifetime: int = 900
+    rate_limit: int = 1000
+    cors_origins: tuple[str, ...] = ()
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    grpc_endpoints: tuple[str, ...] = ()
+    auth_endpoint: str = ""
+    log_level: str = field(default="INFO")
+
+    def __post_init__(self) -> None:
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ConfigError("ZIMUN_TLS_CERTIFICATE and ZIMUN_TLS_KEY come together")
+        if self.jwks_url and not self.issuer:
+            raise ConfigError("ZIMUN_ISSUER must be set where ZIMUN_JWKS_URL is")
+
+    @property
+    def public_issuer(self) -> str:
+        """The `iss` of tokens."""
+        scheme = "https" if self.tls_certificate else "http"
+        return self.issuer or f"{scheme}://localhost:{self.port}"
+
+
+def load(environ: Mapping[str, str], **given: Any) -> Settings:
+    """The settings of an environment; `given` ones that are not None come before it.
+
+    Raises ConfigError for a value that cannot be.
+    """
+    known = {name.name: name.name.upper() for name in fields(Settings)}
+    read = {
+        name: _parse(name, environ[f"ZIMUN_{variable}"])
+        for name, variable in known.items()
+        if environ.get(f"ZIMUN_{variable}")
+    }
+    return Settings(**read | {name: value for name, value in given.items() if value is not None})
+
+
+def _parse(name: str, text: str) -> Any:
+    try:
+        return _PARSERS.get(name, str)(text)
+    except ValueError as error:
+        raise ConfigError(f"ZIMUN_{name.upper()}={text}: {error}") from error
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
+_port = _whole(0, 65535)
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "data_dir": Path,
+    "port": _port,
+    "grpc_port": _port,
+    "auth_port": _port,
+    "admin_port": _port,
+    "token_lifetime": _whole(1, 86400),
+    "rate_limit": _whole(0, 1_000_000),
+    "cors_origins": _list,
+    "tls_certificate": Path,
+    "tls_key": Path,
+    "grpc_endpoints": _list,
+    "log_level": _level,
+}

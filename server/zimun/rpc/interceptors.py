@@ -1,0 +1,128 @@
+"""What stands around every method of the contract: who may call it, and how its errors read."""
+
+from __future__ import annotations
+
+import contextvars
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
+
+from zimun.domain.access import Caller
+from zimun.domain.errors import InvalidRequest, Overloaded, ScopeMissing, TokenInvalid, ZimunError
+from zimun.rpc import contract, status
+
+Verify = Callable[[str], Awaitable[Caller]]
+"""From a bearer token to its caller; raises TokenInvalid."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Who calls the method that is running."""
+    return _caller.get()
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Lets through what carries a good token with the method's scope, and words every refusal.
+
+    It stands in the server although Envoy verifies tokens as well: a caller may
+    come straight to the gRPC port. Health and reflection are open to anybody;
+    every method of the contract declares its scope, or there is no server.
+    """
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+        self._scopes = contract.required_scopes()
+        self._gated: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        method = handler_call_details.method
+        if gated := self._gated.get(method):
+            return gated
+        handler = await continuation(handler_call_details)
+        if method not in self._scopes or handler is None:
+            return handler
+        self._gated[method] = self._gate(handler, self._scopes[method])
+        return self._gated[method]
+
+    def _gate(
+        self, handler: grpc.RpcMethodHandler[Any, Any], scope: str
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        decode: Any = handler.request_deserializer
+        run: Any = handler.unary_unary
+
+        async def call(raw: bytes, context: Context) -> bytes | Message | None:
+            try:
+                await self._admit(context, scope)
+                request = _decode(decode, raw)
+                contract.check(request)
+                response: bytes | Message = await run(request, context)
+                return response
+            except ZimunError as error:
+                answer, headers = status.status_of(error), _headers(error)
+            except Exception as error:
+                answer, headers = status.unforeseen(error), ()
+            await _abort(context, answer, headers)
+            return None
+
+        gated: Any = grpc.unary_unary_rpc_method_handler
+        return cast("grpc.RpcMethodHandler[Any, Any]", gated(call, response_serializer=_encode))
+
+    async def _admit(self, context: Context, scope: str) -> None:
+        kind, _, token = header(context, "authorization").partition(" ")
+        if kind.lower() != "bearer" or not token:
+            raise TokenInvalid("a bearer token is required")
+        who = await self._verify(token.strip())
+        if scope not in who.scopes:
+            raise ScopeMissing(scope)
+        _caller.set(who)
+
+
+def header(context: Context, name: str) -> str:
+    """The first value that the caller sent under a lower-case name, or nothing."""
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            return value if isinstance(value, str) else value.decode("ascii", "replace")
+    return ""
+
+
+def _decode(deserialize: Callable[[bytes], Message], raw: bytes) -> Message:
+    try:
+        return deserialize(raw)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest({"request": "is not a message of this method"}) from error
+
+
+def _encode(response: bytes | Message) -> bytes:
+    """Changes answer bytes, kept for their Idempotency-Key; reads answer messages."""
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
+def _headers(error: ZimunError) -> tuple[tuple[str, str], ...]:
+    """What HTTP clients look for in headers: WWW-Authenticate (RFC 6750), Retry-After."""
+    if isinstance(error, TokenInvalid):
+        return (("www-authenticate", 'Bearer error="invalid_token"'),)
+    if isinstance(error, Overloaded):
+        return (("retry-after", str(math.ceil(error.retry_after))),)
+    return ()
+
+
+async def _abort(context: Context, answer: Status, headers: tuple[tuple[str, str], ...]) -> None:
+    code = _CODES[answer.code]
+    details = ("grpc-status-details-bin", answer.SerializeToString())
+    await context.abort(code, answer.message, (details, *headers))
+
+
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}

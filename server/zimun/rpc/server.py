@@ -1,0 +1,83 @@
+"""The gRPC server: every service of the contract, health, reflection."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor_pool import Default
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_reflection.v1alpha import reflection
+
+from zimun.rpc import contract
+from zimun.rpc.interceptors import Gate, Verify
+from zimun.rpc.servicers import (
+    AppointmentsServicer,
+    AvailabilityServicer,
+    Backend,
+    LocationsServicer,
+    ServicesServicer,
+)
+from zimun.v1 import (
+    appointments_service_pb2_grpc,
+    availability_service_pb2_grpc,
+    locations_service_pb2_grpc,
+    services_service_pb2_grpc,
+)
+
+WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
+"""The services that are of no use while the store cannot be written; "" is the whole server."""
+
+_SERVICERS: Mapping[Callable[[Any, grpc.aio.Server], None], Callable[[Backend], object]] = {
+    appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
+    availability_service_pb2_grpc.add_AvailabilityServiceServicer_to_server: AvailabilityServicer,
+    locations_service_pb2_grpc.add_LocationsServiceServicer_to_server: LocationsServicer,
+    services_service_pb2_grpc.add_ServicesServiceServicer_to_server: ServicesServicer,
+}
+
+_OPTIONS = (
+    # Two servers must not share a port unknowingly.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+
+class PortTaken(Exception):
+    """Something else listens where the server is to listen."""
+
+
+class RpcServer:
+    """A server on one port; `port` is the one that it got."""
+
+    def __init__(self, backend: Backend, verify: Verify) -> None:
+        self._server = grpc.aio.server(interceptors=(Gate(verify),), options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self.port = 0
+        for add, servicer in _SERVICERS.items():
+            add(servicer(backend), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = [service.full_name for service in contract.services()]
+        reflected = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(reflected, self._server, Default())
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen on host:port, any free one for port 0; raises PortTaken."""
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise PortTaken(f"gRPC port {port} is in use") from error
+        await self._server.start()
+
+    async def set_health(self, readable: bool, writable: bool) -> None:
+        """Tell health checks which services can do their work now."""
+        for name in ("", *(service.full_name for service in contract.services())):
+            serving = readable and (writable or name not in WRITING)
+            status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls and finish those under way, for `grace` seconds at the most."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)

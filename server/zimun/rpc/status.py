@@ -1,0 +1,81 @@
+"""The one table from domain errors to google.rpc.Status."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from zimun.domain import errors
+from zimun.domain.instant import SECOND
+from zimun.rpc import convert
+from zimun.v1.error_reason_pb2 import ErrorReason
+
+DOMAIN = "zimun"
+"""The `domain` of every ErrorInfo."""
+
+CODES: Mapping[type[errors.ZimunError], StatusCode] = {
+    errors.InvalidRequest: StatusCode.INVALID_ARGUMENT,
+    errors.TokenInvalid: StatusCode.UNAUTHENTICATED,
+    errors.ScopeMissing: StatusCode.PERMISSION_DENIED,
+    errors.NotFound: StatusCode.NOT_FOUND,
+    errors.Refused: StatusCode.FAILED_PRECONDITION,
+    errors.Conflict: StatusCode.ABORTED,
+    errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
+    errors.Overloaded: StatusCode.UNAVAILABLE,
+}
+
+log = logging.getLogger(__name__)
+
+
+def code_of(error: errors.ZimunError) -> StatusCode:
+    """The code of the nearest class of the error that CODES names."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def status_of(error: errors.ZimunError) -> Status:
+    """The status of a refusal: ErrorInfo first, then what else helps the caller."""
+    return _status(
+        code_of(error), error.message, _info(error.reason, error.metadata), *_more(error)
+    )
+
+
+def unforeseen(error: Exception) -> Status:
+    """The status of an error that nobody foresaw: an id; the log has the rest under it."""
+    error_id = uuid.uuid4().hex
+    log.error("unforeseen error %s", error_id, exc_info=error)
+    info = _info(ErrorReason.Name(ErrorReason.INTERNAL), {"error_id": error_id})
+    return _status(StatusCode.INTERNAL, f"internal error {error_id}", info)
+
+
+def _status(code: StatusCode, message: str, *details: Message) -> Status:
+    status = Status(code=code.value[0], message=message)
+    for detail in details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def _info(reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+
+
+def _more(error: errors.ZimunError) -> list[Message]:
+    if isinstance(error, errors.InvalidRequest):
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
+            for field, description in error.violations.items()
+        ]
+        return [error_details_pb2.BadRequest(field_violations=violations)]
+    if isinstance(error, errors.SlotUnavailable):
+        return [convert.alternatives(error.alternatives, error.time_zone)]
+    if isinstance(error, errors.Overloaded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMicroseconds(round(error.retry_after * SECOND))
+        return [retry]
+    return []

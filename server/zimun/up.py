@@ -1,0 +1,154 @@
+"""`zimun up`: the server and Envoy as one foreground program, with the demo where it is wanted."""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from zimun_gateway.process import Envoy
+from zimun_gateway.settings import Settings as GatewaySettings
+
+from zimun import app, demo
+from zimun.auth import clients
+from zimun.booking.store import Store
+from zimun.clock import Clock
+from zimun.config import Settings
+from zimun.domain.access import SCOPES
+
+ENVOY_READY = 20.0
+"""Seconds that Envoy has to come up."""
+
+
+class ChildDied(Exception):
+    """Envoy ended while it was to serve."""
+
+
+async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
+    """Run until SIGINT or SIGTERM, then stop everything in order.
+
+    Raises ChildDied when Envoy ends first, EnvoyError when it cannot start, and
+    what `app.serve` raises.
+    """
+    stop = app.stop_signal()
+    env_file = settings.data_dir / "demo.env"
+    known = _read_env(env_file)
+    env_file.unlink(missing_ok=True)
+    async with AsyncExitStack() as stack:
+        inner = replace(settings, auth_port=0)
+        server = await stack.enter_async_context(app.serve(inner, clock))
+        envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
+        stack.push_async_callback(envoy.stop)
+        await envoy.start()
+        secret = await _demo(server.store, clock, known) if with_demo else ""
+        await envoy.wait_ready(ENVOY_READY)
+        address = _address(settings, server.grpc_port)
+        if secret:
+            _write_env(env_file, address | {"ZIMUN_CLIENT_SECRET": secret})
+        print(_screen(settings, address, secret), flush=True)
+        await _until_stopped(stop, envoy)
+        stack.push_async_callback(envoy.drain)
+
+
+async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
+    stopped = asyncio.create_task(stop.wait())
+    died = asyncio.create_task(envoy.wait_closed())
+    await asyncio.wait((stopped, died), return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, died):
+        task.cancel()
+    if not stop.is_set():
+        raise ChildDied(f"envoy ended with status {died.result()}")
+
+
+def gateway_settings(settings: Settings, server: app.Running | None = None) -> GatewaySettings:
+    """What Envoy is told: the ports of a server beside it, or those of the settings."""
+    host = settings.grpc_host
+    grpc = (f"{host}:{server.grpc_port}",) if server else settings.grpc_endpoints
+    auth = f"{host}:{server.auth_port}" if server else settings.auth_endpoint
+    return GatewaySettings(
+        listen_address=settings.host,
+        listen_port=settings.port,
+        admin_port=0 if server else settings.admin_port,
+        grpc_endpoints=grpc or (f"{host}:{settings.grpc_port}",),
+        auth_endpoint=auth or f"{host}:{settings.auth_port}",
+        descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
+        issuer=settings.public_issuer,
+        audience=settings.audience,
+        jwks_uri=settings.jwks_url,
+        rate_limit=settings.rate_limit,
+        cors_origins=settings.cors_origins,
+        tls_certificate=settings.tls_certificate,
+        tls_key=settings.tls_key,
+        access_log=str(settings.data_dir / "envoy" / "access.log") if server else "/dev/stdout",
+    )
+
+
+async def _demo(store: Store, clock: Clock, known: Mapping[str, str]) -> str:
+    """Fill an empty store and answer the demo client's secret: the known one while it is good."""
+    await store.write(lambda tx: demo.seed(tx, clock.now()))
+    now = time.time_ns() // 1000
+    secret = known.get("ZIMUN_CLIENT_SECRET", "")
+    if secret and await clients.authenticate(store, demo.CLIENT_ID, secret, now):
+        return secret
+    if await store.read(lambda tx: tx.client(demo.CLIENT_ID)):
+        return await clients.rotate_secret(store, now, demo.CLIENT_ID)
+    _, secret = await clients.create_client(
+        store, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID
+    )
+    return secret
+
+
+def _address(settings: Settings, grpc_port: int) -> dict[str, str]:
+    scheme = "https" if settings.tls_certificate else "http"
+    return {
+        "ZIMUN_BASE_URL": f"{scheme}://localhost:{settings.port}",
+        "ZIMUN_GRPC_TARGET": f"localhost:{grpc_port}",
+        "ZIMUN_CLIENT_ID": demo.CLIENT_ID,
+    }
+
+
+def _read_env(path: Path) -> Mapping[str, str]:
+    if not path.exists():
+        return {}
+    pairs = (line.partition("=") for line in path.read_text().splitlines() if "=" in line)
+    return {key: value for key, _, value in pairs}
+
+
+def _write_env(path: Path, variables: Mapping[str, str]) -> None:
+    """Appears whole or not at all, readable by its owner alone."""
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    content = "".join(f"{key}={value}\n" for key, value in variables.items())
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    draft.replace(path)
+
+
+def _screen(settings: Settings, address: Mapping[str, str], secret: str) -> str:
+    """What the operator sees first: what runs where, and calls that work when pasted."""
+    base, target = address["ZIMUN_BASE_URL"], address["ZIMUN_GRPC_TARGET"]
+    lines = [
+        f"Zimun is ready: JSON at {base}/api/v1, gRPC at {target}, data in {settings.data_dir}",
+        "Ctrl-C stops it.",
+    ]
+    if secret:
+        lines.append(_CALLS.format(base=base, target=target, client=demo.CLIENT_ID, secret=secret))
+    return "\n".join(lines)
+
+
+_CALLS = """
+client id      {client}
+client secret  {secret}
+
+TOKEN=$(curl -s -u {client}:{secret} -d grant_type=client_credentials \\
+  {base}/oauth/token | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
+curl -s -H "Authorization: Bearer $TOKEN" '{base}/api/v1/services?page_size=50'
+curl -s -H "Authorization: Bearer $TOKEN" '{base}/api/v1/availability?service_id=s_123&days_ahead=7'
+
+grpcurl -plaintext {target} list
+grpcurl -plaintext -H "Authorization: Bearer $TOKEN" -d '{{"service_id":"s_123","days_ahead":7}}' \\
+  {target} zimun.v1.AvailabilityService/GetAvailability
+"""
