@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -24,7 +24,7 @@ _PRAGMAS = (
 )
 
 
-def only_where(condition: ColumnElement[bool]) -> dict[str, Any]:
+def only_where(condition: TextClause) -> dict[str, Any]:
     """Options of an index on some rows only."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BindParameter,
     Connection,
     Table,
+    and_,
     bindparam,
     case,
     delete,
@@ -64,7 +65,9 @@ _TO: BindParameter[int] = bindparam("end")
 
 def _live(now: Any) -> Any:
     """The reservations that keep their time busy at `now`."""
-    return IS_LIVE & or_(reservations.c.state == "CONFIRMED", reservations.c.expires_at > now)
+    return and_(
+        IS_LIVE, or_(reservations.c.state == "CONFIRMED", reservations.c.expires_at > now)
+    )
 
 
 _CATALOG_VERSION = select(organizations.c.catalog_version).where(organizations.c.org_id == _ORG)

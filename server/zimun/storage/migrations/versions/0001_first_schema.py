@@ -138,31 +138,31 @@ def upgrade() -> None:
         "reservations",
         ["org_id", "appointment_id"],
         unique=True,
-        **only_where(sa.literal_column("appointment_id != ''")),
+        **only_where(sa.text("appointment_id != ''")),
     )
     op.create_index(
         "reservations_by_expiry",
         "reservations",
         ["org_id", "expires_at"],
-        **only_where(sa.literal_column("state = 'HELD'")),
+        **only_where(sa.text("state = 'HELD'")),
     )
     op.create_index(
         "reservations_by_service",
         "reservations",
         ["org_id", "service_id", "start_time"],
-        **only_where(sa.literal_column("state IN ('HELD', 'CONFIRMED')")),
+        **only_where(sa.text("state IN ('HELD', 'CONFIRMED')")),
     )
     op.create_index(
         "reservations_by_session",
         "reservations",
         ["org_id", "session_id"],
-        **only_where(sa.literal_column("state IN ('HELD', 'CONFIRMED')")),
+        **only_where(sa.text("state IN ('HELD', 'CONFIRMED')")),
     )
     op.create_index(
         "reservations_by_start",
         "reservations",
         ["org_id", "start_time", "appointment_id"],
-        **only_where(sa.literal_column("appointment_id != ''")),
+        **only_where(sa.text("appointment_id != ''")),
     )
     op.create_table(
         "resources",
