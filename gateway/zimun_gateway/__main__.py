@@ -1,0 +1,45 @@
+"""`python -m zimun_gateway`: the default configuration, printed, written or checked."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from .bootstrap import dump
+from .process import envoy_binary
+from .settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 1 when a checked file is stale or Envoy refuses it."""
+    parser = argparse.ArgumentParser(prog="zimun_gateway", description=__doc__)
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--print", action="store_true", help="to standard output")
+    action.add_argument("--write", type=Path, metavar="FILE", help="to FILE")
+    action.add_argument("--check", type=Path, metavar="FILE", help="FILE is current, and valid")
+    options = parser.parse_args(arguments)
+    if options.check:
+        return _check(options.check)
+    if options.write:
+        options.write.write_text(dump(Settings()))
+    else:
+        sys.stdout.write(dump(Settings()))
+    return 0
+
+
+def _check(file: Path) -> int:
+    if not file.is_file() or file.read_text() != dump(Settings()):
+        print(f"{file} is stale: python -m zimun_gateway --write {file}", file=sys.stderr)
+        return 1
+    return validate(file)
+
+
+def validate(file: Path) -> int:
+    """What Envoy itself says of a configuration: 0, or 1 with its reason on standard error."""
+    command = [str(envoy_binary()), "--mode", "validate", "--log-level", "error", "-c", str(file)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
+    return min(done.returncode, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Who may come in: bearer tokens, verified before anything else is done for a request.
+
+The server verifies them again, so the Authorization header goes on to it and nothing that Envoy
+learnt from the token does: no header can be forged to look like Envoy's word. The requirement is
+set on each route (`requires_token`), so that a door and its lock cannot drift apart.
+"""
+
+from .clusters import AUTH, JWKS
+from .proto import Config, extension, typed
+from .settings import Settings
+
+FILTER = "envoy.filters.http.jwt_authn"
+CLAIMS = "claims"
+"""Where the verified claims lie in the filter's dynamic metadata."""
+
+_PROVIDER = "zimun"
+_MESSAGE = "extensions.filters.http.jwt_authn.v3"
+
+
+def jwt_filter(settings: Settings) -> Config:
+    return extension(
+        FILTER,
+        f"{_MESSAGE}.JwtAuthentication",
+        providers={_PROVIDER: _provider(settings)},
+        requirement_map={_PROVIDER: {"provider_name": _PROVIDER}},
+        bypass_cors_preflight=True,
+        stat_prefix="tokens",
+    )
+
+
+def requires_token() -> Config:
+    """For a route's typed_per_filter_config."""
+    return {FILTER: typed(f"{_MESSAGE}.PerRouteConfig", requirement_name=_PROVIDER)}
+
+
+def _provider(settings: Settings) -> Config:
+    """Tokens are taken from the header alone: a query string ends up in logs (RFC 6750, 5.3)."""
+    return {
+        "issuer": settings.issuer,
+        "audiences": [settings.audience],
+        "require_expiration": True,
+        "clock_skew_seconds": settings.clock_skew,
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "forward": True,
+        "payload_in_metadata": CLAIMS,
+        "jwt_cache_config": {"jwt_cache_size": 1000},
+        "remote_jwks": _remote_jwks(settings),
+    }
+
+
+def _remote_jwks(settings: Settings) -> Config:
+    """Keys are fetched before the listener opens and again before they are 60 seconds old.
+
+    A first fetch that fails does not keep the listener closed: Envoy tries again every half second,
+    and a request that comes before any key is there waits for a fetch of its own.
+    """
+    own = f"http://{settings.auth_endpoint}/.well-known/jwks.json"
+    return {
+        "http_uri": {
+            "uri": settings.jwks_uri or own,
+            "cluster": JWKS if settings.jwks_uri else AUTH,
+            "timeout": "2s",
+        },
+        "cache_duration": "60s",
+        "async_fetch": {"fast_listener": False, "failed_refetch_duration": "0.5s"},
+    }

@@ -1,0 +1,49 @@
+"""All of it together: the file that Envoy starts with."""
+
+import yaml
+
+from .clusters import clusters
+from .listener import listener
+from .proto import Config, extension, socket_address
+from .settings import Settings
+
+HEADER = "# Written by `python -m zimun_gateway --write envoy.yaml`; edit gateway/ instead.\n"
+
+
+def build(settings: Settings) -> Config:
+    """The same dict for the same settings and descriptors, always.
+
+    Raises OSError when the descriptors cannot be read and ValueError for a malformed address.
+    """
+    return {
+        "admin": {"address": socket_address("127.0.0.1", settings.admin_port)},
+        "overload_manager": _overload(settings),
+        "static_resources": {
+            "listeners": [listener(settings)],
+            "clusters": clusters(settings),
+        },
+    }
+
+
+def dump(settings: Settings) -> str:
+    """`build` as YAML."""
+    return HEADER + yaml.dump(
+        build(settings), Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True
+    )
+
+
+class _Plain(yaml.SafeDumper):
+    """Without anchors: a reader of the file should not have to look elsewhere."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+def _overload(settings: Settings) -> Config:
+    """Connections have a limit too; those beyond it are closed at once."""
+    monitor = extension(
+        "envoy.resource_monitors.global_downstream_max_connections",
+        "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        max_active_downstream_connections=settings.max_connections,
+    )
+    return {"resource_monitors": [monitor]}

@@ -1,0 +1,146 @@
+"""Where requests go, and when a machine is left alone."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from .proto import Config, extension, socket_address, typed
+from .settings import Settings, split_endpoint
+
+SERVER = "zimun"
+AUTH = "zimun_auth"
+JWKS = "jwks"
+
+_OPEN_REQUESTS = 64
+"""Room for callers without a token. Routes that need one have priority HIGH and room of their own,
+so that nobody can take it away with health and reflection streams."""
+
+
+def clusters(settings: Settings) -> list[Config]:
+    if settings.jwks_uri:
+        return [_server(settings), _jwks(settings)]
+    return [_server(settings), _auth(settings)]
+
+
+def _server(settings: Settings) -> Config:
+    """The gRPC machines.
+
+    No HTTP/2 pings: a gRPC server hangs up on a client that pings more than every five minutes
+    (GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS); health checks find dead peers sooner.
+    """
+    endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
+    return _cluster(SERVER, endpoints) | {
+        "lb_policy": "LEAST_REQUEST",
+        "typed_extension_protocol_options": _protocol(http2_protocol_options={}),
+        "circuit_breakers": _circuit_breakers(
+            DEFAULT=_OPEN_REQUESTS, HIGH=settings.max_concurrent_requests
+        ),
+        "health_checks": [_health_check()],
+        "outlier_detection": _outlier_detection(),
+    }
+
+
+def _auth(settings: Settings) -> Config:
+    return _cluster(AUTH, [split_endpoint(settings.auth_endpoint)]) | {
+        "typed_extension_protocol_options": _protocol(http_protocol_options={}),
+        "circuit_breakers": _circuit_breakers(DEFAULT=settings.max_concurrent_requests),
+    }
+
+
+def _jwks(settings: Settings) -> Config:
+    """The outside provider; over https its certificate must name the host that was asked for."""
+    uri = urlsplit(settings.jwks_uri)
+    secure = uri.scheme == "https"
+    if uri.hostname is None or uri.scheme not in ("http", "https"):
+        raise ValueError(f"jwks_uri {settings.jwks_uri!r} is not an http or https address")
+    cluster = _cluster(JWKS, [(uri.hostname, uri.port or (443 if secure else 80))])
+    if secure:
+        cluster["transport_socket"] = _verified_tls(uri.hostname, str(settings.jwks_ca))
+    return cluster
+
+
+def _cluster(name: str, endpoints: list[tuple[str, int]]) -> Config:
+    static = all(_is_ip(host) for host, _ in endpoints)
+    addresses = [{"endpoint": {"address": socket_address(*endpoint)}} for endpoint in endpoints]
+    return {
+        "name": name,
+        "type": "STATIC" if static else "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": addresses}]},
+    }
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _protocol(**explicit: Config) -> Config:
+    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions")
+    options["explicit_http_config"] = explicit
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
+
+
+def _circuit_breakers(**requests: int) -> Config:
+    """So many requests at once for each priority of routes; beyond that, waiting would only make
+    everybody late."""
+    return {
+        "thresholds": [
+            {
+                "priority": priority,
+                "max_connections": 1024,
+                "max_pending_requests": limit,
+                "max_requests": limit,
+                "max_retries": 16,
+            }
+            for priority, limit in requests.items()
+        ]
+    }
+
+
+def _health_check() -> Config:
+    """grpc.health.v1. Also without traffic: an idle gateway must know that the server came back."""
+    return {
+        "timeout": "1s",
+        "interval": "5s",
+        "no_traffic_interval": "5s",
+        "no_traffic_healthy_interval": "5s",
+        "unhealthy_interval": "1s",
+        "interval_jitter_percent": 10,
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+        "grpc_health_check": {},
+    }
+
+
+def _outlier_detection() -> Config:
+    """Leaves out a machine that only fails, but never more than half of them: when the store is
+    down, all of them answer UNAVAILABLE, and that answer is better than none."""
+    return {
+        "consecutive_5xx": 10,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 5,
+        "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
+        "interval": "1s",
+        "base_ejection_time": "5s",
+        "max_ejection_time": "60s",
+        "max_ejection_percent": 50,
+    }
+
+
+def _verified_tls(host: str, authorities: str) -> Config:
+    kind = "IP_ADDRESS" if _is_ip(host) else "DNS"
+    validation = {
+        "trusted_ca": {"filename": authorities},
+        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
+    }
+    return extension(
+        "envoy.transport_sockets.tls",
+        "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        sni=host,
+        common_tls_context={"validation_context": validation},
+    )

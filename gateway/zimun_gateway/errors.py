@@ -1,0 +1,245 @@
+"""One JSON shape for every error that Envoy makes by itself.
+
+    {"code": <google.rpc code>, "message": "...", "details": [{"@type": ".../google.rpc.ErrorInfo",
+     "reason": "...", "domain": "zimun", "metadata": {...}}, ...]}
+
+Envoy writes JSON with its own formatter, so a quote in a path or in a field cannot break out of the
+message. A gRPC or gRPC-Web caller gets the same reasons as grpc-status-details-bin; its message is
+fixed, as it has to equal the one inside those details.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from .proto import Config, extension
+
+ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
+RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What one kind of Envoy's own replies becomes.
+
+    `json_message` and `metadata` may hold Envoy's %OPERATORS%, so only JSON callers get them.
+    `http` and `grpc` overrule the status that Envoy chose and the `code`.
+    """
+
+    when: Config
+    code: Code
+    reason: str
+    message: str
+    json_message: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    retry: bool = False
+    http: int | None = None
+    grpc: Code | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def details(self, metadata: dict[str, str]) -> list[Message]:
+        info = ErrorInfo(reason=self.reason, domain="zimun", metadata=metadata)
+        retry = RetryInfo()
+        retry.retry_delay.seconds = RETRY_SECONDS
+        return [info, retry] if self.retry else [info]
+
+
+def _status(code: int, op: str = "EQ") -> Config:
+    """Envoy wants a runtime key; nobody sets this one."""
+    value = {"default_value": code, "runtime_key": "zimun.none"}
+    return {"status_code_filter": {"comparison": {"op": op, "value": value}}}
+
+
+def _either(*filters: Config) -> Config:
+    return {"or_filter": {"filters": list(filters)}}
+
+
+def _flags(*flags: str) -> Config:
+    return {"response_flag_filter": {"flags": list(flags)}}
+
+
+def _details(text: str) -> Config:
+    """By what Envoy notes in %RESPONSE_CODE_DETAILS%, where a status code does not tell enough."""
+    cel = extension(
+        "envoy.access_loggers.extension_filters.cel",
+        "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=f"response.code_details.contains('{text}')",
+    )
+    return {"extension_filter": cel}
+
+
+_FLAGS = {"flags": "%RESPONSE_FLAGS%"}
+_ERROR_ID = {"error_id": "%REQ(X-REQUEST-ID)%"}
+_UNHEARD = "the service cannot take the request now; nothing was done"
+_LATE = (
+    "the request took too long; repeat it with the same Idempotency-Key to learn what became of it"
+)
+_LOST = "the answer of the server was lost; repeat the request with the same Idempotency-Key"
+_NOT_ACCEPTED = "the bearer token is missing, malformed, expired, or not for this service"
+
+_REFUSALS = (
+    Refusal(
+        _details("Jwks_remote_fetch_is_failed"),
+        Code.UNAVAILABLE,
+        "OVERLOADED",
+        "the keys that tokens are verified with cannot be fetched now",
+        retry=True,
+        http=503,
+    ),
+    Refusal(
+        _either(_flags("UC", "UR", "LR", "UPE"), _status(502)),
+        Code.UNAVAILABLE,
+        "INTERNAL",
+        _LOST,
+        metadata=_ERROR_ID,
+        http=502,
+    ),
+    Refusal(
+        _details("Jwt_is_missing"),
+        Code.UNAUTHENTICATED,
+        "TOKEN_INVALID",
+        _NOT_ACCEPTED,
+        headers={"www-authenticate": 'Bearer realm="zimun"'},
+    ),
+    Refusal(
+        _either(_status(401), _status(403)),
+        Code.UNAUTHENTICATED,
+        "TOKEN_INVALID",
+        _NOT_ACCEPTED,
+        json_message=ENVOY_SAYS,
+        http=401,
+        headers={"www-authenticate": 'Bearer realm="zimun", error="invalid_token"'},
+    ),
+    Refusal(
+        _status(404),
+        Code.NOT_FOUND,
+        "REQUEST_REFUSED",
+        "no such path and method",
+        metadata=_FLAGS,
+        grpc=Code.UNIMPLEMENTED,
+    ),
+    Refusal(
+        _status(405),
+        Code.UNIMPLEMENTED,
+        "REQUEST_REFUSED",
+        "no such method on this path",
+        metadata=_FLAGS,
+    ),
+    Refusal(
+        _either(_status(408), _status(504)), Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", _LATE
+    ),
+    Refusal(
+        _status(413),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        "the request is too large",
+        metadata=_FLAGS,
+    ),
+    Refusal(_status(429), Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many requests", retry=True),
+    Refusal(_status(503), Code.UNAVAILABLE, "OVERLOADED", _UNHEARD, retry=True),
+    Refusal(
+        _status(500, op="GE"), Code.INTERNAL, "INTERNAL", "the gateway failed", metadata=_ERROR_ID
+    ),
+    Refusal(
+        _either(_details("grpc_json_transcode_failure"), _details("lua_response")),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        "the request is not what the contract says",
+        json_message=ENVOY_SAYS,
+        metadata=_FLAGS,
+    ),
+    Refusal(
+        _status(400, op="GE"),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        "the request cannot be understood",
+        json_message="the request cannot be understood: %RESPONSE_CODE_DETAILS%",
+        metadata=_FLAGS,
+    ),
+)
+"""Exact causes first, then status codes, then whatever is left.
+
+401 includes what Envoy answers to a wrong audience, which is 403. 413 is INVALID_ARGUMENT, not
+RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clients retry the latter.
+"""
+
+
+def local_replies() -> Config:
+    """The first mapper that fits wins; a caller of gRPC is looked for before one of JSON."""
+    mappers = [mapper for refusal in _REFUSALS for mapper in _mappers(refusal)]
+    return {"mappers": mappers}
+
+
+def _mappers(refusal: Refusal) -> list[Config]:
+    headers = dict(refusal.headers)
+    if refusal.retry:
+        headers["retry-after"] = str(RETRY_SECONDS)
+    override = {} if refusal.http is None else {"status_code": refusal.http}
+    return [_grpc_mapper(refusal, headers) | override, _json_mapper(refusal, headers) | override]
+
+
+def _json_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
+    body = {
+        "code": int(refusal.code),
+        "message": refusal.json_message or refusal.message,
+        "details": [_json(detail) for detail in refusal.details(refusal.metadata)],
+    }
+    return {
+        "filter": refusal.when,
+        "headers_to_add": [_header(*header) for header in headers.items()],
+        "body_format_override": {"json_format": body},
+    }
+
+
+def _json(detail: Message) -> Config:
+    name = f"type.googleapis.com/{detail.DESCRIPTOR.full_name}"
+    fields = MessageToDict(
+        detail, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return {"@type": name, **fields}
+
+
+def _grpc_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
+    code = refusal.code if refusal.grpc is None else refusal.grpc
+    status = Status(code=code, message=refusal.message)
+    for detail in refusal.details({}):
+        status.details.add().Pack(detail)
+    grpc_headers = {
+        "grpc-status": str(int(code)),
+        "grpc-status-details-bin": b64encode(status.SerializeToString(deterministic=True)).decode(),
+    }
+    return {
+        "filter": {"and_filter": {"filters": [refusal.when, *_is_grpc()]}},
+        "headers_to_add": [_header(*header) for header in (headers | grpc_headers).items()],
+        "body": {"inline_string": refusal.message},
+        "body_format_override": {"text_format_source": {"inline_string": ENVOY_SAYS}},
+    }
+
+
+def _is_grpc() -> list[Config]:
+    """The transcoder too leaves a gRPC content type behind, and the path that it came from."""
+    grpc = {"string_match": {"prefix": "application/grpc"}}
+    return [
+        {"header_filter": {"header": {"name": "content-type"} | grpc}},
+        {
+            "header_filter": {
+                "header": {
+                    "name": "x-envoy-original-path",
+                    "present_match": True,
+                    "invert_match": True,
+                }
+            }
+        },
+    ]
+
+
+def _header(name: str, value: str) -> Config:
+    return {
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }

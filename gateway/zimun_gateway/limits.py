@@ -1,0 +1,96 @@
+"""How much of anything one caller may take.
+
+A client is known by its verified token, so two clients never share a bucket and one client has the
+same bucket on every connection, JSON and gRPC alike. Who has no token yet is known by address.
+Buckets live in one Envoy: two gateways allow twice as much.
+"""
+
+from .auth import CLAIMS
+from .auth import FILTER as JWT_FILTER
+from .proto import Config, always, extension, typed
+from .settings import Settings
+
+BY_ADDRESS = "zimun.limit_by_address"
+
+_BY_CLIENT = "zimun.limit_by_client"
+_BUFFER = "envoy.filters.http.buffer"
+_MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+_BUCKETS = 10_000
+"""Callers remembered at a time; the one seen longest ago is forgotten first."""
+
+
+def rate_limit_filters(settings: Settings) -> list[Config]:
+    """One for clients, and one that does nothing but on routes with `limited_by_address`."""
+    if not settings.rate_limit:
+        return []
+    claims = ["client_id", "sub"] if settings.jwks_uri else ["client_id"]
+    by_client = _limit(
+        "clients",
+        {claim: _claim(claim) for claim in claims},
+        settings.rate_limit,
+        burst=2 * settings.rate_limit,
+    )
+    return [
+        {"name": _BY_CLIENT, "typed_config": by_client},
+        extension(BY_ADDRESS, _MESSAGE, stat_prefix="addresses"),
+    ]
+
+
+def limited_by_address(settings: Settings, per_second: int) -> Config:
+    """For a route's typed_per_filter_config; empty when limits are off."""
+    if not settings.rate_limit:
+        return {}
+    keys = {"masked_remote_address": _address()}
+    return {BY_ADDRESS: _limit("addresses", keys, per_second, burst=per_second, default=True)}
+
+
+def size_filter(settings: Settings) -> Config:
+    """Takes in a whole request before the server hears of it, so slow senders cost it nothing."""
+    limit = settings.max_request_bytes
+    return extension(_BUFFER, "extensions.filters.http.buffer.v3.Buffer", max_request_bytes=limit)
+
+
+def unbuffered() -> Config:
+    """For routes with streaming methods, whose requests never end: typed_per_filter_config."""
+    return {_BUFFER: typed("config.route.v3.FilterConfig", disabled=True)}
+
+
+def _limit(
+    stat_prefix: str, keys: dict[str, Config], per_second: int, burst: int, default: bool = False
+) -> Config:
+    """A bucket for each value of each key.
+
+    Where the limit is a route's own, Envoy demands one for requests without any key (`default`).
+    """
+    bucket = {"max_tokens": burst, "tokens_per_fill": per_second, "fill_interval": "1s"}
+    return typed(
+        _MESSAGE,
+        stat_prefix=stat_prefix,
+        filter_enabled=always(),
+        filter_enforced=always(),
+        rate_limits=[{"actions": [action]} for action in keys.values()],
+        descriptors=[{"entries": [{"key": key}], "token_bucket": bucket} for key in keys],
+        **({"token_bucket": bucket} if default else {}),
+        always_consume_default_token_bucket=False,
+        max_dynamic_descriptors=_BUCKETS,
+        enable_x_ratelimit_headers="DRAFT_VERSION_03",
+        rate_limited_as_resource_exhausted=True,
+    )
+
+
+def _claim(claim: str) -> Config:
+    """A verified claim; an outside provider's token may lack `client_id`, none lacks `sub`."""
+    path = [{"key": CLAIMS}, {"key": claim}]
+    return {
+        "metadata": {
+            "descriptor_key": claim,
+            "metadata_key": {"key": JWT_FILTER, "path": path},
+            "source": "DYNAMIC",
+            "skip_if_absent": True,
+        }
+    }
+
+
+def _address() -> Config:
+    """A /64 is one subscriber of IPv6: its addresses cost nothing."""
+    return {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}

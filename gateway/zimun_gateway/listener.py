@@ -1,0 +1,108 @@
+"""The port that the outside sees.
+
+Settings follow Envoy's advice for edge proxies (docs: configuration/best_practices/edge): nothing
+that a client sends about itself is believed, every wait has an end, and every buffer has a size.
+"""
+
+from pathlib import Path
+
+from .access_log import access_log
+from .auth import jwt_filter
+from .bodies import strict_body_filter
+from .cors import cors_filters, cors_policy
+from .errors import local_replies
+from .limits import rate_limit_filters, size_filter
+from .proto import Config, extension, seconds, socket_address
+from .routes import retry_policy, routes
+from .settings import Settings
+from .transcoding import header_filter, transcoder_filter
+
+_ROUTER = "extensions.filters.http.router.v3.Router"
+
+
+def listener(settings: Settings) -> Config:
+    chain: Config = {"filters": [_http(settings)]}
+    if settings.tls_certificate and settings.tls_key:
+        chain["transport_socket"] = _tls(settings.tls_certificate, settings.tls_key)
+    return {
+        "name": "zimun",
+        "address": socket_address(settings.listen_address, settings.listen_port),
+        "per_connection_buffer_limit_bytes": 32 * 1024,
+        "filter_chains": [chain],
+    }
+
+
+def _http(settings: Settings) -> Config:
+    """No `internal_address_config`: Envoy then trusts nobody's x-envoy-* headers, while an empty
+    one makes it trust every private address again."""
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="zimun",
+        server_name="zimun",
+        use_remote_address=True,
+        xff_num_trusted_hops=settings.trusted_proxies,
+        always_set_request_id_in_response=True,
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        common_http_protocol_options={
+            "idle_timeout": "300s",
+            "headers_with_underscores_action": "REJECT_REQUEST",
+        },
+        http2_protocol_options={
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 64 * 1024,
+            "initial_connection_window_size": 1024 * 1024,
+        },
+        request_headers_timeout="5s",
+        request_timeout=seconds(settings.request_timeout),
+        stream_idle_timeout="60s",
+        access_log=access_log(settings),
+        local_reply_config=local_replies(),
+        route_config=_route_config(settings),
+        http_filters=_filters(settings),
+    )
+
+
+def _route_config(settings: Settings) -> Config:
+    host: Config = {
+        "name": "zimun",
+        "domains": ["*"],
+        "retry_policy": retry_policy(),
+        "routes": routes(settings),
+    }
+    if settings.cors_origins:
+        host["typed_per_filter_config"] = cors_policy(settings)
+    return {"name": "zimun", "virtual_hosts": [host]}
+
+
+def _filters(settings: Settings) -> list[Config]:
+    """In the order of a request: who is it, is it too much, what does it say."""
+    return [
+        *cors_filters(settings),
+        extension("envoy.filters.http.grpc_web", "extensions.filters.http.grpc_web.v3.GrpcWeb"),
+        jwt_filter(settings),
+        *rate_limit_filters(settings),
+        size_filter(settings),
+        strict_body_filter(settings),
+        header_filter(),
+        transcoder_filter(settings),
+        extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True),
+    ]
+
+
+def _tls(certificate: Path, key: Path) -> Config:
+    pair = {
+        "certificate_chain": {"filename": str(certificate)},
+        "private_key": {"filename": str(key)},
+    }
+    return extension(
+        "envoy.transport_sockets.tls",
+        "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context={
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+            "tls_certificates": [pair],
+        },
+    )

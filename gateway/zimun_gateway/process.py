@@ -1,0 +1,188 @@
+"""Envoy as a child process: started, awaited, drained, stopped."""
+
+import asyncio
+import contextlib
+import errno
+import http.client
+import os
+import re
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import leash
+from .bootstrap import dump
+from .settings import Settings
+
+_POLL = 0.02
+
+
+class EnvoyError(Exception):
+    """Envoy cannot be started, or has ended; the message is one line for the operator."""
+
+
+class Envoy:
+    """One Envoy, with its files in `workdir`: envoy.yaml, envoy.log and the admin address.
+
+    Call `start` from the main thread: Envoy is killed when the thread that started it ends. It has
+    a session of its own, so that Ctrl-C reaches only the parent, which drains first.
+    """
+
+    def __init__(self, settings: Settings, workdir: Path, concurrency: int = 2) -> None:
+        self.settings = settings
+        self._workdir = workdir
+        self._concurrency = concurrency
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def admin_address(self) -> str:
+        """`host:port`, known when Envoy is ready."""
+        return self._admin_file.read_text()
+
+    async def start(self) -> None:
+        """Write the configuration and start; EnvoyError if the port is taken or Envoy missing."""
+        ensure_port_free(self.settings.listen_address, self.settings.listen_port)
+        binary = envoy_binary()
+        self._workdir.mkdir(parents=True, exist_ok=True)
+        self._admin_file.unlink(missing_ok=True)
+        config = self._workdir / "envoy.yaml"
+        config.write_text(dump(self.settings))
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+                *(str(binary), "-c", str(config), *self._flags()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def wait_ready(self, seconds: float = 10.0) -> None:
+        """Until the listener is open, which is after the first try to fetch keys and health.
+
+        EnvoyError if Envoy ends first or it takes longer than `seconds`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await _until(self._is_ready)
+        except TimeoutError:
+            raise EnvoyError(
+                f"envoy is not ready after {seconds:g} s: {self._last_words()}"
+            ) from None
+
+    async def wait_closed(self) -> int:
+        """The exit status, once Envoy has ended; negative for a signal."""
+        return await self._running().wait()
+
+    async def drain(self, seconds: float = 5.0) -> None:
+        """Take no more connections, ask clients to close theirs, and wait at most `seconds` until
+        every request is answered."""
+        with contextlib.suppress(TimeoutError, OSError, http.client.HTTPException):
+            async with asyncio.timeout(seconds):
+                await self._admin("POST", "/healthcheck/fail")
+                await self._admin("POST", "/drain_listeners")
+                await _until(self._is_idle)
+
+    async def stop(self, seconds: float = 5.0) -> None:
+        """End it: SIGTERM, and SIGKILL after `seconds`. Nothing if it is not running."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    @property
+    def _admin_file(self) -> Path:
+        return self._workdir / "admin_address"
+
+    @property
+    def _log(self) -> Path:
+        return self._workdir / "envoy.log"
+
+    def _flags(self) -> list[str]:
+        """Without hot restart any number of Envoys share a machine."""
+        return [
+            "--disable-hot-restart",
+            *("--admin-address-path", str(self._admin_file)),
+            *("--concurrency", str(self._concurrency)),
+            *("--log-level", "warning"),
+            *("--file-flush-interval-msec", "500"),
+        ]
+
+    def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            raise EnvoyError("envoy was not started")
+        return self._process
+
+    async def _is_ready(self) -> bool:
+        if self._running().returncode is not None:
+            raise EnvoyError(f"envoy ended: {self._last_words()}")
+        if not self._admin_file.exists():
+            return False
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return await self._admin("GET", "/ready") == "LIVE\n"
+        return False
+
+    async def _is_idle(self) -> bool:
+        stats = await self._admin("GET", r"/stats?filter=^http\.zimun\.downstream_rq_active$")
+        return int(stats.rpartition(":")[2]) == 0
+
+    async def _admin(self, method: str, path: str) -> str:
+        """A thread and the standard library do for a few requests over loopback."""
+        return await asyncio.to_thread(_request, self.admin_address, method, path)
+
+    def _last_words(self) -> str:
+        """What Envoy died of, or last complained of, without time and origin; one line, cut."""
+        lines = self._log.read_text(errors="replace").splitlines() or ["it said nothing"]
+        fatal = [line for line in lines if "[critical]" in line]
+        words = re.sub(r"^(\[[^]]*\] ?)+", "", (fatal or lines)[-1])
+        return words.partition(" initializing config")[0][:300]
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Envoy's admin port can only be asked, not waited on."""
+    while not await condition():  # noqa: ASYNC110
+        await asyncio.sleep(_POLL)
+
+
+def _request(address: str, method: str, path: str) -> str:
+    connection = http.client.HTTPConnection(address, timeout=1.0)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        return connection.getresponse().read().decode()
+
+
+def envoy_binary() -> Path:
+    """The program itself; the script of the same name starts a Python first."""
+    package = find_spec("envoy")
+    roots = list(package.submodule_search_locations or ()) if package else []
+    candidates = [Path(root) / "_bin" / "envoy" for root in roots]
+    candidates.append(Path(sysconfig.get_path("scripts")) / "envoy")
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise EnvoyError("there is no envoy: install the extra zimun[gateway]")
+
+
+def ensure_port_free(address: str, port: int) -> None:
+    """Envoy would share the port with another one (SO_REUSEPORT), and never say so."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            reason = "is in use" if taken else f"cannot be used: {error.strerror}"
+            raise EnvoyError(f"port {port} {reason}") from error

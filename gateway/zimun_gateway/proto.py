@@ -1,0 +1,29 @@
+"""The few shapes that Envoy's configuration repeats everywhere."""
+
+from typing import Any
+
+Config = dict[str, Any]
+
+
+def typed(message: str, **fields: Any) -> Config:
+    """A google.protobuf.Any of one of Envoy's own messages."""
+    return {"@type": f"type.googleapis.com/envoy.{message}", **fields}
+
+
+def extension(name: str, message: str, **fields: Any) -> Config:
+    """A named extension with its configuration."""
+    return {"name": name, "typed_config": typed(message, **fields)}
+
+
+def seconds(value: float) -> str:
+    """A google.protobuf.Duration in JSON."""
+    return f"{value:g}s"
+
+
+def socket_address(host: str, port: int) -> Config:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def always() -> Config:
+    """A fraction that runtime flags cannot lower: all of the requests."""
+    return {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}

@@ -1,0 +1,101 @@
+"""Which path leads where.
+
+A call is sent twice only when the first try cannot have been heard: the connection was never made,
+or the server refused the stream before reading it (RFC 9113, 8.7). Anything else could do a booking
+twice, so it is for the caller to repeat, with its Idempotency-Key. Clients cannot ask Envoy for
+more: their x-envoy-* headers are dropped.
+"""
+
+from .auth import requires_token
+from .bodies import strict_bodies
+from .clusters import AUTH, SERVER
+from .contract import PACKAGE
+from .limits import limited_by_address, unbuffered
+from .proto import Config, extension, seconds
+from .settings import Settings
+from .transcoding import untranscoded, without_grpc_headers
+
+API = "/api/v1"
+PUBLISHED = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
+OPEN_SERVICES = (
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
+
+
+def routes(settings: Settings) -> list[Config]:
+    """What matches none of them is a 404 that Envoy makes."""
+    own = [] if settings.jwks_uri else _auth_routes(settings)
+    return [*own, *_api_routes(settings), *_open_routes(settings)]
+
+
+def _api_routes(settings: Settings) -> list[Config]:
+    """JSON and gRPC to the same methods, behind the same lock."""
+    json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
+    json_filters = requires_token() | strict_bodies() | without_grpc_headers()
+    routes = [
+        _route(json, SERVER, settings, json_filters),
+        _route({"prefix": f"/{PACKAGE}."}, SERVER, settings, requires_token()),
+    ]
+    for route in routes:
+        route["route"]["priority"] = "HIGH"
+    return routes
+
+
+def _not_grpc() -> Config:
+    return {
+        "name": "content-type",
+        "string_match": {"prefix": "application/grpc"},
+        "invert_match": True,
+        "treat_missing_header_as_empty": True,
+    }
+
+
+def _auth_routes(settings: Settings) -> list[Config]:
+    token = limited_by_address(settings, settings.token_rate_limit)
+    published = limited_by_address(settings, settings.rate_limit)
+    return [
+        _route({"path": "/oauth/token"}, AUTH, settings, untranscoded() | token),
+        *(_route({"path": path}, AUTH, settings, untranscoded() | published) for path in PUBLISHED),
+    ]
+
+
+def _open_routes(settings: Settings) -> list[Config]:
+    """Health and reflection: what anybody may ask, for as long as the stream is used."""
+    filters = unbuffered() | limited_by_address(settings, settings.rate_limit)
+    routes = [_route({"prefix": f"/{name}/"}, SERVER, settings, filters) for name in OPEN_SERVICES]
+    for route in routes:
+        route["route"] |= {"timeout": "0s", "idle_timeout": "300s"}
+        del route["route"]["max_stream_duration"]
+    return routes
+
+
+def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> Config:
+    """A caller's grpc-timeout counts, up to the limit that everybody has."""
+    limit = seconds(settings.request_timeout)
+    return {
+        "match": match,
+        "route": {
+            "cluster": cluster,
+            "timeout": limit,
+            "max_stream_duration": {"max_stream_duration": limit, "grpc_timeout_header_max": limit},
+        },
+        "typed_per_filter_config": filters,
+    }
+
+
+def retry_policy() -> Config:
+    """For the virtual host; the second try goes to another machine where there is one."""
+    return {
+        "retry_on": "connect-failure,refused-stream",
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "retry_host_predicate": [
+            extension(
+                "envoy.retry_host_predicates.previous_hosts",
+                "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            )
+        ],
+        "host_selection_retry_max_attempts": 3,
+    }

@@ -1,0 +1,76 @@
+"""What an operator may choose about the gateway."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times are seconds, sizes are bytes, rates are requests per second.
+
+    Addresses are `host:port`. Relative paths are read from the working directory of Envoy, which
+    is the root of the repository for the committed `envoy.yaml`.
+    """
+
+    listen_address: str = "0.0.0.0"  # noqa: S104 - it is the front door
+    listen_port: int = 8080
+    admin_port: int = 9901
+    """On loopback; 0 lets the system choose."""
+
+    grpc_endpoints: tuple[str, ...] = ("127.0.0.1:50051",)
+    """Every machine that runs the server."""
+    auth_endpoint: str = "127.0.0.1:50052"
+    """Where the server answers /oauth/token and publishes its keys."""
+    descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
+
+    issuer: str = "http://localhost:8080"
+    audience: str = "zimun"
+    jwks_uri: str = ""
+    """Keys of an outside provider. Empty: the server's own, and then it also has the token
+    endpoint."""
+    jwks_ca: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+    """The authorities that may vouch for an outside provider's https address."""
+    clock_skew: int = 1
+    """How long after `exp` a token still passes. Envoy reads 0 as its own default of 60 seconds, so
+    1 is the strictest there is."""
+
+    rate_limit: int = 1000
+    """For each client, with a burst of twice as many; 0 turns every limit off."""
+    token_rate_limit: int = 20
+    """On the token endpoint, for each address."""
+    trusted_proxies: int = 0
+    """How many proxies in front append to X-Forwarded-For; the address of a caller is read behind
+    them."""
+
+    max_request_bytes: int = 256 * 1024
+    max_response_bytes: int = 16 * 1024 * 1024
+    """Of a transcoded answer, which is held whole."""
+    max_concurrent_requests: int = 2048
+    """To all servers together; what comes beyond is told to come back later."""
+    max_connections: int = 20_000
+    request_timeout: float = 15.0
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call; `*` for any. None: no CORS."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    access_log: str = "/dev/stdout"
+    """Empty: none."""
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key come together")
+        if not self.grpc_endpoints:
+            raise ValueError("grpc_endpoints needs at least one host:port")
+        if self.clock_skew < 1:
+            raise ValueError("clock_skew must be at least 1 second")
+        if self.rate_limit < 0 or self.token_rate_limit < 1:
+            raise ValueError("rate_limit must be at least 0 and token_rate_limit at least 1")
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` in two; anything else is a ValueError that quotes it."""
+    host, colon, port = endpoint.rpartition(":")
+    if not (colon and host and port.isdecimal()):
+        raise ValueError(f"{endpoint!r} is not host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)

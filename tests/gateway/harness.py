@@ -1,0 +1,139 @@
+"""A real Envoy in front of the stubs, and a client for it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+from zimun.v1.services_service_pb2_grpc import ServicesServiceStub
+from zimun_gateway import Settings
+from zimun_gateway.process import Envoy
+
+from .stubs import Issuer, StubServer, free_port
+
+DESCRIPTORS = Path(__file__).parents[2] / "server/zimun/v1/descriptors.binpb"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def reason(self) -> str:
+        """The ErrorInfo's reason, after a look at the one shape that every error has."""
+        body = self.json()
+        assert self.headers["content-type"] == "application/json"
+        assert set(body) == {"code", "message", "details"}
+        assert isinstance(body["code"], int)
+        assert body["message"]
+        info = body["details"][0]
+        assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
+        assert info["domain"] == "zimun"
+        assert isinstance(info["metadata"], dict)
+        return str(info["reason"])
+
+
+@dataclass
+class Gateway:
+    settings: Settings
+    envoy: Envoy
+    server: StubServer
+    issuer: Issuer
+    http: aiohttp.ClientSession
+    scheme: str = "http"
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.settings.listen_port}"
+
+    def bearer(self, subject: str = "c_1", **changes: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.issuer.token(subject, **changes)}"}
+
+    async def call(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: Any = None
+    ) -> Answer:
+        """As client c_1 unless `headers` are given; a body that is no text is sent as JSON."""
+        content_type = {"Content-Type": "application/json"} if body is not None else {}
+        if body is not None and not isinstance(body, str | bytes):
+            body = json.dumps(body)
+        async with self.http.request(
+            method,
+            f"{self.scheme}://{self.target}{path}",
+            headers=content_type | (self.bearer() if headers is None else headers),
+            data=body,
+        ) as response:
+            names = {name.lower(): value for name, value in response.headers.items()}
+            text = (await response.read()).decode(errors="replace")
+            return Answer(response.status, names, text)
+
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        return await self.call("GET", path, headers)
+
+    async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
+        return await self.call("POST", path, headers, body)
+
+    def stub(self, channel: grpc.aio.Channel) -> Any:
+        """Generated stubs are untyped."""
+        make: Any = ServicesServiceStub
+        return make(channel)
+
+    def channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.target)
+
+    def metadata(self, **changes: Any) -> tuple[tuple[str, str], ...]:
+        return (("authorization", self.bearer(**changes)["Authorization"]),)
+
+
+@asynccontextmanager
+async def running(workdir: Path, **changes: Any) -> AsyncIterator[Gateway]:
+    """Stubs and an Envoy with these settings changed; an outside provider if `jwks_uri` is True."""
+    server, issuer = StubServer(), Issuer()
+    await server.start()
+    await issuer.start()
+    if changes.get("jwks_uri"):
+        changes["jwks_uri"] = f"http://{issuer.endpoint}/.well-known/jwks.json"
+    settings = replace(
+        Settings(
+            listen_address="127.0.0.1",
+            listen_port=free_port(),
+            admin_port=0,
+            grpc_endpoints=(server.target,),
+            auth_endpoint=issuer.endpoint,
+            descriptors=DESCRIPTORS,
+            access_log=str(workdir / "access.log"),
+        ),
+        **changes,
+    )
+    envoy = Envoy(settings, workdir)
+    try:
+        await envoy.start()
+        await envoy.wait_ready()
+        async with aiohttp.ClientSession() as http:
+            yield Gateway(settings, envoy, server, issuer, http)
+    finally:
+        await envoy.stop()
+        await server.stop()
+        await issuer.stop()
+
+
+async def raw(target: str, sent: bytes) -> tuple[bytes, bytes]:
+    """Head and body of what comes back for these bytes."""
+    host, port = target.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            return head, await reader.readexactly(int(length))
+    finally:
+        writer.close()

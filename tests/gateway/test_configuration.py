@@ -1,0 +1,217 @@
+"""The configuration as text: stable, current, and accepted by Envoy in every variant."""
+
+import datetime
+import importlib.util
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from zimun_gateway import Settings, build, dump
+from zimun_gateway.__main__ import main, validate
+
+from .harness import DESCRIPTORS
+
+DEFAULT = Settings(descriptors=DESCRIPTORS)
+
+
+def listener(settings: Settings) -> Any:
+    return build(settings)["static_resources"]["listeners"][0]
+
+
+def manager(settings: Settings) -> Any:
+    return listener(settings)["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+def filters(settings: Settings) -> list[str]:
+    return [entry["name"] for entry in manager(settings)["http_filters"]]
+
+
+def paths(settings: Settings) -> list[str]:
+    routes = manager(settings)["route_config"]["virtual_hosts"][0]["routes"]
+    return [next(iter(route["match"].values())) for route in routes]
+
+
+def test_is_the_same_every_time() -> None:
+    assert dump(DEFAULT) == dump(replace(DEFAULT))
+    assert yaml.safe_load(dump(DEFAULT)) == build(DEFAULT)
+
+
+def test_committed_file_is_current(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    assert Path("envoy.yaml").read_text() == dump(Settings())
+    assert main(["--check", "envoy.yaml"]) == 0
+
+
+def test_a_stale_file_is_told(
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(repository)
+    stale = tmp_path / "envoy.yaml"
+    stale.write_text(dump(Settings(listen_port=1)))
+    assert main(["--check", str(stale)]) == 1
+    assert "is stale" in capsys.readouterr().err
+    assert main(["--write", str(stale)]) == 0
+    assert main(["--print"]) == 0
+    assert stale.read_text() == capsys.readouterr().out
+
+
+def test_a_refused_file_fails_the_check(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "envoy.yaml"
+    broken.write_text("static_resources: {listeners: [{nonsense: 1}]}")
+    assert validate(broken) == 1
+    assert "nonsense" in capfd.readouterr().err
+
+
+VARIANTS = {
+    "outside": {
+        "jwks_uri": "https://login.example.com/keys",
+        "issuer": "https://login.example.com",
+    },
+    "outside_ip": {"jwks_uri": "https://192.0.2.1:8443/keys"},
+    "outside_plain": {"jwks_uri": "http://127.0.0.1:9/keys"},
+    "cors": {"cors_origins": ("https://shop.example",)},
+    "cors_any": {"cors_origins": ("*",)},
+    "unlimited": {"rate_limit": 0},
+    "unlogged": {"access_log": ""},
+    "logged_to_a_file": {"access_log": "/dev/null"},
+    "cluster": {"grpc_endpoints": ("10.0.0.1:1", "[::1]:2", "zimun-2.internal:50051")},
+}
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_envoy_accepts(changes: dict[str, Any], tmp_path: Path) -> None:
+    ca, _ = certificate(tmp_path)
+    file = tmp_path / "envoy.yaml"
+    file.write_text(dump(replace(DEFAULT, jwks_ca=ca, **changes)))
+    assert validate(file) == 0
+
+
+def test_envoy_accepts_certificates(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    file = tmp_path / "envoy.yaml"
+    file.write_text(dump(replace(DEFAULT, tls_certificate=chain, tls_key=key)))
+    assert validate(file) == 0
+
+
+def test_an_outside_provider_is_verified_and_takes_the_token_endpoint_away() -> None:
+    outside = replace(DEFAULT, jwks_uri="https://login.example.com/keys")
+    assert "/oauth/token" in paths(DEFAULT)
+    assert not [path for path in paths(outside) if "oauth" in path or "well-known" in path]
+    cluster = build(outside)["static_resources"]["clusters"][1]
+    tls = cluster["transport_socket"]["typed_config"]
+    assert tls["sni"] == "login.example.com"
+    validation = tls["common_tls_context"]["validation_context"]
+    assert validation["trusted_ca"]["filename"] == str(outside.jwks_ca)
+    assert validation["match_typed_subject_alt_names"][0]["matcher"]["exact"] == tls["sni"]
+
+
+def test_zero_turns_every_limit_off() -> None:
+    assert "local_ratelimit" in dump(DEFAULT)
+    assert "local_ratelimit" not in dump(replace(DEFAULT, rate_limit=0))
+
+
+def test_cors_is_off_unless_configured() -> None:
+    assert "envoy.filters.http.cors" not in filters(DEFAULT)
+    assert filters(replace(DEFAULT, cors_origins=("https://a",)))[0] == "envoy.filters.http.cors"
+
+
+def test_tokens_are_checked_before_anything_is_done_for_a_request() -> None:
+    assert filters(DEFAULT) == [
+        "envoy.filters.http.grpc_web",
+        "envoy.filters.http.jwt_authn",
+        "zimun.limit_by_client",
+        "zimun.limit_by_address",
+        "envoy.filters.http.buffer",
+        "envoy.filters.http.lua",
+        "envoy.filters.http.header_mutation",
+        "envoy.filters.http.grpc_json_transcoder",
+        "envoy.filters.http.router",
+    ]
+
+
+def test_admin_is_on_loopback_only() -> None:
+    assert build(DEFAULT)["admin"]["address"]["socket_address"] == {
+        "address": "127.0.0.1",
+        "port_value": 9901,
+    }
+
+
+def test_the_server_is_health_checked_and_ejected_when_it_only_fails() -> None:
+    cluster = build(DEFAULT)["static_resources"]["clusters"][0]
+    assert cluster["health_checks"][0]["grpc_health_check"] == {}
+    assert cluster["outlier_detection"]["max_ejection_percent"] == 50
+    assert cluster["circuit_breakers"]["thresholds"][1]["max_requests"] == 2048
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tls_key": Path("key")},
+        {"grpc_endpoints": ()},
+        {"clock_skew": 0},
+        {"rate_limit": -1},
+        {"token_rate_limit": 0},
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        Settings(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grpc_endpoints": ("localhost",)},
+        {"auth_endpoint": ":80"},
+        {"jwks_uri": "ftp://login.example.com/keys"},
+    ],
+)
+def test_malformed_addresses_are_quoted(changes: dict[str, Any]) -> None:
+    value = next(iter(changes.values()))
+    with pytest.raises(ValueError, match=value[0] if isinstance(value, tuple) else value):
+        build(replace(DEFAULT, **changes))
+
+
+def test_imports_nothing_of_the_server(repository: Path) -> None:
+    """A fresh interpreter, as the tests themselves have the server's stubs loaded."""
+    program = (
+        "import sys, zimun_gateway, zimun_gateway.process, zimun_gateway.__main__;"
+        "sys.exit(any(name.split('.')[0] == 'zimun' for name in sys.modules))"
+    )
+    assert importlib.util.find_spec("zimun")
+    python = repository / ".venv/bin/python"
+    assert subprocess.run([python, "-c", program], cwd=repository, check=False).returncode == 0
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain_file, key_file = folder / "chain.pem", folder / "key.pem"
+    chain_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return chain_file, key_file

@@ -1,0 +1,103 @@
+"""What the port lets in and lets out."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+from zimun.v1.services_service_pb2 import ListServicesRequest
+
+from .harness import Gateway, running
+from .stubs import StubServer, free_port
+from .test_configuration import certificate
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVICES = "/api/v1/services"
+
+
+async def test_nothing_of_envoy_shows(gateway: Gateway) -> None:
+    headers = (await gateway.get(SERVICES)).headers
+    assert headers["server"] == "zimun"
+    assert not [name for name in headers if name.startswith("x-envoy")]
+
+
+async def test_clients_cannot_steer_envoy(gateway: Gateway) -> None:
+    """From loopback too, which Envoy would call internal."""
+    steering = {
+        "x-envoy-upstream-rq-timeout-ms": "1",
+        "x-envoy-internal": "true",
+        "x-envoy-max-retries": "9",
+        "x-forwarded-client-cert": "By=me",
+        "x-forwarded-proto": "https",
+    }
+    assert (await gateway.get(SERVICES, gateway.bearer() | steering)).status == 200
+    seen = gateway.server.last().metadata
+    allowed = {"x-forwarded-proto"}
+    assert not (set(steering) - allowed) & set(seen)
+    assert seen["x-forwarded-proto"] == "http"
+
+
+async def test_the_log_has_the_request_and_no_token(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        answer = await gateway.get(f"{SERVICES}?page_size=1")
+        token = gateway.bearer()["Authorization"].split(".")[0]
+    text = (tmp_path / "access.log").read_text()
+    line: dict[str, Any] = json.loads(text.splitlines()[-1])
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["method"], line["path"]) == ("GET", "/api/v1/services?page_size=1")
+    assert (line["status"], line["client_id"]) == (200, "c_1")
+    assert token not in text
+
+
+async def test_cors(tmp_path: Path) -> None:
+    ask = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,idempotency-key",
+    }
+    async with running(tmp_path, cors_origins=("https://shop.example",)) as gateway:
+        preflight = await gateway.call("OPTIONS", "/api/v1/appointments/hold", ask)
+        answer = await gateway.get(SERVICES, gateway.bearer() | {"Origin": ask["Origin"]})
+        refused = await gateway.get(SERVICES, {"Origin": ask["Origin"]})
+        other = await gateway.get(SERVICES, gateway.bearer() | {"Origin": "https://evil.example"})
+    assert preflight.status == 200
+    assert "idempotency-key" in preflight.headers["access-control-allow-headers"]
+    for seen in (preflight, answer, refused):
+        assert seen.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "retry-after" in answer.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in other.headers
+
+
+async def test_cors_is_off(gateway: Gateway) -> None:
+    headers = gateway.bearer() | {"Origin": "https://shop.example"}
+    assert "access-control-allow-origin" not in (await gateway.get(SERVICES, headers)).headers
+
+
+async def test_tls(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    async with running(tmp_path, tls_certificate=chain, tls_key=key) as gateway:
+        port = gateway.settings.listen_port
+        credentials = grpc.ssl_channel_credentials(chain.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
+            await gateway.stub(channel).ListServices(
+                ListServicesRequest(), metadata=gateway.metadata()
+            )
+        assert gateway.server.last().method == "ListServices"
+        with pytest.raises(aiohttp.ClientError):
+            await gateway.get(SERVICES)
+
+
+async def test_a_second_machine_takes_over(tmp_path: Path) -> None:
+    """A connection that cannot be made is tried elsewhere: no caller sees the dead machine."""
+    alive = StubServer()
+    await alive.start()
+    endpoints = (f"127.0.0.1:{free_port()}", alive.target)
+    async with running(tmp_path, grpc_endpoints=endpoints) as gateway:
+        answers = await asyncio.gather(*(gateway.get(SERVICES) for _ in range(10)))
+    await alive.stop()
+    assert {answer.status for answer in answers} == {200}
+    assert len(alive.calls) == 10

@@ -1,0 +1,198 @@
+"""JSON outside, gRPC inside."""
+
+import json
+from typing import Any
+
+import pytest
+from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.services_service_pb2 import ListServicesResponse
+
+from .harness import Gateway
+from .stubs import Context
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HOLD = "/api/v1/appointments/hold"
+CONFIRM = "/api/v1/appointments/confirm"
+
+
+def request(gateway: Gateway) -> Any:
+    """What the server was asked last."""
+    return gateway.server.last().request
+
+
+async def test_query_parameters_become_fields(gateway: Gateway) -> None:
+    query = "service_id=s_123&date=2026-02-20&time_zone=Europe%2FBerlin&days_ahead=7"
+    answer = await gateway.get(f"/api/v1/availability?{query}")
+    assert answer.status == 200
+    asked = request(gateway)
+    assert (asked.service_id, asked.date, asked.time_zone) == (
+        "s_123",
+        "2026-02-20",
+        "Europe/Berlin",
+    )
+    assert asked.days_ahead == 7
+
+
+@pytest.mark.parametrize("offset", ["Z", "%2B02:00", "+02:00", "%2B02%3A00"])
+async def test_timestamps_in_a_query(gateway: Gateway, offset: str) -> None:
+    path = f"/api/v1/appointments?start_time_from=2026-02-20T10:00:00{offset}&state=CONFIRMED"
+    assert (await gateway.get(path)).status == 200
+    assert request(gateway).start_time_from.seconds == 1771581600 - (0 if offset == "Z" else 7200)
+    assert request(gateway).state == Appointment.CONFIRMED
+
+
+async def test_answers_are_snake_case_with_every_primitive(gateway: Gateway) -> None:
+    answer = await gateway.get("/api/v1/services")
+    assert answer.json() == {"items": [], "next_page_token": ""}
+    assert answer.headers["content-type"] == "application/json"
+    assert not [name for name in answer.headers if name.startswith("grpc-")]
+
+
+async def test_a_long_answer_passes_whole(gateway: Gateway) -> None:
+    async def many(_: Any, __: Context) -> ListServicesResponse:
+        answer = ListServicesResponse()
+        for number in range(3000):
+            answer.items.add(id=f"s_{number}", name="x" * 1000)
+        return answer
+
+    gateway.server.behaviours["ListServices"] = many
+    assert len((await gateway.get("/api/v1/services")).json()["items"]) == 3000
+
+
+@pytest.mark.parametrize(
+    ("path", "service_id"),
+    [("s_123", "s_123"), ("s%5F123", "s_123"), ("s_%22%3C", 's_"<'), ("s_123/", "s_123")],
+)
+async def test_ids_in_the_path(gateway: Gateway, path: str, service_id: str) -> None:
+    assert (await gateway.get(f"/api/v1/services/{path}")).status == 200
+    assert request(gateway).service_id == service_id
+
+
+async def test_a_trailing_slash_is_still_the_list(gateway: Gateway) -> None:
+    assert (await gateway.get("/api/v1/services/")).status == 200
+    assert gateway.server.last().method == "ListServices"
+
+
+async def test_headers_reach_the_server_as_metadata(gateway: Gateway) -> None:
+    headers = gateway.bearer() | {"Idempotency-Key": "k-1", "x-request-id": "forged"}
+    answer = await gateway.post(HOLD, {"service_id": "s_1"}, headers)
+    seen = gateway.server.last().metadata
+    assert seen["idempotency-key"] == "k-1"
+    assert seen["x-request-id"] == answer.headers["x-request-id"] != "forged"
+
+
+@pytest.mark.parametrize("body", ["", "{}", b'{"service_id":""}'])
+async def test_an_empty_body_is_an_empty_request(gateway: Gateway, body: str) -> None:
+    """Which field is missing, the server says."""
+    assert (await gateway.post(HOLD, body)).status == 200
+    assert not request(gateway).HasField("appointment_time")
+
+
+async def test_the_content_type_does_not_matter_if_the_body_is_json(gateway: Gateway) -> None:
+    headers = gateway.bearer() | {"Content-Type": "text/plain"}
+    assert (await gateway.post(HOLD, '{"service_id":"s_9"}', headers)).status == 200
+    assert request(gateway).service_id == "s_9"
+
+
+REFUSED = {
+    "unknown_field": ('{"service_id":"s_1","staf_id":"t_1"}', 'unknown field "staf_id"'),
+    "unknown_after_escape": (r'{"service_id":"\"}","x":1}', 'unknown field "x"'),
+    "unknown_with_quotes": (r'{"a\"}b":1}', 'unknown field "a'),
+    "cut_off": ('{"service_id":', "Unexpected end"),
+    "no_json": ('say "x" \\ \x01', "token"),
+    "form": ("service_id=s_1", "token"),
+    "array": ("[]", "Root element"),
+    "null": ("null", "Root element"),
+    "string": ('"x"', "Root element"),
+    "object_for_a_string": ('{"service_id":{"a":1}}', "service_id"),
+    "number_for_a_string": ('{"service_id":5}', "service_id"),
+    "fraction": ('{"seats":1.5}', "seats"),
+    "too_great": ('{"seats":99999999999}', "seats"),
+    "text_for_a_number": ('{"seats":"x"}', "seats"),
+    "timestamp": ('{"appointment_time":"to \\"morrow"}', "appointment_time"),
+    "date_for_a_timestamp": ('{"appointment_time":"2026-02-20"}', "appointment_time"),
+    "no_utf8": (b'{"service_id":"\xff\xfe"}', "UTF-8"),
+    "half_a_surrogate": ('{"service_id":"\\ud800"}', "surrogate"),
+    "deep_arrays": ("[" * 100_000, "too deep"),
+    "deep_objects": ('{"service_id":' * 10_000, "too deep"),
+}
+
+
+@pytest.mark.parametrize(("body", "says"), REFUSED.values(), ids=REFUSED)
+async def test_a_bad_body_is_refused(gateway: Gateway, body: str | bytes, says: str) -> None:
+    answer = await gateway.post(HOLD, body)
+    assert (answer.status, answer.json()["code"]) == (400, 3)
+    assert answer.reason() == "REQUEST_REFUSED"
+    assert says in answer.json()["message"]
+    assert gateway.server.calls == []
+
+
+async def test_a_map_has_keys_of_its_own(gateway: Gateway) -> None:
+    metadata = {"anything": "x", "at": 'a"} all'}
+    assert (await gateway.post(CONFIRM, {"hold_id": "h_1", "metadata": metadata})).status == 200
+    assert dict(request(gateway).metadata) == metadata
+    answer = await gateway.post(CONFIRM, {"metadata": {"a": 1}})
+    assert "metadata" in answer.json()["message"]
+
+
+async def test_both_names_of_a_field_are_known(gateway: Gateway) -> None:
+    assert (await gateway.post(HOLD, {"serviceId": "s_1"})).status == 200
+    assert request(gateway).service_id == "s_1"
+
+
+async def test_the_last_of_two_equal_names_counts(gateway: Gateway) -> None:
+    assert (await gateway.post(HOLD, '{"service_id":"s_1","service_id":"s_2"}')).status == 200
+    assert request(gateway).service_id == "s_2"
+
+
+QUERIES = {
+    "unknown": ("/api/v1/services?bogus=1", "bogus"),
+    "no_number": ('/api/v1/services?page_size="', "page_size"),
+    "enum": ("/api/v1/appointments?state=NOPE", "NOPE"),
+    "timestamp": ("/api/v1/appointments?start_time_from=yesterday", "start_time_from"),
+    "slash_in_id": ("/api/v1/services/s%2Fx", "path_normalization_failed"),
+}
+
+
+@pytest.mark.parametrize(("path", "says"), QUERIES.values(), ids=QUERIES)
+async def test_a_bad_query_is_refused(gateway: Gateway, path: str, says: str) -> None:
+    answer = await gateway.get(path)
+    assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
+    assert says in answer.json()["message"]
+    assert gateway.server.calls == []
+
+
+async def test_a_query_beside_a_body(gateway: Gateway) -> None:
+    """Fills what the body leaves open, and is refused where the two disagree."""
+    assert (await gateway.post(f"{HOLD}?service_id=s_7", {"seats": 2})).status == 200
+    assert (request(gateway).service_id, request(gateway).seats) == ("s_7", 2)
+    assert (await gateway.post(f"{HOLD}?x=1", {})).status == 400
+    assert (await gateway.post(f"{HOLD}?service_id=s_7", {"service_id": "s_8"})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/nothing"),
+        ("GET", '/api/v1/nothing"here'),
+        ("DELETE", "/api/v1/services"),
+        ("POST", "/api/v1/services"),
+        ("OPTIONS", "/api/v1/services"),
+        ("POST", "/zimun.v1.ServicesService/ListServices"),
+        ("POST", "/grpc.health.v1.Health/Check"),
+    ],
+)
+async def test_what_the_contract_does_not_name_is_not_there(
+    gateway: Gateway, method: str, path: str
+) -> None:
+    answer = await gateway.call(method, path)
+    assert (answer.status, answer.json()["code"]) == (404, 5)
+    assert answer.reason() == "REQUEST_REFUSED"
+
+
+async def test_a_large_body_is_refused(gateway: Gateway) -> None:
+    allowed = json.dumps({"service_id": "x" * 200_000})
+    assert (await gateway.post(HOLD, allowed)).status == 200
+    answer = await gateway.post(HOLD, json.dumps({"service_id": "x" * 300_000}))
+    assert (answer.status, answer.reason()) == (413, "REQUEST_REFUSED")
