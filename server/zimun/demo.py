@@ -34,10 +34,8 @@ def seed(tx: Transaction, now: int) -> None:
     for entry in _entries(now):
         tx.put_entry(ORG_ID, entry)
     appointment = _appointment(now)
-    tx.insert_reservation(appointment)
-    taken = (appointment.start, appointment.end)
-    tx.allocate(appointment, (appointment.staff_id,), taken, now)
-    tx.record(EventType.APPOINTMENT_CONFIRMED, appointment, "")
+    tx.add(EventType.APPOINTMENT_CONFIRMED, appointment, "")
+    tx.allocate(appointment, (appointment.staff_id,), (appointment.start, appointment.end), now)
 
 
 def _entries(now: int) -> Iterator[CatalogEntry]:

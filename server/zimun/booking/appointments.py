@@ -60,9 +60,8 @@ def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int)
         create_time=now,
         update_time=now,
     )
-    tx.insert_reservation(held)
+    tx.add(EventType.HOLD_CREATED, held, caller.client_id)
     _take(tx, now, service, choice, held)
-    tx.record(EventType.HOLD_CREATED, held, caller.client_id)
     return held
 
 
@@ -177,9 +176,8 @@ def _reschedule(
         choice.staff_id,
         choice.resource_ids,
     )
-    tx.update_reservation(after)
+    tx.change(EventType.APPOINTMENT_RESCHEDULED, after, caller.client_id)
     _take(tx, now, service, choice, after)
-    tx.record(EventType.APPOINTMENT_RESCHEDULED, after, caller.client_id)
     return after
 
 
@@ -231,8 +229,8 @@ def _expire_holds(tx: Transaction, org_id: str, now: int, most: int = EVERY) -> 
     The rows of an expired hold must be gone before others take its place.
     """
     stale = tx.stale_holds(org_id, now, most)
-    for reservation in stale:
-        _expire(tx, reservation, now)
+    for hold_id in stale:
+        _expire(tx, tx.hold(org_id, hold_id), now)
     return len(stale)
 
 
@@ -296,9 +294,8 @@ def _keep(
 
 
 def _store(tx: Transaction, now: int, event: EventType, after: Reservation, client_id: str) -> None:
-    tx.update_reservation(after)
+    tx.change(event, after, client_id)
     tx.settle(after.org_id, after.session_id, now)
-    tx.record(event, after, client_id)
 
 
 async def _offering_others(

@@ -91,14 +91,17 @@ class Transaction(Protocol):
     ) -> list[Reservation]:
         """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
 
-    def stale_holds(self, org_id: str, now: int, limit: int) -> list[Reservation]:
-        """Holds whose time has run out and whose expiry is not recorded, oldest first."""
+    def stale_holds(self, org_id: str, now: int, limit: int) -> list[str]:
+        """The ids of holds whose time has run out and is not recorded to have, oldest first."""
 
-    def insert_reservation(self, reservation: Reservation) -> None:
-        """Keep a new reservation."""
+    def add(self, event: EventType, reservation: Reservation, client_id: str) -> None:
+        """Keep a new reservation, and the event that made it."""
 
-    def update_reservation(self, reservation: Reservation) -> None:
-        """Replace the reservation of this hold_id."""
+    def change(self, event: EventType, reservation: Reservation, client_id: str) -> None:
+        """Replace the reservation of this hold_id, and append the event of its new revision.
+
+        `client_id` is empty for what time brought about.
+        """
 
     def allocate(
         self, reservation: Reservation, subjects: Iterable[str], taken: Interval, booked_at: int
@@ -110,9 +113,6 @@ class Transaction(Protocol):
 
         The reservation of the hold `leaving` does not count.
         """
-
-    def record(self, event: EventType, reservation: Reservation, client_id: str) -> None:
-        """Append the event of this revision; `client_id` is empty for what time brought about."""
 
     def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
         """What the Idempotency-Key was answered, if it is kept."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from heapq import nsmallest
+from typing import NamedTuple
 
 from zimun.domain.catalog import Catalog, Place, Service, SlotAlignment
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
@@ -64,8 +65,7 @@ class Busy:
         return following == 0 or taken[following - 1][1] <= wanted[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A time that can be held: who is free for it, and the most seats one hold can take.
 
     `resource_ids` are those that a new session would take, None where only
@@ -201,9 +201,10 @@ class Search:
 
     def slots(self, first: date, last: date) -> Iterator[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
+        opens, closes = self.opens, self.closes
         for day in dates(first, last):
             for start, on_duty in self.timetable.starts(self.service.id, self.place, day).items():
-                if slot := self._offer(start, on_duty):
+                if opens <= start <= closes and (slot := self._offer(start, on_duty)):
                     yield slot
 
     def slot_at(self, start: int) -> Slot:
@@ -239,16 +240,12 @@ class Search:
         return (self.staff_id,) if self.staff_id in staff_ids else ()
 
     def _offer(self, start: int, on_duty: tuple[str, ...]) -> Slot | None:
-        """The slot at a start on the grid, or None: the one rule of what can be had."""
-        if not self.opens <= start <= self.closes:
-            return None
-        service, busy = self.service, self.busy
+        """The slot at a start on the grid and in the window, or None: what can be had, and when."""
+        service, is_free = self.service, self.busy.is_free
         wanted = (start - service.buffer_before, start + service.duration + service.buffer_after)
-        on_duty = self._wanted(on_duty)
+        free = on_duty = self._wanted(on_duty)
         if service.staff_ids:
-            free = tuple(staff_id for staff_id in on_duty if busy.is_free(staff_id, wanted))
-        else:
-            free = on_duty
+            free = tuple([staff_id for staff_id in on_duty if is_free(staff_id, wanted)])
         resource_ids = self._resources(wanted) if free else None
         joinable = self._joinable(start, on_duty) if service.capacity > 1 else ()
         if resource_ids is None and not joinable:
@@ -315,17 +312,16 @@ def _slot(
     resource_ids: tuple[str, ...] | None,
     joinable: tuple[Session, ...],
 ) -> Slot:
-    able = {session.staff_id for session in joinable}
-    if resource_ids is not None:
-        able.update(free)
+    able = set(free if resource_ids is not None else ())
+    able.update([session.staff_id for session in joinable])
     left = [service.capacity - session.seats_taken for session in joinable]
     return Slot(
-        start=start,
-        end=start + service.duration,
-        staff_ids=tuple(staff_id for staff_id in service.staff_ids if staff_id in able),
-        seats_left=max(left) if resource_ids is None else service.capacity,
-        resource_ids=resource_ids,
-        joinable=joinable,
+        start,
+        start + service.duration,
+        tuple([staff_id for staff_id in service.staff_ids if staff_id in able]),
+        service.capacity if resource_ids is not None else max(left),
+        resource_ids,
+        joinable,
     )
 
 

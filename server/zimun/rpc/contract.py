@@ -2,12 +2,20 @@
 
 import calendar
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from google.api import field_behavior_pb2
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.domain.errors import InvalidRequest
 from zimun.v1 import (
@@ -33,6 +41,9 @@ YEARS = range(1971, 9998)
 
 _FIRST = calendar.timegm((YEARS.start, 1, 1, 0, 0, 0))
 _LAST = calendar.timegm((YEARS.stop, 1, 1, 0, 0, 0))
+
+Check = Callable[[Message], str]
+"""From a request to what is wrong with one of its fields, or nothing."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -65,56 +76,63 @@ def check(request: Message) -> None:
     longer than they may be, enum values are known, and times lie in YEARS.
     """
     violations = {}
-    fields: Iterable[Any] = request.DESCRIPTOR.fields
-    for field in fields:
-        if violation := _violation(request, field):
-            violations[field.name] = violation
+    for name, violation_of in _checks(request.DESCRIPTOR):
+        if violation := violation_of(request):
+            violations[name] = violation
     if violations:
         raise InvalidRequest(violations)
 
 
-def _violation(request: Message, field: FieldDescriptor) -> str:
-    value = getattr(request, field.name)
-    if _is_absent(request, field):
-        return "is required" if _is_required(field) else ""
+@cache
+def _checks(message: Descriptor) -> Sequence[tuple[str, Check]]:
+    """What to check of each field, read from the descriptor once."""
+    fields: Iterable[Any] = message.fields
+    return [(field.name, _presence(field, _value_check(field))) for field in fields]
+
+
+def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Check:
+    """Check the value where there is one; that there is one, where it is required."""
+    name, has_presence = field.name, field.has_presence
+    required = field_behavior_pb2.REQUIRED in _option(field, field_behavior_pb2.field_behavior)
+    absence = "is required" if required else ""
+
+    def violation_of(request: Message) -> str:
+        if has_presence:
+            return check_value(getattr(request, name)) if request.HasField(name) else absence
+        value = getattr(request, name)
+        return check_value(value) if value else absence
+
+    return violation_of
+
+
+def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
+    most = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
     if field.is_repeated:
-        return _check_map(value, field)
+        return partial(_check_map, most)
+    if field.name.endswith("_id"):
+        return _check_id
     if field.type == field.TYPE_STRING:
-        return _check_text(value, field)
-    if field.enum_type and value not in field.enum_type.values_by_number:
-        return f"{value} is not a value of {field.enum_type.name}"
+        return partial(_check_text, most)
+    if field.enum_type:
+        return partial(_check_enum, field.enum_type)
     if field.message_type and field.message_type.full_name == "google.protobuf.Timestamp":
-        return _check_timestamp(value.seconds, value.nanos)
-    return ""
+        return _check_timestamp
+    return lambda value: ""
 
 
-def _is_absent(request: Message, field: FieldDescriptor) -> bool:
-    if field.has_presence:
-        return not request.HasField(field.name)
-    return not getattr(request, field.name)
+def _check_id(value: str) -> str:
+    return "" if _ID.fullmatch(value) else "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
 
 
-def _is_required(field: FieldDescriptor) -> bool:
-    return field_behavior_pb2.REQUIRED in _option(field, field_behavior_pb2.field_behavior)
-
-
-def _max_length(field: FieldDescriptor) -> int:
-    return _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
-
-
-def _option(declared: FieldDescriptor | MethodDescriptor, extension: Any) -> Any:
-    return declared.GetOptions().Extensions[extension]
-
-
-def _check_text(value: str, field: FieldDescriptor) -> str:
-    if field.name.endswith("_id") and not _ID.fullmatch(value):
-        return "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
-    most = _max_length(field)
+def _check_text(most: int, value: str) -> str:
     return f"must have at most {most} characters" if len(value) > most else ""
 
 
-def _check_map(value: Mapping[str, str], field: FieldDescriptor) -> str:
-    most = _max_length(field)
+def _check_enum(known: EnumDescriptor, value: int) -> str:
+    return "" if value in known.values_by_number else f"{value} is not a value of {known.name}"
+
+
+def _check_map(most: int, value: Mapping[str, str]) -> str:
     if len(value) > most:
         return f"must have at most {most} entries"
     if any(len(key) > 64 or len(text) > 1000 for key, text in value.items()):
@@ -122,9 +140,13 @@ def _check_map(value: Mapping[str, str], field: FieldDescriptor) -> str:
     return ""
 
 
-def _check_timestamp(seconds: int, nanos: int) -> str:
-    if not 0 <= nanos < 1_000_000_000 or nanos % 1000:
+def _check_timestamp(value: Timestamp) -> str:
+    if not 0 <= value.nanos < 1_000_000_000 or value.nanos % 1000:
         return "must be whole microseconds"
-    if not _FIRST <= seconds < _LAST:
+    if not _FIRST <= value.seconds < _LAST:
         return f"must lie in the years {YEARS[0]} to {YEARS[-1]}"
     return ""
+
+
+def _option(declared: FieldDescriptor | MethodDescriptor, extension: Any) -> Any:
+    return declared.GetOptions().Extensions[extension]

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
@@ -80,12 +80,25 @@ def _prepare(engine: Engine, read_only: bool) -> None:
 
 def begin_read(connection: Connection) -> None:
     """Begin a transaction that sees one snapshot."""
-    connection.exec_driver_sql("BEGIN")
+    command(connection, "BEGIN")
 
 
 def begin_write(connection: Connection) -> None:
     """Begin a transaction that may write, waiting for other writers first."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command(connection, "BEGIN IMMEDIATE")
+
+
+def command(connection: Connection, sql: str) -> None:
+    """Run what takes and answers nothing, such as SAVEPOINT."""
+    cursor = connection.connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
+
+
+def failures(connection: Connection) -> tuple[type[Exception], ...]:
+    """What the connection raises when the database fails: SQLAlchemy's errors and the driver's."""
+    driver = connection.dialect.dbapi
+    return (DBAPIError, driver.Error) if driver else (DBAPIError,)
 
 
 def in_transaction(connection: Connection) -> bool:

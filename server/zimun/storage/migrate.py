@@ -26,9 +26,9 @@ def migrate(url: URL) -> None:
         try:
             _upgrade(connection)
         except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
+            dialect.command(connection, "ROLLBACK")
             raise
-        connection.exec_driver_sql("COMMIT")
+        dialect.command(connection, "COMMIT")
     engine.dispose()
 
 

@@ -3,21 +3,16 @@
 Statements are built once, here; SQL never asks the database for the time.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_bytes, token_hex
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     Table,
-    and_,
-    bindparam,
     case,
-    delete,
-    func,
     insert,
-    or_,
     select,
     tuple_,
     update,
@@ -30,16 +25,12 @@ from zimun.domain.booking import EventType, Reservation, State
 from zimun.domain.catalog import Location, Organization, Override, Resource, Service, StaffMember
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound, TokenInvalid
 from zimun.domain.intervals import Interval
-from zimun.storage import rows
+from zimun.storage import rows, statements
+from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.tables import (
     FOREVER,
     IS_APPOINTMENT,
-    IS_HELD,
-    IS_LIVE,
-    allocations,
     clients,
-    events,
-    idempotency,
     installation,
     locations,
     organizations,
@@ -56,146 +47,6 @@ _ENTRY_TABLES: Mapping[type, Table] = {
     Resource: resources,
     Location: locations,
 }
-
-_ORG: BindParameter[str] = bindparam("org")
-_NOW: BindParameter[int] = bindparam("now")
-_FROM: BindParameter[int] = bindparam("start")
-_TO: BindParameter[int] = bindparam("end")
-
-
-def _live(now: Any) -> Any:
-    """The reservations that keep their time busy at `now`."""
-    return and_(
-        IS_LIVE, or_(reservations.c.state == "CONFIRMED", reservations.c.expires_at > now)
-    )
-
-
-_CATALOG_VERSION = select(organizations.c.catalog_version).where(organizations.c.org_id == _ORG)
-
-_TAKEN = (
-    select(allocations.c.subject, allocations.c.busy_start, allocations.c.busy_end)
-    .where(
-        allocations.c.org_id == _ORG,
-        allocations.c.subject.in_(bindparam("subjects", expanding=True)),
-        allocations.c.busy_start > bindparam("earliest"),
-        allocations.c.busy_start < _TO,
-        allocations.c.busy_end > _FROM,
-        allocations.c.expires_at > _NOW,
-    )
-    .order_by(allocations.c.subject, allocations.c.busy_start)
-)
-
-_SESSIONS = (
-    select(
-        reservations.c.session_id,
-        reservations.c.start_time,
-        reservations.c.end_time,
-        reservations.c.staff_id,
-        func.min(reservations.c.resource_ids, type_=reservations.c.resource_ids.type),
-        reservations.c.location_id,
-        func.sum(reservations.c.seats),
-    )
-    .where(
-        reservations.c.org_id == _ORG,
-        reservations.c.service_id == bindparam("service"),
-        reservations.c.start_time >= _FROM,
-        reservations.c.start_time < _TO,
-        reservations.c.hold_id != bindparam("leaving"),
-        _live(_NOW),
-    )
-    .group_by(
-        reservations.c.session_id,
-        reservations.c.start_time,
-        reservations.c.end_time,
-        reservations.c.staff_id,
-        reservations.c.location_id,
-    )
-    .order_by(reservations.c.session_id)
-)
-
-_OF_MEMBER = (
-    allocations.c.org_id == staff.c.org_id,
-    allocations.c.subject == staff.c.id,
-)
-
-_STAFF_LOAD = select(
-    staff.c.id,
-    select(func.count())
-    .select_from(allocations)
-    .where(
-        *_OF_MEMBER,
-        allocations.c.busy_start >= _FROM,
-        allocations.c.busy_start < _TO,
-        allocations.c.expires_at > _NOW,
-    )
-    .scalar_subquery(),
-    select(func.max(allocations.c.booked_at)).where(*_OF_MEMBER).scalar_subquery(),
-).where(staff.c.org_id == _ORG, staff.c.id.in_(bindparam("staff", expanding=True)))
-
-_BY_HOLD = select(reservations).where(
-    reservations.c.org_id == _ORG, reservations.c.hold_id == bindparam("id")
-)
-
-_BY_APPOINTMENT = select(reservations).where(
-    reservations.c.org_id == _ORG,
-    reservations.c.appointment_id == bindparam("id"),
-    IS_APPOINTMENT,
-)
-
-_STALE = (
-    select(reservations)
-    .where(
-        reservations.c.org_id == _ORG,
-        IS_HELD,
-        reservations.c.expires_at <= _NOW,
-    )
-    .order_by(reservations.c.expires_at)
-    .limit(bindparam("limit"))
-)
-
-_INSERT_RESERVATION = insert(reservations)
-
-_UPDATE_RESERVATION = update(reservations).where(
-    reservations.c.org_id == bindparam("_org"), reservations.c.hold_id == bindparam("_hold")
-)
-
-_INSERT_ALLOCATION = insert(allocations)
-
-_LASTS = select(
-    func.max(case((reservations.c.state == "CONFIRMED", FOREVER), else_=reservations.c.expires_at))
-).where(
-    reservations.c.org_id == _ORG,
-    reservations.c.session_id == bindparam("session"),
-    reservations.c.hold_id != bindparam("leaving"),
-    _live(_NOW),
-)
-
-_PROLONG = (
-    update(allocations)
-    .where(allocations.c.org_id == _ORG, allocations.c.session_id == bindparam("session"))
-    .values(expires_at=bindparam("until"))
-)
-
-_FREE = delete(allocations).where(
-    allocations.c.org_id == _ORG, allocations.c.session_id == bindparam("session")
-)
-
-_INSERT_EVENT = insert(events)
-
-_RECALL = select(idempotency.c.fingerprint, idempotency.c.response, idempotency.c.expires_at).where(
-    idempotency.c.org_id == _ORG,
-    idempotency.c.client_id == bindparam("client"),
-    idempotency.c.method == bindparam("method"),
-    idempotency.c.key == bindparam("key"),
-)
-
-_INSERT_ANSWER = insert(idempotency)
-
-_OVER = (idempotency.c.org_id == _ORG, idempotency.c.expires_at <= _NOW)
-
-_FORGETTABLE = select(idempotency.c.key).where(*_OVER).limit(1)
-
-_FORGET = delete(idempotency).where(*_OVER)
 
 
 class CatalogCache:
@@ -228,10 +79,14 @@ class Queries:
         self._execute = connection.execute
         self._catalogs = catalogs
 
+    def _run(self, statement: Prepared, parameters: Mapping[str, Any]) -> Rows:
+        return statement.run(self._connection, parameters)
+
     def timetable(self, org_id: str) -> Timetable:
-        version = self._execute(_CATALOG_VERSION, {"org": org_id}).scalar()
-        if version is None:
+        found = self._run(statements.CATALOG_VERSION, {"org": org_id})
+        if not found:
             raise TokenInvalid("the token's organization does not exist")
+        version = found[0][0]
         kept = self._catalogs.get(org_id, version)
         if kept is None:
             kept = Timetable(rows.load_catalog(self._connection, org_id))
@@ -249,42 +104,36 @@ class Queries:
     ) -> Busy:
         parameters = {"org": org_id, "start": within[0], "end": within[1], "now": now}
         taken: dict[str, list[Interval]] = {}
-        for subject, start, end in self._execute(
-            _TAKEN,
-            {
-                **parameters,
-                "subjects": service.subjects,
-                "earliest": within[0] - longest_span,
-            },
+        subjects = _numbered(service.subjects)
+        reach = {"earliest": within[0] - longest_span}
+        for subject, start, end in self._run(
+            statements.taken(len(subjects)), parameters | subjects | reach
         ):
             taken.setdefault(subject, []).append((start, end))
         if service.capacity == 1:
             return Busy(taken)
         sessions: dict[int, list[Session]] = {}
         group = {**parameters, "service": service.id, "leaving": leaving}
-        for row in self._execute(_SESSIONS, group):
-            session = Session(row[0], row[1], row[2], row[3], tuple(row[4]), row[5], row[6])
+        for row in self._run(statements.SESSIONS, group):
+            session = rows.session(row)
             sessions.setdefault(session.start, []).append(session)
         return Busy(taken, sessions)
 
     def staff_load(
         self, org_id: str, staff_ids: Sequence[str], day: Interval, now: int
     ) -> Mapping[str, tuple[int, int]]:
-        found = self._execute(
-            _STAFF_LOAD,
-            {"org": org_id, "staff": staff_ids, "start": day[0], "end": day[1], "now": now},
-        )
+        parameters = {"org": org_id, "start": day[0], "end": day[1], "now": now}
+        found = self._run(statements.staff_load(len(staff_ids)), parameters | _numbered(staff_ids))
         return {staff_id: (count, last or 0) for staff_id, count, last in found}
 
     def hold(self, org_id: str, hold_id: str) -> Reservation:
-        if row := self._execute(_BY_HOLD, {"org": org_id, "id": hold_id}).one_or_none():
-            return rows.reservation(row)
+        if found := self._run(statements.BY_HOLD, {"org": org_id, "id": hold_id}):
+            return rows.reservation(found[0])
         raise HoldNotFound(hold_id)
 
     def appointment(self, org_id: str, appointment_id: str) -> Reservation:
-        found = self._execute(_BY_APPOINTMENT, {"org": org_id, "id": appointment_id})
-        if row := found.one_or_none():
-            return rows.reservation(row)
+        if found := self._run(statements.BY_APPOINTMENT, {"org": org_id, "id": appointment_id}):
+            return rows.reservation(found[0])
         raise AppointmentNotFound(appointment_id)
 
     def appointments(
@@ -307,16 +156,25 @@ class Queries:
         ordered = query.order_by(c.start_time, c.appointment_id).limit(limit)
         return [rows.reservation(row) for row in self._execute(ordered)]
 
-    def stale_holds(self, org_id: str, now: int, limit: int) -> list[Reservation]:
-        found = self._execute(_STALE, {"org": org_id, "now": now, "limit": limit})
-        return [rows.reservation(row) for row in found]
+    def stale_holds(self, org_id: str, now: int, limit: int) -> list[str]:
+        found = self._run(statements.STALE, {"org": org_id, "now": now, "limit": limit})
+        return [row[0] for row in found]
 
-    def insert_reservation(self, reservation: Reservation) -> None:
-        self._execute(_INSERT_RESERVATION, rows.reservation_row(reservation))
+    def add(self, event: EventType, reservation: Reservation, client_id: str) -> None:
+        row = rows.reservation_row(reservation)
+        self._run(statements.INSERT_RESERVATION, row)
+        self._append(event, row, client_id)
 
-    def update_reservation(self, reservation: Reservation) -> None:
+    def change(self, event: EventType, reservation: Reservation, client_id: str) -> None:
+        row = rows.reservation_row(reservation)
         key = {"_org": reservation.org_id, "_hold": reservation.hold_id}
-        self._execute(_UPDATE_RESERVATION, rows.reservation_row(reservation) | key)
+        self._run(statements.UPDATE_RESERVATION, row | key)
+        self._append(event, row, client_id)
+
+    def _append(self, event: EventType, row: dict[str, Any], client_id: str) -> None:
+        state = {"reservation": json.dumps(row)}
+        what = {"type": event.value, "at": row["update_time"], "client_id": client_id}
+        self._run(statements.INSERT_EVENT, row | what | state)
 
     def allocate(
         self, reservation: Reservation, subjects: Iterable[str], taken: Interval, booked_at: int
@@ -330,40 +188,27 @@ class Queries:
             "expires_at": FOREVER if confirmed else reservation.expires_at,
             "booked_at": booked_at,
         }
-        self._execute(_INSERT_ALLOCATION, [row | {"subject": subject} for subject in subjects])
+        for subject in subjects:
+            self._run(statements.INSERT_ALLOCATION, row | {"subject": subject})
 
     def settle(self, org_id: str, session_id: str, now: int, leaving: str = "") -> None:
         session = {"org": org_id, "session": session_id}
-        until = self._execute(_LASTS, session | {"now": now, "leaving": leaving}).scalar()
+        [[until]] = self._run(statements.LASTS, session | {"now": now, "leaving": leaving})
         if until is None:
-            self._execute(_FREE, session)
+            self._run(statements.FREE, session)
         else:
-            self._execute(_PROLONG, session | {"until": until})
-
-    def record(self, event: EventType, reservation: Reservation, client_id: str) -> None:
-        self._execute(
-            _INSERT_EVENT,
-            {
-                "org_id": reservation.org_id,
-                "hold_id": reservation.hold_id,
-                "revision": reservation.revision,
-                "at": reservation.update_time,
-                "type": event,
-                "client_id": client_id,
-                "reservation": rows.reservation_row(reservation),
-            },
-        )
+            self._run(statements.PROLONG, session | {"until": until})
 
     def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
-        row = self._execute(
-            _RECALL, {"org": org_id, "client": client_id, "method": method, "key": key}
-        ).one_or_none()
-        return Answer(*row) if row else None
+        found = self._run(
+            statements.RECALL, {"org": org_id, "client": client_id, "method": method, "key": key}
+        )
+        return Answer(*found[0]) if found else None
 
     def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
         identity = {"org_id": org_id, "client_id": client_id, "method": method, "key": key}
-        self._execute(
-            _INSERT_ANSWER,
+        self._run(
+            statements.INSERT_ANSWER,
             identity
             | {
                 "fingerprint": answer.fingerprint,
@@ -373,10 +218,10 @@ class Queries:
         )
 
     def forgettable(self, org_id: str, now: int) -> bool:
-        return self._execute(_FORGETTABLE, {"org": org_id, "now": now}).first() is not None
+        return self._run(statements.FORGETTABLE, {"org": org_id, "now": now}) != []
 
     def forget(self, org_id: str, now: int) -> None:
-        self._execute(_FORGET, {"org": org_id, "now": now})
+        self._run(statements.FORGET, {"org": org_id, "now": now})
 
     def organization_ids(self) -> list[str]:
         return list(self._execute(select(organizations.c.org_id)).scalars())
@@ -436,3 +281,7 @@ class Queries:
         key = [column == row[column.name] for column in table.primary_key]
         if not self._execute(update(table).where(*key).values(row)).rowcount:
             self._execute(insert(table).values(row))
+
+
+def _numbered(subjects: Sequence[str]) -> dict[str, Any]:
+    return {f"s{n}": subject for n, subject in enumerate(subjects)}

@@ -1,6 +1,8 @@
 """Rows to domain values and back; nothing here decides."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any, TypeVar
@@ -10,6 +12,7 @@ from sqlalchemy import Connection, Row, Table, select
 from zimun.booking.holidays import public_holidays
 from zimun.booking.store import CatalogEntry
 from zimun.domain.access import Client
+from zimun.domain.availability import Session
 from zimun.domain.booking import Contact, Reservation, State
 from zimun.domain.catalog import (
     Catalog,
@@ -27,6 +30,7 @@ from zimun.storage.tables import (
     locations,
     organizations,
     overrides,
+    reservations,
     resources,
     services,
     staff,
@@ -35,7 +39,14 @@ from zimun.storage.tables import (
 E = TypeVar("E")
 
 
-def reservation(row: Row[Any]) -> Reservation:
+_ReservationRow: Any = namedtuple(  # type: ignore[misc]  # its fields are the columns
+    "_ReservationRow", [column.name for column in reservations.columns]
+)
+
+
+def reservation(values: Sequence[Any]) -> Reservation:
+    """From the columns of `reservations`, in their order."""
+    row: Any = _ReservationRow._make(values)
     return Reservation(
         org_id=row.org_id,
         hold_id=row.hold_id,
@@ -43,7 +54,7 @@ def reservation(row: Row[Any]) -> Reservation:
         service_id=row.service_id,
         location_id=row.location_id,
         staff_id=row.staff_id,
-        resource_ids=tuple(row.resource_ids),
+        resource_ids=tuple(json.loads(row.resource_ids)),
         seats=row.seats,
         start=row.start_time,
         end=row.end_time,
@@ -59,7 +70,7 @@ def reservation(row: Row[Any]) -> Reservation:
             email=row.contact_email,
             phone=row.contact_phone,
             notes=row.notes,
-            metadata=row.metadata,
+            metadata=json.loads(row.metadata),
         ),
         cancel_reason=row.cancel_reason,
     )
@@ -74,11 +85,11 @@ def reservation_row(reservation: Reservation) -> dict[str, Any]:
         "service_id": reservation.service_id,
         "location_id": reservation.location_id,
         "staff_id": reservation.staff_id,
-        "resource_ids": reservation.resource_ids,
+        "resource_ids": json.dumps(reservation.resource_ids),
         "seats": reservation.seats,
         "start_time": reservation.start,
         "end_time": reservation.end,
-        "state": reservation.state,
+        "state": reservation.state.value,
         "expires_at": reservation.expires_at,
         "create_time": reservation.create_time,
         "update_time": reservation.update_time,
@@ -89,9 +100,16 @@ def reservation_row(reservation: Reservation) -> dict[str, Any]:
         "contact_email": contact.email,
         "contact_phone": contact.phone,
         "notes": contact.notes,
-        "metadata": dict(contact.metadata),
+        "metadata": json.dumps(dict(contact.metadata)),
         "cancel_reason": reservation.cancel_reason,
     }
+
+
+def session(values: Sequence[Any]) -> Session:
+    """From the columns of `statements.SESSIONS`."""
+    session_id, start, end, staff_id, resource_ids, location_id, seats_taken = values
+    taken = tuple(json.loads(resource_ids))
+    return Session(session_id, start, end, staff_id, taken, location_id, seats_taken)
 
 
 def organization_row(organization: Organization) -> dict[str, Any]:

@@ -31,6 +31,7 @@ FOREVER = 1 << 62
 # a database uses such an index only where it can see that the query says the same.
 IS_APPOINTMENT = text("appointment_id != ''")
 IS_HELD = text("state = 'HELD'")
+IS_CONFIRMED = text("state = 'CONFIRMED'")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED')")
 
 
@@ -126,7 +127,8 @@ reservations = Table(
     _text("service_id"),
     _text("location_id"),
     _text("staff_id"),
-    _json("resource_ids"),
+    # JSON
+    _text("resource_ids"),
     Column("seats", Integer, nullable=False),
     _instant("start_time"),
     _instant("end_time"),
@@ -140,7 +142,8 @@ reservations = Table(
     _text("contact_email"),
     _text("contact_phone"),
     _text("notes"),
-    _json("metadata"),
+    # JSON
+    _text("metadata"),
     _text("cancel_reason"),
 )
 
@@ -214,8 +217,8 @@ events = Table(
     _text("type"),
     # The client that asked for it; empty for what time alone brought about.
     _text("client_id"),
-    # The reservation as the change left it.
-    _json("reservation"),
+    # The reservation as the change left it, in JSON.
+    _text("reservation"),
 )
 
 Index("events_by_time", events.c.org_id, events.c.at)

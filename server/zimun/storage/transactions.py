@@ -16,7 +16,6 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import DBAPIError
 
 from zimun.booking.store import Transaction
 from zimun.domain.errors import Overloaded
@@ -134,26 +133,25 @@ class GroupedWriter:
             dialect.begin_write(self._connection)
             for job in wanted:
                 self._run_job(job)
-            self._connection.exec_driver_sql("COMMIT")
-        except DBAPIError as error:
+            dialect.command(self._connection, "COMMIT")
+        except dialect.failures(self._connection) as error:
             log.error("a group of %d changes was not committed: %s", len(wanted), error)
             if dialect.in_transaction(self._connection):
-                self._connection.exec_driver_sql("ROLLBACK")
+                dialect.command(self._connection, "ROLLBACK")
             for job in wanted:
                 job.error = Overloaded("the store cannot be written")
 
     def _run_job(self, job: "_Job") -> None:
         """Run one function in its savepoint; only a lost transaction concerns the group."""
-        execute = self._connection.exec_driver_sql
-        execute("SAVEPOINT job")
+        dialect.command(self._connection, "SAVEPOINT job")
         try:
             job.result = job.fn(self._queries)
         except Exception as error:
             if not dialect.in_transaction(self._connection):
                 raise
-            execute("ROLLBACK TO job")
+            dialect.command(self._connection, "ROLLBACK TO job")
             job.error = error
-        execute("RELEASE job")
+        dialect.command(self._connection, "RELEASE job")
 
 
 @dataclass(slots=True)
@@ -180,9 +178,9 @@ def _snapshot(connection: Connection) -> Iterator[None]:
     try:
         dialect.begin_read(connection)
         yield
-    except DBAPIError as error:
+    except dialect.failures(connection) as error:
         log.error("the store cannot be read: %s", error)
         raise Overloaded("the store cannot be read") from error
     finally:
         if dialect.in_transaction(connection):
-            connection.exec_driver_sql("COMMIT")
+            dialect.command(connection, "COMMIT")

@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=False),
-        sa.Column("reservation", sa.JSON(), nullable=False),
+        sa.Column("reservation", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "hold_id", "revision"),
     )
     op.create_index("events_by_time", "events", ["org_id", "at"])
@@ -115,7 +115,7 @@ def upgrade() -> None:
         sa.Column("service_id", sa.Text(), nullable=False),
         sa.Column("location_id", sa.Text(), nullable=False),
         sa.Column("staff_id", sa.Text(), nullable=False),
-        sa.Column("resource_ids", sa.JSON(), nullable=False),
+        sa.Column("resource_ids", sa.Text(), nullable=False),
         sa.Column("seats", sa.Integer(), nullable=False),
         sa.Column("start_time", sa.BigInteger(), nullable=False),
         sa.Column("end_time", sa.BigInteger(), nullable=False),
@@ -129,7 +129,7 @@ def upgrade() -> None:
         sa.Column("contact_email", sa.Text(), nullable=False),
         sa.Column("contact_phone", sa.Text(), nullable=False),
         sa.Column("notes", sa.Text(), nullable=False),
-        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.Text(), nullable=False),
         sa.Column("cancel_reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "hold_id"),
     )

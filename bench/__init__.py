@@ -1,0 +1,1 @@
+"""Load benchmarks. Each prints ratios to a no-op RPC measured in the same run."""
