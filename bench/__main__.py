@@ -49,7 +49,7 @@ async def main(rounds: int, seconds: float) -> None:
             numbers = count()
             for turn in range(rounds + 1):
                 for name, (path, call) in calls.items():
-                    method = (plain if name == "no-op" else channel).unary_unary(path)
+                    method: Any = (plain if name == "no-op" else channel).unary_unary(path)
                     rate, delay = await _load(method, call, numbers, seconds)
                     if turn:
                         rates[name].append(rate)

@@ -2,7 +2,7 @@
 
 from zimun.booking.store import Transaction
 from zimun.domain.booking import Contact, EventType, Reservation, State
-from zimun.domain.catalog import Organization, Service, StaffMember
+from zimun.domain.catalog import Organization, Service, StaffMember, WeeklyHours
 from zimun.domain.instant import DAY, MINUTE
 
 ORG_ID = "o_bench"
@@ -33,7 +33,7 @@ def seed(tx: Transaction, midnight: int, days: int) -> None:
                 _book(tx, midnight + day * DAY + 9 * 60 * MINUTE + slot * 30 * MINUTE, staff_id)
 
 
-def _member(staff_id: str, week: dict[int, tuple[tuple[int, int], ...]]) -> StaffMember:
+def _member(staff_id: str, week: WeeklyHours) -> StaffMember:
     return StaffMember(id=staff_id, name=staff_id, time_zone="UTC", weekly_hours=week)
 
 

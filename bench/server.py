@@ -6,6 +6,7 @@ Prints one line of JSON when it serves: the gRPC port and, for zimun, a token.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import uvloop
@@ -23,11 +24,11 @@ BUSY_DAYS = 35
 
 
 async def noop() -> None:
-    async def echo(request: bytes, context: object) -> bytes:
+    async def echo(request: bytes, _: object) -> bytes:
         return request
 
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    handler = grpc.unary_unary_rpc_method_handler(echo)
+    handler: Any = grpc.unary_unary_rpc_method_handler(echo)
     handlers = grpc.method_handlers_generic_handler("bench.Noop", {"Call": handler})
     server.add_generic_rpc_handlers((handlers,))
     port = server.add_insecure_port("127.0.0.1:0")

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import click
 import uvloop
-from zimun_gateway import bootstrap
-from zimun_gateway.process import EnvoyError, envoy_binary
 
 from zimun import app
 from zimun.auth import clients
@@ -29,6 +27,8 @@ from zimun.rpc.server import PortTaken
 from zimun.storage.dialect import database_url
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.up import ChildDied, gateway_settings, up
+from zimun_gateway import bootstrap
+from zimun_gateway.process import EnvoyError, envoy_binary
 
 T = TypeVar("T")
 

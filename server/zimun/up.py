@@ -10,15 +10,14 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from zimun_gateway.process import Envoy
-from zimun_gateway.settings import Settings as GatewaySettings
-
 from zimun import app, demo
 from zimun.auth import clients
 from zimun.booking.store import Store
 from zimun.clock import Clock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES
+from zimun_gateway.process import Envoy
+from zimun_gateway.settings import Settings as GatewaySettings
 
 ENVOY_READY = 20.0
 """Seconds that Envoy has to come up."""

@@ -1,0 +1,137 @@
+"""A real server on the demo catalogue, with a clock that the tests move."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from zimun import app, demo
+from zimun.auth.keys import KeyStore
+from zimun.auth.tokens import Issuer
+from zimun.booking.store import Store
+from zimun.clock import ManualClock
+from zimun.config import Settings
+from zimun.domain.access import SCOPES, Client
+from zimun.domain.catalog import Organization
+from zimun.v1 import (
+    appointments_service_pb2_grpc,
+    availability_service_pb2_grpc,
+    locations_service_pb2_grpc,
+    services_service_pb2_grpc,
+    slot_pb2,
+)
+
+from . import at
+
+FRIDAY_MORNING = at("2025-11-28T09:00:00Z")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a refused call was told: its code, its ErrorInfo, and all details by type."""
+
+    code: grpc.StatusCode
+    message: str
+    info: error_details_pb2.ErrorInfo
+    fields: dict[str, str]
+    alternatives: list[slot_pb2.Slot]
+    headers: dict[str, str]
+
+    @property
+    def reason(self) -> str:
+        return str(self.info.reason)
+
+
+def refusal(error: grpc.aio.AioRpcError) -> Refusal:
+    trailers = dict(error.trailing_metadata())
+    status = Status.FromString(trailers["grpc-status-details-bin"])
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    others = slot_pb2.SlotAlternatives()
+    for detail in status.details:
+        for known in (info, bad, others):
+            detail.Unpack(known)
+    assert status.code == error.code().value[0]
+    assert status.message == error.details()
+    return Refusal(
+        error.code(),
+        status.message,
+        info,
+        {violation.field: violation.description for violation in bad.field_violations},
+        list(others.slots),
+        {key: value for key, value in trailers.items() if isinstance(value, str)},
+    )
+
+
+@dataclass(frozen=True)
+class Zimun:
+    """The running server, and stubs on a channel to it."""
+
+    clock: ManualClock
+    store: Store
+    target: str
+    channel: grpc.aio.Channel
+    issuer: Issuer
+
+    def token(
+        self,
+        scopes: Iterable[str] = SCOPES,
+        org_id: str = demo.ORG_ID,
+        client_id: str = demo.CLIENT_ID,
+    ) -> str:
+        client = Client(client_id, org_id, "Tests", tuple(scopes), secret_hash="", create_time=0)
+        return self.issuer.issue(client, scopes)
+
+    def bearer(self, key: str = "", **token: Any) -> tuple[tuple[str, str], ...]:
+        keyed = (("idempotency-key", key),) if key else ()
+        return (("authorization", f"Bearer {self.token(**token)}"), *keyed)
+
+    async def call(self, method: Any, request: Message, key: str = "", **token: Any) -> Any:
+        return await method(request, metadata=self.bearer(key, **token), timeout=10)
+
+    async def refused(self, method: Any, request: Message, key: str = "", **token: Any) -> Refusal:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.call(method, request, key, **token)
+        return refusal(caught.value)
+
+    @property
+    def services(self) -> Any:
+        return services_service_pb2_grpc.ServicesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def locations(self) -> Any:
+        return locations_service_pb2_grpc.LocationsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def availability(self) -> Any:
+        return availability_service_pb2_grpc.AvailabilityServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def appointments(self) -> Any:
+        return appointments_service_pb2_grpc.AppointmentsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(FRIDAY_MORNING)
+
+
+@pytest.fixture
+async def zimun(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    async with app.serve(settings, clock) as server:
+        await server.store.write(lambda tx: demo.seed(tx, clock.now()))
+        await server.store.write(
+            lambda tx: tx.put_organization(
+                Organization(id="o_other", name="Other", time_zone="UTC")
+            )
+        )
+        target = f"127.0.0.1:{server.grpc_port}"
+        issuer = Issuer(KeyStore(tmp_path / "keys"), settings.public_issuer, settings.audience)
+        async with grpc.aio.insecure_channel(target) as channel:
+            yield Zimun(clock, server.store, target, channel, issuer)

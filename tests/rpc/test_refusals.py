@@ -1,0 +1,187 @@
+"""Every refusal has its code, its reason, and names what to mend."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
+from zimun.v1 import availability_service_pb2 as availability_pb2
+from zimun.v1 import services_service_pb2 as services_pb2
+
+from . import confirm_of, hold_of, stamp
+from .conftest import Zimun
+
+Query = availability_pb2.GetAvailabilityRequest
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (appointments_pb2.HoldAppointmentRequest(), "service_id"),
+        (appointments_pb2.HoldAppointmentRequest(service_id="s_123"), "appointment_time"),
+        (hold_of("2025-12-01T10:00:00Z", service_id="s 123"), "service_id"),
+        (hold_of("2025-12-01T10:00:00Z", service_id="s" * 65), "service_id"),
+        (hold_of("2025-12-01T10:00:00Z", location_id="ü"), "location_id"),
+        (hold_of("2025-12-01T10:00:00Z", seats=0), "seats"),
+        (hold_of("2025-12-01T10:00:00Z", seats=2), "seats"),
+        (hold_of("2025-12-01T10:00:00Z", "s_yoga", seats=9), "seats"),
+        (hold_of("2025-12-01T10:00:00Z", "s_yoga", staff_id="t_ada"), "staff_id"),
+        (hold_of("0001-01-02T10:00:00+00:00"), "appointment_time"),
+        (hold_of("9998-12-01T10:00:00Z"), "appointment_time"),
+    ],
+)
+async def test_a_hold_names_its_wrong_field(zimun: Zimun, request_: Any, field: str) -> None:
+    told = await zimun.refused(zimun.appointments.HoldAppointment, request_)
+    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert told.reason == "INVALID_FIELD"
+    assert field in told.fields
+
+
+async def test_nanoseconds_are_refused_rather_than_cut(zimun: Zimun) -> None:
+    request = hold_of("2025-12-01T10:00:00Z")
+    request.appointment_time.nanos = 1
+    told = await zimun.refused(zimun.appointments.HoldAppointment, request)
+    assert told.fields == {"appointment_time": "must be whole microseconds"}
+
+
+async def test_every_wrong_field_is_named_at_once(zimun: Zimun) -> None:
+    request = confirm_of("h!", contact_name="n" * 201, contact_phone="0" * 65, notes="n" * 2001)
+    request.metadata.update({f"k{n}": "v" for n in range(51)})
+    told = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
+    assert set(told.fields) == {"hold_id", "contact_name", "contact_phone", "notes", "metadata"}
+
+
+@pytest.mark.parametrize("address", ["dana", "dana@", "@example.com", "dana lee@example.com"])
+async def test_what_is_no_address_is_refused(zimun: Zimun, address: str) -> None:
+    request = confirm_of("h_1", contact_email=address)
+    told = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
+    assert set(told.fields) == {"contact_email"}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (Query(service_id="s_123"), "date"),
+        (Query(service_id="s_123", date="2025-12-01", days_ahead=7), "date"),
+        (Query(service_id="s_123", date="2025-02-29"), "date"),
+        (Query(service_id="s_123", date="20251201"), "date"),
+        (Query(service_id="s_123", date="9999-12-31"), "date"),
+        (Query(service_id="s_123", days_ahead=0), "days_ahead"),
+        (Query(service_id="s_123", days_ahead=93), "days_ahead"),
+        (Query(service_id="s_123", start_date="2025-12-01"), "end_date"),
+        (Query(service_id="s_123", start_date="2025-12-02", end_date="2025-12-01"), "end_date"),
+        (Query(service_id="s_123", start_date="2025-12-01", end_date="2026-03-03"), "end_date"),
+        (Query(service_id="s_123", date="2025-12-01", time_zone="Mars/Olympus"), "time_zone"),
+        (Query(service_id="s_123", date="2025-12-01", seats=-1), "seats"),
+    ],
+)
+async def test_a_search_names_its_wrong_field(zimun: Zimun, query: Query, field: str) -> None:
+    told = await zimun.refused(zimun.availability.GetAvailability, query)
+    assert told.reason == "INVALID_FIELD"
+    assert set(told.fields) == {field}
+
+
+async def test_unknown_ids_are_not_found(zimun: Zimun) -> None:
+    cases = [
+        (zimun.services.GetService, services_pb2.GetServiceRequest(service_id="s_9"), "SERVICE"),
+        (zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z", "s_9"), "SERVICE"),
+        (
+            zimun.appointments.HoldAppointment,
+            hold_of("2025-12-01T10:00:00Z", location_id="l_9"),
+            "LOCATION",
+        ),
+        (
+            zimun.appointments.HoldAppointment,
+            hold_of("2025-12-01T10:00:00Z", staff_id="t_9"),
+            "STAFF",
+        ),
+        (zimun.appointments.ConfirmAppointment, confirm_of("h_9"), "HOLD"),
+        (
+            zimun.appointments.ExtendHold,
+            appointments_pb2.ExtendHoldRequest(hold_id="h_9"),
+            "HOLD",
+        ),
+        (
+            zimun.appointments.CancelAppointment,
+            appointments_pb2.CancelAppointmentRequest(appointment_id="a_9"),
+            "APPOINTMENT",
+        ),
+        (
+            zimun.appointments.RescheduleAppointment,
+            appointments_pb2.RescheduleAppointmentRequest(
+                appointment_id="a_9", start_time=stamp("2025-12-01T10:00:00Z")
+            ),
+            "APPOINTMENT",
+        ),
+    ]
+    for method, request, noun in cases:
+        told = await zimun.refused(method, request)
+        assert told.code is grpc.StatusCode.NOT_FOUND
+        assert told.reason == f"{noun}_NOT_FOUND"
+
+
+async def test_another_organization_reads_like_nothing(zimun: Zimun) -> None:
+    get = appointments_pb2.GetAppointmentRequest(appointment_id="a_123")
+    mine = await zimun.refused(
+        zimun.appointments.GetAppointment,
+        appointments_pb2.GetAppointmentRequest(appointment_id="a_124"),
+    )
+    theirs = await zimun.refused(zimun.appointments.GetAppointment, get, org_id="o_other")
+    assert theirs.code is mine.code
+    assert theirs.reason == mine.reason
+    assert theirs.message == mine.message.replace("a_124", "a_123")
+    told = await zimun.refused(
+        zimun.appointments.CancelAppointment,
+        appointments_pb2.CancelAppointmentRequest(appointment_id="a_123"),
+        org_id="o_other",
+    )
+    assert told.reason == "APPOINTMENT_NOT_FOUND"
+    assert (await zimun.call(zimun.appointments.GetAppointment, get)).appointment_id == "a_123"
+
+
+@pytest.mark.parametrize(
+    ("time", "reason", "rule"),
+    [
+        ("2025-12-01T10:10:00Z", "NOT_A_SLOT", "NOT_ON_GRID"),
+        ("2025-12-01T08:30:00Z", "NOT_A_SLOT", "STAFF_CLOSED"),
+        ("2025-11-29T10:00:00Z", "NOT_A_SLOT", "STAFF_CLOSED"),
+        ("2025-11-27T10:00:00Z", "OUTSIDE_BOOKING_WINDOW", "LEAD_TIME"),
+        ("2026-06-01T10:00:00Z", "OUTSIDE_BOOKING_WINDOW", "HORIZON"),
+    ],
+)
+async def test_a_time_outside_the_rules_names_the_rule(
+    zimun: Zimun, time: str, reason: str, rule: str
+) -> None:
+    told = await zimun.refused(zimun.appointments.HoldAppointment, hold_of(time))
+    assert told.code is grpc.StatusCode.FAILED_PRECONDITION
+    assert (told.reason, told.info.metadata["rule"]) == (reason, rule)
+
+
+async def test_bytes_that_are_no_message_are_refused(zimun: Zimun) -> None:
+    raw: Any = zimun.channel.unary_unary("/zimun.v1.ServicesService/GetService")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await raw(b"\xff\xff\xff", metadata=zimun.bearer())
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_unknown_state_is_refused(zimun: Zimun) -> None:
+    told = await zimun.refused(
+        zimun.appointments.ListAppointments,
+        appointments_pb2.ListAppointmentsRequest(state=99),  # type: ignore[arg-type]
+    )
+    assert set(told.fields) == {"state"}
+
+
+async def test_an_unforeseen_error_shows_an_id_and_nothing_else(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> int:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr(zimun.clock, "now", broken)
+    told = await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+    assert (told.code, told.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "secret" not in told.message
+    assert told.info.metadata["error_id"] in caplog.text
+    assert "the secret inside" in caplog.text

@@ -1,0 +1,144 @@
+"""The server around the methods: health, reflection, deadlines, stopping."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from sqlalchemy import Connection
+
+from zimun import app, demo
+from zimun.auth.keys import KeyStore
+from zimun.auth.tokens import Issuer
+from zimun.booking.store import Transaction
+from zimun.clock import ManualClock
+from zimun.config import Settings
+from zimun.domain.errors import Overloaded
+from zimun.rpc import contract
+from zimun.rpc.server import PortTaken
+from zimun.storage.transactions import EmbeddedStore
+
+from . import hold_of
+from .conftest import FRIDAY_MORNING, Zimun
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def health(channel: grpc.aio.Channel, service: str) -> int:
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    return int(answer.status)
+
+
+async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
+    async with asyncio.timeout(10):
+        while await look() != wanted:  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.01)
+
+
+def writing_connection(zimun: Zimun) -> Connection:
+    assert isinstance(zimun.store, EmbeddedStore)
+    return zimun.store._writer._connection
+
+
+async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
+    for name in ("", *(service.full_name for service in contract.services())):
+        assert await health(zimun.channel, name) == SERVING
+
+
+async def test_health_says_so_when_the_store_cannot_be_written(zimun: Zimun) -> None:
+    writer = writing_connection(zimun)
+    writer.exec_driver_sql("PRAGMA query_only=ON")
+    await until(lambda: health(zimun.channel, ""), NOT_SERVING)
+    assert await health(zimun.channel, "zimun.v1.AppointmentsService") == NOT_SERVING
+    assert await health(zimun.channel, "zimun.v1.AvailabilityService") == SERVING
+    writer.exec_driver_sql("PRAGMA query_only=OFF")
+    await until(lambda: health(zimun.channel, ""), SERVING)
+
+
+async def test_a_store_that_cannot_be_written_answers_unavailable(zimun: Zimun) -> None:
+    writing_connection(zimun).exec_driver_sql("PRAGMA query_only=ON")
+    told = await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+    assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
+    assert told.headers["retry-after"] == "1"
+
+
+async def test_reflection_lists_and_describes_the_services(zimun: Zimun) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(zimun.channel)
+    call = stub.ServerReflectionInfo(
+        iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    )
+    async for answer in call:
+        names = {service.name for service in answer.list_services_response.service}
+    assert {service.full_name for service in contract.services()} < names
+
+
+async def test_a_call_whose_deadline_has_passed_changes_nothing(zimun: Zimun) -> None:
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    entered = asyncio.Event()
+
+    def block(tx: Transaction) -> None:
+        loop.call_soon_threadsafe(entered.set)
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+
+    blocked = asyncio.create_task(zimun.store.write(block))
+    await entered.wait()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await zimun.appointments.HoldAppointment(
+            hold_of("2025-12-01T10:00:00Z"), metadata=zimun.bearer("k"), timeout=0.2
+        )
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    gate.set()
+    await blocked
+    kept = await zimun.store.read(
+        lambda tx: tx.recall(demo.ORG_ID, demo.CLIENT_ID, "HoldAppointment", "k")
+    )
+    assert kept is None
+
+
+async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    clock = ManualClock(FRIDAY_MORNING)
+    gate, entered = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def block(tx: Transaction) -> None:
+        loop.call_soon_threadsafe(entered.set)
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
+
+    serving = app.serve(settings, clock)
+    server = await serving.__aenter__()
+    await server.store.write(lambda tx: demo.seed(tx, clock.now()))
+    issuer = Issuer(KeyStore(tmp_path / "keys"), settings.public_issuer, settings.audience)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        zimun = Zimun(clock, server.store, "", channel, issuer)
+        blocked = asyncio.create_task(server.store.write(block))
+        await entered.wait()
+        answer = asyncio.create_task(
+            zimun.call(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+        )
+        assert isinstance(server.store, EmbeddedStore)
+        waiting = server.store._writer._waiting
+        await until(partial(asyncio.to_thread, waiting.empty), False)
+        closing = asyncio.create_task(serving.__aexit__(None, None, None))
+        gate.set()
+        hold = await answer
+        await closing
+        await blocked
+    assert hold.hold_id
+    with pytest.raises(Overloaded):
+        await server.store.write(lambda tx: tx.touch())
+
+
+async def test_a_taken_port_is_said_plainly(zimun: Zimun, tmp_path: Path) -> None:
+    port = int(zimun.target.rpartition(":")[2])
+    settings = Settings(data_dir=tmp_path / "second", grpc_port=port, auth_port=0)
+    with pytest.raises(PortTaken, match=f"gRPC port {port} is in use"):
+        async with app.serve(settings, zimun.clock):
+            raise AssertionError("served on a taken port")

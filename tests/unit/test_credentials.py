@@ -1,0 +1,50 @@
+"""Tokens of the small client, from a real token endpoint."""
+
+import asyncio
+import urllib.error
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from zimun import app
+from zimun.auth import clients
+from zimun.booking.store import Store
+from zimun.client import ClientCredentials
+from zimun.clock import WallClock
+from zimun.config import Settings
+from zimun.domain.catalog import Organization
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[app.Running]:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    async with app.serve(settings, WallClock()) as running:
+        await running.store.write(
+            lambda tx: tx.put_organization(Organization(id="o_1", name="One", time_zone="UTC"))
+        )
+        yield running
+
+
+async def secret_of(store: Store) -> str:
+    _, secret = await clients.create_client(store, 0, "o_1", "One", ("org:read",), "c_1")
+    return secret
+
+
+async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Running) -> None:
+    secret, moment = await secret_of(server.store), [0.0]
+    url = f"http://127.0.0.1:{server.auth_port}"
+    tokens = ClientCredentials(url, "c_1", secret, ("org:read",), clock=lambda: moment[0])
+    first = await asyncio.to_thread(tokens)
+    moment[0] = 869.0
+    assert await asyncio.to_thread(tokens) == first
+    moment[0] = 870.0
+    assert await asyncio.to_thread(tokens) != first
+
+
+async def test_a_wrong_secret_is_refused(server: app.Running) -> None:
+    await secret_of(server.store)
+    tokens = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", "wrong")
+    with pytest.raises(urllib.error.HTTPError, match="401") as caught:
+        await asyncio.to_thread(tokens)
+    caught.value.close()
