@@ -1,7 +1,11 @@
 """The command line."""
 
-import logging
 import os
+
+# Envoy is started by fork and exec; gRPC's fork handlers are for children that go on using it.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import logging
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -224,6 +228,7 @@ def _settings(**given: Any) -> Settings:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     return settings
 
 
