@@ -1,0 +1,3 @@
+module zimun-booking-example
+
+go 1.22
