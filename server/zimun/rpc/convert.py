@@ -30,8 +30,6 @@ from zimun.v1 import (
     slot_pb2,
 )
 
-_local_text = lru_cache(maxsize=1 << 16)(local_rfc3339)
-
 
 def timestamp(instant: int) -> Timestamp:
     """An instant on the wire."""
@@ -44,8 +42,9 @@ def instant(sent: Timestamp) -> int:
     return sent.seconds * SECOND + sent.nanos // 1000
 
 
+@lru_cache(maxsize=1 << 12)
 def duration(length: int) -> Duration:
-    """A length in microseconds, on the wire."""
+    """A length in microseconds, on the wire: one message for all who ask, to be copied, not changed."""
     seconds, micros = divmod(length, SECOND)
     return Duration(seconds=seconds, nanos=micros * 1000)
 
@@ -209,12 +208,14 @@ def availability(found: Availability) -> availability_service_pb2.GetAvailabilit
     )
 
 
+@lru_cache(maxsize=1 << 14)
 def slot(found: Slot, zone: str) -> slot_pb2.Slot:
+    """A slot on the wire; the same ones are asked for over and over. To be copied, not changed."""
     return slot_pb2.Slot(
         start_time=timestamp(found.start),
         end_time=timestamp(found.end),
-        local_start_time=_local_text(zone, found.start),
-        local_end_time=_local_text(zone, found.end),
+        local_start_time=local_rfc3339(zone, found.start),
+        local_end_time=local_rfc3339(zone, found.end),
         staff_ids=found.staff_ids,
         seats_left=found.seats_left,
     )
