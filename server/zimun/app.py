@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from sqlalchemy import URL
 
 from zimun.auth.endpoints import application
 from zimun.auth.keys import KeyStore
@@ -17,7 +18,7 @@ from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
 from zimun.booking.store import Store
 from zimun.clock import Clock
-from zimun.config import Settings
+from zimun.config import ConfigError, Settings
 from zimun.domain.errors import Overloaded
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
@@ -48,16 +49,27 @@ class Running:
     auth_port: int
 
 
+def prepare(settings: Settings) -> URL:
+    """Make the data directory, and bring the database to the schema of this code.
+
+    Raises ConfigError for a directory that cannot be made or a database URL
+    that cannot be opened, and SchemaTooNew.
+    """
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        url = database_url(settings.database_url, settings.data_dir)
+    except OSError as error:
+        raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from error
+    migrate(url)
+    return url
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of the settings, at the schema of this code.
-
-    Raises ValueError for a database URL that cannot be opened, and SchemaTooNew.
-    """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    url = database_url(settings.database_url, settings.data_dir)
-    migrate(url)
-    async with EmbeddedStore(url) as store:
+    """The store of the settings; raises what `prepare` raises."""
+    async with EmbeddedStore(prepare(settings)) as store:
         yield store
 
 

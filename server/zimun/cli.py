@@ -28,8 +28,7 @@ from zimun.domain.errors import ZimunError
 from zimun.domain.instant import from_datetime, rfc3339
 from zimun.rpc.convert import is_zone
 from zimun.rpc.server import PortTaken
-from zimun.storage.dialect import database_url
-from zimun.storage.migrate import SchemaTooNew, migrate
+from zimun.storage.migrate import SchemaTooNew
 from zimun.up import ChildDied, gateway_settings, up
 from zimun_gateway import bootstrap
 from zimun_gateway.process import EnvoyError, envoy_binary
@@ -115,9 +114,7 @@ def gateway_command(only_print: bool, **given: Any) -> None:
 @database
 def migrate_command(**given: Any) -> None:
     """Bring the database to this version's schema."""
-    settings = _settings(**given)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(database_url(settings.database_url, settings.data_dir))
+    app.prepare(_settings(**given))
 
 
 @commands.group("org")

@@ -44,7 +44,7 @@ def instant(sent: Timestamp) -> int:
 
 @lru_cache(maxsize=1 << 12)
 def duration(length: int) -> Duration:
-    """A length in microseconds, on the wire: one message for all who ask, to be copied, not changed."""
+    """Microseconds on the wire: one message for all who ask, to be copied and not changed."""
     seconds, micros = divmod(length, SECOND)
     return Duration(seconds=seconds, nanos=micros * 1000)
 
