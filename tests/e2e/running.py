@@ -1,0 +1,466 @@
+"""`zimun up` as a child process, and the few ways in which a client talks to it.
+
+Nothing here imports the server: what is tested is the program, its two ports
+and its files. Only the generated stubs are used, as any client would.
+"""
+
+import base64
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import grpc
+import requests
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+BIN = Path(sys.executable).parent
+NOW = "2025-11-28T09:00:00Z"
+READY_SECONDS = 20.0
+STOP_SECONDS = 15.0
+
+
+def until(what: str, probe: Callable[[], T | None], seconds: float = 10.0) -> T:
+    """Asks `probe` again and again until it answers something true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+_ports = iter(random.sample(range(20_000, 32_000), 12_000))
+
+
+def free_port() -> int:
+    """A port nobody has now, below those the kernel hands to outgoing connections."""
+    while True:
+        port = next(_ports)
+        with closing(socket.socket()) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def processes() -> Iterator[tuple[int, int, str, str]]:
+    """Every process as (pid, parent, state, name)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            name = stat[stat.index("(") + 1 : stat.rindex(")")]
+            state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
+            yield int(entry.name), int(parent), state, name
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The children of `pid`, their children and so on: pid -> name."""
+    everyone = list(processes())
+    found: dict[int, str] = {}
+    parents = {pid}
+    while parents:
+        children = {p: name for p, parent, _, name in everyone if parent in parents}
+        found |= children
+        parents = set(children)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether `pid` still runs; one that waits to be reaped does not."""
+    return any(p == pid and state not in "ZX" for p, _, state, _ in processes())
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This environment without ZIMUN_ variables, with the venv's programs first on PATH."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ZIMUN_")}
+    return {**clean, "PATH": f"{BIN}:{clean.get('PATH', '')}", **extra}
+
+
+def run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a program to its end."""
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=False, env=environment(**env)
+    )
+
+
+class Zimun:
+    """One `zimun up --demo` on a data directory; can be stopped, killed and started again."""
+
+    def __init__(self, data_dir: Path, now: str = NOW, **env: str) -> None:
+        self.data_dir = data_dir
+        self.now = now
+        self.env = env
+        self.port = free_port()
+        self.grpc_port = free_port()
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.demo: dict[str, str] = {}
+        self.started = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._runs = 0
+
+    # The process.
+
+    def spawn(self, now: str | None = None) -> None:
+        """Starts the program without waiting for it."""
+        self._runs += 1
+        self.now = now or self.now
+        self._tokens.clear()
+        (self.data_dir / "demo.env").unlink(missing_ok=True)
+        command = [
+            str(BIN / "zimun"), "up", "--demo", "--now", self.now,
+            "--port", str(self.port), "--grpc-port", str(self.grpc_port),
+            "--data-dir", str(self.data_dir),
+        ]  # fmt: skip
+        with self.log("out").open("wb") as out, self.log("err").open("wb") as err:
+            self.started = time.monotonic()
+            self._process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=err,
+                stdin=subprocess.DEVNULL,
+                env=environment(**self.env),
+                start_new_session=True,
+            )
+
+    def start(self, now: str | None = None) -> "Zimun":
+        """Starts the program and waits until it says it is ready."""
+        self.spawn(now)
+        self.demo = until("demo.env", self._ready, READY_SECONDS)
+        return self
+
+    def _ready(self) -> dict[str, str] | None:
+        assert self.process.poll() is None, f"zimun up ended: {self.output()}"
+        written = self.data_dir / "demo.env"
+        lines = written.read_text().splitlines() if written.exists() else []
+        found = dict(line.split("=", 1) for line in lines)
+        return found if len(found) == 4 else None
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "not started"
+        return self._process
+
+    def log(self, stream: str) -> Path:
+        return self.data_dir.with_name(f"{self.data_dir.name}.{self._runs}.{stream}")
+
+    def output(self) -> str:
+        return "".join(self.log(stream).read_text() for stream in ("out", "err"))
+
+    def envoy(self) -> int:
+        """The pid of the child Envoy."""
+        found = [pid for pid, name in descendants(self.process.pid).items() if name == "envoy"]
+        assert len(found) == 1, f"one Envoy expected, found {found}"
+        return found[0]
+
+    def stop(self, how: int = signal.SIGINT, group: bool = False) -> None:
+        """Ends it as Ctrl-C does; it must end well and take everything with it."""
+        family = descendants(self.process.pid)
+        (os.killpg if group else os.kill)(self.process.pid, how)
+        status = self.process.wait(STOP_SECONDS)
+        left = {pid: name for pid, name in family.items() if alive(pid)}
+        output = self.output()
+        assert status == 0, f"exit code {status}: {output}"
+        assert not left, f"still running: {left}"
+        assert "Traceback" not in output, output
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """Leaves nothing behind, whatever the test did."""
+        self.session.close()
+        if self._process is not None and self._process.poll() is None:
+            family = descendants(self._process.pid)
+            self.kill()
+            for pid in filter(alive, family):
+                os.kill(pid, signal.SIGKILL)
+
+    # Its addresses.
+
+    @property
+    def url(self) -> str:
+        return self.demo["ZIMUN_BASE_URL"]
+
+    @property
+    def grpc_target(self) -> str:
+        return self.demo["ZIMUN_GRPC_TARGET"]
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        return self.demo["ZIMUN_CLIENT_ID"], self.demo["ZIMUN_CLIENT_SECRET"]
+
+    def cli(self, *arguments: str) -> str:
+        """Runs `zimun <arguments> --data-dir <this one's>`; returns what it printed."""
+        done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(self.data_dir))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def new_client(self, *options: str, org: str = "o_demo") -> tuple[str, str]:
+        """Creates an API client; returns its id and secret."""
+        printed = self.cli("client", "create", "--org", org, "--name", "A test", *options)
+        found = dict(re.findall(r"^client (id|secret)\s+(\S+)$", printed, re.MULTILINE))
+        return found["id"], found["secret"]
+
+    # The token endpoint.
+
+    def ask_token(
+        self,
+        form: Any = None,
+        auth: tuple[str, str] | None = None,
+        verb: str = "POST",
+        **options: Any,
+    ) -> requests.Response:
+        """One request to the token endpoint, repeated while it says there were too many."""
+
+        def attempt() -> list[requests.Response]:
+            answer = self.session.request(
+                verb, f"{self.url}/oauth/token", data=form, auth=auth, timeout=20, **options
+            )
+            return [] if answer.status_code == 429 else [answer]
+
+        return until("an answer but 429", attempt)[0]
+
+    def token(self, scope: str = "", credentials: tuple[str, str] | None = None) -> str:
+        """A token, asked for once per scope and client."""
+        client = credentials or self.credentials
+        if (client[0], scope) not in self._tokens:
+            form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
+            answer = self.ask_token(form, client)
+            assert answer.status_code == 200, answer.text
+            self._tokens[client[0], scope] = answer.json()["access_token"]
+        return self._tokens[client[0], scope]
+
+    # JSON through Envoy.
+
+    def headers(self, token: str | None = None, key: str | None = None) -> dict[str, str]:
+        bearer = {"Authorization": f"Bearer {self.token() if token is None else token}"}
+        return bearer | ({"Idempotency-Key": key} if key is not None else {})
+
+    def get(self, path: str, token: str | None = None, **query: Any) -> requests.Response:
+        parameters = {name: str(value) for name, value in query.items()}
+        return self.session.get(
+            self.url + path, params=parameters, headers=self.headers(token), timeout=20
+        )
+
+    def post(
+        self, path: str, body: object, key: str | None = None, token: str | None = None
+    ) -> requests.Response:
+        return self.session.post(
+            self.url + path, json=body, headers=self.headers(token, key), timeout=20
+        )
+
+    def ask(self, path: str, **query: Any) -> Json:
+        return good(self.get(path, **query))
+
+    def tell(self, path: str, key: str | None = None, **body: Any) -> Json:
+        return good(self.post(path, body, key))
+
+    def hold(self, time: str, service: str = "s_123", **more: Any) -> Json:
+        return self.tell(
+            "/api/v1/appointments/hold", service_id=service, appointment_time=time, **more
+        )
+
+    def try_hold(self, time: str, service: str = "s_123", **more: Any) -> requests.Response:
+        body = {"service_id": service, "appointment_time": time, **more}
+        return self.post("/api/v1/appointments/hold", body)
+
+    def confirm(self, hold: Json, **more: Any) -> Json:
+        return self.tell(
+            "/api/v1/appointments/confirm",
+            hold_id=hold["hold_id"],
+            **{"contact_name": "Dana Lee", "contact_email": "dana@example.com", **more},
+        )
+
+    def book(self, time: str, service: str = "s_123", **more: Any) -> Json:
+        return self.confirm(self.hold(time, service, **more))
+
+    def appointment(self, appointment_id: str) -> Json:
+        return self.ask(f"/api/v1/appointments/{appointment_id}")
+
+    def slots(self, date: str, service: str = "s_123", **more: Any) -> dict[str, Json]:
+        """The open slots of a date by their start."""
+        answer = self.ask("/api/v1/availability", service_id=service, date=date, **more)
+        return {slot["start_time"]: slot for slot in answer["slots"]}
+
+    def free_staff(self, time: str, service: str = "s_123") -> set[str]:
+        """Who is offered at this time."""
+        return set(self.slots(time[:10], service).get(time, {}).get("staff_ids", ()))
+
+    # The other tools people use.
+
+    def grpcurl(
+        self, method: str, body: object = None, *flags: str, target: str = "", token: str = ""
+    ) -> Json:
+        """Calls a method with grpcurl and a token; returns the answer."""
+        done = run(
+            "grpcurl", "-plaintext", "-emit-defaults", *flags,
+            "-H", f"Authorization: Bearer {token or self.token()}", "-d", json.dumps(body or {}),
+            target or self.grpc_target, method,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answer: Json = json.loads(done.stdout)
+        return answer
+
+    def curl(self, path: str, *flags: str) -> Json:
+        """Calls a path with curl and a token; returns the answer."""
+        done = run(
+            "curl", "-sS", "--fail-with-body", "-H", f"Authorization: Bearer {self.token()}",
+            *flags, self.url + path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer: Json = json.loads(done.stdout)
+        return answer
+
+
+@contextmanager
+def closed_after(zimun: Zimun) -> Iterator[Zimun]:
+    try:
+        yield zimun
+    finally:
+        zimun.close()
+
+
+def good(answer: requests.Response) -> Json:
+    """The JSON of an answer that must be 200."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("application/json")
+    found: Json = answer.json()
+    return found
+
+
+CODES = {
+    "INVALID_ARGUMENT": 3,
+    "NOT_FOUND": 5,
+    "ALREADY_EXISTS": 6,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
+    "ABORTED": 10,
+    "UNAUTHENTICATED": 16,
+}
+
+
+def detail(body: Json, kind: str) -> Json:
+    """The one detail of a kind; none is an empty dict."""
+    found = [one for one in body["details"] if one["@type"].rsplit(".", 1)[-1] == kind]
+    assert len(found) < 2, body
+    return found[0] if found else {}
+
+
+def refused(answer: requests.Response, http: int, code: str, reason: str) -> dict[str, str]:
+    """Asserts the one error shape, its status, code and reason; returns the reason's metadata."""
+    assert answer.status_code == http, answer.text
+    assert answer.headers["content-type"].startswith("application/json")
+    return refusal(answer.json(), code, reason)
+
+
+def refusal(body: Json, code: str, reason: str) -> dict[str, str]:
+    """The same of a body alone."""
+    assert set(body) == {"code", "message", "details"}, body
+    assert body["code"] == CODES[code], body
+    assert body["message"].strip(), body
+    info = detail(body, "ErrorInfo")
+    assert (info.get("reason"), info.get("domain")) == (reason, "zimun"), body
+    metadata: dict[str, str] = info["metadata"]
+    return metadata
+
+
+def violations(answer: requests.Response) -> set[str]:
+    """The fields that BadRequest names; the answer must be INVALID_FIELD."""
+    refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    named = detail(answer.json(), "BadRequest").get("field_violations", [])
+    assert all(one["description"].strip() for one in named), answer.text
+    return {one["field"] for one in named}
+
+
+def malformed(answer: requests.Response, field: str) -> None:
+    """Asserts that the answer refuses this field, by name, and no other."""
+    assert violations(answer) == {field}, answer.text
+
+
+def grpc_status(
+    channel: grpc.Channel, path: str, request: bytes = b"", authorization: str | None = None
+) -> status_pb2.Status:
+    """Calls a method with a serialized request; returns the status, OK for an answer."""
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+    metadata = () if authorization is None else (("authorization", authorization),)
+    try:
+        call(request, metadata=metadata, timeout=20)
+    except grpc.RpcError as error:
+        failed = cast("grpc.Call", error)
+        bare = status_pb2.Status(code=failed.code().value[0], message=failed.details())
+        return rpc_status.from_call(failed) or bare
+    return status_pb2.Status()
+
+
+def reason(status: status_pb2.Status) -> tuple[str, str]:
+    """The code of a failed status and the reason of its ErrorInfo."""
+    info = error_details_pb2.ErrorInfo()
+    assert [one.Unpack(info) for one in status.details].count(True) == 1, status
+    assert info.domain == "zimun", status
+    assert status.message.strip(), status
+    return code_pb2.Code.Name(status.code), info.reason
+
+
+def instant(text: str) -> datetime:
+    """Reads RFC 3339; timestamps of the API end with Z."""
+    assert text.endswith("Z"), text
+    return datetime.fromisoformat(text)
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def later(text: str, **difference: float) -> str:
+    return rfc3339(instant(text) + timedelta(**difference))
+
+
+def workdays(first: date) -> Iterator[str]:
+    """Monday to Friday from `first` on."""
+    for number in range(366):
+        day = first + timedelta(days=number)
+        if day.weekday() < 5:
+            yield day.isoformat()
+
+
+def half_hours(day: str) -> list[str]:
+    """The sixteen starts of s_123 on a day."""
+    return [f"{day}T{hour:02}:{minute:02}:00Z" for hour in range(9, 17) for minute in (0, 30)]
+
+
+def claims(token: str) -> Json:
+    """What a token says, unverified."""
+    body = token.split(".")[1]
+    found: Json = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return found

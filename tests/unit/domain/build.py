@@ -1,0 +1,487 @@
+"""Small catalogues, reservations and hours; what a test does not name is plain."""
+
+import os
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from zimun.domain.availability import Busy, Search, Session, Timetable
+from zimun.domain.booking import HOLD_LENGTH, Contact, Reservation, State
+from zimun.domain.catalog import (
+    Catalog,
+    Entry,
+    Hours,
+    Location,
+    Organization,
+    Override,
+    Place,
+    Resource,
+    Service,
+    SlotAlignment,
+    StaffMember,
+    WeeklyHours,
+)
+from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.intervals import Interval
+
+E = TypeVar("E", bound=Entry)
+T = TypeVar("T")
+
+USUAL = 1000
+"""Examples of the property that has the most: that of the slots."""
+
+LONG_RUN = int(os.environ.get("ZIMUN_EXAMPLES", USUAL))
+"""How many it has in this run; the others have more in proportion."""
+
+ALL_DAY: Hours = ((0, 1440),)
+NINE_TO_FIVE: Hours = ((540, 1020),)
+
+CHANGES: Mapping[str, tuple[date, ...]] = {
+    "America/New_York": (date(2026, 3, 8), date(2026, 11, 1)),
+    "Europe/Berlin": (date(2026, 3, 29), date(2026, 10, 25)),
+    "Australia/Lord_Howe": (date(2026, 4, 5), date(2026, 10, 4)),
+    "Asia/Kathmandu": (date(2024, 2, 29), date(2026, 1, 1)),
+    "Asia/Kolkata": (date(2024, 2, 29), date(2026, 1, 1)),
+    "Pacific/Apia": (date(2011, 4, 2), date(2011, 9, 24), date(2011, 12, 30)),
+    "Africa/Casablanca": (date(2026, 2, 15), date(2026, 3, 22)),
+    "America/St_Johns": (date(2026, 3, 8), date(2026, 11, 1)),
+    "Pacific/Chatham": (date(2026, 4, 5), date(2026, 9, 27)),
+    "UTC": (date(2024, 2, 29), date(2026, 1, 1)),
+    "Europe/Dublin": (date(2026, 3, 29), date(2026, 10, 25)),
+    "Antarctica/Troll": (date(2026, 3, 29), date(2026, 10, 25)),
+    "America/Sao_Paulo": (date(2017, 2, 18), date(2017, 10, 15), date(2018, 11, 4)),
+    "Asia/Beirut": (date(2026, 3, 29), date(2026, 10, 24)),
+    "Antarctica/Casey": (date(2020, 3, 8), date(2021, 3, 14), date(2022, 3, 12)),
+}
+"""Zones, each with dates that its clock changes on, or near."""
+
+BACK_INTO_YESTERDAY = date(2010, 11, 7)
+"""St John's set its clock at 00:01 of this date back to 23:01 of the day before."""
+
+
+def examples(usual: int) -> settings:
+    """How hard to try: `usual` examples, and in a long run so many times more."""
+    return settings(
+        max_examples=max(1, usual * LONG_RUN // USUAL),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+def utc(text: str) -> int:
+    """The instant of `2026-03-08T07:00`, read as UTC."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000
+
+
+def every_day(hours: Hours) -> WeeklyHours:
+    return dict.fromkeys(range(7), hours)
+
+
+def organization(**changes: Any) -> Organization:
+    return Organization(**{"id": "o_1", "name": "Salon", "time_zone": "UTC", **changes})
+
+
+def location(**changes: Any) -> Location:
+    return Location(**{"id": "l_1", "name": "Main street", "time_zone": "UTC", **changes})
+
+
+def member(**changes: Any) -> StaffMember:
+    usual = {"id": "t_1", "name": "Ada", "time_zone": "UTC", "weekly_hours": every_day(ALL_DAY)}
+    return StaffMember(**{**usual, **changes})
+
+
+def resource(**changes: Any) -> Resource:
+    return Resource(**{"id": "r_1", "name": "Chair", **changes})
+
+
+def service(**changes: Any) -> Service:
+    """Half an hour, every half an hour, up to a year ahead, needing nobody and nothing."""
+    usual = {"duration": 30 * MINUTE, "slot_step": 30 * MINUTE, "horizon": 365 * DAY}
+    return Service(**{"id": "s_1", "name": "Haircut", **usual, **changes})
+
+
+def catalog(
+    *services: Service,
+    organization: Organization = organization(),  # noqa: B008 - frozen
+    locations: Iterable[Location] = (),
+    staff: Iterable[StaffMember] = (),
+    resources: Iterable[Resource] = (),
+    overrides: Iterable[Override] = (),
+    holidays: Mapping[date, str] | None = None,
+) -> Catalog:
+    named = holidays or {}
+    return Catalog(
+        version="1",
+        organization=organization,
+        services=_by_id(services),
+        locations=_by_id(locations),
+        staff=_by_id(staff),
+        resources=_by_id(resources),
+        overrides={(override.owner_id, override.date): override for override in overrides},
+        longest_span=DAY,
+        holiday=lambda day: named.get(day, ""),
+    )
+
+
+def _by_id(entries: Iterable[E]) -> dict[str, E]:
+    return {entry.id: entry for entry in entries}
+
+
+def session(**changes: Any) -> Session:
+    usual = {"session_id": "x_1", "start": 0, "end": HOUR, "staff_id": "", "resource_ids": ()}
+    return Session(**{**usual, "location_id": "", "seats_taken": 1, **changes})
+
+
+def reservation(**changes: Any) -> Reservation:
+    """A hold, made at 100 h, of the hour from 200 h on."""
+    usual = {
+        "org_id": "o_1",
+        "hold_id": "h_1",
+        "session_id": "x_1",
+        "service_id": "s_1",
+        "location_id": "l_1",
+        "staff_id": "t_1",
+        "resource_ids": ("r_1",),
+        "seats": 1,
+        "start": 200 * HOUR,
+        "end": 201 * HOUR,
+        "state": State.HELD,
+        "expires_at": 100 * HOUR + HOLD_LENGTH,
+        "create_time": 100 * HOUR,
+        "update_time": 100 * HOUR,
+    }
+    return Reservation(**{**usual, **changes})
+
+
+def appointment(**changes: Any) -> Reservation:
+    """The hold, confirmed a minute after it was made."""
+    confirmed = {
+        "state": State.CONFIRMED,
+        "appointment_id": "a_1",
+        "confirm_time": 100 * HOUR + MINUTE,
+        "update_time": 100 * HOUR + MINUTE,
+        "revision": 2,
+        "contact": Contact(name="Grace", email="grace@example.com"),
+    }
+    return reservation(**{**confirmed, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A question about availability and all that its answer depends on.
+
+    Every time in it but `now` is a multiple of `tick` microseconds.
+    """
+
+    tick: int
+    catalog: Catalog
+    service: Service
+    place: Place
+    first: date
+    last: date
+    taken: tuple[tuple[str, int, int], ...] = ()
+    sessions: tuple[Session, ...] = ()
+    now: int = 0
+    staff_id: str = ""
+    seats: int = 1
+
+    def search(self) -> Search:
+        """The question, as the domain is asked it."""
+        return Search(
+            Timetable(self.catalog),
+            self.service,
+            self.place,
+            self._busy(),
+            self.now,
+            self.staff_id,
+            self.seats,
+        )
+
+    def _busy(self) -> Busy:
+        taken: dict[str, list[Interval]] = {}
+        for subject, start, end in sorted(self.taken):
+            taken.setdefault(subject, []).append((start, end))
+        sessions: dict[int, list[Session]] = {}
+        for given in self.sessions:
+            sessions.setdefault(given.start, []).append(given)
+        return Busy(taken, sessions)
+
+
+def world(
+    service: Service,
+    first: date,
+    last: date | None = None,
+    *,
+    now: int | None = None,
+    taken: tuple[tuple[str, int, int], ...] = (),
+    sessions: tuple[Session, ...] = (),
+    staff_id: str = "",
+    seats: int = 1,
+    tick: int = MINUTE,
+    **catalogue: Any,
+) -> World:
+    """A question about a service at its place, asked a week before the first date unless told."""
+    known = catalog(service, **catalogue)
+    where = next(iter(service.location_ids), "")
+    zone = known.locations[where].time_zone if where else known.organization.time_zone
+    return World(
+        tick=tick,
+        catalog=known,
+        service=service,
+        place=Place(where, zone),
+        first=first,
+        last=last or first,
+        taken=taken,
+        sessions=sessions,
+        now=utc(f"{first}T00:00") - 7 * DAY if now is None else now,
+        staff_id=staff_id,
+        seats=seats,
+    )
+
+
+def hours(tick: int = 1, most: int = 3) -> st.SearchStrategy[Hours]:
+    """Openings in whole ticks (minutes), in any order, overlapping and touching ones among them."""
+    last = 1440 // tick
+    midnights = st.sampled_from([0, last])
+    edge = st.integers(0, last) | midnights | st.integers(0, 24).map(lambda n: n * 60 // tick)
+    opening = st.tuples(edge, edge).map(lambda pair: (min(pair), max(pair)))
+    some = st.lists(opening.filter(lambda pair: pair[0] < pair[1]), max_size=most)
+    return some.map(lambda all_: tuple((start * tick, end * tick) for start, end in all_))
+
+
+def dates_of(zone: str) -> st.SearchStrategy[date]:
+    """Any date since 1990, and every other time one near a change of the zone's clock."""
+    near = st.builds(
+        lambda day, days: day + timedelta(days=days),
+        st.sampled_from(CHANGES[zone]),
+        st.integers(-2, 2),
+    )
+    return near | st.dates(date(1990, 1, 1), date(2037, 12, 31))
+
+
+zones = st.sampled_from(sorted(CHANGES))
+
+
+@st.composite
+def worlds(draw: st.DrawFn, zone: str = "", day: date | None = None) -> World:
+    """Small random catalogues with bookings; at random places and dates, unless told.
+
+    Most are drawn evenly, from a seed: Hypothesis alone likes the closed and the
+    empty too well. Those that it draws itself shrink.
+    """
+    evenly = draw(st.integers(0, 3)) > 0
+    seeded = random.Random(draw(st.integers(0, 2**64)))
+
+    def pick(low: int, high: int) -> int:
+        return seeded.randint(low, high) if evenly else draw(st.integers(low, high))
+
+    return _Drawing(pick, zone, day).world()
+
+
+class _Drawing:
+    """The parts of a random world, drawn one after the other."""
+
+    def __init__(self, pick: Callable[[int, int], int], zone: str, day: date | None) -> None:
+        self.pick = pick
+        self.tick_minutes = 1 if zone else self._one_of(15, 15, 15, 5)
+        self.zone = zone or self._zone()
+        change = self._one_of(*CHANGES[self.zone])
+        self.first = day or change + timedelta(days=pick(-1, 1))
+        two = self.tick_minutes == 15 and self._one_of(False, True)
+        self.last = self.first + timedelta(days=two)
+
+    def world(self) -> World:
+        """A catalogue, and bookings that are about its grid: elsewhere they would not matter."""
+        asked = self._catalogue()
+        grid = self._grid(asked)
+        given = asked.service
+        sessions = tuple(self._session(given, grid, n) for n in range(self._sessions(given)))
+        opens = self._near(grid) + self._one_of(0, -1, 1) - self._one_of(0, 2, 2) * DAY
+        closes = self._near(grid) + self._one_of(0, -1, 1) + self._one_of(0, 2, 2) * DAY
+        closes = max(opens, closes)
+        given = replace(given, lead_time=HOUR, horizon=closes - opens + HOUR)
+        return replace(
+            asked,
+            catalog=replace(asked.catalog, services={given.id: given}),
+            service=given,
+            taken=self._taken(given, grid, sessions),
+            sessions=sessions,
+            now=opens - HOUR,
+            staff_id=self._one_of("", "", "", *given.staff_ids),
+            seats=self._one_of(1, self.pick(1, given.capacity)),
+        )
+
+    def _catalogue(self) -> World:
+        located = self._one_of(True, False)
+        staff = [self._member(n) for n in range(self._one_of(0, 1, 2, 3))]
+        things = [
+            resource(id=f"r_{n}", active=self._mostly()) for n in range(self._one_of(0, 0, 2, 3))
+        ]
+        given = self._service(staff, things, located)
+        known = catalog(
+            given,
+            organization=organization(
+                time_zone="Europe/Berlin" if located else self.zone, weekly_hours=self._week()
+            ),
+            locations=[location(time_zone=self.zone, weekly_hours=self._week())],
+            staff=staff,
+            resources=things,
+            overrides=self._overrides(["o_1", "l_1", *(one.id for one in staff)]),
+            holidays=self._holidays(),
+        )
+        place = Place("l_1" if located else "", self.zone)
+        return World(
+            tick=self.tick_minutes * MINUTE,
+            catalog=known,
+            service=given,
+            place=place,
+            first=self.first,
+            last=self.last,
+        )
+
+    def _grid(self, asked: World) -> list[int]:
+        """Starts to draw from; what the domain takes for its grid will do for that."""
+        timetable = Timetable(asked.catalog)
+        found = [
+            start
+            for day in (self.first, self.last)
+            for start in timetable.starts(asked.service.id, asked.place, day)
+        ]
+        return found or [utc(f"{self.first}T12:00")]
+
+    def _one_of(self, *values: T) -> T:
+        return values[self.pick(0, len(values) - 1)]
+
+    def _zone(self) -> str:
+        return self._one_of(*sorted(CHANGES))
+
+    def _shuffled(self, values: Iterable[T]) -> list[T]:
+        left, shuffled = list(values), []
+        while left:
+            shuffled.append(left.pop(self.pick(0, len(left) - 1)))
+        return shuffled
+
+    def _mostly(self) -> bool:
+        return self.pick(0, 15) != 6
+
+    def _ticks(self, low: int, high: int) -> int:
+        return self.pick(low, high) * self.tick_minutes * MINUTE
+
+    def _near(self, grid: list[int]) -> int:
+        """A start on the grid, or a tick beside it."""
+        beside = self._one_of(0, 0, -1, 1)
+        return self._one_of(*grid) + beside * self.tick_minutes * MINUTE
+
+    def _hours(self) -> Hours:
+        """All day, or most of it, or anything."""
+        tick, kind = self.tick_minutes, self._one_of("all day", "most", "most", "any")
+        if kind == "all day":
+            return ALL_DAY
+        if kind == "any":
+            return tuple(self._opening() for _ in range(self._one_of(0, 1, 2, 3)))
+        start = self.pick(0, 600 // tick) * tick
+        end = self.pick(1000 // tick, 1440 // tick) * tick
+        lunch = self.pick(601 // tick + 1, 1000 // tick) * tick
+        return ((start, lunch), (self._one_of(lunch, lunch + tick, start), end))
+
+    def _opening(self) -> tuple[int, int]:
+        """Any, in whole ticks; every other one touches a midnight."""
+        last = 1440 // self.tick_minutes
+        one = self._one_of(0, last, self.pick(0, last), self.pick(0, last))
+        other = (one + self.pick(1, last)) % (last + 1)
+        return min(one, other) * self.tick_minutes, max(one, other) * self.tick_minutes
+
+    def _week(self) -> WeeklyHours:
+        """None, one like the others every day, or one weekday unlike them."""
+        kind = self._one_of("none", "same", "same", "unlike")
+        if kind == "none":
+            return {}
+        unlike = {self.first.weekday(): self._hours()} if kind == "unlike" else {}
+        return {**every_day(self._hours()), **unlike}
+
+    def _member(self, number: int) -> StaffMember:
+        return member(
+            id=f"t_{number}",
+            active=self._mostly(),
+            time_zone=self.zone if self._one_of(True, True, False) else self._zone(),
+            weekly_hours=every_day(ALL_DAY) if self._one_of(True, False) else self._week(),
+        )
+
+    def _service(self, staff: list[StaffMember], things: list[Resource], located: bool) -> Service:
+        ids = [one.id for one in things]
+        needs = [
+            tuple(self._shuffled(ids)[: self.pick(1, len(ids))])
+            for _ in range(self._one_of(0, 1, 2) if things else 0)
+        ]
+        lengths = [1, 2, 2, 3, 4, 5, 9, 40 if self.tick_minutes < 15 else 104]
+        return service(
+            active=self.pick(0, 40) != 13,
+            duration=self._one_of(*lengths) * self.tick_minutes * MINUTE,
+            slot_step=self._ticks(1, 7),
+            slot_alignment=self._one_of(*SlotAlignment),
+            buffer_before=self._ticks(0, 2),
+            buffer_after=self._ticks(0, 2),
+            capacity=self._one_of(1, 3),
+            staff_ids=tuple(self._shuffled(one.id for one in staff)),
+            resource_requirements=tuple(needs),
+            location_ids=("l_1",) if located else (),
+        )
+
+    def _overrides(self, owners: list[str]) -> list[Override]:
+        return [
+            Override(
+                owner_id=self._one_of(*owners),
+                date=self.first + timedelta(days=self.pick(-1, 2)),
+                hours=() if self._one_of(True, False, False) else self._hours(),
+                note="Inventory",
+            )
+            for _ in range(self._one_of(0, 0, 1, 2, 3))
+        ]
+
+    def _holidays(self) -> dict[date, str]:
+        day = self.first + timedelta(days=self.pick(-1, 2))
+        return {day: "Founders' Day"} if self._one_of(True, False, False, False) else {}
+
+    def _sessions(self, given: Service) -> int:
+        return self._one_of(0, 2, 4, 6) if given.capacity > 1 else 0
+
+    def _session(self, given: Service, grid: list[int], number: int) -> Session:
+        start = self._one_of(*grid) if self._mostly() else self._near(grid)
+        shorter = 0 if self._mostly() else self.tick_minutes * MINUTE
+        return session(
+            session_id=f"x_{number}",
+            start=start,
+            end=start + given.duration - shorter,
+            staff_id=self._one_of(*(given.staff_ids or ("",))),
+            location_id=next(iter(given.location_ids), "") if self._mostly() else "l_9",
+            seats_taken=self.pick(1, given.capacity),
+        )
+
+    def _taken(
+        self, given: Service, grid: list[int], sessions: tuple[Session, ...]
+    ) -> tuple[tuple[str, int, int], ...]:
+        """What sessions and other bookings take, no subject twice at one time."""
+        wanted = [
+            (
+                one.staff_id or self._one_of(*given.subjects),
+                one.start - given.buffer_before,
+                one.end + given.buffer_after,
+            )
+            for one in sessions
+        ]
+        for _ in range(self._one_of(0, 2, 4, 8)):
+            start = self._near(grid)
+            wanted.append((self._one_of(*given.subjects), start, start + self._ticks(1, 12)))
+        kept: list[tuple[str, int, int]] = []
+        for subject, start, end in wanted:
+            if start < end and not any(
+                subject == other and start < until and since < end for other, since, until in kept
+            ):
+                kept.append((subject, start, end))
+        return tuple(kept)

@@ -1,0 +1,238 @@
+"""The rules of API.md once more: slow, obvious, and without a line of the domain's arithmetic.
+
+Time is walked in ticks and every tick asks zoneinfo what the wall clock shows.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import product
+from zoneinfo import ZoneInfo
+
+from zimun.domain.availability import Session
+from zimun.domain.catalog import Hours, SlotAlignment
+
+from .build import World
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+
+
+@lru_cache(maxsize=1 << 17)
+def wall(zone: str, instant: int) -> tuple[date, int]:
+    """What the wall clock shows: the date, and the microseconds since its midnight."""
+    seconds, rest = divmod(instant, 1_000_000)
+    shown = datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone))
+    since = shown.hour * 3600 + shown.minute * 60 + shown.second
+    return shown.date(), since * 1_000_000 + rest
+
+
+def instants(first: date, last: date, tick: int) -> range:
+    """Every tick of UTC at which any zone's wall clock can show one of the dates."""
+    midnights = [
+        int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
+        for day in (first, last + timedelta(days=1))
+    ]
+    return range(midnights[0] - 15 * HOUR, midnights[1] + 15 * HOUR, tick)
+
+
+def is_within(hours: Hours, since_midnight: int) -> bool:
+    """Whether a wall time lies in one of the openings."""
+    return any(start * MINUTE <= since_midnight < end * MINUTE for start, end in hours)
+
+
+def open_minutes(zone: str, day: date, hours: Hours) -> set[int]:
+    """The minutes of UTC in which the wall clock shows the date and a time within its hours."""
+    open_ = set()
+    for instant in instants(day, day, MINUTE):
+        shown, since_midnight = wall(zone, instant)
+        if shown == day and is_within(hours, since_midnight):
+            open_.add(instant)
+    return open_
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an answer says of a slot, as far as there is one right answer."""
+
+    staff_ids: tuple[str, ...]
+    seats_left: int
+    is_new: bool
+    joinable: frozenset[Session]
+
+
+class Oracle:
+    """Answers a world's question one instant at a time, each rule by itself."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.place_date = lru_cache(maxsize=None)(self._place_date)
+        self.staff_date = lru_cache(maxsize=None)(self._staff_date)
+        self.place_hours = lru_cache(maxsize=None)(self._place_hours)
+        self.openings: dict[tuple[str, int], int] = {}
+
+    def instants(self) -> Iterator[int]:
+        """Every tick on the dates that are asked about."""
+        world = self.world
+        for instant in instants(world.first, world.last, world.tick):
+            if world.first <= wall(world.place.time_zone, instant)[0] <= world.last:
+                yield instant
+
+    def refusal(self, start: int) -> str:
+        """The first rule that forbids a start; empty for a slot."""
+        service = self.world.service
+        if not self._on_duty(start):
+            return self._off_grid(start)
+        if start < self.world.now + service.lead_time:
+            return "LEAD_TIME"
+        if start > self.world.now + service.horizon:
+            return "HORIZON"
+        facts = self.facts(start)
+        return "" if facts.is_new or facts.joinable else "TAKEN"
+
+    def _off_grid(self, start: int) -> str:
+        world = self.world
+        day = wall(world.place.time_zone, start)[0]
+        owners = (world.place.id, world.catalog.organization.id)
+        overridden = any((owner, day) in world.catalog.overrides for owner in owners)
+        if not world.service.active:
+            return "SERVICE_INACTIVE"
+        if world.catalog.holiday(day) and not overridden:
+            return "HOLIDAY"
+        if not self._lasts(self.place_date, start):
+            return "CLOSED"
+        if world.service.staff_ids and not any(map(self._works(start), self._wanted())):
+            return "STAFF_CLOSED"
+        return "NOT_ON_GRID"
+
+    def facts(self, start: int) -> Facts:
+        """Who and what can serve a start, whatever the booking window."""
+        world, service = self.world, self.world.service
+        on_duty = self._on_duty(start)
+        free = [one for one in on_duty if one == "" or self._is_free(one, start)]
+        is_new = bool(free) and self._has_resources(start)
+        joinable = frozenset(one for one in world.sessions if self._has_room(one, start, on_duty))
+        able = {one.staff_id for one in joinable} | set(free if is_new else ())
+        seats = [service.capacity - one.seats_taken for one in joinable]
+        return Facts(
+            staff_ids=tuple(one for one in service.staff_ids if one in able),
+            seats_left=service.capacity if is_new else max(seats, default=0),
+            is_new=is_new,
+            joinable=joinable,
+        )
+
+    def _wanted(self) -> list[str]:
+        staff_ids = self.world.service.staff_ids or ("",)
+        return [one for one in staff_ids if self.world.staff_id in ("", one)]
+
+    def _on_duty(self, start: int) -> list[str]:
+        """Those with whom a start is on the grid; the empty id where nobody is needed."""
+        if not self.world.service.active or not self._lasts(self.place_date, start):
+            return []
+        works = self._works(start)
+        return [one for one in self._wanted() if works(one) and self._is_a_step(start, one)]
+
+    def _works(self, start: int) -> Callable[[str], bool]:
+        staff = self.world.catalog.staff
+
+        def works(staff_id: str) -> bool:
+            return staff_id == "" or (
+                staff[staff_id].active
+                and self._lasts(lambda instant: self.staff_date(staff_id, instant), start)
+            )
+
+        return works
+
+    def _lasts(self, open_date: Callable[[int], date | None], start: int) -> bool:
+        """Whether it is open at every tick of an appointment that begins then."""
+        ticks = range(start, start + self.world.service.duration, self.world.tick)
+        return all(open_date(instant) for instant in ticks)
+
+    def _is_a_step(self, start: int, staff_id: str) -> bool:
+        service = self.world.service
+        if service.slot_alignment is SlotAlignment.HOUR:
+            return wall(self.world.place.time_zone, start)[1] % service.slot_step == 0
+        begin = self._opening("", start)
+        if staff_id:
+            begin = max(begin, self._opening(staff_id, start))
+        return (start - begin) % service.slot_step == 0
+
+    def _opening(self, staff_id: str, instant: int) -> int:
+        """Where the unbroken open time of one date that holds the instant began.
+
+        The place's, or a staff member's. It is kept, as the next tick asks for it again.
+        """
+        begin = instant
+        while self._goes_back(staff_id, begin):
+            begin -= self.world.tick
+            if (staff_id, begin) in self.openings:
+                begin = self.openings[staff_id, begin]
+                break
+        self.openings[staff_id, instant] = begin
+        return begin
+
+    def _goes_back(self, staff_id: str, instant: int) -> bool:
+        """Whether the tick before an open one is open, too, and shows the same date."""
+        before = instant - self.world.tick
+        if staff_id:
+            return self.staff_date(staff_id, before) == self.staff_date(staff_id, instant)
+        return self.place_date(before) == self.place_date(instant)
+
+    def _place_date(self, instant: int) -> date | None:
+        """The date that the place's clock shows, when it is open."""
+        day, since_midnight = wall(self.world.place.time_zone, instant)
+        return day if is_within(self.place_hours(day), since_midnight) else None
+
+    def _staff_date(self, staff_id: str, instant: int) -> date | None:
+        member = self.world.catalog.staff[staff_id]
+        day, since_midnight = wall(member.time_zone, instant)
+        override = self.world.catalog.overrides.get((staff_id, day))
+        hours = override.hours if override else member.weekly_hours.get(day.weekday(), ())
+        return day if is_within(hours, since_midnight) else None
+
+    def _place_hours(self, day: date) -> Hours:
+        catalog, place = self.world.catalog, self.world.place
+        organization = catalog.organization
+        if place.id and (place.id, day) in catalog.overrides:
+            return catalog.overrides[place.id, day].hours
+        if (organization.id, day) in catalog.overrides:
+            return catalog.overrides[organization.id, day].hours
+        if catalog.holiday(day):
+            return ()
+        if place.id and catalog.locations[place.id].weekly_hours:
+            return catalog.locations[place.id].weekly_hours.get(day.weekday(), ())
+        if organization.weekly_hours:
+            return organization.weekly_hours.get(day.weekday(), ())
+        return ((0, 1440),)
+
+    def _is_free(self, subject: str, start: int) -> bool:
+        service = self.world.service
+        begin = start - service.buffer_before
+        end = start + service.duration + service.buffer_after
+        return not any(
+            taken == subject and since < end and begin < until
+            for taken, since, until in self.world.taken
+        )
+
+    def _has_resources(self, start: int) -> bool:
+        """Whether any assignment of resources to requirements is possible."""
+        service, resources = self.world.service, self.world.catalog.resources
+        if not service.staff_ids and not service.resource_requirements:
+            return self._is_free(service.id, start)
+        able = {one for one in resources if resources[one].active and self._is_free(one, start)}
+        return any(
+            able.issuperset(chosen) and len(set(chosen)) == len(chosen)
+            for chosen in product(*service.resource_requirements)
+        )
+
+    def _has_room(self, session: Session, start: int, on_duty: list[str]) -> bool:
+        service = self.world.service
+        return (
+            service.capacity > 1
+            and session.start == start
+            and session.end == start + service.duration
+            and session.location_id == self.world.place.id
+            and session.staff_id in on_duty
+            and session.seats_taken + self.world.seats <= service.capacity
+        )

@@ -1,0 +1,352 @@
+"""Which times are slots, and why others are not: against the oracle, and by hand."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zimun.domain.availability import Busy, Search, Slot
+from zimun.domain.catalog import Override, SlotAlignment
+from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
+from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.intervals import Interval
+
+from .build import (
+    ALL_DAY,
+    BACK_INTO_YESTERDAY,
+    NINE_TO_FIVE,
+    USUAL,
+    World,
+    every_day,
+    examples,
+    location,
+    member,
+    organization,
+    resource,
+    service,
+    session,
+    utc,
+    world,
+    worlds,
+)
+from .oracle import Facts, Oracle
+
+MONDAY = date(2026, 1, 5)
+NINE = utc("2026-01-05T09:00")
+
+
+def facts(slot: Slot) -> Facts:
+    return Facts(
+        staff_ids=slot.staff_ids,
+        seats_left=slot.seats_left,
+        is_new=slot.resource_ids is not None,
+        joinable=frozenset(slot.joinable),
+    )
+
+
+def refusal(search: Search, start: int) -> str:
+    """The rule that slot_at names; empty for a slot."""
+    try:
+        search.slot_at(start)
+    except (NotASlot, OutsideBookingWindow) as refused:
+        return refused.metadata["rule"]
+    except SlotUnavailable:
+        return "TAKEN"
+    return ""
+
+
+def starts(asked: World) -> list[str]:
+    """The UTC wall times of the slots, as 01-05T09:00."""
+    found = asked.search().slots(asked.first, asked.last)
+    return [f"{_shown(slot.start)}" for slot in found]
+
+
+def _shown(instant: int) -> str:
+    minutes = (instant - utc("2026-01-05T00:00")) // MINUTE
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def check_resources(asked: World, slot: Slot) -> None:
+    """The resources of a slot answer their requirements, differ, are active and are free."""
+    if slot.resource_ids is None:
+        return
+    requirements = asked.service.resource_requirements
+    assert len(slot.resource_ids) == len(set(slot.resource_ids)) == len(requirements)
+    begin, end = slot.start - asked.service.buffer_before, slot.end + asked.service.buffer_after
+    for chosen, one_of in zip(slot.resource_ids, requirements, strict=True):
+        assert chosen in one_of
+        assert asked.catalog.resources[chosen].active
+        assert not any(
+            subject == chosen and since < end and begin < until
+            for subject, since, until in asked.taken
+        )
+
+
+def check_answers(asked: World) -> None:
+    """`slots` and `slot_at` answer every tick of the dates as the oracle does."""
+    oracle, search = Oracle(asked), asked.search()
+    expected = {instant: oracle.refusal(instant) for instant in oracle.instants()}
+    slots = list(search.slots(asked.first, asked.last))
+    assert [slot.start for slot in slots] == [
+        instant for instant, rule in expected.items() if not rule
+    ]
+    for slot in slots:
+        assert slot.end - slot.start == asked.service.duration
+        assert facts(slot) == oracle.facts(slot.start)
+        assert search.slot_at(slot.start) == slot
+        check_resources(asked, slot)
+    assert {instant: refusal(search, instant) for instant in expected} == expected
+
+
+@examples(USUAL)
+@given(worlds())
+def test_a_time_is_a_slot_exactly_when_every_rule_by_itself_allows_it(asked: World) -> None:
+    check_answers(asked)
+
+
+@examples(60)
+@given(worlds("America/St_Johns", BACK_INTO_YESTERDAY))
+def test_slots_are_exact_where_a_minute_of_tomorrow_comes_before_the_rest_of_today(
+    asked: World,
+) -> None:
+    check_answers(asked)
+
+
+def test_slots_come_in_time_order_though_the_dates_of_st_johns_did_not() -> None:
+    """23:01-24:00 of the 6th came (02:31Z) after the first minute of the 7th (02:30Z)."""
+    check_answers(
+        world(
+            service(duration=MINUTE, slot_step=MINUTE),
+            BACK_INTO_YESTERDAY - timedelta(days=1),
+            BACK_INTO_YESTERDAY,
+            organization=organization(
+                time_zone="America/St_Johns",
+                weekly_hours={5: ((1380, 1440),), 6: ((0, 60),)},
+            ),
+        )
+    )
+
+
+@examples(100)
+@given(worlds(), st.sampled_from([-1, 1, 30_000_000]))
+def test_an_instant_beside_a_slot_is_not_on_the_grid(asked: World, beside: int) -> None:
+    search = asked.search()
+    for slot in search.slots(asked.first, asked.last):
+        with pytest.raises(NotASlot):
+            search.slot_at(slot.start + beside)
+
+
+@examples(300)
+@given(
+    st.lists(st.integers(0, 30), max_size=10, unique=True).map(sorted),
+    st.tuples(st.integers(-2, 32), st.integers(1, 8)),
+)
+def test_free_is_whatever_no_booking_overlaps(edges: list[int], wanted: tuple[int, int]) -> None:
+    taken: list[Interval] = list(zip(edges[::2], edges[1::2], strict=False))
+    start, end = wanted[0], wanted[0] + wanted[1]
+    overlaps = any(since < end and start < until for since, until in taken)
+    assert Busy({"t_1": taken}).is_free("t_1", (start, end)) != overlaps
+    assert Busy({"t_1": taken}).is_free("t_2", (start, end))
+
+
+def test_the_length_of_an_appointment_fits_into_the_hours_to_the_last_minute() -> None:
+    asked = world(
+        service(duration=90 * MINUTE, slot_step=60 * MINUTE),
+        MONDAY,
+        organization=organization(weekly_hours=every_day(((540, 690), (720, 809)))),
+    )
+    assert starts(asked) == ["09:00", "10:00"]
+
+
+def test_a_gap_in_the_hours_cannot_be_worked_through() -> None:
+    asked = world(
+        service(duration=HOUR),
+        MONDAY,
+        organization=organization(weekly_hours=every_day(((540, 600), (601, 700)))),
+    )
+    assert starts(asked) == ["09:00", "10:01", "10:31"]
+
+
+def test_an_appointment_may_last_past_midnight_into_hours_that_follow() -> None:
+    late = {0: ((1380, 1440),), 1: ((0, 30),)}
+    given = service(duration=HOUR, slot_step=15 * MINUTE)
+    asked = world(given, MONDAY, organization=organization(weekly_hours=late))
+    assert starts(asked) == ["23:00", "23:15", "23:30"]
+    assert starts(replace(asked, first=date(2026, 1, 6), last=date(2026, 1, 6))) == []
+
+
+def test_steps_count_from_the_moment_at_which_place_and_person_are_both_open() -> None:
+    asked = world(
+        service(slot_step=HOUR, staff_ids=("t_1",)),
+        MONDAY,
+        organization=organization(weekly_hours=every_day(((540, 720),))),
+        staff=[member(weekly_hours=every_day(((560, 1020),)))],
+    )
+    assert starts(asked) == ["09:20", "10:20", "11:20"]
+
+
+def test_steps_on_the_hour_count_from_midnight_on_the_wall_of_the_place() -> None:
+    """Kathmandu is at +5:45: 09:00 there is 03:15 UTC."""
+    asked = world(
+        service(slot_step=HOUR, slot_alignment=SlotAlignment.HOUR),
+        MONDAY,
+        organization=organization(
+            time_zone="Asia/Kathmandu", weekly_hours=every_day(((535, 700),))
+        ),
+    )
+    assert starts(asked) == ["03:15", "04:15", "05:15"]
+
+
+def test_a_repeated_hour_is_offered_twice_and_a_skipped_one_never() -> None:
+    """Berlin shows 02:00-03:00 twice on 2026-10-25 (00:00Z, 01:00Z), not at all on 2026-03-29."""
+    night = organization(time_zone="Europe/Berlin", weekly_hours=every_day(((120, 180),)))
+    autumn = world(service(), date(2026, 10, 25), organization=night)
+    assert [slot.start for slot in autumn.search().slots(autumn.first, autumn.last)] == [
+        utc(f"2026-10-25T{time}") for time in ("00:00", "00:30", "01:00", "01:30")
+    ]
+    spring = world(service(), date(2026, 3, 29), organization=night)
+    assert list(spring.search().slots(spring.first, spring.last)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (0, 0, ["09:00", "09:30", "11:00"]),
+        (30, 0, ["09:00", "09:30"]),
+        (0, 30, ["09:00", "11:00"]),
+        (29, 1, ["09:00"]),
+    ],
+)
+def test_buffers_need_to_be_free_but_not_open(before: int, after: int, expected: list[str]) -> None:
+    asked = world(
+        service(buffer_before=before * MINUTE, buffer_after=after * MINUTE, staff_ids=("t_1",)),
+        MONDAY,
+        organization=organization(weekly_hours=every_day(((540, 690),))),
+        staff=[member()],
+        taken=(("t_1", NINE + HOUR, NINE + 2 * HOUR),),
+    )
+    assert starts(asked) == expected
+
+
+def test_the_booking_window_is_closed_at_both_ends() -> None:
+    given = service(lead_time=HOUR, horizon=2 * HOUR)
+    asked = world(given, MONDAY, now=NINE)
+    assert starts(asked) == ["10:00", "10:30", "11:00"]
+    assert starts(replace(asked, now=NINE + 1)) == ["10:30", "11:00"]
+    assert starts(replace(asked, now=NINE - 1)) == ["10:00", "10:30"]
+
+
+def test_a_time_outside_the_window_is_told_the_window() -> None:
+    search = world(service(lead_time=HOUR, horizon=2 * HOUR), MONDAY, now=NINE).search()
+    window = {"opens": "2026-01-05T10:00:00Z", "closes": "2026-01-05T11:00:00Z"}
+    with pytest.raises(OutsideBookingWindow) as early:
+        search.slot_at(NINE + HOUR // 2)
+    assert early.value.metadata == {"rule": "LEAD_TIME", **window}
+    with pytest.raises(OutsideBookingWindow) as late:
+        search.slot_at(NINE + 5 * HOUR // 2)
+    assert late.value.metadata == {"rule": "HORIZON", **window}
+
+
+def test_a_holiday_is_named_and_an_override_opens_it() -> None:
+    asked = world(service(), MONDAY, holidays={MONDAY: "Epiphany"})
+    with pytest.raises(NotASlot) as closed:
+        asked.search().slot_at(NINE)
+    assert closed.value.metadata == {"rule": "HOLIDAY", "note": "Epiphany"}
+    override = Override(owner_id="o_1", date=MONDAY, hours=((540, 600),))
+    opened = world(service(), MONDAY, holidays={MONDAY: "Epiphany"}, overrides=[override])
+    assert starts(opened) == ["09:00", "09:30"]
+
+
+def test_the_note_of_the_override_that_closed_a_date_is_told() -> None:
+    closed = Override(owner_id="o_1", date=MONDAY, note="Stocktaking")
+    with pytest.raises(NotASlot) as refused:
+        world(service(), MONDAY, overrides=[closed]).search().slot_at(NINE)
+    assert refused.value.metadata == {"rule": "CLOSED", "note": "Stocktaking"}
+
+
+def test_a_service_that_needs_nobody_and_nothing_is_sold_once() -> None:
+    asked = world(service(), MONDAY, taken=(("s_1", NINE, NINE + HOUR),))
+    assert refusal(asked.search(), NINE) == refusal(asked.search(), NINE + HOUR // 2) == "TAKEN"
+    assert refusal(asked.search(), NINE + HOUR) == ""
+
+
+def test_a_person_who_is_asked_for_must_be_free_themselves() -> None:
+    asked = world(
+        service(staff_ids=("t_1", "t_2")),
+        MONDAY,
+        staff=[member(), member(id="t_2")],
+        taken=(("t_1", NINE, NINE + HOUR),),
+    )
+    assert asked.search().slot_at(NINE).staff_ids == ("t_2",)
+    assert refusal(replace(asked, staff_id="t_1").search(), NINE) == "TAKEN"
+    assert replace(asked, staff_id="t_2").search().slot_at(NINE).staff_ids == ("t_2",)
+
+
+def test_one_resource_cannot_answer_two_requirements() -> None:
+    two = service(resource_requirements=(("r_1", "r_2"), ("r_1",)))
+    asked = world(two, MONDAY, resources=[resource(), resource(id="r_2")])
+    assert asked.search().slot_at(NINE).resource_ids == ("r_2", "r_1")
+    one = world(two, MONDAY, resources=[resource(), resource(id="r_2", active=False)])
+    assert refusal(one.search(), NINE) == "TAKEN"
+
+
+def test_a_running_session_with_room_can_be_joined_though_its_people_are_busy() -> None:
+    running = session(start=NINE, end=NINE + HOUR // 2, staff_id="t_1", seats_taken=2)
+    asked = world(
+        service(capacity=4, staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member()],
+        taken=(("t_1", NINE, NINE + HOUR // 2),),
+        sessions=(running,),
+        seats=2,
+    )
+    slot = asked.search().slot_at(NINE)
+    assert (slot.staff_ids, slot.seats_left, slot.resource_ids) == (("t_1",), 2, None)
+    assert slot.joinable == (running,)
+    assert refusal(replace(asked, seats=3).search(), NINE) == "TAKEN"
+
+
+def test_a_location_that_cannot_be_booked_now_has_no_slots() -> None:
+    """Location.active, in location.proto: whether it can be booked now."""
+    asked = world(service(location_ids=("l_1",)), MONDAY, locations=[location(active=False)])
+    assert starts(asked) == []
+
+
+def test_a_person_that_the_catalogue_does_not_know_works_never() -> None:
+    asked = world(service(staff_ids=("t_9",)), MONDAY)
+    assert starts(asked) == []
+    assert refusal(asked.search(), NINE) == "STAFF_CLOSED"
+
+
+@pytest.mark.parametrize("length", [1, 30])
+def test_a_start_just_before_st_johns_goes_back_into_yesterday_is_a_slot(length: int) -> None:
+    """2010-11-07, 00:00 at -2:30 is 02:30Z; all day long it is open, so any length fits."""
+    asked = world(
+        service(duration=length * MINUTE, slot_step=MINUTE),
+        BACK_INTO_YESTERDAY,
+        organization=organization(time_zone="America/St_Johns", weekly_hours=every_day(ALL_DAY)),
+    )
+    start = utc("2010-11-07T02:30")
+    assert asked.search().slot_at(start).end == start + length * MINUTE
+
+
+def test_a_person_in_st_johns_serves_a_place_elsewhere_throughout_the_change() -> None:
+    """Open all day on both sides; the appointment begins in the one minute of the 7th."""
+    start = utc("2010-11-07T02:30")
+    asked = world(
+        service(duration=30 * MINUTE, slot_step=30 * MINUTE, staff_ids=("t_1",)),
+        BACK_INTO_YESTERDAY,
+        organization=organization(weekly_hours={6: ((150, 180),)}),
+        staff=[member(time_zone="America/St_Johns")],
+    )
+    assert [slot.start for slot in asked.search().slots(asked.first, asked.last)] == [start]
+
+
+def test_the_horizon_of_days_does_not_change_what_a_date_offers() -> None:
+    whole_day = world(service(), MONDAY, organization=organization(weekly_hours={0: NINE_TO_FIVE}))
+    week = replace(whole_day, last=date(2026, 1, 11))
+    assert len(starts(whole_day)) == 16
+    assert starts(week) == starts(whole_day)
+    assert starts(replace(whole_day, now=NINE - 400 * DAY)) == []

@@ -1,0 +1,99 @@
+"""Every refusal has its reason in the contract, and every reason its refusal."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from zimun.domain import errors
+from zimun.domain.errors import (
+    EtagMismatch,
+    HoldExpired,
+    IdempotencyKeyReused,
+    IdTaken,
+    InvalidRequest,
+    NotASlot,
+    NotFound,
+    Overloaded,
+    ScopeMissing,
+    SlotUnavailable,
+    ZimunError,
+)
+from zimun.v1.error_reason_pb2 import ErrorReason
+
+REASONS = frozenset(ErrorReason.keys())
+OF_THE_BORDER = {"RATE_LIMITED", "REQUEST_REFUSED", "DEADLINE_EXCEEDED", "INTERNAL"}
+"""Reasons that the gateway and the servicers give, not the domain."""
+
+
+def leaves(kind: type[ZimunError]) -> list[type[ZimunError]]:
+    """The kinds of a tree that have none below them, as the domain declares it."""
+    below = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
+    return [leaf for one in below for leaf in leaves(one)] if below else [kind]
+
+
+LEAVES = leaves(ZimunError)
+NAMES = [leaf.__name__ for leaf in LEAVES]
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=NAMES)
+def test_a_refusals_reason_is_a_name_of_the_contract(leaf: type[ZimunError]) -> None:
+    assert leaf.reason in REASONS
+
+
+def test_every_reason_of_the_domain_belongs_to_exactly_one_refusal() -> None:
+    zero = ErrorReason.Name(0)
+    expected = REASONS - {zero} - OF_THE_BORDER
+    assert Counter(leaf.reason for leaf in LEAVES) == Counter(expected)
+
+
+def test_only_leaves_have_reasons() -> None:
+    assert not [one for one in (ZimunError, *_inner(ZimunError)) if "reason" in vars(one)]
+
+
+def _inner(kind: type[ZimunError]) -> list[type[ZimunError]]:
+    below = [one for one in kind.__subclasses__() if one not in LEAVES]
+    return below + [inner for one in below for inner in _inner(one)]
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn = re.findall(r"^    ([│├└─ ]*)([A-Z]\w+)", errors.__doc__ or "", re.MULTILINE)
+    assert [(len(bars) // 4, name) for bars, name in drawn] == _drawing(ZimunError, 0)
+
+
+def _drawing(kind: type[ZimunError], depth: int) -> list[tuple[int, str]]:
+    below = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
+    return [(depth, kind.__name__), *(line for one in below for line in _drawing(one, depth + 1))]
+
+
+@pytest.mark.parametrize("kind", leaves(NotFound), ids=lambda kind: kind.__name__)
+def test_what_is_not_found_is_named(kind: type[NotFound]) -> None:
+    refused = kind("x_9")
+    assert list(refused.metadata.values()) == ["x_9"]
+    assert refused.message == str(refused)
+    assert refused.message.endswith(" x_9")
+
+
+def test_the_first_wrong_field_is_named_and_all_are_kept() -> None:
+    refused = InvalidRequest({"date": "must be a date", "seats": "must be at least 1"})
+    assert refused.message == "date: must be a date"
+    assert refused.metadata == {"field": "date"}
+    assert list(refused.violations) == ["date", "seats"]
+
+
+def test_the_facts_beside_a_reason_are_those_of_the_contracts_examples() -> None:
+    assert HoldExpired("h_1", 1_764_583_800_000_000).metadata == {
+        "hold_id": "h_1",
+        "expires_at": "2025-12-01T10:10:00Z",
+    }
+    assert ScopeMissing("org:read").metadata == {"scope": "org:read"}
+    assert EtagMismatch("a_1").metadata == {"appointment_id": "a_1"}
+    assert IdempotencyKeyReused("HoldAppointment").metadata == {"method": "HoldAppointment"}
+    assert IdTaken("s_123").metadata == {"id": "s_123"}
+    assert SlotUnavailable("s_123").metadata == {"service_id": "s_123"}
+    assert NotASlot("CLOSED", "closed").metadata == {"rule": "CLOSED"}
+    assert NotASlot("HOLIDAY", "closed", "Epiphany").metadata == {
+        "rule": "HOLIDAY",
+        "note": "Epiphany",
+    }
+    assert (Overloaded("full").metadata, Overloaded("full", 2.5).retry_after) == ({}, 2.5)
