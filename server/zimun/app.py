@@ -49,17 +49,22 @@ class Running:
     auth_port: int
 
 
-def prepare(settings: Settings) -> URL:
-    """Make the data directory, and bring the database to the schema of this code.
-
-    Raises ConfigError for a directory that cannot be made or a database URL
-    that cannot be opened, and SchemaTooNew.
-    """
+def make_directory(settings: Settings) -> None:
+    """Make the data directory, for its owner alone; raises ConfigError where that cannot be."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        url = database_url(settings.database_url, settings.data_dir)
     except OSError as error:
         raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error
+
+
+def prepare(settings: Settings) -> URL:
+    """Bring the database to the schema of this code, and say where it is.
+
+    Raises ConfigError for a database URL that cannot be opened, and SchemaTooNew.
+    """
+    make_directory(settings)
+    try:
+        url = database_url(settings.database_url, settings.data_dir)
     except ValueError as error:
         raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from error
     migrate(url)

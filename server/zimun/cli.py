@@ -4,6 +4,8 @@ import os
 
 # Envoy is started by fork and exec; gRPC's fork handlers are for children that go on using it.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# What matters to an operator is raised, and told in one line.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import logging
 import sys
@@ -26,16 +28,25 @@ from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import from_datetime, rfc3339
-from zimun.rpc.convert import is_zone
+from zimun.rpc.contract import is_zone
 from zimun.rpc.server import PortTaken
 from zimun.storage.migrate import SchemaTooNew
-from zimun.up import ChildDied, gateway_settings, up
+from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
 from zimun_gateway.process import EnvoyError, envoy_binary
 
 T = TypeVar("T")
 
-EXPECTED = (ZimunError, ConfigError, PortTaken, SchemaTooNew, KeyStoreError, EnvoyError, ChildDied)
+EXPECTED = (
+    ZimunError,
+    ConfigError,
+    PortTaken,
+    SchemaTooNew,
+    KeyStoreError,
+    EnvoyError,
+    ChildDied,
+    DirectoryInUse,
+)
 """What an operator can do something about: told in one line."""
 
 data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="ZIMUN_DATA_DIR")

@@ -1,11 +1,12 @@
 """`zimun up`: the server and Envoy as one foreground program, with the demo where it is wanted."""
 
 import asyncio
+import fcntl
 import os
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -27,17 +28,23 @@ class ChildDied(Exception):
     """Envoy ended while it was to serve."""
 
 
+class DirectoryInUse(Exception):
+    """Another `zimun up` runs on the data directory."""
+
+
 async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
     """Run until SIGINT or SIGTERM, then stop everything in order.
 
-    Raises ChildDied when Envoy ends first, EnvoyError when it cannot start, and
-    what `app.serve` raises.
+    Raises ChildDied when Envoy ends first, EnvoyError when it cannot start,
+    DirectoryInUse, and what `app.serve` raises.
     """
     stop = app.stop_signal()
+    app.make_directory(settings)
     env_file = settings.data_dir / "demo.env"
-    known = _read_env(env_file)
-    env_file.unlink(missing_ok=True)
     async with AsyncExitStack() as stack:
+        stack.enter_context(_claim(settings.data_dir))
+        known = _read_env(env_file)
+        env_file.unlink(missing_ok=True)
         inner = replace(settings, auth_port=0)
         server = await stack.enter_async_context(app.serve(inner, clock))
         envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
@@ -51,6 +58,20 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
         print(_screen(settings, address, secret), flush=True)
         await _until_stopped(stop, envoy)
         stack.push_async_callback(envoy.drain)
+
+
+@contextmanager
+def _claim(directory: Path) -> Iterator[None]:
+    """Keep others from a data directory, whose demo.env and Envoy files are this program's.
+
+    The lock ends with the program, however it ends. Raises DirectoryInUse.
+    """
+    with (directory / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DirectoryInUse(f"another `zimun up` runs on {directory}") from error
+        yield
 
 
 async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:

@@ -10,7 +10,7 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
 
 from . import confirm_of, hold_of, stamp
-from .conftest import Zimun
+from .conftest import Zimun, refusal
 
 Query = availability_pb2.GetAvailabilityRequest
 
@@ -46,10 +46,19 @@ async def test_nanoseconds_are_refused_rather_than_cut(zimun: Zimun) -> None:
 
 
 async def test_every_wrong_field_is_named_at_once(zimun: Zimun) -> None:
-    request = confirm_of("h!", contact_name="n" * 201, contact_phone="0" * 65, notes="n" * 2001)
+    request = confirm_of(
+        "h!", contact_name="n" * 201, contact_email="?", contact_phone="0" * 65, notes="n" * 2001
+    )
     request.metadata.update({f"k{n}": "v" for n in range(51)})
     told = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
-    assert set(told.fields) == {"hold_id", "contact_name", "contact_phone", "notes", "metadata"}
+    assert set(told.fields) == {
+        "hold_id",
+        "contact_name",
+        "contact_email",
+        "contact_phone",
+        "notes",
+        "metadata",
+    }
 
 
 @pytest.mark.parametrize("address", ["dana", "dana@", "@example.com", "dana lee@example.com"])
@@ -163,6 +172,14 @@ async def test_bytes_that_are_no_message_are_refused(zimun: Zimun) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await raw(b"\xff\xff\xff", metadata=zimun.bearer())
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_unknown_method_is_refused_with_a_reason(zimun: Zimun) -> None:
+    raw: Any = zimun.channel.unary_unary("/zimun.v1.ServicesService/Conjure")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await raw(b"", metadata=zimun.bearer())
+    told = refusal(caught.value)
+    assert (told.code, told.reason) == (grpc.StatusCode.UNIMPLEMENTED, "REQUEST_REFUSED")
 
 
 async def test_an_unknown_state_is_refused(zimun: Zimun) -> None:

@@ -3,8 +3,8 @@
 A start is on the *grid* when the service may begin then as far as the catalogue
 alone tells: active, place open, staff member open, on a step. A start on the
 grid is a *slot* when it also lies in the booking window and somebody and
-everything needed is free. `Search._offer` decides that second part, and
-everything that looks for slots or takes one goes through it.
+everything needed is free. `Search` decides that second part; everything that
+looks for slots or takes one goes through its `_offer`.
 """
 
 from bisect import bisect_left
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from heapq import nsmallest
+from operator import attrgetter
 from typing import NamedTuple
 
 from zimun.domain.catalog import Catalog, Place, Service, SlotAlignment
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
-from zimun.domain.instant import rfc3339
+from zimun.domain.instant import HOUR, rfc3339
 from zimun.domain.intervals import Interval, covers, intersect, merge
 from zimun.domain.schedule import (
     Day,
@@ -31,6 +31,9 @@ from zimun.domain.schedule import (
     segments,
     staff_hours,
 )
+
+SET_BACK = 4 * HOUR
+"""More than any clock has been set back at once since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +138,29 @@ class Timetable:
         }
 
     def place_open(self, place: Place, reach: Interval) -> list[Interval]:
-        """When the place is open on every date that `reach` touches, date by date."""
-        return [
+        """When the place is open on every date that `reach` touches, each date by itself."""
+        return sorted(
             interval
             for day in _dates_touching(place.time_zone, reach)
             for interval in open_time(place.time_zone, day, self.day(place, day).hours)
-        ]
+        )
 
     def _staff_open(self, staff_id: str, reach: Interval) -> list[Interval]:
         member = self.catalog.staff[staff_id]
-        return [
+        return sorted(
             interval
             for day in _dates_touching(member.time_zone, reach)
             for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
-        ]
+        )
 
 
 def _dates_touching(zone: str, interval: Interval) -> Iterator[date]:
-    return dates(local_date(zone, interval[0]), local_date(zone, interval[1]))
+    """The dates that a wall clock may show within an interval.
+
+    A little more on both sides: where a clock was set back over midnight (St
+    John's, until 2010), tomorrow's date had a minute before the rest of today.
+    """
+    return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
 
 
 def _steps(service: Service, place: Place, opening: Interval) -> Iterable[int]:
@@ -199,13 +207,19 @@ class Search:
         """The last instant at which a slot may start."""
         return self.now + self.service.horizon
 
-    def slots(self, first: date, last: date) -> Iterator[Slot]:
+    def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
         opens, closes = self.opens, self.closes
-        for day in dates(first, last):
-            for start, on_duty in self.timetable.starts(self.service.id, self.place, day).items():
-                if opens <= start <= closes and (slot := self._offer(start, on_duty)):
-                    yield slot
+        starts, service_id, place = self.timetable.starts, self.service.id, self.place
+        found = [
+            slot
+            for day in dates(first, last)
+            for start, on_duty in starts(service_id, place, day).items()
+            if opens <= start <= closes and (slot := self._offer(start, on_duty))
+        ]
+        # Dates are in time order but where a clock was set back over midnight.
+        found.sort(key=attrgetter("start"))
+        return found
 
     def slot_at(self, start: int) -> Slot:
         """The slot that starts then.
@@ -227,12 +241,6 @@ class Search:
         if slot := self._offer(start, on_duty):
             return slot
         raise SlotUnavailable(self.service.id)
-
-    def nearest(self, wanted: int, first: date, last: date, count: int) -> list[Slot]:
-        """The `count` slots of these dates that start nearest to `wanted`, nearest first."""
-        return nsmallest(
-            count, self.slots(first, last), key=lambda slot: (abs(slot.start - wanted), slot.start)
-        )
 
     def _wanted(self, staff_ids: tuple[str, ...]) -> tuple[str, ...]:
         if not self.staff_id:
@@ -258,17 +266,16 @@ class Search:
         if not service.resource_requirements:
             alone = not service.staff_ids and not self.busy.is_free(service.id, wanted)
             return None if alone else ()
-        resources = self.timetable.catalog.resources
         return match(
             [
-                [
-                    resource_id
-                    for resource_id in one_of
-                    if resources[resource_id].active and self.busy.is_free(resource_id, wanted)
-                ]
+                [resource_id for resource_id in one_of if self._is_usable(resource_id, wanted)]
                 for one_of in service.resource_requirements
             ]
         )
+
+    def _is_usable(self, resource_id: str, wanted: Interval) -> bool:
+        resource = self.timetable.catalog.resources.get(resource_id)
+        return bool(resource and resource.active) and self.busy.is_free(resource_id, wanted)
 
     def _joinable(self, start: int, on_duty: tuple[str, ...]) -> tuple[Session, ...]:
         room = self.service.capacity - self.seats
@@ -299,7 +306,8 @@ class Search:
     def _somebody_works(self, length: Interval) -> bool:
         staff = self.timetable.catalog.staff
         return any(
-            staff[staff_id].active
+            (member := staff.get(staff_id))
+            and member.active
             and covers(merge(self.timetable.staff_open(staff_id, length)), length)
             for staff_id in self._wanted(self.service.staff_ids)
         )

@@ -127,7 +127,8 @@ def open_time(zone: str, day: date, hours: Hours) -> list[Interval]:
 
 
 def place_day(catalog: Catalog, place: Place, day: date) -> Day:
-    """What the date is like at the place; a date that its zone skipped is closed.
+    """What the date is like at the place; a date that its zone skipped is closed, and
+    so is every date of a location that is not active.
 
     The first that speaks decides: the location's override, the organization's
     override, a public holiday, the location's week, the organization's week;
@@ -135,6 +136,8 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
     """
     if not segments(place.time_zone, day):
         return Day(day, DayStatus.CLOSED, f"{place.time_zone} skipped this date", ())
+    if place.id and not catalog.locations[place.id].active:
+        return Day(day, DayStatus.CLOSED, "this location cannot be booked now", ())
     override = catalog.overrides.get((place.id, day)) or catalog.overrides.get(
         (catalog.organization.id, day)
     )

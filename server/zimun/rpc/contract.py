@@ -3,9 +3,12 @@
 import calendar
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cache, partial
 from typing import Any
+from zoneinfo import available_timezones
 
+from email_validator import EmailNotValidError, validate_email
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import (
     Descriptor,
@@ -72,8 +75,9 @@ def required_scopes() -> Mapping[str, str]:
 def check(request: Message) -> None:
     """Raise InvalidRequest naming every field that breaks what the contract declares of it.
 
-    That is: required fields are there, ids are ids, strings and maps are no
-    longer than they may be, enum values are known, and times lie in YEARS.
+    That is: required fields are there; ids, dates, time zones and e-mail
+    addresses are what their field's name says; strings and maps are no longer
+    than they may be; enum values are known; times lie in YEARS.
     """
     violations = {}
     for name, violation_of in _checks(request.DESCRIPTOR):
@@ -109,8 +113,9 @@ def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
     most = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
     if field.is_repeated:
         return partial(_check_map, most)
-    if field.name.endswith("_id"):
-        return _check_id
+    for ending, check_format in _FORMATS.items():
+        if field.type == field.TYPE_STRING and field.name.endswith(ending):
+            return check_format
     if field.type == field.TYPE_STRING:
         return partial(_check_text, most)
     if field.enum_type:
@@ -122,6 +127,46 @@ def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
 
 def _check_id(value: str) -> str:
     return "" if _ID.fullmatch(value) else "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
+
+
+def _check_date(value: str) -> str:
+    try:
+        known = len(value) == len("YYYY-MM-DD") and date.fromisoformat(value).year in YEARS
+    except ValueError:
+        known = False
+    return "" if known else "must be a date, YYYY-MM-DD"
+
+
+def _check_zone(value: str) -> str:
+    return "" if is_zone(value) else "must be an IANA time zone"
+
+
+def _check_email(value: str) -> str:
+    """An address as RFC 5321 has it, whether or not anybody reads it."""
+    try:
+        validate_email(value, check_deliverability=False)
+    except EmailNotValidError as error:
+        return str(error)
+    return ""
+
+
+_FORMATS: Mapping[str, Callable[[str], str]] = {
+    "_id": _check_id,
+    "date": _check_date,
+    "time_zone": _check_zone,
+    "_email": _check_email,
+}
+"""What a field holds, by the end of its name."""
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is the name of an IANA time zone."""
+    return name in _zones()
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
 
 
 def _check_text(most: int, value: str) -> str:

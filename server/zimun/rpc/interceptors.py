@@ -52,7 +52,9 @@ class Gate(grpc.aio.ServerInterceptor):
         if gated := self._gated.get(method):
             return gated
         handler = await continuation(handler_call_details)
-        if method not in self._scopes or handler is None:
+        if handler is None:
+            return _UNKNOWN
+        if method not in self._scopes:
             return handler
         self._gated[method] = self._gate(handler, self._scopes[method])
         return self._gated[method]
@@ -77,8 +79,7 @@ class Gate(grpc.aio.ServerInterceptor):
             await _abort(context, answer, headers)
             return None
 
-        gated: Any = grpc.unary_unary_rpc_method_handler
-        return cast("grpc.RpcMethodHandler[Any, Any]", gated(call, response_serializer=_encode))
+        return _handler(call)
 
     async def _admit(self, context: Context, scope: str) -> None:
         kind, _, token = header(context, "authorization").partition(" ")
@@ -88,6 +89,15 @@ class Gate(grpc.aio.ServerInterceptor):
         if scope not in who.scopes:
             raise ScopeMissing(scope)
         _caller.set(who)
+
+
+def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> grpc.RpcMethodHandler[Any, Any]:
+    make: Any = grpc.unary_unary_rpc_method_handler
+    return cast("grpc.RpcMethodHandler[Any, Any]", make(call, response_serializer=_encode))
+
+
+async def _refuse_unknown(_: bytes, context: Context) -> None:
+    await _abort(context, status.UNKNOWN_METHOD, ())
 
 
 def header(context: Context, name: str) -> str:
@@ -124,5 +134,7 @@ async def _abort(context: Context, answer: Status, headers: tuple[tuple[str, str
     details = ("grpc-status-details-bin", answer.SerializeToString())
     await context.abort(code, answer.message, (details, *headers))
 
+
+_UNKNOWN = _handler(_refuse_unknown)
 
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}

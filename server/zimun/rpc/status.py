@@ -65,6 +65,13 @@ def _info(reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorIn
     return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
 
 
+UNKNOWN_METHOD = _status(
+    StatusCode.UNIMPLEMENTED,
+    "there is no such method",
+    _info(ErrorReason.Name(ErrorReason.REQUEST_REFUSED), {}),
+)
+
+
 def _more(error: errors.ZimunError) -> list[Message]:
     if isinstance(error, errors.InvalidRequest):
         violations = [
