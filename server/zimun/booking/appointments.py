@@ -263,7 +263,8 @@ def _find(
         slot = same.slot_at(start)
     if slot.joinable or len(slot.staff_ids) < 2:
         return service, place, choose(slot, {})
-    load = tx.staff_load(org_id, slot.staff_ids, _day_of(place, start), now)
+    day, longest_span = _day_of(place, start), timetable.catalog.longest_span
+    load = tx.staff_load(org_id, slot.staff_ids, day, longest_span, now)
     return service, place, choose(slot, load)
 
 

@@ -1,5 +1,6 @@
 """Searching for open slots: GetAvailability, and the alternatives to a taken one."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,7 +18,7 @@ MOST_DAYS = 92
 """The most dates of one question: any three months."""
 
 SHORT_DAYS = 7
-"""The most dates that are answered on the event loop."""
+"""The most dates that are searched on the event loop; more are searched beside it."""
 
 ALTERNATIVES = 3
 """How many open slots a refusal of a taken one offers."""
@@ -48,6 +49,11 @@ class DateRange:
     days_ahead: int = 0
     time_zone: str = ""
 
+    @property
+    def days(self) -> int:
+        """How many dates that makes."""
+        return (self.last - self.first).days + 1 if self.first and self.last else self.days_ahead
+
 
 @dataclass(frozen=True, slots=True)
 class Availability:
@@ -67,56 +73,75 @@ async def get_availability(
     Raises ServiceNotFound, LocationNotFound, StaffNotFound, or InvalidRequest
     for a combination that the catalogue does not know.
     """
-    long = asked.days_ahead > SHORT_DAYS or (
-        asked.first and asked.last and (asked.last - asked.first).days >= SHORT_DAYS
-    )
-    run = store.scan if long else store.read
-    return await run(lambda tx: _search_dates(tx, now, caller, wanted, asked))
+
+    def load(tx: Transaction) -> _Question:
+        return _load_dates(tx, now, caller, wanted, asked)
+
+    if asked.days <= SHORT_DAYS:
+        return (await store.read(load)).answer()
+    return await asyncio.to_thread((await store.scan(load)).answer)
 
 
-def _search_dates(
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """All that an answer is worked out from; `within` bounds the starts."""
+
+    search: Search
+    within: Interval
+    time_zone: str
+
+    def slots(self) -> list[Slot]:
+        """The slots that start within the interval, in time order."""
+        search = self.search
+        start = max(self.within[0], search.opens)
+        end = min(self.within[1], search.closes + 1)
+        if start >= end:
+            return []
+        zone = search.place.time_zone
+        found = search.slots(local_date(zone, start), local_date(zone, end - 1))
+        return [slot for slot in found if start <= slot.start < end]
+
+    def answer(self) -> Availability:
+        """The slots, and the map of the place's dates that the interval touches."""
+        search, (start, end) = self.search, self.within
+        zone = search.place.time_zone
+        covered = dates(local_date(zone, start), local_date(zone, end - 1)) if start < end else ()
+        days = [search.timetable.day(search.place, day) for day in covered]
+        return Availability(search.service.id, self.time_zone, self.slots(), days)
+
+
+def _load_dates(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, asked: DateRange
-) -> Availability:
+) -> _Question:
     timetable = tx.timetable(caller.org_id)
-    service, place = resolve(timetable, wanted)
+    _, place = resolve(timetable, wanted)
     zone = asked.time_zone or place.time_zone
     first = asked.first or local_date(zone, now)
-    last = asked.last or first + timedelta(days=asked.days_ahead - 1)
+    last = asked.last or first + timedelta(days=asked.days - 1)
     shown = [segment for day in dates(first, last) for segment in segments(zone, day)]
-    if not shown:
-        return Availability(service.id, zone, (), ())
-    within = (shown[0].start, shown[-1].end)
-    covered = dates(
-        local_date(place.time_zone, within[0]), local_date(place.time_zone, within[1] - 1)
-    )
-    return Availability(
-        service.id,
-        zone,
-        open_slots(tx, caller.org_id, timetable, service, place, wanted, now, within),
-        [timetable.day(place, day) for day in covered],
-    )
+    # A zone that skipped the only date asked about (Pacific/Apia, 2011-12-30) shows nothing of it.
+    within = (shown[0].start, shown[-1].end) if shown else (0, 0)
+    return _load(tx, now, caller, wanted, within, zone)
 
 
-def open_slots(
+def _load(
     tx: Transaction,
-    org_id: str,
-    timetable: Timetable,
-    service: Service,
-    place: Place,
-    wanted: Wanted,
     now: int,
+    caller: Caller,
+    wanted: Wanted,
     within: Interval,
-) -> list[Slot]:
-    """The slots that start within an interval, in time order."""
-    start = max(within[0], now + service.lead_time)
-    end = min(within[1], now + service.horizon + 1)
-    if start >= end:
-        return []
-    reach = (start - service.buffer_before, end + service.duration + service.buffer_after)
-    busy = tx.busy(org_id, service, reach, timetable.catalog.longest_span, now)
+    time_zone: str = "",
+) -> _Question:
+    """What is asked, with all that is taken around the interval."""
+    timetable = tx.timetable(caller.org_id)
+    service, place = resolve(timetable, wanted)
+    reach = (
+        max(within[0], now) - service.buffer_before,
+        min(within[1], now + service.horizon + 1) + service.duration + service.buffer_after,
+    )
+    busy = tx.busy(caller.org_id, service, reach, timetable.catalog.longest_span, now)
     search = Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
-    first, last = local_date(place.time_zone, start), local_date(place.time_zone, end - 1)
-    return [slot for slot in search.slots(first, last) if start <= slot.start < end]
+    return _Question(search, within, time_zone or place.time_zone)
 
 
 def resolve(timetable: Timetable, wanted: Wanted) -> tuple[Service, Place]:
@@ -143,13 +168,10 @@ async def alternatives(
 def _nearest(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
-    timetable = tx.timetable(caller.org_id)
-    service, place = resolve(timetable, wanted)
-    found: list[Slot] = []
     for radius in _RADII:
         within = (start - radius * DAY, start + radius * DAY + 1)
-        slots = open_slots(tx, caller.org_id, timetable, service, place, wanted, now, within)
-        found = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))
+        question = _load(tx, now, caller, wanted, within)
+        found = sorted(question.slots(), key=lambda slot: (abs(slot.start - start), slot.start))
         if len(found) >= ALTERNATIVES:
             break
-    return found[:ALTERNATIVES], place.time_zone
+    return found[:ALTERNATIVES], question.time_zone

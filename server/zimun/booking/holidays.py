@@ -21,14 +21,21 @@ def public_holidays(region: str) -> Callable[[date], str]:
 
     country, _, subdivision = region.partition("-")
     try:
-        holidays.country_holidays(country, subdiv=subdivision or None)
+        calendar = holidays.country_holidays(country, subdiv=subdivision or None)
     except NotImplementedError as error:
         raise ValueError(f"no public holidays are known for {region!r}") from error
-    return lambda day: _year(country, subdivision or None, day.year).get(day, "")
+    # In the country's own words: unless told, the package asks the machine for its language.
+    language = calendar.default_language
+    return lambda day: _year(country, subdivision or None, language, day.year).get(day, "")
 
 
 @lru_cache(maxsize=4096)
-def _year(country: str, subdivision: str | None, year: int) -> Mapping[date, str]:
+def _year(
+    country: str, subdivision: str | None, language: str | None, year: int
+) -> Mapping[date, str]:
     import holidays
 
-    return dict(holidays.country_holidays(country, subdiv=subdivision, years=year, expand=False))
+    found = holidays.country_holidays(
+        country, subdiv=subdivision, years=year, expand=False, language=language
+    )
+    return dict(found)

@@ -76,9 +76,12 @@ class Transaction(Protocol):
         """
 
     def staff_load(
-        self, org_id: str, staff_ids: Sequence[str], day: Interval, now: int
+        self, org_id: str, staff_ids: Sequence[str], day: Interval, longest_span: int, now: int
     ) -> Mapping[str, tuple[int, int]]:
-        """Each staff member's (bookings that start within the day, instant of the last booking)."""
+        """Each staff member's (bookings that start within the day, instant of the last booking).
+
+        Nothing taken is longer than `longest_span`.
+        """
 
     def hold(self, org_id: str, hold_id: str) -> Reservation:
         """The reservation of a hold; raises HoldNotFound."""
@@ -164,7 +167,7 @@ class Store(Protocol):
         """
 
     async def scan(self, fn: Callable[[Transaction], T]) -> T:
-        """As `read`, for what may take longer than a few milliseconds."""
+        """As `read`, for an `fn` whose statements may take longer than a few milliseconds."""
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` as one serializable transaction; when this returns, its effect is on disk.

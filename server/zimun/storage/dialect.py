@@ -1,5 +1,6 @@
 """Where databases differ: the only file that names SQLite or PostgreSQL."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds for which a statement waits while another process has the embedded file locked."""
 
 _PRAGMAS = (
-    # Readers and the writer do not wait for each other, and a commit is on disk when it returns.
-    "PRAGMA journal_mode=WAL",
+    # A commit is on disk when it returns.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
@@ -76,6 +76,22 @@ def _prepare(engine: Engine, read_only: bool) -> None:
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
+
+
+def share(connection: Connection) -> None:
+    """Let readers and the writer of a new file not wait for each other, from now on.
+
+    SQLite does not wait for others who do the same at this moment, so we do.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            command(connection, "PRAGMA journal_mode=WAL")
+            return
+        except failures(connection):
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.01)
 
 
 def begin_read(connection: Connection) -> None:

@@ -22,6 +22,7 @@ def migrate(url: URL) -> None:
     """
     engine = dialect.open_engine(url)
     with engine.connect() as connection:
+        dialect.share(connection)
         dialect.begin_write(connection)
         try:
             _upgrade(connection)

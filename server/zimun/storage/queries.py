@@ -120,10 +120,11 @@ class Queries:
         return Busy(taken, sessions)
 
     def staff_load(
-        self, org_id: str, staff_ids: Sequence[str], day: Interval, now: int
+        self, org_id: str, staff_ids: Sequence[str], day: Interval, longest_span: int, now: int
     ) -> Mapping[str, tuple[int, int]]:
         parameters = {"org": org_id, "start": day[0], "end": day[1], "now": now}
-        found = self._run(statements.staff_load(len(staff_ids)), parameters | _numbered(staff_ids))
+        members = _numbered(staff_ids) | {"earliest": day[0] - longest_span}
+        found = self._run(statements.staff_load(len(staff_ids)), parameters | members)
         return {staff_id: (count, last or 0) for staff_id, count, last in found}
 
     def hold(self, org_id: str, hold_id: str) -> Reservation:
@@ -183,6 +184,7 @@ class Queries:
         row = {
             "org_id": reservation.org_id,
             "session_id": reservation.session_id,
+            "start_time": reservation.start,
             "busy_start": taken[0],
             "busy_end": taken[1],
             "expires_at": FOREVER if confirmed else reservation.expires_at,

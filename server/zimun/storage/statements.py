@@ -102,8 +102,10 @@ def staff_load(members: int) -> Prepared:
     """Bookings within a day, and the last booking, of so many staff members: s0, s1 and so on."""
     bookings = select(func.count(allocations.c.subject)).where(
         *_OF_MEMBER,
-        allocations.c.busy_start >= FROM,
+        allocations.c.busy_start > bindparam("earliest"),
         allocations.c.busy_start < TO,
+        allocations.c.start_time >= FROM,
+        allocations.c.start_time < TO,
         allocations.c.expires_at > NOW,
     )
     last = select(func.max(allocations.c.booked_at)).where(*_OF_MEMBER)

@@ -190,6 +190,8 @@ allocations = Table(
     # Buffers included.
     _instant("busy_start", key=True),
     _instant("busy_end"),
+    # When the appointment begins, after its buffer.
+    _instant("start_time"),
     _text("session_id"),
     # When the last of the session's holds runs out; FOREVER once one is confirmed.
     _instant("expires_at"),

@@ -10,12 +10,12 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, exc
 
 from zimun.booking.store import Transaction
 from zimun.domain.errors import Overloaded
@@ -62,9 +62,20 @@ class EmbeddedStore:
             return fn(Queries(self._reader, self._catalogs))
 
     async def scan(self, fn: Callable[[Transaction], T]) -> T:
-        """Run a read that may be long beside the event loop, on a connection of its own."""
-        async with self._readers.connect() as connection:
+        """Run a read whose statements may be long, on a connection of its own.
+
+        The statements run on that connection's thread; what `fn` itself works
+        out runs on the event loop, so it had better be little.
+        """
+        try:
+            connection = await self._readers.connect()
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            log.error("the store cannot be opened: %s", error)
+            raise Overloaded("the store cannot be read") from error
+        try:
             return await connection.run_sync(self._run_scan, fn)
+        finally:
+            await connection.close()
 
     def _run_scan(self, connection: Connection, fn: Callable[[Transaction], T]) -> T:
         with _snapshot(connection):
@@ -111,7 +122,10 @@ class GroupedWriter:
 
     def _run(self) -> None:
         while group := self._next_group():
-            self._commit(group)
+            try:
+                self._commit(group)
+            except Exception as error:
+                self._give_up(group, error)
             self._loop.call_soon_threadsafe(_answer, group)
         self._connection.close()
         self._connection.engine.dispose()
@@ -128,18 +142,19 @@ class GroupedWriter:
         return group
 
     def _commit(self, group: "list[_Job]") -> None:
-        wanted = [job for job in group if not job.future.cancelled()]
-        try:
-            dialect.begin_write(self._connection)
-            for job in wanted:
+        dialect.begin_write(self._connection)
+        for job in group:
+            if not job.future.cancelled():
                 self._run_job(job)
-            dialect.command(self._connection, "COMMIT")
-        except dialect.failures(self._connection) as error:
-            log.error("a group of %d changes was not committed: %s", len(wanted), error)
-            if dialect.in_transaction(self._connection):
-                dialect.command(self._connection, "ROLLBACK")
-            for job in wanted:
-                job.error = Overloaded("the store cannot be written")
+        dialect.command(self._connection, "COMMIT")
+
+    def _give_up(self, group: "list[_Job]", error: Exception) -> None:
+        """Nothing of a group that cannot be committed stays, and all of it is told so."""
+        log.error("a group of %d changes was not committed: %s", len(group), error)
+        for job in group:
+            job.error = Overloaded("the store cannot be written")
+        with suppress(*dialect.failures(self._connection)):
+            dialect.command(self._connection, "ROLLBACK")
 
     def _run_job(self, job: "_Job") -> None:
         """Run one function in its savepoint; only a lost transaction concerns the group."""

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("busy_start", sa.BigInteger(), nullable=False),
         sa.Column("busy_end", sa.BigInteger(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
         sa.Column("session_id", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("booked_at", sa.BigInteger(), nullable=False),

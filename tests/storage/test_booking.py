@@ -1,0 +1,615 @@
+"""Booking over the store: the life of a hold, what time does to it, and who is chosen."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from zimun.booking import appointments
+from zimun.booking.appointments import SWEEP
+from zimun.booking.availability import Wanted
+from zimun.booking.store import AppointmentFilter, Store, Transaction
+from zimun.domain.booking import HOLD_LENGTH, HOLD_LIMIT, EventType, Reservation, State
+from zimun.domain.errors import (
+    AppointmentNotFound,
+    EtagMismatch,
+    HoldConfirmed,
+    HoldExpired,
+    HoldLimitReached,
+    HoldNotFound,
+    HoldReleased,
+    InvalidRequest,
+    NotASlot,
+    NotCancellable,
+    NotReschedulable,
+    OutsideBookingWindow,
+    OutsideCancellationWindow,
+    OutsideRescheduleWindow,
+    SlotUnavailable,
+    StaffNotFound,
+    ZimunError,
+)
+from zimun.domain.instant import DAY, HOUR, MINUTE
+
+from .desk import (
+    CALLER,
+    CLASS,
+    CUT,
+    KIOSK,
+    NOW,
+    ORG,
+    SAM,
+    SPA,
+    STAFF,
+    Desk,
+    Engine,
+    at,
+    booked,
+    events_of,
+    open_salon,
+    reservations_of,
+)
+
+
+def kept(engine: Engine, found: Reservation) -> Reservation:
+    """The reservation's row as it stands."""
+    return reservations_of(engine.tables())[found.hold_id]
+
+
+async def test_a_hold_becomes_an_appointment_that_moves_and_is_called_off(
+    desk: Desk, engine: Engine
+) -> None:
+    held = await desk.hold(at(10))
+    assert (held.state, held.start, held.end) == (State.HELD, at(10), at(10, 30))
+    assert held.expires_at == NOW + HOLD_LENGTH
+    assert held == kept(engine, held)
+
+    desk.clock.advance(60)
+    confirmed = await desk.confirm(held.hold_id)
+    assert confirmed == replace(
+        held,
+        state=State.CONFIRMED,
+        revision=2,
+        update_time=NOW + MINUTE,
+        confirm_time=NOW + MINUTE,
+        appointment_id=confirmed.appointment_id,
+        contact=SAM,
+    )
+
+    desk.clock.advance(60)
+    moved = await desk.reschedule(confirmed.appointment_id, at(15))
+    assert moved == replace(
+        confirmed,
+        start=at(15),
+        end=at(15, 30),
+        revision=3,
+        update_time=NOW + 2 * MINUTE,
+        session_id=moved.session_id,
+    )
+
+    desk.clock.advance(60)
+    cancelled = await desk.cancel(moved.appointment_id, "ill")
+    assert cancelled == replace(
+        moved,
+        state=State.CANCELLED,
+        cancel_reason="ill",
+        revision=4,
+        update_time=NOW + 3 * MINUTE,
+    )
+    assert cancelled == kept(engine, held)
+    assert events_of(engine.tables(), held.hold_id) == [
+        "HOLD_CREATED",
+        "APPOINTMENT_CONFIRMED",
+        "APPOINTMENT_RESCHEDULED",
+        "APPOINTMENT_CANCELLED",
+    ]
+    assert engine.tables()["allocations"] == []
+
+
+@pytest.mark.parametrize("service_id", [SPA.id, CLASS.id, KIOSK.id])
+async def test_every_kind_of_service_is_taken_while_it_is_held_and_free_once_it_is_not(
+    desk: Desk, engine: Engine, service_id: str
+) -> None:
+    seats = 8 if service_id == CLASS.id else 1
+    open_before = (await desk.slots(service_id)).keys()
+    held = await desk.hold(at(10), service_id, seats=seats)
+    assert at(10) not in await desk.slots(service_id)
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(10), service_id)
+    await desk.release(held.hold_id)
+    assert (await desk.slots(service_id)).keys() == open_before
+    assert engine.tables()["allocations"] == []
+
+
+async def test_buffers_are_taken_of_staff_and_room_alike(desk: Desk) -> None:
+    await desk.book(at(12), SPA.id, staff_id="t_ada")
+    assert at(13, 15) not in await desk.slots(SPA.id, staff_id="t_ben")  # the room is being aired
+    assert at(13, 30) in await desk.slots(SPA.id, staff_id="t_ben")
+    ada = await desk.slots(CUT.id, staff_id="t_ada")
+    assert {start for start in (at(11), at(11, 30), at(13), at(13, 30)) if start in ada} == {
+        at(11),
+        at(13, 30),
+    }
+
+
+async def test_every_slot_that_is_offered_can_be_held_and_no_other(desk: Desk) -> None:
+    for start in (at(9), at(10, 45), at(13)):
+        await desk.book(start, SPA.id)
+    offered = await desk.slots(SPA.id)
+    grid = [at(0) + step * SPA.slot_step for step in range(20 * 4, 4 * 4, -1)]
+    for start in grid:
+        if start in offered:
+            held = await desk.hold(start, SPA.id)
+            await desk.release(held.hold_id)
+        else:
+            with pytest.raises(SlotUnavailable):
+                await desk.hold(start, SPA.id)
+    assert any(start in offered for start in grid)
+    assert not all(start in offered for start in grid)
+
+
+async def test_anybody_means_whoever_has_the_fewest_bookings_that_day(desk: Desk) -> None:
+    chosen = [(await desk.hold(at(8) + n * CUT.duration)).staff_id for n in range(12)]
+    assert [Counter(chosen[n : n + 3]) for n in range(0, 12, 3)] == [Counter(STAFF)] * 4
+
+
+async def test_bookings_of_other_days_do_not_count_but_break_ties(desk: Desk) -> None:
+    for hours in (24, 25, 26):
+        await desk.book(at(hours), staff_id="t_ada")
+        desk.clock.advance(1)
+    await desk.book(at(48), staff_id="t_ben")
+    # Nobody has a booking on Tuesday: first whoever has none at all, then the longest unused.
+    chosen = [(await desk.hold(at(8) + n * CUT.duration)).staff_id for n in range(3)]
+    assert chosen == ["t_chloe", "t_ada", "t_ben"]
+
+
+async def test_slots_that_are_given_back_no_longer_count_against_a_member(desk: Desk) -> None:
+    for n in range(3):
+        held = await desk.hold(at(8) + n * CUT.duration, staff_id="t_chloe")
+        await desk.release(held.hold_id)
+    await desk.hold(at(12), staff_id="t_ada")
+    await desk.hold(at(12, 30), staff_id="t_ben")
+    assert (await desk.hold(at(15))).staff_id == "t_chloe"
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["unswept", "swept"])
+@pytest.mark.parametrize("before", [1, 1000], ids=["1us", "1ms"])
+async def test_a_hold_can_be_confirmed_until_its_last_instant(
+    desk: Desk, before: int, swept: bool
+) -> None:
+    held = await desk.hold(at(10), KIOSK.id)
+    desk.clock.instant = held.expires_at - before
+    if swept:
+        assert await desk.sweep() == 0
+    assert at(10) not in await desk.slots(KIOSK.id)
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(10), KIOSK.id)
+    assert (await desk.confirm(held.hold_id)).state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["unswept", "swept"])
+@pytest.mark.parametrize("service_id", [CUT.id, SPA.id, CLASS.id, KIOSK.id])
+async def test_a_hold_is_over_at_the_instant_it_expires_and_its_slot_is_offered_again(
+    desk: Desk, engine: Engine, service_id: str, swept: bool
+) -> None:
+    seats = 8 if service_id == CLASS.id else 1
+    open_before = await desk.slots(service_id)
+    held = await desk.hold(at(10), service_id, seats=seats)
+    desk.clock.instant = held.expires_at
+    if swept:
+        assert await desk.sweep() == 1
+    with pytest.raises(HoldExpired) as expired:
+        await desk.confirm(held.hold_id)
+    assert expired.value.metadata["expires_at"] == "2025-12-01T08:10:00Z"
+    with pytest.raises(HoldExpired):
+        await desk.extend(held.hold_id)
+    assert await desk.slots(service_id) == open_before
+    again = await desk.hold(at(10), service_id, seats=seats)
+    assert events_of(engine.tables(), held.hold_id) == ["HOLD_CREATED", "HOLD_EXPIRED"]
+    assert kept(engine, held).update_time == held.expires_at
+    assert (await desk.confirm(again.hold_id)).state is State.CONFIRMED
+
+
+async def test_an_expired_hold_gives_way_to_an_appointment_that_moves(
+    desk: Desk, engine: Engine
+) -> None:
+    held = await desk.hold(at(10), KIOSK.id)
+    desk.clock.advance(300)
+    booking = await desk.book(at(12), KIOSK.id)
+    with pytest.raises(SlotUnavailable):
+        await desk.reschedule(booking.appointment_id, at(10))
+    desk.clock.instant = held.expires_at
+    assert (await desk.reschedule(booking.appointment_id, at(10))).start == at(10)
+    assert events_of(engine.tables(), held.hold_id)[-1] == "HOLD_EXPIRED"
+
+
+async def test_the_sweep_records_every_expiry_exactly_once(desk: Desk, engine: Engine) -> None:
+    holds = [await desk.hold(at(8) + n * CUT.duration) for n in range(6)]
+    stays = await desk.book(at(20))
+    released = await desk.hold(at(21))
+    await desk.release(released.hold_id)
+    desk.clock.instant = holds[0].expires_at - 1
+    assert await desk.sweep() == 0
+    desk.clock.instant += 1
+    swept = await asyncio.gather(*(desk.sweep() for _ in range(5)))
+    assert sum(swept) == len(holds)
+    assert await desk.sweep() == 0
+    tables = engine.tables()
+    for held in holds:
+        assert events_of(tables, held.hold_id) == ["HOLD_CREATED", "HOLD_EXPIRED"]
+    assert events_of(tables, stays.hold_id)[-1] == "APPOINTMENT_CONFIRMED"
+    assert events_of(tables, released.hold_id)[-1] == "HOLD_RELEASED"
+    expiries = [event for event in tables["events"] if event["type"] == "HOLD_EXPIRED"]
+    assert {(event["client_id"], event["at"]) for event in expiries} == {("", holds[0].expires_at)}
+
+
+async def test_a_sweep_that_finds_nothing_writes_nothing(desk: Desk, engine: Engine) -> None:
+    await desk.book(at(10))
+    await desk.hold(at(11))
+    before = engine.tables()
+    assert await desk.sweep() == 0
+    assert engine.tables() == before
+
+
+async def test_a_sweep_works_off_a_crowd_of_holds_in_parts_and_for_every_organization(
+    desk: Desk, engine: Engine
+) -> None:
+    def run(tx: Transaction) -> None:
+        tx.put_organization(replace(tx.timetable(ORG).catalog.organization, id="o_other"))
+        for number in range(SWEEP + 7):
+            tx.add(EventType.HOLD_CREATED, booked(number, expires_at=NOW + number), "")
+        tx.add(EventType.HOLD_CREATED, booked(9999, org_id="o_other", expires_at=NOW), "")
+
+    await desk.store.write(run)
+    desk.clock.instant = NOW + HOUR
+    assert await desk.sweep() == SWEEP + 1
+    left = [row["hold_id"] for row in engine.tables()["reservations"] if row["state"] == "HELD"]
+    assert left == [f"h_{number}" for number in range(SWEEP, SWEEP + 7)]
+    assert await desk.sweep() == 7
+    assert await desk.sweep() == 0
+    found = await desk.store.read(lambda tx: tx.hold("o_other", "h_9999"))
+    assert found.state is State.EXPIRED
+
+
+async def test_releasing_again_changes_nothing(desk: Desk, engine: Engine) -> None:
+    held = await desk.hold(at(10))
+    released = await desk.release(held.hold_id)
+    assert released.state is State.RELEASED
+    desk.clock.advance(1)
+    before = engine.tables()
+    assert await desk.release(held.hold_id) == released
+    desk.clock.instant = held.expires_at
+    assert await desk.sweep() == 0
+    assert await desk.release(held.hold_id) == released
+    assert engine.tables() == before
+    for refused in (desk.confirm(held.hold_id), desk.extend(held.hold_id)):
+        with pytest.raises(HoldReleased):
+            await refused
+
+
+async def test_releasing_what_has_expired_reads_expired(desk: Desk, engine: Engine) -> None:
+    held = await desk.hold(at(10))
+    desk.clock.instant = held.expires_at
+    expired = await desk.release(held.hold_id)
+    assert expired.state is State.EXPIRED
+    assert await desk.release(held.hold_id) == expired
+    assert events_of(engine.tables(), held.hold_id) == ["HOLD_CREATED", "HOLD_EXPIRED"]
+
+
+async def test_extending_starts_the_ten_minutes_again_up_to_the_limit(desk: Desk) -> None:
+    held = await desk.hold(at(10), KIOSK.id)
+    for minutes, until in ((9, 19), (18, 28), (27, 30)):
+        desk.clock.instant = NOW + minutes * MINUTE
+        assert (await desk.extend(held.hold_id)).expires_at == NOW + until * MINUTE
+    with pytest.raises(HoldLimitReached):
+        await desk.extend(held.hold_id)
+    desk.clock.instant = NOW + HOLD_LIMIT - 1
+    assert at(10) not in await desk.slots(KIOSK.id)
+    desk.clock.instant += 1
+    assert at(10) in await desk.slots(KIOSK.id)
+
+
+async def test_confirming_again_answers_the_same_appointment(desk: Desk, engine: Engine) -> None:
+    held = await desk.hold(at(10))
+    confirmed = await desk.confirm(held.hold_id)
+    before = engine.tables()
+    desk.clock.advance(3600)
+    assert await desk.confirm(held.hold_id, replace(SAM, name="Another")) == confirmed
+    assert engine.tables() == before
+    for refused in (desk.release(held.hold_id), desk.extend(held.hold_id)):
+        with pytest.raises(HoldConfirmed):
+            await refused
+
+
+async def test_cancelling_again_answers_the_same_cancelled_appointment(
+    desk: Desk, engine: Engine
+) -> None:
+    booking = await desk.book(at(10), SPA.id)
+    cancelled = await desk.cancel(booking.appointment_id, "first")
+    before = engine.tables()
+    desk.clock.instant = at(20)
+    assert await desk.cancel(booking.appointment_id, "second", etag="stale") == cancelled
+    assert engine.tables() == before
+    with pytest.raises(NotReschedulable):
+        await desk.reschedule(booking.appointment_id, at(22))
+
+
+async def test_an_appointment_can_be_called_off_until_its_cut_off(desk: Desk) -> None:
+    first, second = await desk.book(at(10), SPA.id), await desk.book(at(12), SPA.id)
+    desk.clock.instant = at(10) - SPA.cancellation_cutoff
+    assert (await desk.cancel(first.appointment_id)).state is State.CANCELLED
+    desk.clock.instant = at(12) - SPA.cancellation_cutoff + 1
+    with pytest.raises(OutsideCancellationWindow):
+        await desk.cancel(second.appointment_id)
+    with pytest.raises(OutsideRescheduleWindow):
+        await desk.reschedule(second.appointment_id, at(20))
+
+
+async def test_another_organizations_bookings_are_not_found(desk: Desk) -> None:
+    await desk.store.write(
+        lambda tx: tx.put_organization(
+            replace(tx.timetable(ORG).catalog.organization, id="o_other")
+        )
+    )
+    held, booking = await desk.hold(at(9)), await desk.book(at(10))
+    stranger = replace(desk, caller=replace(CALLER, org_id="o_other"))
+    for refused in (
+        stranger.confirm(held.hold_id),
+        stranger.extend(held.hold_id),
+        stranger.release(held.hold_id),
+    ):
+        with pytest.raises(HoldNotFound):
+            await refused
+    for lost in (
+        stranger.cancel(booking.appointment_id),
+        stranger.reschedule(booking.appointment_id, at(11)),
+        appointments.get_appointment(desk.store, stranger.caller, booking.appointment_id),
+    ):
+        with pytest.raises(AppointmentNotFound):
+            await lost
+
+
+async def test_an_appointment_moves_onto_a_time_that_overlaps_its_own(desk: Desk) -> None:
+    booking = await desk.book(at(12), SPA.id, staff_id="t_ben")
+    for start in (at(12, 15), at(11, 45), at(11, 45)):
+        moved = await desk.reschedule(booking.appointment_id, start)
+        assert (moved.start, moved.staff_id, moved.resource_ids) == (start, "t_ben", ("r_room",))
+    assert moved.revision == 5
+
+
+async def test_an_appointment_that_moves_keeps_its_person_where_they_are_free(desk: Desk) -> None:
+    booking = await desk.book(at(10), staff_id="t_chloe")
+    await desk.book(at(11), staff_id="t_chloe")
+    assert (await desk.reschedule(booking.appointment_id, at(12))).staff_id == "t_chloe"
+    assert (await desk.reschedule(booking.appointment_id, at(11))).staff_id != "t_chloe"
+    moved = await desk.reschedule(booking.appointment_id, at(13), staff_id="t_ben")
+    assert moved.staff_id == "t_ben"
+
+
+async def test_the_old_time_of_an_appointment_that_moved_is_free(desk: Desk) -> None:
+    booking = await desk.book(at(10), KIOSK.id)
+    await desk.reschedule(booking.appointment_id, at(11), etag=booking.etag)
+    assert (await desk.book(at(10), KIOSK.id)).start == at(10)
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(11), KIOSK.id)
+
+
+REFUSED_MOVES: list[tuple[type[ZimunError], int, str, str]] = [
+    (SlotUnavailable, at(16), "", ""),
+    (SlotUnavailable, at(16, 15), "t_ada", ""),
+    (NotASlot, at(16) + 1, "", ""),
+    (OutsideBookingWindow, at(16) + 200 * DAY, "", ""),
+    (OutsideBookingWindow, at(1) - DAY, "", ""),
+    (EtagMismatch, at(20), "", "9"),
+    (StaffNotFound, at(20), "t_nobody", ""),
+    (InvalidRequest, at(20), "t_chloe", ""),
+]
+
+
+@pytest.mark.parametrize(("error", "start", "staff_id", "etag"), REFUSED_MOVES)
+async def test_a_move_that_is_refused_leaves_everything_as_it_was(
+    desk: Desk, engine: Engine, error: type[ZimunError], start: int, staff_id: str, etag: str
+) -> None:
+    booking = await desk.book(at(10), SPA.id, staff_id="t_ben")
+    await desk.book(at(16), SPA.id)
+    expired = await desk.hold(at(20), CUT.id)
+    desk.clock.instant = expired.expires_at
+    before = engine.tables()
+    with pytest.raises(error):
+        await desk.reschedule(booking.appointment_id, start, staff_id, etag, key="key")
+    assert engine.tables() == before
+    assert (await desk.reschedule(booking.appointment_id, at(20), key="key")).start == at(20)
+
+
+async def test_a_refused_hold_leaves_everything_as_it_was(desk: Desk, engine: Engine) -> None:
+    await desk.book(at(10), SPA.id)
+    expired = await desk.hold(at(20))
+    desk.clock.instant = expired.expires_at
+    before = engine.tables()
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(10, 30), SPA.id)
+    with pytest.raises(NotASlot):
+        await desk.hold(at(10, 1), SPA.id)
+    assert engine.tables() == before
+
+
+async def test_a_taken_slot_is_refused_with_the_nearest_that_are_open(desk: Desk) -> None:
+    for start in (at(10), at(10, 10), at(9, 40)):
+        await desk.book(start, KIOSK.id)
+    with pytest.raises(SlotUnavailable) as refused:
+        await desk.hold(at(10), KIOSK.id)
+    offered = [slot.start for slot in refused.value.alternatives]
+    assert offered == [at(9, 50), at(10, 20), at(9, 30)]
+    assert (await desk.hold(offered[0], KIOSK.id)).start == at(9, 50)
+
+
+async def test_a_refused_move_offers_times_that_the_appointment_can_move_to(desk: Desk) -> None:
+    booking = await desk.book(at(10), SPA.id)
+    await desk.book(at(16), SPA.id)
+    with pytest.raises(SlotUnavailable) as refused:
+        await desk.reschedule(booking.appointment_id, at(16))
+    assert len(refused.value.alternatives) == 3
+    for slot in refused.value.alternatives:
+        moved = await desk.reschedule(booking.appointment_id, slot.start)
+        assert moved.start == slot.start
+
+
+async def seats_left(desk: Desk, start: int) -> int:
+    """How many seats of the class are open."""
+    slot = (await desk.slots(CLASS.id)).get(start)
+    return slot.seats_left if slot else 0
+
+
+async def test_seats_of_a_class_are_sold_one_by_one_until_none_is_left(desk: Desk) -> None:
+    left = 8
+    for seats in (3, 1, 2):
+        await desk.book(at(10), CLASS.id, seats=seats)
+        left -= seats
+        assert await seats_left(desk, at(10)) == left
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(10), CLASS.id, seats=3)
+    last = await desk.hold(at(10), CLASS.id, seats=2)
+    assert await seats_left(desk, at(10)) == 0
+    await desk.release(last.hold_id)
+    assert await seats_left(desk, at(10)) == 2
+
+
+async def test_a_class_is_over_with_its_last_seat_and_not_before(
+    desk: Desk, engine: Engine
+) -> None:
+    first = await desk.book(at(10), CLASS.id)
+    second = await desk.book(at(10), CLASS.id, seats=7)
+    assert first.session_id == second.session_id
+    await desk.cancel(first.appointment_id)
+    assert len(engine.tables()["allocations"]) == 2
+    assert at(10) not in await desk.slots(CUT.id, staff_id="t_chloe")
+    await desk.cancel(second.appointment_id)
+    assert engine.tables()["allocations"] == []
+    assert at(10) in await desk.slots(CUT.id, staff_id="t_chloe")
+
+
+async def test_a_class_lasts_as_long_as_its_longest_hold_and_for_ever_once_confirmed(
+    desk: Desk,
+) -> None:
+    first = await desk.hold(at(10), CLASS.id)
+    desk.clock.advance(300)
+    second = await desk.hold(at(10), CLASS.id)
+    desk.clock.instant = first.expires_at
+    assert await seats_left(desk, at(10)) == 7
+    assert at(10) not in await desk.slots(CUT.id, staff_id="t_chloe")
+    third = await desk.book(at(10), CLASS.id)
+    assert third.session_id == second.session_id
+    desk.clock.instant = second.expires_at
+    assert await seats_left(desk, at(10)) == 7
+    assert await desk.sweep() == 1
+    assert at(10) not in await desk.slots(CUT.id, staff_id="t_chloe")
+
+
+async def test_leaving_a_class_for_another_time_frees_the_seats_and_keeps_the_others(
+    desk: Desk, engine: Engine
+) -> None:
+    stays = await desk.book(at(10), CLASS.id, seats=5)
+    leaves = await desk.book(at(10), CLASS.id, seats=3)
+    moved = await desk.reschedule(leaves.appointment_id, at(12))
+    assert moved.session_id != stays.session_id
+    assert (await seats_left(desk, at(10)), await seats_left(desk, at(12))) == (3, 5)
+    joined = await desk.reschedule(stays.appointment_id, at(12))
+    assert joined.session_id == moved.session_id
+    assert (await seats_left(desk, at(10)), await seats_left(desk, at(12))) == (8, 0)
+    assert {row["session_id"] for row in engine.tables()["allocations"]} == {moved.session_id}
+
+
+async def test_a_class_with_room_for_an_appointment_only_once_it_left_takes_it_back(
+    desk: Desk,
+) -> None:
+    whole = await desk.book(at(10), CLASS.id, seats=8)
+    again = await desk.reschedule(whole.appointment_id, at(10))
+    assert (again.start, again.seats, again.revision) == (at(10), 8, 3)
+    crowd = await desk.book(at(12), CLASS.id, seats=5)
+    part = await desk.book(at(12), CLASS.id, seats=3)
+    same = await desk.reschedule(part.appointment_id, at(12))
+    assert same.session_id == crowd.session_id
+    assert await seats_left(desk, at(12)) == 0
+
+
+async def test_a_move_into_a_class_without_room_leaves_both_classes_as_they_were(
+    desk: Desk, engine: Engine
+) -> None:
+    await desk.book(at(10), CLASS.id, seats=2)
+    leaves = await desk.book(at(10), CLASS.id, seats=3)
+    await desk.book(at(12), CLASS.id, seats=6)
+    before = engine.tables()
+    with pytest.raises(SlotUnavailable):
+        await desk.reschedule(leaves.appointment_id, at(12))
+    assert engine.tables() == before
+
+
+async def test_what_is_not_an_appointment_yet_cannot_be_cancelled_or_moved(desk: Desk) -> None:
+    held = await desk.hold(at(10))
+    for refused in (desk.cancel(held.hold_id), desk.reschedule(held.hold_id, at(11))):
+        with pytest.raises(AppointmentNotFound):
+            await refused
+
+
+async def test_an_appointment_that_took_place_can_be_neither_cancelled_nor_moved(
+    desk: Desk,
+) -> None:
+    booking = await desk.book(at(10))
+    done = replace(booking, state=State.COMPLETED, revision=3)
+
+    def complete(tx: Transaction) -> None:
+        tx.change(EventType.APPOINTMENT_CONFIRMED, done, "")
+        tx.settle(ORG, done.session_id, NOW)
+
+    await desk.store.write(complete)
+    with pytest.raises(NotCancellable):
+        await desk.cancel(booking.appointment_id)
+    with pytest.raises(NotReschedulable):
+        await desk.reschedule(booking.appointment_id, at(12))
+
+
+async def test_a_service_that_grew_still_sees_what_was_booked_when_it_was_short(
+    desk: Desk,
+) -> None:
+    await desk.book(at(12), SPA.id, staff_id="t_ada")
+    shorter = replace(SPA, duration=15 * MINUTE, buffer_before=0, buffer_after=0)
+    await desk.store.write(lambda tx: tx.put_entry(ORG, shorter))
+    offered = await desk.slots(SPA.id)
+    assert at(13, 15) not in offered  # inside the hour that was sold, and its airing
+    assert at(13, 30) in offered
+    with pytest.raises(SlotUnavailable):
+        await desk.hold(at(12, 45), SPA.id)
+    await desk.store.write(lambda tx: tx.put_entry(ORG, SPA))
+
+
+async def pages(desk: Desk, size: int) -> list[Reservation]:
+    found: list[Reservation] = []
+    after = None
+    while True:
+        page, after = await appointments.list_appointments(
+            desk.store, desk.caller, AppointmentFilter(), size, after
+        )
+        found += page
+        if after is None:
+            return found
+        assert len(page) == size
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+async def test_listing_page_by_page_shows_every_appointment_once(desk: Desk, size: int) -> None:
+    made = [await desk.book(at(10) + n // 2 * CUT.duration) for n in range(4)]
+    await desk.hold(at(20))
+    expected = sorted(made, key=lambda found: (found.start, found.appointment_id))
+    assert await pages(desk, size) == expected
+
+
+async def test_an_unknown_catalogue_answers_every_call_alike(store: Store) -> None:
+    await store.write(open_salon)
+    nobody = Desk(store, caller=replace(CALLER, org_id="o_nobody"))
+    wanted = Wanted(service_id=CUT.id)
+    with pytest.raises(ZimunError) as hold:
+        await nobody.hold(at(10), wanted.service_id)
+    with pytest.raises(ZimunError) as search:
+        await nobody.slots()
+    assert hold.value.reason == search.value.reason == "TOKEN_INVALID"

@@ -1,0 +1,94 @@
+"""kill -9 while it writes: whatever was answered is there, and everything agrees."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from zimun.domain.booking import State
+from zimun.domain.errors import SlotUnavailable
+
+from .desk import KIOSK, NOW, Desk, Embedded, at, check_ledger, open_salon, opened, reservations_of
+
+WORKERS = 16
+
+
+def start_of(number: int) -> int:
+    return at(24) + number * KIOSK.duration
+
+
+async def load(directory: Path) -> None:
+    """Hold and confirm as fast as it goes, telling of each answer on a line of its own."""
+    async with Embedded(directory).open() as store:
+        desk = Desk(store)
+
+        async def work(number: int) -> None:
+            while True:
+                answer = await desk.hold_bytes(start_of(number), KIOSK.id, key=f"key {number}")
+                hold_id = opened(answer).hold_id
+                os.write(1, f"HELD {number} {hold_id} -\n".encode())
+                if number % 3:
+                    found = await desk.confirm(hold_id)
+                    line = f"CONFIRMED {number} {hold_id} {found.appointment_id}\n"
+                    os.write(1, line.encode())
+                number += WORKERS
+
+        await asyncio.gather(*(work(number) for number in range(WORKERS)))
+
+
+def killed_under_load(directory: Path, enough: int) -> list[list[str]]:
+    """What a process told of before it was killed, once it had told of enough."""
+    program = f"import asyncio, pathlib; from {__name__} import load; "
+    program += f"asyncio.run(load(pathlib.Path({str(directory)!r})))"
+    root = Path(__file__).parents[__name__.count(".")]
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=root
+    ) as process:
+        assert process.stdout
+        told = [process.stdout.readline() for _ in range(enough)]
+        process.kill()
+        told += process.stdout.readlines()
+    assert process.returncode == -signal.SIGKILL
+    return [line.decode().split() for line in told if line.endswith(b"\n")]
+
+
+@pytest.mark.parametrize("enough", [40, 400])
+async def test_every_answered_write_survives_kill_9_and_the_ledger_is_sound(
+    embedded: Embedded, enough: int
+) -> None:
+    async with embedded.open() as store:
+        await store.write(open_salon)
+    answered = killed_under_load(embedded.path.parent, enough)
+    assert len(answered) >= enough
+
+    with closing(sqlite3.connect(embedded.path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    tables = embedded.tables()
+    check_ledger(tables, NOW)
+    kept = reservations_of(tables)
+    for state, _, hold_id, appointment_id in answered:
+        if state == "CONFIRMED":
+            assert kept[hold_id].state is State.CONFIRMED
+            assert kept[hold_id].appointment_id == appointment_id
+        else:
+            assert kept[hold_id].state in (State.HELD, State.CONFIRMED)
+
+    # It serves on: keys have their answers, what is taken is refused, holds can be confirmed.
+    async with embedded.open() as store:
+        desk = Desk(store)
+        for state, number, hold_id, _ in answered:
+            start = start_of(int(number))
+            if state == "HELD":
+                answer = await desk.hold_bytes(start, KIOSK.id, key=f"key {number}")
+                assert opened(answer).hold_id == hold_id
+        with pytest.raises(SlotUnavailable):
+            await desk.hold(start, KIOSK.id)
+        held = next(found for found in kept.values() if found.state is State.HELD)
+        assert (await desk.confirm(held.hold_id)).state is State.CONFIRMED
+    check_ledger(embedded.tables(), NOW)

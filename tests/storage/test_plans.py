@@ -1,0 +1,180 @@
+"""How the embedded database runs each query: through an index that narrows more than the tenant.
+
+A partial index is used only where a query words its condition as the index
+does; nothing but the plan tells when it does not. Every statement that a
+transaction runs is recorded and explained.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from zimun.booking.store import Answer, AppointmentFilter, Transaction
+from zimun.domain.access import Client
+from zimun.domain.booking import EventType, State
+from zimun.domain.catalog import Override
+from zimun.domain.instant import DAY, to_datetime
+from zimun.storage import dialect, statements
+from zimun.storage.prepared import Prepared, Rows
+from zimun.storage.queries import CatalogCache, Queries
+
+from .desk import CLASS, NOW, ORG, SPA, TUESDAY, Embedded, appointment, at, booked, open_salon
+
+GROWING = "reservations|allocations|events|idempotency"
+"""The tables that grow with every booking."""
+
+
+@pytest.fixture
+def connection(embedded: Embedded) -> Iterator[Connection]:
+    engine = dialect.open_engine(embedded.url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+FILTERS = [
+    AppointmentFilter(),
+    AppointmentFilter(service_id="s_spa"),
+    AppointmentFilter(staff_id="t_ada"),
+    AppointmentFilter(state=State.CONFIRMED),
+    AppointmentFilter(start_from=1),
+    AppointmentFilter(start_before=1),
+    AppointmentFilter("s_spa", "t_ada", State.CONFIRMED, 1, 2),
+]
+
+
+def everything(tx: Transaction) -> None:
+    """Call every method of a transaction."""
+    open_salon(tx)
+    tx.put_override(ORG, Override(owner_id=ORG, date=to_datetime(TUESDAY).date()))
+    tx.timetable(ORG)
+    tx.organization_ids()
+    held = booked(1)
+    tx.add(EventType.HOLD_CREATED, held, "c")
+    tx.allocate(held, ("t_ada", "r_room"), (at(10), at(11)), NOW)
+    tx.change(EventType.HOLD_EXTENDED, replace(held, revision=2), "c")
+    tx.add(EventType.APPOINTMENT_CONFIRMED, appointment(2, start=at(12)), "c")
+    tx.hold(ORG, "h_1")
+    tx.appointment(ORG, "a_2")
+    for wanted in FILTERS:
+        for after in (None, (1, "a_1")):
+            tx.appointments(ORG, wanted, after, 10)
+    for service in (SPA, CLASS):
+        tx.busy(ORG, service, (at(0), at(24)), DAY, NOW, "h_1")
+    for members in (("t_ada",), ("t_ada", "t_ben")):
+        tx.staff_load(ORG, members, (at(0), at(24)), 0, NOW)
+    tx.stale_holds(ORG, NOW + DAY, 10)
+    tx.settle(ORG, "x_1", NOW)
+    tx.settle(ORG, "x_1", NOW + DAY)
+    tx.recall(ORG, "c", "m", "k")
+    tx.remember(ORG, "c", "m", "k", Answer(b"", b"", NOW))
+    tx.forgettable(ORG, NOW)
+    tx.forget(ORG, NOW)
+    tx.put_client(Client("c", ORG, "", (), "", NOW))
+    tx.client("c")
+    tx.clients(ORG)
+    tx.secret("name")
+    tx.touch()
+
+
+class Recording:
+    """A transaction that remembers which of its methods were called."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self.called: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.called.add(name)
+        return getattr(self._queries, name)
+
+
+@pytest.fixture
+def ran(connection: Connection) -> list[str]:
+    """Every statement that `everything` ran, with its values."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    recorded: list[str] = []
+    recording = Recording(Queries(connection, CatalogCache()))
+    driver.set_trace_callback(recorded.append)
+    everything(recording)
+    driver.set_trace_callback(None)
+    methods = {name for name in vars(Transaction) if not name.startswith("_")}
+    assert recording.called == methods, "a method of Transaction is not explained here"
+    return recorded
+
+
+def plans(embedded: Embedded, sqls: list[str]) -> dict[str, list[str]]:
+    """The steps of each statement's plan."""
+    with closing(sqlite3.connect(embedded.path)) as connection:
+        return {
+            sql: [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+            for sql in sqls
+            if re.match("SELECT|INSERT|UPDATE|DELETE", sql)
+        }
+
+
+def test_no_statement_scans_a_table_that_grows(embedded: Embedded, ran: list[str]) -> None:
+    found = plans(embedded, ran)
+    assert sum(bool(steps) for steps in found.values()) > 25
+    for sql, steps in found.items():
+        for step in steps:
+            assert not re.match(f"SCAN ({GROWING})", step), (sql, steps)
+
+
+def test_every_search_of_a_table_that_grows_is_narrower_than_the_organization(
+    embedded: Embedded, ran: list[str]
+) -> None:
+    searched: set[str] = set()
+    for sql, steps in plans(embedded, ran).items():
+        for step in steps:
+            if search := re.match(rf"SEARCH ({GROWING}) USING .*?\((.*)\)$", step):
+                searched.add(search[1])
+                # A list without bounds goes through the index in its own order, up to its limit.
+                in_order = "reservations_by_start" in step and "LIMIT" in sql
+                assert search[2] != "org_id=?" or in_order, (sql, steps)
+    assert searched == {"reservations", "allocations", "idempotency"}
+
+
+def test_only_the_seats_of_one_services_sessions_are_ever_sorted(
+    embedded: Embedded, ran: list[str]
+) -> None:
+    for sql, steps in plans(embedded, ran).items():
+        if any("TEMP B-TREE" in step for step in steps):
+            assert "GROUP BY reservations.session_id" in sql or "FROM clients" in sql, (sql, steps)
+
+
+def test_every_partial_index_is_used(embedded: Embedded, ran: list[str]) -> None:
+    with closing(sqlite3.connect(embedded.path)) as connection:
+        partial = {
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+            )
+        }
+    used = " ".join(step for steps in plans(embedded, ran).values() for step in steps)
+    assert len(partial) >= 5
+    assert {name for name in partial if name not in used} == set()
+
+
+def test_every_prepared_statement_is_among_those_explained(
+    monkeypatch: pytest.MonkeyPatch, connection: Connection
+) -> None:
+    seen: list[Prepared] = []
+    run = Prepared.run
+
+    def noted(self: Prepared, connection: Connection, parameters: Mapping[str, Any]) -> Rows:
+        seen.append(self)
+        return run(self, connection, parameters)
+
+    monkeypatch.setattr(Prepared, "run", noted)
+    everything(Queries(connection, CatalogCache()))
+    known = {name: found for name, found in vars(statements).items() if isinstance(found, Prepared)}
+    assert len(known) > 10
+    assert [name for name, found in known.items() if found not in seen] == []
