@@ -2,7 +2,10 @@
 
 Envoy's transcoder drops them and has no option that says otherwise, so a misspelt `staff_id` would
 book anybody. A Lua filter walks the body beside the contract's field names and stops at the first
-that is none. It judges nothing else: what is malformed or mistyped is the transcoder's to refuse.
+that is none, and at a list or an object where the contract has none: the transcoder does not say
+where it found those, and sends the server nonsense for an object in a map of strings. It judges
+nothing else: what is malformed or mistyped is the transcoder's to refuse, and `malformed.py` makes
+the answer to both.
 """
 
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from .contract import methods
+from .malformed import naming_hook
 from .proto import Config, extension, typed
 from .settings import Settings
 
@@ -22,8 +26,8 @@ _VERBS = ("post", "put", "patch", "delete", "get")
 _WALK = """
 local walk
 
--- Each takes a position in the text s and gives the one after what it read; nil for malformed JSON,
--- and then the name of an unknown field if that is what stopped it.
+-- Each takes a position in the text s and gives the one after what it read; nil for malformed JSON.
+-- What the contract forbids is nil, the path of the field, and what is wrong with it.
 local function text(s, i)
   while true do
     i = s:find('["\\\\]', i + 1)
@@ -33,38 +37,50 @@ local function text(s, i)
   end
 end
 
-local function object(s, i, fields, depth)
+local function object(s, i, shape, depth)
+  local fields = MESSAGES[shape.message]
   i = s:find("%S", i + 1)
   while i and s:byte(i) ~= 125 do
     local stop = s:byte(i) == 34 and text(s, i)
     if not stop then return nil end
     local name = s:sub(i + 1, stop - 2)
-    if fields and not fields[name] then return nil, name end
+    local inner = shape.values or fields[name]
+    if not inner then return nil, name, "is unknown" end
     local value = s:match("^%s*:()", stop)
     if not value then return nil end
-    local after, unknown = walk(s, value, fields and MESSAGES[fields[name]], depth)
-    if not after then return nil, unknown end
+    local after, path, why = walk(s, value, inner, depth)
+    if not after then
+      if not path then return nil end
+      if shape.values then return nil, path, "each value " .. why end
+      return nil, path == "" and name or name .. "." .. path, why
+    end
     i = s:match("^%s*,?%s*()", after)
   end
   return i and i + 1
 end
 
-local function array(s, i, fields, depth)
+local function array(s, i, shape, depth)
   i = s:find("%S", i + 1)
   while i and s:byte(i) ~= 93 do
-    local after, unknown = walk(s, i, fields, depth)
-    if not after then return nil, unknown end
+    local after, path, why = walk(s, i, shape.elements, depth)
+    if not after then return nil, path, why end
     i = s:match("^%s*,?%s*()", after)
   end
   return i and i + 1
 end
 
-walk = function(s, i, fields, depth)
+walk = function(s, i, shape, depth)
   i = s:find("%S", i)
   if not i or depth == 0 then return nil end
   local first = s:byte(i)
-  if first == 123 then return object(s, i, fields, depth - 1) end
-  if first == 91 then return array(s, i, fields, depth - 1) end
+  if first == 123 then
+    if not (shape.message or shape.values) then return nil, "", "must not be an object" end
+    return object(s, i, shape, depth - 1)
+  end
+  if first == 91 then
+    if not shape.elements then return nil, "", "must not be a list" end
+    return array(s, i, shape, depth - 1)
+  end
   if first == 34 then return text(s, i) end
   return s:match("^[^%s,%]}]+()", i)
 end
@@ -81,9 +97,9 @@ function envoy_on_request(handle)
   local message = message_of(headers:get(":method"), path)
   local body = message and handle:body()
   if not body or body:length() == 0 then return end
-  local _, unknown = walk(body:getBytes(0, body:length()), 1, MESSAGES[message], 100)
-  if unknown then
-    handle:respond({[":status"] = "400"}, 'unknown field "' .. unknown:sub(1, 64) .. '"')
+  local _, path, why = walk(body:getBytes(0, body:length()), 1, {message = message}, 100)
+  if path and path ~= "" then
+    handle:respond({[":status"] = "400"}, "field " .. why .. ": " .. path)
   end
 end
 """
@@ -106,7 +122,7 @@ def strict_bodies() -> Config:
 
 
 def _source(descriptors: Path) -> str:
-    """The contract as two Lua tables, and the walk."""
+    """The contract as Lua tables, the walk, and the hook that answers."""
     rules = [(verb, path, body) for m in methods(descriptors) for verb, path, body in _bodies(m)]
     messages: dict[str, Descriptor] = {}
     for _, _, body in rules:
@@ -115,9 +131,8 @@ def _source(descriptors: Path) -> str:
         f'  {{"{verb}", "{_pattern(path)}", "{body.full_name}"}},' for verb, path, body in rules
     ]
     tables = [f'  ["{name}"] = {{{_fields(messages[name])}}},' for name in sorted(messages)]
-    return "\n".join(
-        ["local RULES = {", *lines, "}", "local MESSAGES = {", *tables, "}", _WALK.strip(), ""]
-    )
+    parts = ["local RULES = {", *lines, "}", "local MESSAGES = {", *tables, "}", _WALK.strip()]
+    return "\n".join([*parts, naming_hook(descriptors)])
 
 
 def _bodies(method: MethodDescriptor) -> Iterator[tuple[str, str, Descriptor]]:
@@ -155,20 +170,30 @@ def _collect(message: Descriptor, found: dict[str, Descriptor]) -> None:
 
 
 def _nested(field: FieldDescriptor) -> Descriptor | None:
-    """The message of an object field. A map has keys of its own, and the well-known types have JSON
-    of their own."""
+    """The message of an object field, or of the values of a map. The well-known types have JSON of
+    their own."""
     message = field.message_type
-    if message is None or message.GetOptions().map_entry:
-        return None
-    return None if message.file.package == "google.protobuf" else message
+    if message is not None and message.GetOptions().map_entry:
+        return _nested(message.fields_by_name["value"])
+    return None if message is None or message.file.package == "google.protobuf" else message
 
 
 def _fields(message: Descriptor) -> str:
-    """Every name by which JSON may call a field, and the message inside it if there is one."""
+    """Every name by which JSON may call a field, and the shape of its value."""
     pairs = []
     for field in message.fields:
-        inner = _nested(field)
-        value = "true" if inner is None else f'"{inner.full_name}"'
         names = dict.fromkeys((field.name, field.json_name))
-        pairs += [f"{name} = {value}" for name in names]
+        pairs += [f"{name} = {_shape(field)}" for name in names]
     return ", ".join(pairs)
+
+
+def _shape(field: FieldDescriptor) -> str:
+    """A Lua table: what is inside an object or a list; empty for what is neither.
+
+    A contract with google.protobuf.Struct or its like, whose JSON is any object, is not foreseen.
+    """
+    inner = _nested(field)
+    one = "{}" if inner is None else f'{{message = "{inner.full_name}"}}'
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return f"{{values = {one}}}"
+    return f"{{elements = {one}}}" if field.is_repeated else one

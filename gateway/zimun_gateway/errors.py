@@ -21,6 +21,8 @@ from .proto import Config, extension
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
+MARK = "x-zimun-refused"
+"""Header of an answer that `malformed.py` has still to rewrite; it takes the header off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,13 @@ class Refusal:
         return [info, retry] if self.retry else [info]
 
 
-def _status(code: int, op: str = "EQ") -> Config:
+def status_is(code: int, op: str = "EQ") -> Config:
     """Envoy wants a runtime key; nobody sets this one."""
     value = {"default_value": code, "runtime_key": "zimun.none"}
     return {"status_code_filter": {"comparison": {"op": op, "value": value}}}
 
 
-def _either(*filters: Config) -> Config:
+def either(*filters: Config) -> Config:
     return {"or_filter": {"filters": list(filters)}}
 
 
@@ -73,7 +75,6 @@ def _details(text: str) -> Config:
     return {"extension_filter": cel}
 
 
-_FLAGS = {"flags": "%RESPONSE_FLAGS%"}
 _ERROR_ID = {"error_id": "%REQ(X-REQUEST-ID)%"}
 _UNHEARD = "the service cannot take the request now; nothing was done"
 _LATE = (
@@ -92,7 +93,7 @@ _REFUSALS = (
         http=503,
     ),
     Refusal(
-        _either(_flags("UC", "UR", "LR", "UPE"), _status(502)),
+        either(_flags("UC", "UR", "LR", "UPE"), status_is(502)),
         Code.UNAVAILABLE,
         "INTERNAL",
         _LOST,
@@ -107,7 +108,7 @@ _REFUSALS = (
         headers={"www-authenticate": 'Bearer realm="zimun"'},
     ),
     Refusal(
-        _either(_status(401), _status(403)),
+        either(status_is(401), status_is(403)),
         Code.UNAUTHENTICATED,
         "TOKEN_INVALID",
         _NOT_ACCEPTED,
@@ -116,50 +117,48 @@ _REFUSALS = (
         headers={"www-authenticate": 'Bearer realm="zimun", error="invalid_token"'},
     ),
     Refusal(
-        _status(404),
+        status_is(404),
         Code.NOT_FOUND,
         "REQUEST_REFUSED",
         "no such path and method",
-        metadata=_FLAGS,
         grpc=Code.UNIMPLEMENTED,
     ),
     Refusal(
-        _status(405),
+        status_is(405),
         Code.UNIMPLEMENTED,
         "REQUEST_REFUSED",
         "no such method on this path",
-        metadata=_FLAGS,
     ),
     Refusal(
-        _either(_status(408), _status(504)), Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", _LATE
+        either(status_is(408), status_is(504)), Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", _LATE
     ),
     Refusal(
-        _status(413),
+        status_is(413),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
         "the request is too large",
-        metadata=_FLAGS,
-    ),
-    Refusal(_status(429), Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many requests", retry=True),
-    Refusal(_status(503), Code.UNAVAILABLE, "OVERLOADED", _UNHEARD, retry=True),
-    Refusal(
-        _status(500, op="GE"), Code.INTERNAL, "INTERNAL", "the gateway failed", metadata=_ERROR_ID
     ),
     Refusal(
-        _either(_details("grpc_json_transcode_failure"), _details("lua_response")),
+        status_is(429), Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many requests", retry=True
+    ),
+    Refusal(status_is(503), Code.UNAVAILABLE, "OVERLOADED", _UNHEARD, retry=True),
+    Refusal(
+        status_is(500, op="GE"), Code.INTERNAL, "INTERNAL", "the gateway failed", metadata=_ERROR_ID
+    ),
+    Refusal(
+        either(_details("grpc_json_transcode_failure"), _details("lua_response")),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
         "the request is not what the contract says",
         json_message=ENVOY_SAYS,
-        metadata=_FLAGS,
+        headers={MARK: "1"},
     ),
     Refusal(
-        _status(400, op="GE"),
+        status_is(400, op="GE"),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
         "the request cannot be understood",
         json_message="the request cannot be understood: %RESPONSE_CODE_DETAILS%",
-        metadata=_FLAGS,
     ),
 )
 """Exact causes first, then status codes, then whatever is left.
@@ -169,10 +168,14 @@ RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clien
 """
 
 
-def local_replies() -> Config:
+def replies() -> list[Config]:
     """The first mapper that fits wins; a caller of gRPC is looked for before one of JSON."""
-    mappers = [mapper for refusal in _REFUSALS for mapper in _mappers(refusal)]
-    return {"mappers": mappers}
+    return [mapper for refusal in _REFUSALS for mapper in _mappers(refusal)]
+
+
+def body(code: Code, message: str, details: list[Message]) -> Config:
+    """The one shape."""
+    return {"code": int(code), "message": message, "details": [_json(one) for one in details]}
 
 
 def _mappers(refusal: Refusal) -> list[Config]:
@@ -184,15 +187,12 @@ def _mappers(refusal: Refusal) -> list[Config]:
 
 
 def _json_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
-    body = {
-        "code": int(refusal.code),
-        "message": refusal.json_message or refusal.message,
-        "details": [_json(detail) for detail in refusal.details(refusal.metadata)],
-    }
+    message = refusal.json_message or refusal.message
+    json = body(refusal.code, message, refusal.details(refusal.metadata))
     return {
         "filter": refusal.when,
-        "headers_to_add": [_header(*header) for header in headers.items()],
-        "body_format_override": {"json_format": body},
+        "headers_to_add": [header(*pair) for pair in headers.items()],
+        "body_format_override": {"json_format": json},
     }
 
 
@@ -215,7 +215,7 @@ def _grpc_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
     }
     return {
         "filter": {"and_filter": {"filters": [refusal.when, *_is_grpc()]}},
-        "headers_to_add": [_header(*header) for header in (headers | grpc_headers).items()],
+        "headers_to_add": [header(*pair) for pair in (headers | grpc_headers).items()],
         "body": {"inline_string": refusal.message},
         "body_format_override": {"text_format_source": {"inline_string": ENVOY_SAYS}},
     }
@@ -238,7 +238,7 @@ def _is_grpc() -> list[Config]:
     ]
 
 
-def _header(name: str, value: str) -> Config:
+def header(name: str, value: str) -> Config:
     return {
         "header": {"key": name, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",

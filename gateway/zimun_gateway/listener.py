@@ -10,11 +10,12 @@ from .access_log import access_log
 from .auth import jwt_filter
 from .bodies import strict_body_filter
 from .cors import cors_filters, cors_policy
-from .errors import local_replies
+from .errors import replies
 from .limits import rate_limit_filters, size_filter
 from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
 from .settings import Settings
+from .token_errors import token_replies
 from .transcoding import header_filter, transcoder_filter
 
 _ROUTER = "extensions.filters.http.router.v3.Router"
@@ -59,7 +60,7 @@ def _http(settings: Settings) -> Config:
         request_timeout=seconds(settings.request_timeout),
         stream_idle_timeout="60s",
         access_log=access_log(settings),
-        local_reply_config=local_replies(),
+        local_reply_config={"mappers": _replies(settings)},
         route_config=_route_config(settings),
         http_filters=_filters(settings),
     )
@@ -75,6 +76,11 @@ def _route_config(settings: Settings) -> Config:
     if settings.cors_origins:
         host["typed_per_filter_config"] = cors_policy(settings)
     return {"name": "zimun", "virtual_hosts": [host]}
+
+
+def _replies(settings: Settings) -> list[Config]:
+    """An outside provider has the token endpoint, and its errors."""
+    return replies() if settings.jwks_uri else [*token_replies(), *replies()]
 
 
 def _filters(settings: Settings) -> list[Config]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import grpc
+
 from zimun.v1.services_service_pb2_grpc import ServicesServiceStub
 from zimun_gateway import Settings
 from zimun_gateway.process import Envoy
@@ -40,6 +41,21 @@ class Answer:
         assert info["domain"] == "zimun"
         assert isinstance(info["metadata"], dict)
         return str(info["reason"])
+
+    def violation(self) -> tuple[str, str]:
+        """The one malformed field and what it must be, as the server itself would say it."""
+        assert (self.status, self.reason()) == (400, "INVALID_FIELD")
+        body = self.json()
+        info, bad = body["details"]
+        assert bad["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+        (violation,) = bad["field_violations"]
+        assert set(violation) == {"field", "description", "reason"}
+        field, description = str(violation["field"]), str(violation["description"])
+        assert info["metadata"] == {"field": field}
+        assert (body["code"], body["message"]) == (3, f"{field}: {description}")
+        assert self.headers["content-length"] == str(len(self.text.encode()))
+        assert not [name for name in self.headers if name.startswith("x-zimun")]
+        return field, description
 
 
 @dataclass

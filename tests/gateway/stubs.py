@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from joserfc import jwt
 from joserfc.jwk import ECKey
+
 from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,

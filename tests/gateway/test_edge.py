@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
+
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from .harness import Gateway, running

@@ -9,6 +9,7 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
+
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun.v1.slot_pb2 import SlotAlternatives
 
@@ -151,13 +152,13 @@ async def test_a_dead_server(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         await gateway.server.stop()
         await gateway.issuer.stop()
-        for answer in (await gateway.get(SERVICES), await gateway.post("/oauth/token", "")):
-            assert (answer.status, answer.reason()) == (503, "OVERLOADED")
-            assert answer.headers["retry-after"] == "1"
-            assert answer.json()["details"][1] == {
-                "@type": "type.googleapis.com/google.rpc.RetryInfo",
-                "retry_delay": "1s",
-            }
+        answer = await gateway.get(SERVICES)
+        assert (answer.status, answer.reason()) == (503, "OVERLOADED")
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["details"][1] == {
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retry_delay": "1s",
+        }
 
 
 async def test_a_server_that_hangs_up_may_have_done_it(tmp_path: Path) -> None:

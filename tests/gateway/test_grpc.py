@@ -11,6 +11,7 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
 
 from .harness import Gateway

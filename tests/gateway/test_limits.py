@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from grpc_status import rpc_status
+
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from .harness import running
@@ -54,8 +55,8 @@ async def test_many_clients_are_told_apart(tmp_path: Path) -> None:
 
 async def test_the_token_endpoint_has_a_stricter_one(tmp_path: Path) -> None:
     async with running(tmp_path, token_rate_limit=2) as gateway:
-        statuses = [(await gateway.post("/oauth/token", "", {})).status for _ in range(4)]
-        assert statuses == [401, 401, 429, 429]
+        answers = [await gateway.post("/oauth/token", "", {}) for _ in range(4)]
+        assert [answer.status for answer in answers] == [401, 401, 429, 429]
         assert (await gateway.get(SERVICES)).status == 200
 
 

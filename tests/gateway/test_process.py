@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun_gateway import Settings
 from zimun_gateway.process import Envoy, EnvoyError

@@ -1,9 +1,11 @@
 """JSON outside, gRPC inside."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.services_service_pb2 import ListServicesResponse
 
@@ -95,36 +97,76 @@ async def test_the_content_type_does_not_matter_if_the_body_is_json(gateway: Gat
     assert request(gateway).service_id == "s_9"
 
 
-REFUSED = {
-    "unknown_field": ('{"service_id":"s_1","staf_id":"t_1"}', 'unknown field "staf_id"'),
-    "unknown_after_escape": (r'{"service_id":"\"}","x":1}', 'unknown field "x"'),
-    "unknown_with_quotes": (r'{"a\"}b":1}', 'unknown field "a'),
-    "cut_off": ('{"service_id":', "Unexpected end"),
-    "no_json": ('say "x" \\ \x01', "token"),
-    "form": ("service_id=s_1", "token"),
-    "array": ("[]", "Root element"),
-    "null": ("null", "Root element"),
-    "string": ('"x"', "Root element"),
-    "object_for_a_string": ('{"service_id":{"a":1}}', "service_id"),
-    "number_for_a_string": ('{"service_id":5}', "service_id"),
-    "fraction": ('{"seats":1.5}', "seats"),
-    "too_great": ('{"seats":99999999999}', "seats"),
-    "text_for_a_number": ('{"seats":"x"}', "seats"),
-    "timestamp": ('{"appointment_time":"to \\"morrow"}', "appointment_time"),
-    "date_for_a_timestamp": ('{"appointment_time":"2026-02-20"}', "appointment_time"),
-    "no_utf8": (b'{"service_id":"\xff\xfe"}', "UTF-8"),
-    "half_a_surrogate": ('{"service_id":"\\ud800"}', "surrogate"),
-    "deep_arrays": ("[" * 100_000, "too deep"),
-    "deep_objects": ('{"service_id":' * 10_000, "too deep"),
+WHOLE = "must be a whole number of 32 bits"
+INSTANT = "must be a timestamp of RFC 3339, such as 2026-02-20T10:00:00Z"
+MALFORMED = {
+    "unknown": ('{"service_id":"s_1","staf_id":"t_1"}', "staf_id", "is unknown"),
+    "unknown_after_escape": (r'{"service_id":"\"}","x":1}', "x", "is unknown"),
+    "unknown_with_quotes": (r'{"a\"}b":1}', r"a\"}b", "is unknown"),
+    "unknown_and_odd": ('{"%1 \u00e9: $why":1}', "%1 \u00e9: $why", "is unknown"),
+    "unknown_and_long": ('{"' + "y" * 20_000 + '":1}', "y" * 64, "is unknown"),
+    "unknown_and_long_text": ('{"a' + "\u00e9" * 99 + '":1}', "a" + "\u00e9" * 31, "is unknown"),
+    "unknown_and_escaped": ('{"a' + r"\"" * 99 + '":1}', "a" + r"\"" * 15 + "\\", "is unknown"),
+    "unknown_and_unprintable": ('{"a' + "\x01" * 99 + '":1}', "a" + "\x01" * 10, "is unknown"),
+    "object_for_a_string": ('{"service_id":{"a":1}}', "service_id", "must not be an object"),
+    "list_for_a_string": ('{"service_id":["s_1"]}', "service_id", "must not be a list"),
+    "list_for_a_timestamp": ('{"appointment_time":[]}', "appointment_time", "must not be a list"),
+    "object_for_a_timestamp": (
+        '{"appointment_time":{"seconds":5}}',
+        "appointment_time",
+        "must not be an object",
+    ),
+    "deep_objects": ('{"service_id":' * 10_000, "service_id", "must not be an object"),
+    "number_for_a_string": ('{"service_id":5}', "service_id", "must be a string"),
+    "other_name": ('{"serviceId":5}', "service_id", "must be a string"),
+    "fraction": ('{"seats":1.5}', "seats", WHOLE),
+    "too_great": ('{"seats":99999999999}', "seats", WHOLE),
+    "text_for_a_number": ('{"seats":"many"}', "seats", WHOLE),
+    "quotes_for_a_number": (r'{"seats":"\"}\n \" for type X"}', "seats", WHOLE),
+    "much_for_a_number": ('{"seats":"' + "x" * 20_000 + '"}', "seats", WHOLE),
+    "text_for_a_timestamp": ('{"appointment_time":"to \\"morrow"}', "appointment_time", INSTANT),
+    "date_for_a_timestamp": ('{"appointment_time":"2026-02-20"}', "appointment_time", INSTANT),
+    "no_such_day": ('{"appointment_time":"2026-02-30T00:00:00Z"}', "appointment_time", INSTANT),
 }
 
 
-@pytest.mark.parametrize(("body", "says"), REFUSED.values(), ids=REFUSED)
-async def test_a_bad_body_is_refused(gateway: Gateway, body: str | bytes, says: str) -> None:
+@pytest.mark.parametrize(("body", "field", "says"), MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_field_is_named(
+    gateway: Gateway, body: str, field: str, says: str
+) -> None:
+    answer = await gateway.post(HOLD, body)
+    assert answer.violation() == (field, says)
+    assert gateway.server.calls == []
+
+
+async def test_an_unknown_name_that_is_no_text_leaves_good_json(gateway: Gateway) -> None:
+    field, says = (await gateway.post(HOLD, b'{"\xff\x01\xc3":1}')).violation()
+    assert (bool(field), says) == (True, "is unknown")
+
+
+READABLE = {
+    "cut_off": ('{"service_id":', "Unexpected end of string. Expected a value."),
+    "no_json": ('say "x" \\ \x01', "Unexpected token."),
+    "form": ("service_id=s_1", "Unexpected token."),
+    "no_comma": ('{"seats":1 "staff_id":""}', "Expected , or } after key:value pair."),
+    "array": ("[]", "the body must be a JSON object"),
+    "null": ("null", "the body must be a JSON object"),
+    "string": ('"x"', "the body must be a JSON object"),
+    "no_utf8": (b'{"service_id":"\xff\xfe"}', "Encountered non UTF-8 code points."),
+    "half_a_surrogate": ('{"service_id":"\\ud800"}', "Missing low surrogate."),
+    "deep_arrays": ("[" * 100_000, "Message too deep. Max recursion depth reached in array"),
+}
+
+
+@pytest.mark.parametrize(("body", "says"), READABLE.values(), ids=READABLE)
+async def test_a_body_that_cannot_be_read_is_refused(
+    gateway: Gateway, body: str | bytes, says: str
+) -> None:
     answer = await gateway.post(HOLD, body)
     assert (answer.status, answer.json()["code"]) == (400, 3)
     assert answer.reason() == "REQUEST_REFUSED"
-    assert says in answer.json()["message"]
+    assert answer.json()["message"] in {says, f"the request cannot be understood: {says}"}
+    assert answer.json()["details"][0]["metadata"] == {}
     assert gateway.server.calls == []
 
 
@@ -132,8 +174,23 @@ async def test_a_map_has_keys_of_its_own(gateway: Gateway) -> None:
     metadata = {"anything": "x", "at": 'a"} all'}
     assert (await gateway.post(CONFIRM, {"hold_id": "h_1", "metadata": metadata})).status == 200
     assert dict(request(gateway).metadata) == metadata
-    answer = await gateway.post(CONFIRM, {"metadata": {"a": 1}})
-    assert "metadata" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"a": 1}, "each value must be a string"),
+        ({"a": "x", 'b"c': 1.5}, "each value must be a string"),
+        ({"a": ["x"]}, "each value must not be a list"),
+        ({"a": {"b": "x"}}, "each value must not be an object"),
+        (["x"], "must not be a list"),
+        ("x", "must be an object"),
+    ],
+)
+async def test_a_malformed_map_is_named(gateway: Gateway, metadata: Any, says: str) -> None:
+    answer = await gateway.post(CONFIRM, {"hold_id": "h_1", "metadata": metadata})
+    assert answer.violation() == ("metadata", says)
+    assert gateway.server.calls == []
 
 
 async def test_both_names_of_a_field_are_known(gateway: Gateway) -> None:
@@ -147,28 +204,64 @@ async def test_the_last_of_two_equal_names_counts(gateway: Gateway) -> None:
 
 
 QUERIES = {
-    "unknown": ("/api/v1/services?bogus=1", "bogus"),
-    "no_number": ('/api/v1/services?page_size="', "page_size"),
-    "enum": ("/api/v1/appointments?state=NOPE", "NOPE"),
-    "timestamp": ("/api/v1/appointments?start_time_from=yesterday", "start_time_from"),
-    "slash_in_id": ("/api/v1/services/s%2Fx", "path_normalization_failed"),
+    "unknown": ("services?bogus=1", "bogus", "is unknown"),
+    "unknown_with_quotes": ('services?a"%22%5C=1', "a%22%22%5C", "is unknown"),
+    "unknown_and_long": (f"services?{'y' * 20_000}=1", "y" * 64, "is unknown"),
+    "unknown_inside": ("appointments?start_time_from.x=1", "x", "is unknown"),
+    "nothing_inside": ("services?page_size.x=1", "page_size", "has no fields of its own"),
+    "no_number": ('services?page_size="', "page_size", WHOLE),
+    "all": ("services?page_size=all", "page_size", WHOLE),
+    "no_utf8": ("services?page_size=%FF%22", "page_size", WHOLE),
+    "timestamp": ("appointments?start_time_from=yesterday", "start_time_from", INSTANT),
+    "enum": (
+        "appointments?state=HAPPY",
+        "state",
+        "must be one of CONFIRMED, CANCELLED, COMPLETED, NO_SHOW",
+    ),
 }
 
 
-@pytest.mark.parametrize(("path", "says"), QUERIES.values(), ids=QUERIES)
-async def test_a_bad_query_is_refused(gateway: Gateway, path: str, says: str) -> None:
-    answer = await gateway.get(path)
-    assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
-    assert says in answer.json()["message"]
+@pytest.mark.parametrize(("path", "field", "says"), QUERIES.values(), ids=QUERIES)
+async def test_a_malformed_query_parameter_is_named(
+    gateway: Gateway, path: str, field: str, says: str
+) -> None:
+    answer = await gateway.get(f"/api/v1/{path}")
+    assert answer.violation() == (field, says)
     assert gateway.server.calls == []
+
+
+async def test_what_is_too_long_to_rewrite_is_refused_all_the_same(gateway: Gateway) -> None:
+    long = "y" * 40_000
+    answers = [
+        await gateway.get(f"/api/v1/services?{long}=1"),
+        await gateway.post(HOLD, {long: 1}),
+        await gateway.post(HOLD, {"seats": long}),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
+        assert "x-zimun-refused" not in answer.headers
+
+
+async def test_a_refusal_is_no_script_error(gateway: Gateway) -> None:
+    await gateway.get("/api/v1/services?bogus=1")
+    await gateway.post(HOLD, "{")
+    log = Path(gateway.settings.access_log).with_name("envoy.log")
+    assert "script log" not in log.read_text()
+
+
+async def test_a_slash_in_an_id_is_refused(gateway: Gateway) -> None:
+    answer = await gateway.get("/api/v1/services/s%2Fx")
+    assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
+    assert "path_normalization_failed" in answer.json()["message"]
 
 
 async def test_a_query_beside_a_body(gateway: Gateway) -> None:
     """Fills what the body leaves open, and is refused where the two disagree."""
     assert (await gateway.post(f"{HOLD}?service_id=s_7", {"seats": 2})).status == 200
     assert (request(gateway).service_id, request(gateway).seats) == ("s_7", 2)
-    assert (await gateway.post(f"{HOLD}?x=1", {})).status == 400
-    assert (await gateway.post(f"{HOLD}?service_id=s_7", {"service_id": "s_8"})).status == 400
+    assert (await gateway.post(f"{HOLD}?x=1", {})).violation() == ("x", "is unknown")
+    answer = await gateway.post(f"{HOLD}?service_id=s_7", {"service_id": "s_8"})
+    assert answer.violation() == ("service_id", "has another value in the path or the query")
 
 
 @pytest.mark.parametrize(

@@ -114,14 +114,15 @@ def _load_dates(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, asked: DateRange
 ) -> _Question:
     timetable = tx.timetable(caller.org_id)
-    _, place = resolve(timetable, wanted)
+    service, place = resolve(timetable, wanted)
     zone = asked.time_zone or place.time_zone
     first = asked.first or local_date(zone, now)
     last = asked.last or first + timedelta(days=asked.days - 1)
     shown = [segment for day in dates(first, last) for segment in segments(zone, day)]
     # A zone that skipped the only date asked about (Pacific/Apia, 2011-12-30) shows nothing of it.
     within = (shown[0].start, shown[-1].end) if shown else (0, 0)
-    return _load(tx, now, caller, wanted, within, zone)
+    search = _load(tx, now, caller, wanted, timetable, service, place, within)
+    return _Question(search, within, zone)
 
 
 def _load(
@@ -129,19 +130,18 @@ def _load(
     now: int,
     caller: Caller,
     wanted: Wanted,
+    timetable: Timetable,
+    service: Service,
+    place: Place,
     within: Interval,
-    time_zone: str = "",
-) -> _Question:
-    """What is asked, with all that is taken around the interval."""
-    timetable = tx.timetable(caller.org_id)
-    service, place = resolve(timetable, wanted)
+) -> Search:
+    """The search for starts within an interval, with all that is taken around it."""
     reach = (
         max(within[0], now) - service.buffer_before,
         min(within[1], now + service.horizon + 1) + service.duration + service.buffer_after,
     )
     busy = tx.busy(caller.org_id, service, reach, timetable.catalog.longest_span, now)
-    search = Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
-    return _Question(search, within, time_zone or place.time_zone)
+    return Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
 
 
 def resolve(timetable: Timetable, wanted: Wanted) -> tuple[Service, Place]:
@@ -168,10 +168,13 @@ async def alternatives(
 def _nearest(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
+    timetable = tx.timetable(caller.org_id)
+    service, place = resolve(timetable, wanted)
     for radius in _RADII:
         within = (start - radius * DAY, start + radius * DAY + 1)
-        question = _load(tx, now, caller, wanted, within)
-        found = sorted(question.slots(), key=lambda slot: (abs(slot.start - start), slot.start))
+        search = _load(tx, now, caller, wanted, timetable, service, place, within)
+        slots = _Question(search, within, place.time_zone).slots()
+        found = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))
         if len(found) >= ALTERNATIVES:
             break
-    return found[:ALTERNATIVES], question.time_zone
+    return found[:ALTERNATIVES], place.time_zone

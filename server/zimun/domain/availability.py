@@ -61,11 +61,22 @@ class Busy:
 
     def is_free(self, subject: str, wanted: Interval) -> bool:
         """Whether nothing of the subject's overlaps `wanted`."""
-        taken = self.taken.get(subject)
-        if not taken:
-            return True
-        following = bisect_left(taken, (wanted[1],))
-        return following == 0 or taken[following - 1][1] <= wanted[0]
+        return bool(self.free((subject,), wanted))
+
+    def free(self, subjects: Iterable[str], wanted: Interval) -> tuple[str, ...]:
+        """Those of the subjects of whose nothing overlaps `wanted`: the last that begins before
+        its end has ended by its start. A search asks this of everybody at every start."""
+        start, end = wanted[0], (wanted[1],)
+        taken_of = self.taken.get
+        return tuple(
+            [
+                subject
+                for subject in subjects
+                if not (taken := taken_of(subject))
+                or not (following := bisect_left(taken, end))
+                or taken[following - 1][1] <= start
+            ]
+        )
 
 
 class Slot(NamedTuple):
@@ -249,11 +260,10 @@ class Search:
 
     def _offer(self, start: int, on_duty: tuple[str, ...]) -> Slot | None:
         """The slot at a start on the grid and in the window, or None: what can be had, and when."""
-        service, is_free = self.service, self.busy.is_free
+        service = self.service
         wanted = (start - service.buffer_before, start + service.duration + service.buffer_after)
-        free = on_duty = self._wanted(on_duty)
-        if service.staff_ids:
-            free = tuple([staff_id for staff_id in on_duty if is_free(staff_id, wanted)])
+        on_duty = self._wanted(on_duty)
+        free = self.busy.free(on_duty, wanted) if service.staff_ids else on_duty
         resource_ids = self._resources(wanted) if free else None
         joinable = self._joinable(start, on_duty) if service.capacity > 1 else ()
         if resource_ids is None and not joinable:
@@ -320,6 +330,9 @@ def _slot(
     resource_ids: tuple[str, ...] | None,
     joinable: tuple[Session, ...],
 ) -> Slot:
+    if not joinable:
+        staff_ids = free if service.staff_ids else ()
+        return Slot(start, start + service.duration, staff_ids, service.capacity, resource_ids)
     able = set(free if resource_ids is not None else ())
     able.update([session.staff_id for session in joinable])
     left = [service.capacity - session.seats_taken for session in joinable]

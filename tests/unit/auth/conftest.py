@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer, Verifier
 from zimun.domain.access import Client

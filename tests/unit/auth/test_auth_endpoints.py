@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+
 from zimun.auth.clients import create_client, hash_secret, revoke_client, rotate_secret
 from zimun.auth.endpoints import JWKS_PATH, METADATA_PATH, TOKEN_PATH, application
 from zimun.auth.keys import KeyStore

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
+
 from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, KeyStoreError
 from zimun.domain.errors import Overloaded
 

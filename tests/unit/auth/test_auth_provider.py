@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+
 from zimun.auth.provider import MAX_AGE, RETRY_INTERVAL, ProviderKeys
 from zimun.auth.tokens import PROVIDER, Verifier
 from zimun.domain.access import Caller

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
+
 from zimun.auth.keys import PROPAGATION, KeyStore
 from zimun.auth.tokens import CACHE_SIZE, LEEWAY, LONGEST_TOKEN, PROVIDER, Issuer, Verifier
 from zimun.domain.access import Caller, Client
