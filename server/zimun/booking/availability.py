@@ -20,6 +20,9 @@ MOST_DAYS = 92
 SHORT_DAYS = 7
 """The most dates that are searched on the event loop; more are searched beside it."""
 
+NEVER = 1 << 62
+"""An instant beyond all others."""
+
 ALTERNATIVES = 3
 """How many open slots a refusal of a taken one offers."""
 
@@ -55,7 +58,7 @@ class DateRange:
         return (self.last - self.first).days + 1 if self.first and self.last else self.days_ahead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Availability:
     """The open slots in time order, and what each of the place's dates is like."""
 
@@ -65,21 +68,68 @@ class Availability:
     days: Sequence[Day]
 
 
+class Answers:
+    """Answers that still stand, by question.
+
+    Many ask the same between two changes: everybody who opens the page of a
+    service. An answer stands for as long as nobody has committed anything (the
+    store's version), and until time itself changes it: the first slot comes too
+    near, a hold expires. It is never given for an earlier instant than its own.
+    """
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._kept: dict[object, tuple[int | None, int, int, Availability]] = {}
+
+    def get(self, question: object, version: int | None, now: int) -> Availability | None:
+        """The answer, if it still stands at `now`."""
+        kept = self._kept.get(question)
+        if kept and kept[0] == version and kept[1] <= now < kept[2]:
+            return kept[3]
+        return None
+
+    def put(
+        self, question: object, version: int | None, now: int, until: int, answer: Availability
+    ) -> None:
+        """Keep an answer that was worked out at `now` from this or a later version."""
+        if version is None or until <= now:
+            return
+        if len(self._kept) >= self._most:
+            self._kept.clear()
+        self._kept[question] = (version, now, until, answer)
+
+
 async def get_availability(
-    store: Store, now: int, caller: Caller, wanted: Wanted, asked: DateRange
+    store: Store,
+    now: int,
+    caller: Caller,
+    wanted: Wanted,
+    asked: DateRange,
+    answers: Answers | None = None,
 ) -> Availability:
-    """The open slots of the dates.
+    """The open slots of the dates; `answers` keeps and gives those that still stand.
 
     Raises ServiceNotFound, LocationNotFound, StaffNotFound, or InvalidRequest
     for a combination that the catalogue does not know.
     """
+    # Read before the search: what it then finds is of this version or a later one.
+    version = store.version() if answers else None
+    key = (caller.org_id, wanted, asked)
+    if answers and (kept := answers.get(key, version, now)):
+        return kept
 
     def load(tx: Transaction) -> _Question:
         return _load_dates(tx, now, caller, wanted, asked)
 
     if asked.days <= SHORT_DAYS:
-        return (await store.read(load)).answer()
-    return await asyncio.to_thread((await store.scan(load)).answer)
+        question = await store.read(load)
+        answer = question.answer()
+    else:
+        question = await store.scan(load)
+        answer = await asyncio.to_thread(question.answer)
+    if answers and not asked.days_ahead:
+        answers.put(key, version, now, question.stands_until(answer), answer)
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +150,18 @@ class _Question:
         zone = search.place.time_zone
         found = search.slots(local_date(zone, start), local_date(zone, end - 1))
         return [slot for slot in found if start <= slot.start < end]
+
+    def stands_until(self, answer: Availability) -> int:
+        """The instant at which the answer may change although nobody changes anything.
+
+        Seats of a class end hold by hold, and a horizon within the interval
+        moves on: such answers do not stand at all.
+        """
+        search = self.search
+        if search.service.capacity > 1 or self.within[1] > search.closes:
+            return 0
+        first = answer.slots[0].start - search.service.lead_time + 1 if answer.slots else NEVER
+        return min(first, search.busy.stands_until)
 
     def answer(self) -> Availability:
         """The slots, and the map of the place's dates that the interval touches."""

@@ -160,6 +160,9 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Where everything is kept."""
 
+    def version(self) -> int | None:
+        """A number that is another one once anybody has committed anything; None if unknown."""
+
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a short `fn` on one consistent snapshot.
 

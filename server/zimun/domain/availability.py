@@ -54,10 +54,12 @@ class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
     A subject is a staff member, a resource, or a service that needs neither.
+    None of it ends by itself before `stands_until`.
     """
 
     taken: Mapping[str, Sequence[Interval]]
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
+    stands_until: int = 0
 
     def is_free(self, subject: str, wanted: Interval) -> bool:
         """Whether nothing of the subject's overlaps `wanted`."""

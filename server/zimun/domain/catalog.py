@@ -31,7 +31,7 @@ class SlotAlignment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What every catalogue entry has."""
+    """What every catalogue entry has. It hashes by its id, as mappings do not hash."""
 
     id: str
     name: str
@@ -39,6 +39,9 @@ class Entry:
     metadata: Mapping[str, str] = field(default_factory=dict)
     create_time: int = 0
     update_time: int = 0
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class Location(Entry):
     time_zone: str
     address: str = ""
     weekly_hours: WeeklyHours = field(default_factory=dict)
+
+    __hash__ = Entry.__hash__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +109,8 @@ class Service(Entry):
     staff_ids: tuple[str, ...] = ()
     resource_requirements: tuple[tuple[str, ...], ...] = ()
     location_ids: tuple[str, ...] = ()
+
+    __hash__ = Entry.__hash__
 
     @property
     def span(self) -> int:

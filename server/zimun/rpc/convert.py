@@ -119,7 +119,9 @@ def _bound(request: appointments_service_pb2.ListAppointmentsRequest, field: str
     return instant(getattr(request, field)) if request.HasField(field) else None
 
 
+@lru_cache(maxsize=1 << 12)
 def service(entry: catalog.Service) -> service_pb2.Service:
+    """A service on the wire, kept as `slot` is."""
     return service_pb2.Service(
         id=entry.id,
         name=entry.name,
@@ -148,7 +150,9 @@ def service(entry: catalog.Service) -> service_pb2.Service:
     )
 
 
+@lru_cache(maxsize=1 << 12)
 def location(entry: catalog.Location) -> location_pb2.Location:
+    """A location on the wire, kept as `slot` is."""
     return location_pb2.Location(
         id=entry.id,
         name=entry.name,
@@ -175,13 +179,16 @@ def _weekly_hours(week: catalog.WeeklyHours) -> Iterable[location_pb2.WeeklyHour
     )
 
 
-def availability(found: Availability) -> availability_service_pb2.GetAvailabilityResponse:
-    return availability_service_pb2.GetAvailabilityResponse(
+@lru_cache(maxsize=1 << 10)
+def availability(found: Availability) -> bytes:
+    """The answer's bytes; one that still stands is not written anew."""
+    answer = availability_service_pb2.GetAvailabilityResponse(
         service_id=found.service_id,
         time_zone=found.time_zone,
         slots=[slot(each, found.time_zone) for each in found.slots],
         days=[day(each) for each in found.days],
     )
+    return answer.SerializeToString()
 
 
 @lru_cache(maxsize=1 << 14)

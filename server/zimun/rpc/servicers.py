@@ -84,13 +84,16 @@ class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
 class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self._store, self._clock = backend.store, backend.clock
+        self._answers = availability.Answers()
 
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
-    ) -> availability_service_pb2.GetAvailabilityResponse:
+    ) -> bytes:
         wanted, asked = convert.wanted_slots(request), convert.date_range(request)
         now = self._clock.now()
-        found = await availability.get_availability(self._store, now, caller(), wanted, asked)
+        found = await availability.get_availability(
+            self._store, now, caller(), wanted, asked, self._answers
+        )
         return convert.availability(found)
 
 

@@ -106,12 +106,14 @@ class Queries:
         taken: dict[str, list[Interval]] = {}
         subjects = _numbered(service.subjects)
         reach = {"earliest": within[0] - longest_span}
-        for subject, start, end in self._run(
-            statements.taken(len(subjects)), parameters | subjects | reach
-        ):
+        [[found]] = self._run(statements.taken(len(subjects)), parameters | subjects | reach)
+        stands_until = FOREVER
+        for subject, start, end, expires_at in sorted(json.loads(found or "[]")):
             taken.setdefault(subject, []).append((start, end))
+            if expires_at < stands_until:
+                stands_until = expires_at
         if service.capacity == 1:
-            return Busy(taken)
+            return Busy(taken, stands_until=stands_until)
         sessions: dict[int, list[Session]] = {}
         group = {**parameters, "service": service.id, "leaving": leaving}
         for row in self._run(statements.SESSIONS, group):

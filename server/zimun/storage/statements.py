@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from zimun.storage.dialect import json_rows
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
     FOREVER,
@@ -51,9 +52,14 @@ CATALOG_VERSION = Prepared(
 
 @lru_cache(maxsize=1024)
 def taken(subjects: int) -> Prepared:
-    """What is taken of so many subjects, given as s0, s1 and so on."""
-    return Prepared(
-        select(allocations.c.subject, allocations.c.busy_start, allocations.c.busy_end)
+    """What is taken of so many subjects, given as s0, s1 and so on; one row of JSON."""
+    found = (
+        select(
+            allocations.c.subject,
+            allocations.c.busy_start,
+            allocations.c.busy_end,
+            allocations.c.expires_at,
+        )
         .where(
             allocations.c.org_id == ORG,
             allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
@@ -62,8 +68,9 @@ def taken(subjects: int) -> Prepared:
             allocations.c.busy_end > FROM,
             allocations.c.expires_at > NOW,
         )
-        .order_by(allocations.c.subject, allocations.c.busy_start)
+        .subquery()
     )
+    return Prepared(select(json_rows(*found.columns)))
 
 
 SESSIONS = Prepared(

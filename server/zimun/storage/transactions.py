@@ -52,6 +52,10 @@ class EmbeddedStore:
         self._reader.engine.dispose()
         await self._readers.dispose()
 
+    def version(self) -> int:
+        """SQLite's data_version: it changes with every commit of another connection."""
+        return dialect.data_version(self._reader)
+
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a short read where it stands, on the event loop.
 
