@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -98,7 +99,19 @@ async def serve(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
             _every(PROBE_INTERVAL, lambda: _probe(store, server)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(task))
+        _settle_memory()
         yield Running(store, server.port, auth_port)
+
+
+def _settle_memory() -> None:
+    """Spare the garbage collector what stays: modules, descriptors, compiled statements.
+
+    It goes through what calls leave behind less often, too: hardly any of it is
+    in cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _tokens(

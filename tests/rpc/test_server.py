@@ -1,7 +1,9 @@
 """The server around the methods: health, reflection, deadlines, stopping."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,6 @@ from sqlalchemy import Connection
 from zimun import app, demo
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.store import Transaction
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.errors import Overloaded
@@ -78,24 +79,26 @@ async def test_reflection_lists_and_describes_the_services(zimun: Zimun) -> None
     assert {service.full_name for service in contract.services()} < names
 
 
-async def test_a_call_whose_deadline_has_passed_changes_nothing(zimun: Zimun) -> None:
-    gate = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    entered = asyncio.Event()
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the writing lock of the store's file, as another process may."""
+    with closing(sqlite3.connect(data_dir / "zimun.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
-    def block(tx: Transaction) -> None:
-        loop.call_soon_threadsafe(entered.set)
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
 
-    blocked = asyncio.create_task(zimun.store.write(block))
-    await entered.wait()
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await zimun.appointments.HoldAppointment(
-            hold_of("2025-12-01T10:00:00Z"), metadata=zimun.bearer("k"), timeout=0.2
-        )
+async def test_a_call_whose_deadline_has_passed_changes_nothing(
+    zimun: Zimun, tmp_path: Path
+) -> None:
+    with locked(tmp_path):
+        touching = asyncio.create_task(zimun.store.write(lambda tx: tx.touch()))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await zimun.appointments.HoldAppointment(
+                hold_of("2025-12-01T10:00:00Z"), metadata=zimun.bearer("k"), timeout=0.2
+            )
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    gate.set()
-    await blocked
+    await touching
     kept = await zimun.store.read(
         lambda tx: tx.recall(demo.ORG_ID, demo.CLIENT_ID, "HoldAppointment", "k")
     )
@@ -105,35 +108,28 @@ async def test_a_call_whose_deadline_has_passed_changes_nothing(zimun: Zimun) ->
 async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
     clock = ManualClock(FRIDAY_MORNING)
-    gate, entered = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def block(tx: Transaction) -> None:
-        loop.call_soon_threadsafe(entered.set)
-        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-
     serving = app.serve(settings, clock)
     server = await serving.__aenter__()
     await server.store.write(lambda tx: demo.seed(tx, clock.now()))
     issuer = Issuer(KeyStore(tmp_path / "keys"), settings.public_issuer, settings.audience)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         zimun = Zimun(clock, server.store, "", channel, issuer)
-        blocked = asyncio.create_task(server.store.write(block))
-        await entered.wait()
-        answer = asyncio.create_task(
-            zimun.call(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
-        )
-        assert isinstance(server.store, EmbeddedStore)
-        waiting = server.store._writer._waiting
-        await until(partial(asyncio.to_thread, waiting.empty), False)
-        closing = asyncio.create_task(serving.__aexit__(None, None, None))
-        gate.set()
+        with locked(tmp_path):
+            answer = asyncio.create_task(
+                zimun.call(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+            )
+            assert isinstance(server.store, EmbeddedStore)
+            await until(partial(_waits, server.store), True)
+            closing_down = asyncio.create_task(serving.__aexit__(None, None, None))
         hold = await answer
-        await closing
-        await blocked
+        await closing_down
     assert hold.hold_id
     with pytest.raises(Overloaded):
         await server.store.write(lambda tx: tx.touch())
+
+
+async def _waits(store: EmbeddedStore) -> bool:
+    return len(store._writer._waiting) > 0
 
 
 async def test_a_taken_port_is_said_plainly(zimun: Zimun, tmp_path: Path) -> None:

@@ -41,33 +41,15 @@ async def desk(embedded: Embedded, store: Store) -> AsyncIterator[Desk]:
     check_ledger(embedded.tables(), opened.clock.now())
 
 
-class Gate:
-    """A function for `write` that keeps the writer busy until it is opened."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self._open = threading.Event()
-
-    def __call__(self, tx: Transaction) -> None:
-        self.reached.set()
-        assert self._open.wait(PATIENCE)
-
-    def open(self) -> None:
-        self._open.set()
-
-    async def entered(self) -> None:
-        assert await asyncio.to_thread(self.reached.wait, PATIENCE)
-
-
 @contextmanager
-def blocked(store: Store) -> Iterator[tuple[Gate, "asyncio.Task[None]"]]:
-    """Keep the writer busy: what is written meanwhile comes in one group after it."""
-    gate = Gate()
-    task = asyncio.get_running_loop().create_task(_write(store, gate))
-    try:
-        yield gate, task
-    finally:
-        gate.open()
+def locked(embedded: Embedded) -> Iterator[sqlite3.Connection]:
+    """Another process has the file's write lock: what is written meanwhile waits, and comes in
+    one group after it."""
+    with closing(sqlite3.connect(embedded.path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 async def _write(store: Store, fn: Callable[[Transaction], T]) -> T:
@@ -104,8 +86,7 @@ def committed(embedded: Embedded) -> set[str]:
 async def test_a_function_that_raises_is_rolled_back_alone_and_its_group_commits(
     embedded: Embedded, store: Store
 ) -> None:
-    with blocked(store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         writes = begun(
             store,
             *(remember(str(n), LookupError(n) if n % 3 == 0 else None) for n in range(GROUP // 2)),
@@ -131,8 +112,7 @@ async def test_functions_of_one_group_share_one_commit_and_see_each_other(
         assert tx.recall(ORG, "c", "m", "first") is not None
         return "look"
 
-    with blocked(store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         writes = begun(store, remember("first"), look)
         await turn()
     await asyncio.gather(*writes)
@@ -141,10 +121,9 @@ async def test_functions_of_one_group_share_one_commit_and_see_each_other(
 
 
 async def test_a_refusal_in_a_group_does_not_hide_from_later_functions_what_earlier_ones_did(
-    desk: Desk,
+    embedded: Embedded, desk: Desk
 ) -> None:
-    with blocked(desk.store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         calls = [desk.hold(at(10), KIOSK.id) for _ in range(3)]
         calls.append(desk.hold(at(11), KIOSK.id))
         tasks = [asyncio.ensure_future(call) for call in calls]
@@ -154,14 +133,15 @@ async def test_a_refusal_in_a_group_does_not_hide_from_later_functions_what_earl
     assert refused == [False, True, True, False]
 
 
-async def test_functions_run_in_the_order_in_which_they_were_submitted(store: Store) -> None:
+async def test_functions_run_in_the_order_in_which_they_were_submitted(
+    embedded: Embedded, store: Store
+) -> None:
     ran: list[int] = []
 
     def note(number: int, tx: Transaction) -> None:
         ran.append(number)
 
-    with blocked(store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         writes = begun(store, *(partial(note, n) for n in range(3 * GROUP)))
         await turn()
     await asyncio.gather(*writes)
@@ -187,24 +167,21 @@ async def test_a_class_refuses_only_who_finds_too_few_seats_when_their_turn_come
 async def test_nobody_is_answered_before_the_whole_group_is_committed(
     embedded: Embedded, store: Store
 ) -> None:
-    seen_when_answered: list[set[str]] = []
-    gate = Gate()
-    with blocked(store) as (first, _):
-        await first.entered()
+    seen: list[set[str]] = []
+
+    def last(tx: Transaction) -> None:
+        assert not any(task.done() for task in early)
+        assert committed(embedded) == set()
+
+    with locked(embedded):
         early = begun(store, *(remember(str(n)) for n in range(3)))
         for task in early:
-            task.add_done_callback(lambda task: seen_when_answered.append(committed(embedded)))
-        [last] = begun(store, gate)
+            task.add_done_callback(lambda task: seen.append(committed(embedded)))
+        after = begun(store, last)
         await turn()
-    await gate.entered()  # the early ones have run; their group has not ended
-    for _ in range(10):
-        await turn()
-    assert committed(embedded) == set()
-    assert not any(task.done() for task in (*early, last))
-    gate.open()
-    await asyncio.gather(*early, last)
+    await asyncio.gather(*early, *after)
     await turn()
-    assert seen_when_answered == [{"0", "1", "2"}] * 3
+    assert seen == [{"0", "1", "2"}] * 3
 
 
 async def test_an_answered_write_is_visible_to_every_other_connection(
@@ -220,8 +197,7 @@ async def test_an_answered_write_is_visible_to_every_other_connection(
 async def test_a_caller_that_gives_up_before_its_turn_is_skipped(
     embedded: Embedded, store: Store
 ) -> None:
-    with blocked(store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         writes = begun(store, *(remember(str(n)) for n in range(6)))
         await turn()
         for task in writes[::2]:
@@ -238,22 +214,20 @@ async def test_a_caller_that_gives_up_before_its_turn_is_skipped(
 async def test_a_caller_that_gives_up_during_its_turn_disturbs_nobody(
     embedded: Embedded, store: Store
 ) -> None:
-    with blocked(store) as (gate, task):
-        await gate.entered()
+    with locked(embedded):
+        [leaving] = begun(store, lambda tx: leaving.cancel())
         others = begun(store, remember("other"))
         await turn()
-        task.cancel()
-        await turn()
-        assert task.cancelled()
     assert await asyncio.gather(*others) == ["other"]
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
     assert committed(embedded) == {"other"}
 
 
 async def test_a_group_of_callers_who_all_gave_up_is_nothing_to_commit(
     embedded: Embedded, store: Store
 ) -> None:
-    with blocked(store) as (gate, _):
-        await gate.entered()
+    with locked(embedded):
         writes = begun(store, *(remember(str(n)) for n in range(3)))
         await turn()
         for task in writes:
@@ -263,22 +237,20 @@ async def test_a_group_of_callers_who_all_gave_up_is_nothing_to_commit(
     assert committed(embedded) == {"after"}
 
 
-async def test_reads_do_not_wait_for_the_writer(store: Store) -> None:
+async def test_reads_do_not_wait_for_the_writer(embedded: Embedded, store: Store) -> None:
     await store.write(remember("before"))
-    with blocked(store) as (gate, task):
-        await gate.entered()
+    with locked(embedded):
+        [waiting] = begun(store, remember("after"))
+        await turn()
         assert await store.read(lambda tx: tx.recall(ORG, "c", "m", "before"))
         assert await store.scan(lambda tx: tx.recall(ORG, "c", "m", "before"))
-        assert not task.done()
-    await task
+        assert not waiting.done()
+    await waiting
 
 
 async def test_a_read_sees_one_snapshot_while_another_thread_commits(
     embedded: Embedded, store: Store
 ) -> None:
-    begun(store, remember("meanwhile"))
-    await turn()  # handed to the writer, which needs no loop to commit it
-
     def run(tx: Transaction) -> tuple[object, object]:
         first = tx.recall(ORG, "c", "m", "later")
         with closing(sqlite3.connect(embedded.path, timeout=PATIENCE)) as connection:
@@ -340,12 +312,9 @@ async def test_reads_cannot_write(embedded: Embedded, store: Store) -> None:
 
 async def test_closing_finishes_what_waits(embedded: Embedded) -> None:
     async with EmbeddedStore(embedded.url) as store:
-        gate = Gate()
-        begun(store, gate)
-        await gate.entered()
-        writes = begun(store, *(remember(str(n)) for n in range(3 * GROUP)))
-        await turn()
-        asyncio.get_running_loop().call_later(0, gate.open)
+        with locked(embedded):
+            writes = begun(store, *(remember(str(n)) for n in range(3 * GROUP)))
+            await turn()
     assert committed(embedded) == {str(n) for n in range(3 * GROUP)}
     await turn()
     assert [task.result() for task in writes] == [str(n) for n in range(3 * GROUP)]
@@ -353,21 +322,20 @@ async def test_closing_finishes_what_waits(embedded: Embedded) -> None:
 
 async def test_a_store_that_is_closed_or_closing_is_overloaded(embedded: Embedded) -> None:
     store = EmbeddedStore(embedded.url)
-    gate = Gate()
     async with store:
-        begun(store, gate)
-        await gate.entered()
-        closing_ = asyncio.ensure_future(store.__aexit__())
-        await turn()
-        with pytest.raises(Overloaded):
-            await store.write(remember("late"))
-        gate.open()
+        with locked(embedded):
+            begun(store, remember("waiting"))
+            await turn()
+            closing_ = asyncio.ensure_future(store.__aexit__())
+            await turn()
+            with pytest.raises(Overloaded):
+                await store.write(remember("late"))
         await closing_
         with pytest.raises(Overloaded):
             await store.write(remember("later"))
         await store.__aenter__()  # for the block to close again
         assert await store.write(remember("reopened")) == "reopened"
-    assert committed(embedded) == {"reopened"}
+    assert committed(embedded) == {"waiting", "reopened"}
 
 
 async def test_closing_leaves_one_whole_file_behind(embedded: Embedded) -> None:
@@ -381,14 +349,13 @@ async def test_closing_leaves_one_whole_file_behind(embedded: Embedded) -> None:
 async def test_when_too_much_waits_the_next_is_refused_at_once_and_the_rest_is_done(
     embedded: Embedded, store: Store
 ) -> None:
-    with blocked(store) as (gate, task):
-        await gate.entered()
+    with locked(embedded):
         waiting = begun(store, *((lambda tx: None) for _ in range(BACKLOG)))
         await turn()
         with pytest.raises(Overloaded):
             await store.write(remember("one too many"))
         assert not any(found.done() for found in waiting)
-    await asyncio.gather(task, *waiting)
+    await asyncio.gather(*waiting)
     assert await store.write(remember("room again")) == "room again"
     assert committed(embedded) == {"room again"}
 
@@ -431,16 +398,6 @@ async def test_two_stores_share_one_secret(embedded: Embedded) -> None:
             *(store.write(lambda tx: tx.secret("page_token")) for store in (first, second))
         )
     assert both[0] == both[1]
-
-
-@contextmanager
-def locked(embedded: Embedded) -> Iterator[sqlite3.Connection]:
-    """Another process has the file's write lock."""
-    with closing(sqlite3.connect(embedded.path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield connection
-        if connection.in_transaction:
-            connection.execute("COMMIT")
 
 
 async def test_another_process_that_writes_delays_a_write_and_no_read(

@@ -7,6 +7,7 @@ rolled back.
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -69,5 +70,10 @@ def _once(
 
 
 def new_id(prefix: str) -> str:
-    """A new opaque id: the prefix and 96 random bits."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+    """A new opaque id: the prefix, the time in milliseconds, 80 random bits.
+
+    As in a UUID of version 7 (RFC 9562 section 5.7), ids made together sort
+    together: their rows share pages of every index, and a group of changes
+    writes few of them.
+    """
+    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"

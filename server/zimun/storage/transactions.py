@@ -1,18 +1,18 @@
 """Transactions as functions, on the embedded database: `EmbeddedStore.read` and `.write`.
 
-Writes are grouped. One thread owns the one writing connection; it takes every
-waiting function, runs each in a savepoint of one transaction, commits once and
-only then answers all of them. Many callers share the cost of one durable
-commit, and nobody is answered before it is on disk.
+Writes are grouped on one writing connection: BEGIN IMMEDIATE, every function
+that waits in a savepoint of its own, one COMMIT, and only then all answers. Many
+callers share the cost of one durable commit, and nobody is answered before it
+is on disk.
 """
 
 import asyncio
 import logging
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, exc
@@ -24,8 +24,8 @@ from zimun.storage.queries import CatalogCache, Queries
 
 T = TypeVar("T")
 
-GROUP = 128
-"""The most functions that one commit carries: bounds how long the first of them waits."""
+GROUP = 32
+"""The most functions that one commit carries: bounds how long they keep the event loop."""
 
 BACKLOG = 4096
 """The most functions that may wait for the writer; one more is refused at once."""
@@ -52,9 +52,11 @@ class EmbeddedStore:
         self._reader.engine.dispose()
         await self._readers.dispose()
 
-    def version(self) -> int:
-        """SQLite's data_version: it changes with every commit of another connection."""
-        return dialect.data_version(self._reader)
+    def version(self) -> int | None:
+        """Another number after every commit of the writer or of another process."""
+        with suppress(*dialect.failures(self._reader)):
+            return dialect.data_version(self._reader)
+        return None
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a short read where it stands, on the event loop.
@@ -94,16 +96,23 @@ class EmbeddedStore:
 
 
 class GroupedWriter:
-    """The thread that owns the writing connection; submit to it from one event loop."""
+    """The one writing connection; submit to it from the event loop that it was made on.
+
+    Functions run on the event loop, as they are short and run between short
+    statements: on a thread of their own they would pass the interpreter lock
+    to and fro with the loop at every statement. What waits for the disk or for
+    another process, COMMIT and BEGIN, runs on a thread, and the loop goes on.
+    """
 
     def __init__(self, url: URL, catalogs: CatalogCache) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection = dialect.open_engine(url).connect()
         self._queries = Queries(self._connection, catalogs)
-        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
+        self._waiting: deque[_Job] = deque()
+        self._arrival = asyncio.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="zimun-writer", daemon=True)
-        self._thread.start()
+        self._task = asyncio.create_task(self._run())
 
     def submit(self, fn: Callable[[Transaction], T]) -> "asyncio.Future[T]":
         """Queue a function; its future is done once its commit is on disk.
@@ -112,48 +121,46 @@ class GroupedWriter:
         """
         if self._closed:
             raise Overloaded("the server is stopping")
-        if self._waiting.qsize() >= BACKLOG:
+        if len(self._waiting) >= BACKLOG:
             raise Overloaded("too many changes are waiting")
         job = _Job(fn, self._loop.create_future())
-        self._waiting.put(job)
+        self._waiting.append(job)
+        self._arrival.set()
         return job.future
 
     async def close(self) -> None:
         """Finish what waits, then close the connection."""
         self._closed = True
-        self._waiting.put(None)
-        await asyncio.to_thread(self._thread.join)
-
-    def _run(self) -> None:
-        while group := self._next_group():
-            try:
-                self._commit(group)
-            except Exception as error:
-                self._give_up(group, error)
-            self._loop.call_soon_threadsafe(_answer, group)
+        self._arrival.set()
+        await self._task
+        self._disk.shutdown()
         self._connection.close()
         self._connection.engine.dispose()
 
-    def _next_group(self) -> "list[_Job]":
-        """Everything that waits, up to GROUP; nothing once the writer is to close."""
-        group: list[_Job] = []
-        while job := self._waiting.get():
-            group.append(job)
-            if len(group) == GROUP or self._waiting.empty():
-                return group
-        if group:
-            self._waiting.put(None)
-        return group
+    async def _run(self) -> None:
+        while self._waiting or not self._closed:
+            await self._arrival.wait()
+            self._arrival.clear()
+            while self._waiting:
+                group: list[_Job] = []
+                try:
+                    await self._commit(group)
+                except Exception as error:
+                    self._give_up(group, error)
+                _answer(group)
 
-    def _commit(self, group: "list[_Job]") -> None:
-        dialect.begin_write(self._connection)
-        for job in group:
-            if not job.future.cancelled():
-                self._run_job(job)
-        dialect.command(self._connection, "COMMIT")
+    async def _commit(self, group: "list[_Job]") -> None:
+        await self._loop.run_in_executor(self._disk, dialect.begin_write, self._connection)
+        while self._waiting and len(group) < GROUP:
+            group.append(self._waiting.popleft())
+            if not group[-1].future.cancelled():
+                self._run_job(group[-1])
+        await self._loop.run_in_executor(self._disk, dialect.command, self._connection, "COMMIT")
 
     def _give_up(self, group: "list[_Job]", error: Exception) -> None:
         """Nothing of a group that cannot be committed stays, and all of it is told so."""
+        while not group and self._waiting:
+            group.append(self._waiting.popleft())
         log.error("a group of %d changes was not committed: %s", len(group), error)
         for job in group:
             job.error = Overloaded("the store cannot be written")
