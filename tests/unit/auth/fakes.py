@@ -48,6 +48,9 @@ class MemoryStore:
         self.rows: dict[str, Client] = {}
         self.down = False
 
+    def version(self) -> int | None:
+        return None
+
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         if self.down:
             raise Overloaded("the store is down", 2.5)
