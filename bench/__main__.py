@@ -29,6 +29,9 @@ from zimun.v1 import appointments_service_pb2, availability_service_pb2, service
 
 CONCURRENCY = 32
 
+GET_AVAILABILITY = "/zimun.v1.AvailabilityService/GetAvailability"
+ANEW = "  the same, searched anew"
+
 Call = Callable[[int], tuple[bytes, tuple[tuple[str, str], ...]]]
 """From a number to a request and its metadata."""
 
@@ -36,20 +39,24 @@ Call = Callable[[int], tuple[bytes, tuple[tuple[str, str], ...]]]
 async def main(rounds: int, seconds: float) -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
+        tempfile.TemporaryDirectory() as other,
         _server("noop") as noop,
         _server("zimun", directory) as zimun,
+        _server("anew", other) as anew,
     ):
-        calls = _calls(zimun)
+        calls = _calls(zimun) | _searches(anew)
         rates: dict[str, list[float]] = {name: [] for name in calls}
         delays: dict[str, list[float]] = {name: [] for name in calls}
         async with (
             grpc.aio.insecure_channel(f"127.0.0.1:{noop['port']}") as plain,
             grpc.aio.insecure_channel(f"127.0.0.1:{zimun['port']}") as channel,
+            grpc.aio.insecure_channel(f"127.0.0.1:{anew['port']}") as searching,
         ):
+            channels = {"no-op": plain, ANEW: searching}
             numbers = count()
             for turn in range(rounds + 1):
                 for name, (path, call) in calls.items():
-                    method: Any = (plain if name == "no-op" else channel).unary_unary(path)
+                    method: Any = channels.get(name, channel).unary_unary(path)
                     rate, delay = await _load(method, call, numbers, seconds)
                     if turn:
                         rates[name].append(rate)
@@ -76,12 +83,14 @@ def _calls(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
     return {
         "no-op": ("/bench.Noop/Call", lambda _: (listing, bearer)),
         "ListServices": ("/zimun.v1.ServicesService/ListServices", lambda _: (listing, bearer)),
-        "GetAvailability, one day": (
-            "/zimun.v1.AvailabilityService/GetAvailability",
-            lambda _: (one_day, bearer),
-        ),
         "HoldAppointment": ("/zimun.v1.AppointmentsService/HoldAppointment", hold),
+        "GetAvailability, one day": (GET_AVAILABILITY, lambda _: (one_day, bearer)),
     }
+
+
+def _searches(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
+    path, call = _calls(server)["GetAvailability, one day"]
+    return {ANEW: (path, call)}
 
 
 async def _load(
@@ -104,12 +113,12 @@ async def _load(
 
 def _report(rates: dict[str, list[float]], delays: dict[str, list[float]]) -> None:
     base = rates["no-op"]
-    print(f"{'call':<26}{'per second':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'call':<28}{'per second':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
     for name, measured in rates.items():
         ratio = statistics.median(rate / one for rate, one in zip(measured, base, strict=True))
         centiles = statistics.quantiles(delays[name], n=100)
         print(
-            f"{name:<26}{statistics.median(measured):>12,.0f}{ratio:>8.2f}"
+            f"{name:<28}{statistics.median(measured):>12,.0f}{ratio:>8.2f}"
             f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}"
         )
 

@@ -1,4 +1,6 @@
-"""The servers under load, each a process of its own: `python -m bench.server noop|zimun DIR`.
+"""The servers under load, each a process of its own: `python -m bench.server noop|zimun|anew DIR`.
+
+`anew` is Zimun that keeps no availability answers, to see what a search costs.
 
 Prints one line of JSON when it serves: the gRPC port and, for zimun, a token.
 """
@@ -15,6 +17,7 @@ from bench import catalogue
 from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
+from zimun.booking.availability import Answers
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
@@ -56,4 +59,7 @@ def _announce(**facts: object) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(noop() if sys.argv[1] == "noop" else zimun(Path(sys.argv[2])))
+    kind = sys.argv[1]
+    if kind == "anew":
+        Answers.get = lambda *_: None  # type: ignore[method-assign]
+    uvloop.run(noop() if kind == "noop" else zimun(Path(sys.argv[2])))

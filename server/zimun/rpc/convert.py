@@ -46,16 +46,10 @@ def duration(length: int) -> Duration:
     return Duration(seconds=seconds, nanos=micros * 1000)
 
 
-def wanted_hold(request: appointments_service_pb2.HoldAppointmentRequest) -> Wanted:
-    return Wanted(
-        service_id=request.service_id,
-        location_id=request.location_id,
-        staff_id=request.staff_id,
-        seats=request.seats if request.HasField("seats") else 1,
-    )
-
-
-def wanted_slots(request: availability_service_pb2.GetAvailabilityRequest) -> Wanted:
+def wanted(
+    request: appointments_service_pb2.HoldAppointmentRequest
+    | availability_service_pb2.GetAvailabilityRequest,
+) -> Wanted:
     return Wanted(
         service_id=request.service_id,
         location_id=request.location_id,

@@ -89,7 +89,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
     ) -> bytes:
-        wanted, asked = convert.wanted_slots(request), convert.date_range(request)
+        wanted, asked = convert.wanted(request), convert.date_range(request)
         now = self._clock.now()
         found = await availability.get_availability(
             self._store, now, caller(), wanted, asked, self._answers
@@ -106,7 +106,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     ) -> bytes:
         change = _change("HoldAppointment", request, context, convert.hold)
         start = convert.instant(request.appointment_time)
-        wanted = convert.wanted_hold(request)
+        wanted = convert.wanted(request)
         return await appointments.hold(self._store, self._clock, change, wanted, start)
 
     async def ExtendHold(
