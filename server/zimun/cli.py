@@ -101,7 +101,10 @@ def serve_command(**given: Any) -> None:
         stop = app.stop_signal()
         async with app.serve(settings, WallClock()) as server:
             where = f"{settings.grpc_host}:{server.grpc_port}"
-            print(f"gRPC at {where}, tokens at port {server.auth_port}", flush=True)
+            print(
+                f"gRPC at {where}, tokens of {settings.public_issuer} at port {server.auth_port}",
+                flush=True,
+            )
             await stop.wait()
 
     _run(run())
