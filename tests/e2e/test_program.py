@@ -121,6 +121,30 @@ def test_two_of_them_cannot_share_a_port(zimun: Zimun, taken: str, tmp_path: Pat
     assert zimun.ask("/api/v1/services")["items"][0]["id"] == "s_123"
 
 
+def test_two_of_them_cannot_share_a_data_directory(zimun: Zimun) -> None:
+    known = (zimun.data_dir / "demo.env").read_text()
+    ports = ("--port", str(free_port()), "--grpc-port", str(free_port()))
+    done = refuses_to_start(zimun.data_dir, "--demo", *ports)
+    assert done.stderr.splitlines() == [f"zimun: another `zimun up` runs on {zimun.data_dir}"]
+    assert (zimun.data_dir / "demo.env").read_text() == known
+    assert zimun.ask("/api/v1/services")["items"][0]["id"] == "s_123"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--database-url", "postgresql://db/zimun"), "ZIMUN_DATABASE_URL"),
+        (("--database-url", "nonsense"), "ZIMUN_DATABASE_URL"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_line(
+    options: tuple[str, ...], named: str, tmp_path: Path
+) -> None:
+    done = refuses_to_start(tmp_path / "data", "--demo", "--port", str(free_port()), *options)
+    [line] = done.stderr.splitlines()
+    assert named in line
+
+
 def test_the_sandbox_clock_is_refused_without_the_demo(tmp_path: Path) -> None:
     done = refuses_to_start(tmp_path / "data", "--now", "2025-11-28T09:00:00Z")
     assert "--now" in done.stderr.splitlines()[-1]

@@ -419,11 +419,15 @@ async def test_another_process_that_does_not_stop_writing_overloads_the_store_un
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialect, "BUSY_TIMEOUT", 0.05)
+    begins = []
+    begin = dialect.begin_write
+    monkeypatch.setattr(dialect, "begin_write", lambda tx: (begins.append(tx), begin(tx)))
     async with embedded.open() as store:
         with locked(embedded):
             writes = begun(store, *(remember(str(n)) for n in range(5)))
             for outcome in await asyncio.gather(*writes, return_exceptions=True):
                 assert isinstance(outcome, Overloaded)
+            assert len(begins) == 1  # nobody waits out the time-outs of others
             assert await store.read(lambda tx: tx.organization_ids()) == []
         assert committed(embedded) == set()
         assert await store.write(remember("after")) == "after"

@@ -158,9 +158,13 @@ class GroupedWriter:
         await self._loop.run_in_executor(self._disk, dialect.command, self._connection, "COMMIT")
 
     def _give_up(self, group: "list[_Job]", error: Exception) -> None:
-        """Nothing of a group that cannot be committed stays, and all of it is told so."""
-        while not group and self._waiting:
-            group.append(self._waiting.popleft())
+        """Nothing of a group that cannot be committed stays, and all of it is told so.
+
+        Where not even BEGIN came through, everybody who waits is told.
+        """
+        if not group:
+            group.extend(self._waiting)
+            self._waiting.clear()
         log.error("a group of %d changes was not committed: %s", len(group), error)
         for job in group:
             job.error = Overloaded("the store cannot be written")
