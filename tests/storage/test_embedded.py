@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from zimun.booking.availability import SHORT_DAYS, DateRange, Wanted, get_availability
 from zimun.booking.store import Answer, Store, Transaction
@@ -419,9 +420,14 @@ async def test_another_process_that_does_not_stop_writing_overloads_the_store_un
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialect, "BUSY_TIMEOUT", 0.05)
-    begins = []
+    begins: list[Connection] = []
     begin = dialect.begin_write
-    monkeypatch.setattr(dialect, "begin_write", lambda tx: (begins.append(tx), begin(tx)))
+
+    def watched(connection: Connection) -> None:
+        begins.append(connection)
+        begin(connection)
+
+    monkeypatch.setattr(dialect, "begin_write", watched)
     async with embedded.open() as store:
         with locked(embedded):
             writes = begun(store, *(remember(str(n)) for n in range(5)))
