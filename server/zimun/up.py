@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import os
 import secrets
+import shutil
+import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -155,8 +157,18 @@ def _screen(settings: Settings, address: Mapping[str, str], secret: str) -> str:
         "Ctrl-C stops it.",
     ]
     if secret:
-        lines.append(_CALLS.format(base=base, target=target, client=demo.CLIENT_ID, secret=secret))
+        lines.append(
+            _CALLS.format(
+                base=base, target=target, client=demo.CLIENT_ID, secret=secret, grpcurl=_grpcurl()
+            )
+        )
     return "\n".join(lines)
+
+
+def _grpcurl() -> str:
+    """As it can be pasted: by its name, or by the path of the one installed beside us."""
+    beside = Path(sysconfig.get_path("scripts")) / "grpcurl"
+    return "grpcurl" if shutil.which("grpcurl") or not beside.exists() else str(beside)
 
 
 _CALLS = """
@@ -168,7 +180,7 @@ TOKEN=$(curl -s -u {client}:{secret} -d grant_type=client_credentials \\
 curl -s -H "Authorization: Bearer $TOKEN" '{base}/api/v1/services?page_size=50'
 curl -s -H "Authorization: Bearer $TOKEN" '{base}/api/v1/availability?service_id=s_123&days_ahead=7'
 
-grpcurl -plaintext {target} list
-grpcurl -plaintext -H "Authorization: Bearer $TOKEN" -d '{{"service_id":"s_123","days_ahead":7}}' \\
-  {target} zimun.v1.AvailabilityService/GetAvailability
+{grpcurl} -plaintext {target} list
+{grpcurl} -plaintext -H "Authorization: Bearer $TOKEN" \\
+  -d '{{"service_id":"s_123","days_ahead":7}}' {target} zimun.v1.AvailabilityService/GetAvailability
 """
