@@ -8,9 +8,6 @@ from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 """Options of a table that is read by ranges of its primary key."""
@@ -30,27 +27,6 @@ _PRAGMAS = (
 def only_where(condition: TextClause) -> dict[str, Any]:
     """Options of an index on some rows only."""
     return {"sqlite_where": condition, "postgresql_where": condition}
-
-
-class json_rows(FunctionElement[str]):  # noqa: N801 - it reads as a function in a query
-    """Every row as one JSON text: an array of arrays, in no order; NULL or empty for no rows.
-
-    The driver lets go of the interpreter lock at every row that it fetches. On
-    the event loop, forty rows would be forty chances for another thread to take
-    it, at many times the cost of reading them.
-    """
-
-    inherit_cache = True
-
-
-@compiles(json_rows, "sqlite")
-def _json_rows_embedded(element: json_rows, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_group_array(json_array({compiler.process(element.clauses, **options)}))"
-
-
-@compiles(json_rows, "postgresql")
-def _json_rows(element: json_rows, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
 
 
 def database_url(text: str, data_dir: Path) -> URL:

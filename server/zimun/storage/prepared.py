@@ -1,7 +1,7 @@
 """Statements that are rendered once and then run by the driver itself (PEP 249).
 
-SQLAlchemy takes longer to prepare an execution and its result than a file takes
-to run a short statement: about 30 us against 10. So it writes the SQL of holds
+SQLAlchemy takes longer to prepare an execution and its result than an embedded
+database takes to run a short statement: about 30 us against 10. So it writes the SQL of holds
 and searches, once for each dialect, and the driver's cursor runs it. What these
 statements bind and select is plain text, integers and bytes, which need no
 conversion.

@@ -106,9 +106,9 @@ class Queries:
         taken: dict[str, list[Interval]] = {}
         subjects = _numbered(service.subjects)
         reach = {"earliest": within[0] - longest_span}
-        [[found]] = self._run(statements.taken(len(subjects)), parameters | subjects | reach)
+        found = self._run(statements.taken(len(subjects)), parameters | subjects | reach)
         stands_until = FOREVER
-        for subject, start, end, expires_at in sorted(json.loads(found or "[]")):
+        for subject, start, end, expires_at in found:
             taken.setdefault(subject, []).append((start, end))
             if expires_at < stands_until:
                 stands_until = expires_at

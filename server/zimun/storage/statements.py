@@ -19,7 +19,6 @@ from sqlalchemy import (
     update,
 )
 
-from zimun.storage.dialect import json_rows
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
     FOREVER,
@@ -52,8 +51,8 @@ CATALOG_VERSION = Prepared(
 
 @lru_cache(maxsize=1024)
 def taken(subjects: int) -> Prepared:
-    """What is taken of so many subjects, given as s0, s1 and so on; one row of JSON."""
-    found = (
+    """What is taken of so many subjects, given as s0, s1 and so on."""
+    return Prepared(
         select(
             allocations.c.subject,
             allocations.c.busy_start,
@@ -68,9 +67,8 @@ def taken(subjects: int) -> Prepared:
             allocations.c.busy_end > FROM,
             allocations.c.expires_at > NOW,
         )
-        .subquery()
+        .order_by(allocations.c.subject, allocations.c.busy_start)
     )
-    return Prepared(select(json_rows(*found.columns)))
 
 
 SESSIONS = Prepared(

@@ -61,8 +61,8 @@ class EmbeddedStore:
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run a short read where it stands, on the event loop.
 
-        An indexed read takes tens of microseconds, less than handing it to a
-        thread and back does (bench/ has the ratio).
+        Handing it to a thread and back costs far more than the read: one row by
+        its key took 9 us here and 770 us by `scan`, on one machine in one run.
         """
         with _snapshot(self._reader):
             return fn(Queries(self._reader, self._catalogs))
