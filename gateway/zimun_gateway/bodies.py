@@ -1,27 +1,32 @@
-"""Body fields that the contract does not name are refused, never dropped.
+"""What the transcoder would drop, or take for something else, is refused.
 
-Envoy's transcoder drops them and has no option that says otherwise, so a misspelt `staff_id` would
-book anybody. A Lua filter walks the body beside the contract's field names and stops at the first
-that is none, and at a list or an object where the contract has none: the transcoder does not say
-where it found those, and sends the server nonsense for an object in a map of strings. It judges
-nothing else: what is malformed or mistyped is the transcoder's to refuse, and `malformed.py` makes
-the answer to both.
+It drops body fields that the contract does not name and has no option that says otherwise, so a
+misspelt `staff_id` would book anybody. A Lua filter walks the body beside the contract's field
+names and stops at the first that is none. It stops too at a list, an object or a null where the
+contract has none, and at anything but a list where it has one: the transcoder does not say where it
+found those, or makes of them what nobody wrote. And a query must not say what is for the path or
+the body to say, for the transcoder would believe the query.
+
+It judges nothing else: what is malformed or mistyped is the transcoder's to refuse, and
+`malformed.py` makes the answer to both.
 """
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.api.annotations_pb2 import http
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from .contract import methods
+from .contract import is_map, methods, nested, written
 from .malformed import naming_hook
 from .proto import Config, extension, typed
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.lua"
-_VERBS = ("post", "put", "patch", "delete", "get")
+_VARIABLE = re.compile(r"\{(\w+)")
 
 _WALK = """
 local walk
@@ -37,6 +42,13 @@ local function text(s, i)
   end
 end
 
+-- One value of a list or a map.
+local function element(s, i, shape, depth)
+  if s:find("^%s*null", i) then return nil, "", "each value must not be null" end
+  local after, path, why = walk(s, i, shape, depth)
+  return after, path, path == "" and "each value " .. why or why
+end
+
 local function object(s, i, shape, depth)
   local fields = MESSAGES[shape.message]
   i = s:find("%S", i + 1)
@@ -44,16 +56,17 @@ local function object(s, i, shape, depth)
     local stop = s:byte(i) == 34 and text(s, i)
     if not stop then return nil end
     local name = s:sub(i + 1, stop - 2)
-    local inner = shape.values or fields[name]
-    if not inner then return nil, name, "is unknown" end
+    if not (shape.values or fields[name]) then return nil, name, "is unknown" end
     local value = s:match("^%s*:()", stop)
     if not value then return nil end
-    local after, path, why = walk(s, value, inner, depth)
-    if not after then
-      if not path then return nil end
-      if shape.values then return nil, path, "each value " .. why end
-      return nil, path == "" and name or name .. "." .. path, why
+    local after, path, why
+    if shape.values then
+      after, path, why = element(s, value, shape.values, depth)
+    else
+      after, path, why = walk(s, value, fields[name], depth)
+      path = path and (path == "" and name or name .. "." .. path)
     end
+    if not after then return nil, path, why end
     i = s:match("^%s*,?%s*()", after)
   end
   return i and i + 1
@@ -62,7 +75,7 @@ end
 local function array(s, i, shape, depth)
   i = s:find("%S", i + 1)
   while i and s:byte(i) ~= 93 do
-    local after, path, why = walk(s, i, shape.elements, depth)
+    local after, path, why = element(s, i, shape.elements, depth)
     if not after then return nil, path, why end
     i = s:match("^%s*,?%s*()", after)
   end
@@ -73,33 +86,59 @@ walk = function(s, i, shape, depth)
   i = s:find("%S", i)
   if not i or depth == 0 then return nil end
   local first = s:byte(i)
-  if first == 123 then
-    if not (shape.message or shape.values) then return nil, "", "must not be an object" end
-    return object(s, i, shape, depth - 1)
-  end
   if first == 91 then
     if not shape.elements then return nil, "", "must not be a list" end
     return array(s, i, shape, depth - 1)
+  end
+  if shape.elements and first ~= 110 then return nil, "", "must be a list" end
+  if first == 123 then
+    if not (shape.message or shape.values) then return nil, "", "must not be an object" end
+    return object(s, i, shape, depth - 1)
   end
   if first == 34 then return text(s, i) end
   return s:match("^[^%s,%]}]+()", i)
 end
 
-local function message_of(method, path)
+-- What a body of this message gets wrong.
+local function refusal(s, message)
+  local first = s:match("%S")
+  if first ~= "{" then return first and NO_OBJECT end
+  local _, path, why = walk(s, 1, {message = message}, 100)
+  return path and "field " .. why .. ": " .. path
+end
+
+local function character(hex)
+  return string.char(tonumber(hex, 16))
+end
+
+-- A query parameter that is for the path or the body to say.
+local function misplaced(query, elsewhere)
+  for name in query:gmatch("([^&=]+)=") do
+    local field = name:gsub("%%(%x%x)", character):match("^[^.]*")
+    if elsewhere[field] then return "field is no query parameter: " .. name end
+  end
+end
+
+local function rule_of(method, path)
   for _, rule in ipairs(RULES) do
-    if rule[1] == method and path:match(rule[2]) then return rule[3] end
+    if rule.verb == method and path:match(rule.path) then return rule end
   end
 end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local path = headers:get(":path"):match("^[^?]*")
-  local message = message_of(headers:get(":method"), path)
-  local body = message and handle:body()
-  if not body or body:length() == 0 then return end
-  local _, path, why = walk(body:getBytes(0, body:length()), 1, {message = message}, 100)
-  if path and path ~= "" then
-    handle:respond({[":status"] = "400"}, "field " .. why .. ": " .. path)
+  local path, query = headers:get(":path"):match("^([^?]*)(.*)$")
+  local rule = rule_of(headers:get(":method"), path)
+  if not rule then return end
+  local refused = misplaced(query:sub(2), rule.elsewhere)
+  local body = not refused and rule.message and handle:body()
+  if body and body:length() > 0 then
+    refused = refusal(body:getBytes(0, body:length()), rule.message)
+  end
+  if refused then
+    handle:respond({[":status"] = "400"}, refused)
+  elseif rule.root then
+    handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root)
   end
 end
 """
@@ -123,31 +162,56 @@ def strict_bodies() -> Config:
 
 def _source(descriptors: Path) -> str:
     """The contract as Lua tables, the walk, and the hook that answers."""
-    rules = [(verb, path, body) for m in methods(descriptors) for verb, path, body in _bodies(m)]
-    messages: dict[str, Descriptor] = {}
-    for _, _, body in rules:
-        _collect(body, messages)
-    lines = [
-        f'  {{"{verb}", "{_pattern(path)}", "{body.full_name}"}},' for verb, path, body in rules
-    ]
+    rules = [rule for method in methods(descriptors) for rule in _rules(method)]
+    messages = written(rule.message for rule in rules if rule.message is not None)
     tables = [f'  ["{name}"] = {{{_fields(messages[name])}}},' for name in sorted(messages)]
-    parts = ["local RULES = {", *lines, "}", "local MESSAGES = {", *tables, "}", _WALK.strip()]
-    return "\n".join([*parts, naming_hook(descriptors)])
+    lines = [f"  {rule.table()}," for rule in rules if rule.elsewhere or rule.message]
+    parts = ["local RULES = {", *lines, "}", "local MESSAGES = {", *tables, "}"]
+    return "\n".join([*parts, naming_hook(descriptors), _WALK.strip(), ""])
 
 
-def _bodies(method: MethodDescriptor) -> Iterator[tuple[str, str, Descriptor]]:
-    """Verb, path and body message of each of the method's HTTP rules that has a body."""
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One HTTP rule of a method, as far as the filter knows it."""
+
+    verb: str
+    path: str
+    message: Descriptor | None
+    """What the body is; None without one."""
+    root: str
+    """The field of the request that the body is, where it is no more than that."""
+    elsewhere: list[FieldDescriptor]
+    """Those that the path and the body say, so that the query must not."""
+
+    def table(self) -> str:
+        names = [f"{name} = true" for field in self.elsewhere for name in _names(field)]
+        parts = [
+            f'verb = "{self.verb}", path = "{_pattern(self.path)}"',
+            f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
+            *([f'message = "{self.message.full_name}"'] if self.message else []),
+            *([f'root = "{self.root}"'] if self.root else []),
+        ]
+        return f"{{{', '.join(parts)}}}"
+
+
+def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
     rule: HttpRule = method.GetOptions().Extensions[http]
+    fields = method.input_type.fields_by_name
     for binding in (rule, *rule.additional_bindings):
-        verb = next((verb for verb in _VERBS if getattr(binding, verb)), "")
-        body = method.input_type if binding.body == "*" else _field_message(method, binding.body)
-        if body is not None and verb:
-            yield verb.upper(), getattr(binding, verb), body
+        verb = binding.WhichOneof("pattern")
+        if verb is None:
+            continue
+        path: str = getattr(binding, verb)
+        root = binding.body.strip("*")
+        elsewhere = [fields[name] for name in (*_VARIABLE.findall(path), root) if name]
+        yield _Rule(verb.upper(), path, _message(method, binding.body), root, elsewhere)
 
 
-def _field_message(method: MethodDescriptor, name: str) -> Descriptor | None:
-    """The message of the one field that is the body; None where there is no body."""
-    return method.input_type.fields_by_name[name].message_type if name else None
+def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
+    """The message that a rule's `body` stands for."""
+    if body in ("", "*"):
+        return method.input_type if body else None
+    return method.input_type.fields_by_name[body].message_type
 
 
 def _pattern(path: str) -> str:
@@ -160,31 +224,15 @@ def _escaped(text: str) -> str:
     return "".join(char if char.isalnum() else f"%{char}" for char in text)
 
 
-def _collect(message: Descriptor, found: dict[str, Descriptor]) -> None:
-    """The message and all that are written inside it field by field."""
-    found[message.full_name] = message
-    for field in message.fields:
-        inner = _nested(field)
-        if inner is not None and inner.full_name not in found:
-            _collect(inner, found)
-
-
-def _nested(field: FieldDescriptor) -> Descriptor | None:
-    """The message of an object field, or of the values of a map. The well-known types have JSON of
-    their own."""
-    message = field.message_type
-    if message is not None and message.GetOptions().map_entry:
-        return _nested(message.fields_by_name["value"])
-    return None if message is None or message.file.package == "google.protobuf" else message
-
-
 def _fields(message: Descriptor) -> str:
     """Every name by which JSON may call a field, and the shape of its value."""
-    pairs = []
-    for field in message.fields:
-        names = dict.fromkeys((field.name, field.json_name))
-        pairs += [f"{name} = {_shape(field)}" for name in names]
-    return ", ".join(pairs)
+    return ", ".join(
+        f"{name} = {_shape(field)}" for field in message.fields for name in _names(field)
+    )
+
+
+def _names(field: FieldDescriptor) -> list[str]:
+    return list(dict.fromkeys((field.name, field.json_name)))
 
 
 def _shape(field: FieldDescriptor) -> str:
@@ -192,8 +240,8 @@ def _shape(field: FieldDescriptor) -> str:
 
     A contract with google.protobuf.Struct or its like, whose JSON is any object, is not foreseen.
     """
-    inner = _nested(field)
+    inner = nested(field)
     one = "{}" if inner is None else f'{{message = "{inner.full_name}"}}'
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if is_map(field):
         return f"{{values = {one}}}"
     return f"{{elements = {one}}}" if field.is_repeated else one

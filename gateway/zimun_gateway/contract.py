@@ -1,8 +1,14 @@
 """What the compiled contract says; the gateway knows the server from nothing else."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
@@ -17,6 +23,31 @@ def services(descriptors: Path) -> list[str]:
 def methods(descriptors: Path) -> list[MethodDescriptor]:
     """Every method of those services, in the order of the contract."""
     return [method for service in _services(descriptors) for method in service.methods]
+
+
+def written(roots: Iterable[Descriptor]) -> dict[str, Descriptor]:
+    """By full name: these messages, and all that JSON writes inside them field by field."""
+    found: dict[str, Descriptor] = {}
+    waiting = list(roots)
+    while waiting:
+        message = waiting.pop()
+        if message.full_name not in found:
+            found[message.full_name] = message
+            waiting += [inner for inner in map(nested, message.fields) if inner is not None]
+    return found
+
+
+def nested(field: FieldDescriptor) -> Descriptor | None:
+    """The message of an object field, or of the values of a map. The well-known types have JSON of
+    their own."""
+    message = field.message_type
+    if message is not None and is_map(field):
+        return nested(message.fields_by_name["value"])
+    return None if message is None or message.file.package == "google.protobuf" else message
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
 def _services(descriptors: Path) -> list[ServiceDescriptor]:

@@ -17,8 +17,10 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
-from .contract import methods
+from .contract import methods, written
 from .errors import MARK, body
+
+NO_OBJECT = "the body must be a JSON object"
 
 _TYPES = {
     "TYPE_STRING": "must be a string",
@@ -28,8 +30,12 @@ _TYPES = {
     "type.googleapis.com/google.protobuf.Timestamp": (
         "must be a timestamp of RFC 3339, such as 2026-02-20T10:00:00Z"
     ),
+    "type.googleapis.com/google.protobuf.Duration": (
+        "must be a duration in seconds, such as 1800s"
+    ),
+    "type.googleapis.com/google.protobuf.FieldMask": "must be field names separated by commas",
 }
-"""By what the transcoder calls a type; enums and maps of the contract are added to them."""
+"""By what the transcoder calls a type; what the contract has besides is added to them."""
 
 _HOOK = r"""
 -- A caller's own name for a field: whole characters and escapes, 64 bytes of them at the most.
@@ -45,7 +51,9 @@ local function short(name)
 end
 
 -- The field and what is wrong with it, from the text of a refusal; nil if it is about no field.
-local function violation(text)
+-- The transcoder names fields as the request has them; where the body is its field `root`, callers
+-- know them by what follows.
+local function violation(text, root)
   local why, unknown = text:match("^field ([%w ]+): (.*)$")
   if why then return short(unknown), why end
   unknown = text:match("^Could not find field (.*) in the type ")
@@ -57,17 +65,20 @@ local function violation(text)
   if parent then return parent, "has no fields of its own" end
   local twice = text:match("^The binding value .* of the field ([%w_.]+) is conflicting with ")
   if twice then return twice, "has another value in the path or the query" end
-  local field, element = text:match("^([%w_.]+)([%w_.%[%]]*): ")
+  local field = text:match("^([%w_][%w_.%[%]]*): ")
   if not field then return nil end
+  if root and field:sub(1, #root + 1) == root .. "." then field = field:sub(#root + 2) end
+  -- An element of a list ends with its number, a value in a map with "[number].value".
+  local whole = field:gsub("%]%.value$", "]"):gsub("%[%d+%]$", "")
   why = TYPES[text:match(".* for type (%S+)$")] or "is malformed"
-  return field, (element == "" and "" or "each value ") .. why
+  return whole:gsub("%[%d+%]", ""), (whole == field and "" or "each value ") .. why
 end
 
-local function answer(text)
-  local field, why = violation(text)
+local function answer(text, root)
+  local field, why = violation(text, root)
   if field then return (INVALID_FIELD:gsub("%$(%a+)", {field = field, why = why})) end
-  local message = "the body must be a JSON object"
-  if not text:find("Root element must be a message", 1, true) then
+  local message = text
+  if text ~= NO_OBJECT then
     message = "the request cannot be understood: " .. text:match("^[%w ,.:}_'-]*")
   end
   return (REQUEST_REFUSED:gsub("%$(%a+)", {message = message}))
@@ -81,15 +92,22 @@ function envoy_on_response(handle)
   if (tonumber(headers:get("content-length")) or 0) > 30000 then return end
   local body = handle:body()
   local text = body and body:getBytes(0, body:length()):match('"message":"(.*)"}%s*$')
-  if text then handle:headers():replace("content-length", body:setBytes(answer(text))) end
+  if not text then return end
+  local seen = handle:streamInfo():dynamicMetadata():get("zimun") or {}
+  handle:headers():replace("content-length", body:setBytes(answer(text, seen.root)))
 end
 """
 
 
 def naming_hook(descriptors: Path) -> str:
     """Lua for the filter of the JSON route."""
-    texts = {"MARK": MARK, "INVALID_FIELD": _invalid_field(), "REQUEST_REFUSED": _refused()}
-    types = _TYPES | dict(_own_types(descriptors))
+    texts = {
+        "MARK": MARK,
+        "NO_OBJECT": NO_OBJECT,
+        "INVALID_FIELD": _invalid_field(),
+        "REQUEST_REFUSED": _refused(),
+    }
+    types = dict(_own_types(descriptors)) | _TYPES
     return "\n".join(
         [
             *(f"local {name} = [=[{text}]=]" for name, text in texts.items()),
@@ -119,13 +137,12 @@ def _compact(answer: object) -> str:
 
 
 def _own_types(descriptors: Path) -> Iterator[tuple[str, str]]:
-    """What the enums and maps of requests must be."""
-    for method in methods(descriptors):
-        request: Descriptor = method.input_type
-        for field in request.fields:
+    """What the enums, maps and messages in requests must be."""
+    for message in written(method.input_type for method in methods(descriptors)).values():
+        for field in message.fields:
             if field.enum_type is not None:
                 yield _url(field.enum_type), f"must be one of {_values(field.enum_type)}"
-            elif field.message_type is not None and field.message_type.GetOptions().map_entry:
+            elif field.message_type is not None:
                 yield _url(field.message_type), "must be an object"
 
 

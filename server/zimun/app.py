@@ -21,10 +21,10 @@ from zimun.booking.store import Store
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.domain.errors import Overloaded
+from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
-from zimun.rpc.servicers import Backend
 from zimun.storage.dialect import database_url
 from zimun.storage.migrate import migrate
 from zimun.storage.transactions import EmbeddedStore

@@ -28,7 +28,7 @@ from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import from_datetime, rfc3339
-from zimun.rpc.contract import is_zone
+from zimun.domain.schedule import is_zone
 from zimun.rpc.server import PortTaken
 from zimun.storage.migrate import SchemaTooNew
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up

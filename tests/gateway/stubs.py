@@ -20,14 +20,22 @@ from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
     locations_service_pb2,
+    organizations_service_pb2,
+    overrides_service_pb2,
+    resources_service_pb2,
     services_service_pb2,
+    staff_service_pb2,
 )
 
 CONTRACT = (
     appointments_service_pb2,
     availability_service_pb2,
     locations_service_pb2,
+    organizations_service_pb2,
+    overrides_service_pb2,
+    resources_service_pb2,
     services_service_pb2,
+    staff_service_pb2,
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"

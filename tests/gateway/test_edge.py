@@ -67,6 +67,8 @@ async def test_cors(tmp_path: Path) -> None:
         other = await gateway.get(SERVICES, gateway.bearer() | {"Origin": "https://evil.example"})
     assert preflight.status == 200
     assert "idempotency-key" in preflight.headers["access-control-allow-headers"]
+    allowed = preflight.headers["access-control-allow-methods"].split(",")
+    assert {"GET", "POST", "PATCH", "DELETE"} <= set(allowed)
     for seen in (preflight, answer, refused):
         assert seen.headers["access-control-allow-origin"] == "https://shop.example"
     assert "retry-after" in answer.headers["access-control-expose-headers"]

@@ -10,7 +10,8 @@ from zimun.booking import appointments
 from zimun.booking.appointments import SWEEP
 from zimun.booking.availability import Wanted
 from zimun.booking.store import AppointmentFilter, Store, Transaction
-from zimun.domain.booking import HOLD_LENGTH, HOLD_LIMIT, EventType, Reservation, State
+from zimun.domain.booking import HOLD_LIMIT, EventType, Reservation, State
+from zimun.domain.catalog import HOLD_LENGTH
 from zimun.domain.errors import (
     AppointmentNotFound,
     EtagMismatch,
@@ -304,7 +305,7 @@ async def test_extending_starts_the_ten_minutes_again_up_to_the_limit(desk: Desk
         assert (await desk.extend(held.hold_id)).expires_at == NOW + until * MINUTE
     with pytest.raises(HoldLimitReached):
         await desk.extend(held.hold_id)
-    desk.clock.instant = NOW + HOLD_LIMIT - 1
+    desk.clock.instant = NOW + HOLD_LIMIT * HOLD_LENGTH - 1
     assert at(10) not in await desk.slots(KIOSK.id)
     desk.clock.instant += 1
     assert at(10) in await desk.slots(KIOSK.id)

@@ -11,7 +11,6 @@ import pytest
 from zimun.booking.holidays import public_holidays
 from zimun.booking.store import CatalogEntry, Store, Transaction
 from zimun.domain.access import Client
-from zimun.domain.availability import Timetable
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -20,11 +19,13 @@ from zimun.domain.catalog import (
     Override,
     Resource,
     Service,
+    ServiceDefaults,
     SlotAlignment,
     StaffMember,
 )
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.timetable import Timetable
 
 from .desk import CLASS, CUT, NOW, ORG, SPA, open_salon
 
@@ -45,6 +46,7 @@ LOCATION = Location(
     metadata=METADATA,
     create_time=NOW,
     update_time=NOW + 1,
+    revision=7,
     time_zone="Asia/Kathmandu",
     address="1 Main Street\n10115 Berlin",
     weekly_hours=WEEK,
@@ -56,16 +58,21 @@ STAFF_MEMBER = StaffMember(
     metadata=METADATA,
     create_time=NOW,
     update_time=NOW + 1,
+    revision=7,
     time_zone="America/St_Johns",
     weekly_hours=WEEK,
+    daily_limit=3,
+    location_ids=("l_2", "l_1"),
 )
 RESOURCE = Resource(
     id="r_1",
     name="Fauteuil n° 1",
+    location_id="l_1",
     active=False,
     metadata=METADATA,
     create_time=NOW,
     update_time=NOW + 1,
+    revision=7,
 )
 SERVICE = Service(
     id="s_1",
@@ -74,6 +81,7 @@ SERVICE = Service(
     metadata=METADATA,
     create_time=NOW,
     update_time=NOW + 1,
+    revision=7,
     duration=25 * MINUTE,
     slot_step=1,
     horizon=(1 << 53) + 1,
@@ -89,6 +97,7 @@ SERVICE = Service(
     staff_ids=("t_2", "t_1"),
     resource_requirements=(("r_2", "r_1"), ("r_1",)),
     location_ids=("l_2", "l_1"),
+    duration_options=(HOUR, 5 * MINUTE),
 )
 ORGANIZATION = Organization(
     id=ORG,
@@ -97,13 +106,24 @@ ORGANIZATION = Organization(
     metadata=METADATA,
     create_time=NOW,
     update_time=NOW + 1,
+    revision=7,
     time_zone="Europe/Berlin",
     holiday_region="DE-BE",
     weekly_hours=WEEK,
+    hold_length=HOUR,
+    service_defaults=ServiceDefaults(
+        slot_step=1, lead_time=0, horizon=3, cancellation_cutoff=4, reschedule_cutoff=5
+    ),
 )
 ENTRIES: list[CatalogEntry] = [LOCATION, STAFF_MEMBER, RESOURCE, SERVICE]
 OVERRIDE = Override(
-    owner_id="t_1", date=date(2026, 2, 28), hours=((0, 1), (1439, 1440)), note="Inventur 🎉"
+    owner_id="t_1",
+    date=date(2026, 2, 28),
+    hours=((0, 1), (1439, 1440)),
+    note="Inventur 🎉",
+    id="v_1",
+    create_time=NOW,
+    revision=2,
 )
 
 
@@ -169,7 +189,7 @@ async def test_an_entry_that_is_put_again_replaces_the_first(
 async def test_a_service_without_a_price_reads_as_one_without_a_price(store: Store) -> None:
     await put(store, SERVICE, replace(SERVICE, price=None))
     for catalog in await catalogs(store):
-        assert catalog.service("s_1").price is None
+        assert catalog.entry(Service, "s_1").price is None
 
 
 async def test_an_organization_reads_as_it_was_put_in_every_field(store: Store) -> None:
@@ -193,7 +213,7 @@ def test_a_public_holiday_has_one_name_whatever_language_the_server_is_started_i
 
 async def test_overrides_are_kept_by_owner_and_date(store: Store) -> None:
     closed = Override(owner_id=ORG, date=OVERRIDE.date)
-    another_day = replace(OVERRIDE, date=date(2026, 3, 1), note="other")
+    another_day = replace(OVERRIDE, id="v_2", date=date(2026, 3, 1), note="other")
     replaced = replace(OVERRIDE, hours=(), note="closed after all")
 
     def run(tx: Transaction) -> None:
@@ -216,7 +236,7 @@ async def test_overrides_are_kept_by_owner_and_date(store: Store) -> None:
 
 async def test_the_longest_span_never_shrinks(store: Store) -> None:
     await put(store, SERVICE)
-    longest = SERVICE.buffer_before + SERVICE.duration + SERVICE.buffer_after
+    longest = SERVICE.buffer_before + max(SERVICE.duration_options) + SERVICE.buffer_after
     assert [catalog.longest_span for catalog in await catalogs(store)] == [longest] * 3
 
     await put(store, replace(SERVICE, duration=MINUTE, buffer_before=0, buffer_after=0), LOCATION)
@@ -255,9 +275,9 @@ async def test_organizations_see_only_their_own_entries(store: Store) -> None:
 
     await store.write(run)
     for catalog in await catalogs(store):
-        assert catalog.service("s_cut") == CUT
+        assert catalog.entry(Service, "s_cut") == CUT
         assert catalog.overrides == {}
-        assert catalog.longest_span == SPA.span
+        assert catalog.longest_span == SPA.longest_span
     for catalog in await catalogs(store, "o_other"):
         assert [service.name for service in catalog.services.values()] == ["another cut"]
         assert (catalog.staff, catalog.resources) == ({}, {})
@@ -271,6 +291,7 @@ PUTS: dict[str, Callable[[Transaction], None]] = {
     "resource": lambda tx: tx.put_entry(ORG, RESOURCE),
     "location": lambda tx: tx.put_entry(ORG, LOCATION),
     "override": lambda tx: tx.put_override(ORG, OVERRIDE),
+    "no override": lambda tx: tx.delete_override(ORG, "v_9"),
 }
 
 
@@ -312,7 +333,7 @@ async def test_what_another_organization_puts_leaves_a_timetable_kept(store: Sto
 
 
 def name_of_cut(tx: Transaction) -> str:
-    return tx.timetable(ORG).catalog.service(CUT.id).name
+    return tx.timetable(ORG).catalog.entry(Service, CUT.id).name
 
 
 def rename(name: str, then: Exception | None = None) -> Callable[[Transaction], str]:
@@ -487,4 +508,4 @@ async def test_touching_the_store_changes_no_answer_of_it(store: Store) -> None:
     [after, *_] = await timetables(store)
     assert after is before
     assert await store.read(lambda tx: tx.secret("page_token")) == secret
-    assert after.catalog.service(CLASS.id) == CLASS
+    assert after.catalog.entry(Service, CLASS.id) == CLASS

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from zimun.booking.availability import SHORT_DAYS, DateRange, Wanted, get_availability
 from zimun.booking.store import Answer, Store, Transaction
 from zimun.domain.availability import Search, Slot
+from zimun.domain.catalog import Service
 from zimun.domain.errors import Overloaded, SlotUnavailable
 from zimun.storage import dialect
 from zimun.storage.transactions import BACKLOG, GROUP, EmbeddedStore
@@ -365,7 +366,7 @@ async def test_two_stores_on_one_file_see_each_others_catalogue_changes_at_once(
     embedded: Embedded,
 ) -> None:
     def name(tx: Transaction) -> str:
-        return tx.timetable(ORG).catalog.service(CUT.id).name
+        return tx.timetable(ORG).catalog.entry(Service, CUT.id).name
 
     def put(name: str) -> Callable[[Transaction], None]:
         return lambda tx: tx.put_entry(ORG, replace(CUT, name=name))

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from zimun.domain.booking import HOLD_LENGTH, HOLD_LIMIT, Reservation, State
-from zimun.domain.catalog import Service
+from zimun.domain.booking import HOLD_LIMIT, Reservation, State
+from zimun.domain.catalog import HOLD_LENGTH, Service
 from zimun.domain.errors import (
     AppointmentNotFound,
     HoldConfirmed,
@@ -246,7 +246,7 @@ class Ledger(RuleBasedStateMachine):
         if not (before := self._picked(pick)):
             return
         found = self._ask(self.desk.extend(before.hold_id))
-        limit = before.create_time + HOLD_LIMIT
+        limit = before.create_time + HOLD_LIMIT * HOLD_LENGTH
         if refusal := self._not_held(before):
             assert found == refusal
         elif before.expires_at >= limit:

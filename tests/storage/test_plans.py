@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from zimun.booking.store import Answer, AppointmentFilter, Transaction
 from zimun.domain.access import Client
 from zimun.domain.booking import EventType, State
-from zimun.domain.catalog import Override
+from zimun.domain.catalog import Override, StaffMember
 from zimun.domain.instant import DAY, to_datetime
 from zimun.storage import dialect, statements
 from zimun.storage.prepared import Prepared, Rows
@@ -53,7 +53,9 @@ def everything(tx: Transaction) -> None:
     """Call every method of a transaction."""
     open_salon(tx)
     tx.put_override(ORG, Override(owner_id=ORG, date=to_datetime(TUESDAY).date()))
-    tx.timetable(ORG)
+    tx.delete_override(ORG, "v_1")
+    tx.put_entry(ORG, StaffMember(id="t_ben", name="Ben", time_zone="UTC", daily_limit=3))
+    catalog = tx.timetable(ORG).catalog
     tx.organization_ids()
     held = booked(1)
     tx.add(EventType.HOLD_CREATED, held, "c")
@@ -66,7 +68,7 @@ def everything(tx: Transaction) -> None:
         for after in (None, (1, "a_1")):
             tx.appointments(ORG, wanted, after, 10)
     for service in (SPA, CLASS):
-        tx.busy(ORG, service, (at(0), at(24)), DAY, NOW, "h_1")
+        tx.busy(catalog, service, (at(0), at(24)), NOW, held)
     for members in (("t_ada",), ("t_ada", "t_ben")):
         tx.staff_load(ORG, members, (at(0), at(24)), 0, NOW)
     tx.stale_holds(ORG, NOW + DAY, 10)

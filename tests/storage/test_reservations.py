@@ -9,7 +9,7 @@ import pytest
 from zimun.booking.store import Answer, AppointmentFilter, Store, Transaction
 from zimun.domain.availability import Busy, Session
 from zimun.domain.booking import Contact, EventType, Reservation, State
-from zimun.domain.catalog import Service
+from zimun.domain.catalog import Catalog, Organization, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
@@ -87,12 +87,23 @@ async def busy(
     within: Interval = ALL_TUESDAY,
     longest_span: int = 2 * HOUR,
     now: int = NOW,
-    leaving: str = "",
+    leaving: Reservation | None = None,
 ) -> Busy:
     """What is busy, which reads, scans and writes must agree on."""
 
+    catalog = Catalog(
+        version="1",
+        organization=Organization(id=ORG, name="Salon", time_zone="UTC"),
+        services={},
+        locations={},
+        staff={},
+        resources={},
+        overrides={},
+        longest_span=longest_span,
+    )
+
     def run(tx: Transaction) -> Busy:
-        return tx.busy(ORG, service, within, longest_span, now, leaving)
+        return tx.busy(catalog, service, within, now, leaving)
 
     found = await store.read(run)
     assert await store.scan(run) == found
@@ -396,8 +407,8 @@ async def test_seats_count_while_their_hold_is_live_and_not_when_it_is_leaving(
     assert (await busy(store, CLASS, now=NOW + 4)).sessions == {at(10): [session(3)]}
     assert (await busy(store, CLASS, now=NOW + 5)).sessions == {at(10): [session(2)]}
     assert (await busy(store, CLASS, now=NOW + 9)).sessions == {}
-    assert (await busy(store, CLASS, leaving="h_2")).sessions == {at(10): [session(1)]}
-    assert (await busy(store, CLASS, now=NOW + 5, leaving="h_2")).sessions == {}
+    assert (await busy(store, CLASS, leaving=seat(2))).sessions == {at(10): [session(1)]}
+    assert (await busy(store, CLASS, now=NOW + 5, leaving=seat(2))).sessions == {}
 
 
 async def test_confirmed_seats_count_whatever_their_holds_expiry_was(store: Store) -> None:
@@ -459,14 +470,13 @@ async def test_one_confirmed_seat_keeps_the_session_for_ever(store: Store) -> No
     assert await last_free(store) is None
 
 
-async def test_settling_without_who_leaves_ends_what_only_they_kept(
-    store: Store, engine: Engine
-) -> None:
+async def test_who_leaves_frees_the_session_that_only_they_kept(store: Store) -> None:
     await store.write(share(seat(1, expires_at=NOW + 5), seat(2, expires_at=NOW + 9)))
-    await store.write(lambda tx: tx.settle(ORG, "x_class", NOW, leaving="h_2"))
-    assert await last_free(store) == NOW + 5
-    await store.write(lambda tx: tx.settle(ORG, "x_class", NOW + 5, leaving="h_2"))
-    assert engine.tables()["allocations"] == []
+    taken = {"t_chloe": [(at(10), at(11))], "r_hall": [(at(10), at(11))]}
+    assert (await busy(store, CLASS)).taken == taken
+    assert (await busy(store, CLASS, leaving=seat(2))).taken == taken
+    assert (await busy(store, CLASS, now=NOW + 5)).taken == taken
+    assert (await busy(store, CLASS, now=NOW + 5, leaving=seat(2))).taken == {}
 
 
 async def test_settling_touches_no_other_session_and_no_other_organization(

@@ -1,6 +1,7 @@
 """Holding, confirming, moving, cancelling: one function for every RPC of AppointmentsService."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from zimun.booking import availability
@@ -29,9 +30,9 @@ Key = tuple[int, str]
 async def hold(
     store: Store, clock: Clock, change: Change[Reservation], wanted: Wanted, start: int
 ) -> bytes:
-    """Keep a slot for ten minutes.
+    """Keep a slot for the organization's hold length.
 
-    Raises what `availability.resolve` and `Search.slot_at` raise;
+    Raises what `availability.search` and `Search.slot_at` raise;
     SlotUnavailable carries the nearest open slots.
     """
 
@@ -43,20 +44,21 @@ async def hold(
 
 def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:
     _expire_holds(tx, caller.org_id, now)
-    service, place, choice = _find(tx, now, caller.org_id, wanted, start)
+    found, choice = _find(tx, now, caller.org_id, wanted, start)
+    service = found.service
     held = Reservation(
         org_id=caller.org_id,
         hold_id=new_id("h"),
         session_id=choice.session_id or new_id("x"),
         service_id=service.id,
-        location_id=place.id,
+        location_id=found.place.id,
         staff_id=choice.staff_id,
         resource_ids=choice.resource_ids,
-        seats=wanted.seats,
+        seats=found.seats,
         start=start,
         end=start + service.duration,
         state=State.HELD,
-        expires_at=now + booking.HOLD_LENGTH,
+        expires_at=now + found.timetable.catalog.organization.hold_length,
         create_time=now,
         update_time=now,
     )
@@ -68,11 +70,12 @@ def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int)
 async def extend_hold(
     store: Store, clock: Clock, change: Change[Reservation], hold_id: str
 ) -> bytes:
-    """Start a hold's ten minutes again; raises HoldNotFound and what `booking.extend` raises."""
+    """Start a hold's time again; raises HoldNotFound and what `booking.extend` raises."""
 
     def run(tx: Transaction, now: int) -> Reservation:
         before = tx.hold(change.caller.org_id, hold_id)
-        after = booking.extend(before, now)
+        organization = tx.timetable(change.caller.org_id).catalog.organization
+        after = booking.extend(before, now, organization.hold_length)
         return _keep(tx, now, change.caller, EventType.HOLD_EXTENDED, before, after)
 
     return await apply(store, clock, change, run)
@@ -116,7 +119,7 @@ async def cancel(
 
     def run(tx: Transaction, now: int) -> Reservation:
         before = tx.appointment(change.caller.org_id, appointment_id)
-        service = tx.timetable(before.org_id).catalog.service(before.service_id)
+        service = tx.timetable(before.org_id).catalog.entry(Service, before.service_id)
         after = booking.cancel(before, now, service, reason, etag)
         return _keep(tx, now, change.caller, EventType.APPOINTMENT_CANCELLED, before, after)
 
@@ -140,33 +143,24 @@ async def reschedule(
     org_id = change.caller.org_id
     before = await store.read(lambda tx: tx.appointment(org_id, appointment_id))
     wanted = Wanted(
-        service_id=before.service_id,
-        location_id=before.location_id,
-        staff_id=staff_id,
-        seats=before.seats,
+        service_id=before.service_id, staff_id=staff_id, ignore_appointment_id=appointment_id
     )
 
     def run(tx: Transaction, now: int) -> Reservation:
-        return _reschedule(tx, now, change.caller, appointment_id, wanted, start, etag)
+        return _reschedule(tx, now, change.caller, wanted, start, etag)
 
     return await _offering_others(store, clock, change, wanted, start, run)
 
 
 def _reschedule(
-    tx: Transaction,
-    now: int,
-    caller: Caller,
-    appointment_id: str,
-    wanted: Wanted,
-    start: int,
-    etag: str,
+    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int, etag: str
 ) -> Reservation:
     _expire_holds(tx, caller.org_id, now)
-    before = tx.appointment(caller.org_id, appointment_id)
-    service = tx.timetable(caller.org_id).catalog.service(before.service_id)
+    before = tx.appointment(caller.org_id, wanted.ignore_appointment_id)
+    service = tx.timetable(caller.org_id).catalog.entry(Service, before.service_id)
     booking.check_movable(before, now, service, etag)
-    tx.settle(before.org_id, before.session_id, now, leaving=before.hold_id)
-    service, _, choice = _find(tx, now, caller.org_id, wanted, start, before)
+    found, choice = _find(tx, now, caller.org_id, wanted, start, before.staff_id)
+    service = found.service
     after = booking.move(
         before,
         now,
@@ -177,6 +171,7 @@ def _reschedule(
         choice.resource_ids,
     )
     tx.change(EventType.APPOINTMENT_RESCHEDULED, after, caller.client_id)
+    tx.settle(before.org_id, before.session_id, now)
     _take(tx, now, service, choice, after)
     return after
 
@@ -243,29 +238,18 @@ def _expire(tx: Transaction, before: Reservation, now: int) -> Reservation:
 
 
 def _find(
-    tx: Transaction,
-    now: int,
-    org_id: str,
-    wanted: Wanted,
-    start: int,
-    moving: Reservation | None = None,
-) -> tuple[Service, Place, Choice]:
-    """Decide who and what serves the wanted time; an appointment that moves keeps its person."""
-    timetable = tx.timetable(org_id)
-    service, place = availability.resolve(timetable, wanted)
-    leaving = moving.hold_id if moving else ""
-    reach = _taken(service, start)
-    busy = tx.busy(org_id, service, reach, timetable.catalog.longest_span, now, leaving)
-    search = Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
-    slot = search.slot_at(start)
-    if moving and moving.staff_id in slot.staff_ids:
-        same = Search(timetable, service, place, busy, now, moving.staff_id, wanted.seats)
-        slot = same.slot_at(start)
+    tx: Transaction, now: int, org_id: str, wanted: Wanted, start: int, keeping: str = ""
+) -> tuple[Search, Choice]:
+    """Decide who and what serves the wanted time: the staff member `keeping`, where they can."""
+    found = availability.search(tx, now, org_id, wanted, (start, start + 1))
+    slot = found.slot_at(start)
+    if keeping in slot.staff_ids:
+        slot = replace(found, staff_id=keeping).slot_at(start)
     if slot.joinable or len(slot.staff_ids) < 2:
-        return service, place, choose(slot, {})
-    day, longest_span = _day_of(place, start), timetable.catalog.longest_span
-    load = tx.staff_load(org_id, slot.staff_ids, day, longest_span, now)
-    return service, place, choose(slot, load)
+        return found, choose(slot, {})
+    day, catalog = _day_of(found.place, start), found.timetable.catalog
+    load = tx.staff_load(org_id, slot.staff_ids, day, catalog.longest_span, now)
+    return found, choose(slot, load)
 
 
 def _take(
@@ -277,7 +261,7 @@ def _take(
         return
     staff_ids = (choice.staff_id,) if choice.staff_id else ()
     subjects = (*staff_ids, *choice.resource_ids) or (service.id,)
-    tx.allocate(reservation, subjects, _taken(service, reservation.start), now)
+    tx.allocate(reservation, subjects, service.taken(reservation.start), now)
 
 
 def _keep(
@@ -319,11 +303,6 @@ async def _offering_others(
             store, clock.now(), change.caller, wanted, start
         )
         raise SlotUnavailable(wanted.service_id, slots, zone) from None
-
-
-def _taken(service: Service, start: int) -> Interval:
-    """What an appointment takes of its people and things: its time and its buffers."""
-    return start - service.buffer_before, start + service.duration + service.buffer_after
 
 
 def _day_of(place: Place, instant: int) -> Interval:

@@ -1,4 +1,9 @@
-"""Searching for open slots: GetAvailability, and the alternatives to a taken one."""
+"""Questions about open slots: the methods of AvailabilityService, and the alternatives to a taken
+one.
+
+Every one of them is a `Search`, opened by `search`: the one by which holds and
+reschedules decide.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,18 +12,24 @@ from datetime import date, timedelta
 
 from zimun.booking.store import Store, Transaction
 from zimun.domain.access import Caller
-from zimun.domain.availability import Search, Slot, Timetable
+from zimun.domain.availability import Search, Slot
+from zimun.domain.booking import Reservation
 from zimun.domain.catalog import Place, Service
-from zimun.domain.errors import InvalidRequest
+from zimun.domain.errors import InvalidRequest, ZimunError
+from zimun.domain.explanation import Obstacle, obstacles
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.schedule import Day, dates, local_date, segments
+from zimun.domain.timetable import Timetable
 
 MOST_DAYS = 92
 """The most dates of one question: any three months."""
 
 SHORT_DAYS = 7
 """The most dates that are searched on the event loop; more are searched beside it."""
+
+LONG_DAYS = 28
+"""How many more dates are searched at a time for the next open slots."""
 
 NEVER = 1 << 62
 """An instant beyond all others."""
@@ -32,12 +43,20 @@ _RADII = (1, 7, 31)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for: a service, where, by whom (empty: wherever and whoever), for how many."""
+    """What is asked for: a service, where, by whom, for how many and how long.
+
+    What is empty or 0 is not said: wherever, whoever, one seat, the service's
+    duration. With `ignore_appointment_id` that appointment's own time is free,
+    as when it is rescheduled; what is not said is then as the appointment has
+    it, if it is one of the service.
+    """
 
     service_id: str
     location_id: str = ""
     staff_id: str = ""
-    seats: int = 1
+    seats: int = 0
+    duration: int = 0
+    ignore_appointment_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +128,7 @@ async def get_availability(
 ) -> Availability:
     """The open slots of the dates; `answers` keeps and gives those that still stand.
 
-    Raises ServiceNotFound, LocationNotFound, StaffNotFound, or InvalidRequest
-    for a combination that the catalogue does not know.
+    Raises what `search` raises.
     """
     # Read before the search: what it then finds is of this version or a later one.
     version = store.version() if answers else None
@@ -119,7 +137,7 @@ async def get_availability(
         return kept
 
     def load(tx: Transaction) -> _Question:
-        return _load_dates(tx, now, caller, wanted, asked)
+        return _load_dates(tx, now, caller.org_id, wanted, asked)
 
     if asked.days <= SHORT_DAYS:
         question = await store.read(load)
@@ -130,6 +148,85 @@ async def get_availability(
     if answers and not asked.days_ahead:
         answers.put(key, version, now, question.stands_until(answer), answer)
     return answer
+
+
+async def find_next(
+    store: Store, now: int, caller: Caller, wanted: Wanted, start_from: int, count: int
+) -> tuple[Sequence[Slot], Place]:
+    """The first `count` slots that start at `start_from` or later, and their place.
+
+    They are looked for in longer and longer stretches, each read by itself.
+    Raises what `search` raises.
+    """
+    found: list[Slot] = []
+    begin, days = max(start_from, now), SHORT_DAYS
+    while True:
+        within = (begin, begin + days * DAY)
+
+        def load(tx: Transaction, within: Interval = within) -> _Question:
+            return _load(tx, now, caller.org_id, wanted, within)
+
+        if days == SHORT_DAYS:
+            question = await store.read(load)
+            found += question.slots()
+        else:
+            question = await store.scan(load)
+            found += await asyncio.to_thread(question.slots)
+        if len(found) >= count or within[1] > question.search.closes:
+            return found[:count], question.search.place
+        begin, days = max(within[1], question.search.opens), LONG_DAYS
+
+
+Verdict = Slot | ZimunError
+"""A slot, or the error with which a hold of it would be refused."""
+
+
+async def check(
+    store: Store, now: int, caller: Caller, times: Sequence[tuple[Wanted, int]]
+) -> Sequence[tuple[Verdict, str]]:
+    """What a hold would find of each time, and the zone of its place; empty where there is none."""
+
+    def run(tx: Transaction) -> Sequence[tuple[Verdict, str]]:
+        return [_check(tx, now, caller.org_id, wanted, start) for wanted, start in times]
+
+    return await store.read(run)
+
+
+def _check(
+    tx: Transaction, now: int, org_id: str, wanted: Wanted, start: int
+) -> tuple[Verdict, str]:
+    try:
+        found = search(tx, now, org_id, wanted, (start, start + 1))
+    except ZimunError as error:
+        return error, ""
+    return _verdict(found, start), found.place.time_zone
+
+
+def _verdict(found: Search, start: int) -> Verdict:
+    try:
+        return found.slot_at(start)
+    except ZimunError as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a hold of a time would find, and all that stands in its way."""
+
+    service_id: str
+    time_zone: str
+    verdict: Verdict
+    obstacles: Sequence[Obstacle]
+
+
+async def explain(
+    store: Store, now: int, caller: Caller, wanted: Wanted, start: int
+) -> Explanation:
+    """Why a time can be had or cannot; raises what `search` raises."""
+    found = await store.read(lambda tx: search(tx, now, caller.org_id, wanted, (start, start + 1)))
+    verdict = _verdict(found, start)
+    why = [] if isinstance(verdict, Slot) else obstacles(found, start)
+    return Explanation(found.service.id, found.place.time_zone, verdict, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,70 +270,92 @@ class _Question:
 
 
 def _load_dates(
-    tx: Transaction, now: int, caller: Caller, wanted: Wanted, asked: DateRange
+    tx: Transaction, now: int, org_id: str, wanted: Wanted, asked: DateRange
 ) -> _Question:
-    timetable = tx.timetable(caller.org_id)
-    service, place = resolve(timetable, wanted)
-    zone = asked.time_zone or place.time_zone
+    meant = _resolve(tx, org_id, wanted)
+    zone = asked.time_zone or meant.place.time_zone
     first = asked.first or local_date(zone, now)
     last = asked.last or first + timedelta(days=asked.days - 1)
     shown = [segment for day in dates(first, last) for segment in segments(zone, day)]
     # A zone that skipped the only date asked about (Pacific/Apia, 2011-12-30) shows nothing of it.
     within = (shown[0].start, shown[-1].end) if shown else (0, 0)
-    search = _load(tx, now, caller, wanted, timetable, service, place, within)
-    return _Question(search, within, zone)
+    return _Question(_ahead(tx, now, meant, within), within, zone)
 
 
-def _load(
-    tx: Transaction,
-    now: int,
-    caller: Caller,
-    wanted: Wanted,
-    timetable: Timetable,
-    service: Service,
-    place: Place,
-    within: Interval,
-) -> Search:
-    """The search for starts within an interval, with all that is taken around it."""
-    reach = (
-        max(within[0], now) - service.buffer_before,
-        min(within[1], now + service.horizon + 1) + service.duration + service.buffer_after,
-    )
-    busy = tx.busy(caller.org_id, service, reach, timetable.catalog.longest_span, now)
-    return Search(timetable, service, place, busy, now, wanted.staff_id, wanted.seats)
+def _load(tx: Transaction, now: int, org_id: str, wanted: Wanted, within: Interval) -> _Question:
+    """A question about the starts within an interval."""
+    meant = _resolve(tx, org_id, wanted)
+    return _Question(_ahead(tx, now, meant, within), within, meant.place.time_zone)
 
 
-def resolve(timetable: Timetable, wanted: Wanted) -> tuple[Service, Place]:
-    """The service and place that are meant.
+def search(tx: Transaction, now: int, org_id: str, wanted: Wanted, within: Interval) -> Search:
+    """The search for starts within an interval, with all that is taken around it.
 
-    Raises ServiceNotFound, LocationNotFound, StaffNotFound or InvalidRequest.
+    Raises ServiceNotFound, LocationNotFound, StaffNotFound, AppointmentNotFound,
+    or InvalidRequest for a combination that the catalogue does not know.
     """
+    return _search(tx, now, _resolve(tx, org_id, wanted), within)
+
+
+def _ahead(tx: Transaction, now: int, meant: "_Meant", within: Interval) -> Search:
+    """The search for what can be had: nothing is read of before now or beyond the horizon."""
+    within = (max(within[0], now), min(within[1], now + meant.service.horizon + 1))
+    return _search(tx, now, meant, within)
+
+
+def _search(tx: Transaction, now: int, meant: "_Meant", within: Interval) -> Search:
+    timetable, service = meant.timetable, meant.service
+    reach = (service.taken(within[0])[0], service.taken(within[1])[1])
+    busy = tx.busy(timetable.catalog, service, reach, now, meant.leaving)
+    return Search(timetable, service, meant.place, busy, now, meant.staff_id, meant.seats)
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What a `Wanted` means in a catalogue."""
+
+    timetable: Timetable
+    service: Service
+    place: Place
+    staff_id: str
+    seats: int
+    leaving: Reservation | None
+
+
+def _resolve(tx: Transaction, org_id: str, wanted: Wanted) -> _Meant:
+    timetable = tx.timetable(org_id)
     catalog = timetable.catalog
-    service = catalog.service(wanted.service_id)
-    place = catalog.place(service, wanted.location_id)
+    service = catalog.entry(Service, wanted.service_id)
+    leaving = own = None
+    if wanted.ignore_appointment_id:
+        leaving = tx.appointment(org_id, wanted.ignore_appointment_id)
+        own = leaving if leaving.service_id == service.id else None
+    place = catalog.place(service, wanted.location_id or (own.location_id if own else ""))
     catalog.check_staff(service, wanted.staff_id)
-    if not 1 <= wanted.seats <= service.capacity:
+    seats = wanted.seats or (own.seats if own else 1)
+    if not 1 <= seats <= service.capacity:
         raise InvalidRequest({"seats": f"service {service.id} has 1 to {service.capacity}"})
-    return service, place
+    if wanted.duration:
+        service = service.option(wanted.duration)
+    elif own:
+        service = service.lasting(own.end - own.start)
+    return _Meant(timetable, service, place, wanted.staff_id, seats, leaving)
 
 
 async def alternatives(
     store: Store, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
     """Up to three open slots that start nearest to `start`, nearest first, and the place's zone."""
-    return await store.read(lambda tx: _nearest(tx, now, caller, wanted, start))
+    return await store.read(lambda tx: _nearest(tx, now, caller.org_id, wanted, start))
 
 
 def _nearest(
-    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
+    tx: Transaction, now: int, org_id: str, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
-    timetable = tx.timetable(caller.org_id)
-    service, place = resolve(timetable, wanted)
     for radius in _RADII:
         within = (start - radius * DAY, start + radius * DAY + 1)
-        search = _load(tx, now, caller, wanted, timetable, service, place, within)
-        slots = _Question(search, within, place.time_zone).slots()
-        found = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))
+        question = _load(tx, now, org_id, wanted, within)
+        found = sorted(question.slots(), key=lambda slot: (abs(slot.start - start), slot.start))
         if len(found) >= ALTERNATIVES:
             break
-    return found[:ALTERNATIVES], place.time_zone
+    return found[:ALTERNATIVES], question.time_zone

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from zimun.domain.access import Client
-from zimun.domain.availability import Busy, Timetable
+from zimun.domain.availability import Busy
 from zimun.domain.booking import EventType, Reservation, State
 from zimun.domain.catalog import (
+    Catalog,
     Location,
     Organization,
     Override,
@@ -21,6 +22,7 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.intervals import Interval
+from zimun.domain.timetable import Timetable
 
 T = TypeVar("T")
 
@@ -62,17 +64,15 @@ class Transaction(Protocol):
 
     def busy(
         self,
-        org_id: str,
+        catalog: Catalog,
         service: Service,
         within: Interval,
-        longest_span: int,
         now: int,
-        leaving: str = "",
+        leaving: Reservation | None = None,
     ) -> Busy:
         """What is taken, within an interval, of all that the service could take, at `now`.
 
-        Nothing taken is longer than `longest_span`. The seats of the hold
-        `leaving` do not count.
+        What the reservation `leaving` takes does not count.
         """
 
     def staff_load(
@@ -111,11 +111,8 @@ class Transaction(Protocol):
     ) -> None:
         """Take the subjects for the reservation's session until the reservation's hold expires."""
 
-    def settle(self, org_id: str, session_id: str, now: int, leaving: str = "") -> None:
-        """Make a session's allocations last as long as its last live reservation, or end them.
-
-        The reservation of the hold `leaving` does not count.
-        """
+    def settle(self, org_id: str, session_id: str, now: int) -> None:
+        """Make a session's allocations last as long as its last live reservation, or end them."""
 
     def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
         """What the Idempotency-Key was answered, if it is kept."""
@@ -140,6 +137,9 @@ class Transaction(Protocol):
 
     def put_override(self, org_id: str, override: Override) -> None:
         """Insert or replace the override of this owner and date."""
+
+    def delete_override(self, org_id: str, override_id: str) -> None:
+        """Delete the override of this id."""
 
     def client(self, client_id: str) -> Client | None:
         """The client, revoked or not."""

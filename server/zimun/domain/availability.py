@@ -1,39 +1,23 @@
-"""From open hours, bookings and a service's rules to slots; and why a time is not one.
+"""What can be had: from the grid, the bookings and a service's rules to slots.
 
-A start is on the *grid* when the service may begin then as far as the catalogue
-alone tells: active, place open, staff member open, on a step. A start on the
-grid is a *slot* when it also lies in the booking window and somebody and
-everything needed is free. `Search` decides that second part; everything that
-looks for slots or takes one goes through its `_offer`.
+A start on the grid (`timetable`) is a *slot* when it also lies in the booking
+window and somebody and everything needed is free. `Search` decides that;
+everything that looks for slots or takes one goes through its `_offers`.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
-from operator import attrgetter
+from functools import cached_property
 from typing import NamedTuple
 
-from zimun.domain.catalog import Catalog, Place, Service, SlotAlignment
+from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
-from zimun.domain.instant import HOUR, rfc3339
-from zimun.domain.intervals import Interval, covers, intersect, merge
-from zimun.domain.schedule import (
-    Day,
-    DayStatus,
-    Segment,
-    dates,
-    local_date,
-    midnight,
-    open_time,
-    place_day,
-    segments,
-    staff_hours,
-)
-
-SET_BACK = 4 * HOUR
-"""More than any clock has been set back at once since 1970."""
+from zimun.domain.instant import rfc3339
+from zimun.domain.intervals import Interval, covers, merge
+from zimun.domain.schedule import DayStatus, dates, local_date, segments
+from zimun.domain.timetable import Grid, Timetable, dates_touching
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +38,25 @@ class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
     A subject is a staff member, a resource, or a service that needs neither.
-    None of it ends by itself before `stands_until`.
+    `starts` are when the bookings of staff members with a daily limit begin, in
+    order, on every date of theirs. None of it ends by itself before
+    `stands_until`.
     """
 
     taken: Mapping[str, Sequence[Interval]]
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
+    starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     stands_until: int = 0
 
-    def is_free(self, subject: str, wanted: Interval) -> bool:
-        """Whether nothing of the subject's overlaps `wanted`."""
-        return bool(self.free((subject,), wanted))
+    def of(self, subject: str) -> Sequence[Interval]:
+        """What is taken of a subject."""
+        return self.taken.get(subject, ())
 
-    def free(self, subjects: Iterable[str], wanted: Interval) -> tuple[str, ...]:
-        """Those of the subjects of whose nothing overlaps `wanted`: the last that begins before
-        its end has ended by its start. A search asks this of everybody at every start."""
-        start, end = wanted[0], (wanted[1],)
-        taken_of = self.taken.get
-        return tuple(
-            [
-                subject
-                for subject in subjects
-                if not (taken := taken_of(subject))
-                or not (following := bisect_left(taken, end))
-                or taken[following - 1][1] <= start
-            ]
-        )
+    def overlapping(self, subject: str, wanted: Interval) -> list[Interval]:
+        """What is taken of a subject within an interval."""
+        return [
+            (start, end) for start, end in self.of(subject) if start < wanted[1] and wanted[0] < end
+        ]
 
 
 class Slot(NamedTuple):
@@ -103,95 +81,6 @@ class Choice:
     staff_id: str
     resource_ids: tuple[str, ...]
     session_id: str = ""
-
-
-class Timetable:
-    """The grid of a catalogue: which starts its hours and steps allow, whatever is booked.
-
-    Answers depend on the catalogue alone, so they are worked out once and kept
-    as long as its version is.
-    """
-
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self.day = lru_cache(maxsize=1 << 12)(self._day)
-        self.starts = lru_cache(maxsize=1 << 12)(self._starts)
-        self.staff_open = lru_cache(maxsize=1 << 14)(self._staff_open)
-
-    def _day(self, place: Place, day: date) -> Day:
-        return place_day(self.catalog, place, day)
-
-    def _starts(self, service_id: str, place: Place, day: date) -> Mapping[int, tuple[str, ...]]:
-        """The starts of one date of the place, in order, each with the staff members on duty.
-
-        The staff of a service that needs none is the one empty id.
-        """
-        service = self.catalog.services[service_id]
-        grid: dict[int, list[str]] = {}
-        for staff_id in service.staff_ids or ("",):
-            for start in self._staff_starts(service, place, day, staff_id):
-                grid.setdefault(start, []).append(staff_id)
-        return {start: tuple(grid[start]) for start in sorted(grid)}
-
-    def _staff_starts(self, service: Service, place: Place, day: date, staff_id: str) -> set[int]:
-        here = open_time(place.time_zone, day, self.day(place, day).hours)
-        member = self.catalog.staff.get(staff_id)
-        if not here or not service.active or (staff_id and not (member and member.active)):
-            return set()
-        reach = (here[0][0], here[-1][1] + service.duration)
-        place_open = self.place_open(place, reach)
-        staff_open = self.staff_open(staff_id, reach) if staff_id else place_open
-        openings = intersect(here, staff_open) if staff_id else here
-        both = intersect(merge(place_open), merge(staff_open))
-        return {
-            start
-            for opening in openings
-            for start in _steps(service, place, opening)
-            if covers(both, (start, start + service.duration))
-        }
-
-    def place_open(self, place: Place, reach: Interval) -> list[Interval]:
-        """When the place is open on every date that `reach` touches, each date by itself."""
-        return sorted(
-            interval
-            for day in _dates_touching(place.time_zone, reach)
-            for interval in open_time(place.time_zone, day, self.day(place, day).hours)
-        )
-
-    def _staff_open(self, staff_id: str, reach: Interval) -> list[Interval]:
-        member = self.catalog.staff[staff_id]
-        return sorted(
-            interval
-            for day in _dates_touching(member.time_zone, reach)
-            for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
-        )
-
-
-def _dates_touching(zone: str, interval: Interval) -> Iterator[date]:
-    """The dates that a wall clock may show within an interval.
-
-    A little more on both sides: where a clock was set back over midnight (St
-    John's, until 2010), tomorrow's date had a minute before the rest of today.
-    """
-    return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
-
-
-def _steps(service: Service, place: Place, opening: Interval) -> Iterable[int]:
-    """The starts within an opening: steps from its beginning, or from midnight on the wall."""
-    if service.slot_alignment is SlotAlignment.OPENING:
-        return range(*opening, service.slot_step)
-    return (
-        start
-        for day in _dates_touching(place.time_zone, opening)
-        for segment in segments(place.time_zone, day)
-        for start in _wall_steps(midnight(day), segment, opening, service.slot_step)
-    )
-
-
-def _wall_steps(wall: int, segment: Segment, opening: Interval, step: int) -> range:
-    origin = wall - segment.offset
-    begin = max(segment.start, opening[0])
-    return range(begin + (origin - begin) % step, min(segment.end, opening[1]), step)
 
 
 @dataclass(frozen=True)
@@ -222,17 +111,8 @@ class Search:
 
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
-        opens, closes = self.opens, self.closes
-        starts, service_id, place = self.timetable.starts, self.service.id, self.place
-        found = [
-            slot
-            for day in dates(first, last)
-            for start, on_duty in starts(service_id, place, day).items()
-            if opens <= start <= closes and (slot := self._offer(start, on_duty))
-        ]
-        # Dates are in time order but where a clock was set back over midnight.
-        found.sort(key=attrgetter("start"))
-        return found
+        grids = [self.timetable.grid(self.service, self.place, day) for day in dates(first, last)]
+        return [slot for slot in self._offers(self._within_window(grids)) if slot]
 
     def slot_at(self, start: int) -> Slot:
         """The slot that starts then.
@@ -242,62 +122,173 @@ class Search:
         is needed is free.
         """
         day = local_date(self.place.time_zone, start)
-        on_duty = self._wanted(
-            self.timetable.starts(self.service.id, self.place, day).get(start, ())
-        )
+        on_duty = self.timetable.grid(self.service, self.place, day).at(start) & self._wanted
         if not on_duty:
             raise self._why_off_grid(start, day)
         if start < self.opens:
             raise OutsideBookingWindow("LEAD_TIME", self.opens, self.closes)
         if start > self.closes:
             raise OutsideBookingWindow("HORIZON", self.opens, self.closes)
-        if slot := self._offer(start, on_duty):
+        [slot] = self._offers(Grid((start,), (on_duty,)))
+        if slot:
             return slot
         raise SlotUnavailable(self.service.id)
 
-    def _wanted(self, staff_ids: tuple[str, ...]) -> tuple[str, ...]:
-        if not self.staff_id:
-            return staff_ids
-        return (self.staff_id,) if self.staff_id in staff_ids else ()
+    @cached_property
+    def _wanted(self) -> int:
+        """Those of the service's staff who will do, as bits."""
+        staff_ids = self.service.staff_ids
+        return 1 << staff_ids.index(self.staff_id) if self.staff_id in staff_ids else -1
 
-    def _offer(self, start: int, on_duty: tuple[str, ...]) -> Slot | None:
-        """The slot at a start on the grid and in the window, or None: what can be had, and when."""
-        service = self.service
-        wanted = (start - service.buffer_before, start + service.duration + service.buffer_after)
-        on_duty = self._wanted(on_duty)
-        free = self.busy.free(on_duty, wanted) if service.staff_ids else on_duty
-        resource_ids = self._resources(wanted) if free else None
-        joinable = self._joinable(start, on_duty) if service.capacity > 1 else ()
-        if resource_ids is None and not joinable:
-            return None
-        return _slot(service, start, free, resource_ids, joinable)
+    def _within_window(self, grids: Sequence[Grid]) -> Grid:
+        """Grids as one, in time order and within the booking window.
 
-    def _resources(self, wanted: Interval) -> tuple[str, ...] | None:
-        """One free resource for each requirement, all different; None where that cannot be."""
+        Dates are in time order but where a clock was set back over midnight.
+        """
+        starts = [start for grid in grids for start in grid.starts]
+        on_duty = [who for grid in grids for who in grid.on_duty]
+        if starts != sorted(starts):
+            on_duty = [who for _, who in sorted(zip(starts, on_duty, strict=True))]
+            starts.sort()
+        begin, end = bisect_left(starts, self.opens), bisect_right(starts, self.closes)
+        return Grid(starts[begin:end], on_duty[begin:end])
+
+    def _offers(self, grid: Grid) -> Iterator[Slot | None]:
+        """For each start on the grid and in the window its slot, or None where it cannot be had."""
+        service, wanted = self.service, self._wanted
+        taken = self._taken(grid.starts, service.staff_ids)
+        self._mark_full_dates(grid.starts, taken)
+        things = (service.id,) if service.needs_nothing else service.resource_ids
+        used = self._taken(grid.starts, things)
+        for start, on_duty, busy, in_use in zip(*grid, taken, used, strict=True):
+            free = on_duty & wanted & ~busy
+            resource_ids = self._resources(in_use) if free else None
+            joinable = self._joinable(start, on_duty & wanted) if service.capacity > 1 else ()
+            if resource_ids is None and not joinable:
+                yield None
+            else:
+                yield self._slot(start, free, resource_ids, joinable)
+
+    def _taken(self, starts: Sequence[int], subjects: Sequence[str]) -> list[int]:
+        """For each start, which of the subjects are taken at some moment of it, as bits.
+
+        An appointment that starts then overlaps what is taken from `begin` to
+        `end` where it ends, buffer included, after the one and begins before the other.
+        """
+        taken = [0] * len(starts)
+        before, after = self.service.taken(0)
+        for n, subject in enumerate(subjects):
+            for begin, end in self.busy.of(subject):
+                last = bisect_left(starts, end - before)
+                for position in range(bisect_right(starts, begin - after), last):
+                    taken[position] |= 1 << n
+        return taken
+
+    def _mark_full_dates(self, starts: Sequence[int], taken: list[int]) -> None:
+        """Mark, as taken, whoever has as many bookings on a start's date as they take."""
+        for n, staff_id in enumerate(self.service.staff_ids if self.busy.starts else ()):
+            for full in self._full(staff_id, starts):
+                for position in range(bisect_left(starts, full[0]), bisect_left(starts, full[1])):
+                    taken[position] |= 1 << n
+
+    def _full(self, staff_id: str, starts: Sequence[int]) -> Iterator[Interval]:
+        """The dates on which a staff member begins no other booking, as intervals."""
+        booked = self.busy.starts.get(staff_id)
+        if not booked or not starts:
+            return
+        member = self.timetable.catalog.staff[staff_id]
+        for day in dates_touching(member.time_zone, (starts[0], starts[-1])):
+            shown = [(one.start, one.end) for one in segments(member.time_zone, day)]
+            count = sum(
+                bisect_left(booked, end) - bisect_left(booked, begin) for begin, end in shown
+            )
+            if count >= member.daily_limit:
+                yield from shown
+
+    @cached_property
+    def _assignments(self) -> dict[int, tuple[str, ...] | None]:
+        return {}
+
+    def _resources(self, in_use: int) -> tuple[str, ...] | None:
+        """One free resource for each requirement, all different; None where that cannot be.
+
+        `in_use` are the taken ones, as bits; most starts have the same ones.
+        """
+        if in_use not in self._assignments:
+            self._assignments[in_use] = self._assign(in_use)
+        return self._assignments[in_use]
+
+    def _assign(self, in_use: int) -> tuple[str, ...] | None:
         service = self.service
-        if not service.resource_requirements:
-            alone = not service.staff_ids and not self.busy.is_free(service.id, wanted)
-            return None if alone else ()
-        return match(
-            [
-                [resource_id for resource_id in one_of if self._is_usable(resource_id, wanted)]
-                for one_of in service.resource_requirements
-            ]
+        if service.needs_nothing:
+            return None if in_use else ()
+        return self.assignment(
+            {
+                resource_id
+                for n, resource_id in enumerate(service.resource_ids)
+                if not in_use >> n & 1 and self._is_usable(resource_id)
+            }
         )
 
-    def _is_usable(self, resource_id: str, wanted: Interval) -> bool:
-        resource = self.timetable.catalog.resources.get(resource_id)
-        return bool(resource and resource.active) and self.busy.is_free(resource_id, wanted)
+    def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
+        """One of the resources for each requirement, all different; None where that cannot be."""
+        requirements = self.service.resource_requirements
+        return match([[one for one in one_of if one in usable] for one_of in requirements])
 
-    def _joinable(self, start: int, on_duty: tuple[str, ...]) -> tuple[Session, ...]:
+    def _is_usable(self, resource_id: str) -> bool:
+        """Whether a resource is there at all: active, and at this place."""
+        resource = self.timetable.catalog.resources.get(resource_id)
+        return bool(resource and resource.active and resource.is_at(self.place))
+
+    def _joinable(self, start: int, on_duty: int) -> tuple[Session, ...]:
         room = self.service.capacity - self.seats
+        able = self._names(on_duty) or ("",)
         return tuple(
             session
+            for session in self.sessions_at(start)
+            if session.seats_taken <= room and session.staff_id in able
+        )
+
+    def sessions_at(self, start: int) -> list[Session]:
+        """The sessions that run at this place from then on, for as long as is asked for."""
+        end = start + self.service.duration
+        return [
+            session
             for session in self.busy.sessions.get(start, ())
-            if session.seats_taken <= room
-            and session.end == start + self.service.duration
-            and session.location_id == self.place.id
-            and session.staff_id in on_duty
+            if session.end == end and session.location_id == self.place.id
+        ]
+
+    @cached_property
+    def _named(self) -> dict[int, tuple[str, ...]]:
+        return {}
+
+    def _names(self, bits: int) -> tuple[str, ...]:
+        """The staff members that bits stand for; the same ones are asked for over and over."""
+        if bits not in self._named:
+            staff_ids = enumerate(self.service.staff_ids)
+            self._named[bits] = tuple([one for n, one in staff_ids if bits >> n & 1])
+        return self._named[bits]
+
+    def _slot(
+        self,
+        start: int,
+        free: int,
+        resource_ids: tuple[str, ...] | None,
+        joinable: tuple[Session, ...],
+    ) -> Slot:
+        end, capacity = start + self.service.duration, self.service.capacity
+        if not joinable:
+            return Slot(start, end, self._names(free), capacity, resource_ids)
+        able = set(self._names(free) if resource_ids is not None else ())
+        able.update([session.staff_id for session in joinable])
+        left = [capacity - session.seats_taken for session in joinable]
+        return Slot(
+            start,
+            end,
+            tuple([staff_id for staff_id in self.service.staff_ids if staff_id in able]),
+            capacity if resource_ids is not None else max(left),
+            resource_ids,
+            joinable,
         )
 
     def _why_off_grid(self, start: int, day: date) -> NotASlot:
@@ -305,47 +296,42 @@ class Search:
         service, when = self.service, rfc3339(start)
         if not service.active:
             return NotASlot("SERVICE_INACTIVE", f"service {service.id} cannot be booked")
+        if not self.place_is_active:
+            return NotASlot("LOCATION_INACTIVE", f"location {self.place.id} cannot be booked")
         found = self.timetable.day(self.place, day)
         if found.status is DayStatus.HOLIDAY:
             return NotASlot("HOLIDAY", f"{day} is a holiday: {found.note}", found.note)
-        length = (start, start + service.duration)
-        if not covers(merge(self.timetable.place_open(self.place, length)), length):
+        if not self.is_place_open(start):
             return NotASlot("CLOSED", f"the place is not open for all of {when}", found.note)
-        if service.staff_ids and not self._somebody_works(length):
+        if service.staff_ids and not any(self.works(one, start) for one in self.candidates):
             return NotASlot("STAFF_CLOSED", f"nobody who gives this service works at {when}")
         return NotASlot("NOT_ON_GRID", f"{when} is not a start time of service {service.id}")
 
-    def _somebody_works(self, length: Interval) -> bool:
-        staff = self.timetable.catalog.staff
-        return any(
-            (member := staff.get(staff_id))
-            and member.active
-            and covers(merge(self.timetable.staff_open(staff_id, length)), length)
-            for staff_id in self._wanted(self.service.staff_ids)
+    @property
+    def place_is_active(self) -> bool:
+        """Whether the place can be booked at all."""
+        return not self.place.id or self.timetable.catalog.locations[self.place.id].active
+
+    def is_place_open(self, start: int) -> bool:
+        """Whether the place is open for all of an appointment."""
+        length = (start, start + self.service.duration)
+        return covers(merge(self.timetable.place_open(self.place, length)), length)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The staff members who could serve, were they there and free."""
+        return (self.staff_id,) if self.staff_id else self.service.staff_ids
+
+    def works(self, staff_id: str, start: int) -> bool:
+        """Whether a staff member works, here, for all of an appointment."""
+        length = (start, start + self.service.duration)
+        return self.timetable.serves(staff_id, self.place) and covers(
+            merge(self.timetable.staff_open(staff_id, length)), length
         )
 
-
-def _slot(
-    service: Service,
-    start: int,
-    free: tuple[str, ...],
-    resource_ids: tuple[str, ...] | None,
-    joinable: tuple[Session, ...],
-) -> Slot:
-    if not joinable:
-        staff_ids = free if service.staff_ids else ()
-        return Slot(start, start + service.duration, staff_ids, service.capacity, resource_ids)
-    able = set(free if resource_ids is not None else ())
-    able.update([session.staff_id for session in joinable])
-    left = [service.capacity - session.seats_taken for session in joinable]
-    return Slot(
-        start,
-        start + service.duration,
-        tuple([staff_id for staff_id in service.staff_ids if staff_id in able]),
-        service.capacity if resource_ids is not None else max(left),
-        resource_ids,
-        joinable,
-    )
+    def is_full(self, staff_id: str, start: int) -> bool:
+        """Whether a staff member has as many bookings on a start's date as they take."""
+        return any(begin <= start < end for begin, end in self._full(staff_id, (start,)))
 
 
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:

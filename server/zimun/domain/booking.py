@@ -25,13 +25,9 @@ from zimun.domain.errors import (
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
 )
-from zimun.domain.instant import MINUTE
 
-HOLD_LENGTH = 10 * MINUTE
-"""How long a hold lasts, from its making or its last extension."""
-
-HOLD_LIMIT = 30 * MINUTE
-"""How long a hold can last in all, however often it is extended."""
+HOLD_LIMIT = 3
+"""How many hold lengths a hold can last in all, however often it is extended."""
 
 
 class State(StrEnum):
@@ -114,18 +110,18 @@ def standing(reservation: Reservation, now: int) -> Reservation:
     return reservation
 
 
-def extend(reservation: Reservation, now: int) -> Reservation:
-    """Start a hold's ten minutes again, within its limit.
+def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
+    """Start a hold's time again, within its limit.
 
     Raises HoldExpired, HoldReleased, HoldConfirmed or HoldLimitReached.
     """
     _require_held(reservation, now)
     if reservation.appointment_id:
         raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
-    limit = reservation.create_time + HOLD_LIMIT
+    limit = reservation.create_time + HOLD_LIMIT * hold_length
     if reservation.expires_at >= limit:
         raise HoldLimitReached(reservation.hold_id, limit)
-    return _changed(reservation, now, expires_at=min(now + HOLD_LENGTH, limit))
+    return _changed(reservation, now, expires_at=min(now + hold_length, limit))
 
 
 def release(reservation: Reservation, now: int) -> Reservation:
@@ -226,4 +222,4 @@ def _require_held(reservation: Reservation, now: int) -> None:
 
 def _require_etag(reservation: Reservation, etag: str) -> None:
     if etag and etag != reservation.etag:
-        raise EtagMismatch(reservation.appointment_id)
+        raise EtagMismatch("appointment_id", reservation.appointment_id)

@@ -4,14 +4,22 @@ Times of day are minutes since local midnight (1440 is 24:00); durations and
 instants are microseconds. An empty id means "none".
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-from zimun.domain.errors import InvalidRequest, LocationNotFound, ServiceNotFound, StaffNotFound
+from zimun.domain.errors import (
+    InvalidRequest,
+    LocationNotFound,
+    NotFound,
+    ResourceNotFound,
+    ServiceNotFound,
+    StaffNotFound,
+)
+from zimun.domain.instant import DAY, MINUTE
 
 E = TypeVar("E", bound="Entry")
 
@@ -20,6 +28,14 @@ Hours = tuple[tuple[int, int], ...]
 
 WeeklyHours = Mapping[int, Hours]
 """The openings of each weekday, Monday being 0 (date.weekday); a weekday not named is closed."""
+
+
+HOLD_LENGTH = 10 * MINUTE
+"""How long a hold lasts, from its making or its last extension, unless the organization says."""
+
+
+HORIZON = 60 * DAY
+"""How far ahead a new service can be booked, unless it or the organization says."""
 
 
 class SlotAlignment(StrEnum):
@@ -39,9 +55,26 @@ class Entry:
     metadata: Mapping[str, str] = field(default_factory=dict)
     create_time: int = 0
     update_time: int = 0
+    revision: int = 1
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    @property
+    def etag(self) -> str:
+        """Opaque to callers; another one after every change."""
+        return f"{self.revision}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDefaults:
+    """What a new service has where it does not say; None where the organization does not either."""
+
+    slot_step: int | None = None
+    lead_time: int | None = None
+    horizon: int | None = None
+    cancellation_cutoff: int | None = None
+    reschedule_cutoff: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +84,8 @@ class Organization(Entry):
     time_zone: str
     holiday_region: str = ""
     weekly_hours: WeeklyHours = field(default_factory=dict)
+    hold_length: int = HOLD_LENGTH
+    service_defaults: ServiceDefaults = ServiceDefaults()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +101,36 @@ class Location(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffMember(Entry):
-    """`t_…`: a person. Without weekly hours, only overrides make them work."""
+    """`t_…`: a person. Without weekly hours, only overrides make them work.
+
+    At most `daily_limit` bookings start on one date of their zone (0: any
+    number; a group session counts as one). They work at `location_ids`, or
+    everywhere where there are none.
+    """
 
     time_zone: str
     weekly_hours: WeeklyHours = field(default_factory=dict)
+    daily_limit: int = 0
+    location_ids: tuple[str, ...] = ()
+
+    __hash__ = Entry.__hash__
+
+    def works_at(self, place: "Place") -> bool:
+        """Whether the place is one of theirs."""
+        return not self.location_ids or place.id in self.location_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource(Entry):
-    """`r_…`: a room, chair or device."""
+    """`r_…`: a room, chair or device, at one location or (empty) wherever it is needed."""
+
+    location_id: str = ""
+
+    __hash__ = Entry.__hash__
+
+    def is_at(self, place: "Place") -> bool:
+        """Whether it can be used at the place."""
+        return self.location_id in ("", place.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +144,22 @@ class Override:
     date: date
     hours: Hours = ()
     note: str = ""
+    id: str = ""
+    create_time: int = 0
+    revision: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Opaque to callers; another one after every change."""
+        return f"{self.revision}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Entry):
-    """`s_…`: something that can be booked; `zimun.v1.Service` says what each field means."""
+    """`s_…`: something that can be booked; `zimun.v1.Service` says what each field means.
+
+    It lasts `duration`; callers may choose one of `duration_options` instead.
+    """
 
     duration: int
     slot_step: int
@@ -109,13 +176,20 @@ class Service(Entry):
     staff_ids: tuple[str, ...] = ()
     resource_requirements: tuple[tuple[str, ...], ...] = ()
     location_ids: tuple[str, ...] = ()
+    duration_options: tuple[int, ...] = ()
 
     __hash__ = Entry.__hash__
 
     @property
-    def span(self) -> int:
-        """How long staff and resources are taken: the duration with its buffers."""
-        return self.buffer_before + self.duration + self.buffer_after
+    def longest_span(self) -> int:
+        """The longest that an appointment takes its staff and resources: with its buffers."""
+        longest = max((self.duration, *self.duration_options))
+        return self.buffer_before + longest + self.buffer_after
+
+    @property
+    def resource_ids(self) -> tuple[str, ...]:
+        """Every resource that could satisfy a requirement, once."""
+        return tuple(dict.fromkeys(one for one_of in self.resource_requirements for one in one_of))
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -124,8 +198,26 @@ class Service(Entry):
         A service that needs no person and no thing is itself what is taken, so
         that it, too, is sold once.
         """
-        resources = (resource for one_of in self.resource_requirements for resource in one_of)
-        return tuple(dict.fromkeys((*self.staff_ids, *resources))) or (self.id,)
+        return (*self.staff_ids, *self.resource_ids) or (self.id,)
+
+    @property
+    def needs_nothing(self) -> bool:
+        """Whether it needs neither person nor thing, and is itself what is taken."""
+        return not self.staff_ids and not self.resource_requirements
+
+    def lasting(self, duration: int) -> "Service":
+        """The service, given for so long."""
+        return self if duration == self.duration else replace(self, duration=duration)
+
+    def option(self, duration: int) -> "Service":
+        """The service, given for one of the lengths that it offers; raises InvalidRequest."""
+        if duration not in (self.duration, *self.duration_options):
+            raise InvalidRequest({"duration": f"service {self.id} does not offer this length"})
+        return self.lasting(duration)
+
+    def taken(self, start: int) -> tuple[int, int]:
+        """What an appointment takes of its people and things: its time and its buffers."""
+        return start - self.buffer_before, start + self.duration + self.buffer_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +248,35 @@ class Catalog:
     holiday: Callable[[date], str] = lambda day: ""
 
     @cached_property
-    def active_services(self) -> list[Service]:
-        """In order of creation."""
-        return _in_order(self.services)
+    def _by_kind(self) -> Mapping[type[Entry], Mapping[str, Entry]]:
+        return {
+            Service: self.services,
+            Location: self.locations,
+            StaffMember: self.staff,
+            Resource: self.resources,
+        }
+
+    def all(self, kind: type[E]) -> Mapping[str, E]:
+        """Every entry of a kind by its id, active or not."""
+        return cast("Mapping[str, E]", self._by_kind[kind])
+
+    def entry(self, kind: type[E], entry_id: str) -> E:
+        """The entry, active or not; raises the NotFound of its kind."""
+        if entry := self.all(kind).get(entry_id):
+            return entry
+        raise _NOT_FOUND[kind](entry_id)
 
     @cached_property
-    def active_locations(self) -> list[Location]:
-        """In order of creation."""
-        return _in_order(self.locations)
+    def _listed(self) -> dict[tuple[type[Entry], bool], Sequence[Entry]]:
+        return {}
 
-    def service(self, service_id: str) -> Service:
-        """The service, active or not; raises ServiceNotFound."""
-        if service := self.services.get(service_id):
-            return service
-        raise ServiceNotFound(service_id)
+    def listed(self, kind: type[E], archived: bool = False) -> Sequence[E]:
+        """The active entries of a kind in order of creation; with `archived`, the others, too."""
+        key = (kind, archived)
+        if key not in self._listed:
+            wanted = [entry for entry in self.all(kind).values() if entry.active or archived]
+            self._listed[key] = sorted(wanted, key=lambda entry: (entry.create_time, entry.id))
+        return cast("Sequence[E]", self._listed[key])
 
     def place(self, service: Service, location_id: str) -> Place:
         """Where the service is to be given.
@@ -187,6 +294,22 @@ class Catalog:
         zone = self.locations[chosen].time_zone if chosen else self.organization.time_zone
         return Place(chosen, zone)
 
+    def defaults(self, kind: type[E], said: Mapping[str, Any]) -> dict[str, Any]:
+        """What a new entry has where its creator does not say; what it must say is empty."""
+        if kind is Resource:
+            return {"name": ""}
+        if kind is not Service:
+            return {"name": "", "time_zone": self.organization.time_zone}
+        own = asdict(self.organization.service_defaults)
+        usual = {"slot_step": said.get("duration", 0), "horizon": HORIZON}
+        settled = {field: length for field, length in own.items() if length is not None}
+        return {"name": "", "duration": 0, **usual, **settled}
+
+    def daily_limit(self, staff_id: str) -> int:
+        """The most bookings that a staff member begins on one date; 0 for any number."""
+        member = self.staff.get(staff_id)
+        return member.daily_limit if member else 0
+
     def check_staff(self, service: Service, staff_id: str) -> None:
         """Raise StaffNotFound for an unknown id, InvalidRequest for one who does not give it."""
         if not staff_id:
@@ -197,6 +320,9 @@ class Catalog:
             raise InvalidRequest({"staff_id": f"{staff_id} does not give service {service.id}"})
 
 
-def _in_order(entries: Mapping[str, E]) -> list[E]:
-    active = (entry for entry in entries.values() if entry.active)
-    return sorted(active, key=lambda entry: (entry.create_time, entry.id))
+_NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
+    Service: ServiceNotFound,
+    Location: LocationNotFound,
+    StaffMember: StaffNotFound,
+    Resource: ResourceNotFound,
+}

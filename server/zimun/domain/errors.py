@@ -8,6 +8,8 @@
     │   ├── ServiceNotFound
     │   ├── LocationNotFound
     │   ├── StaffNotFound
+    │   ├── ResourceNotFound
+    │   ├── OverrideNotFound
     │   ├── HoldNotFound
     │   └── AppointmentNotFound
     ├── Refused                     the state of things forbids it
@@ -26,7 +28,8 @@
     │   └── EtagMismatch
     ├── AlreadyExists
     │   ├── IdempotencyKeyReused
-    │   └── IdTaken
+    │   ├── IdTaken
+    │   └── OverrideExists
     └── Overloaded                  nothing was done; try again later
 
 A class's `reason` is a name of zimun.v1.ErrorReason, which documents it with an
@@ -99,6 +102,14 @@ class LocationNotFound(NotFound):
 
 class StaffNotFound(NotFound):
     reason, noun, field = "STAFF_NOT_FOUND", "staff member", "staff_id"
+
+
+class ResourceNotFound(NotFound):
+    reason, noun, field = "RESOURCE_NOT_FOUND", "resource", "resource_id"
+
+
+class OverrideNotFound(NotFound):
+    reason, noun, field = "OVERRIDE_NOT_FOUND", "override", "override_id"
 
 
 class HoldNotFound(NotFound):
@@ -235,11 +246,8 @@ class SlotUnavailable(Conflict):
 class EtagMismatch(Conflict):
     reason = "ETAG_MISMATCH"
 
-    def __init__(self, appointment_id: str) -> None:
-        super().__init__(
-            f"appointment {appointment_id} has changed since it was read",
-            appointment_id=appointment_id,
-        )
+    def __init__(self, field: str, identifier: str) -> None:
+        super().__init__(f"{identifier} has changed since it was read", **{field: identifier})
 
 
 class AlreadyExists(ZimunError):
@@ -258,6 +266,18 @@ class IdTaken(AlreadyExists):
 
     def __init__(self, identifier: str) -> None:
         super().__init__(f"the id {identifier} is in use", id=identifier)
+
+
+class OverrideExists(AlreadyExists):
+    reason = "OVERRIDE_EXISTS"
+
+    def __init__(self, override_id: str, owner_id: str, day: str) -> None:
+        super().__init__(
+            f"{owner_id} has an override of {day} already",
+            override_id=override_id,
+            owner_id=owner_id,
+            date=day,
+        )
 
 
 class Overloaded(ZimunError):

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from zimun.domain.catalog import Catalog, Hours, Place, StaffMember, WeeklyHours
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime, wall_microseconds
@@ -45,6 +45,16 @@ class Segment:
     start: int
     end: int
     offset: int
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is the name of an IANA time zone."""
+    return name in _zones()
+
+
+@cache
+def _zones() -> set[str]:
+    return available_timezones()
 
 
 def local_date(zone: str, instant: int) -> date:

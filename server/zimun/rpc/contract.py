@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache, partial
 from typing import Any
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from google.api import field_behavior_pb2
+from google.api.annotations_pb2 import http
 from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
@@ -17,27 +17,37 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
     ServiceDescriptor,
 )
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.schedule import is_zone
 from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
     locations_service_pb2,
     options_pb2,
+    organizations_service_pb2,
+    overrides_service_pb2,
+    resources_service_pb2,
     services_service_pb2,
+    staff_service_pb2,
 )
 
 FILES = (
     appointments_service_pb2,
     availability_service_pb2,
     locations_service_pb2,
+    organizations_service_pb2,
+    overrides_service_pb2,
+    resources_service_pb2,
     services_service_pb2,
+    staff_service_pb2,
 )
 
 DEFAULT_MAX_LENGTH = 64
-"""The most characters of a string field that declares no max_length."""
+"""The most characters of a string, or entries of a list or map, that declares no max_length."""
 
 YEARS = range(1971, 9998)
 """The years that a request may speak of: every one of their instants has a date in every zone."""
@@ -48,7 +58,16 @@ _LAST = calendar.timegm((YEARS.stop, 1, 1, 0, 0, 0))
 Check = Callable[[Message], str]
 """From a request to what is wrong with one of its fields, or nothing."""
 
+Inside = Callable[[Message], Iterable[tuple[str, Message]]]
+"""From a message to those in one of its fields, each with its place in a list."""
+
+PACKAGE = "zimun.v1"
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+
+_LONGEST = Duration(seconds=10 * 366 * 24 * 3600)
 
 
 def services() -> Iterator[ServiceDescriptor]:
@@ -75,23 +94,53 @@ def required_scopes() -> Mapping[str, str]:
 def check(request: Message) -> None:
     """Raise InvalidRequest naming every field that breaks what the contract declares of it.
 
-    That is: required fields are there; ids, dates, time zones and e-mail
-    addresses are what their field's name says; strings and maps are no longer
-    than they may be; enum values are known; times lie in YEARS.
+    That is: required fields are there; ids, dates, times of day, time zones and
+    e-mail addresses are what their field's name says; strings, lists and maps
+    are no longer than they may be; enum values are known; times lie in YEARS.
+    Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`.
     """
-    violations = {}
-    for name, violation_of in _checks(request.DESCRIPTOR):
-        if violation := violation_of(request):
-            violations[name] = violation
+    violations = dict(_violations(request, body_field(request.DESCRIPTOR)))
     if violations:
         raise InvalidRequest(violations)
 
 
 @cache
-def _checks(message: Descriptor) -> Sequence[tuple[str, Check]]:
+def body_field(request: Descriptor) -> str:
+    """The field of a request that is the JSON body; empty where all of it is."""
+    for service in services():
+        for method in service.methods:
+            if method.input_type is request:
+                body: str = _option(method, http).body
+                return "" if body == "*" else body
+    return ""
+
+
+def _violations(message: Message, body: str = "") -> Iterator[tuple[str, str]]:
+    """What is wrong with each field, by its path; those of the field `body` stand by themselves."""
+    for name, violation_of, inside in _checks(message.DESCRIPTOR):
+        if violation := violation_of(message):
+            yield name, violation
+        elif inside:
+            for place, inner in inside(message):
+                for path, violation in _violations(inner):
+                    yield path if name == body else f"{name}{place}.{path}", violation
+
+
+@cache
+def _checks(message: Descriptor) -> Sequence[tuple[str, Check, Inside | None]]:
     """What to check of each field, read from the descriptor once."""
     fields: Iterable[Any] = message.fields
-    return [(field.name, _presence(field, _value_check(field))) for field in fields]
+    return [(field.name, _presence(field, _value_check(field)), _inside(field)) for field in fields]
+
+
+def _inside(field: FieldDescriptor) -> Inside | None:
+    """How to get at the messages of a field, each with its place in a list; None for others."""
+    inner, name = field.message_type, field.name
+    if inner is None or inner.file.package != PACKAGE or inner.GetOptions().map_entry:
+        return None
+    if field.is_repeated:
+        return lambda message: ((f"[{n}]", one) for n, one in enumerate(getattr(message, name)))
+    return lambda message: [("", getattr(message, name))] if message.HasField(name) else ()
 
 
 def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Check:
@@ -111,17 +160,22 @@ def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Chec
 
 def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
     most = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
-    if field.is_repeated:
+    if field.message_type and field.message_type.GetOptions().map_entry:
         return partial(_check_map, most)
-    for ending, check_format in _FORMATS.items():
-        if field.type == field.TYPE_STRING and field.name.endswith(ending):
-            return check_format
+    check_one = _check_of_one(field, most)
+    return partial(_check_list, most, check_one) if field.is_repeated else check_one
+
+
+def _check_of_one(field: FieldDescriptor, most: int) -> Callable[[Any], str]:
     if field.type == field.TYPE_STRING:
+        for ending, check_format in _FORMATS.items():
+            if f"_{field.name}".endswith(ending):
+                return check_format
         return partial(_check_text, most)
     if field.enum_type:
         return partial(_check_enum, field.enum_type)
-    if field.message_type and field.message_type.full_name == "google.protobuf.Timestamp":
-        return _check_timestamp
+    if field.message_type:
+        return _MESSAGES.get(field.message_type.full_name, lambda value: "")
     return lambda value: ""
 
 
@@ -150,23 +204,19 @@ def _check_email(value: str) -> str:
     return ""
 
 
+def _check_time(value: str) -> str:
+    return "" if _TIME.fullmatch(value) else "must be a time of day, 00:00 to 24:00"
+
+
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "_id": _check_id,
-    "date": _check_date,
-    "time_zone": _check_zone,
+    "_ids": _check_id,
+    "_date": _check_date,
+    "_time": _check_time,
+    "_time_zone": _check_zone,
     "_email": _check_email,
 }
-"""What a field holds, by the end of its name."""
-
-
-def is_zone(name: str) -> bool:
-    """Whether this is the name of an IANA time zone."""
-    return name in _zones()
-
-
-@cache
-def _zones() -> set[str]:
-    return available_timezones()
+"""What a string holds, by the last word of its name."""
 
 
 def _check_text(most: int, value: str) -> str:
@@ -175,6 +225,12 @@ def _check_text(most: int, value: str) -> str:
 
 def _check_enum(known: EnumDescriptor, value: int) -> str:
     return "" if value in known.values_by_number else f"{value} is not a value of {known.name}"
+
+
+def _check_list(most: int, check_one: Callable[[Any], str], values: Sequence[Any]) -> str:
+    if len(values) > most:
+        return f"must have at most {most} entries"
+    return next(filter(None, map(check_one, values)), "")
 
 
 def _check_map(most: int, value: Mapping[str, str]) -> str:
@@ -191,6 +247,18 @@ def _check_timestamp(value: Timestamp) -> str:
     if not _FIRST <= value.seconds < _LAST:
         return f"must lie in the years {YEARS[0]} to {YEARS[-1]}"
     return ""
+
+
+def _check_duration(value: Duration) -> str:
+    if value.nanos % 1000 or not 0 <= value.seconds <= _LONGEST.seconds or value.nanos < 0:
+        return "must be whole microseconds, and no more than 10 years"
+    return ""
+
+
+_MESSAGES: Mapping[str, Callable[[Any], str]] = {
+    Timestamp.DESCRIPTOR.full_name: _check_timestamp,
+    Duration.DESCRIPTOR.full_name: _check_duration,
+}
 
 
 def _option(declared: FieldDescriptor | MethodDescriptor, extension: Any) -> Any:

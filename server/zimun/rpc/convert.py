@@ -1,20 +1,18 @@
 """Protobuf to domain values and back. Requests come checked by `contract.check`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.type.dayofweek_pb2 import DayOfWeek
-from google.type.money_pb2 import Money
 
 from zimun.booking.availability import MOST_DAYS, Availability, DateRange, Wanted
 from zimun.booking.store import AppointmentFilter
-from zimun.domain import catalog
 from zimun.domain.availability import Slot
 from zimun.domain.booking import Contact, Reservation, State
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.explanation import Obstacle
 from zimun.domain.instant import SECOND
 from zimun.domain.schedule import Day, local_rfc3339
 from zimun.v1 import (
@@ -22,10 +20,11 @@ from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
     hold_pb2,
-    location_pb2,
-    service_pb2,
     slot_pb2,
 )
+
+MOST_NEXT = 100
+"""The most slots of one FindNextAvailable."""
 
 
 def timestamp(instant: int) -> Timestamp:
@@ -46,16 +45,50 @@ def duration(length: int) -> Duration:
     return Duration(seconds=seconds, nanos=micros * 1000)
 
 
-def wanted(
-    request: appointments_service_pb2.HoldAppointmentRequest
-    | availability_service_pb2.GetAvailabilityRequest,
-) -> Wanted:
+def length(sent: Duration) -> int:
+    """Microseconds off the wire."""
+    return sent.seconds * SECOND + sent.nanos // 1000
+
+
+_Wanting = (
+    appointments_service_pb2.HoldAppointmentRequest
+    | availability_service_pb2.GetAvailabilityRequest
+    | availability_service_pb2.FindNextAvailableRequest
+    | availability_service_pb2.ExplainSlotRequest
+    | availability_service_pb2.SlotCheck
+)
+
+
+def wanted(request: _Wanting) -> Wanted:
+    """What a request asks for; raises InvalidRequest for a number that says nothing."""
+    if request.HasField("seats") and request.seats < 1:
+        raise InvalidRequest({"seats": "must be 1 or more"})
+    if request.HasField("duration") and not length(request.duration):
+        raise InvalidRequest({"duration": "must be more than 0"})
     return Wanted(
         service_id=request.service_id,
         location_id=request.location_id,
         staff_id=request.staff_id,
-        seats=request.seats if request.HasField("seats") else 1,
+        seats=request.seats,
+        duration=length(request.duration),
+        ignore_appointment_id=getattr(request, "ignore_appointment_id", ""),
     )
+
+
+def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[Wanted, int]:
+    """What the n-th check asks for, and when; raises InvalidRequest naming the check."""
+    try:
+        return wanted(check), instant(check.start_time)
+    except InvalidRequest as error:
+        told = error.violations.items()
+        raise InvalidRequest({f"checks[{n}].{name}": what for name, what in told}) from error
+
+
+def count(request: availability_service_pb2.FindNextAvailableRequest) -> int:
+    """How many slots are wanted; raises InvalidRequest outside 1 to 100."""
+    if request.HasField("count") and not 1 <= request.count <= MOST_NEXT:
+        raise InvalidRequest({"count": f"must be 1 to {MOST_NEXT}"})
+    return request.count or 1
 
 
 def date_range(request: availability_service_pb2.GetAvailabilityRequest) -> DateRange:
@@ -113,66 +146,6 @@ def _bound(request: appointments_service_pb2.ListAppointmentsRequest, field: str
     return instant(getattr(request, field)) if request.HasField(field) else None
 
 
-@lru_cache(maxsize=1 << 12)
-def service(entry: catalog.Service) -> service_pb2.Service:
-    """A service on the wire, kept as `slot` is."""
-    return service_pb2.Service(
-        id=entry.id,
-        name=entry.name,
-        description=entry.description,
-        duration=duration(entry.duration),
-        buffer_before=duration(entry.buffer_before),
-        buffer_after=duration(entry.buffer_after),
-        slot_step=duration(entry.slot_step),
-        slot_alignment=entry.slot_alignment.value,
-        lead_time=duration(entry.lead_time),
-        horizon=duration(entry.horizon),
-        capacity=entry.capacity,
-        cancellation_cutoff=duration(entry.cancellation_cutoff),
-        reschedule_cutoff=duration(entry.reschedule_cutoff),
-        price=Money(**entry.price) if entry.price else None,
-        staff_ids=entry.staff_ids,
-        resource_requirements=[
-            service_pb2.ResourceRequirement(resource_ids=one_of)
-            for one_of in entry.resource_requirements
-        ],
-        location_ids=entry.location_ids,
-        active=entry.active,
-        metadata=entry.metadata,
-        create_time=timestamp(entry.create_time),
-        update_time=timestamp(entry.update_time),
-    )
-
-
-@lru_cache(maxsize=1 << 12)
-def location(entry: catalog.Location) -> location_pb2.Location:
-    """A location on the wire, kept as `slot` is."""
-    return location_pb2.Location(
-        id=entry.id,
-        name=entry.name,
-        address=entry.address,
-        time_zone=entry.time_zone,
-        weekly_hours=_weekly_hours(entry.weekly_hours),
-        active=entry.active,
-        metadata=entry.metadata,
-        create_time=timestamp(entry.create_time),
-        update_time=timestamp(entry.update_time),
-    )
-
-
-def _weekly_hours(week: catalog.WeeklyHours) -> Iterable[location_pb2.WeeklyHours]:
-    return (
-        location_pb2.WeeklyHours(
-            # google.type.DayOfWeek counts from MONDAY = 1.
-            day_of_week=DayOfWeek.Name(day + 1),
-            start_time=f"{start // 60:02}:{start % 60:02}",
-            end_time=f"{end // 60:02}:{end % 60:02}",
-        )
-        for day in sorted(week)
-        for start, end in week[day]
-    )
-
-
 @lru_cache(maxsize=1 << 10)
 def availability(found: Availability) -> bytes:
     """The answer's bytes; one that still stands is not written anew."""
@@ -203,6 +176,18 @@ def day(found: Day) -> slot_pb2.Day:
         date=found.date.isoformat(),
         status=found.status.value,
         note=found.note,
+    )
+
+
+def obstacle(found: Obstacle) -> slot_pb2.Obstacle:
+    busy = found.busy
+    return slot_pb2.Obstacle(
+        rule=found.rule.value,
+        message=found.message,
+        subject_id=found.subject_id,
+        note=found.note,
+        busy_start=timestamp(busy[0]) if busy else None,
+        busy_end=timestamp(busy[1]) if busy else None,
     )
 
 

@@ -10,19 +10,26 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 
 from zimun.rpc import contract
-from zimun.rpc.interceptors import Gate, Verify
-from zimun.rpc.servicers import (
-    AppointmentsServicer,
-    AvailabilityServicer,
-    Backend,
+from zimun.rpc.calls import Backend
+from zimun.rpc.catalog_servicers import (
     LocationsServicer,
+    OrganizationsServicer,
+    OverridesServicer,
+    ResourcesServicer,
     ServicesServicer,
+    StaffServicer,
 )
+from zimun.rpc.interceptors import Gate, Verify
+from zimun.rpc.servicers import AppointmentsServicer, AvailabilityServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
     locations_service_pb2_grpc,
+    organizations_service_pb2_grpc,
+    overrides_service_pb2_grpc,
+    resources_service_pb2_grpc,
     services_service_pb2_grpc,
+    staff_service_pb2_grpc,
 )
 
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
@@ -32,7 +39,13 @@ _SERVICERS: Mapping[Callable[[Any, grpc.aio.Server], None], Callable[[Backend], 
     appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
     availability_service_pb2_grpc.add_AvailabilityServiceServicer_to_server: AvailabilityServicer,
     locations_service_pb2_grpc.add_LocationsServiceServicer_to_server: LocationsServicer,
+    organizations_service_pb2_grpc.add_OrganizationsServiceServicer_to_server: (
+        OrganizationsServicer
+    ),
+    overrides_service_pb2_grpc.add_OverridesServiceServicer_to_server: OverridesServicer,
+    resources_service_pb2_grpc.add_ResourcesServiceServicer_to_server: ResourcesServicer,
     services_service_pb2_grpc.add_ServicesServiceServicer_to_server: ServicesServicer,
+    staff_service_pb2_grpc.add_StaffServiceServicer_to_server: StaffServicer,
 }
 
 _OPTIONS = (

@@ -1,84 +1,20 @@
-"""The methods of the contract: each decodes, calls, encodes."""
+"""The methods about time: availability, holds, appointments. Each decodes, calls, encodes."""
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import grpc
-from google.protobuf.message import Message
-
-from zimun.booking import appointments, availability, catalog
-from zimun.booking.change import Change
-from zimun.booking.store import Store
-from zimun.clock import Clock
-from zimun.domain.errors import InvalidRequest
-from zimun.rpc import convert
-from zimun.rpc.interceptors import caller, header
-from zimun.rpc.paging import PageTokens, page_size
+from zimun.booking import appointments, availability
+from zimun.domain.errors import ZimunError
+from zimun.rpc import convert, status
+from zimun.rpc.calls import Backend, Context, change_of, question_of
+from zimun.rpc.interceptors import caller
+from zimun.rpc.paging import page_size
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
     appointments_service_pb2_grpc,
     availability_service_pb2,
     availability_service_pb2_grpc,
-    locations_service_pb2,
-    locations_service_pb2_grpc,
-    service_pb2,
-    services_service_pb2,
-    services_service_pb2_grpc,
 )
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Backend:
-    """What the methods call."""
-
-    store: Store
-    clock: Clock
-    pages: PageTokens
-
-
-class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
-    def __init__(self, backend: Backend) -> None:
-        self._store, self._pages = backend.store, backend.pages
-
-    async def ListServices(
-        self, request: services_service_pb2.ListServicesRequest, context: Context
-    ) -> services_service_pb2.ListServicesResponse:
-        size, question = page_size(request.page_size), _question(request)
-        after = self._pages.read(request.page_token, question)
-        found, next_key = await catalog.list_services(self._store, caller(), size, after)
-        return services_service_pb2.ListServicesResponse(
-            items=map(convert.service, found),
-            next_page_token=self._pages.write(next_key, question),
-        )
-
-    async def GetService(
-        self, request: services_service_pb2.GetServiceRequest, context: Context
-    ) -> service_pb2.Service:
-        found = await catalog.get_service(self._store, caller(), request.service_id)
-        return convert.service(found)
-
-
-class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
-    def __init__(self, backend: Backend) -> None:
-        self._store, self._pages = backend.store, backend.pages
-
-    async def ListLocations(
-        self, request: locations_service_pb2.ListLocationsRequest, context: Context
-    ) -> locations_service_pb2.ListLocationsResponse:
-        size, question = page_size(request.page_size), _question(request)
-        after = self._pages.read(request.page_token, question)
-        found, next_key = await catalog.list_locations(self._store, caller(), size, after)
-        return locations_service_pb2.ListLocationsResponse(
-            items=map(convert.location, found),
-            next_page_token=self._pages.write(next_key, question),
-        )
 
 
 class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServicer):
@@ -96,6 +32,54 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
         )
         return convert.availability(found)
 
+    async def FindNextAvailable(
+        self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
+    ) -> availability_service_pb2.FindNextAvailableResponse:
+        wanted, start_from = convert.wanted(request), convert.instant(request.start_time_from)
+        slots, place = await availability.find_next(
+            self._store, self._clock.now(), caller(), wanted, start_from, convert.count(request)
+        )
+        zone = request.time_zone or place.time_zone
+        return availability_service_pb2.FindNextAvailableResponse(
+            service_id=request.service_id,
+            time_zone=zone,
+            slots=[convert.slot(slot, zone) for slot in slots],
+        )
+
+    async def BatchCheckAvailability(
+        self, request: availability_service_pb2.BatchCheckAvailabilityRequest, context: Context
+    ) -> availability_service_pb2.BatchCheckAvailabilityResponse:
+        times = [convert.time_to_check(check, n) for n, check in enumerate(request.checks)]
+        found = await availability.check(self._store, self._clock.now(), caller(), times)
+        return availability_service_pb2.BatchCheckAvailabilityResponse(
+            results=[
+                availability_service_pb2.SlotCheckResult(
+                    **_verdict(verdict, request.time_zone or zone)
+                )
+                for verdict, zone in found
+            ]
+        )
+
+    async def ExplainSlot(
+        self, request: availability_service_pb2.ExplainSlotRequest, context: Context
+    ) -> availability_service_pb2.ExplainSlotResponse:
+        wanted, start = convert.wanted(request), convert.instant(request.start_time)
+        found = await availability.explain(self._store, self._clock.now(), caller(), wanted, start)
+        zone = request.time_zone or found.time_zone
+        return availability_service_pb2.ExplainSlotResponse(
+            service_id=found.service_id,
+            time_zone=zone,
+            obstacles=map(convert.obstacle, found.obstacles),
+            **_verdict(found.verdict, zone),
+        )
+
+
+def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
+    """The slot, or the status of the error, as the fields of an answer."""
+    if isinstance(verdict, ZimunError):
+        return {"error": status.status_of(verdict)}
+    return {"slot": convert.slot(verdict, zone)}
+
 
 class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServicer):
     def __init__(self, backend: Backend) -> None:
@@ -104,7 +88,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     async def HoldAppointment(
         self, request: appointments_service_pb2.HoldAppointmentRequest, context: Context
     ) -> bytes:
-        change = _change("HoldAppointment", request, context, convert.hold)
+        change = change_of("HoldAppointment", request, context, convert.hold)
         start = convert.instant(request.appointment_time)
         wanted = convert.wanted(request)
         return await appointments.hold(self._store, self._clock, change, wanted, start)
@@ -112,19 +96,19 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     async def ExtendHold(
         self, request: appointments_service_pb2.ExtendHoldRequest, context: Context
     ) -> bytes:
-        change = _change("ExtendHold", request, context, convert.hold)
+        change = change_of("ExtendHold", request, context, convert.hold)
         return await appointments.extend_hold(self._store, self._clock, change, request.hold_id)
 
     async def ReleaseHold(
         self, request: appointments_service_pb2.ReleaseHoldRequest, context: Context
     ) -> bytes:
-        change = _change("ReleaseHold", request, context, convert.hold)
+        change = change_of("ReleaseHold", request, context, convert.hold)
         return await appointments.release_hold(self._store, self._clock, change, request.hold_id)
 
     async def ConfirmAppointment(
         self, request: appointments_service_pb2.ConfirmAppointmentRequest, context: Context
     ) -> bytes:
-        change = _change("ConfirmAppointment", request, context, convert.appointment)
+        change = change_of("ConfirmAppointment", request, context, convert.appointment)
         contact = convert.contact(request)
         return await appointments.confirm(
             self._store, self._clock, change, request.hold_id, contact
@@ -133,7 +117,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     async def RescheduleAppointment(
         self, request: appointments_service_pb2.RescheduleAppointmentRequest, context: Context
     ) -> bytes:
-        change = _change("RescheduleAppointment", request, context, convert.appointment)
+        change = change_of("RescheduleAppointment", request, context, convert.appointment)
         return await appointments.reschedule(
             self._store,
             self._clock,
@@ -147,7 +131,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     async def CancelAppointment(
         self, request: appointments_service_pb2.CancelAppointmentRequest, context: Context
     ) -> bytes:
-        change = _change("CancelAppointment", request, context, convert.appointment)
+        change = change_of("CancelAppointment", request, context, convert.appointment)
         return await appointments.cancel(
             self._store,
             self._clock,
@@ -166,7 +150,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     async def ListAppointments(
         self, request: appointments_service_pb2.ListAppointmentsRequest, context: Context
     ) -> appointments_service_pb2.ListAppointmentsResponse:
-        size, question = page_size(request.page_size), _question(request)
+        size, question = page_size(request.page_size), question_of(request)
         after = self._pages.read(request.page_token, question)
         wanted = convert.appointment_filter(request)
         found, next_key = await appointments.list_appointments(
@@ -176,29 +160,3 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
             items=map(convert.appointment, found),
             next_page_token=self._pages.write(next_key, question),
         )
-
-
-def _change(
-    method: str, request: Message, context: Context, to_wire: Callable[[T], Message]
-) -> Change[T]:
-    """Who asks for a change, under which Idempotency-Key."""
-    key = header(context, "idempotency-key")
-    if len(key) > 255:
-        raise InvalidRequest({"idempotency-key": "must have at most 255 characters"})
-    return Change(
-        caller=caller(),
-        method=method,
-        key=key,
-        fingerprint=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
-        encode=lambda answer: to_wire(answer).SerializeToString(deterministic=True),
-    )
-
-
-def _question(request: Message) -> bytes:
-    """What a page token belongs to: the caller's organization, the method, and its filters."""
-    question = type(request)()
-    question.CopyFrom(request)
-    question.ClearField("page_token")
-    question.ClearField("page_size")
-    who = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
-    return who + question.SerializeToString(deterministic=True)

@@ -4,6 +4,7 @@ Statements are built once, here; SQL never asks the database for the time.
 """
 
 import json
+from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_bytes, token_hex
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Table,
     case,
+    delete,
     insert,
     select,
     tuple_,
@@ -20,16 +22,27 @@ from sqlalchemy import (
 
 from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry
 from zimun.domain.access import Client
-from zimun.domain.availability import Busy, Session, Timetable
+from zimun.domain.availability import Busy, Session
 from zimun.domain.booking import EventType, Reservation, State
-from zimun.domain.catalog import Location, Organization, Override, Resource, Service, StaffMember
+from zimun.domain.catalog import (
+    Catalog,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound, TokenInvalid
+from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
+from zimun.domain.timetable import Timetable
 from zimun.storage import rows, statements
 from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.tables import (
     FOREVER,
     IS_APPOINTMENT,
+    IS_NAMED,
     clients,
     installation,
     locations,
@@ -95,31 +108,60 @@ class Queries:
 
     def busy(
         self,
-        org_id: str,
+        catalog: Catalog,
         service: Service,
         within: Interval,
-        longest_span: int,
         now: int,
-        leaving: str = "",
+        leaving: Reservation | None = None,
     ) -> Busy:
-        parameters = {"org": org_id, "start": within[0], "end": within[1], "now": now}
+        parameters = {
+            "org": catalog.organization.id,
+            "start": within[0],
+            "end": within[1],
+            "now": now,
+            "earliest": within[0] - catalog.longest_span,
+            "freed": self._freed(leaving, now),
+        }
         taken: dict[str, list[Interval]] = {}
         subjects = _numbered(service.subjects)
-        reach = {"earliest": within[0] - longest_span}
-        found = self._run(statements.taken(len(subjects)), parameters | subjects | reach)
         stands_until = FOREVER
+        found = self._run(statements.taken(len(subjects)), parameters | subjects)
         for subject, start, end, expires_at in found:
-            taken.setdefault(subject, []).append((start, end))
+            if subject in taken:
+                taken[subject].append((start, end))
+            else:
+                taken[subject] = [(start, end)]
             if expires_at < stands_until:
                 stands_until = expires_at
+        starts: dict[str, list[int]] = {}
+        if limited := [one for one in service.staff_ids if catalog.daily_limit(one)]:
+            for subject, start, expires_at in self._starts(limited, parameters):
+                insort(starts.setdefault(subject, []), start)
+                stands_until = min(stands_until, expires_at)
         if service.capacity == 1:
-            return Busy(taken, stands_until=stands_until)
+            return Busy(taken, starts=starts, stands_until=stands_until)
         sessions: dict[int, list[Session]] = {}
-        group = {**parameters, "service": service.id, "leaving": leaving}
-        for row in self._run(statements.SESSIONS, group):
+        group = {"service": service.id, "leaving": leaving.hold_id if leaving else ""}
+        for row in self._run(statements.SESSIONS, parameters | group):
             session = rows.session(row)
             sessions.setdefault(session.start, []).append(session)
-        return Busy(taken, sessions)
+        return Busy(taken, sessions, starts)
+
+    def _freed(self, leaving: Reservation | None, now: int) -> str:
+        """The session that ends when a reservation leaves it, if it does."""
+        if leaving is None or self._lasts(leaving.org_id, leaving.session_id, now, leaving.hold_id):
+            return ""
+        return leaving.session_id
+
+    def _starts(self, staff_ids: Sequence[str], parameters: dict[str, Any]) -> Rows:
+        """When bookings start on every date, in whatever zone, that the interval touches."""
+        wider = {
+            "start": parameters["start"] - 2 * DAY,
+            "earliest": parameters["earliest"] - 2 * DAY,
+            "end": parameters["end"] + 2 * DAY,
+        }
+        statement = statements.starts(len(staff_ids))
+        return self._run(statement, parameters | wider | _numbered(staff_ids))
 
     def staff_load(
         self, org_id: str, staff_ids: Sequence[str], day: Interval, longest_span: int, now: int
@@ -195,9 +237,16 @@ class Queries:
         for subject in subjects:
             self._run(statements.INSERT_ALLOCATION, row | {"subject": subject})
 
-    def settle(self, org_id: str, session_id: str, now: int, leaving: str = "") -> None:
+    def _lasts(self, org_id: str, session_id: str, now: int, leaving: str = "") -> int | None:
+        """Until when a session's live reservations last, the hold `leaving` aside; None without
+        any."""
+        session = {"org": org_id, "session": session_id, "now": now, "leaving": leaving}
+        until: int | None = self._run(statements.LASTS, session)[0][0]
+        return until
+
+    def settle(self, org_id: str, session_id: str, now: int) -> None:
         session = {"org": org_id, "session": session_id}
-        [[until]] = self._run(statements.LASTS, session | {"now": now, "leaving": leaving})
+        until = self._lasts(org_id, session_id, now)
         if until is None:
             self._run(statements.FREE, session)
         else:
@@ -236,10 +285,15 @@ class Queries:
 
     def put_entry(self, org_id: str, entry: CatalogEntry) -> None:
         self._put(_ENTRY_TABLES[type(entry)], rows.entry_row(org_id, entry))
-        self._catalog_changed(org_id, entry.span if isinstance(entry, Service) else 0)
+        self._catalog_changed(org_id, entry.longest_span if isinstance(entry, Service) else 0)
 
     def put_override(self, org_id: str, override: Override) -> None:
         self._put(overrides, rows.override_row(org_id, override))
+        self._catalog_changed(org_id)
+
+    def delete_override(self, org_id: str, override_id: str) -> None:
+        c = overrides.c
+        self._execute(delete(overrides).where(c.org_id == org_id, c.id == override_id, IS_NAMED))
         self._catalog_changed(org_id)
 
     def _catalog_changed(self, org_id: str, span: int = 0) -> None:

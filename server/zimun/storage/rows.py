@@ -22,6 +22,7 @@ from zimun.domain.catalog import (
     Override,
     Resource,
     Service,
+    ServiceDefaults,
     SlotAlignment,
     StaffMember,
     WeeklyHours,
@@ -122,6 +123,9 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "metadata": dict(organization.metadata),
         "create_time": organization.create_time,
         "update_time": organization.update_time,
+        "revision": organization.revision,
+        "hold_length": organization.hold_length,
+        "service_defaults": asdict(organization.service_defaults),
     }
 
 
@@ -139,6 +143,9 @@ def override_row(org_id: str, override: Override) -> dict[str, Any]:
         "date": override.date.isoformat(),
         "hours": override.hours,
         "note": override.note,
+        "id": override.id,
+        "create_time": override.create_time,
+        "revision": override.revision,
     }
 
 
@@ -167,7 +174,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         organization=_organization(organization),
         services=entries(services, _service),
         locations=entries(locations, lambda fields: Location(**_with_week(fields))),
-        staff=entries(staff, lambda fields: StaffMember(**_with_week(fields))),
+        staff=entries(staff, _staff_member),
         resources=entries(resources, lambda fields: Resource(**fields)),
         overrides={(row.owner_id, date.fromisoformat(row.date)): _override(row) for row in found},
         longest_span=organization.longest_span,
@@ -185,6 +192,9 @@ def _organization(row: Row[Any]) -> Organization:
         time_zone=row.time_zone,
         holiday_region=row.holiday_region,
         weekly_hours=_week(row.weekly_hours),
+        revision=row.revision,
+        hold_length=row.hold_length,
+        service_defaults=ServiceDefaults(**row.service_defaults),
     )
 
 
@@ -196,8 +206,13 @@ def _service(fields: dict[str, Any]) -> Service:
             "staff_ids": tuple(fields["staff_ids"]),
             "resource_requirements": tuple(map(tuple, fields["resource_requirements"])),
             "location_ids": tuple(fields["location_ids"]),
+            "duration_options": tuple(fields["duration_options"]),
         }
     )
+
+
+def _staff_member(fields: dict[str, Any]) -> StaffMember:
+    return StaffMember(**_with_week(fields) | {"location_ids": tuple(fields["location_ids"])})
 
 
 def _override(row: Row[Any]) -> Override:
@@ -206,6 +221,9 @@ def _override(row: Row[Any]) -> Override:
         date=date.fromisoformat(row.date),
         hours=_hours(row.hours),
         note=row.note,
+        id=row.id,
+        create_time=row.create_time,
+        revision=row.revision,
     )
 
 

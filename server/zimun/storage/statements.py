@@ -66,8 +66,25 @@ def taken(subjects: int) -> Prepared:
             allocations.c.busy_start < TO,
             allocations.c.busy_end > FROM,
             allocations.c.expires_at > NOW,
+            allocations.c.session_id != bindparam("freed"),
         )
         .order_by(allocations.c.subject, allocations.c.busy_start)
+    )
+
+
+@lru_cache(maxsize=1024)
+def starts(members: int) -> Prepared:
+    """When the bookings of so many staff members start, given as s0, s1 and so on; in any order."""
+    return Prepared(
+        select(allocations.c.subject, allocations.c.start_time, allocations.c.expires_at).where(
+            allocations.c.org_id == ORG,
+            allocations.c.subject.in_([bindparam(f"s{n}") for n in range(members)]),
+            allocations.c.busy_start > bindparam("earliest"),
+            allocations.c.busy_start < TO,
+            allocations.c.start_time >= FROM,
+            allocations.c.expires_at > NOW,
+            allocations.c.session_id != bindparam("freed"),
+        )
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
+from zimun.domain.catalog import HOLD_LENGTH
 from zimun.storage.dialect import CLUSTERED, only_where
 
 metadata = MetaData()
@@ -27,9 +28,10 @@ FOREVER = 1 << 62
 """The `expires_at` of an allocation that only a cancellation ends."""
 
 
-# Conditions on reservations that partial indexes and the queries they serve must word alike:
+# Conditions that partial indexes and the queries they serve must word alike:
 # a database uses such an index only where it can see that the query says the same.
 IS_APPOINTMENT = text("appointment_id != ''")
+IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
 IS_CONFIRMED = text("state = 'CONFIRMED'")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED')")
@@ -43,8 +45,12 @@ def _instant(name: str, key: bool = False, nullable: bool = False) -> Column[int
     return Column(name, BigInteger, primary_key=key, nullable=nullable, autoincrement=False)
 
 
-def _json(name: str) -> Column[object]:
-    return Column(name, JSON, nullable=False)
+def _json(name: str, default: str | None = None) -> Column[object]:
+    return Column(name, JSON, nullable=False, server_default=default)
+
+
+def _number(name: str, default: int) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=str(default))
 
 
 def _entry(name: str, *columns: SchemaItem) -> Table:
@@ -59,6 +65,7 @@ def _entry(name: str, *columns: SchemaItem) -> Table:
         _json("metadata"),
         _instant("create_time"),
         _instant("update_time"),
+        _number("revision", 1),
         *columns,
     )
 
@@ -78,7 +85,10 @@ organizations = Table(
     # against. Random, as a counter would name two catalogues alike after a rollback.
     _text("catalog_version"),
     # The longest span that any service of the organization has ever had.
-    Column("longest_span", BigInteger, nullable=False, server_default="0"),
+    _number("longest_span", 0),
+    _number("revision", 1),
+    _number("hold_length", HOLD_LENGTH),
+    _json("service_defaults", "{}"),
 )
 
 services = _entry(
@@ -98,13 +108,20 @@ services = _entry(
     _json("staff_ids"),
     _json("resource_requirements"),
     _json("location_ids"),
+    _json("duration_options", "[]"),
 )
 
 locations = _entry("locations", _text("time_zone"), _text("address"), _json("weekly_hours"))
 
-staff = _entry("staff", _text("time_zone"), _json("weekly_hours"))
+staff = _entry(
+    "staff",
+    _text("time_zone"),
+    _json("weekly_hours"),
+    _number("daily_limit", 0),
+    _json("location_ids", "[]"),
+)
 
-resources = _entry("resources")
+resources = _entry("resources", _text("location_id", default=""))
 
 overrides = Table(
     "overrides",
@@ -114,6 +131,17 @@ overrides = Table(
     _text("date", key=True),
     _json("hours"),
     _text("note"),
+    _text("id", default=""),
+    _number("create_time", 0),
+    _number("revision", 1),
+)
+
+Index(
+    "overrides_by_id",
+    overrides.c.org_id,
+    overrides.c.id,
+    unique=True,
+    **only_where(IS_NAMED),
 )
 
 reservations = Table(

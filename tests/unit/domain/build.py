@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Busy, Search, Session, Timetable
-from zimun.domain.booking import HOLD_LENGTH, Contact, Reservation, State
+from zimun.domain.availability import Busy, Search, Session
+from zimun.domain.booking import Contact, Reservation, State
 from zimun.domain.catalog import (
+    HOLD_LENGTH,
     Catalog,
     Entry,
     Hours,
@@ -28,6 +29,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.timetable import Timetable
 
 E = TypeVar("E", bound=Entry)
 T = TypeVar("T")
@@ -351,7 +353,7 @@ class _Drawing:
         found = [
             start
             for day in (self.first, self.last)
-            for start in timetable.starts(asked.service.id, asked.place, day)
+            for start in timetable.grid(asked.service, asked.place, day).starts
         ]
         return found or [utc(f"{self.first}T12:00")]
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from zimun.domain.booking import (
-    HOLD_LENGTH,
     HOLD_LIMIT,
     LIVE,
     Contact,
@@ -24,6 +23,7 @@ from zimun.domain.booking import (
     release,
     standing,
 )
+from zimun.domain.catalog import HOLD_LENGTH
 from zimun.domain.errors import (
     EtagMismatch,
     HoldConfirmed,
@@ -68,7 +68,7 @@ def checked(one: Reservation) -> Reservation:
 
 TRANSITIONS: dict[str, Callable[[Reservation], Reservation]] = {
     "standing": lambda one: standing(one, NOW),
-    "extend": lambda one: extend(one, NOW),
+    "extend": lambda one: extend(one, NOW, HOLD_LENGTH),
     "release": lambda one: release(one, NOW),
     "confirm": lambda one: confirm(one, NOW, "a_2", CONTACT),
     "cancel": lambda one: cancel(one, NOW, SERVICE, "ill", ""),
@@ -196,7 +196,7 @@ def test_a_hold_is_valid_to_the_last_microsecond() -> None:
     last = hold.expires_at - 1
     assert standing(hold, last) is hold
     assert confirm(hold, last, "a_1", CONTACT).state is State.CONFIRMED
-    assert extend(hold, last).state is State.HELD
+    assert extend(hold, last, HOLD_LENGTH).state is State.HELD
     assert release(hold, last).state is State.RELEASED
 
 
@@ -214,7 +214,7 @@ def test_a_hold_is_over_at_the_instant_it_expires() -> None:
         confirm(hold, hold.expires_at, "a_1", CONTACT)
     assert refused.value.metadata == {"hold_id": "h_1", "expires_at": "1970-01-05T04:10:00Z"}
     with pytest.raises(HoldExpired):
-        extend(hold, hold.expires_at)
+        extend(hold, hold.expires_at, HOLD_LENGTH)
 
 
 def test_an_appointment_does_not_expire_with_the_hold_it_was() -> None:
@@ -225,7 +225,7 @@ def test_an_appointment_does_not_expire_with_the_hold_it_was() -> None:
 
 def test_an_extension_starts_the_ten_minutes_again() -> None:
     hold = reservation()
-    assert changes(hold, extend(hold, NOW)) == {
+    assert changes(hold, extend(hold, NOW, HOLD_LENGTH)) == {
         "expires_at": NOW + HOLD_LENGTH,
         "update_time": NOW,
         "revision": 2,
@@ -234,19 +234,19 @@ def test_an_extension_starts_the_ten_minutes_again() -> None:
 
 def test_extensions_end_at_the_limit_of_thirty_minutes() -> None:
     hold = reservation()
-    assert (HOLD_LENGTH, HOLD_LIMIT) == (10 * MINUTE, 30 * MINUTE)
+    assert (HOLD_LENGTH, HOLD_LIMIT) == (10 * MINUTE, 3)
     limit = hold.create_time + 30 * MINUTE
     for minute, lasts in ((9, 19), (18, 28), (20, 30)):
-        hold = extend(hold, hold.create_time + minute * MINUTE)
+        hold = extend(hold, hold.create_time + minute * MINUTE, HOLD_LENGTH)
         assert hold.expires_at == hold.create_time + lasts * MINUTE
     with pytest.raises(HoldLimitReached) as refused:
-        extend(hold, limit - 1)
+        extend(hold, limit - 1, HOLD_LENGTH)
     assert refused.value.metadata == {"hold_id": "h_1", "limit": "1970-01-05T04:30:00Z"}
 
 
 def test_an_extension_is_cut_to_the_limit() -> None:
     late = reservation(expires_at=100 * HOUR + 30 * MINUTE - 1)
-    extended = extend(late, 100 * HOUR + 29 * MINUTE)
+    extended = extend(late, 100 * HOUR + 29 * MINUTE, HOLD_LENGTH)
     assert extended.expires_at == 100 * HOUR + 30 * MINUTE
 
 
@@ -283,9 +283,9 @@ def test_a_confirmation_keeps_the_slot_and_adds_who_comes() -> None:
 
 
 def test_a_hold_that_became_an_appointment_names_it() -> None:
-    for transition in (extend, release):
+    for transition in (TRANSITIONS["extend"], TRANSITIONS["release"]):
         with pytest.raises(HoldConfirmed) as refused:
-            transition(appointment(), NOW)
+            transition(appointment())
         assert refused.value.metadata == {"hold_id": "h_1", "appointment_id": "a_1"}
 
 
@@ -418,13 +418,13 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def extend(self) -> None:
-        limit = self.made + HOLD_LIMIT
+        limit = self.made + HOLD_LIMIT * HOLD_LENGTH
         refusal = {
             State.HELD: HoldLimitReached if self.expires == limit else None,
             State.EXPIRED: HoldExpired,
             State.RELEASED: HoldReleased,
         }.get(self.state, HoldConfirmed)
-        if self._attempt(refusal, lambda: extend(self.kept, self.now)):
+        if self._attempt(refusal, lambda: extend(self.kept, self.now, HOLD_LENGTH)):
             self.expires = min(self.now + HOLD_LENGTH, limit)
             self.revision += 1
 
@@ -493,7 +493,7 @@ class Life(RuleBasedStateMachine):
     def the_reservation_stands_where_the_diagram_says(self) -> None:
         stands = standing(self.kept, self.now)
         assert stands.state is self.state
-        assert stands.expires_at == self.expires <= self.made + HOLD_LIMIT
+        assert stands.expires_at == self.expires <= self.made + HOLD_LIMIT * HOLD_LENGTH
         assert stands.revision == self.revision + (self.state is State.EXPIRED)
         assert bool(stands.appointment_id) == (
             self.state not in (State.HELD, State.EXPIRED, State.RELEASED)

@@ -87,7 +87,7 @@ def test_the_facts_beside_a_reason_are_those_of_the_contracts_examples() -> None
         "expires_at": "2025-12-01T10:10:00Z",
     }
     assert ScopeMissing("org:read").metadata == {"scope": "org:read"}
-    assert EtagMismatch("a_1").metadata == {"appointment_id": "a_1"}
+    assert EtagMismatch("appointment_id", "a_1").metadata == {"appointment_id": "a_1"}
     assert IdempotencyKeyReused("HoldAppointment").metadata == {"method": "HoldAppointment"}
     assert IdTaken("s_123").metadata == {"id": "s_123"}
     assert SlotUnavailable("s_123").metadata == {"service_id": "s_123"}

@@ -1,12 +1,13 @@
 """Instants and catalogue look-ups: the small things that all else stands on."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Place
+from zimun.domain.catalog import Location, Place, Service
 from zimun.domain.errors import InvalidRequest, LocationNotFound, ServiceNotFound, StaffNotFound
 from zimun.domain.instant import DAY, HOUR, from_datetime, rfc3339, to_datetime, wall_microseconds
 
@@ -56,9 +57,9 @@ def test_a_service_is_given_at_its_one_location_unless_another_is_named() -> Non
 
 def test_a_service_is_found_active_or_not() -> None:
     known = catalog(service(active=False))
-    assert known.service("s_1").id == "s_1"
+    assert known.entry(Service, "s_1").id == "s_1"
     with pytest.raises(ServiceNotFound):
-        known.service("s_2")
+        known.entry(Service, "s_2")
 
 
 def test_a_person_who_is_asked_for_must_give_the_service() -> None:
@@ -81,8 +82,8 @@ def test_active_entries_are_listed_in_order_of_creation() -> None:
         service(id="s_0", create_time=0, active=False),
         locations=[location(create_time=5), location(id="l_0", create_time=5)],
     )
-    assert [one.id for one in known.active_services] == ["s_2", "s_3", "s_1"]
-    assert [one.id for one in known.active_locations] == ["l_0", "l_1"]
+    assert [one.id for one in known.listed(Service)] == ["s_2", "s_3", "s_1"]
+    assert [one.id for one in known.listed(Location)] == ["l_0", "l_1"]
 
 
 def test_what_a_service_could_take_is_named_once_and_never_nothing() -> None:
@@ -92,5 +93,7 @@ def test_what_a_service_could_take_is_named_once_and_never_nothing() -> None:
     assert service(resource_requirements=((resource().id,),)).subjects == ("r_1",)
 
 
-def test_a_span_is_the_duration_with_its_buffers() -> None:
-    assert service(duration=5, buffer_before=1, buffer_after=2).span == 8
+def test_the_longest_span_is_that_of_the_longest_option_with_its_buffers() -> None:
+    plain = service(duration=5, buffer_before=1, buffer_after=2)
+    assert plain.longest_span == 8
+    assert replace(plain, duration_options=(4, 9)).longest_span == 12

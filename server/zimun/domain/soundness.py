@@ -1,0 +1,194 @@
+"""Whether a catalogue entry makes sense: what is said of it wherever it comes from.
+
+Each function maps the fields that do not to what they should be. Lengths are
+microseconds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from zimun.domain.catalog import (
+    Catalog,
+    Entry,
+    Hours,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    ServiceDefaults,
+    StaffMember,
+    WeeklyHours,
+)
+from zimun.domain.errors import InvalidRequest
+from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.schedule import is_zone
+
+PREFIXES: Mapping[type[Entry] | type[Override], str] = {
+    Organization: "o",
+    Location: "l",
+    Service: "s",
+    StaffMember: "t",
+    Resource: "r",
+    Override: "v",
+}
+"""What the ids of each kind begin with, so that no two kinds share one."""
+
+LONGEST = {
+    "duration": 31 * DAY,
+    "buffer_before": 7 * DAY,
+    "buffer_after": 7 * DAY,
+    "slot_step": DAY,
+    "lead_time": 366 * DAY,
+    "horizon": 1096 * DAY,
+    "cancellation_cutoff": 366 * DAY,
+    "reschedule_cutoff": 366 * DAY,
+}
+"""The most that each length of a service may be."""
+
+POSITIVE = ("duration", "slot_step", "horizon")
+"""Those of them that cannot be 0."""
+
+LONGEST_HOLD = 60 * MINUTE
+
+MOST_SEATS = 10_000
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+Violations = Iterator[tuple[str, str]]
+
+
+def check(entry: Entry | Override, catalog: Catalog) -> None:
+    """Raise InvalidRequest naming every field of the entry that does not make sense.
+
+    `catalog` is what it will be part of: other entries that it names must be
+    there.
+    """
+    violations = dict(_violations(entry, catalog))
+    if violations:
+        raise InvalidRequest(violations)
+
+
+def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
+    if isinstance(entry, Entry) and not entry.name.strip():
+        yield "name", "is required"
+    match entry:
+        case Organization():
+            yield from _organization(entry)
+        case Location():
+            yield from _zone(entry.time_zone)
+            yield from _week(entry.weekly_hours)
+        case StaffMember():
+            yield from _staff_member(entry, catalog)
+        case Resource(location_id=str(location_id)) if location_id:
+            yield from _known("location_id", (location_id,), catalog.locations)
+        case Service():
+            yield from _service(entry, catalog)
+        case Override():
+            yield from _override(entry, catalog)
+
+
+def _organization(entry: Organization) -> Violations:
+    yield from _zone(entry.time_zone)
+    yield from _week(entry.weekly_hours)
+    yield from _length("hold_length", entry.hold_length, MINUTE, LONGEST_HOLD)
+    yield from _defaults(entry.service_defaults)
+
+
+def _defaults(defaults: ServiceDefaults) -> Violations:
+    for field in ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff"):
+        length: int | None = getattr(defaults, field)
+        if length is not None:
+            least = MINUTE if field in POSITIVE else 0
+            yield from _length(f"service_defaults.{field}", length, least, LONGEST[field])
+
+
+def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
+    yield from _zone(entry.time_zone)
+    yield from _week(entry.weekly_hours)
+    yield from _known("location_ids", entry.location_ids, catalog.locations)
+    if entry.daily_limit < 0:
+        yield "daily_limit", "must be 0 or more"
+
+
+def _service(entry: Service, catalog: Catalog) -> Violations:
+    for field, most in LONGEST.items():
+        least = MINUTE if field in POSITIVE else 0
+        yield from _length(field, getattr(entry, field), least, most)
+    for length in entry.duration_options:
+        yield from _length("duration_options", length, MINUTE, LONGEST["duration"])
+    if _twice((entry.duration, *entry.duration_options)):
+        yield "duration_options", "must differ from each other and from duration"
+    if not 1 <= entry.capacity <= MOST_SEATS:
+        yield "capacity", f"must be 1 to {MOST_SEATS}"
+    yield from _known("staff_ids", entry.staff_ids, catalog.staff)
+    yield from _known("location_ids", entry.location_ids, catalog.locations)
+    for one_of in entry.resource_requirements:
+        if not one_of:
+            yield "resource_requirements", "each must name a resource"
+        yield from _known("resource_requirements", one_of, catalog.resources)
+    if entry.price and not _is_currency(str(entry.price["currency_code"])):
+        yield "price", "currency_code must be three letters, as ISO 4217 has it"
+
+
+def _override(entry: Override, catalog: Catalog) -> Violations:
+    owners = {catalog.organization.id, *catalog.locations, *catalog.staff}
+    if entry.owner_id not in owners:
+        yield "owner_id", f"{entry.owner_id} is no organization, location or staff member"
+    yield from _hours("hours", "", entry.hours)
+
+
+def _zone(name: str) -> Violations:
+    if not is_zone(name):
+        yield "time_zone", "must be an IANA time zone"
+
+
+def _week(week: WeeklyHours) -> Violations:
+    for day in sorted(week):
+        yield from _hours("weekly_hours", f"{DAYS[day]} ", week[day])
+
+
+def _hours(field: str, day: str, hours: Hours) -> Violations:
+    for start, end in hours:
+        if start >= end:
+            yield field, f"{day}{_clock(start)}-{_clock(end)} ends before it begins"
+    for before, after in pairwise(sorted(hours)):
+        if after[0] < before[1]:
+            yield field, f"{day}{_range(before)} and {_range(after)} overlap"
+
+
+def _range(opening: tuple[int, int]) -> str:
+    return f"{_clock(opening[0])}-{_clock(opening[1])}"
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _length(field: str, length: int, least: int, most: int) -> Violations:
+    if length % MINUTE:
+        yield field, "must be whole minutes"
+    elif not least <= length <= most:
+        yield field, f"must be {_told(least)} to {_told(most)}"
+
+
+def _told(length: int) -> str:
+    number, unit = (length // DAY, "day") if length >= DAY else (length // MINUTE, "minute")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def _known(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> Violations:
+    unknown = [one for one in ids if one not in entries]
+    if unknown:
+        yield field, f"{unknown[0]} does not exist"
+    if _twice(ids):
+        yield field, "names something twice"
+
+
+def _twice(values: Iterable[object]) -> bool:
+    listed = list(values)
+    return len(set(listed)) < len(listed)
+
+
+def _is_currency(code: str) -> bool:
+    return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()

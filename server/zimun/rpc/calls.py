@@ -1,0 +1,55 @@
+"""What the methods of the contract share: what they call, and what a call is known by."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from zimun.booking.change import Change
+from zimun.booking.store import Store
+from zimun.clock import Clock
+from zimun.domain.errors import InvalidRequest
+from zimun.rpc.interceptors import caller, header
+from zimun.rpc.paging import PageTokens
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the methods call."""
+
+    store: Store
+    clock: Clock
+    pages: PageTokens
+
+
+def change_of(
+    method: str, request: Message, context: Context, to_wire: Callable[[T], Message]
+) -> Change[T]:
+    """Who asks for a change, under which Idempotency-Key."""
+    key = header(context, "idempotency-key")
+    if len(key) > 255:
+        raise InvalidRequest({"idempotency-key": "must have at most 255 characters"})
+    return Change(
+        caller=caller(),
+        method=method,
+        key=key,
+        fingerprint=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
+        encode=lambda answer: to_wire(answer).SerializeToString(deterministic=True),
+    )
+
+
+def question_of(request: Message) -> bytes:
+    """What a page token belongs to: the caller's organization, the method, and its filters."""
+    question = type(request)()
+    question.CopyFrom(request)
+    question.ClearField("page_token")
+    question.ClearField("page_size")
+    who = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
+    return who + question.SerializeToString(deterministic=True)

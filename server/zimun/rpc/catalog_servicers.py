@@ -1,0 +1,261 @@
+"""The methods of the catalogue's administration: each decodes, calls, encodes.
+
+What they do is the same for every kind of entry, so it is said once, in `_Entries`.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+
+from zimun.booking import catalog
+from zimun.booking.catalog import OverrideFilter
+from zimun.booking.change import Change
+from zimun.booking.store import CatalogEntry
+from zimun.domain.errors import InvalidRequest
+from zimun.rpc import entries
+from zimun.rpc.calls import Backend, Context, change_of, question_of
+from zimun.rpc.entries import Kind
+from zimun.rpc.interceptors import caller
+from zimun.rpc.paging import page_size
+from zimun.v1 import (
+    location_pb2,
+    locations_service_pb2,
+    locations_service_pb2_grpc,
+    organization_pb2,
+    organizations_service_pb2,
+    organizations_service_pb2_grpc,
+    overrides_service_pb2,
+    overrides_service_pb2_grpc,
+    resource_pb2,
+    resources_service_pb2,
+    resources_service_pb2_grpc,
+    service_pb2,
+    services_service_pb2,
+    services_service_pb2_grpc,
+    staff_member_pb2,
+    staff_service_pb2,
+    staff_service_pb2_grpc,
+)
+
+E = TypeVar("E", bound=CatalogEntry)
+M = TypeVar("M", bound=Message)
+
+
+class _Entries(Generic[E]):
+    """The five methods of one kind of entry."""
+
+    def __init__(self, backend: Backend, kind: Kind[E]) -> None:
+        self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
+        self._kind = kind
+
+    async def list(self, request: Any, answer: type[M]) -> M:
+        size, question = page_size(request.page_size), question_of(request)
+        after = self._pages.read(request.page_token, question)
+        found, next_key = await catalog.list_entries(
+            self._store, caller(), self._kind.entry, request.include_archived, size, after
+        )
+        token = self._pages.write(next_key, question)
+        return answer(items=map(self._kind.write, found), next_page_token=token)
+
+    async def get(self, entry_id: str) -> Any:
+        found = await catalog.get_entry(self._store, caller(), self._kind.entry, entry_id)
+        return self._kind.write(found)
+
+    async def create(self, method: str, request: Message, sent: Any, context: Context) -> bytes:
+        change = change_of(method, request, context, self._kind.write)
+        fields = self._kind.said(sent)
+        return await catalog.create(self._store, self._clock, change, self._kind.entry, fields)
+
+    async def update(self, method: str, request: Any, sent: Any, context: Context) -> bytes:
+        if not sent.id:
+            raise InvalidRequest({"id": "is required"})
+        change = change_of(method, request, context, self._kind.write)
+        edit = self._kind.edit(sent, request.update_mask)
+        return await catalog.update(
+            self._store, self._clock, change, self._kind.entry, sent.id, sent.etag, edit
+        )
+
+    async def archive(self, method: str, request: Any, entry_id: str, context: Context) -> bytes:
+        change = change_of(method, request, context, self._kind.write)
+        return await catalog.archive(
+            self._store, self._clock, change, self._kind.entry, entry_id, request.etag
+        )
+
+
+class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._services = _Entries(backend, entries.SERVICE)
+
+    async def ListServices(
+        self, request: services_service_pb2.ListServicesRequest, context: Context
+    ) -> services_service_pb2.ListServicesResponse:
+        return await self._services.list(request, services_service_pb2.ListServicesResponse)
+
+    async def GetService(
+        self, request: services_service_pb2.GetServiceRequest, context: Context
+    ) -> service_pb2.Service:
+        found: service_pb2.Service = await self._services.get(request.service_id)
+        return found
+
+    async def CreateService(
+        self, request: services_service_pb2.CreateServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.create("CreateService", request, request.service, context)
+
+    async def UpdateService(
+        self, request: services_service_pb2.UpdateServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.update("UpdateService", request, request.service, context)
+
+    async def ArchiveService(
+        self, request: services_service_pb2.ArchiveServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.archive("ArchiveService", request, request.service_id, context)
+
+
+class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._locations = _Entries(backend, entries.LOCATION)
+
+    async def ListLocations(
+        self, request: locations_service_pb2.ListLocationsRequest, context: Context
+    ) -> locations_service_pb2.ListLocationsResponse:
+        return await self._locations.list(request, locations_service_pb2.ListLocationsResponse)
+
+    async def GetLocation(
+        self, request: locations_service_pb2.GetLocationRequest, context: Context
+    ) -> location_pb2.Location:
+        found: location_pb2.Location = await self._locations.get(request.location_id)
+        return found
+
+    async def CreateLocation(
+        self, request: locations_service_pb2.CreateLocationRequest, context: Context
+    ) -> bytes:
+        return await self._locations.create("CreateLocation", request, request.location, context)
+
+    async def UpdateLocation(
+        self, request: locations_service_pb2.UpdateLocationRequest, context: Context
+    ) -> bytes:
+        return await self._locations.update("UpdateLocation", request, request.location, context)
+
+    async def ArchiveLocation(
+        self, request: locations_service_pb2.ArchiveLocationRequest, context: Context
+    ) -> bytes:
+        location_id = request.location_id
+        return await self._locations.archive("ArchiveLocation", request, location_id, context)
+
+
+class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._staff = _Entries(backend, entries.STAFF_MEMBER)
+
+    async def ListStaff(
+        self, request: staff_service_pb2.ListStaffRequest, context: Context
+    ) -> staff_service_pb2.ListStaffResponse:
+        return await self._staff.list(request, staff_service_pb2.ListStaffResponse)
+
+    async def GetStaffMember(
+        self, request: staff_service_pb2.GetStaffMemberRequest, context: Context
+    ) -> staff_member_pb2.StaffMember:
+        found: staff_member_pb2.StaffMember = await self._staff.get(request.staff_id)
+        return found
+
+    async def CreateStaffMember(
+        self, request: staff_service_pb2.CreateStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.create("CreateStaffMember", request, request.staff_member, context)
+
+    async def UpdateStaffMember(
+        self, request: staff_service_pb2.UpdateStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.update("UpdateStaffMember", request, request.staff_member, context)
+
+    async def ArchiveStaffMember(
+        self, request: staff_service_pb2.ArchiveStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.archive("ArchiveStaffMember", request, request.staff_id, context)
+
+
+class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._resources = _Entries(backend, entries.RESOURCE)
+
+    async def ListResources(
+        self, request: resources_service_pb2.ListResourcesRequest, context: Context
+    ) -> resources_service_pb2.ListResourcesResponse:
+        return await self._resources.list(request, resources_service_pb2.ListResourcesResponse)
+
+    async def GetResource(
+        self, request: resources_service_pb2.GetResourceRequest, context: Context
+    ) -> resource_pb2.Resource:
+        found: resource_pb2.Resource = await self._resources.get(request.resource_id)
+        return found
+
+    async def CreateResource(
+        self, request: resources_service_pb2.CreateResourceRequest, context: Context
+    ) -> bytes:
+        return await self._resources.create("CreateResource", request, request.resource, context)
+
+    async def UpdateResource(
+        self, request: resources_service_pb2.UpdateResourceRequest, context: Context
+    ) -> bytes:
+        return await self._resources.update("UpdateResource", request, request.resource, context)
+
+    async def ArchiveResource(
+        self, request: resources_service_pb2.ArchiveResourceRequest, context: Context
+    ) -> bytes:
+        resource_id = request.resource_id
+        return await self._resources.archive("ArchiveResource", request, resource_id, context)
+
+
+class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._store, self._clock = backend.store, backend.clock
+
+    async def GetOrganization(
+        self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
+    ) -> organization_pb2.Organization:
+        return entries.organization(await catalog.get_organization(self._store, caller()))
+
+    async def UpdateOrganization(
+        self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
+    ) -> bytes:
+        change = change_of("UpdateOrganization", request, context, entries.organization)
+        sent = request.organization
+        edit = entries.ORGANIZATION.edit(sent, request.update_mask)
+        return await catalog.update_organization(self._store, self._clock, change, sent.etag, edit)
+
+
+class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
+    def __init__(self, backend: Backend) -> None:
+        self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
+
+    async def ListOverrides(
+        self, request: overrides_service_pb2.ListOverridesRequest, context: Context
+    ) -> overrides_service_pb2.ListOverridesResponse:
+        size, question = page_size(request.page_size), question_of(request)
+        after = self._pages.read(request.page_token, question)
+        wanted = OverrideFilter(
+            owner_id=request.owner_id,
+            first=entries.day(request.start_date),
+            last=entries.day(request.end_date),
+        )
+        found, next_key = await catalog.list_overrides(self._store, caller(), wanted, size, after)
+        return overrides_service_pb2.ListOverridesResponse(
+            items=map(entries.override, found),
+            next_page_token=self._pages.write(next_key, question),
+        )
+
+    async def CreateOverride(
+        self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
+    ) -> bytes:
+        change = change_of("CreateOverride", request, context, entries.override)
+        override = entries.read_override(request.override)
+        return await catalog.create_override(self._store, self._clock, change, override)
+
+    async def DeleteOverride(
+        self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
+    ) -> bytes:
+        change: Change[None] = change_of("DeleteOverride", request, context, lambda _: Empty())
+        return await catalog.delete_override(self._store, self._clock, change, request.override_id)

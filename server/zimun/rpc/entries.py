@@ -1,0 +1,320 @@
+"""The catalogue's entries: protobuf to domain values and back.
+
+`KINDS` has, for every kind, how it reads on the wire and what a message says of
+it; the servicers and the catalogue file need no more.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.type.dayofweek_pb2 import DayOfWeek
+from google.type.money_pb2 import Money
+
+from zimun.booking.store import CatalogEntry
+from zimun.domain import catalog
+from zimun.domain.catalog import Hours, Override, ServiceDefaults, SlotAlignment, WeeklyHours
+from zimun.domain.errors import InvalidRequest
+from zimun.rpc.convert import duration, length, timestamp
+from zimun.v1 import (
+    location_pb2,
+    organization_pb2,
+    override_pb2,
+    resource_pb2,
+    service_pb2,
+    staff_member_pb2,
+)
+
+E = TypeVar("E", bound=catalog.Organization | CatalogEntry)
+
+FIXED = ("id", "etag", "create_time", "update_time")
+"""The fields of an entry that no update changes."""
+
+_DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
+
+
+@lru_cache(maxsize=1 << 12)
+def service(entry: catalog.Service) -> service_pb2.Service:
+    """A service on the wire: one message for all who ask, to be copied and not changed."""
+    return service_pb2.Service(
+        **_common(entry),
+        description=entry.description,
+        duration=duration(entry.duration),
+        duration_options=map(duration, entry.duration_options),
+        buffer_before=duration(entry.buffer_before),
+        buffer_after=duration(entry.buffer_after),
+        slot_step=duration(entry.slot_step),
+        slot_alignment=entry.slot_alignment.value,
+        lead_time=duration(entry.lead_time),
+        horizon=duration(entry.horizon),
+        capacity=entry.capacity,
+        cancellation_cutoff=duration(entry.cancellation_cutoff),
+        reschedule_cutoff=duration(entry.reschedule_cutoff),
+        price=Money(**entry.price) if entry.price else None,
+        staff_ids=entry.staff_ids,
+        resource_requirements=[
+            service_pb2.ResourceRequirement(resource_ids=one_of)
+            for one_of in entry.resource_requirements
+        ],
+        location_ids=entry.location_ids,
+        active=entry.active,
+    )
+
+
+def _service_fields(sent: service_pb2.Service) -> dict[str, Any]:
+    return {
+        "description": sent.description,
+        **{field: length(getattr(sent, field)) for field in _LENGTHS},
+        "duration_options": tuple(map(length, sent.duration_options)),
+        "slot_alignment": _alignment(sent.slot_alignment),
+        "capacity": sent.capacity,
+        "price": _price(sent.price) if sent.HasField("price") else None,
+        "staff_ids": tuple(sent.staff_ids),
+        "resource_requirements": tuple(
+            tuple(requirement.resource_ids) for requirement in sent.resource_requirements
+        ),
+        "location_ids": tuple(sent.location_ids),
+    }
+
+
+_LENGTHS = ("duration", "buffer_before", "buffer_after", *_DEFAULTS)
+
+
+def _alignment(sent: int) -> SlotAlignment:
+    return SlotAlignment(service_pb2.Service.SlotAlignment.Name(sent)) if sent else _USUAL_ALIGNMENT
+
+
+_USUAL_ALIGNMENT = SlotAlignment.OPENING
+
+
+def _price(sent: Money) -> Mapping[str, str | int]:
+    return {"currency_code": sent.currency_code, "units": sent.units, "nanos": sent.nanos}
+
+
+@lru_cache(maxsize=1 << 12)
+def location(entry: catalog.Location) -> location_pb2.Location:
+    """A location on the wire, kept as `service` is."""
+    return location_pb2.Location(
+        **_common(entry),
+        address=entry.address,
+        time_zone=entry.time_zone,
+        weekly_hours=_weekly_hours(entry.weekly_hours),
+        active=entry.active,
+    )
+
+
+def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
+    return {
+        "address": sent.address,
+        "time_zone": sent.time_zone,
+        "weekly_hours": _week(sent.weekly_hours),
+    }
+
+
+@lru_cache(maxsize=1 << 12)
+def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
+    """A staff member on the wire, kept as `service` is."""
+    return staff_member_pb2.StaffMember(
+        **_common(entry),
+        time_zone=entry.time_zone,
+        weekly_hours=_weekly_hours(entry.weekly_hours),
+        daily_limit=entry.daily_limit,
+        location_ids=entry.location_ids,
+        active=entry.active,
+    )
+
+
+def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
+    return {
+        "time_zone": sent.time_zone,
+        "weekly_hours": _week(sent.weekly_hours),
+        "daily_limit": sent.daily_limit,
+        "location_ids": tuple(sent.location_ids),
+    }
+
+
+@lru_cache(maxsize=1 << 12)
+def resource(entry: catalog.Resource) -> resource_pb2.Resource:
+    """A resource on the wire, kept as `service` is."""
+    return resource_pb2.Resource(
+        **_common(entry), location_id=entry.location_id, active=entry.active
+    )
+
+
+def _resource_fields(sent: resource_pb2.Resource) -> dict[str, Any]:
+    return {"location_id": sent.location_id}
+
+
+def organization(entry: catalog.Organization) -> organization_pb2.Organization:
+    own = entry.service_defaults
+    said = {field: getattr(own, field) for field in _DEFAULTS if getattr(own, field) is not None}
+    return organization_pb2.Organization(
+        **_common(entry),
+        time_zone=entry.time_zone,
+        holiday_region=entry.holiday_region,
+        weekly_hours=_weekly_hours(entry.weekly_hours),
+        hold_length=duration(entry.hold_length),
+        service_defaults=organization_pb2.ServiceDefaults(
+            **{field: duration(value) for field, value in said.items()}
+        ),
+    )
+
+
+def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
+    own = sent.service_defaults
+    said = {field: length(getattr(own, field)) for field in _DEFAULTS if own.HasField(field)}
+    return {
+        "time_zone": sent.time_zone,
+        "holiday_region": sent.holiday_region,
+        "weekly_hours": _week(sent.weekly_hours),
+        "hold_length": length(sent.hold_length),
+        "service_defaults": ServiceDefaults(**said),
+    }
+
+
+def _common(entry: catalog.Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "metadata": entry.metadata,
+        "create_time": timestamp(entry.create_time),
+        "update_time": timestamp(entry.update_time),
+        "etag": entry.etag,
+    }
+
+
+def _weekly_hours(week: WeeklyHours) -> Iterable[location_pb2.WeeklyHours]:
+    return (
+        location_pb2.WeeklyHours(
+            # google.type.DayOfWeek counts from MONDAY = 1.
+            day_of_week=DayOfWeek.Name(day + 1),
+            start_time=_clock(start),
+            end_time=_clock(end),
+        )
+        for day in sorted(week)
+        for start, end in week[day]
+    )
+
+
+def _week(sent: Iterable[location_pb2.WeeklyHours]) -> WeeklyHours:
+    week: dict[int, list[tuple[int, int]]] = {}
+    for one in sent:
+        opening = (_minutes(one.start_time), _minutes(one.end_time))
+        week.setdefault(one.day_of_week - 1, []).append(opening)
+    return {day: tuple(sorted(week[day])) for day in sorted(week)}
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _minutes(clock: str) -> int:
+    hours, _, minutes = clock.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[E]):
+    """How one kind of entry reads on the wire.
+
+    `fields` are all the fields of a domain value as a message has them, but for
+    the common ones; what the message does not say is empty or 0.
+    """
+
+    entry: type[E]
+    message: type[Message]
+    write: Callable[[E], Any]
+    fields: Callable[[Any], dict[str, Any]]
+
+    def read(self, sent: Any) -> dict[str, Any]:
+        """All fields of an entry as a message has them."""
+        own = {"name": sent.name, "metadata": dict(sent.metadata), **self.fields(sent)}
+        return own | ({"active": sent.active} if "active" in sent.DESCRIPTOR.fields_by_name else {})
+
+    def said(self, sent: Any) -> dict[str, Any]:
+        """Those fields that a message says, for a new entry; `id` among them where it is chosen."""
+        names = {field.name for field, _ in sent.ListFields()} - set(FIXED) - {"active"}
+        said = {field: value for field, value in self.read(sent).items() if field in names}
+        return said | ({"id": sent.id} if sent.id else {})
+
+    def edit(self, sent: Any, mask: FieldMask) -> Callable[[E], E]:
+        """The change of an entry to what a message says of the fields in a mask (AIP-134).
+
+        Raises InvalidRequest for a mask that names what cannot be changed.
+        """
+        paths = FieldMask(paths=self._paths(sent, mask))
+
+        def run(before: E) -> E:
+            merged = self.message()
+            merged.CopyFrom(self.write(before))
+            paths.MergeMessage(sent, merged, True, True)
+            return self.entry(**self.read(merged), id=before.id)
+
+        return run
+
+    def _paths(self, sent: Message, mask: FieldMask) -> Sequence[str]:
+        names = [field.name for field in self.message.DESCRIPTOR.fields if field.name not in FIXED]
+        if list(mask.paths) == ["*"]:
+            return [name for name in names if name != "active"]
+        if not mask.paths:
+            return [field.name for field, _ in sent.ListFields() if field.name in names]
+        for path in mask.paths:
+            one = FieldMask(paths=[path])
+            if not one.IsValidForDescriptor(cast("Descriptor", self.message.DESCRIPTOR)):
+                raise InvalidRequest({"update_mask": f"{path!r} is no field"})
+            if path.partition(".")[0] not in names:
+                raise InvalidRequest({"update_mask": f"{path} cannot be changed"})
+        return mask.paths
+
+
+ORGANIZATION = Kind(
+    catalog.Organization, organization_pb2.Organization, organization, _organization_fields
+)
+LOCATION = Kind(catalog.Location, location_pb2.Location, location, _location_fields)
+STAFF_MEMBER = Kind(
+    catalog.StaffMember, staff_member_pb2.StaffMember, staff_member, _staff_member_fields
+)
+RESOURCE = Kind(catalog.Resource, resource_pb2.Resource, resource, _resource_fields)
+SERVICE = Kind(catalog.Service, service_pb2.Service, service, _service_fields)
+
+
+def day(sent: str) -> date | None:
+    """A date off the wire; None for one that is not said."""
+    return date.fromisoformat(sent) if sent else None
+
+
+def override(kept: Override) -> override_pb2.Override:
+    return override_pb2.Override(
+        id=kept.id,
+        owner_id=kept.owner_id,
+        date=kept.date.isoformat(),
+        status="OPEN" if kept.hours else "CLOSED",
+        hours=[
+            override_pb2.OpeningHours(start_time=_clock(start), end_time=_clock(end))
+            for start, end in kept.hours
+        ],
+        note=kept.note,
+        create_time=timestamp(kept.create_time),
+        etag=kept.etag,
+    )
+
+
+def read_override(sent: override_pb2.Override) -> Override:
+    """The override of a message; raises InvalidRequest where status and hours do not agree."""
+    if bool(sent.hours) != (sent.status == override_pb2.Override.OPEN):
+        raise InvalidRequest({"hours": "are for OPEN dates, and OPEN dates have some"})
+    hours: Hours = tuple(
+        sorted((_minutes(one.start_time), _minutes(one.end_time)) for one in sent.hours)
+    )
+    return Override(
+        id=sent.id,
+        owner_id=sent.owner_id,
+        date=date.fromisoformat(sent.date),
+        hours=hours,
+        note=sent.note,
+    )
