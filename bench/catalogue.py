@@ -1,5 +1,8 @@
 """The organization that the benchmarks book: five people, open day and night, ten-minute slots."""
 
+from collections.abc import Iterator
+from random import Random
+
 from zimun.booking.store import Transaction
 from zimun.domain.booking import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Organization, Service, StaffMember, WeeklyHours
@@ -10,6 +13,9 @@ SERVICE_ID = "s_bench"
 BUSY_SERVICE_ID = "s_busy"
 STAFF = tuple(f"t_{n}" for n in range(5))
 BUSY_STAFF = tuple(f"t_busy_{n}" for n in range(5))
+BIG_SERVICE_ID = "s_big"
+BIG_STAFF = tuple(f"t_big_{n}" for n in range(50))
+BATCH = 2_000
 
 _ALWAYS = dict.fromkeys(range(7), ((0, 24 * 60),))
 _OFFICE = dict.fromkeys(range(7), ((9 * 60, 17 * 60),))
@@ -31,6 +37,34 @@ def seed(tx: Transaction, midnight: int, days: int) -> None:
         for staff_id in BUSY_STAFF:
             for slot in range(0, 16, 2):
                 _book(tx, midnight + day * DAY + 9 * 60 * MINUTE + slot * 30 * MINUTE, staff_id)
+
+
+def seed_month(tx: Transaction, midnight: int, days: int, bookings: int) -> None:
+    """A service of fifty people, and so many of their half hours taken at random."""
+    for staff_id in BIG_STAFF:
+        tx.put_entry(ORG_ID, _member(staff_id, _OFFICE))
+    tx.put_entry(ORG_ID, _service(BIG_SERVICE_ID, 30 * MINUTE, BIG_STAFF))
+    half_hours = [
+        (midnight + day * DAY + 9 * 60 * MINUTE + slot * 30 * MINUTE, staff_id)
+        for day in range(days)
+        for staff_id in BIG_STAFF
+        for slot in range(16)
+    ]
+    for start, staff_id in Random(1).sample(half_hours, bookings):
+        _book(tx, start, staff_id)
+
+
+def batches(bookings: int) -> Iterator[range]:
+    """So many numbers, in batches that one transaction takes."""
+    return (range(begin, min(begin + BATCH, bookings)) for begin in range(0, bookings, BATCH))
+
+
+def seed_others(tx: Transaction, midnight: int, numbers: range) -> None:
+    """Bookings of the same people and of others, long before the days that are asked about."""
+    people = (*BUSY_STAFF, *BIG_STAFF)
+    for number in numbers:
+        half_hour, person = divmod(number, len(people))
+        _book(tx, midnight - 100 * DAY - half_hour * 30 * MINUTE, people[person])
 
 
 def _member(staff_id: str, week: WeeklyHours) -> StaffMember:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from itertools import compress
 from typing import NamedTuple
 
 from zimun.domain.catalog import Place, Service
@@ -18,6 +19,8 @@ from zimun.domain.instant import rfc3339
 from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.schedule import DayStatus, dates, local_date, segments
 from zimun.domain.timetable import Grid, Timetable, dates_touching
+
+_FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +178,14 @@ class Search:
         An appointment that starts then overlaps what is taken from `begin` to
         `end` where it ends, buffer included, after the one and begins before the other.
         """
-        taken = [0] * len(starts)
+        taken, count = [0] * len(starts), len(starts)
         before, after = self.service.taken(0)
         for n, subject in enumerate(subjects):
             for begin, end in self.busy.of(subject):
-                last = bisect_left(starts, end - before)
-                for position in range(bisect_right(starts, begin - after), last):
+                position = bisect_right(starts, begin - after)
+                while position < count and starts[position] < end - before:
                     taken[position] |= 1 << n
+                    position += 1
         return taken
 
     def _mark_full_dates(self, starts: Sequence[int], taken: list[int]) -> None:
@@ -265,8 +269,8 @@ class Search:
     def _names(self, bits: int) -> tuple[str, ...]:
         """The staff members that bits stand for; the same ones are asked for over and over."""
         if bits not in self._named:
-            staff_ids = enumerate(self.service.staff_ids)
-            self._named[bits] = tuple([one for n, one in staff_ids if bits >> n & 1])
+            flags = f"{bits:b}"[::-1].encode().translate(_FLAGS)
+            self._named[bits] = tuple(compress(self.service.staff_ids, flags))
         return self._named[bits]
 
     def _slot(

@@ -301,7 +301,7 @@ class Catalog:
         if kind is not Service:
             return {"name": "", "time_zone": self.organization.time_zone}
         own = asdict(self.organization.service_defaults)
-        usual = {"slot_step": said.get("duration", 0), "horizon": HORIZON}
+        usual = {"slot_step": min(said.get("duration") or MINUTE, DAY), "horizon": HORIZON}
         settled = {field: length for field, length in own.items() if length is not None}
         return {"name": "", "duration": 0, **usual, **settled}
 

@@ -6,6 +6,8 @@ Statements are built once, here; SQL never asks the database for the time.
 import json
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from secrets import token_bytes, token_hex
 from typing import Any
 
@@ -122,17 +124,13 @@ class Queries:
             "earliest": within[0] - catalog.longest_span,
             "freed": self._freed(leaving, now),
         }
-        taken: dict[str, list[Interval]] = {}
         subjects = _numbered(service.subjects)
-        stands_until = FOREVER
         found = self._run(statements.taken(len(subjects)), parameters | subjects)
-        for subject, start, end, expires_at in found:
-            if subject in taken:
-                taken[subject].append((start, end))
-            else:
-                taken[subject] = [(start, end)]
-            if expires_at < stands_until:
-                stands_until = expires_at
+        taken = {
+            subject: [(start, end) for _, start, end, _ in of_subject]
+            for subject, of_subject in groupby(found, itemgetter(0))
+        }
+        stands_until = min(map(itemgetter(3), found), default=FOREVER)
         starts: dict[str, list[int]] = {}
         if limited := [one for one in service.staff_ids if catalog.daily_limit(one)]:
             for subject, start, expires_at in self._starts(limited, parameters):

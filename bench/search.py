@@ -1,0 +1,106 @@
+"""`python -m bench.search`: what a search costs the server, in microseconds.
+
+The method is called where it stands: check, search, encode, without the
+transport. No answer is kept, so each is worked out anew. The scenarios take
+turns, so that a noisy machine disturbs all alike.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import uvloop
+
+from bench import catalogue
+from zimun.app import open_store
+from zimun.booking.availability import Answers
+from zimun.booking.store import Store
+from zimun.clock import ManualClock
+from zimun.config import Settings
+from zimun.domain.access import SCOPES, Caller
+from zimun.domain.instant import DAY, SECOND, from_datetime
+from zimun.rpc import contract, interceptors
+from zimun.rpc.calls import Backend
+from zimun.rpc.paging import PageTokens
+from zimun.rpc.servicers import AvailabilityServicer
+from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
+
+MIDNIGHT = from_datetime(datetime(2026, 3, 2, tzinfo=UTC))
+"""The first of the days that are booked: a Monday."""
+
+LITTLE, MUCH = 1_000, 1_000_000
+"""How many other bookings the two stores hold of which only the number differs."""
+
+ONE_DAY = GetAvailabilityRequest(service_id=catalogue.BUSY_SERVICE_ID, date="2026-03-02")
+MONTH = GetAvailabilityRequest(
+    service_id=catalogue.BIG_SERVICE_ID, start_date="2026-03-02", end_date="2026-04-01"
+)
+
+
+async def main(turns: int, much: int) -> None:
+    async with AsyncExitStack() as stack:
+        little = await _desk(stack, LITTLE)
+        large = await _desk(stack, much)
+        scenarios = {
+            "one day, 5 staff, half taken": (little, ONE_DAY),
+            f"  the same beside {much:,} bookings": (large, ONE_DAY),
+            "31 days, 50 staff, 10,000 bookings": (little, MONTH),
+        }
+        measured: dict[str, list[float]] = {name: [] for name in scenarios}
+        for turn in range(turns + 1):
+            for name, (servicer, request) in scenarios.items():
+                spent = await _time(servicer, request, 200 if request is ONE_DAY else 5)
+                if turn:
+                    measured[name].append(spent)
+        _report(measured)
+
+
+async def _desk(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
+    """A servicer on a store of its own with so many bookings that nobody asks about."""
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    settings = Settings(data_dir=directory)
+    store: Store = await stack.enter_async_context(open_store(settings))
+    await store.write(lambda tx: catalogue.seed(tx, MIDNIGHT, 35))
+    await store.write(lambda tx: catalogue.seed_month(tx, MIDNIGHT, 31, 10_000))
+    for batch in catalogue.batches(others):
+        await store.write(lambda tx, batch=batch: catalogue.seed_others(tx, MIDNIGHT, batch))
+    backend = Backend(store, ManualClock(MIDNIGHT - 7 * DAY), PageTokens(b""))
+    return AvailabilityServicer(backend)
+
+
+async def _time(
+    servicer: AvailabilityServicer, request: GetAvailabilityRequest, times: int
+) -> float:
+    """Microseconds of one call, on average."""
+    context: Any = SimpleNamespace()
+    begin = time.perf_counter()
+    for _ in range(times):
+        contract.check(request)
+        await servicer.GetAvailability(request, context)
+    return (time.perf_counter() - begin) / times * SECOND
+
+
+def _report(measured: Mapping[str, list[float]]) -> None:
+    print(f"{'microseconds of server time':<44}{'median':>10}{'least':>10}")
+    for name, spent in measured.items():
+        print(f"{name:<44}{statistics.median(spent):>10,.0f}{min(spent):>10,.0f}")
+    day, crowded, *_ = measured.values()
+    ratio = statistics.median(b / a for a, b in zip(day, crowded, strict=True))
+    print(f"many bookings to few: {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
+    parser.add_argument("--turns", type=int, default=30)
+    parser.add_argument("--much", type=int, default=MUCH, help="bookings of the crowded store")
+    Answers.get = lambda *_: None  # type: ignore[method-assign]
+    caller = Caller(catalogue.ORG_ID, "c_bench", frozenset(SCOPES))
+    interceptors._caller.set(caller)
+    uvloop.run(main(**vars(parser.parse_args())))

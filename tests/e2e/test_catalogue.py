@@ -1,0 +1,267 @@
+"""A salon that is built, booked and rebuilt through the JSON API alone."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from .running import Json, Zimun, closed_after, good, refused
+
+BERLIN = "Europe/Berlin"
+WEEK = [
+    {"day_of_week": day, "start_time": "09:00", "end_time": "17:00"}
+    for day in ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY")
+]
+MONDAY = "2025-12-01"
+KINDS = {
+    "services": {"name": "Cut", "duration": "1800s"},
+    "locations": {"name": "Branch"},
+    "staff": {"name": "Ada"},
+    "resources": {"name": "Chair"},
+}
+ONE = {
+    "services": "service_id",
+    "locations": "location_id",
+    "staff": "staff_id",
+    "resources": "resource_id",
+}
+
+
+@pytest.fixture(scope="module")
+def salon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
+    """The demo, and in it a salon of its own in Berlin with two chairs."""
+    with closed_after(Zimun(tmp_path_factory.mktemp("salon") / "data")) as zimun:
+        zimun.start()
+        create(zimun, "locations", id="l_berlin", name="Berlin", time_zone=BERLIN)
+        for name in ("x", "y"):
+            create(zimun, "resources", id=f"r_{name}", name=name, location_id="l_berlin")
+            create(zimun, "staff", id=f"t_{name}", name=name, time_zone=BERLIN, weekly_hours=WEEK)
+        create(
+            zimun,
+            "services",
+            id="s_cut",
+            name="Cut",
+            duration="1800s",
+            duration_options=["3600s"],
+            slot_step="900s",
+            horizon="31536000s",
+            staff_ids=["t_x", "t_y"],
+            resource_requirements=[{"resource_ids": ["r_x", "r_y"]}],
+            location_ids=["l_berlin"],
+        )
+        yield zimun
+        zimun.stop()
+
+
+def create(zimun: Zimun, kind: str, **fields: Any) -> Json:
+    return zimun.tell(f"/api/v1/{kind}", **fields)
+
+
+def patch(zimun: Zimun, path: str, body: object, **query: str) -> requests.Response:
+    return zimun.session.patch(
+        zimun.url + path, json=body, params=query, headers=zimun.headers(), timeout=20
+    )
+
+
+def delete(zimun: Zimun, path: str) -> requests.Response:
+    return zimun.session.delete(zimun.url + path, headers=zimun.headers(), timeout=20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_is_created_read_changed_and_archived(salon: Zimun, kind: str) -> None:
+    path = f"/api/v1/{kind}"
+    made = create(salon, kind, **KINDS[kind])
+    assert made["active"]
+    assert salon.ask(f"{path}/{made['id']}") == made
+    assert made in salon.ask(path, page_size=1000)["items"]
+    renamed = good(patch(salon, f"{path}/{made['id']}", {"name": "Other", "etag": made["etag"]}))
+    assert renamed == made | {
+        "name": "Other",
+        "etag": renamed["etag"],
+        "update_time": renamed["update_time"],
+    }
+    assert renamed["etag"] != made["etag"]
+    answer = patch(salon, f"{path}/{made['id']}", {"name": "Third", "etag": made["etag"]})
+    refused(answer, 409, "ABORTED", "ETAG_MISMATCH")
+    archived = salon.tell(f"{path}/archive", **{ONE[kind]: made["id"]})
+    assert not archived["active"]
+    assert archived not in salon.ask(path, page_size=1000)["items"]
+    assert archived in salon.ask(path, page_size=1000, include_archived="true")["items"]
+    back = good(patch(salon, f"{path}/{made['id']}", {"active": True}))
+    assert back in salon.ask(path, page_size=1000)["items"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_is_made_once_for_its_key_and_an_id_is_taken_once(salon: Zimun, kind: str) -> None:
+    path, chosen = f"/api/v1/{kind}", f"{KINDS_PREFIX[kind]}_{kind}"
+    first = salon.post(path, {**KINDS[kind], "id": chosen}, key=f"make-{kind}")
+    again = salon.post(path, {**KINDS[kind], "id": chosen}, key=f"make-{kind}")
+    assert good(first)["id"] == chosen
+    assert again.content == first.content
+    refused(salon.post(path, {**KINDS[kind], "id": chosen}), 409, "ALREADY_EXISTS", "ID_TAKEN")
+    other = salon.post(path, {**KINDS[kind], "id": f"{chosen}_2"}, key=f"make-{kind}")
+    refused(other, 409, "ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
+
+
+KINDS_PREFIX = {"services": "s", "locations": "l", "staff": "t", "resources": "r"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        ("services", {"name": "x"}, "duration"),
+        ("services", {"name": "x", "duration": "90s"}, "duration"),
+        ("services", {"name": "x", "duration": "1800s", "staff_ids": ["t_9"]}, "staff_ids"),
+        ("services", {"name": "x", "duration": "1800s", "capacity": -1}, "capacity"),
+        ("services", {"name": "x", "duration": "soon"}, "duration"),
+        ("services", {"name": "x", "duration": "1800s", "prise": {}}, "prise"),
+        ("staff", {"name": "x", "time_zone": "Mars/Olympus"}, "time_zone"),
+        ("staff", {"name": "x", "weekly_hours": [{**WEEK[0], "end_time": "24:30"}]}, None),
+        ("staff", {"name": "x", "weekly_hours": [WEEK[0], WEEK[0]]}, "weekly_hours"),
+        ("resources", {"name": "x", "id": "t_x"}, "id"),
+        ("locations", {"name": ""}, "name"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_field(
+    salon: Zimun, kind: str, body: Json, field: str | None
+) -> None:
+    answer = salon.post(f"/api/v1/{kind}", body)
+    metadata = refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert metadata["field"] == (field or "weekly_hours[0].end_time")
+
+
+def test_a_mask_says_what_changes_and_names_only_what_can(salon: Zimun) -> None:
+    made = create(salon, "services", **KINDS["services"], description="old")
+    path = f"/api/v1/services/{made['id']}"
+    body = {"description": "new", "slot_step": "600s"}
+    assert good(patch(salon, path, body, update_mask="slot_step"))["description"] == "old"
+    assert good(patch(salon, path, body, update_mask="description"))["slot_step"] == "600s"
+    assert good(patch(salon, path, {}, update_mask="description"))["description"] == ""
+    for mask in ("nonsense", "create_time", "id"):
+        answer = patch(salon, path, body, update_mask=mask)
+        told = refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+        assert told["field"] == "update_mask"
+
+
+def test_a_new_service_is_booked_in_its_own_place_and_length(salon: Zimun) -> None:
+    slots = salon.slots(MONDAY, "s_cut")
+    assert min(slots) == f"{MONDAY}T08:00:00Z"
+    assert slots[min(slots)]["local_start_time"] == f"{MONDAY}T09:00:00+01:00"
+    long = salon.slots(MONDAY, "s_cut", duration="3600s")
+    assert max(long) == f"{MONDAY}T15:00:00Z"
+    hold = salon.hold(f"{MONDAY}T08:00:00Z", "s_cut", duration="3600s")
+    assert hold["end_time"] == f"{MONDAY}T09:00:00Z"
+    answer = salon.try_hold(f"{MONDAY}T08:00:00Z", "s_cut", duration="2700s")
+    assert refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")["field"] == "duration"
+
+
+def test_a_change_of_the_catalogue_is_in_the_next_search(salon: Zimun) -> None:
+    day = "2025-12-03"
+    assert salon.slots(day, "s_cut")
+    closed = {"owner_id": "l_berlin", "date": day, "status": "CLOSED", "note": "Stocktaking"}
+    made = salon.tell("/api/v1/overrides", **closed)
+    found = salon.ask("/api/v1/availability", service_id="s_cut", date=day)
+    assert found["slots"] == []
+    assert found["days"] == [{"date": day, "status": "CLOSED", "note": "Stocktaking"}]
+    again = salon.post("/api/v1/overrides", closed)
+    told = refused(again, 409, "ALREADY_EXISTS", "OVERRIDE_EXISTS")
+    assert told["override_id"] == made["id"]
+    listed = salon.ask("/api/v1/overrides", start_date=day, end_date=day)["items"]
+    assert listed == [made]
+    assert good(delete(salon, f"/api/v1/overrides/{made['id']}")) == {}
+    assert salon.slots(day, "s_cut")
+    gone = delete(salon, f"/api/v1/overrides/{made['id']}")
+    refused(gone, 404, "NOT_FOUND", "OVERRIDE_NOT_FOUND")
+
+
+def test_the_organization_has_settings(private: Callable[..., Zimun]) -> None:
+    zimun = private().start()
+    before = zimun.ask("/api/v1/organization")
+    path = "/api/v1/organization"
+    body = {
+        "holiday_region": "DE",
+        "hold_length": "300s",
+        "service_defaults": {"horizon": "86400s"},
+    }
+    after = good(patch(zimun, path, body))
+    assert {**before, **body} == {
+        **after,
+        "etag": before["etag"],
+        "update_time": before["update_time"],
+    }
+    [day] = zimun.ask("/api/v1/availability", service_id="s_123", date="2025-12-25")["days"]
+    assert day == {"date": "2025-12-25", "status": "HOLIDAY", "note": "Erster Weihnachtstag"}
+    hold = zimun.hold("2025-12-01T10:00:00Z")
+    assert hold["expires_at"] < "2025-11-28T09:06:00Z"
+    made = create(zimun, "services", name="Short", duration="600s")
+    assert (made["horizon"], made["slot_step"]) == ("86400s", "600s")
+    answer = patch(zimun, path, {"holiday_region": "ATLANTIS"})
+    told = refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert told["field"] == "holiday_region"
+
+
+def test_archiving_leaves_holds_and_appointments_as_they_are(private: Callable[..., Zimun]) -> None:
+    zimun = private().start()
+    hold = zimun.hold("2025-12-01T10:00:00Z")
+    zimun.tell("/api/v1/services/archive", service_id="s_123")
+    zimun.tell("/api/v1/staff/archive", staff_id=hold["staff_id"])
+    zimun.tell("/api/v1/locations/archive", location_id="l_main")
+    appointment = zimun.confirm(hold)
+    assert zimun.appointment(appointment["appointment_id"]) == appointment
+    assert zimun.slots("2025-12-02") == {}
+    cancelled = zimun.tell(
+        "/api/v1/appointments/cancel", appointment_id=appointment["appointment_id"]
+    )
+    assert cancelled["state"] == "CANCELLED"
+
+
+def test_the_next_slots_are_found_beyond_what_is_closed(salon: Zimun) -> None:
+    query = {"service_id": "s_cut", "start_time_from": "2025-12-05T15:30:00Z"}
+    found = salon.ask("/api/v1/availability/next", **query, count="3", time_zone="UTC")
+    assert [slot["start_time"] for slot in found["slots"]] == [
+        "2025-12-05T15:30:00Z",
+        "2025-12-08T08:00:00Z",
+        "2025-12-08T08:15:00Z",
+    ]
+    assert found["slots"][1]["local_start_time"] == "2025-12-08T08:00:00+00:00"
+
+
+def test_checks_are_answered_one_by_one_as_a_hold_would_be(salon: Zimun) -> None:
+    times = ["2025-12-09T08:00:00Z", "2025-12-09T08:01:00Z", "2025-12-07T08:00:00Z"]
+    checks = [{"service_id": "s_cut", "start_time": time} for time in times]
+    checks.append({"service_id": "s_none", "start_time": times[0]})
+    results = good(salon.post("/api/v1/availability/check", {"checks": checks}))["results"]
+    assert results[0]["slot"] == salon.slots("2025-12-09", "s_cut")[times[0]]
+    for result, check in zip(results[1:], checks[1:], strict=True):
+        held = salon.try_hold(check["start_time"], check["service_id"])
+        assert result["error"] == held.json()
+
+
+def test_a_support_person_reads_why_a_time_is_taken(salon: Zimun) -> None:
+    start = "2025-12-10T08:00:00Z"
+    for _ in range(2):
+        salon.hold(start, "s_cut")
+    told = salon.ask("/api/v1/availability/explain", service_id="s_cut", start_time=start)
+    assert told["error"]["details"][0]["reason"] == "SLOT_UNAVAILABLE"
+    people = [one for one in told["obstacles"] if one["rule"] == "STAFF_BUSY"]
+    assert {one["subject_id"] for one in people} == {"t_x", "t_y"}
+    assert people[0]["message"] == (
+        "x is taken from 2025-12-10 09:00 in Europe/Berlin to 2025-12-10 09:30 in Europe/Berlin"
+    )
+    assert (people[0]["busy_start"], people[0]["busy_end"]) == (start, "2025-12-10T08:30:00Z")
+
+
+def test_where_an_appointment_can_move_its_own_time_counts_as_free(salon: Zimun) -> None:
+    start = "2025-12-11T08:00:00Z"
+    appointments = [salon.book(start, "s_cut") for _ in range(2)]
+    assert start not in salon.slots(start[:10], "s_cut")
+    mine = appointments[0]
+    view = salon.slots(start[:10], "s_cut", ignore_appointment_id=mine["appointment_id"])
+    assert view[start]["staff_ids"] == [mine["staff_id"]]
+    moved = salon.tell(
+        "/api/v1/appointments/reschedule",
+        appointment_id=mine["appointment_id"],
+        start_time="2025-12-11T08:15:00Z",
+    )
+    assert moved["staff_id"] == mine["staff_id"]
