@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +20,8 @@ from typing import Any
 import uvloop
 
 from bench import catalogue
-from zimun.app import open_store
+from zimun.app import serve
 from zimun.booking.availability import Answers
-from zimun.booking.store import Store
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Caller
@@ -65,14 +65,14 @@ async def main(turns: int, much: int) -> None:
 async def _desk(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
     """A servicer on a store of its own with so many bookings that nobody asks about."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    settings = Settings(data_dir=directory)
-    store: Store = await stack.enter_async_context(open_store(settings))
+    settings = Settings(data_dir=directory, grpc_port=0, auth_port=0)
+    clock = ManualClock(MIDNIGHT - 7 * DAY)
+    store = (await stack.enter_async_context(serve(settings, clock))).store
     await store.write(lambda tx: catalogue.seed(tx, MIDNIGHT, 35))
     await store.write(lambda tx: catalogue.seed_month(tx, MIDNIGHT, 31, 10_000))
     for batch in catalogue.batches(others):
-        await store.write(lambda tx, batch=batch: catalogue.seed_others(tx, MIDNIGHT, batch))
-    backend = Backend(store, ManualClock(MIDNIGHT - 7 * DAY), PageTokens(b""))
-    return AvailabilityServicer(backend)
+        await store.write(partial(catalogue.seed_others, midnight=MIDNIGHT, numbers=batch))
+    return AvailabilityServicer(Backend(store, clock, PageTokens(b"")))
 
 
 async def _time(
