@@ -1,6 +1,7 @@
 """A real server on the demo catalogue, with a clock that the tests move."""
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,12 @@ from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
     locations_service_pb2_grpc,
+    organizations_service_pb2_grpc,
+    overrides_service_pb2_grpc,
+    resources_service_pb2_grpc,
     services_service_pb2_grpc,
     slot_pb2,
+    staff_service_pb2_grpc,
 )
 
 from . import at
@@ -108,6 +113,22 @@ class Zimun:
         return locations_service_pb2_grpc.LocationsServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
     @property
+    def staff(self) -> Any:
+        return staff_service_pb2_grpc.StaffServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def resources(self) -> Any:
+        return resources_service_pb2_grpc.ResourcesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def organizations(self) -> Any:
+        return organizations_service_pb2_grpc.OrganizationsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def overrides(self) -> Any:
+        return overrides_service_pb2_grpc.OverridesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
     def availability(self) -> Any:
         return availability_service_pb2_grpc.AvailabilityServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
@@ -121,17 +142,24 @@ def clock() -> ManualClock:
     return ManualClock(FRIDAY_MORNING)
 
 
+@asynccontextmanager
+async def serving(data_dir: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
+    """A server on what the directory holds, and stubs to it."""
+    settings = Settings(data_dir=data_dir, grpc_port=0, auth_port=0)
+    async with app.serve(settings, clock) as server:
+        target = f"127.0.0.1:{server.grpc_port}"
+        issuer = Issuer(KeyStore(data_dir / "keys"), settings.public_issuer, settings.audience)
+        async with grpc.aio.insecure_channel(target) as channel:
+            yield Zimun(clock, server.store, target, channel, issuer)
+
+
 @pytest.fixture
 async def zimun(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
-    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
-    async with app.serve(settings, clock) as server:
-        await server.store.write(lambda tx: demo.seed(tx, clock.now()))
-        await server.store.write(
+    async with serving(tmp_path, clock) as running:
+        await running.store.write(lambda tx: demo.seed(tx, clock.now()))
+        await running.store.write(
             lambda tx: tx.put_organization(
                 Organization(id="o_other", name="Other", time_zone="UTC")
             )
         )
-        target = f"127.0.0.1:{server.grpc_port}"
-        issuer = Issuer(KeyStore(tmp_path / "keys"), settings.public_issuer, settings.audience)
-        async with grpc.aio.insecure_channel(target) as channel:
-            yield Zimun(clock, server.store, target, channel, issuer)
+        yield running

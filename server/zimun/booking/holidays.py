@@ -19,11 +19,11 @@ def public_holidays(region: str) -> Callable[[date], str]:
         return lambda day: ""
     import holidays
 
-    country, _, subdivision = region.partition("-")
-    try:
-        calendar = holidays.country_holidays(country, subdiv=subdivision or None)
-    except NotImplementedError as error:
-        raise ValueError(f"no public holidays are known for {region!r}") from error
+    country, dash, subdivision = region.partition("-")
+    known = holidays.list_supported_countries(include_aliases=False)
+    if country not in known or (dash and subdivision not in known[country]):
+        raise ValueError(f"no public holidays are known for {region!r}")
+    calendar = holidays.country_holidays(country, subdiv=subdivision or None)
     # In the country's own words: unless told, the package asks the machine for its language.
     language = calendar.default_language
     return lambda day: _year(country, subdivision or None, language, day.year).get(day, "")

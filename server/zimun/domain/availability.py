@@ -206,7 +206,7 @@ class Search:
             count = sum(
                 bisect_left(booked, end) - bisect_left(booked, begin) for begin, end in shown
             )
-            if count >= member.daily_limit:
+            if 0 < member.daily_limit <= count:
                 yield from shown
 
     @cached_property
@@ -246,7 +246,7 @@ class Search:
 
     def _joinable(self, start: int, on_duty: int) -> tuple[Session, ...]:
         room = self.service.capacity - self.seats
-        able = self._names(on_duty) or ("",)
+        able = self._names(on_duty) if self.service.staff_ids else ("",)
         return tuple(
             session
             for session in self.sessions_at(start)

@@ -264,7 +264,7 @@ class Catalog:
         """The entry, active or not; raises the NotFound of its kind."""
         if entry := self.all(kind).get(entry_id):
             return entry
-        raise _NOT_FOUND[kind](entry_id)
+        raise NOT_FOUND[kind](entry_id)
 
     @cached_property
     def _listed(self) -> dict[tuple[type[Entry], bool], Sequence[Entry]]:
@@ -301,7 +301,8 @@ class Catalog:
         if kind is not Service:
             return {"name": "", "time_zone": self.organization.time_zone}
         own = asdict(self.organization.service_defaults)
-        usual = {"slot_step": min(said.get("duration") or MINUTE, DAY), "horizon": HORIZON}
+        whole_minutes = said.get("duration", 0) // MINUTE * MINUTE
+        usual = {"slot_step": min(max(whole_minutes, MINUTE), DAY), "horizon": HORIZON}
         settled = {field: length for field, length in own.items() if length is not None}
         return {"name": "", "duration": 0, **usual, **settled}
 
@@ -320,7 +321,7 @@ class Catalog:
             raise InvalidRequest({"staff_id": f"{staff_id} does not give service {service.id}"})
 
 
-_NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
+NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
     Service: ServiceNotFound,
     Location: LocationNotFound,
     StaffMember: StaffNotFound,

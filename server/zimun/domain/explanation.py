@@ -4,7 +4,7 @@ The answer itself comes from `Search.slot_at`; this names, of the same facts,
 each that would have to be otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,7 +53,7 @@ class Obstacle:
     busy: Interval | None = None
 
 
-_TAKEN = (Rule.STAFF_BUSY, Rule.RESOURCE_BUSY)
+_TAKEN = (Rule.STAFF_BUSY, Rule.RESOURCE_BUSY, Rule.SERVICE_BUSY)
 
 
 def obstacles(search: Search, start: int) -> list[Obstacle]:
@@ -78,11 +78,12 @@ class _Explanation:
         closed = [*self._service(), *self._place()]
         yield from closed
         yield from self._window()
-        sessions = self.search.sessions_at(self.start) if self.service.capacity > 1 else []
+        sessions = [one for one in self._running() if self._could_be_joined(one)]
         for session in sessions:
             yield from self._seats(session)
         # What a session that runs takes itself is not what is missing.
         own = {one for session in sessions for one in (session.staff_id, *session.resource_ids)}
+        own |= {self.service.id} if sessions else set()
         for obstacle in (*self._staff(closed != []), *self._things()):
             if obstacle.rule not in _TAKEN or obstacle.subject_id not in own:
                 yield obstacle
@@ -112,6 +113,19 @@ class _Explanation:
             told = f"can be booked until {self._wall(self.search.closes)}: that is too far ahead"
             yield self._of(Rule.HORIZON, self.service, told)
 
+    def _running(self) -> Sequence[Session]:
+        return self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
+
+    def _could_be_joined(self, session: Session) -> bool:
+        """Whether it would serve, had it the seats: whoever gives it is asked for and on duty."""
+        if not self.service.staff_ids:
+            return session.staff_id == "" and bool(self._on_duty)
+        wanted = session.staff_id in self.search.candidates
+        return wanted and self._is_on_duty(session.staff_id)
+
+    def _is_on_duty(self, staff_id: str) -> bool:
+        return bool(self._on_duty >> self.service.staff_ids.index(staff_id) & 1)
+
     def _seats(self, session: Session) -> Iterator[Obstacle]:
         left = self.service.capacity - session.seats_taken
         if left < self.search.seats:
@@ -139,7 +153,7 @@ class _Explanation:
             note = self._note(staff_id, member.time_zone)
             told = f"does not work for all of the {self._length} from {self.when} on"
             yield self._of(Rule.STAFF_CLOSED, member, told, note)
-        elif not closed and not self._on_duty >> self.service.staff_ids.index(staff_id) & 1:
+        elif not closed and not self._is_on_duty(staff_id):
             told = f"gives no {self.service.name} that starts at {self.when}"
             yield self._of(Rule.NOT_ON_GRID, member, told)
         if self.search.is_full(staff_id, self.start):

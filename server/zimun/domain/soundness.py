@@ -127,8 +127,8 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         if not one_of:
             yield "resource_requirements", "each must name a resource"
         yield from _known("resource_requirements", one_of, catalog.resources)
-    if entry.price and not _is_currency(str(entry.price["currency_code"])):
-        yield "price", "currency_code must be three letters, as ISO 4217 has it"
+    if entry.price:
+        yield from _price(entry.price)
 
 
 def _override(entry: Override, catalog: Catalog) -> Violations:
@@ -190,5 +190,10 @@ def _twice(values: Iterable[object]) -> bool:
     return len(set(listed)) < len(listed)
 
 
-def _is_currency(code: str) -> bool:
-    return len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()
+def _price(price: Mapping[str, str | int]) -> Violations:
+    """As google.type.Money has it."""
+    code, units, nanos = str(price["currency_code"]), int(price["units"]), int(price["nanos"])
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        yield "price", "currency_code must be three letters, as ISO 4217 has it"
+    elif abs(nanos) >= 1_000_000_000 or units * nanos < 0:
+        yield "price", "nanos must be a part of one unit, of the same sign as units"

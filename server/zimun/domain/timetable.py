@@ -80,7 +80,7 @@ class Timetable:
         reach = (here[0][0], here[-1][1] + service.duration)
         place_open = self.place_open(place, reach)
         staff_open = self.staff_open(staff_id, reach) if staff_id else place_open
-        openings = intersect(here, staff_open) if staff_id else here
+        openings = intersect(here, merge(staff_open)) if staff_id else here
         both = intersect(merge(place_open), merge(staff_open))
         return {
             start

@@ -223,6 +223,8 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
     ) -> bytes:
         change = change_of("UpdateOrganization", request, context, entries.organization)
         sent = request.organization
+        if sent.id not in ("", caller().org_id):
+            raise InvalidRequest({"id": "must be that of the caller's organization"})
         edit = entries.ORGANIZATION.edit(sent, request.update_mask)
         return await catalog.update_organization(self._store, self._clock, change, sent.etag, edit)
 

@@ -65,6 +65,9 @@ PACKAGE = "zimun.v1"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+_NUL_TOLD = "must not have the character U+0000"
+"""Not every store can keep it."""
+
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 _LONGEST = Duration(seconds=10 * 366 * 24 * 3600)
@@ -99,7 +102,7 @@ def check(request: Message) -> None:
     are no longer than they may be; enum values are known; times lie in YEARS.
     Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`.
     """
-    violations = dict(_violations(request, body_field(request.DESCRIPTOR)))
+    violations = dict(violations_of(request, body_field(request.DESCRIPTOR)))
     if violations:
         raise InvalidRequest(violations)
 
@@ -115,14 +118,14 @@ def body_field(request: Descriptor) -> str:
     return ""
 
 
-def _violations(message: Message, body: str = "") -> Iterator[tuple[str, str]]:
+def violations_of(message: Message, body: str = "") -> Iterator[tuple[str, str]]:
     """What is wrong with each field, by its path; those of the field `body` stand by themselves."""
     for name, violation_of, inside in _checks(message.DESCRIPTOR):
         if violation := violation_of(message):
             yield name, violation
         elif inside:
             for place, inner in inside(message):
-                for path, violation in _violations(inner):
+                for path, violation in violations_of(inner):
                     yield path if name == body else f"{name}{place}.{path}", violation
 
 
@@ -220,7 +223,9 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
 
 
 def _check_text(most: int, value: str) -> str:
-    return f"must have at most {most} characters" if len(value) > most else ""
+    if len(value) > most:
+        return f"must have at most {most} characters"
+    return _NUL_TOLD if "\0" in value else ""
 
 
 def _check_enum(known: EnumDescriptor, value: int) -> str:
@@ -238,7 +243,7 @@ def _check_map(most: int, value: Mapping[str, str]) -> str:
         return f"must have at most {most} entries"
     if any(len(key) > 64 or len(text) > 1000 for key, text in value.items()):
         return "keys have at most 64 characters, values 1000"
-    return ""
+    return _NUL_TOLD if any("\0" in text for pair in value.items() for text in pair) else ""
 
 
 def _check_timestamp(value: Timestamp) -> str:

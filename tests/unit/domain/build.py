@@ -29,12 +29,13 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.schedule import local_date, segments
 from zimun.domain.timetable import Timetable
 
 E = TypeVar("E", bound=Entry)
 T = TypeVar("T")
 
-USUAL = 1000
+USUAL = 2000
 """Examples of the property that has the most: that of the slots."""
 
 LONG_RUN = int(os.environ.get("ZIMUN_EXAMPLES", USUAL))
@@ -178,7 +179,9 @@ def appointment(**changes: Any) -> Reservation:
 class World:
     """A question about availability and all that its answer depends on.
 
-    Every time in it but `now` is a multiple of `tick` microseconds.
+    Every time in it but `now` and `starts` is a multiple of `tick` microseconds.
+    `starts` are when the bookings of staff members with a daily limit begin.
+    `service` may be another length of the one that the catalogue has.
     """
 
     tick: int
@@ -189,6 +192,7 @@ class World:
     last: date
     taken: tuple[tuple[str, int, int], ...] = ()
     sessions: tuple[Session, ...] = ()
+    starts: tuple[tuple[str, int], ...] = ()
     now: int = 0
     staff_id: str = ""
     seats: int = 1
@@ -212,7 +216,10 @@ class World:
         sessions: dict[int, list[Session]] = {}
         for given in self.sessions:
             sessions.setdefault(given.start, []).append(given)
-        return Busy(taken, sessions)
+        starts: dict[str, list[int]] = {}
+        for staff_id, start in sorted(self.starts):
+            starts.setdefault(staff_id, []).append(start)
+        return Busy(taken, sessions, starts)
 
 
 def world(
@@ -223,6 +230,7 @@ def world(
     now: int | None = None,
     taken: tuple[tuple[str, int, int], ...] = (),
     sessions: tuple[Session, ...] = (),
+    starts: tuple[tuple[str, int], ...] = (),
     staff_id: str = "",
     seats: int = 1,
     tick: int = MINUTE,
@@ -241,6 +249,7 @@ def world(
         last=last or first,
         taken=taken,
         sessions=sessions,
+        starts=starts,
         now=utc(f"{first}T00:00") - 7 * DAY if now is None else now,
         staff_id=staff_id,
         seats=seats,
@@ -307,13 +316,17 @@ class _Drawing:
         opens = self._near(grid) + self._one_of(0, -1, 1) - self._one_of(0, 2, 2) * DAY
         closes = self._near(grid) + self._one_of(0, -1, 1) + self._one_of(0, 2, 2) * DAY
         closes = max(opens, closes)
-        given = replace(given, lead_time=HOUR, horizon=closes - opens + HOUR)
+        offered = replace(
+            asked.catalog.services[given.id], lead_time=HOUR, horizon=closes - opens + HOUR
+        )
+        taken = self._taken(given, grid, sessions)
         return replace(
             asked,
-            catalog=replace(asked.catalog, services={given.id: given}),
-            service=given,
-            taken=self._taken(given, grid, sessions),
+            catalog=replace(asked.catalog, services={given.id: offered}),
+            service=replace(offered, duration=given.duration),
+            taken=taken,
             sessions=sessions,
+            starts=self._starts(asked.catalog, grid, taken, sessions),
             now=opens - HOUR,
             staff_id=self._one_of("", "", "", *given.staff_ids),
             seats=self._one_of(1, self.pick(1, given.capacity)),
@@ -323,7 +336,12 @@ class _Drawing:
         located = self._one_of(True, False)
         staff = [self._member(n) for n in range(self._one_of(0, 1, 2, 3))]
         things = [
-            resource(id=f"r_{n}", active=self._mostly()) for n in range(self._one_of(0, 0, 2, 3))
+            resource(
+                id=f"r_{n}",
+                active=self._mostly(),
+                location_id=self._one_of("", "", "", "l_1", "l_1", "l_2"),
+            )
+            for n in range(self._one_of(0, 0, 2, 3, 4))
         ]
         given = self._service(staff, things, located)
         known = catalog(
@@ -331,7 +349,12 @@ class _Drawing:
             organization=organization(
                 time_zone="Europe/Berlin" if located else self.zone, weekly_hours=self._week()
             ),
-            locations=[location(time_zone=self.zone, weekly_hours=self._week())],
+            locations=[
+                location(
+                    active=self.pick(0, 30) != 13, time_zone=self.zone, weekly_hours=self._week()
+                ),
+                location(id="l_2"),
+            ],
             staff=staff,
             resources=things,
             overrides=self._overrides(["o_1", "l_1", *(one.id for one in staff)]),
@@ -341,7 +364,7 @@ class _Drawing:
         return World(
             tick=self.tick_minutes * MINUTE,
             catalog=known,
-            service=given,
+            service=replace(given, duration=self._one_of(given.duration, *given.duration_options)),
             place=place,
             first=self.first,
             last=self.last,
@@ -413,18 +436,23 @@ class _Drawing:
             active=self._mostly(),
             time_zone=self.zone if self._one_of(True, True, False) else self._zone(),
             weekly_hours=every_day(ALL_DAY) if self._one_of(True, False) else self._week(),
+            daily_limit=self._one_of(0, 0, 1, 2),
+            location_ids=self._one_of(*[()] * 7, ("l_1",), ("l_2", "l_1"), ("l_2",)),
         )
 
     def _service(self, staff: list[StaffMember], things: list[Resource], located: bool) -> Service:
         ids = [one.id for one in things]
         needs = [
             tuple(self._shuffled(ids)[: self.pick(1, len(ids))])
-            for _ in range(self._one_of(0, 1, 2) if things else 0)
+            for _ in range(self._one_of(0, 1, 2, 3) if things else 0)
         ]
         lengths = [1, 2, 2, 3, 4, 5, 9, 40 if self.tick_minutes < 15 else 104]
+        options = self._shuffled(set(lengths))[: self._one_of(0, 0, 1, 2)]
+        duration = self._one_of(*[one for one in lengths if one not in options])
         return service(
             active=self.pick(0, 40) != 13,
-            duration=self._one_of(*lengths) * self.tick_minutes * MINUTE,
+            duration=duration * self.tick_minutes * MINUTE,
+            duration_options=tuple(one * self.tick_minutes * MINUTE for one in options),
             slot_step=self._ticks(1, 7),
             slot_alignment=self._one_of(*SlotAlignment),
             buffer_before=self._ticks(0, 2),
@@ -432,7 +460,7 @@ class _Drawing:
             capacity=self._one_of(1, 3),
             staff_ids=tuple(self._shuffled(one.id for one in staff)),
             resource_requirements=tuple(needs),
-            location_ids=("l_1",) if located else (),
+            location_ids=self._one_of(("l_1",), ("l_1", "l_2")) if located else (),
         )
 
     def _overrides(self, owners: list[str]) -> list[Override]:
@@ -456,26 +484,33 @@ class _Drawing:
     def _session(self, given: Service, grid: list[int], number: int) -> Session:
         start = self._one_of(*grid) if self._mostly() else self._near(grid)
         shorter = 0 if self._mostly() else self.tick_minutes * MINUTE
+        who = given.staff_ids or ("",)
         return session(
             session_id=f"x_{number}",
             start=start,
             end=start + given.duration - shorter,
-            staff_id=self._one_of(*(given.staff_ids or ("",))),
-            location_id=next(iter(given.location_ids), "") if self._mostly() else "l_9",
+            staff_id=self._one_of(*(who if self._mostly() else ("", "t_9"))),
+            resource_ids=self._things(given),
+            location_id=next(iter(given.location_ids), "") if self._mostly() else "l_2",
             seats_taken=self.pick(1, given.capacity),
         )
+
+    def _things(self, given: Service) -> tuple[str, ...]:
+        """A resource for every requirement that one is left for."""
+        chosen: list[str] = []
+        for one_of in given.resource_requirements:
+            left = [one for one in one_of if one not in chosen]
+            chosen += [self._one_of(*left)] if left else []
+        return tuple(chosen)
 
     def _taken(
         self, given: Service, grid: list[int], sessions: tuple[Session, ...]
     ) -> tuple[tuple[str, int, int], ...]:
         """What sessions and other bookings take, no subject twice at one time."""
         wanted = [
-            (
-                one.staff_id or self._one_of(*given.subjects),
-                one.start - given.buffer_before,
-                one.end + given.buffer_after,
-            )
+            (subject, one.start - given.buffer_before, one.end + given.buffer_after)
             for one in sessions
+            for subject in (one.staff_id or self._one_of(*given.subjects), *one.resource_ids)
         ]
         for _ in range(self._one_of(0, 2, 4, 8)):
             start = self._near(grid)
@@ -487,3 +522,28 @@ class _Drawing:
             ):
                 kept.append((subject, start, end))
         return tuple(kept)
+
+    def _starts(
+        self,
+        known: Catalog,
+        grid: list[int],
+        taken: tuple[tuple[str, int, int], ...],
+        sessions: tuple[Session, ...],
+    ) -> tuple[tuple[str, int], ...]:
+        """When bookings of members with a limit begin: those drawn already, and others near."""
+        about = {(one.staff_id, one.start) for one in sessions}
+        about |= {(subject, start) for subject, start, _ in taken}
+        found = [(subject, start) for subject, start in sorted(about) if known.daily_limit(subject)]
+        for one in known.staff.values():
+            for _ in range(self._one_of(0, 1, 2, 3) if one.daily_limit else 0):
+                found.append((one.id, self._that_day(one.time_zone, grid)))
+        return tuple(found)
+
+    def _that_day(self, zone: str, grid: list[int]) -> int:
+        """An instant about where a date begins or ends, or anywhere near."""
+        near = self._near(grid)
+        if self._one_of(True, False, False):
+            return near + self.pick(-30, 30) * HOUR
+        shown = segments(zone, local_date(zone, near))
+        edge = self._one_of(*[one.start for one in shown], *[one.end for one in shown])
+        return edge + self._one_of(0, 0, -1, 1, -HOUR, HOUR)

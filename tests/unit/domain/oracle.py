@@ -3,7 +3,7 @@
 Time is walked in ticks and every tick asks zoneinfo what the wall clock shows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -68,8 +68,11 @@ class Oracle:
     def __init__(self, world: World) -> None:
         self.world = world
         self.place_date = lru_cache(maxsize=None)(self._place_date)
-        self.staff_date = lru_cache(maxsize=None)(self._staff_date)
         self.place_hours = lru_cache(maxsize=None)(self._place_hours)
+        self.staff_opens = lru_cache(maxsize=None)(self._staff_opens)
+        self.place_is_active = not world.place.id or world.catalog.locations[world.place.id].active
+        self.opens = world.now + world.service.lead_time
+        self.closes = world.now + world.service.horizon
         self.openings: dict[tuple[str, int], int] = {}
 
     def instants(self) -> Iterator[int]:
@@ -81,37 +84,46 @@ class Oracle:
 
     def refusal(self, start: int) -> str:
         """The first rule that forbids a start; empty for a slot."""
-        service = self.world.service
         if not self._on_duty(start):
             return self._off_grid(start)
-        if start < self.world.now + service.lead_time:
+        if start < self.opens:
             return "LEAD_TIME"
-        if start > self.world.now + service.horizon:
+        if start > self.closes:
             return "HORIZON"
         facts = self.facts(start)
         return "" if facts.is_new or facts.joinable else "TAKEN"
 
     def _off_grid(self, start: int) -> str:
+        if not self.world.service.active:
+            return "SERVICE_INACTIVE"
+        if not self.place_is_active:
+            return "LOCATION_INACTIVE"
+        if self.is_holiday(start):
+            return "HOLIDAY"
+        if not self.is_place_open(start):
+            return "CLOSED"
+        if not any(self.works(one, start) for one in self.wanted()):
+            return "STAFF_CLOSED"
+        return "NOT_ON_GRID"
+
+    def is_holiday(self, start: int) -> bool:
+        """Whether the place's date is a public holiday that no override speaks of."""
         world = self.world
         day = wall(world.place.time_zone, start)[0]
         owners = (world.place.id, world.catalog.organization.id)
         overridden = any((owner, day) in world.catalog.overrides for owner in owners)
-        if not world.service.active:
-            return "SERVICE_INACTIVE"
-        if world.catalog.holiday(day) and not overridden:
-            return "HOLIDAY"
-        if not self._lasts(self.place_date, start):
-            return "CLOSED"
-        if world.service.staff_ids and not any(map(self._works(start), self._wanted())):
-            return "STAFF_CLOSED"
-        return "NOT_ON_GRID"
+        return bool(world.catalog.holiday(day)) and not overridden
+
+    def is_place_open(self, start: int) -> bool:
+        """Whether the place is open for all of an appointment that begins then."""
+        return self._lasts(self.place_date, start)
 
     def facts(self, start: int) -> Facts:
         """Who and what can serve a start, whatever the booking window."""
         world, service = self.world, self.world.service
         on_duty = self._on_duty(start)
-        free = [one for one in on_duty if one == "" or self._is_free(one, start)]
-        is_new = bool(free) and self._has_resources(start)
+        free = [one for one in on_duty if one == "" or self._can_begin(one, start)]
+        is_new = bool(free) and self.has_resources(start)
         joinable = frozenset(one for one in world.sessions if self._has_room(one, start, on_duty))
         able = {one.staff_id for one in joinable} | set(free if is_new else ())
         seats = [service.capacity - one.seats_taken for one in joinable]
@@ -122,46 +134,52 @@ class Oracle:
             joinable=joinable,
         )
 
-    def _wanted(self) -> list[str]:
+    def wanted(self) -> list[str]:
+        """Whoever may serve; the empty id where nobody is needed."""
         staff_ids = self.world.service.staff_ids or ("",)
         return [one for one in staff_ids if self.world.staff_id in ("", one)]
 
     def _on_duty(self, start: int) -> list[str]:
         """Those with whom a start is on the grid; the empty id where nobody is needed."""
-        if not self.world.service.active or not self._lasts(self.place_date, start):
+        if not self.world.service.active or not self.is_place_open(start):
             return []
-        works = self._works(start)
-        return [one for one in self._wanted() if works(one) and self._is_a_step(start, one)]
+        return [
+            one for one in self.wanted() if self.works(one, start) and self.is_a_step(one, start)
+        ]
 
-    def _works(self, start: int) -> Callable[[str], bool]:
+    def works(self, staff_id: str, start: int) -> bool:
+        """Whether somebody is there for all of an appointment; where nobody is needed, yes."""
         staff = self.world.catalog.staff
+        return staff_id == "" or (
+            staff[staff_id].active
+            and self.is_here(staff[staff_id].location_ids)
+            and self.works_hours(staff_id, start)
+        )
 
-        def works(staff_id: str) -> bool:
-            return staff_id == "" or (
-                staff[staff_id].active
-                and self._lasts(lambda instant: self.staff_date(staff_id, instant), start)
-            )
+    def works_hours(self, staff_id: str, start: int) -> bool:
+        """Whether a staff member's hours have room for an appointment that begins then."""
+        return self._lasts(lambda instant: self.staff_opens(staff_id, instant), start)
 
-        return works
-
-    def _lasts(self, open_date: Callable[[int], date | None], start: int) -> bool:
+    def _lasts(self, is_open: Callable[[int], object], start: int) -> bool:
         """Whether it is open at every tick of an appointment that begins then."""
         ticks = range(start, start + self.world.service.duration, self.world.tick)
-        return all(open_date(instant) for instant in ticks)
+        return all(is_open(instant) for instant in ticks)
 
-    def _is_a_step(self, start: int, staff_id: str) -> bool:
+    def is_here(self, location_ids: Collection[str]) -> bool:
+        """Whether somebody or something that serves at these places, or everywhere, serves here."""
+        return not location_ids or self.world.place.id in location_ids
+
+    def is_a_step(self, staff_id: str, start: int) -> bool:
+        """Whether a start at which all are open is one of the service's steps."""
         service = self.world.service
         if service.slot_alignment is SlotAlignment.HOUR:
             return wall(self.world.place.time_zone, start)[1] % service.slot_step == 0
-        begin = self._opening("", start)
-        if staff_id:
-            begin = max(begin, self._opening(staff_id, start))
-        return (start - begin) % service.slot_step == 0
+        return (start - self._opening(staff_id, start)) % service.slot_step == 0
 
     def _opening(self, staff_id: str, instant: int) -> int:
-        """Where the unbroken open time of one date that holds the instant began.
+        """Since when place and staff member have both been open on the instant's date.
 
-        The place's, or a staff member's. It is kept, as the next tick asks for it again.
+        It is the place's date. The moment is kept, as the next tick asks for it again.
         """
         begin = instant
         while self._goes_back(staff_id, begin):
@@ -173,27 +191,28 @@ class Oracle:
         return begin
 
     def _goes_back(self, staff_id: str, instant: int) -> bool:
-        """Whether the tick before an open one is open, too, and shows the same date."""
+        """Whether both are open at the tick before, too, and the place shows the same date."""
         before = instant - self.world.tick
-        if staff_id:
-            return self.staff_date(staff_id, before) == self.staff_date(staff_id, instant)
-        return self.place_date(before) == self.place_date(instant)
+        is_open = not staff_id or self.staff_opens(staff_id, before)
+        return is_open and self.place_date(before) == self.place_date(instant)
 
     def _place_date(self, instant: int) -> date | None:
         """The date that the place's clock shows, when it is open."""
         day, since_midnight = wall(self.world.place.time_zone, instant)
         return day if is_within(self.place_hours(day), since_midnight) else None
 
-    def _staff_date(self, staff_id: str, instant: int) -> date | None:
+    def _staff_opens(self, staff_id: str, instant: int) -> bool:
         member = self.world.catalog.staff[staff_id]
         day, since_midnight = wall(member.time_zone, instant)
         override = self.world.catalog.overrides.get((staff_id, day))
         hours = override.hours if override else member.weekly_hours.get(day.weekday(), ())
-        return day if is_within(hours, since_midnight) else None
+        return is_within(hours, since_midnight)
 
     def _place_hours(self, day: date) -> Hours:
         catalog, place = self.world.catalog, self.world.place
         organization = catalog.organization
+        if not self.place_is_active:
+            return ()
         if place.id and (place.id, day) in catalog.overrides:
             return catalog.overrides[place.id, day].hours
         if (organization.id, day) in catalog.overrides:
@@ -206,7 +225,23 @@ class Oracle:
             return organization.weekly_hours.get(day.weekday(), ())
         return ((0, 1440),)
 
-    def _is_free(self, subject: str, start: int) -> bool:
+    def _can_begin(self, staff_id: str, start: int) -> bool:
+        """Whether a staff member is free, and begins fewer bookings that day than they take."""
+        return self.is_free(staff_id, start) and not self.is_full(staff_id, start)
+
+    def is_full(self, staff_id: str, start: int) -> bool:
+        """Whether as many bookings begin on the member's date as they take."""
+        member = self.world.catalog.staff[staff_id]
+        day = wall(member.time_zone, start)[0]
+        begun = [
+            other
+            for whose, other in self.world.starts
+            if whose == staff_id and wall(member.time_zone, other)[0] == day
+        ]
+        return 0 < member.daily_limit <= len(begun)
+
+    def is_free(self, subject: str, start: int) -> bool:
+        """Whether nothing takes a subject during an appointment, buffers included."""
         service = self.world.service
         begin = start - service.buffer_before
         end = start + service.duration + service.buffer_after
@@ -215,16 +250,24 @@ class Oracle:
             for taken, since, until in self.world.taken
         )
 
-    def _has_resources(self, start: int) -> bool:
+    def has_resources(self, start: int) -> bool:
         """Whether any assignment of resources to requirements is possible."""
-        service, resources = self.world.service, self.world.catalog.resources
+        service = self.world.service
         if not service.staff_ids and not service.resource_requirements:
-            return self._is_free(service.id, start)
-        able = {one for one in resources if resources[one].active and self._is_free(one, start)}
+            return self.is_free(service.id, start)
+        able = self.able_resources(start)
         return any(
             able.issuperset(chosen) and len(set(chosen)) == len(chosen)
             for chosen in product(*service.resource_requirements)
         )
+
+    def able_resources(self, start: int) -> set[str]:
+        """The resources that are here and free."""
+        return {
+            one.id
+            for one in self.world.catalog.resources.values()
+            if one.active and self.is_here({one.location_id} - {""}) and self.is_free(one.id, start)
+        }
 
     def _has_room(self, session: Session, start: int, on_duty: list[str]) -> bool:
         service = self.world.service

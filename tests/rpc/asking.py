@@ -1,0 +1,108 @@
+"""Questions and bookings as the tests make them."""
+
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
+from zimun.v1 import availability_service_pb2 as availability_pb2
+from zimun.v1 import slot_pb2
+from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.hold_pb2 import Hold
+
+from . import confirm_of, hold_of, stamp
+from .conftest import Refusal, Zimun
+
+Told = tuple[int, str, str, dict[str, str], dict[str, str]]
+
+
+async def search(
+    zimun: Zimun, service_id: str, date: str = "", **fields: Any
+) -> availability_pb2.GetAvailabilityResponse:
+    found: availability_pb2.GetAvailabilityResponse = await zimun.call(
+        zimun.availability.GetAvailability,
+        availability_pb2.GetAvailabilityRequest(service_id=service_id, date=date, **fields),
+    )
+    return found
+
+
+async def times(zimun: Zimun, service_id: str, date: str, **fields: Any) -> list[str]:
+    """The local times (HH:MM) at which the date's slots start."""
+    found = await search(zimun, service_id, date, **fields)
+    return [slot.local_start_time[11:16] for slot in found.slots]
+
+
+async def explain(
+    zimun: Zimun, service_id: str, start: str | Timestamp, **fields: Any
+) -> availability_pb2.ExplainSlotResponse:
+    explained: availability_pb2.ExplainSlotResponse = await zimun.call(
+        zimun.availability.ExplainSlot,
+        availability_pb2.ExplainSlotRequest(
+            service_id=service_id,
+            start_time=stamp(start) if isinstance(start, str) else start,
+            **fields,
+        ),
+    )
+    return explained
+
+
+async def find_next(
+    zimun: Zimun, service_id: str, **fields: Any
+) -> availability_pb2.FindNextAvailableResponse:
+    found: availability_pb2.FindNextAvailableResponse = await zimun.call(
+        zimun.availability.FindNextAvailable,
+        availability_pb2.FindNextAvailableRequest(service_id=service_id, **fields),
+    )
+    return found
+
+
+async def held(zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any) -> Hold:
+    kept: Hold = await zimun.call(
+        zimun.appointments.HoldAppointment, hold_of(text, service_id, **fields)
+    )
+    return kept
+
+
+async def booked(zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any) -> Appointment:
+    hold = await held(zimun, text, service_id, **fields)
+    kept: Appointment = await zimun.call(
+        zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id)
+    )
+    return kept
+
+
+async def hold_refused(
+    zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any
+) -> Refusal:
+    return await zimun.refused(
+        zimun.appointments.HoldAppointment, hold_of(text, service_id, **fields)
+    )
+
+
+def move_of(
+    appointment_id: str, start: str | Timestamp, **fields: Any
+) -> appointments_pb2.RescheduleAppointmentRequest:
+    return appointments_pb2.RescheduleAppointmentRequest(
+        appointment_id=appointment_id,
+        start_time=stamp(start) if isinstance(start, str) else start,
+        **fields,
+    )
+
+
+def told_by(status: Status) -> Told:
+    """Code, message, reason, metadata and fields of an error that offers no alternatives."""
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    others = slot_pb2.SlotAlternatives()
+    for detail in status.details:
+        assert any(detail.Unpack(known) for known in (info, bad, others))
+    assert not others.slots
+    fields = {violation.field: violation.description for violation in bad.field_violations}
+    return status.code, status.message, info.reason, dict(info.metadata), fields
+
+
+def told_in(refusal: Refusal) -> Told:
+    """The same of a refused call, whatever alternatives it offers."""
+    code: int = refusal.code.value[0]
+    return code, refusal.message, refusal.reason, dict(refusal.info.metadata), refusal.fields

@@ -1,0 +1,232 @@
+"""What is archived takes no new bookings and breaks none that there are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zimun import demo
+from zimun.clock import ManualClock
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
+from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.hold_pb2 import Hold
+from zimun.v1.slot_pb2 import Obstacle
+
+from . import confirm_of, stamp
+from .asking import booked, explain, find_next, held, hold_refused, move_of, search, times
+from .catalogue import (
+    KINDS,
+    LOCATION,
+    RESOURCE,
+    SERVICE,
+    STAFF,
+    Kind,
+    hours,
+    settle,
+    weekly,
+)
+from .conftest import Zimun, serving
+
+TEN = "2025-12-01T10:00:00Z"
+ELEVEN = "2025-12-01T11:00:00Z"
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+
+IDS = {SERVICE: "s_x", LOCATION: "l_x", STAFF: "t_x", RESOURCE: "r_x"}
+
+
+@pytest.fixture
+async def salon(zimun: Zimun) -> Zimun:
+    """One service, given by one person in one room of one place."""
+    await LOCATION.create(zimun, id="l_x", weekly_hours=weekly("09:00", "12:00"))
+    await STAFF.create(zimun, id="t_x", weekly_hours=weekly("09:00", "12:00"))
+    await RESOURCE.create(zimun, id="r_x", location_id="l_x")
+    await SERVICE.create(
+        zimun,
+        id="s_x",
+        duration=hours(1),
+        staff_ids=["t_x"],
+        resource_requirements=[{"resource_ids": ["r_x"]}],
+        location_ids=["l_x"],
+    )
+    return zimun
+
+
+async def life(zimun: Zimun, hold: Hold) -> Appointment:
+    """Extend, confirm, get, list and cancel."""
+    desk = zimun.appointments
+    await zimun.call(desk.ExtendHold, appointments_pb2.ExtendHoldRequest(hold_id=hold.hold_id))
+    kept = await zimun.call(desk.ConfirmAppointment, confirm_of(hold.hold_id))
+    assert kept.state == Appointment.CONFIRMED
+    assert (kept.service_id, kept.staff_id, kept.location_id) == ("s_x", "t_x", "l_x")
+    assert list(kept.resource_ids) == ["r_x"]
+    named = {"appointment_id": kept.appointment_id}
+    get = appointments_pb2.GetAppointmentRequest(**named)
+    assert await zimun.call(desk.GetAppointment, get) == kept
+    for request in (
+        appointments_pb2.ListAppointmentsRequest(service_id="s_x"),
+        appointments_pb2.ListAppointmentsRequest(staff_id="t_x"),
+        appointments_pb2.ListAppointmentsRequest(state="CONFIRMED"),
+    ):
+        assert kept in (await zimun.call(desk.ListAppointments, request)).items
+    cancelled: Appointment = await zimun.call(
+        desk.CancelAppointment, appointments_pb2.CancelAppointmentRequest(**named)
+    )
+    assert cancelled.state == Appointment.CANCELLED
+    return cancelled
+
+
+@each_kind
+async def test_a_hold_outlives_what_is_archived_under_it(salon: Zimun, kind: Kind) -> None:
+    hold = await held(salon, TEN, "s_x")
+    await kind.archive(salon, IDS[kind])
+    await life(salon, hold)
+
+
+async def test_a_hold_outlives_everything_archived_under_it(salon: Zimun) -> None:
+    hold = await held(salon, TEN, "s_x")
+    for kind in KINDS:
+        await kind.archive(salon, IDS[kind])
+    await life(salon, hold)
+
+
+@each_kind
+async def test_a_held_slot_of_what_is_archived_is_released(salon: Zimun, kind: Kind) -> None:
+    hold = await held(salon, TEN, "s_x")
+    await kind.archive(salon, IDS[kind])
+    request = appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
+    assert (await salon.call(salon.appointments.ReleaseHold, request)).state == Hold.RELEASED
+
+
+@each_kind
+async def test_what_is_archived_has_no_slots(salon: Zimun, kind: Kind) -> None:
+    before = await search(salon, "s_x", "2025-12-01")
+    assert len(before.slots) == 3
+    await kind.archive(salon, IDS[kind])
+    assert list((await search(salon, "s_x", "2025-12-01")).slots) == []
+    assert list((await find_next(salon, "s_x", count=100)).slots) == []
+    refused = await hold_refused(salon, TEN, "s_x")
+    assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
+    assert refused.alternatives == []
+    explained = await explain(salon, "s_x", TEN)
+    assert [each.subject_id for each in explained.obstacles] == [IDS[kind]]
+    await kind.update(salon, IDS[kind], active=True)
+    assert await search(salon, "s_x", "2025-12-01") == before
+
+
+@each_kind
+async def test_an_appointment_does_not_move_to_what_is_archived(salon: Zimun, kind: Kind) -> None:
+    kept = await booked(salon, TEN, "s_x")
+    await kind.archive(salon, IDS[kind])
+    move = move_of(kept.appointment_id, ELEVEN)
+    refused = await salon.refused(salon.appointments.RescheduleAppointment, move)
+    assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
+    get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
+    assert await salon.call(salon.appointments.GetAppointment, get) == kept
+    await kind.update(salon, IDS[kind], active=True)
+    moved = await salon.call(salon.appointments.RescheduleAppointment, move)
+    assert moved.appointment_id == kept.appointment_id
+
+
+@pytest.mark.parametrize("kind", [STAFF, RESOURCE], ids=str)
+async def test_an_appointment_moves_on_to_whoever_is_left(salon: Zimun, kind: Kind) -> None:
+    kept = await booked(salon, TEN, "s_x")
+    await STAFF.create(salon, id="t_y", weekly_hours=weekly("09:00", "12:00"))
+    await RESOURCE.create(salon, id="r_y")
+    await SERVICE.update(
+        salon,
+        "s_x",
+        staff_ids=["t_x", "t_y"],
+        resource_requirements=[{"resource_ids": ["r_x", "r_y"]}],
+    )
+    await kind.archive(salon, IDS[kind])
+    moved = await salon.call(
+        salon.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+    )
+    who = moved.staff_id if kind is STAFF else moved.resource_ids[0]
+    assert who == IDS[kind].replace("x", "y")
+
+
+async def test_what_takes_a_removed_persons_time_stays_taken(salon: Zimun) -> None:
+    """A service that does not name them any more leaves their bookings where they are."""
+    kept = await booked(salon, TEN, "s_x")
+    await SERVICE.update(salon, "s_x", ["staff_ids", "resource_requirements", "location_ids"])
+    other = await SERVICE.create(salon, duration=hours(1), staff_ids=["t_x"])
+    starts = [
+        slot.local_start_time[11:16] for slot in (await search(salon, other.id, TEN[:10])).slots
+    ]
+    assert starts == ["09:00", "11:00"]
+    cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=kept.appointment_id)
+    await salon.call(salon.appointments.CancelAppointment, cancel)
+    found = await search(salon, other.id, TEN[:10])
+    assert len(found.slots) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"duration": hours(3), "slot_step": hours(3)},
+        {"lead_time": hours(24 * 30)},
+        {"buffer_before": hours(1), "buffer_after": hours(1)},
+        {"capacity": 9},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_an_appointment_stays_as_it_is_when_its_service_changes(
+    salon: Zimun, change: dict[str, Any]
+) -> None:
+    hold = await held(salon, TEN, "s_x")
+    kept = await booked(salon, ELEVEN, "s_x")
+    await SERVICE.update(salon, "s_x", **change)
+    await settle(salon, time_zone="Asia/Tokyo", holiday_region="US")
+    get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
+    assert await salon.call(salon.appointments.GetAppointment, get) == kept
+    cancelled = await life(salon, hold)
+    assert (cancelled.start_time, cancelled.end_time) == (hold.start_time, hold.end_time)
+
+
+async def test_a_long_appointment_stays_in_the_way_when_its_service_gets_short(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """And after a restart, when only the store knows how long it was."""
+    async with serving(tmp_path, clock) as first:
+        await first.store.write(lambda tx: demo.seed(tx, clock.now()))
+        await STAFF.create(first, id="t_x", weekly_hours=weekly("00:00", "24:00"))
+        await SERVICE.create(
+            first,
+            id="s_x",
+            duration=hours(24 * 20),
+            slot_step=hours(1),
+            buffer_after=hours(24),
+            staff_ids=["t_x"],
+        )
+        assert (await booked(first, "2025-12-01T09:00:00Z", "s_x")).staff_id == "t_x"
+        await SERVICE.update(first, "s_x", duration=hours(1))
+        await SERVICE.update(first, "s_x", ["buffer_after"])
+        await still_taken(first)
+    async with serving(tmp_path, clock) as again:
+        await still_taken(again)
+
+
+async def still_taken(zimun: Zimun) -> None:
+    for date in ("2025-12-02", "2025-12-20", "2025-12-21"):
+        assert await times(zimun, "s_x", date) == []
+    assert await times(zimun, "s_x", "2025-12-22") == [f"{hour:02}:00" for hour in range(9, 24)]
+    assert (await hold_refused(zimun, "2025-12-21T08:00:00Z", "s_x")).reason == "SLOT_UNAVAILABLE"
+    (obstacle,) = (await explain(zimun, "s_x", "2025-12-21T08:00:00Z")).obstacles
+    assert (obstacle.rule, obstacle.busy_end) == (
+        Obstacle.STAFF_BUSY,
+        stamp("2025-12-22T09:00:00Z"),
+    )
+
+
+async def test_a_cut_off_is_the_one_of_now(salon: Zimun) -> None:
+    """The service as it stands says until when; the appointment does not keep the old rule."""
+    kept = await booked(salon, TEN, "s_x")
+    await SERVICE.update(salon, "s_x", cancellation_cutoff=hours(24 * 4))
+    cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=kept.appointment_id)
+    refused = await salon.refused(salon.appointments.CancelAppointment, cancel)
+    assert refused.reason == "OUTSIDE_CANCELLATION_WINDOW"
+    await SERVICE.update(salon, "s_x", ["cancellation_cutoff"])
+    cancelled = await salon.call(salon.appointments.CancelAppointment, cancel)
+    assert cancelled.state == Appointment.CANCELLED

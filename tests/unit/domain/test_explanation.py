@@ -1,0 +1,552 @@
+"""Why a time cannot be had: what is named is true, and it is what stands in the way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import reduce
+
+import pytest
+from hypothesis import given
+
+from zimun.domain.availability import Search
+from zimun.domain.catalog import Override, Resource, StaffMember
+from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable, ZimunError
+from zimun.domain.explanation import Obstacle, Rule, obstacles
+from zimun.domain.instant import HOUR, MINUTE
+
+from .build import (
+    World,
+    every_day,
+    examples,
+    location,
+    member,
+    organization,
+    resource,
+    service,
+    session,
+    utc,
+    world,
+    worlds,
+)
+from .oracle import Oracle
+
+MONDAY = date(2026, 1, 5)
+NINE = utc("2026-01-05T09:00")
+TEN = NINE + HOUR
+NOON = NINE + 3 * HOUR
+
+BUSY = {Rule.STAFF_BUSY, Rule.RESOURCE_BUSY, Rule.SERVICE_BUSY}
+AWAY = {Rule.STAFF_INACTIVE, Rule.STAFF_ELSEWHERE, Rule.STAFF_CLOSED}
+OF_PEOPLE = {*AWAY, Rule.STAFF_BUSY, Rule.STAFF_DAILY_LIMIT}
+OF_THINGS = {Rule.RESOURCE_INACTIVE, Rule.RESOURCE_ELSEWHERE, Rule.RESOURCE_BUSY}
+CLOSED = {Rule.SERVICE_INACTIVE, Rule.LOCATION_INACTIVE, Rule.HOLIDAY, Rule.CLOSED}
+WINDOW = {Rule.LEAD_TIME, Rule.HORIZON}
+
+
+def refusals(asked: World, search: Search) -> Iterator[tuple[int, ZimunError]]:
+    """Every tick of the dates that is no slot, with the error that says so."""
+    for start in Oracle(asked).instants():
+        try:
+            search.slot_at(start)
+        except (Refused, SlotUnavailable) as error:
+            yield start, error
+
+
+def rules(found: Sequence[Obstacle]) -> set[Rule]:
+    return {one.rule for one in found}
+
+
+@examples(200)
+@given(worlds())
+def test_the_rule_of_the_error_is_among_the_rules_that_are_named(asked: World) -> None:
+    search = asked.search()
+    for start, error in refusals(asked, search):
+        found = obstacles(search, start)
+        assert found
+        match error:
+            case NotASlot(metadata={"rule": "STAFF_CLOSED"}):
+                away = {one.subject_id for one in found if one.rule in AWAY}
+                assert away == set(search.candidates)
+            case NotASlot() | OutsideBookingWindow():
+                assert error.metadata["rule"] in rules(found)
+            case SlotUnavailable():
+                assert not rules(found) & WINDOW
+        if not isinstance(error, NotASlot):
+            assert not rules(found) & CLOSED
+            assert all(one.subject_id != asked.service.id for one in _off_grid(found))
+
+
+def _off_grid(found: Sequence[Obstacle]) -> list[Obstacle]:
+    return [one for one in found if one.rule is Rule.NOT_ON_GRID]
+
+
+@examples(200)
+@given(worlds())
+def test_what_is_named_is_true_and_about_whoever_it_names(asked: World) -> None:
+    oracle, search = Oracle(asked), asked.search()
+    for start, _ in refusals(asked, search):
+        for named in obstacles(search, start):
+            assert named.subject_id in _subjects(asked, named.rule)
+            assert named.message
+            assert TRUE[named.rule](oracle, start, named.subject_id)
+            assert (named.busy is not None) == (named.rule in BUSY)
+            if named.busy:
+                since, until = named.busy
+                assert (named.subject_id, since, until) in asked.taken
+                begin, end = asked.service.taken(start)
+                assert since < end
+                assert begin < until
+
+
+def _subjects(asked: World, rule: Rule) -> tuple[str, ...]:
+    """Whom or what an obstacle of a rule can be about."""
+    if rule in OF_PEOPLE:
+        return (asked.staff_id,) if asked.staff_id else asked.service.staff_ids
+    if rule in OF_THINGS:
+        return asked.service.resource_ids
+    if rule in {Rule.LOCATION_INACTIVE, Rule.HOLIDAY, Rule.CLOSED}:
+        return (asked.place.id or asked.catalog.organization.id,)
+    if rule is Rule.NOT_ON_GRID:
+        return asked.service.staff_ids or (asked.service.id,)
+    return (asked.service.id,)
+
+
+def _too_few_seats(oracle: Oracle, start: int) -> bool:
+    asked = oracle.world
+    return any(
+        asked.service.capacity - one.seats_taken < asked.seats
+        for one in asked.sessions
+        if (one.start, one.location_id) == (start, asked.place.id)
+        and one.end == start + asked.service.duration
+    )
+
+
+def _are_shared(oracle: Oracle, start: int) -> bool:
+    """Whether each requirement has a thing that is there and free, and yet they do not suffice."""
+    able = oracle.able_resources(start)
+    return not oracle.has_resources(start) and all(
+        able.intersection(one_of) for one_of in oracle.world.service.resource_requirements
+    )
+
+
+def _member(oracle: Oracle, staff_id: str) -> StaffMember:
+    return oracle.world.catalog.staff[staff_id]
+
+
+def _resource(oracle: Oracle, resource_id: str) -> Resource:
+    return oracle.world.catalog.resources[resource_id]
+
+
+def _staff_id(oracle: Oracle, subject: str) -> str:
+    return subject if subject in oracle.world.service.staff_ids else ""
+
+
+TRUE: Mapping[Rule, Callable[[Oracle, int, str], bool]] = {
+    Rule.SERVICE_INACTIVE: lambda oracle, at, whose: not oracle.world.service.active,
+    Rule.LOCATION_INACTIVE: lambda oracle, at, whose: not oracle.place_is_active,
+    Rule.HOLIDAY: lambda oracle, at, whose: oracle.is_holiday(at),
+    Rule.CLOSED: lambda oracle, at, whose: not oracle.is_place_open(at),
+    Rule.NOT_ON_GRID: lambda oracle, at, whose: not oracle.is_a_step(_staff_id(oracle, whose), at),
+    Rule.LEAD_TIME: lambda oracle, at, whose: at < oracle.opens,
+    Rule.HORIZON: lambda oracle, at, whose: at > oracle.closes,
+    Rule.STAFF_INACTIVE: lambda oracle, at, whose: not _member(oracle, whose).active,
+    Rule.STAFF_ELSEWHERE: lambda oracle, at, whose: (
+        not oracle.is_here(_member(oracle, whose).location_ids)
+    ),
+    Rule.STAFF_CLOSED: lambda oracle, at, whose: not oracle.works_hours(whose, at),
+    Rule.STAFF_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
+    Rule.STAFF_DAILY_LIMIT: lambda oracle, at, whose: oracle.is_full(whose, at),
+    Rule.RESOURCE_INACTIVE: lambda oracle, at, whose: not _resource(oracle, whose).active,
+    Rule.RESOURCE_ELSEWHERE: lambda oracle, at, whose: (
+        not oracle.is_here({_resource(oracle, whose).location_id} - {""})
+    ),
+    Rule.RESOURCE_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
+    Rule.RESOURCES_SHARED: lambda oracle, at, whose: _are_shared(oracle, at),
+    Rule.SERVICE_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
+    Rule.SEATS_TAKEN: lambda oracle, at, whose: _too_few_seats(oracle, at),
+}
+"""What each rule says of its subject, by the oracle."""
+
+
+@examples(300)
+@given(worlds())
+def test_without_what_is_named_a_time_that_is_taken_would_be_a_slot(asked: World) -> None:
+    """An archived thing may turn out to be taken as well, and then to be shared: three rounds."""
+    search = asked.search()
+    told = {
+        tuple(obstacles(search, start)): start
+        for start, error in refusals(asked, search)
+        if isinstance(error, SlotUnavailable)
+    }
+    for start in told.values():
+        changed = asked
+        for _ in range(3):
+            changed = _without(changed, start)
+        assert is_slot(changed, start)
+
+
+def _without(asked: World, start: int) -> World:
+    """The world in which nothing that stands in the way of a start, as we are told, does."""
+    if is_slot(asked, start):
+        return asked
+    found = obstacles(asked.search(), start)
+    assert found
+    return reduce(lambda changed, named: _removed(changed, start, named), found, asked)
+
+
+def is_slot(asked: World, start: int) -> bool:
+    try:
+        return bool(asked.search().slot_at(start))
+    except SlotUnavailable:
+        return False
+
+
+def _removed(asked: World, start: int, named: Obstacle) -> World:
+    """The world without one obstacle; people whose steps are others' keep them."""
+    subject = named.subject_id
+    match named.rule:
+        case Rule.STAFF_BUSY | Rule.RESOURCE_BUSY | Rule.SERVICE_BUSY:
+            kept = [one for one in asked.taken if (one[0], one[1:]) != (subject, named.busy)]
+            return replace(asked, taken=tuple(kept))
+        case Rule.STAFF_DAILY_LIMIT:
+            return replace(asked, starts=tuple(one for one in asked.starts if one[0] != subject))
+        case Rule.RESOURCE_INACTIVE:
+            return _with_resources(asked, replace(_thing(asked, subject), active=True))
+        case Rule.RESOURCE_ELSEWHERE:
+            there = asked.place.id
+            return _with_resources(asked, replace(_thing(asked, subject), location_id=there))
+        case Rule.RESOURCES_SHARED:
+            return _with_one_more_each(asked)
+        case Rule.SEATS_TAKEN:
+            emptied = (
+                replace(one, seats_taken=0) if one.start == start else one for one in asked.sessions
+            )
+            return replace(asked, sessions=tuple(emptied))
+    return asked
+
+
+def _thing(asked: World, resource_id: str) -> Resource:
+    return asked.catalog.resources[resource_id]
+
+
+def _with_resources(asked: World, *changed: Resource) -> World:
+    known = {**asked.catalog.resources, **{one.id: one for one in changed}}
+    return replace(asked, catalog=replace(asked.catalog, resources=known))
+
+
+def _with_one_more_each(asked: World) -> World:
+    """Every requirement has a thing of its own besides."""
+    needs = asked.service.resource_requirements
+    own = [resource(id=f"r_own_{n}") for n in range(len(needs))]
+    wider = tuple((*one_of, one.id) for one_of, one in zip(needs, own, strict=True))
+    given = replace(asked.service, resource_requirements=wider)
+    return replace(_with_resources(asked, *own), service=given)
+
+
+def why(asked: World, start: int = NINE) -> list[tuple[str, str]]:
+    """Rule and subject of each obstacle, in their order."""
+    return [(one.rule.value, one.subject_id) for one in obstacles(asked.search(), start)]
+
+
+def test_an_archived_service_is_named() -> None:
+    assert why(world(service(active=False), MONDAY)) == [("SERVICE_INACTIVE", "s_1")]
+
+
+def test_an_archived_location_is_named_and_not_that_it_is_closed_too() -> None:
+    closed = location(active=False)
+    asked = world(
+        service(location_ids=("l_1",)), MONDAY, locations=[closed], holidays={MONDAY: "Epiphany"}
+    )
+    assert why(asked) == [("LOCATION_INACTIVE", "l_1")]
+
+
+def test_an_archived_service_and_an_archived_location_are_both_named() -> None:
+    given = service(active=False, location_ids=("l_1",))
+    asked = world(given, MONDAY, locations=[location(active=False)])
+    assert why(asked) == [("SERVICE_INACTIVE", "s_1"), ("LOCATION_INACTIVE", "l_1")]
+
+
+def test_a_holiday_is_named_with_its_name() -> None:
+    asked = world(service(), MONDAY, holidays={MONDAY: "Epiphany"})
+    [holiday] = obstacles(asked.search(), NINE)
+    assert (holiday.rule, holiday.subject_id, holiday.note) == (Rule.HOLIDAY, "o_1", "Epiphany")
+    assert holiday.message == "Salon is closed on 2026-01-05, a public holiday: Epiphany"
+
+
+def test_a_place_that_is_closed_is_named_with_the_note_of_the_override_that_closes_it() -> None:
+    stocktaking = Override(owner_id="o_1", date=MONDAY, hours=((600, 720),), note="Stocktaking")
+    asked = world(
+        service(location_ids=("l_1",)), MONDAY, locations=[location()], overrides=[stocktaking]
+    )
+    [closed] = obstacles(asked.search(), NINE)
+    assert (closed.rule, closed.subject_id, closed.note) == (Rule.CLOSED, "l_1", "Stocktaking")
+
+
+def test_a_place_that_closes_before_the_end_is_closed() -> None:
+    asked = world(service(), MONDAY, organization=organization(weekly_hours={0: ((540, 569),)}))
+    assert why(asked) == [("CLOSED", "o_1")]
+
+
+def test_a_time_between_two_steps_is_named_of_the_service_where_nobody_is_needed() -> None:
+    assert why(world(service(), MONDAY), NINE + MINUTE) == [("NOT_ON_GRID", "s_1")]
+
+
+def test_a_time_between_two_steps_is_named_of_everybody_as_their_steps_differ() -> None:
+    asked = world(
+        service(staff_ids=("t_1", "t_2")),
+        MONDAY,
+        staff=[member(), member(id="t_2", weekly_hours=every_day(((550, 720),)))],
+    )
+    assert why(asked, NINE + 20 * MINUTE) == [("NOT_ON_GRID", "t_1"), ("NOT_ON_GRID", "t_2")]
+
+
+def test_too_little_notice_is_named_with_the_wall_time_from_which_on_it_is_enough() -> None:
+    asked = world(
+        service(lead_time=HOUR),
+        MONDAY,
+        now=NINE,
+        organization=organization(time_zone="Europe/Berlin"),
+    )
+    [early] = obstacles(asked.search(), NINE)
+    assert (early.rule, early.subject_id) == (Rule.LEAD_TIME, "s_1")
+    assert "2026-01-05 11:00 in Europe/Berlin" in early.message
+
+
+def test_too_far_ahead_is_named() -> None:
+    asked = world(service(horizon=HOUR), MONDAY, now=NINE - HOUR - 1)
+    assert why(asked) == [("HORIZON", "s_1")]
+    assert why(replace(asked, now=NINE - HOUR), TEN) == [("HORIZON", "s_1")]
+
+
+def test_an_archived_person_is_named_and_nothing_else_of_them() -> None:
+    gone = member(active=False, location_ids=("l_2",), weekly_hours={})
+    asked = world(service(staff_ids=("t_1",)), MONDAY, staff=[gone], taken=(("t_1", NINE, TEN),))
+    assert why(asked) == [("STAFF_INACTIVE", "t_1")]
+
+
+def test_a_person_who_works_at_other_locations_is_named_and_whether_they_are_taken() -> None:
+    asked = world(
+        service(staff_ids=("t_1",), location_ids=("l_1",)),
+        MONDAY,
+        locations=[location(), location(id="l_2")],
+        staff=[member(location_ids=("l_2",))],
+        taken=(("t_1", NINE, TEN),),
+    )
+    assert why(asked) == [("STAFF_ELSEWHERE", "t_1"), ("STAFF_BUSY", "t_1")]
+
+
+def test_a_person_who_does_not_work_then_is_named_with_the_note_of_their_own_date() -> None:
+    """In Auckland (13 hours ahead) it is 22:00 of the 5th, and on the 5th she is off."""
+    off = Override(owner_id="t_1", date=MONDAY, note="Day off")
+    asked = world(
+        service(staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member(time_zone="Pacific/Auckland")],
+        overrides=[off],
+    )
+    [closed] = obstacles(asked.search(), NINE)
+    assert (closed.rule, closed.subject_id, closed.note) == (Rule.STAFF_CLOSED, "t_1", "Day off")
+    assert why(asked, NOON) == []
+
+
+def test_a_person_who_is_taken_is_named_with_every_interval_that_overlaps() -> None:
+    asked = world(
+        service(staff_ids=("t_1",), buffer_before=10 * MINUTE, buffer_after=10 * MINUTE),
+        MONDAY,
+        staff=[member()],
+        taken=(
+            ("t_1", NINE - HOUR, NINE - 10 * MINUTE),
+            ("t_1", NINE - 10 * MINUTE, NINE),
+            ("t_1", NINE + 39 * MINUTE, TEN),
+            ("t_1", TEN, TEN + HOUR),
+        ),
+    )
+    found = obstacles(asked.search(), NINE)
+    assert [(one.rule, one.busy) for one in found] == [
+        (Rule.STAFF_BUSY, (NINE - 10 * MINUTE, NINE)),
+        (Rule.STAFF_BUSY, (NINE + 39 * MINUTE, TEN)),
+    ]
+    assert (
+        found[0].message == "Ada is taken from 2026-01-05 08:50 in UTC to 2026-01-05 09:00 in UTC"
+    )
+
+
+def test_a_person_who_has_reached_their_limit_is_named_on_the_date_of_their_own_zone() -> None:
+    """In New York the 4th lasts until 05:00Z of the 5th."""
+    asked = world(
+        service(staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member(time_zone="America/New_York", daily_limit=2)],
+        starts=(("t_1", utc("2026-01-04T05:00")), ("t_1", utc("2026-01-05T04:59"))),
+    )
+    assert why(asked, utc("2026-01-05T04:30")) == [("STAFF_DAILY_LIMIT", "t_1")]
+    assert asked.search().slot_at(utc("2026-01-05T05:00"))
+
+
+def test_a_person_who_is_taken_and_has_reached_their_limit_is_named_with_both() -> None:
+    asked = world(
+        service(staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member(daily_limit=1)],
+        taken=(("t_1", NINE, TEN),),
+        starts=(("t_1", NINE),),
+    )
+    assert why(asked) == [("STAFF_DAILY_LIMIT", "t_1"), ("STAFF_BUSY", "t_1")]
+
+
+def test_of_people_nothing_is_said_where_one_could_serve() -> None:
+    asked = world(
+        service(staff_ids=("t_1", "t_2"), resource_requirements=(("r_1",),)),
+        MONDAY,
+        staff=[member(), member(id="t_2")],
+        resources=[resource()],
+        taken=(("t_1", NINE, TEN), ("r_1", NINE, TEN)),
+    )
+    assert why(asked) == [("RESOURCE_BUSY", "r_1")]
+    named = replace(asked, staff_id="t_1")
+    assert why(named) == [("STAFF_BUSY", "t_1"), ("RESOURCE_BUSY", "r_1")]
+
+
+def test_everybody_is_named_where_nobody_could_serve_each_with_their_own() -> None:
+    asked = world(
+        service(staff_ids=("t_2", "t_3", "t_1")),
+        MONDAY,
+        staff=[member(), member(id="t_2", active=False), member(id="t_3", weekly_hours={})],
+        taken=(("t_1", NINE, TEN),),
+    )
+    assert why(asked) == [("STAFF_INACTIVE", "t_2"), ("STAFF_CLOSED", "t_3"), ("STAFF_BUSY", "t_1")]
+
+
+def test_an_archived_thing_is_named_and_nothing_else_of_it() -> None:
+    asked = world(
+        service(resource_requirements=(("r_1",),)),
+        MONDAY,
+        resources=[resource(active=False, location_id="l_2")],
+        locations=[location(id="l_2")],
+        taken=(("r_1", NINE, TEN),),
+    )
+    assert why(asked) == [("RESOURCE_INACTIVE", "r_1")]
+
+
+def test_a_thing_at_another_location_is_named() -> None:
+    asked = world(
+        service(resource_requirements=(("r_1",),), location_ids=("l_1",)),
+        MONDAY,
+        locations=[location(), location(id="l_2")],
+        resources=[resource(location_id="l_2")],
+    )
+    assert why(asked) == [("RESOURCE_ELSEWHERE", "r_1")]
+
+
+def test_of_things_nothing_is_said_where_they_suffice() -> None:
+    asked = world(
+        service(staff_ids=("t_1",), resource_requirements=(("r_1", "r_2"),)),
+        MONDAY,
+        staff=[member()],
+        resources=[resource(), resource(id="r_2")],
+        taken=(("t_1", NINE, TEN), ("r_1", NINE, TEN)),
+    )
+    assert why(asked) == [("STAFF_BUSY", "t_1")]
+
+
+def test_two_requirements_that_need_the_same_thing_are_named_and_why_no_other_will_do() -> None:
+    """Each of them has a room that is free; it is the same one."""
+    asked = world(
+        service(resource_requirements=(("r_1", "r_2"), ("r_2",))),
+        MONDAY,
+        resources=[resource(), resource(id="r_2")],
+        taken=(("r_1", NINE, TEN),),
+    )
+    assert why(asked) == [("RESOURCE_BUSY", "r_1"), ("RESOURCES_SHARED", "s_1")]
+
+
+def test_two_requirements_of_one_thing_are_shared_though_it_is_free() -> None:
+    asked = world(
+        service(resource_requirements=(("r_1",), ("r_1",))), MONDAY, resources=[resource()]
+    )
+    assert why(asked) == [("RESOURCES_SHARED", "s_1")]
+
+
+def test_a_service_that_needs_nobody_and_nothing_is_named_when_it_is_taken() -> None:
+    asked = world(service(), MONDAY, taken=(("s_1", NINE, TEN),))
+    [busy] = obstacles(asked.search(), NINE)
+    assert (busy.rule, busy.subject_id, busy.busy) == (Rule.SERVICE_BUSY, "s_1", (NINE, TEN))
+
+
+def group(*seats_taken: int, **asked: object) -> World:
+    """A group of four seats with one teacher and one room; she gives it at nine."""
+    running = tuple(
+        session(
+            session_id=f"x_{n}",
+            start=NINE,
+            end=NINE + HOUR // 2,
+            staff_id="t_1",
+            resource_ids=("r_1",),
+            seats_taken=seats,
+        )
+        for n, seats in enumerate(seats_taken)
+    )
+    given = service(
+        capacity=4, staff_ids=("t_1", "t_2"), resource_requirements=(("r_1",),), **asked
+    )
+    return world(
+        given,
+        MONDAY,
+        staff=[member(), member(id="t_2")],
+        resources=[resource()],
+        taken=(("r_1", NINE, NINE + HOUR // 2), ("t_1", NINE, NINE + HOUR // 2)),
+        sessions=running,
+    )
+
+
+def test_a_session_with_too_few_seats_is_named_and_not_what_it_takes_itself() -> None:
+    asked = replace(group(3), seats=2)
+    [seats] = obstacles(asked.search(), NINE)
+    assert (seats.rule, seats.subject_id) == (Rule.SEATS_TAKEN, "s_1")
+    assert seats.message == "Haircut has 1 of 4 seats left at 2026-01-05 09:00 in UTC"
+    assert why(replace(asked, seats=1)) == []
+
+
+def test_a_full_session_of_a_service_that_needs_nobody_is_about_its_seats_alone() -> None:
+    """The session takes the service itself, as others take their teacher and their room."""
+    running = session(start=NINE, end=NINE + HOUR // 2, seats_taken=4)
+    asked = world(
+        service(capacity=4),
+        MONDAY,
+        taken=(("s_1", NINE, NINE + HOUR // 2),),
+        sessions=(running,),
+    )
+    assert why(asked) == [("SEATS_TAKEN", "s_1")]
+
+
+def test_a_session_of_somebody_who_is_not_asked_for_is_not_about_seats_but_takes_the_room() -> None:
+    """It has seats; he who is asked for is free, but she has the only room."""
+    assert why(replace(group(1), staff_id="t_2")) == [("RESOURCE_BUSY", "r_1")]
+
+
+def test_a_full_session_of_somebody_who_is_not_asked_for_takes_the_room() -> None:
+    """More seats in it would not help who wants him, not her."""
+    assert why(replace(group(4), staff_id="t_2")) == [("RESOURCE_BUSY", "r_1")]
+
+
+def test_a_session_of_somebody_who_is_archived_since_takes_the_room() -> None:
+    asked = group(1)
+    staff = {**asked.catalog.staff, "t_1": member(active=False)}
+    asked = replace(asked, catalog=replace(asked.catalog, staff=staff))
+    assert why(asked) == [("RESOURCE_BUSY", "r_1")]
+
+
+def test_nothing_stands_in_the_way_of_a_slot() -> None:
+    asked = world(service(staff_ids=("t_1",)), MONDAY, staff=[member()])
+    assert asked.search().slot_at(NINE)
+    assert why(asked) == []
+
+
+@pytest.mark.parametrize("length", [30, 60])
+def test_the_length_that_is_asked_for_is_the_one_that_is_explained(length: int) -> None:
+    """Taken from 09:40 on: half an hour at nine would be free, an hour is not."""
+    offered = service(staff_ids=("t_1",), duration_options=(HOUR,))
+    busy = ("t_1", NINE + 40 * MINUTE, TEN)
+    asked = world(offered, MONDAY, staff=[member()], taken=(busy,))
+    asked = replace(asked, service=offered.option(length * MINUTE))
+    assert why(asked) == ([("STAFF_BUSY", "t_1")] if length == 60 else [])
