@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -31,6 +31,7 @@ CONCURRENCY = 32
 
 GET_AVAILABILITY = "/zimun.v1.AvailabilityService/GetAvailability"
 ANEW = "  the same, searched anew"
+MONTH = "  31 days, 50 staff, anew"
 
 Call = Callable[[int], tuple[bytes, tuple[tuple[str, str], ...]]]
 """From a number to a request and its metadata."""
@@ -52,7 +53,7 @@ async def main(rounds: int, seconds: float) -> None:
             grpc.aio.insecure_channel(f"127.0.0.1:{zimun['port']}") as channel,
             grpc.aio.insecure_channel(f"127.0.0.1:{anew['port']}") as searching,
         ):
-            channels = {"no-op": plain, ANEW: searching}
+            channels = {"no-op": plain, ANEW: searching, MONTH: searching}
             numbers = count()
             for turn in range(rounds + 1):
                 for name, (path, call) in calls.items():
@@ -89,8 +90,16 @@ def _calls(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
 
 
 def _searches(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
+    """What a search costs that is worked out anew: one day, and a crowded month."""
     path, call = _calls(server)["GetAvailability, one day"]
-    return {ANEW: (path, call)}
+    bearer = (("authorization", f"Bearer {server['token']}"),)
+    first = datetime.fromtimestamp(int(server["tomorrow"]) / SECOND, UTC).date()
+    month = availability_service_pb2.GetAvailabilityRequest(
+        service_id=catalogue.BIG_SERVICE_ID,
+        start_date=first.isoformat(),
+        end_date=(first + timedelta(days=30)).isoformat(),
+    ).SerializeToString()
+    return {ANEW: (path, call), MONTH: (path, lambda _: (month, bearer))}
 
 
 async def _load(

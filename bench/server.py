@@ -47,6 +47,7 @@ async def zimun(directory: Path) -> None:
     async with app.serve(settings, clock) as server:
         tomorrow = (clock.now() // DAY + 1) * DAY
         await server.store.write(lambda tx: catalogue.seed(tx, tomorrow, BUSY_DAYS))
+        await server.store.write(lambda tx: catalogue.seed_month(tx, tomorrow, 31, 10_000))
         keys = KeyStore(directory / "keys")
         issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=3600)
         client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)

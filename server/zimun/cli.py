@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import uvloop
@@ -21,14 +21,15 @@ import uvloop
 from zimun import app
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
-from zimun.booking.store import Store
+from zimun.booking.load import Counts, check_new
+from zimun.booking.store import Store, Transaction
 from zimun.clock import WallClock
 from zimun.config import ConfigError, Settings, load
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import from_datetime, rfc3339
-from zimun.domain.schedule import is_zone
+from zimun.rpc import catalog_file
 from zimun.rpc.server import PortTaken
 from zimun.storage.migrate import SchemaTooNew
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
@@ -131,6 +132,45 @@ def migrate_command(**given: Any) -> None:
     app.prepare(_settings(**given))
 
 
+@commands.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--org", default="", help="the organization (o_…), where the file does not name it")
+@data_dir
+@database
+def import_command(file: BinaryIO, org: str, **given: Any) -> None:
+    """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
+    catalog = catalog_file.read(file.name, file.read(), org)
+
+    async def run(store: Store) -> Counts:
+        return await store.write(lambda tx: catalog_file.load(tx, _real_now(), catalog))
+
+    try:
+        counts = _on_store(run, **given)
+    except catalog_file.CatalogFileError as error:
+        sys.exit(str(error))
+    click.echo(f"created {counts.created}, changed {counts.changed}, unchanged {counts.unchanged}")
+
+
+@commands.command("export")
+@click.option("--org", help="the organization (o_…); the only one unless given")
+@data_dir
+@database
+def export_command(org: str | None, **given: Any) -> None:
+    """Print an organization's catalogue as a file that `import` reads."""
+
+    def run(tx: Transaction) -> str:
+        known = tx.organization_ids()
+        chosen = org or (known[0] if len(known) == 1 else "")
+        if not chosen:
+            raise click.UsageError(f"--org is needed: there are {len(known)} organizations")
+        if chosen not in known:
+            raise click.UsageError(f"no organization {chosen}: see `zimun org create`")
+        return catalog_file.write(tx.timetable(chosen).catalog)
+
+    # As bytes: a file is UTF-8, whatever the terminal's encoding.
+    click.echo(_on_store(lambda store: store.read(run), **given).encode(), nl=False)
+
+
 @commands.group("org")
 def org_group() -> None:
     """Organizations."""
@@ -144,16 +184,15 @@ def org_group() -> None:
 @database
 def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     """Create the organization ORG_ID (o_…)."""
-    if not is_zone(time_zone):
-        raise click.UsageError(f"--time-zone: {time_zone} is not an IANA time zone")
+    now = _real_now()
+    organization = Organization(
+        id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
+    )
+    check_new(organization)
 
     async def run(store: Store) -> None:
         if org_id in await store.read(lambda tx: tx.organization_ids()):
             raise click.UsageError(f"{org_id} exists already")
-        now = _real_now()
-        organization = Organization(
-            id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
-        )
         await store.write(lambda tx: tx.put_organization(organization))
 
     _on_store(run, **given)

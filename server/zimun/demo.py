@@ -90,7 +90,7 @@ def _services(now: int) -> Iterator[Service]:
         horizon=90 * DAY,
         cancellation_cutoff=DAY,
         reschedule_cutoff=DAY,
-        price={"currency_code": "EUR", "units": 80},
+        price={"currency_code": "EUR", "units": 80, "nanos": 0},
         staff_ids=("t_ada", "t_ben"),
         resource_requirements=(("r_room_1", "r_room_2"),),
         location_ids=("l_main",),

@@ -5,6 +5,7 @@ StaffMember, Resource or Location. Every change is checked against the rest of
 the catalogue in the transaction that makes it (`domain.soundness`).
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from zimun.booking.store import CatalogEntry, Store, Transaction
 from zimun.clock import Clock
 from zimun.domain import soundness
 from zimun.domain.access import Caller
-from zimun.domain.catalog import Catalog, Entry, Organization, Override
+from zimun.domain.catalog import NOT_FOUND, Catalog, Entry, Organization, Override
 from zimun.domain.errors import (
     EtagMismatch,
     IdTaken,
@@ -79,17 +80,27 @@ async def create(
 
 def new_entry(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
     """An entry of the fields that are said, and of what its organization has for the others."""
+    return entry_of(catalog, kind, {**fields, "id": _chosen(kind, fields.get("id", ""))}, now)
+
+
+def entry_of(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
+    """As `new_entry`, but the id that is said is taken as it is."""
     said: dict[str, Any] = {**catalog.defaults(kind, fields), **fields}
-    said["id"] = _chosen(kind, said.get("id", ""))
     return kind(**said | {"create_time": now, "update_time": now})
 
 
 def _chosen(kind: type[Entry] | type[Override], chosen: str) -> str:
     """A new id, or the one that was chosen, if it is one of its kind."""
+    if chosen:
+        check_id(kind, chosen)
+    return chosen or new_id(soundness.PREFIXES[kind])
+
+
+def check_id(kind: type[Entry] | type[Override], chosen: str) -> None:
+    """Raise InvalidRequest for an id that is none of its kind."""
     prefix = soundness.PREFIXES[kind]
-    if chosen and not chosen.startswith(f"{prefix}_"):
-        raise InvalidRequest({"id": f"must begin with {prefix}_"})
-    return chosen or new_id(prefix)
+    if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
+        raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
 
 
 async def update(
@@ -107,7 +118,7 @@ async def update(
         catalog = tx.timetable(change.caller.org_id).catalog
         entry = catalog.entry(kind, entry_id)
         _require_etag(entry, etag)
-        return _put(tx, catalog, _changed(entry, edit(entry), now))
+        return _put(tx, catalog, changed(entry, edit(entry), now))
 
     return await apply(store, clock, change, run)
 
@@ -123,7 +134,7 @@ async def archive(
         if not entry.active:
             return entry
         _require_etag(entry, etag)
-        return _put(tx, catalog, _changed(entry, replace(entry, active=False), now))
+        return _put(tx, catalog, changed(entry, replace(entry, active=False), now))
 
     return await apply(store, clock, change, run)
 
@@ -134,7 +145,7 @@ def _put(tx: Transaction, catalog: Catalog, entry: E) -> E:
     return entry
 
 
-def _changed(before: Settings, after: Settings, now: int) -> Settings:
+def changed(before: Settings, after: Settings, now: int) -> Settings:
     """The entry with its new values, and what stays or counts by itself."""
     return replace(
         after,
@@ -147,7 +158,8 @@ def _changed(before: Settings, after: Settings, now: int) -> Settings:
 
 def _require_etag(entry: Organization | CatalogEntry, etag: str) -> None:
     if etag and etag != entry.etag:
-        raise EtagMismatch("id", entry.id)
+        field = NOT_FOUND[type(entry)].field if type(entry) in NOT_FOUND else "organization_id"
+        raise EtagMismatch(field, entry.id)
 
 
 async def get_organization(store: Store, caller: Caller) -> Organization:
@@ -169,7 +181,7 @@ async def update_organization(
         catalog = tx.timetable(change.caller.org_id).catalog
         before = catalog.organization
         _require_etag(before, etag)
-        after = _changed(before, edit(before), now)
+        after = changed(before, edit(before), now)
         check_organization(after, catalog)
         tx.put_organization(after)
         return after
@@ -180,6 +192,11 @@ async def update_organization(
 def check_organization(organization: Organization, catalog: Catalog) -> None:
     """Raise InvalidRequest naming every field that does not make sense."""
     soundness.check(organization, catalog)
+    check_holidays(organization)
+
+
+def check_holidays(organization: Organization) -> None:
+    """Raise InvalidRequest for a region whose public holidays nobody knows."""
     try:
         public_holidays(organization.holiday_region)
     except ValueError as error:

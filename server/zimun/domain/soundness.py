@@ -64,9 +64,12 @@ def check(entry: Entry | Override, catalog: Catalog) -> None:
     `catalog` is what it will be part of: other entries that it names must be
     there.
     """
-    violations = dict(_violations(entry, catalog))
-    if violations:
-        raise InvalidRequest(violations)
+    found: dict[str, str] = {}
+    for field, violation in _violations(entry, catalog):
+        if violation not in found.get(field, ""):
+            found[field] = f"{found[field]}; {violation}" if field in found else violation
+    if found:
+        raise InvalidRequest(found)
 
 
 def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
@@ -178,9 +181,9 @@ def _told(length: int) -> str:
 
 
 def _known(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> Violations:
-    unknown = [one for one in ids if one not in entries]
-    if unknown:
-        yield field, f"{unknown[0]} does not exist"
+    for one in dict.fromkeys(ids):
+        if one not in entries:
+            yield field, f"{one} does not exist"
     if _twice(ids):
         yield field, "names something twice"
 

@@ -68,6 +68,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUL_TOLD = "must not have the character U+0000"
 """Not every store can keep it."""
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
 _LONGEST = Duration(seconds=10 * 366 * 24 * 3600)
@@ -188,7 +190,7 @@ def _check_id(value: str) -> str:
 
 def _check_date(value: str) -> str:
     try:
-        known = len(value) == len("YYYY-MM-DD") and date.fromisoformat(value).year in YEARS
+        known = bool(_DATE.fullmatch(value)) and date.fromisoformat(value).year in YEARS
     except ValueError:
         known = False
     return "" if known else "must be a date, YYYY-MM-DD"

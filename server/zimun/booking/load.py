@@ -1,0 +1,246 @@
+"""Loading a catalogue, or a part of one, in one transaction: all of it or nothing.
+
+`plan` says what would come of it and what is wrong with it, and changes
+nothing; `Plan.put` does it. Entries have *places*: what their writer calls them,
+such as `services[2]`, under which their violations are told.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from zimun.booking.catalog import (
+    changed,
+    check_holidays,
+    check_id,
+    check_organization,
+    entry_of,
+)
+from zimun.booking.change import new_id
+from zimun.booking.store import CatalogEntry, Transaction
+from zimun.domain import soundness
+from zimun.domain.catalog import (
+    Catalog,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    ServiceDefaults,
+    StaffMember,
+)
+from zimun.domain.errors import InvalidRequest
+
+S = TypeVar("S", bound=Organization | CatalogEntry)
+
+Violations = dict[str, str]
+"""From a field to what it should be; the empty field is the entry itself."""
+
+Step = tuple[Organization | CatalogEntry | Override | None, Organization | CatalogEntry | Override]
+"""What an entry was, None for a new one, and what it will be: the very same, if nothing changes."""
+
+ORGANIZATION = "organization"
+"""The place of the organization."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What entries of an organization are to be: the fields that are said of each, by its place.
+
+    What is not said is as in a new entry. Entries that are not named stay as
+    they are, and so does the organization where nothing is said of it.
+    """
+
+    org_id: str
+    organization: Mapping[str, Any] | None
+    entries: Mapping[str, tuple[type[CatalogEntry], Mapping[str, Any]]]
+    overrides: Mapping[str, Override]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries were made, changed, and found as they should be."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What loading comes to. Overrides of the ids `moved` leave the dates that they have."""
+
+    org_id: str
+    violations: Mapping[str, Violations]
+    steps: Sequence[Step]
+    moved: Sequence[str]
+
+    def put(self, tx: Transaction) -> Counts:
+        """Do it; what is as it should be is not touched."""
+        assert not self.violations, "only a sound plan is put"
+        for override_id in self.moved:
+            tx.delete_override(self.org_id, override_id)
+        for before, after in self.steps:
+            if after is not before:
+                _put(tx, self.org_id, after)
+        created = sum(before is None for before, _ in self.steps)
+        unchanged = sum(before is after for before, after in self.steps)
+        return Counts(created, len(self.steps) - created - unchanged, unchanged)
+
+
+def _put(tx: Transaction, org_id: str, value: Organization | CatalogEntry | Override) -> None:
+    match value:
+        case Organization():
+            tx.put_organization(value)
+        case Override():
+            tx.put_override(org_id, value)
+        case _:
+            tx.put_entry(org_id, value)
+
+
+def plan(tx: Transaction, now: int, wanted: Wanted) -> Plan:
+    """What comes of loading at `now`; new entries are listed in the order of their places."""
+    known = wanted.org_id in tx.organization_ids()
+    before = tx.timetable(wanted.org_id).catalog if known else _empty(wanted.org_id)
+    organization, wrong = _organization(before, known, wanted, now)
+    after, entries, faulty = _entries(before, organization, bool(wrong), wanted, now)
+    overrides = _overrides(before, wanted, now + len(entries) + 1)
+    unsound = {
+        place: _violations(partial(soundness.check, override, after))
+        for place, override in wanted.overrides.items()
+    }
+    violations = {ORGANIZATION: wrong, **faulty, **unsound}
+    own: list[Step] = []
+    if wanted.organization is not None:
+        own.append((before.organization if known else None, organization))
+    return Plan(
+        wanted.org_id,
+        {place: found for place, found in violations.items() if found},
+        [*own, *entries, *overrides],
+        _moved(before, wanted.overrides.values()),
+    )
+
+
+def _empty(org_id: str) -> Catalog:
+    """The catalogue of an organization of which nobody has heard."""
+    nobody = Organization(id=org_id, name="", time_zone="")
+    return Catalog("", nobody, {}, {}, {}, {}, {}, longest_span=0)
+
+
+def check_new(organization: Organization) -> None:
+    """Raise InvalidRequest where a new organization, or its id, makes no sense."""
+    check_id(Organization, organization.id)
+    check_organization(organization, _empty(organization.id))
+
+
+def _violations(*checks: Callable[[], None]) -> Violations:
+    found: Violations = {}
+    for check in checks:
+        try:
+            check()
+        except InvalidRequest as error:
+            found |= error.violations
+    return found
+
+
+def _organization(
+    before: Catalog, known: bool, wanted: Wanted, now: int
+) -> tuple[Organization, Violations]:
+    if wanted.organization is None:
+        missing = f"is required: there is no organization {wanted.org_id}"
+        return before.organization, {} if known else {"": missing}
+    fields: dict[str, Any] = {"name": "", "time_zone": "", **wanted.organization}
+    said = Organization(**fields | {"id": wanted.org_id, "create_time": now, "update_time": now})
+    wrong = _violations(partial(soundness.check, said, before), partial(check_holidays, said))
+    return _settled(before.organization if known else None, said, now), wrong
+
+
+def _entries(
+    before: Catalog, organization: Organization, unsound: bool, wanted: Wanted, now: int
+) -> tuple[Catalog, list[Step], dict[str, Violations]]:
+    """The catalogue that comes of it, the steps there, and what is wrong with the entries."""
+    usual = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
+    # What follows from the organization's faults is not the entries' own.
+    basis = replace(before, organization=usual if unsound else organization)
+    made = {
+        place: (entry_of(basis, kind, fields, now + n), fields)
+        for n, (place, (kind, fields)) in enumerate(wanted.entries.items(), 1)
+    }
+    after = _with(basis, [entry for entry, _ in made.values()])
+    faulty = {place: _entry_violations(*entry, after) for place, entry in made.items()}
+    steps: list[Step] = []
+    for entry, _ in made.values():
+        kept = before.all(type(entry)).get(entry.id)
+        steps.append((kept, _settled(kept, entry, now)))
+    return after, steps, faulty
+
+
+def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
+    """The catalogue with these entries; one without an id is no part of it."""
+
+    def all_of(kind: type[S]) -> Mapping[str, S]:
+        new = {entry.id: entry for entry in entries if isinstance(entry, kind) and entry.id}
+        return {**catalog.all(kind), **new}
+
+    return replace(
+        catalog,
+        services=all_of(Service),
+        locations=all_of(Location),
+        staff=all_of(StaffMember),
+        resources=all_of(Resource),
+    )
+
+
+def _entry_violations(
+    entry: CatalogEntry, fields: Mapping[str, Any], catalog: Catalog
+) -> Violations:
+    found = _violations(partial(soundness.check, entry, catalog))
+    if "duration" in found and "slot_step" not in fields:
+        # The step of a service that does not say is its duration, which is told of already.
+        found.pop("slot_step", "")
+    return found
+
+
+def _settled(before: S | None, after: S, now: int) -> S:
+    """The entry as it will be kept: the very one that is, where nothing about it changes."""
+    if before is None:
+        return after
+    same = replace(
+        after,
+        create_time=before.create_time,
+        update_time=before.update_time,
+        revision=before.revision,
+    )
+    return before if same == before else changed(before, after, now)
+
+
+def _overrides(before: Catalog, wanted: Wanted, now: int) -> list[Step]:
+    """An override takes the place of the one of its owner and date, and of the one of its id."""
+    named = {override.id: override for override in before.overrides.values()}
+    claimed = {override.id for override in wanted.overrides.values()}
+    steps: list[Step] = []
+    for n, said in enumerate(wanted.overrides.values()):
+        there = before.overrides.get((said.owner_id, said.date))
+        free = there.id if there and there.id not in claimed else ""
+        new = replace(said, id=said.id or free or new_id("v"), create_time=now + n)
+        kept = there or (named.get(said.id) if said.id else None)
+        steps.append((kept, _settled_override(kept, new)))
+    return steps
+
+
+def _settled_override(before: Override | None, after: Override) -> Override:
+    if before is None:
+        return after
+    same = replace(after, create_time=before.create_time, revision=before.revision)
+    return before if same == before else replace(same, revision=before.revision + 1)
+
+
+def _moved(before: Catalog, overrides: Iterable[Override]) -> list[str]:
+    """The ids that will stand for another owner or date than they do."""
+    keys = {override.id: (override.owner_id, override.date) for override in overrides}
+    return [
+        kept.id
+        for key, kept in before.overrides.items()
+        if kept.id and keys.get(kept.id, key) != key
+    ]

@@ -1,0 +1,209 @@
+"""Messages as YAML, in the words of their JSON; and durations as people write them.
+
+A scalar is the text that is written, read by its field's type. YAML's own guess
+does not count, so that `NO` stays a word and `17:00` a time of day.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import yaml
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from zimun.rpc.yaml_document import BOOL, INT, MAP, SEQ, STR, Document, join
+
+_DURATION = Duration.DESCRIPTOR.full_name
+
+_LENGTH = re.compile(
+    r"(?=.)(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?"
+    r"(?:([0-9]{1,12})(?:\.([0-9]{1,9}))?s)?"
+)
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Seconds."""
+
+_ODD = re.compile(r"[\r\x85\u2028\u2029\ufeff]|\A\n|\n\n\Z")
+"""What YAML reads as the end of a line, not at all, or by what follows it, unless escaped."""
+
+
+def read(
+    document: Document, node: yaml.Node, path: str, into: Message, unread: Collection[str] = ()
+) -> set[str]:
+    """Read a message, all of it that can be; the names of the fields that it says.
+
+    Those that are `unread` may not be said.
+    """
+    fields: Mapping[str, Any] = into.DESCRIPTOR.fields_by_name
+    said = set()
+    for name, value in document.pairs(node, path):
+        if name not in fields or name in unread:
+            kind = into.DESCRIPTOR.name
+            document.fault(join(path, name), f"is not a field that a {kind} has in a file")
+            continue
+        said.add(name)
+        _read_field(document, value, join(path, name), into, fields[name])
+    return said
+
+
+def _read_field(
+    document: Document, node: yaml.Node, path: str, into: Message, field: FieldDescriptor
+) -> None:
+    held = getattr(into, field.name)
+    if _is_map(field):
+        for word, value in document.pairs(node, path):
+            put = partial(held.__setitem__, word)
+            _read_scalar(document, value, join(path, word), _values(field), put)
+    elif field.is_repeated:
+        for place, item in document.items(node, path):
+            if _is_mapping(field):
+                read(document, item, place, held.add())
+            else:
+                _read_scalar(document, item, place, field, held.append)
+    elif _is_mapping(field):
+        held.SetInParent()
+        read(document, node, path, held)
+    elif field.message_type:
+        _read_scalar(document, node, path, field, held.CopyFrom)
+    else:
+        _read_scalar(document, node, path, field, partial(setattr, into, field.name))
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)
+
+
+def _values(field: FieldDescriptor) -> Any:
+    """What the values of a map are."""
+    assert field.message_type is not None
+    return field.message_type.fields_by_name["value"]
+
+
+def _is_mapping(field: FieldDescriptor) -> bool:
+    """Whether it holds messages that are written as mappings: all but durations."""
+    return bool(field.message_type and field.message_type.full_name != _DURATION)
+
+
+def _read_scalar(
+    document: Document,
+    node: yaml.Node,
+    path: str,
+    field: FieldDescriptor,
+    put: Callable[[Any], None],
+) -> None:
+    try:
+        if not isinstance(node, yaml.ScalarNode) or node.tag != STR:
+            raise ValueError
+        put(_value(field, node.value))
+    except (ValueError, KeyError):
+        document.fault(path, _expected(field))
+
+
+def _value(field: FieldDescriptor, text: str) -> Any:
+    """What a text means in a field; raises ValueError or KeyError where it means nothing."""
+    if field.message_type:
+        return _duration(text)
+    if field.enum_type:
+        return field.enum_type.values_by_name[text].number
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return text
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return {"true": True, "false": False}[text]
+    if not re.fullmatch("-?[0-9]{1,19}", text):
+        raise ValueError
+    return int(text)
+
+
+def _expected(field: FieldDescriptor) -> str:
+    if field.message_type:
+        return "must be a length such as 30m, 1h30m, 2d or 1800s"
+    if field.enum_type:
+        words = [value.name for value in field.enum_type.values if value.number]
+        return f"must be one of {', '.join(words)}"
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return "must be text"
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return "must be true or false"
+    return "must be a whole number"
+
+
+def _duration(text: str) -> Duration:
+    """As JSON has it (`1800s`), or as people write it (`30m`, `1h30m`, `2d`)."""
+    found = _LENGTH.fullmatch(text)
+    if not found:
+        raise ValueError
+    *whole, fraction = found.groups(default="0")
+    seconds = sum(int(n) * unit for n, unit in zip(whole, _UNITS.values(), strict=True))
+    return Duration(seconds=seconds, nanos=int(fraction.ljust(9, "0")))
+
+
+def _length(duration: Duration) -> str:
+    """In the largest unit of which it is a whole number: `0s`, `90s`, `30m`, `36h`, `7d`."""
+    if duration.nanos:
+        return duration.ToJsonString()
+    seconds = duration.seconds
+    whole = (unit for unit, size in _UNITS.items() if seconds and seconds % size == 0)
+    unit = next(whole, "s")
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def write(message: Message, names: Iterable[str]) -> yaml.MappingNode:
+    """The named fields of a message, a line for each, or more where they hold much."""
+    fields: Mapping[str, Any] = message.DESCRIPTOR.fields_by_name
+    return _mapping((name, _field(fields[name], getattr(message, name))) for name in names)
+
+
+def said(message: Message) -> list[str]:
+    """The names of the fields that a message has."""
+    return [field.name for field, _ in message.ListFields()]
+
+
+def _mapping(pairs: Iterable[tuple[str, yaml.Node]], inline: bool = False) -> yaml.MappingNode:
+    return yaml.MappingNode(MAP, [(_text(word), node) for word, node in pairs], flow_style=inline)
+
+
+def _field(field: FieldDescriptor, value: Any) -> yaml.Node:
+    if _is_map(field):
+        return _mapping((word, _text(value[word])) for word in sorted(value))
+    if field.is_repeated:
+        inline = not _is_mapping(field)
+        return yaml.SequenceNode(SEQ, [_one(field, one) for one in value], flow_style=inline)
+    return _one(field, value)
+
+
+def _one(field: FieldDescriptor, value: Any) -> yaml.Node:
+    if _is_mapping(field):
+        inner: Mapping[str, Any] = value.DESCRIPTOR.fields_by_name
+        pairs = ((name, _field(inner[name], getattr(value, name))) for name in said(value))
+        return _mapping(pairs, inline=True)
+    if field.message_type:
+        return _text(_length(value))
+    if field.enum_type:
+        return _text(field.enum_type.values_by_number[value].name)
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return _text(value)
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return yaml.ScalarNode(BOOL, str(value).lower())
+    return yaml.ScalarNode(INT, str(value))
+
+
+def _text(text: str) -> yaml.ScalarNode:
+    """Quoted where others would read something else than this text, in lines where it has some."""
+    style = '"' if _ODD.search(text) else "|" if "\n" in text else None
+    return yaml.ScalarNode(STR, text, style=style)
+
+
+def dump(sections: Mapping[str, yaml.Node]) -> str:
+    """The text of a mapping, an empty line between its parts."""
+    return "\n".join(
+        yaml.serialize(_mapping([part]), Dumper=yaml.SafeDumper, allow_unicode=True, width=100)
+        for part in sections.items()
+    )
+
+
+def listed(nodes: Iterable[yaml.Node]) -> yaml.SequenceNode:
+    """A list, an item under the other."""
+    return yaml.SequenceNode(SEQ, list(nodes), flow_style=False)

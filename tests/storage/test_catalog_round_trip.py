@@ -1,0 +1,250 @@
+"""Any sound catalogue: written to a file, read into an empty store, it is the same one.
+
+ZIMUN_EXAMPLES makes a long run of it.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zimun.booking.load import Counts
+from zimun.booking.store import CatalogEntry, Store, Transaction
+from zimun.domain import soundness
+from zimun.domain.catalog import (
+    Catalog,
+    Entry,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    ServiceDefaults,
+    SlotAlignment,
+    StaffMember,
+)
+from zimun.domain.instant import DAY, MINUTE
+from zimun.rpc import catalog_file
+
+from .desk import ENGINES, NOW, Engine
+
+V = TypeVar("V", bound=Entry | Override)
+
+Build = Callable[..., st.SearchStrategy[CatalogEntry]]
+
+ORG = "o_any"
+
+EXAMPLES = int(os.environ.get("ZIMUN_EXAMPLES", 30))
+
+ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"])
+
+ODD = st.sampled_from(list("\n\r\t \x01\x85\xa0\u2028\u2029\ufeff'\"\\#:-?[]{}&*!|>%@`,~<=0x.🐎ñ"))
+"""What YAML has its own ideas about."""
+
+
+def texts(most: int) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.text(
+            st.one_of(ODD, st.characters(codec="utf-8", exclude_characters="\0")),
+            max_size=min(most, 60),
+        ),
+        st.sampled_from(
+            ["no", "null", "17:00", "2026-12-24", "1e3", "0x1F", "<<", "a\n b\n", "---"]
+        ),
+        st.text(st.sampled_from("ab \n"), max_size=most),
+    )
+
+
+NAMES = texts(200).filter(str.strip)
+METADATA = st.dictionaries(texts(64), texts(1000), max_size=3)
+
+
+def lengths(least: int, most: int) -> st.SearchStrategy[int]:
+    return st.integers(least // MINUTE, most // MINUTE).map(lambda minutes: minutes * MINUTE)
+
+
+def length_of(field: str) -> st.SearchStrategy[int]:
+    least = MINUTE if field in soundness.POSITIVE else 0
+    most = soundness.LONGEST[field]
+    return st.one_of(lengths(least, most), lengths(least, min(most, DAY)))
+
+
+@st.composite
+def hours(draw: st.DrawFn, least: int = 0) -> tuple[tuple[int, int], ...]:
+    times = draw(st.lists(st.integers(0, 1440), min_size=2 * least, max_size=6, unique=True))
+    ends = sorted(times[: len(times) // 2 * 2])
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
+
+
+@st.composite
+def weeks(draw: st.DrawFn) -> dict[int, tuple[tuple[int, int], ...]]:
+    found = draw(st.dictionaries(st.integers(0, 6), hours(least=1), max_size=4))
+    return {day: found[day] for day in sorted(found)}
+
+
+def some(ids: Iterable[str], least: int = 0) -> st.SearchStrategy[tuple[str, ...]]:
+    known = sorted(ids)
+    if not known:
+        return st.just(())
+    return st.lists(st.sampled_from(known), min_size=least, max_size=4, unique=True).map(tuple)
+
+
+def ids(prefix: str) -> st.SearchStrategy[list[str]]:
+    suffixes = st.text("abcXYZ019_-", min_size=1, max_size=5)
+    return st.lists(suffixes.map(lambda end: f"{prefix}_{end}"), max_size=3, unique=True)
+
+
+DEFAULTS = st.builds(
+    ServiceDefaults,
+    **{
+        field: st.none() | length_of(field)
+        for field in ("slot_step", "lead_time", "horizon", "cancellation_cutoff")
+    },
+)
+
+ORGANIZATIONS = st.builds(
+    Organization,
+    id=st.just(ORG),
+    name=NAMES,
+    metadata=METADATA,
+    time_zone=ZONES,
+    holiday_region=st.sampled_from(["", "DE-BY", "NO"]),
+    weekly_hours=weeks(),
+    hold_length=lengths(MINUTE, soundness.LONGEST_HOLD),
+    service_defaults=DEFAULTS,
+)
+
+
+@st.composite
+def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -> Service:
+    own = {field: draw(length_of(field)) for field in soundness.LONGEST}
+    options = draw(st.lists(length_of("duration"), max_size=3, unique=True))
+    needs = st.lists(some(known["r"], 1), max_size=3) if known["r"] else st.just([])
+    money: dict[str, st.SearchStrategy[str | int]] = {
+        "currency_code": st.sampled_from(["EUR", "JPY"]),
+        "units": st.integers(0, 2**62),
+        "nanos": st.integers(0, 999_999_999),
+    }
+    return Service(
+        id=service_id,
+        name=draw(NAMES),
+        active=draw(st.booleans()),
+        metadata=draw(METADATA),
+        description=draw(texts(2000)),
+        **own,
+        duration_options=tuple(one for one in options if one != own["duration"]),
+        slot_alignment=draw(st.sampled_from(SlotAlignment)),
+        capacity=draw(st.integers(1, soundness.MOST_SEATS)),
+        price=draw(st.none() | st.fixed_dictionaries(money)),
+        staff_ids=draw(some(known["t"])),
+        location_ids=draw(some(known["l"])),
+        resource_requirements=tuple(draw(needs)),
+    )
+
+
+@dataclass(frozen=True)
+class Said:
+    """A catalogue, its entries in order of creation."""
+
+    organization: Organization
+    entries: list[CatalogEntry]
+    overrides: list[Override]
+
+    def put(self, tx: Transaction) -> None:
+        tx.put_organization(self.organization)
+        for n, entry in enumerate(self.entries):
+            # Some of them made at once: then they are listed by their ids.
+            tx.put_entry(ORG, replace(entry, create_time=NOW + n // 2, revision=n + 1))
+        for n, override in enumerate(self.overrides):
+            tx.put_override(ORG, replace(override, create_time=NOW + n // 2))
+
+
+@st.composite
+def catalogues(draw: st.DrawFn) -> Said:
+    known = {prefix: draw(ids(prefix)) for prefix in "ltrsv"}
+    common: dict[str, Any] = {"name": NAMES, "active": st.booleans(), "metadata": METADATA}
+    hours_of: dict[str, Any] = {"time_zone": ZONES, "weekly_hours": weeks()}
+    places: Build = partial(st.builds, Location, address=texts(500), **common, **hours_of)
+    people: Build = partial(
+        st.builds,
+        StaffMember,
+        daily_limit=st.integers(0, 2**31 - 1),
+        location_ids=some(known["l"]),
+        **common,
+        **hours_of,
+    )
+    where = st.sampled_from(["", *known["l"]])
+    things: Build = partial(st.builds, Resource, location_id=where, **common)
+    entries: list[CatalogEntry] = []
+    for prefix, build in (("l", places), ("t", people), ("r", things)):
+        entries += [draw(build(id=st.just(one))) for one in known[prefix]]
+    entries += [draw(services(one, known)) for one in known["s"]]
+    owners = [ORG, *known["l"], *known["t"]]
+    dates = st.dates(date(1971, 1, 1), date(9997, 12, 31))
+    keys = st.tuples(st.sampled_from(owners), dates)
+    chosen = draw(st.lists(keys, min_size=len(known["v"]), max_size=len(known["v"]), unique=True))
+    overrides = [
+        Override(id=one, owner_id=owner, date=day, hours=draw(hours()), note=draw(texts(200)))
+        for one, (owner, day) in zip(known["v"], chosen, strict=True)
+    ]
+    return Said(draw(ORGANIZATIONS), draw(st.permutations(entries)), overrides)
+
+
+def timeless(kept: V) -> V:
+    """What of an entry a file says."""
+    if isinstance(kept, Override):
+        return replace(kept, create_time=0, revision=1)
+    return replace(kept, create_time=0, update_time=0, revision=1)
+
+
+def content(catalog: Catalog) -> list[object]:
+    """Everything that a catalogue says, listed as it is listed."""
+    kinds = (Location, StaffMember, Resource, Service)
+    listed = [timeless(one) for kind in kinds for one in catalog.listed(kind, archived=True)]
+    overrides = {key: timeless(one) for key, one in catalog.overrides.items()}
+    return [timeless(catalog.organization), listed, overrides]
+
+
+async def read(store: Store) -> tuple[Catalog, str]:
+    """The store's catalogue, and the file of it."""
+    catalog = await store.read(lambda tx: tx.timetable(ORG).catalog)
+    return catalog, catalog_file.write(catalog)
+
+
+async def load(store: Store, text: str) -> Counts:
+    file = catalog_file.read("any.yaml", text.encode())
+    return await store.write(lambda tx: catalog_file.load(tx, NOW + DAY, file))
+
+
+async def round_trip(first: Engine, second: Engine, said: Said) -> None:
+    async with first.open() as here, second.open() as there:
+        await here.write(said.put)
+        before, text = await read(here)
+        count = 1 + len(said.entries) + len(said.overrides)
+        assert await load(there, text) == Counts(count, 0, 0)
+        after, again = await read(there)
+        assert content(after) == content(before)
+        assert again == text
+        assert await load(here, text) == Counts(0, 0, count)
+        assert (await read(here))[0].version == before.version
+        # Any other reader of YAML sees what we mean, too.
+        foreign = yaml.safe_load(text)
+        assert foreign["organization"]["name"] == said.organization.name
+        assert foreign["organization"].get("metadata", {}) == said.organization.metadata
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(catalogues())
+def test_a_catalogue_goes_through_a_file_and_comes_out_the_same(said: Said) -> None:
+    for make in ENGINES.values():
+        with TemporaryDirectory() as one, TemporaryDirectory() as another:
+            asyncio.run(round_trip(make(Path(one)), make(Path(another)), said))
