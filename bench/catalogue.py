@@ -104,4 +104,4 @@ def _book(tx: Transaction, start: int, staff_id: str) -> None:
         contact=Contact(name="Somebody", email="somebody@example.com"),
     )
     tx.add(EventType.APPOINTMENT_CONFIRMED, booked, "")
-    tx.allocate(booked, (staff_id,), (start, start + 30 * MINUTE), start)
+    tx.allocate(booked, (staff_id,), (start, start + 30 * MINUTE), start, capacity=1)

@@ -25,8 +25,9 @@ from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
-from zimun.storage.dialect import database_url
+from zimun.storage.dialect import database_url, is_shared
 from zimun.storage.migrate import migrate
+from zimun.storage.shared import SharedStore
 from zimun.storage.transactions import EmbeddedStore
 
 GRACE = 10.0
@@ -75,7 +76,8 @@ def prepare(settings: Settings) -> URL:
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """The store of the settings; raises what `prepare` raises."""
-    async with EmbeddedStore(prepare(settings)) as store:
+    url = prepare(settings)
+    async with SharedStore(url) if is_shared(url) else EmbeddedStore(url) as store:
         yield store
 
 

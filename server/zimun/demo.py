@@ -35,7 +35,8 @@ def seed(tx: Transaction, now: int) -> None:
         tx.put_entry(ORG_ID, entry)
     appointment = _appointment(now)
     tx.add(EventType.APPOINTMENT_CONFIRMED, appointment, "")
-    tx.allocate(appointment, (appointment.staff_id,), (appointment.start, appointment.end), now)
+    taken = (appointment.start, appointment.end)
+    tx.allocate(appointment, appointment.subjects, taken, now, capacity=1)
 
 
 def _entries(now: int) -> Iterator[CatalogEntry]:

@@ -6,11 +6,12 @@ Every suite runs on each of `ENGINES`; `Engine.tables` reads behind the store's
 back, and `check_ledger` says what must be true of what is there.
 """
 
+import atexit
 import json
 import pickle
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,8 +35,11 @@ from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMe
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
 from zimun.storage import dialect, rows
 from zimun.storage.migrate import migrate
+from zimun.storage.shared import SharedStore
 from zimun.storage.tables import FOREVER, metadata
 from zimun.storage.transactions import EmbeddedStore
+
+from ..postgres import Postgres
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -283,8 +287,40 @@ def _migrated() -> bytes:
         return Path(url.database or "").read_bytes()
 
 
-ENGINES = {"embedded": Embedded}
-"""What the suite runs on. An engine that joins is made from a directory of its own, too."""
+class Shared:
+    """The database of a server that the whole run shares, emptied."""
+
+    def __init__(self, _: Path) -> None:
+        self._server, self._name = _server()
+        self._server.psql(self._name, f"TRUNCATE {', '.join(metadata.tables)}")
+        self.url = dialect.database_url(self._server.url(self._name), Path())
+
+    def open(self) -> AbstractAsyncContextManager[Store]:
+        return SharedStore(self.url)
+
+    def tables(self) -> Tables:
+        return {
+            table.name: json.loads(self._server.psql(self._name, _AS_JSON.format(query)))
+            for table, query in _QUERIES.items()
+        }
+
+
+_AS_JSON = "SELECT coalesce(json_agg(found), '[]') FROM ({}) AS found"
+
+
+@cache
+def _server() -> tuple[Postgres, str]:
+    """A server without care for power cuts, and in it the name of a database just migrated."""
+    server = Postgres("fsync=off", "full_page_writes=off")
+    atexit.register(server.remove)
+    server.start()
+    name = server.create()
+    migrate(dialect.database_url(server.url(name), Path()))
+    return server, name
+
+
+ENGINES: Mapping[str, Callable[[Path], Engine]] = {"embedded": Embedded, "shared": Shared}
+"""What the suite runs on, each made from a directory of its own."""
 
 
 def reservations_of(tables: Tables) -> dict[str, Reservation]:

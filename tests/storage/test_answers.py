@@ -49,7 +49,13 @@ async def test_kept_answers_are_those_of_a_fresh_search(desk: Desk, seed: int) -
         await check(desk, service.id, answers)
 
 
-async def test_an_answer_is_given_again_while_nothing_changes(desk: Desk) -> None:
+async def test_an_answer_is_given_again_while_nothing_changes(embedded: Embedded) -> None:
+    async with embedded.open() as store:
+        await store.write(open_salon)
+        await check_given_again(Desk(store))
+
+
+async def check_given_again(desk: Desk) -> None:
     answers = Answers()
     first = await ask(desk, CUT.id, answers)
     desk.clock.advance(1)

@@ -206,7 +206,7 @@ async def test_a_hold_is_over_at_the_instant_it_expires_and_its_slot_is_offered_
     with pytest.raises(HoldExpired):
         await desk.extend(held.hold_id)
     assert await desk.slots(service_id) == open_before
-    again = await desk.hold(at(10), service_id, seats=seats)
+    again = await desk.hold(at(10), service_id, seats=seats, staff_id=held.staff_id)
     assert events_of(engine.tables(), held.hold_id) == ["HOLD_CREATED", "HOLD_EXPIRED"]
     assert kept(engine, held).update_time == held.expires_at
     assert (await desk.confirm(again.hold_id)).state is State.CONFIRMED
@@ -560,7 +560,7 @@ async def test_an_appointment_that_took_place_can_be_neither_cancelled_nor_moved
     done = replace(booking, state=State.COMPLETED, revision=3)
 
     def complete(tx: Transaction) -> None:
-        tx.change(EventType.APPOINTMENT_CONFIRMED, done, "")
+        tx.change(EventType.APPOINTMENT_CONFIRMED, booking, done, "")
         tx.settle(ORG, done.session_id, NOW)
 
     await desk.store.write(complete)

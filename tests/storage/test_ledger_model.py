@@ -135,7 +135,7 @@ class Model:
                 return False
         return True
 
-    def expire(self, only: str = "") -> int:
+    def expire(self, only: str = "", in_the_way_of: Reservation | None = None) -> int:
         """Record what time has ended, and answer how many holds that were."""
         stale = [
             found
@@ -143,6 +143,7 @@ class Model:
             if found.state is State.HELD
             and found.expires_at <= self.now
             and only in ("", found.hold_id)
+            and (in_the_way_of is None or _meet(found, in_the_way_of))
         ]
         for found in stale:
             self.keep(found, state=State.EXPIRED, update_time=found.expires_at)
@@ -161,6 +162,15 @@ def _room(service: Service) -> tuple[str, ...]:
 
 def _taken(service: Service, start: int) -> tuple[int, int]:
     return start - service.buffer_before, start + service.duration + service.buffer_after
+
+
+def _meet(one: Reservation, other: Reservation) -> bool:
+    """Whether they take something in common at the same time."""
+    (begin, end), (since, until) = (
+        _taken(SERVICES[found.service_id], found.start) for found in (one, other)
+    )
+    shared = set(subjects_of(one)) & set(subjects_of(other))
+    return bool(shared) and since < end and begin < until
 
 
 def _classes(
@@ -232,7 +242,7 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(SlotUnavailable)
             return
         assert isinstance(found, Reservation), found
-        self.model.expire()
+        self.model.expire(in_the_way_of=found)
         known = {one.session_id for one in self.model.booked.values()}
         assert found.staff_id in able
         assert found.session_id in joins if joins else found.session_id not in known
@@ -328,7 +338,7 @@ class Ledger(RuleBasedStateMachine):
             assert isinstance(found, Reservation), found
             assert found.staff_id == before.staff_id or before.staff_id not in able
             assert found.staff_id in able
-            self.model.expire()
+            self.model.expire(in_the_way_of=found)
             known = {one.session_id for one in self.model.booked.values()}
             assert found.session_id in joins if joins else found.session_id not in known
             assert found == self.model.keep(

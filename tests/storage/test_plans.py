@@ -59,8 +59,15 @@ def everything(tx: Transaction) -> None:
     tx.organization_ids()
     held = booked(1)
     tx.add(EventType.HOLD_CREATED, held, "c")
-    tx.allocate(held, ("t_ada", "r_room"), (at(10), at(11)), NOW)
-    tx.change(EventType.HOLD_EXTENDED, replace(held, revision=2), "c")
+    tx.lock(ORG, [("t_ada", (at(10), at(11)))])
+    tx.lock_catalog(ORG)
+    tx.allocate(held, ("t_ada", "r_room"), (at(10), at(11)), NOW, capacity=2)
+    tx.join(held, 2)
+    tx.change(EventType.HOLD_EXTENDED, held, replace(held, revision=2), "c")
+    tx.change(
+        EventType.HOLD_RELEASED, replace(held, session_id="x_9"), replace(held, revision=3), "c"
+    )
+    tx.run_out(ORG, ("t_ada", "r_room"), (at(10), at(11)), DAY, NOW)
     tx.add(EventType.APPOINTMENT_CONFIRMED, appointment(2, start=at(12)), "c")
     tx.hold(ORG, "h_1")
     tx.appointment(ORG, "a_2")

@@ -9,7 +9,7 @@ import pytest
 from zimun.domain.booking import Reservation, State
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
 
-from .desk import CLASS, CUT, KIOSK, SPA, STAFF, Desk, Engine, at, opened, reservations_of
+from .desk import CLASS, CUT, KIOSK, SPA, STAFF, Desk, Engine, Shared, at, opened, reservations_of
 
 
 async def outcomes(desk: Desk, *calls: object) -> list[object]:
@@ -119,7 +119,9 @@ async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_bot
     held = Counter(found.start for found in got if isinstance(found, Reservation))
     moved = reservations_of(engine.tables())[booking.hold_id].start
     assert moved in (at(10), at(11, 30))
-    assert held == {at(10): 1, at(11): 1, at(11, 30): 1}
+    assert (held[at(11)], held[at(11, 30)]) == (1, 1)
+    # Where transactions overtake each other, all who want its old time may come before it moves.
+    assert held[at(10)] == 1 or (isinstance(engine, Shared) and held[at(10)] == 0)
 
 
 async def test_the_same_work_asked_for_in_a_storm_leaves_a_sound_ledger(desk: Desk) -> None:

@@ -72,7 +72,8 @@ def keep(*reservations: Reservation) -> Callable[[Transaction], None]:
             tx.add(EventType.HOLD_CREATED, found, "c_desk")
             if found.state in (State.HELD, State.CONFIRMED):
                 subjects = (found.staff_id, *found.resource_ids)
-                tx.allocate(found, subjects, (found.start, found.end), found.update_time)
+                taken = (found.start, found.end)
+                tx.allocate(found, subjects, taken, found.update_time, capacity=1)
 
     return run
 
@@ -134,7 +135,9 @@ async def test_a_changed_reservation_reads_as_it_was_changed_and_others_as_befor
 ) -> None:
     await kept(store, booked(1), booked(2, start=at(11), end=at(11, 30)))
     changed = replace(FULL, hold_id="h_1")
-    await store.write(lambda tx: tx.change(EventType.APPOINTMENT_CANCELLED, changed, "c_desk"))
+    await store.write(
+        lambda tx: tx.change(EventType.APPOINTMENT_CANCELLED, booked(1), changed, "c_desk")
+    )
     assert await store.read(lambda tx: tx.hold(ORG, "h_1")) == changed
     assert await store.read(lambda tx: tx.hold(ORG, "h_2")) == booked(
         2, start=at(11), end=at(11, 30)
@@ -146,7 +149,7 @@ async def test_every_revision_leaves_an_event_with_the_whole_reservation(
 ) -> None:
     await kept(store, booked())
     later = replace(booked(), revision=2, update_time=NOW + 5, contact=FULL.contact)
-    await store.write(lambda tx: tx.change(EventType.APPOINTMENT_CONFIRMED, later, ""))
+    await store.write(lambda tx: tx.change(EventType.APPOINTMENT_CONFIRMED, booked(), later, ""))
     tables = engine.tables()
     assert events_of(tables, "h_1") == ["HOLD_CREATED", "APPOINTMENT_CONFIRMED"]
     first, second = tables["events"]
@@ -264,12 +267,12 @@ async def test_holds_are_stale_from_the_instant_they_expire_and_oldest_come_firs
 ) -> None:
     await kept(
         store,
-        booked(1, expires_at=30, start=1),
-        booked(2, expires_at=10, start=2),
-        booked(3, expires_at=20, start=3),
+        booked(1, expires_at=30, start=1, end=2),
+        booked(2, expires_at=10, start=2, end=3),
+        booked(3, expires_at=20, start=3, end=4),
         booked(4, expires_at=10, state=State.EXPIRED),
         booked(5, expires_at=10, state=State.RELEASED),
-        appointment(6, expires_at=10, start=4),
+        appointment(6, expires_at=10, start=4, end=5),
         booked(7, expires_at=10, org_id="o_other"),
     )
 
@@ -443,7 +446,7 @@ async def test_a_session_lasts_as_long_as_its_longest_hold(store: Store) -> None
     shortened = replace(seat(2), state=State.RELEASED, revision=2)
 
     def release(tx: Transaction) -> None:
-        tx.change(EventType.HOLD_RELEASED, shortened, "c_desk")
+        tx.change(EventType.HOLD_RELEASED, seat(2), shortened, "c_desk")
         tx.settle(ORG, "x_class", NOW)
 
     await store.write(release)
@@ -463,7 +466,7 @@ async def test_one_confirmed_seat_keeps_the_session_for_ever(store: Store) -> No
     confirmed = replace(seat(1), state=State.CONFIRMED, appointment_id="a_1", revision=2)
 
     def confirm(tx: Transaction) -> None:
-        tx.change(EventType.APPOINTMENT_CONFIRMED, confirmed, "c_desk")
+        tx.change(EventType.APPOINTMENT_CONFIRMED, seat(1), confirmed, "c_desk")
         tx.settle(ORG, "x_class", NOW)
 
     await store.write(confirm)
@@ -535,7 +538,7 @@ async def test_staff_load_counts_a_booking_on_the_day_that_it_starts_whatever_it
         for found in (first, next_day):
             taken = (found.start - 10 * MINUTE, found.start + HOUR)
             tx.add(EventType.APPOINTMENT_CONFIRMED, found, "")
-            tx.allocate(found, (found.staff_id,), taken, NOW)
+            tx.allocate(found, (found.staff_id,), taken, NOW, capacity=1)
 
     await store.write(run)
     assert await load(store, NOW, "t_ada", "t_ben") == {"t_ada": (1, NOW), "t_ben": (0, NOW)}
@@ -590,7 +593,7 @@ async def test_a_function_that_raises_leaves_no_trace_of_anything_it_did(
 
     def run(tx: Transaction) -> None:
         keep(booked(2, staff_id="t_ben"))(tx)
-        tx.change(EventType.HOLD_RELEASED, replace(seat(1), revision=2), "c_desk")
+        tx.change(EventType.HOLD_RELEASED, seat(1), replace(seat(1), revision=2), "c_desk")
         tx.settle(ORG, "x_class", NOW + DAY)
         tx.forget(ORG, NOW + DAY)
         tx.put_entry(ORG, replace(CUT, name="lost"))

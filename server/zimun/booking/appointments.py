@@ -1,5 +1,6 @@
 """Holding, confirming, moving, cancelling: one function for every RPC of AppointmentsService."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,9 +20,10 @@ from zimun.domain.intervals import Interval
 from zimun.domain.schedule import local_date, segments
 
 SWEEP = 500
-"""The most holds whose expiry one transaction of the sweeper records."""
+"""The most holds of an organization whose expiry one turn of the sweeper records."""
 
-EVERY = 1 << 30
+AT_ONCE = 16
+"""How many of them it asks the store for at a time, so that it leaves room for callers."""
 
 Key = tuple[int, str]
 """Where a page begins: after the appointment with this (start, appointment_id)."""
@@ -43,9 +45,9 @@ async def hold(
 
 
 def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:
-    _expire_holds(tx, caller.org_id, now)
-    found, choice = _find(tx, now, caller.org_id, wanted, start)
-    service = found.service
+    found = availability.search(tx, now, caller.org_id, wanted, (start, start + 1), locking=True)
+    choice, service = _choose(tx, found, start), found.service
+    _clear(tx, found, choice, start)
     held = Reservation(
         org_id=caller.org_id,
         hold_id=new_id("h"),
@@ -63,6 +65,8 @@ def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int)
         update_time=now,
     )
     tx.add(EventType.HOLD_CREATED, held, caller.client_id)
+    if choice.session_id:
+        tx.join(held, service.capacity)
     _take(tx, now, service, choice, held)
     return held
 
@@ -73,7 +77,7 @@ async def extend_hold(
     """Start a hold's time again; raises HoldNotFound and what `booking.extend` raises."""
 
     def run(tx: Transaction, now: int) -> Reservation:
-        before = tx.hold(change.caller.org_id, hold_id)
+        before = _locked(tx, tx.hold(change.caller.org_id, hold_id))
         organization = tx.timetable(change.caller.org_id).catalog.organization
         after = booking.extend(before, now, organization.hold_length)
         return _keep(tx, now, change.caller, EventType.HOLD_EXTENDED, before, after)
@@ -87,7 +91,7 @@ async def release_hold(
     """Give a held slot back; raises HoldNotFound or HoldConfirmed."""
 
     def run(tx: Transaction, now: int) -> Reservation:
-        before = _expire(tx, tx.hold(change.caller.org_id, hold_id), now)
+        before = _expire(tx, _locked(tx, tx.hold(change.caller.org_id, hold_id)), now)
         after = booking.release(before, now)
         return _keep(tx, now, change.caller, EventType.HOLD_RELEASED, before, after)
 
@@ -100,7 +104,7 @@ async def confirm(
     """Make a hold an appointment; raises HoldNotFound, HoldExpired or HoldReleased."""
 
     def run(tx: Transaction, now: int) -> Reservation:
-        before = tx.hold(change.caller.org_id, hold_id)
+        before = _locked(tx, tx.hold(change.caller.org_id, hold_id))
         after = booking.confirm(before, now, new_id("a"), contact)
         return _keep(tx, now, change.caller, EventType.APPOINTMENT_CONFIRMED, before, after)
 
@@ -118,7 +122,7 @@ async def cancel(
     """Call an appointment off; raises AppointmentNotFound and what `booking.cancel` raises."""
 
     def run(tx: Transaction, now: int) -> Reservation:
-        before = tx.appointment(change.caller.org_id, appointment_id)
+        before = _locked(tx, tx.appointment(change.caller.org_id, appointment_id))
         service = tx.timetable(before.org_id).catalog.entry(Service, before.service_id)
         after = booking.cancel(before, now, service, reason, etag)
         return _keep(tx, now, change.caller, EventType.APPOINTMENT_CANCELLED, before, after)
@@ -155,12 +159,11 @@ async def reschedule(
 def _reschedule(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int, etag: str
 ) -> Reservation:
-    _expire_holds(tx, caller.org_id, now)
-    before = tx.appointment(caller.org_id, wanted.ignore_appointment_id)
-    service = tx.timetable(caller.org_id).catalog.entry(Service, before.service_id)
+    found = availability.search(tx, now, caller.org_id, wanted, (start, start + 1), locking=True)
+    before, service = tx.appointment(caller.org_id, wanted.ignore_appointment_id), found.service
     booking.check_movable(before, now, service, etag)
-    found, choice = _find(tx, now, caller.org_id, wanted, start, before.staff_id)
-    service = found.service
+    choice = _choose(tx, found, start, before.staff_id)
+    _clear(tx, found, choice, start)
     after = booking.move(
         before,
         now,
@@ -170,8 +173,10 @@ def _reschedule(
         choice.staff_id,
         choice.resource_ids,
     )
-    tx.change(EventType.APPOINTMENT_RESCHEDULED, after, caller.client_id)
+    tx.change(EventType.APPOINTMENT_RESCHEDULED, before, after, caller.client_id)
     tx.settle(before.org_id, before.session_id, now)
+    if choice.session_id and after.session_id != before.session_id:
+        tx.join(after, service.capacity)
     _take(tx, now, service, choice, after)
     return after
 
@@ -198,58 +203,72 @@ async def sweep(store: Store, clock: Clock) -> int:
     """
     now = clock.now()
     swept = 0
-    for org_id in await store.read(lambda tx: _due(tx, now)):
-        swept += await store.write(partial(_sweep, org_id=org_id, now=now))
+    for org_id in await store.read(lambda tx: tx.organization_ids()):
+        if await store.read(partial(_forgettable, org_id=org_id, now=now)):
+            await store.write(partial(_forget, org_id=org_id, now=now))
+        stale = await store.read(partial(_stale, org_id=org_id, now=now))
+        for begin in range(0, len(stale), AT_ONCE):
+            some = stale[begin : begin + AT_ONCE]
+            ended = await asyncio.gather(
+                *(store.write(partial(_end, org_id=org_id, hold_id=one, now=now)) for one in some)
+            )
+            swept += sum(ended)
     return swept
 
 
-def _due(tx: Transaction, now: int) -> list[str]:
-    """The organizations in which time has ended something; mostly none, and then nothing is
-    written."""
-    return [
-        org_id
-        for org_id in tx.organization_ids()
-        if tx.stale_holds(org_id, now, 1) or tx.forgettable(org_id, now)
-    ]
+def _forgettable(tx: Transaction, org_id: str, now: int) -> bool:
+    return tx.forgettable(org_id, now)
 
 
-def _sweep(tx: Transaction, org_id: str, now: int) -> int:
+def _forget(tx: Transaction, org_id: str, now: int) -> None:
     tx.forget(org_id, now)
-    return _expire_holds(tx, org_id, now, SWEEP)
 
 
-def _expire_holds(tx: Transaction, org_id: str, now: int, most: int = EVERY) -> int:
-    """Record the expiry of holds whose time has run out, and answer how many they were.
+def _stale(tx: Transaction, org_id: str, now: int) -> list[str]:
+    return tx.stale_holds(org_id, now, SWEEP)
 
-    The rows of an expired hold must be gone before others take its place.
-    """
-    stale = tx.stale_holds(org_id, now, most)
-    for hold_id in stale:
-        _expire(tx, tx.hold(org_id, hold_id), now)
-    return len(stale)
+
+def _end(tx: Transaction, org_id: str, hold_id: str, now: int) -> bool:
+    """Record a hold's expiry; False where somebody else just has."""
+    before = _locked(tx, tx.hold(org_id, hold_id))
+    return _expire(tx, before, now) is not before
 
 
 def _expire(tx: Transaction, before: Reservation, now: int) -> Reservation:
     """The reservation as it stands; an expiry that is not recorded yet is recorded."""
     after = booking.standing(before, now)
     if after is not before:
-        _store(tx, now, EventType.HOLD_EXPIRED, after, "")
+        _store(tx, now, EventType.HOLD_EXPIRED, before, after, "")
     return after
 
 
-def _find(
-    tx: Transaction, now: int, org_id: str, wanted: Wanted, start: int, keeping: str = ""
-) -> tuple[Search, Choice]:
+def _choose(tx: Transaction, found: Search, start: int, keeping: str = "") -> Choice:
     """Decide who and what serves the wanted time: the staff member `keeping`, where they can."""
-    found = availability.search(tx, now, org_id, wanted, (start, start + 1))
     slot = found.slot_at(start)
     if keeping in slot.staff_ids:
         slot = replace(found, staff_id=keeping).slot_at(start)
     if slot.joinable or len(slot.staff_ids) < 2:
-        return found, choose(slot, {})
+        return choose(slot, {})
     day, catalog = _day_of(found.place, start), found.timetable.catalog
-    load = tx.staff_load(org_id, slot.staff_ids, day, catalog.longest_span, now)
-    return found, choose(slot, load)
+    org_id, reach = catalog.organization.id, catalog.longest_span
+    return choose(slot, tx.staff_load(org_id, slot.staff_ids, day, reach, found.now))
+
+
+def _clear(tx: Transaction, found: Search, choice: Choice, start: int) -> None:
+    """Record the expiry of the holds that have run out where the choice is to be: their rows must
+    be gone before others take their place."""
+    catalog, taken = found.timetable.catalog, found.service.taken(start)
+    org_id, subjects = catalog.organization.id, choice.subjects(found.service)
+    for hold_id in tx.run_out(org_id, subjects, taken, catalog.longest_span, found.now):
+        _expire(tx, tx.hold(org_id, hold_id), found.now)
+
+
+def _locked(tx: Transaction, before: Reservation) -> Reservation:
+    """A reservation as it is once nobody else can change what is taken of its subjects."""
+    when = (before.start, before.end)
+    if tx.lock(before.org_id, ((subject, when) for subject in before.subjects)):
+        return tx.hold(before.org_id, before.hold_id)
+    return before
 
 
 def _take(
@@ -258,10 +277,9 @@ def _take(
     """Make the reservation's time busy: in the session that it joins, or in one of its own."""
     if choice.session_id:
         tx.settle(reservation.org_id, reservation.session_id, now)
-        return
-    staff_ids = (choice.staff_id,) if choice.staff_id else ()
-    subjects = (*staff_ids, *choice.resource_ids) or (service.id,)
-    tx.allocate(reservation, subjects, service.taken(reservation.start), now)
+    else:
+        taken = service.taken(reservation.start)
+        tx.allocate(reservation, reservation.subjects, taken, now, service.capacity)
 
 
 def _keep(
@@ -274,12 +292,19 @@ def _keep(
 ) -> Reservation:
     """Store a change of state with its event; nothing where nothing changed."""
     if after is not before:
-        _store(tx, now, event, after, caller.client_id)
+        _store(tx, now, event, before, after, caller.client_id)
     return after
 
 
-def _store(tx: Transaction, now: int, event: EventType, after: Reservation, client_id: str) -> None:
-    tx.change(event, after, client_id)
+def _store(
+    tx: Transaction,
+    now: int,
+    event: EventType,
+    before: Reservation,
+    after: Reservation,
+    client_id: str,
+) -> None:
+    tx.change(event, before, after, client_id)
     tx.settle(after.org_id, after.session_id, now)
 
 

@@ -6,7 +6,7 @@ reschedules decide.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -288,13 +288,24 @@ def _load(tx: Transaction, now: int, org_id: str, wanted: Wanted, within: Interv
     return _Question(_ahead(tx, now, meant, within), within, meant.place.time_zone)
 
 
-def search(tx: Transaction, now: int, org_id: str, wanted: Wanted, within: Interval) -> Search:
+def search(
+    tx: Transaction,
+    now: int,
+    org_id: str,
+    wanted: Wanted,
+    within: Interval,
+    locking: bool = False,
+) -> Search:
     """The search for starts within an interval, with all that is taken around it.
 
+    With `locking` nobody else can take any of it before the transaction is over.
     Raises ServiceNotFound, LocationNotFound, StaffNotFound, AppointmentNotFound,
     or InvalidRequest for a combination that the catalogue does not know.
     """
-    return _search(tx, now, _resolve(tx, org_id, wanted), within)
+    meant = _resolve(tx, org_id, wanted)
+    if locking and tx.lock(org_id, meant.subjects(within)):
+        meant = _resolve(tx, org_id, wanted)
+    return _search(tx, now, meant, within)
 
 
 def _ahead(tx: Transaction, now: int, meant: "_Meant", within: Interval) -> Search:
@@ -305,8 +316,7 @@ def _ahead(tx: Transaction, now: int, meant: "_Meant", within: Interval) -> Sear
 
 def _search(tx: Transaction, now: int, meant: "_Meant", within: Interval) -> Search:
     timetable, service = meant.timetable, meant.service
-    reach = (service.taken(within[0])[0], service.taken(within[1])[1])
-    busy = tx.busy(timetable.catalog, service, reach, now, meant.leaving)
+    busy = tx.busy(timetable.catalog, service, meant.reach(within), now, meant.leaving)
     return Search(timetable, service, meant.place, busy, now, meant.staff_id, meant.seats)
 
 
@@ -320,6 +330,17 @@ class _Meant:
     staff_id: str
     seats: int
     leaving: Reservation | None
+
+    def reach(self, within: Interval) -> Interval:
+        """What appointments that start within an interval can take."""
+        return self.service.taken(within[0])[0], self.service.taken(within[1])[1]
+
+    def subjects(self, within: Interval) -> Iterator[tuple[str, Interval]]:
+        """All of which something may be taken or given back, and when."""
+        reach, leaving = self.reach(within), self.leaving
+        yield from ((subject, reach) for subject in self.service.subjects)
+        if leaving:
+            yield from ((subject, (leaving.start, leaving.end)) for subject in leaving.subjects)
 
 
 def _resolve(tx: Transaction, org_id: str, wanted: Wanted) -> _Meant:

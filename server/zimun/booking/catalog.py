@@ -69,13 +69,19 @@ async def create(
     """
 
     def run(tx: Transaction, now: int) -> E:
-        catalog = tx.timetable(change.caller.org_id).catalog
+        catalog = _own(tx, change.caller.org_id)
         entry = new_entry(catalog, kind, fields, now)
         if entry.id in catalog.all(kind):
             raise IdTaken(entry.id)
         return _put(tx, catalog, entry)
 
     return await apply(store, clock, change, run)
+
+
+def _own(tx: Transaction, org_id: str) -> Catalog:
+    """The catalogue, which nobody else changes before the transaction is over."""
+    tx.lock_catalog(org_id)
+    return tx.timetable(org_id).catalog
 
 
 def new_entry(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
@@ -115,7 +121,7 @@ async def update(
     """Change an entry as `edit` does; raises its NotFound, EtagMismatch or InvalidRequest."""
 
     def run(tx: Transaction, now: int) -> E:
-        catalog = tx.timetable(change.caller.org_id).catalog
+        catalog = _own(tx, change.caller.org_id)
         entry = catalog.entry(kind, entry_id)
         _require_etag(entry, etag)
         return _put(tx, catalog, changed(entry, edit(entry), now))
@@ -129,7 +135,7 @@ async def archive(
     """Take an entry out of lists and searches; raises its NotFound or EtagMismatch."""
 
     def run(tx: Transaction, now: int) -> E:
-        catalog = tx.timetable(change.caller.org_id).catalog
+        catalog = _own(tx, change.caller.org_id)
         entry = catalog.entry(kind, entry_id)
         if not entry.active:
             return entry
@@ -178,7 +184,7 @@ async def update_organization(
     """Change the caller's organization as `edit` does; raises EtagMismatch or InvalidRequest."""
 
     def run(tx: Transaction, now: int) -> Organization:
-        catalog = tx.timetable(change.caller.org_id).catalog
+        catalog = _own(tx, change.caller.org_id)
         before = catalog.organization
         _require_etag(before, etag)
         after = changed(before, edit(before), now)
@@ -245,7 +251,7 @@ async def create_override(
     """Keep an override; raises InvalidRequest, IdTaken or OverrideExists."""
 
     def run(tx: Transaction, now: int) -> Override:
-        catalog = tx.timetable(change.caller.org_id).catalog
+        catalog = _own(tx, change.caller.org_id)
         new = replace(override, id=_chosen(Override, override.id), create_time=now)
         soundness.check(new, catalog)
         if kept := catalog.overrides.get((new.owner_id, new.date)):
@@ -264,7 +270,7 @@ async def delete_override(
     """Make a date like its week again; raises OverrideNotFound."""
 
     def run(tx: Transaction, _: int) -> None:
-        overrides = tx.timetable(change.caller.org_id).catalog.overrides
+        overrides = _own(tx, change.caller.org_id).overrides
         if not any(override_id == kept.id for kept in overrides.values()):
             raise OverrideNotFound(override_id)
         tx.delete_override(change.caller.org_id, override_id)

@@ -83,6 +83,31 @@ class Transaction(Protocol):
         Nothing taken is longer than `longest_span`.
         """
 
+    def lock(self, org_id: str, subjects: Iterable[tuple[str, Interval]]) -> bool:
+        """Make others who lock one of the subjects, at some of its time, wait for the end of this
+        transaction.
+
+        Answers whether they may have written since it began: then what was read
+        before must be read again. Whoever changes what is taken of a subject
+        locks it first, and all that it will need at once.
+        """
+
+    def lock_catalog(self, org_id: str) -> None:
+        """Make others who change the catalogue wait for the end of this transaction."""
+
+    def run_out(
+        self,
+        org_id: str,
+        subjects: Sequence[str],
+        within: Interval,
+        longest_span: int,
+        now: int,
+    ) -> list[str]:
+        """The ids, in order, of holds that have run out and still take some of the subjects.
+
+        Nothing taken is longer than `longest_span`.
+        """
+
     def hold(self, org_id: str, hold_id: str) -> Reservation:
         """The reservation of a hold; raises HoldNotFound."""
 
@@ -100,22 +125,39 @@ class Transaction(Protocol):
     def add(self, event: EventType, reservation: Reservation, client_id: str) -> None:
         """Keep a new reservation, and the event that made it."""
 
-    def change(self, event: EventType, reservation: Reservation, client_id: str) -> None:
-        """Replace the reservation of this hold_id, and append the event of its new revision.
+    def change(
+        self, event: EventType, before: Reservation, after: Reservation, client_id: str
+    ) -> None:
+        """Replace a reservation, and append the event of its new revision.
 
-        `client_id` is empty for what time brought about.
+        `client_id` is empty for what time brought about. Its seats are given
+        back to the session that it leaves.
         """
 
     def allocate(
-        self, reservation: Reservation, subjects: Iterable[str], taken: Interval, booked_at: int
+        self,
+        reservation: Reservation,
+        subjects: Iterable[str],
+        taken: Interval,
+        booked_at: int,
+        capacity: int,
     ) -> None:
-        """Take the subjects for the reservation's session until the reservation's hold expires."""
+        """Take the subjects for the reservation's new session until the reservation's hold expires.
+
+        The session has `capacity` seats.
+        """
+
+    def join(self, reservation: Reservation, capacity: int) -> None:
+        """Take seats for a reservation in its session, which runs already."""
 
     def settle(self, org_id: str, session_id: str, now: int) -> None:
         """Make a session's allocations last as long as its last live reservation, or end them."""
 
     def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
-        """What the Idempotency-Key was answered, if it is kept."""
+        """What the Idempotency-Key was answered, if it is kept.
+
+        Whoever else comes with the key waits for the end of this transaction.
+        """
 
     def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
         """Keep an answer for its Idempotency-Key."""

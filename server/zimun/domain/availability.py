@@ -85,6 +85,10 @@ class Choice:
     resource_ids: tuple[str, ...]
     session_id: str = ""
 
+    def subjects(self, service: Service) -> tuple[str, ...]:
+        """What is taken: the person and the things, or the service that needs neither."""
+        return (*((self.staff_id,) if self.staff_id else ()), *self.resource_ids) or (service.id,)
+
 
 @dataclass(frozen=True)
 class Search:

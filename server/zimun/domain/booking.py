@@ -98,6 +98,12 @@ class Reservation:
     cancel_reason: str = ""
 
     @property
+    def subjects(self) -> tuple[str, ...]:
+        """What it takes: its person and its things, or the service that needs neither."""
+        staff_ids = (self.staff_id,) if self.staff_id else ()
+        return (*staff_ids, *self.resource_ids) or (self.service_id,)
+
+    @property
     def etag(self) -> str:
         """Opaque to callers; another one after every change."""
         return f"{self.revision}"

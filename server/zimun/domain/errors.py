@@ -30,7 +30,8 @@
     │   ├── IdempotencyKeyReused
     │   ├── IdTaken
     │   └── OverrideExists
-    └── Overloaded                  nothing was done; try again later
+    ├── Overloaded                  nothing was done; try again later
+    └── OutcomeUnknown              it may or may not have been done
 
 A class's `reason` is a name of zimun.v1.ErrorReason, which documents it with an
 example; `metadata` are the facts beside it, as strings.
@@ -288,3 +289,9 @@ class Overloaded(ZimunError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OutcomeUnknown(ZimunError):
+    """A change may or may not have happened; repeated with its Idempotency-Key it tells which."""
+
+    reason = "DEADLINE_EXCEEDED"

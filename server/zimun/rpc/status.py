@@ -27,6 +27,7 @@ CODES: Mapping[type[errors.ZimunError], StatusCode] = {
     errors.Conflict: StatusCode.ABORTED,
     errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
     errors.Overloaded: StatusCode.UNAVAILABLE,
+    errors.OutcomeUnknown: StatusCode.DEADLINE_EXCEEDED,
 }
 
 log = logging.getLogger(__name__)

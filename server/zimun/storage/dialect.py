@@ -1,6 +1,8 @@
 """Where databases differ: the only file that names SQLite or PostgreSQL."""
 
+import hashlib
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 BUSY_TIMEOUT = 5.0
 """Seconds for which a statement waits while another process has the embedded file locked."""
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds in which a database server has to take a connection."""
+
+QUEUE_TIMEOUT = 10.0
+"""Seconds for which a transaction waits for a connection to a database server."""
+
+STRIPES = 16
+"""Into how many locks the subjects of an organization fall on each day."""
 
 _PRAGMAS = (
     # A commit is on disk when it returns.
@@ -32,7 +43,7 @@ def only_where(condition: TextClause) -> dict[str, Any]:
 def database_url(text: str, data_dir: Path) -> URL:
     """The URL to open: `text`, or the embedded file in `data_dir` where it is empty.
 
-    Raises ValueError for anything that this version cannot open.
+    Raises ValueError for anything that cannot be opened.
     """
     if not text:
         return URL.create("sqlite", database=str(data_dir / "zimun.db"))
@@ -40,9 +51,21 @@ def database_url(text: str, data_dir: Path) -> URL:
         url = make_url(text)
     except ArgumentError as error:
         raise ValueError(f"{text!r} is not a database URL") from error
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        raise ValueError(f"{url.render_as_string()!r}: only sqlite:///PATH is supported so far")
+    name = url.get_backend_name()
+    if name in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+asyncpg")
+    if name != "sqlite" or not url.database or url.database == ":memory:":
+        shown = url.render_as_string()
+        raise ValueError(f"{shown!r}: must be sqlite:///PATH or postgresql://HOST/DATABASE")
     return url
+
+
+def is_shared(url: URL) -> bool:
+    """Whether it names a database server, which many machines share."""
+    return url.get_backend_name() == "postgresql"
+
+
+# The embedded engine.
 
 
 def open_engine(url: URL, read_only: bool = False) -> Engine:
@@ -104,13 +127,6 @@ def begin_write(connection: Connection) -> None:
     command(connection, "BEGIN IMMEDIATE")
 
 
-def command(connection: Connection, sql: str) -> None:
-    """Run what takes and answers nothing, such as SAVEPOINT."""
-    cursor = connection.connection.cursor()
-    cursor.execute(sql)
-    cursor.close()
-
-
 def data_version(connection: Connection) -> int:
     """A number that changes when another connection, of any process, commits."""
     cursor = connection.connection.cursor()
@@ -120,13 +136,160 @@ def data_version(connection: Connection) -> int:
     return int(version)
 
 
+def in_transaction(connection: Connection) -> bool:
+    """Whether the database still has the transaction: it ends one by itself when the disk fails."""
+    driver = connection.connection.driver_connection
+    return driver is not None and driver.in_transaction
+
+
+# The database server.
+
+
+def open_shared_engine(url: URL, connections: int) -> AsyncEngine:
+    """An engine of at most so many connections to a database server.
+
+    A transaction sees what was committed before each of its statements: what
+    must not change while it decides, it locks (`lock`).
+    """
+    return create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=QUEUE_TIMEOUT,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT,
+            "prepared_statement_cache_size": 512,
+            "server_settings": {"application_name": "zimun"},
+        },
+    )
+
+
+def snapshots(engine: AsyncEngine) -> AsyncEngine:
+    """The same connections, for transactions that read one snapshot and write nothing."""
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a transaction failed because of another one, and may well succeed when repeated.
+
+    Serialization failures, deadlocks, and what the walls of the schema refused:
+    unique keys, the exclusion of overlaps, checks (PostgreSQL, appendix A).
+    """
+    return _state_of(error) in ("40001", "40P01", "23505", "23P01", "23514")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, or was never there: classes 08 and 57P of SQLSTATE."""
+    state = _state_of(error)
+    original = getattr(error, "orig", None) or error
+    gone = isinstance(original.__cause__ or original, (OSError, TimeoutError, EOFError))
+    return state.startswith(("08", "57P")) or gone or _is_closed(error)
+
+
+def _is_closed(error: BaseException) -> bool:
+    """asyncpg's InterfaceError has no SQLSTATE: it says that the connection cannot be used."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _state_of(error: BaseException) -> str:
+    """The SQLSTATE of an error, however it is wrapped; empty for one without."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if state := getattr(seen, "sqlstate", None):
+            return str(state)
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return ""
+
+
+COMMITTED = "committed"
+
+
+def transaction_number(connection: Connection) -> str:
+    """What the running transaction can be asked about by, later and by others."""
+    return str(_value(connection, "SELECT pg_current_xact_id()::TEXT"))
+
+
+def outcome(connection: Connection, number: str) -> str:
+    """What became of a transaction: COMMITTED or another word; empty while it still runs."""
+    found = _value(connection, "SELECT pg_xact_status($1::TEXT::xid8)", number)
+    return "" if found == "in progress" else str(found)
+
+
+def _value(connection: Connection, sql: str, *parameters: object) -> object:
+    cursor = connection.connection.cursor()
+    cursor.execute(sql, parameters)
+    [[value]] = cursor.fetchall()
+    cursor.close()
+    found: object = value
+    return found
+
+
+# Both.
+
+
+def command(connection: Connection, sql: str) -> None:
+    """Run what takes and answers nothing, such as SAVEPOINT."""
+    cursor = connection.connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
+
+
 def failures(connection: Connection) -> tuple[type[Exception], ...]:
     """What the connection raises when the database fails: SQLAlchemy's errors and the driver's."""
     driver = connection.dialect.dbapi
     return (DBAPIError, driver.Error) if driver else (DBAPIError,)
 
 
-def in_transaction(connection: Connection) -> bool:
-    """Whether the database still has the transaction: it ends one by itself when the disk fails."""
-    driver = connection.connection.driver_connection
-    return driver is not None and driver.in_transaction
+def lock(connection: Connection, names: Iterable[str]) -> bool:
+    """Make other writers who lock one of the names wait until this transaction is over.
+
+    Answers whether they may have written since the transaction began: the
+    embedded engine has one writer at a time and locks nothing. Everybody locks
+    in the same order, so that nobody waits for somebody who waits for them.
+    """
+    if connection.dialect.name == "sqlite":
+        return False
+    keys = sorted({_key(name) for name in names})
+    cursor = connection.connection.cursor()
+    cursor.execute("SELECT pg_advisory_xact_lock(k) FROM unnest($1::BIGINT[]) AS k", (keys,))
+    cursor.close()
+    return True
+
+
+def stripe(subject: str) -> int:
+    """Which of the STRIPES a subject falls into."""
+    return _key(subject) % STRIPES
+
+
+def _key(name: str) -> int:
+    """A signed 64-bit number that stands for a name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+
+
+def walls(name: str) -> Sequence[str]:
+    """Statements that make a database refuse two overlapping allocations of one subject.
+
+    The last wall behind the locks and the search: whatever goes wrong before
+    it, nobody is sold twice.
+    """
+    if name == "postgresql":
+        return (
+            "CREATE EXTENSION IF NOT EXISTS btree_gist",
+            "ALTER TABLE allocations ADD CONSTRAINT allocations_do_not_overlap EXCLUDE USING gist "
+            "(org_id WITH =, subject WITH =, int8range(busy_start, busy_end) WITH &&)",
+        )
+    # Allocations of one subject are disjoint, so the last that begins before the new one ends is
+    # the one that could reach into it.
+    before = (
+        "SELECT busy_end FROM allocations WHERE org_id = NEW.org_id AND subject = NEW.subject "
+        "AND busy_start < NEW.busy_end ORDER BY busy_start DESC LIMIT 1"
+    )
+    return (
+        "CREATE TRIGGER allocations_do_not_overlap BEFORE INSERT ON allocations "
+        f"WHEN NEW.busy_start < ({before}) "
+        "BEGIN SELECT RAISE(ABORT, 'allocations of one subject overlap'); END",
+        "CREATE TRIGGER allocations_do_not_move "
+        "BEFORE UPDATE OF org_id, subject, busy_start, busy_end ON allocations "
+        "BEGIN SELECT RAISE(ABORT, 'an allocation moves by being made anew'); END",
+    )

@@ -1,5 +1,7 @@
 """Bring a database to the schema of this code."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from alembic import command
@@ -20,6 +22,11 @@ def migrate(url: URL) -> None:
 
     Raises SchemaTooNew for a revision that this code does not know.
     """
+    if dialect.is_shared(url):
+        # Whoever calls may have an event loop of their own.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _migrate_shared(url)).result()
+        return
     engine = dialect.open_engine(url)
     with engine.connect() as connection:
         dialect.share(connection)
@@ -31,6 +38,16 @@ def migrate(url: URL) -> None:
             raise
         dialect.command(connection, "COMMIT")
     engine.dispose()
+
+
+async def _migrate_shared(url: URL) -> None:
+    engine = dialect.open_shared_engine(url, connections=1)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(dialect.lock, ("migrate",))
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
 
 
 def _upgrade(connection: Connection) -> None:

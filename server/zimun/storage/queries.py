@@ -25,7 +25,7 @@ from sqlalchemy import (
 from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry
 from zimun.domain.access import Client
 from zimun.domain.availability import Busy, Session
-from zimun.domain.booking import EventType, Reservation, State
+from zimun.domain.booking import LIVE, EventType, Reservation, State
 from zimun.domain.catalog import (
     Catalog,
     Location,
@@ -39,7 +39,7 @@ from zimun.domain.errors import AppointmentNotFound, HoldNotFound, TokenInvalid
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.timetable import Timetable
-from zimun.storage import rows, statements
+from zimun.storage import dialect, rows, statements
 from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.tables import (
     FOREVER,
@@ -103,9 +103,13 @@ class Queries:
             raise TokenInvalid("the token's organization does not exist")
         version = found[0][0]
         kept = self._catalogs.get(org_id, version)
-        if kept is None:
-            kept = Timetable(rows.load_catalog(self._connection, org_id))
-            self._catalogs.put(kept)
+        while kept is None:
+            loaded = rows.load_catalog(self._connection, org_id)
+            [[after]] = self._run(statements.CATALOG_VERSION, {"org": org_id})
+            # Where statements do not share a snapshot, somebody may have changed it meanwhile.
+            if loaded.version == after:
+                kept = Timetable(loaded)
+                self._catalogs.put(kept)
         return kept
 
     def busy(
@@ -169,6 +173,31 @@ class Queries:
         found = self._run(statements.staff_load(len(staff_ids)), parameters | members)
         return {staff_id: (count, last or 0) for staff_id, count, last in found}
 
+    def lock(self, org_id: str, subjects: Iterable[tuple[str, Interval]]) -> bool:
+        names = (
+            f"{org_id} {dialect.stripe(subject)} {day}"
+            for subject, (start, end) in subjects
+            for day in range(start // DAY, (end - 1) // DAY + 1)
+        )
+        return dialect.lock(self._connection, names)
+
+    def lock_catalog(self, org_id: str) -> None:
+        dialect.lock(self._connection, (f"{org_id} catalog",))
+
+    def run_out(
+        self,
+        org_id: str,
+        subjects: Sequence[str],
+        within: Interval,
+        longest_span: int,
+        now: int,
+    ) -> list[str]:
+        parameters = {"org": org_id, "start": within[0], "end": within[1], "now": now}
+        reach = {"earliest": within[0] - longest_span}
+        statement = statements.run_out(len(subjects))
+        found = self._run(statement, parameters | reach | _numbered(subjects))
+        return sorted({row[0] for row in found})
+
     def hold(self, org_id: str, hold_id: str) -> Reservation:
         if found := self._run(statements.BY_HOLD, {"org": org_id, "id": hold_id}):
             return rows.reservation(found[0])
@@ -208,11 +237,16 @@ class Queries:
         self._run(statements.INSERT_RESERVATION, row)
         self._append(event, row, client_id)
 
-    def change(self, event: EventType, reservation: Reservation, client_id: str) -> None:
-        row = rows.reservation_row(reservation)
-        key = {"_org": reservation.org_id, "_hold": reservation.hold_id}
+    def change(
+        self, event: EventType, before: Reservation, after: Reservation, client_id: str
+    ) -> None:
+        row = rows.reservation_row(after)
+        key = {"_org": after.org_id, "_hold": after.hold_id}
         self._run(statements.UPDATE_RESERVATION, row | key)
         self._append(event, row, client_id)
+        if after.state not in LIVE or after.session_id != before.session_id:
+            left = {"org": before.org_id, "session": before.session_id, "seats": before.seats}
+            self._run(statements.LEAVE_SESSION, left)
 
     def _append(self, event: EventType, row: dict[str, Any], client_id: str) -> None:
         state = {"reservation": json.dumps(row)}
@@ -220,7 +254,12 @@ class Queries:
         self._run(statements.INSERT_EVENT, row | what | state)
 
     def allocate(
-        self, reservation: Reservation, subjects: Iterable[str], taken: Interval, booked_at: int
+        self,
+        reservation: Reservation,
+        subjects: Iterable[str],
+        taken: Interval,
+        booked_at: int,
+        capacity: int,
     ) -> None:
         confirmed = reservation.state is State.CONFIRMED
         row = {
@@ -234,6 +273,14 @@ class Queries:
         }
         for subject in subjects:
             self._run(statements.INSERT_ALLOCATION, row | {"subject": subject})
+        if capacity > 1:
+            seats = {"seats_taken": reservation.seats, "capacity": capacity}
+            self._run(statements.INSERT_SESSION, row | seats)
+
+    def join(self, reservation: Reservation, capacity: int) -> None:
+        session = {"org": reservation.org_id, "session": reservation.session_id}
+        joining = {"seats": reservation.seats, "most": capacity}
+        self._run(statements.JOIN_SESSION, session | joining)
 
     def _lasts(self, org_id: str, session_id: str, now: int, leaving: str = "") -> int | None:
         """Until when a session's live reservations last, the hold `leaving` aside; None without
@@ -247,10 +294,12 @@ class Queries:
         until = self._lasts(org_id, session_id, now)
         if until is None:
             self._run(statements.FREE, session)
+            self._run(statements.END_SESSION, session)
         else:
             self._run(statements.PROLONG, session | {"until": until})
 
     def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
+        dialect.lock(self._connection, (f"{org_id} {client_id} {method} {key}",))
         found = self._run(
             statements.RECALL, {"org": org_id, "client": client_id, "method": method, "key": key}
         )

@@ -31,6 +31,7 @@ from zimun.storage.tables import (
     idempotency,
     organizations,
     reservations,
+    sessions,
     staff,
 )
 
@@ -160,6 +161,33 @@ STALE = Prepared(
     .limit(bindparam("limit"))
 )
 
+
+@lru_cache(maxsize=1024)
+def run_out(subjects: int) -> Prepared:
+    """The holds that have run out and still take some of so many subjects: s0, s1 and so on."""
+    return Prepared(
+        select(reservations.c.hold_id)
+        .select_from(
+            allocations.join(
+                reservations,
+                and_(
+                    reservations.c.org_id == allocations.c.org_id,
+                    reservations.c.session_id == allocations.c.session_id,
+                ),
+            )
+        )
+        .where(
+            allocations.c.org_id == ORG,
+            allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
+            allocations.c.busy_start > bindparam("earliest"),
+            allocations.c.busy_start < TO,
+            allocations.c.busy_end > FROM,
+            IS_HELD,
+            reservations.c.expires_at <= NOW,
+        )
+    )
+
+
 INSERT_RESERVATION = Prepared(insert(reservations))
 
 UPDATE_RESERVATION = Prepared(
@@ -194,6 +222,24 @@ FREE = Prepared(
         allocations.c.org_id == ORG, allocations.c.session_id == bindparam("session")
     )
 )
+
+INSERT_SESSION = Prepared(insert(sessions))
+
+_OF_SESSION = (sessions.c.org_id == ORG, sessions.c.session_id == bindparam("session"))
+
+JOIN_SESSION = Prepared(
+    update(sessions)
+    .where(*_OF_SESSION)
+    .values(seats_taken=sessions.c.seats_taken + bindparam("seats"), capacity=bindparam("most"))
+)
+
+LEAVE_SESSION = Prepared(
+    update(sessions)
+    .where(*_OF_SESSION)
+    .values(seats_taken=sessions.c.seats_taken - bindparam("seats"))
+)
+
+END_SESSION = Prepared(delete(sessions).where(*_OF_SESSION))
 
 INSERT_EVENT = Prepared(insert(events))
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -235,6 +236,17 @@ Index(
     allocations.c.booked_at,
 )
 Index("allocations_by_session", allocations.c.org_id, allocations.c.session_id)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _text("org_id", key=True),
+    _text("session_id", key=True),
+    # Of live reservations, recorded as having run out or not; and of how many at the most.
+    Column("seats_taken", Integer, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    CheckConstraint("seats_taken <= capacity", name="sessions_are_not_oversold"),
+)
 
 events = Table(
     "events",

