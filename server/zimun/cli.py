@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 import uvloop
 
-from zimun import app
+from zimun import app, workers
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
 from zimun.booking.load import Counts, check_new
@@ -92,23 +92,26 @@ def up_command(demo: bool, start: str | None, **given: Any) -> None:
 @commands.command("serve")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="ZIMUN_GRPC_PORT")
 @click.option("--auth-port", type=click.IntRange(0, 65535), help="ZIMUN_AUTH_PORT")
+@click.option("--workers", type=click.IntRange(1, 256), help="ZIMUN_WORKERS: processes")
+@click.option("--worker", is_flag=True, hidden=True, help="be one of them")
 @data_dir
 @database
-def serve_command(**given: Any) -> None:
+def serve_command(worker: bool, **given: Any) -> None:
     """Start the server alone, without Envoy."""
     settings = _settings(**given)
+    if worker:
+        _run(workers.work(settings))
+    elif settings.workers > 1:
+        _run(workers.supervise(settings))
+    else:
+        _run(_serve(settings))
 
-    async def run() -> None:
-        stop = app.stop_signal()
-        async with app.serve(settings, WallClock()) as server:
-            where = f"{settings.grpc_host}:{server.grpc_port}"
-            print(
-                f"gRPC at {where}, tokens of {settings.public_issuer} at port {server.auth_port}",
-                flush=True,
-            )
-            await stop.wait()
 
-    _run(run())
+async def _serve(settings: Settings) -> None:
+    stop = app.stop_signal()
+    async with app.serve(settings, WallClock()) as server:
+        print(workers.where(settings, server.grpc_port, server.auth_port), flush=True)
+        await stop.wait()
 
 
 @commands.command("gateway")

@@ -38,6 +38,7 @@ class Settings:
     tls_key: Path | None = None
     grpc_endpoints: tuple[str, ...] = ()
     auth_endpoint: str = ""
+    workers: int = 1
     log_level: str = field(default="INFO")
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "admin_port": _port,
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
+    "workers": _whole(1, 256),
     "cors_origins": _list,
     "tls_certificate": Path,
     "tls_key": Path,

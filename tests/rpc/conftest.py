@@ -32,6 +32,7 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
 )
 
+from ..postgres import emptied
 from . import at
 
 FRIDAY_MORNING = at("2025-11-28T09:00:00Z")
@@ -143,9 +144,11 @@ def clock() -> ManualClock:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
-    """A server on what the directory holds, and stubs to it."""
-    settings = Settings(data_dir=data_dir, grpc_port=0, auth_port=0)
+async def serving(
+    data_dir: Path, clock: ManualClock, database_url: str = ""
+) -> AsyncIterator[Zimun]:
+    """A server on what the database, or else the directory, holds, and stubs to it."""
+    settings = Settings(data_dir=data_dir, database_url=database_url, grpc_port=0, auth_port=0)
     async with app.serve(settings, clock) as server:
         target = f"127.0.0.1:{server.grpc_port}"
         issuer = Issuer(KeyStore(data_dir / "keys"), settings.public_issuer, settings.audience)
@@ -153,9 +156,15 @@ async def serving(data_dir: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
             yield Zimun(clock, server.store, target, channel, issuer)
 
 
+@pytest.fixture(params=["embedded", "shared"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database: a file in the test's directory, or one of a server."""
+    return "" if request.param == "embedded" else emptied()
+
+
 @pytest.fixture
-async def zimun(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
-    async with serving(tmp_path, clock) as running:
+async def zimun(tmp_path: Path, clock: ManualClock, database_url: str) -> AsyncIterator[Zimun]:
+    async with serving(tmp_path, clock, database_url) as running:
         await running.store.write(lambda tx: demo.seed(tx, clock.now()))
         await running.store.write(
             lambda tx: tx.put_organization(

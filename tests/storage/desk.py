@@ -6,7 +6,6 @@ Every suite runs on each of `ENGINES`; `Engine.tables` reads behind the store's
 back, and `check_ledger` says what must be true of what is there.
 """
 
-import atexit
 import json
 import pickle
 import sqlite3
@@ -39,7 +38,7 @@ from zimun.storage.shared import SharedStore
 from zimun.storage.tables import FOREVER, metadata
 from zimun.storage.transactions import EmbeddedStore
 
-from ..postgres import Postgres
+from ..postgres import emptied, shared
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -291,9 +290,8 @@ class Shared:
     """The database of a server that the whole run shares, emptied."""
 
     def __init__(self, _: Path) -> None:
-        self._server, self._name = _server()
-        self._server.psql(self._name, f"TRUNCATE {', '.join(metadata.tables)}")
-        self.url = dialect.database_url(self._server.url(self._name), Path())
+        self._server, self._name = shared()
+        self.url = dialect.database_url(emptied(), Path())
 
     def open(self) -> AbstractAsyncContextManager[Store]:
         return SharedStore(self.url)
@@ -306,17 +304,6 @@ class Shared:
 
 
 _AS_JSON = "SELECT coalesce(json_agg(found), '[]') FROM ({}) AS found"
-
-
-@cache
-def _server() -> tuple[Postgres, str]:
-    """A server without care for power cuts, and in it the name of a database just migrated."""
-    server = Postgres("fsync=off", "full_page_writes=off")
-    atexit.register(server.remove)
-    server.start()
-    name = server.create()
-    migrate(dialect.database_url(server.url(name), Path()))
-    return server, name
 
 
 ENGINES: Mapping[str, Callable[[Path], Engine]] = {"embedded": Embedded, "shared": Shared}

@@ -49,8 +49,6 @@ _SERVICERS: Mapping[Callable[[Any, grpc.aio.Server], None], Callable[[Backend], 
 }
 
 _OPTIONS = (
-    # Two servers must not share a port unknowingly.
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -62,10 +60,14 @@ class PortTaken(Exception):
 
 
 class RpcServer:
-    """A server on one port; `port` is the one that it got."""
+    """A server on one port; `port` is the one that it got.
 
-    def __init__(self, backend: Backend, verify: Verify) -> None:
-        self._server = grpc.aio.server(interceptors=(Gate(verify),), options=_OPTIONS)
+    Servers share a port knowingly (`sharing`) or not at all.
+    """
+
+    def __init__(self, backend: Backend, verify: Verify, sharing: bool = False) -> None:
+        options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
+        self._server = grpc.aio.server(interceptors=(Gate(verify),), options=options)
         self._health = health.aio.HealthServicer()
         self.port = 0
         for add, servicer in _SERVICERS.items():
