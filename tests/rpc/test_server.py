@@ -29,6 +29,9 @@ from .conftest import FRIDAY_MORNING, Zimun
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
+EMBEDDED = pytest.mark.parametrize("database_url", ["embedded"], indirect=True)
+"""For what is about the embedded engine's one writer."""
+
 
 async def health(channel: grpc.aio.Channel, service: str) -> int:
     stub = health_pb2_grpc.HealthStub(channel)
@@ -52,6 +55,7 @@ async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
         assert await health(zimun.channel, name) == SERVING
 
 
+@EMBEDDED
 async def test_health_says_so_when_the_store_cannot_be_written(zimun: Zimun) -> None:
     writer = writing_connection(zimun)
     writer.exec_driver_sql("PRAGMA query_only=ON")
@@ -62,6 +66,7 @@ async def test_health_says_so_when_the_store_cannot_be_written(zimun: Zimun) -> 
     await until(lambda: health(zimun.channel, ""), SERVING)
 
 
+@EMBEDDED
 async def test_a_store_that_cannot_be_written_answers_unavailable(zimun: Zimun) -> None:
     writing_connection(zimun).exec_driver_sql("PRAGMA query_only=ON")
     told = await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
@@ -88,6 +93,7 @@ def locked(data_dir: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
+@EMBEDDED
 async def test_a_call_whose_deadline_has_passed_changes_nothing(
     zimun: Zimun, tmp_path: Path
 ) -> None:

@@ -298,7 +298,7 @@ class Shared:
 
     def tables(self) -> Tables:
         return {
-            table.name: json.loads(self._server.psql(self._name, _AS_JSON.format(query)))
+            table.name: json.loads(self._server.value(self._name, _AS_JSON.format(query)))
             for table, query in _QUERIES.items()
         }
 
