@@ -514,7 +514,7 @@ def test_an_unknown_path_answers_in_the_one_shape(zimun: Zimun, path: str) -> No
     ("verb", "path"),
     [
         ("DELETE", "/api/v1/services/s_123"),
-        ("POST", "/api/v1/services"),
+        ("PUT", "/api/v1/services"),
         ("PUT", HOLD),
         ("PATCH", "/api/v1/appointments/a_123"),
     ],
