@@ -82,6 +82,7 @@ def everything(tx: Transaction) -> None:
     tx.settle(ORG, "x_1", NOW)
     tx.settle(ORG, "x_1", NOW + DAY)
     tx.recall(ORG, "c", "m", "k")
+    tx.answered([(ORG, "c", "m", "k"), (ORG, "c", "m", "l")])
     tx.remember(ORG, "c", "m", "k", Answer(b"", b"", NOW))
     tx.forgettable(ORG, NOW)
     tx.forget(ORG, NOW)

@@ -583,6 +583,22 @@ async def test_an_answer_is_forgettable_from_the_instant_that_its_lifetime_is_ov
     assert await store.read(lambda tx: tx.recall(*elsewhere)) == ANSWER
 
 
+async def test_the_keys_that_have_an_answer_are_told_from_those_that_have_none(
+    store: Store,
+) -> None:
+    org_id, client_id, method, key = IDENTITY
+    others = [
+        ("o_other", client_id, method, key),
+        (org_id, "c_other", method, key),
+        (org_id, client_id, "Other", key),
+        (org_id, client_id, method, "other"),
+    ]
+    await store.write(lambda tx: tx.remember(*IDENTITY, ANSWER))
+    assert await store.read(lambda tx: tx.answered([*others, IDENTITY])) == {IDENTITY}
+    assert await store.read(lambda tx: tx.answered(others)) == set()
+    assert await store.read(lambda tx: tx.answered([])) == set()
+
+
 async def test_a_function_that_raises_leaves_no_trace_of_anything_it_did(
     store: Store, engine: Engine
 ) -> None:

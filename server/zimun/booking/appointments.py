@@ -9,6 +9,7 @@ from zimun.booking import availability
 from zimun.booking.availability import Wanted
 from zimun.booking.change import Change, apply, new_id
 from zimun.booking.store import AppointmentFilter, Store, Transaction
+from zimun.booking.turns import Turns
 from zimun.clock import Clock
 from zimun.domain import booking
 from zimun.domain.access import Caller
@@ -30,18 +31,59 @@ Key = tuple[int, str]
 
 
 async def hold(
-    store: Store, clock: Clock, change: Change[Reservation], wanted: Wanted, start: int
+    store: Store,
+    clock: Clock,
+    change: Change[Reservation],
+    wanted: Wanted,
+    start: int,
+    turns: Turns | None = None,
 ) -> bytes:
     """Keep a slot for the organization's hold length.
 
-    Raises what `availability.search` and `Search.slot_at` raise;
-    SlotUnavailable carries the nearest open slots.
+    With `turns` callers of the same slot try one after the other. Raises what
+    `availability.search` and `Search.slot_at` raise; SlotUnavailable carries the
+    nearest open slots.
     """
 
     def run(tx: Transaction, now: int) -> Reservation:
         return _hold(tx, now, change.caller, wanted, start)
 
-    return await _offering_others(store, clock, change, wanted, start, run)
+    async def attempt() -> bytes:
+        return await _offering_others(store, clock, change, wanted, start, run)
+
+    if turns is None or not store.shared:
+        return await attempt()
+
+    async def look(others: Sequence[Change[Reservation]]) -> Sequence[Exception | None]:
+        return await store.read(
+            lambda tx: _refusals(tx, clock.now(), change.caller, others, wanted, start)
+        )
+
+    return await turns.take((change.caller.org_id, wanted, start), change, look, attempt)
+
+
+def _refusals(
+    tx: Transaction,
+    now: int,
+    caller: Caller,
+    others: Sequence[Change[Reservation]],
+    wanted: Wanted,
+    start: int,
+) -> Sequence[Exception | None]:
+    """The refusal of each who wants a taken time; None for all where it can be had, and for those
+    whose request has been answered before."""
+    try:
+        availability.search(tx, now, caller.org_id, wanted, (start, start + 1)).slot_at(start)
+    except SlotUnavailable:
+        slots, zone = availability.nearest(tx, now, caller, wanted, start)
+    else:
+        return [None] * len(others)
+    # Read after the slot was found taken: it may be their own earlier request that took it.
+    answered = tx.answered([other.identity for other in others if other.key])
+    return [
+        None if other.identity in answered else SlotUnavailable(wanted.service_id, slots, zone)
+        for other in others
+    ]
 
 
 def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:

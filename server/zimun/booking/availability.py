@@ -367,15 +367,16 @@ async def alternatives(
     store: Store, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
     """Up to three open slots that start nearest to `start`, nearest first, and the place's zone."""
-    return await store.read(lambda tx: _nearest(tx, now, caller.org_id, wanted, start))
+    return await store.read(lambda tx: nearest(tx, now, caller, wanted, start))
 
 
-def _nearest(
-    tx: Transaction, now: int, org_id: str, wanted: Wanted, start: int
+def nearest(
+    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> tuple[Sequence[Slot], str]:
+    """As `alternatives`, in a transaction."""
     for radius in _RADII:
         within = (start - radius * DAY, start + radius * DAY + 1)
-        question = _load(tx, now, org_id, wanted, within)
+        question = _load(tx, now, caller.org_id, wanted, within)
         found = sorted(question.slots(), key=lambda slot: (abs(slot.start - start), slot.start))
         if len(found) >= ALTERNATIVES:
             break

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from zimun.booking.store import Answer, Store, Transaction
+from zimun.booking.store import Answer, Identity, Store, Transaction
 from zimun.clock import Clock
 from zimun.domain.access import Caller
 from zimun.domain.errors import IdempotencyKeyReused
@@ -38,6 +38,11 @@ class Change(Generic[T]):
     fingerprint: bytes
     encode: Callable[[T], bytes]
 
+    @property
+    def identity(self) -> Identity:
+        """What its answer is kept under."""
+        return self.caller.org_id, self.caller.client_id, self.method, self.key
+
 
 async def apply(
     store: Store, clock: Clock, change: Change[T], fn: Callable[[Transaction, int], T]
@@ -56,8 +61,8 @@ def _once(
 ) -> bytes:
     if not change.key:
         return change.encode(fn(tx, now))
-    identity = (change.caller.org_id, change.caller.client_id, change.method, change.key)
-    kept = tx.recall(*identity)
+    identity = change.identity
+    kept = tx.recall(*identity, locking=True)
     if kept and now < kept.expires_at:
         if kept.fingerprint != change.fingerprint:
             raise IdempotencyKeyReused(change.method)

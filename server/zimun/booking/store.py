@@ -5,7 +5,7 @@ commits, raising rolls back. Each kind of store implements this once; the
 functions passed in never know which one runs them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -25,6 +25,9 @@ from zimun.domain.intervals import Interval
 from zimun.domain.timetable import Timetable
 
 T = TypeVar("T")
+
+Identity = tuple[str, str, str, str]
+"""Of an Idempotency-Key: organization, client, method, key."""
 
 CatalogEntry = Service | StaffMember | Resource | Location
 
@@ -153,11 +156,16 @@ class Transaction(Protocol):
     def settle(self, org_id: str, session_id: str, now: int) -> None:
         """Make a session's allocations last as long as its last live reservation, or end them."""
 
-    def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
+    def recall(
+        self, org_id: str, client_id: str, method: str, key: str, locking: bool = False
+    ) -> Answer | None:
         """What the Idempotency-Key was answered, if it is kept.
 
-        Whoever else comes with the key waits for the end of this transaction.
+        With `locking` others who do the same wait for the end of this transaction.
         """
+
+    def answered(self, identities: Collection[Identity]) -> Set[Identity]:
+        """Those Idempotency-Keys, each with whose and what for it is, that have an answer kept."""
 
     def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
         """Keep an answer for its Idempotency-Key."""
@@ -200,7 +208,13 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where everything is kept."""
+    """Where everything is kept.
+
+    `shared` says that transactions run side by side, and may wait for each other.
+    """
+
+    @property
+    def shared(self) -> bool: ...
 
     def version(self) -> int | None:
         """A number that is another one once anybody has committed anything; None if unknown."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from zimun.booking import appointments, availability
+from zimun.booking.turns import Turns
 from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status
 from zimun.rpc.calls import Backend, Context, change_of, question_of
@@ -84,6 +85,7 @@ def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
 class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServicer):
     def __init__(self, backend: Backend) -> None:
         self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
+        self._turns = Turns()
 
     async def HoldAppointment(
         self, request: appointments_service_pb2.HoldAppointmentRequest, context: Context
@@ -91,7 +93,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         change = change_of("HoldAppointment", request, context, convert.hold)
         start = convert.instant(request.appointment_time)
         wanted = convert.wanted(request)
-        return await appointments.hold(self._store, self._clock, change, wanted, start)
+        return await appointments.hold(self._store, self._clock, change, wanted, start, self._turns)
 
     async def ExtendHold(
         self, request: appointments_service_pb2.ExtendHoldRequest, context: Context

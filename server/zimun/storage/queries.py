@@ -5,7 +5,7 @@ Statements are built once, here; SQL never asks the database for the time.
 
 import json
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from operator import itemgetter
 from secrets import token_bytes, token_hex
@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry
+from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry, Identity
 from zimun.domain.access import Client
 from zimun.domain.availability import Busy, Session
 from zimun.domain.booking import LIVE, EventType, Reservation, State
@@ -46,6 +46,7 @@ from zimun.storage.tables import (
     IS_APPOINTMENT,
     IS_NAMED,
     clients,
+    idempotency,
     installation,
     locations,
     organizations,
@@ -298,12 +299,28 @@ class Queries:
         else:
             self._run(statements.PROLONG, session | {"until": until})
 
-    def recall(self, org_id: str, client_id: str, method: str, key: str) -> Answer | None:
-        dialect.lock(self._connection, (f"{org_id} {client_id} {method} {key}",))
+    def recall(
+        self, org_id: str, client_id: str, method: str, key: str, locking: bool = False
+    ) -> Answer | None:
+        if locking:
+            dialect.lock(self._connection, (f"{org_id} {client_id} {method} {key}",))
         found = self._run(
             statements.RECALL, {"org": org_id, "client": client_id, "method": method, "key": key}
         )
         return Answer(*found[0]) if found else None
+
+    def answered(self, identities: Collection[Identity]) -> Set[Identity]:
+        c, found = idempotency.c, set[Identity]()
+        for whose, some in groupby(sorted(identities), itemgetter(0, 1, 2)):
+            org_id, client_id, method = whose
+            keys = select(c.key).where(
+                c.org_id == org_id,
+                c.client_id == client_id,
+                c.method == method,
+                c.key.in_([key for *_, key in some]),
+            )
+            found |= {(org_id, client_id, method, key) for key in self._execute(keys).scalars()}
+        return found
 
     def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
         identity = {"org_id": org_id, "client_id": client_id, "method": method, "key": key}

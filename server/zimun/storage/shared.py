@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 class SharedStore:
     """A store on a database server. Open and use it on one event loop."""
 
+    shared = True
+
     def __init__(self, url: URL, connections: int = CONNECTIONS) -> None:
         self._url = url
         self._connections = connections

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 class EmbeddedStore:
     """A store in one file of this machine. Open and use it on one event loop."""
 
+    shared = False
+
     def __init__(self, url: URL) -> None:
         self._url = url
         self._catalogs = CatalogCache()

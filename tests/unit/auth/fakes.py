@@ -44,6 +44,8 @@ class MemoryTransaction:
 class MemoryStore:
     """A store that can be put out of order with `down`."""
 
+    shared = False
+
     def __init__(self) -> None:
         self.rows: dict[str, Client] = {}
         self.down = False

@@ -1,0 +1,98 @@
+"""Turns: callers of one server who want the same thing at once.
+
+Where a store runs transactions side by side, those that want the same slot
+would wait for each other's locks only to learn, one by one, that it is taken.
+Here one of them tries, the others wait; before the next one tries, somebody
+looks, and if nothing is left all who were waiting by then are told at once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+W = TypeVar("W")
+
+Look = Callable[[Sequence[W]], Awaitable[Sequence[Exception | None]]]
+"""From those who wait to the refusal of each; None for those who had better try."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    who: object
+    turn: "asyncio.Future[None]"
+
+
+@dataclass
+class _Queue:
+    waiting: list[_Waiting] = field(default_factory=list)
+
+
+class Turns:
+    """Who waits for what. Use it on one event loop."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Hashable, _Queue] = {}
+        self._passing: set[asyncio.Task[None]] = set()
+
+    async def take(
+        self, what: Hashable, who: W, look: "Look[W]", attempt: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Run `attempt` when nobody else of this server does for the same thing.
+
+        Raises what `attempt` raises, or the refusal that `look` found for
+        `who` after this call began.
+        """
+        queue = self._queues.get(what)
+        if queue is None:
+            self._queues[what] = queue = _Queue()
+        else:
+            await self._wait(what, queue, who, look)
+        try:
+            return await attempt()
+        finally:
+            self._pass_on(what, queue, look)
+
+    async def _wait(self, what: Hashable, queue: _Queue, who: W, look: "Look[W]") -> None:
+        waiting = _Waiting(who, asyncio.get_running_loop().create_future())
+        queue.waiting.append(waiting)
+        try:
+            await waiting.turn
+        except asyncio.CancelledError:
+            if waiting.turn.done() and not waiting.turn.cancelled():
+                # The turn came at the moment at which its caller went.
+                self._pass_on(what, queue, look)
+            raise
+
+    def _pass_on(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
+        if not queue.waiting:
+            del self._queues[what]
+            return
+        task = asyncio.create_task(self._next(what, queue, look))
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+
+    async def _next(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
+        """Refuse those for whom nothing is left, until one is found who had better try."""
+        while queue.waiting:
+            asking = [waiting for waiting in queue.waiting if not waiting.turn.done()]
+            for waiting, refusal in zip(asking, await _refusals(look, asking), strict=True):
+                if waiting.turn.done():
+                    continue
+                if refusal is None:
+                    queue.waiting = [one for one in queue.waiting if not one.turn.done()]
+                    queue.waiting.remove(waiting)
+                    waiting.turn.set_result(None)
+                    return
+                waiting.turn.set_exception(refusal)
+            queue.waiting = [one for one in queue.waiting if not one.turn.done()]
+        del self._queues[what]
+
+
+async def _refusals(look: "Look[W]", asking: Sequence[_Waiting]) -> Sequence[Exception | None]:
+    """Where nobody can look, each has to try."""
+    try:
+        return await look([waiting.who for waiting in asking])  # type: ignore[misc]
+    except Exception:
+        return [None] * len(asking)

@@ -1,0 +1,116 @@
+"""Callers who want the same thing: one tries at a time, and what is gone is told to all at once."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+
+from zimun.booking.turns import Turns
+
+
+class Gone(Exception):
+    """Nothing is left."""
+
+
+class Shelf:
+    """So many things, one of which each caller takes; it counts who tries and who looks."""
+
+    def __init__(self, things: int) -> None:
+        self.things = things
+        self.turns = Turns()
+        self.trying = self.most_trying = self.tries = self.looks = 0
+        self.answered: set[object] = set()
+
+    async def take(self, who: object, what: str = "thing") -> object:
+        return await self.turns.take(what, who, self.look, lambda: self.attempt(who))
+
+    async def look(self, others: Sequence[object]) -> Sequence[Exception | None]:
+        self.looks += 1
+        left = self.things
+        await asyncio.sleep(0)
+        return [None if left or who in self.answered else Gone() for who in others]
+
+    async def attempt(self, who: object) -> object:
+        self.tries += 1
+        self.trying += 1
+        self.most_trying = max(self.most_trying, self.trying)
+        await asyncio.sleep(0)
+        self.trying -= 1
+        if who not in self.answered:
+            if not self.things:
+                raise Gone
+            self.things -= 1
+        return who
+
+
+async def outcomes(shelf: Shelf, callers: int) -> list[object]:
+    asked = (shelf.take(who) for who in range(callers))
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+@pytest.mark.parametrize("things", [0, 1, 3, 50])
+async def test_as_many_have_one_as_there_are_and_in_the_order_in_which_they_came(
+    things: int,
+) -> None:
+    shelf = Shelf(things)
+    found = await outcomes(shelf, 50)
+    assert found[:things] == list(range(things))
+    assert [type(refused) for refused in found[things:]] == [Gone] * (50 - things)
+    assert shelf.most_trying == 1
+
+
+async def test_who_waits_for_what_is_gone_is_told_without_trying() -> None:
+    shelf = Shelf(2)
+    await outcomes(shelf, 500)
+    assert shelf.tries == 2
+    assert shelf.looks == 2
+
+
+async def test_who_was_answered_before_tries_all_the_same() -> None:
+    shelf = Shelf(1)
+    shelf.answered = {7, 30}
+    found = await outcomes(shelf, 50)
+    assert [who for who in found if not isinstance(who, Gone)] == [0, 7, 30]
+
+
+async def test_callers_of_different_things_do_not_wait_for_each_other() -> None:
+    shelf = Shelf(9)
+    await asyncio.gather(*(shelf.take(who, what=f"{who}") for who in range(9)))
+    assert (shelf.most_trying, shelf.looks) == (9, 0)
+
+
+async def test_where_nobody_can_look_each_tries() -> None:
+    shelf = Shelf(1)
+
+    async def look(_: Sequence[object]) -> Sequence[Exception | None]:
+        raise OSError
+
+    found = await asyncio.gather(
+        *(shelf.turns.take("thing", who, look, partial(shelf.attempt, who)) for who in range(5)),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in found] == [int, Gone, Gone, Gone, Gone]
+    assert (shelf.tries, shelf.most_trying) == (5, 1)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 4])
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_caller_who_goes_keeps_nobody_waiting(gone: int, steps: int) -> None:
+    """Whether it was trying, waiting, or about to have its turn."""
+    shelf = Shelf(9)
+    tasks = [asyncio.create_task(shelf.take(who)) for who in range(5)]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    tasks[gone].cancel()
+    found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    others = [who for who in range(5) if who != gone]
+    assert [found[who] for who in others] == others
+    assert await shelf.take("next") == "next"
+
+
+async def test_nothing_is_kept_when_nobody_waits() -> None:
+    shelf = Shelf(2)
+    await outcomes(shelf, 20)
+    await asyncio.sleep(0)
+    assert shelf.turns._queues == {}
