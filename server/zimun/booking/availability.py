@@ -303,7 +303,8 @@ def search(
     or InvalidRequest for a combination that the catalogue does not know.
     """
     meant = _resolve(tx, org_id, wanted)
-    if locking and tx.lock(org_id, meant.subjects(within)):
+    if locking and tx.lock(org_id, meant.subjects(within)) and meant.leaving:
+        # Somebody may have moved or cancelled the appointment that is to be ignored.
         meant = _resolve(tx, org_id, wanted)
     return _search(tx, now, meant, within)
 
