@@ -5,9 +5,11 @@ import contextlib
 import gc
 import logging
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 from sqlalchemy import URL
@@ -25,7 +27,7 @@ from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
-from zimun.storage.dialect import database_url, is_shared
+from zimun.storage.dialect import backup, database_url, is_shared
 from zimun.storage.migrate import migrate
 from zimun.storage.shared import SharedStore
 from zimun.storage.transactions import EmbeddedStore
@@ -71,6 +73,16 @@ def prepare(settings: Settings) -> URL:
         raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from error
     migrate(url)
     return url
+
+
+def back_up(settings: Settings, path: Path) -> None:
+    """Write a copy of the embedded database; raises ConfigError where that cannot be."""
+    if path.exists():
+        raise ConfigError(f"{path} exists already")
+    try:
+        backup(database_url(settings.database_url, settings.data_dir), path)
+    except (ValueError, sqlite3.Error) as error:
+        raise ConfigError(f"no backup was made: {error}") from error
 
 
 @asynccontextmanager

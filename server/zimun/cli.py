@@ -21,6 +21,7 @@ import uvloop
 from zimun import app, workers
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
+from zimun.booking import history
 from zimun.booking.load import Counts, check_new
 from zimun.booking.store import Store, Transaction
 from zimun.clock import WallClock
@@ -28,7 +29,7 @@ from zimun.config import ConfigError, Settings, load
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
-from zimun.domain.instant import from_datetime, rfc3339
+from zimun.domain.instant import DAY, from_datetime, rfc3339
 from zimun.rpc import catalog_file
 from zimun.rpc.server import PortTaken
 from zimun.storage.migrate import SchemaTooNew
@@ -172,6 +173,25 @@ def export_command(org: str | None, **given: Any) -> None:
 
     # As bytes: a file is UTF-8, whatever the terminal's encoding.
     click.echo(_on_store(lambda store: store.read(run), **given).encode(), nl=False)
+
+
+@commands.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@data_dir
+@database
+def backup_command(file: Path, **given: Any) -> None:
+    """Copy the embedded database to FILE, while servers go on using it."""
+    app.back_up(_settings(**given), file)
+
+
+@commands.command("prune")
+@click.option("--older-than", "days", type=click.IntRange(1), required=True, help="days")
+@data_dir
+@database
+def prune_command(days: int, **given: Any) -> None:
+    """Delete bookings that ended so many days ago, with their history."""
+    before = _real_now() - days * DAY
+    click.echo(f"pruned {_on_store(lambda store: history.prune(store, before), **given)}")
 
 
 @commands.group("org")

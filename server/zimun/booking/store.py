@@ -176,6 +176,12 @@ class Transaction(Protocol):
     def forget(self, org_id: str, now: int) -> None:
         """Drop the answers whose lifetime is over."""
 
+    def prune(self, org_id: str, before: int, limit: int) -> int:
+        """Delete bookings that ended before an instant, with their events; at most so many.
+
+        Answers how many there were. A hold that is not recorded to be over stays.
+        """
+
     def organization_ids(self) -> list[str]:
         """Every organization."""
 

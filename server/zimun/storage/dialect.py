@@ -1,8 +1,10 @@
 """Where databases differ: the only file that names SQLite or PostgreSQL."""
 
 import hashlib
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,20 @@ def in_transaction(connection: Connection) -> bool:
     """Whether the database still has the transaction: it ends one by itself when the disk fails."""
     driver = connection.connection.driver_connection
     return driver is not None and driver.in_transaction
+
+
+def backup(url: URL, path: Path) -> None:
+    """Write a copy of the embedded database as it is now, while others go on using it.
+
+    Raises ValueError for a database server, which brings a program for that.
+    """
+    if is_shared(url):
+        raise ValueError("a database server is backed up with its own pg_dump")
+    with (
+        closing(sqlite3.connect(str(url.database))) as source,
+        closing(sqlite3.connect(path)) as copy,
+    ):
+        source.backup(copy)
 
 
 # The database server.

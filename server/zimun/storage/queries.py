@@ -45,7 +45,9 @@ from zimun.storage.tables import (
     FOREVER,
     IS_APPOINTMENT,
     IS_NAMED,
+    allocations,
     clients,
+    events,
     idempotency,
     installation,
     locations,
@@ -54,6 +56,7 @@ from zimun.storage.tables import (
     reservations,
     resources,
     services,
+    sessions,
     staff,
 )
 
@@ -339,6 +342,21 @@ class Queries:
 
     def forget(self, org_id: str, now: int) -> None:
         self._run(statements.FORGET, {"org": org_id, "now": now})
+
+    def prune(self, org_id: str, before: int, limit: int) -> int:
+        c = reservations.c
+        over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
+        found = self._execute(select(c.hold_id, c.session_id).where(*over).limit(limit)).all()
+        for hold_id, session_id in found:
+            for table, key in (
+                (reservations, {"hold_id": hold_id}),
+                (events, {"hold_id": hold_id}),
+                (allocations, {"session_id": session_id}),
+                (sessions, {"session_id": session_id}),
+            ):
+                same = [table.c[name] == value for name, value in key.items()]
+                self._execute(delete(table).where(table.c.org_id == org_id, *same))
+        return len(found)
 
     def organization_ids(self) -> list[str]:
         return list(self._execute(select(organizations.c.org_id)).scalars())

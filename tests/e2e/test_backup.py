@@ -1,0 +1,65 @@
+"""Copies that are made while the service goes on, and that can be served again."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ..postgres import BIN, running
+from .running import Zimun, environment, run
+
+TIME = "2025-12-01T10:00:00Z"
+
+
+def test_a_backup_of_the_running_embedded_store_serves_what_it_held(
+    private: Callable[..., Zimun],
+) -> None:
+    zimun, restored = private().start(), private()
+    booked = zimun.book(TIME)
+    restored.data_dir.mkdir()
+    zimun.cli("backup", str(restored.data_dir / "zimun.db"))
+    later = zimun.book("2025-12-01T11:00:00Z")
+    restored.start()
+    assert restored.appointment(booked["appointment_id"]) == booked
+    gone = restored.get(f"/api/v1/appointments/{later['appointment_id']}")
+    assert gone.status_code == 404
+    assert booked["staff_id"] not in restored.free_staff(TIME)
+
+
+def test_a_backup_overwrites_nothing(private: Callable[..., Zimun], tmp_path: Path) -> None:
+    zimun = private().start()
+    copy = tmp_path / "copy.db"
+    copy.write_text("precious")
+    command = Path(zimun.process.args[0])  # type: ignore[index,arg-type]
+    done = run(str(command), "backup", str(copy), "--data-dir", str(zimun.data_dir))
+    assert (done.returncode, done.stderr) == (1, f"zimun: {copy} exists already\n")
+    assert copy.read_text() == "precious"
+
+
+def test_a_dump_of_the_running_server_restores_into_an_empty_database(
+    private: Callable[..., Zimun], tmp_path: Path
+) -> None:
+    with running("fsync=off") as server:
+        name, empty = server.create(), server.create()
+        zimun = private(ZIMUN_DATABASE_URL=server.url(name)).start()
+        booked = zimun.book(TIME)
+        dump = str(tmp_path / "zimun.dump")
+        for command in (
+            ["pg_dump", "--format=custom", f"--file={dump}", server.url(name)],
+            ["pg_restore", "--no-owner", f"--dbname={server.url(empty)}", dump],
+        ):
+            subprocess.run([str(BIN / command[0]), *command[1:]], check=True, env=environment())
+        zimun.stop()
+        restored = private(ZIMUN_DATABASE_URL=server.url(empty)).start()
+        assert restored.appointment(booked["appointment_id"]) == booked
+        assert booked["staff_id"] not in restored.free_staff(TIME)
+        restored.stop()
+
+
+def test_pruning_takes_what_is_over_and_leaves_the_rest(private: Callable[..., Zimun]) -> None:
+    """The demo's clock stands in 2025, so that its appointments have long ended in real time."""
+    zimun = private().start()
+    old = zimun.book(TIME)
+    assert zimun.cli("prune", "--older-than", "1").startswith("pruned ")
+    gone = zimun.get(f"/api/v1/appointments/{old['appointment_id']}")
+    assert gone.status_code == 404
+    assert zimun.free_staff(TIME) == {"t_ada", "t_ben", "t_chloe"}
