@@ -41,6 +41,9 @@ SWEEP_INTERVAL = 1.0
 PROBE_INTERVAL = 2.0
 """Seconds between two looks at whether the store can be written."""
 
+PROBE_TIME = 3.0
+"""Seconds after which a store that does not answer counts as one that cannot."""
+
 log = logging.getLogger(__name__)
 
 
@@ -168,8 +171,9 @@ async def _probe(store: Store, server: RpcServer) -> None:
 
 async def _works(attempt: Awaitable[object]) -> bool:
     try:
-        await attempt
-    except Overloaded:
+        async with asyncio.timeout(PROBE_TIME):
+            await attempt
+    except (Overloaded, TimeoutError):
         return False
     return True
 
