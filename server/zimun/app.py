@@ -184,6 +184,8 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(seconds)
         try:
             await work()
+        except Overloaded as error:
+            log.warning("background work has to wait: %s", error)
         except Exception:
             log.exception("background work failed")
 

@@ -307,9 +307,12 @@ def _clear(tx: Transaction, found: Search, choice: Choice, start: int) -> None:
 
 def _locked(tx: Transaction, before: Reservation) -> Reservation:
     """A reservation as it is once nobody else can change what is taken of its subjects."""
-    when = (before.start, before.end)
-    if tx.lock(before.org_id, ((subject, when) for subject in before.subjects)):
-        return tx.hold(before.org_id, before.hold_id)
+    while tx.lock(before.org_id, before.taken()):
+        now_there = tx.hold(before.org_id, before.hold_id)
+        if [*now_there.taken()] == [*before.taken()]:
+            return now_there
+        # It has moved meanwhile: its new place needs to be locked, too.
+        before = now_there
     return before
 
 

@@ -303,9 +303,11 @@ def search(
     or InvalidRequest for a combination that the catalogue does not know.
     """
     meant = _resolve(tx, org_id, wanted)
-    if locking and tx.lock(org_id, meant.subjects(within)) and meant.leaving:
+    while locking and tx.lock(org_id, meant.subjects(within)) and meant.leaving:
         # Somebody may have moved or cancelled the appointment that is to be ignored.
-        meant = _resolve(tx, org_id, wanted)
+        before, meant = meant, _resolve(tx, org_id, wanted)
+        if [*meant.subjects(within)] == [*before.subjects(within)]:
+            break
     return _search(tx, now, meant, within)
 
 
@@ -341,7 +343,7 @@ class _Meant:
         reach, leaving = self.reach(within), self.leaving
         yield from ((subject, reach) for subject in self.service.subjects)
         if leaving:
-            yield from ((subject, (leaving.start, leaving.end)) for subject in leaving.subjects)
+            yield from leaving.taken()
 
 
 def _resolve(tx: Transaction, org_id: str, wanted: Wanted) -> _Meant:

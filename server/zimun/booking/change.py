@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from zimun.booking.store import Answer, Identity, Store, Transaction
 from zimun.clock import Clock
 from zimun.domain.access import Caller
-from zimun.domain.errors import IdempotencyKeyReused
+from zimun.domain.errors import IdempotencyKeyReused, OutcomeUnknown, Overloaded
 from zimun.domain.instant import DAY
 
 ANSWER_LIFETIME = DAY
@@ -49,11 +49,25 @@ async def apply(
 ) -> bytes:
     """Run `fn(transaction, now)` at most once for the change's key, and answer its bytes.
 
-    Raises IdempotencyKeyReused for another request under the same key, and
-    what `fn` raises.
+    Raises IdempotencyKeyReused for another request under the same key, what
+    `fn` raises, and OutcomeUnknown for a change without a key that was lost
+    while it committed.
     """
     now = clock.now()
-    return await store.write(lambda tx: _once(tx, now, change, fn))
+
+    def run(tx: Transaction) -> bytes:
+        return _once(tx, now, change, fn)
+
+    try:
+        return await store.write(run)
+    except OutcomeUnknown:
+        if not change.key:
+            raise
+    # The answer is kept in the transaction of the change: if it is there, so is the change.
+    try:
+        return await store.write(run)
+    except Overloaded as error:
+        raise OutcomeUnknown("the store was lost while it committed") from error
 
 
 def _once(

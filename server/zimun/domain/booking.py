@@ -9,7 +9,7 @@ lose the slot. A hold is valid while now < expires_at, whether or not anybody
 has recorded its expiry yet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -103,6 +103,10 @@ class Reservation:
         staff_ids = (self.staff_id,) if self.staff_id else ()
         return (*staff_ids, *self.resource_ids) or (self.service_id,)
 
+    def taken(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Each of its subjects, and when it is there."""
+        return ((subject, (self.start, self.end)) for subject in self.subjects)
+
     @property
     def etag(self) -> str:
         """Opaque to callers; another one after every change."""
@@ -127,7 +131,9 @@ def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
     limit = reservation.create_time + HOLD_LIMIT * hold_length
     if reservation.expires_at >= limit:
         raise HoldLimitReached(reservation.hold_id, limit)
-    return _changed(reservation, now, expires_at=min(now + hold_length, limit))
+    # Never sooner than it was: calls may be carried out in another order than they came in.
+    until = max(reservation.expires_at, min(now + hold_length, limit))
+    return _changed(reservation, now, expires_at=until)
 
 
 def release(reservation: Reservation, now: int) -> Reservation:

@@ -196,16 +196,19 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, or was never there: classes 08 and 57P of SQLSTATE."""
-    state = _state_of(error)
-    original = getattr(error, "orig", None) or error
-    gone = isinstance(original.__cause__ or original, (OSError, TimeoutError, EOFError))
-    return state.startswith(("08", "57P")) or gone or _is_closed(error)
+    """Whether the connection is gone, was never there, or cannot be used any more.
 
-
-def _is_closed(error: BaseException) -> bool:
-    """asyncpg's InterfaceError has no SQLSTATE: it says that the connection cannot be used."""
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
+    than of a statement has none.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError | TimeoutError | EOFError):
+            return True
+        if type(seen).__name__ in ("InterfaceError", "InternalClientError"):
+            return True
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return _state_of(error).startswith(("08", "57P"))
 
 
 def _state_of(error: BaseException) -> str:
@@ -216,29 +219,6 @@ def _state_of(error: BaseException) -> str:
             return str(state)
         seen = getattr(seen, "orig", None) or seen.__cause__
     return ""
-
-
-COMMITTED = "committed"
-
-
-def transaction_number(connection: Connection) -> str:
-    """What the running transaction can be asked about by, later and by others."""
-    return str(_value(connection, "SELECT pg_current_xact_id()::TEXT"))
-
-
-def outcome(connection: Connection, number: str) -> str:
-    """What became of a transaction: COMMITTED or another word; empty while it still runs."""
-    found = _value(connection, "SELECT pg_xact_status($1::TEXT::xid8)", number)
-    return "" if found == "in progress" else str(found)
-
-
-def _value(connection: Connection, sql: str, *parameters: object) -> object:
-    cursor = connection.connection.cursor()
-    cursor.execute(sql, parameters)
-    [[value]] = cursor.fetchall()
-    cursor.close()
-    found: object = value
-    return found
 
 
 # Both.

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from zimun.booking.store import Transaction
-from zimun.domain.errors import OutcomeUnknown, Overloaded
+from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.storage import dialect
 from zimun.storage.queries import CatalogCache, Queries
 
@@ -32,9 +32,6 @@ SHORTEST, LONGEST = 0.005, 0.2
 
 PATIENCE = 0.5
 """Seconds for which a lost server is tried again before the caller is told."""
-
-RECKONING = 5.0
-"""Seconds for which we try to learn whether a commit happened whose answer was lost."""
 
 log = logging.getLogger(__name__)
 
@@ -81,41 +78,27 @@ class SharedStore:
                 await connection.begin()
                 result = await connection.run_sync(self._call, fn)
                 if writing:
-                    await self._commit(connection)
+                    await _commit(connection)
                 return result
-            except Exception as error:
-                if dialect.is_lost(error):
+            except BaseException as error:
+                # Nobody else is given a dead connection, or one whose caller went in the middle.
+                if not isinstance(error, Exception) or dialect.is_lost(error):
                     await connection.invalidate(error)
                 raise
 
     def _call(self, connection: Connection, fn: Callable[[Transaction], T]) -> T:
         return fn(Queries(connection, self._catalogs))
 
-    async def _commit(self, connection: AsyncConnection) -> None:
-        """Commit; where the answer is lost, find out what became of it."""
-        number = await connection.run_sync(dialect.transaction_number)
-        try:
-            await connection.commit()
-        except Exception as error:
-            if not dialect.is_lost(error):
-                raise
-            await connection.invalidate(error)
-            if not await self._has_committed(number):
-                raise
 
-    async def _has_committed(self, number: str) -> bool:
-        """What the server says of a transaction; raises OutcomeUnknown while it does not say."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + RECKONING
-        while loop.time() < deadline:
-            try:
-                async with self._engine.connect() as connection:
-                    if outcome := await connection.run_sync(dialect.outcome, number):
-                        return outcome == dialect.COMMITTED
-            except Exception as error:
-                log.warning("a commit's outcome cannot be asked yet: %s", error)
-            await asyncio.sleep(SHORTEST * 10)
-        raise OutcomeUnknown("the store was lost while it committed")
+async def _commit(connection: AsyncConnection) -> None:
+    """Commit; raises OutcomeUnknown where the server was lost before it answered."""
+    try:
+        await connection.commit()
+    except Exception as error:
+        if not dialect.is_lost(error):
+            raise
+        await connection.invalidate(error)
+        raise OutcomeUnknown("the store was lost while it committed") from error
 
 
 async def _persistently(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -129,6 +112,8 @@ async def _persistently(attempt: Callable[[], Awaitable[T]]) -> T:
     for number in range(1, ATTEMPTS + 1):
         try:
             return await attempt()
+        except ZimunError:
+            raise
         except Exception as error:
             last = error
             if isinstance(error, exc.TimeoutError):

@@ -1,0 +1,49 @@
+"""`python -m tests.chaos --engine shared --seconds 600 --seed 7`: a long run, and what it saw."""
+
+import os
+
+# Processes are started by fork and exec while calls are under way.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from .run import Order, run
+
+
+def main() -> None:
+    """Run, print, and end with status 1 where anything was wrong."""
+    options = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    options.add_argument("--engine", choices=("shared", "embedded"), default="shared")
+    options.add_argument("--seconds", type=float, default=600)
+    options.add_argument("--seed", type=int, default=7)
+    options.add_argument("--servers", type=int, default=2)
+    options.add_argument("--callers", type=int, default=24)
+    options.add_argument("--no-faults", action="store_true")
+    options.add_argument("--serve-with", default="zimun", help="the module that is the server")
+    options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
+    options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
+    options.add_argument("--keep", type=Path, help="a new directory for history and logs")
+    options.add_argument("--report", type=Path, help="a file for the counts, as JSON")
+    given = options.parse_args()
+    order = Order(
+        given.engine,
+        given.seed,
+        given.seconds,
+        given.servers,
+        given.callers,
+        faults=not given.no_faults,
+        module=given.serve_with.split(),
+        weaken=given.weaken,
+        settling=given.settling,
+    )
+    report = asyncio.run(run(order, given.keep))
+    print(report)
+    if given.report:
+        given.report.write_text(report.as_json())
+    sys.exit(1 if report.violations else 0)
+
+
+main()

@@ -1,0 +1,141 @@
+"""One attempt of one request: sent with its key, and recorded with what came of it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from zimun.v1 import appointment_pb2, appointments_service_pb2, hold_pb2
+
+from .history import NOTHING, OK, REFUSED, UNKNOWN, Attempt
+
+OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 300),
+    ("grpc.enable_retries", 0),
+)
+"""A killed server is found again soon, and only our own retries repeat a call."""
+
+_HOLDS = ("HoldAppointment", "ExtendHold", "ReleaseHold")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked, under which key; sent again it is the same."""
+
+    org: str
+    client: str
+    method: str
+    key: str
+    content: dict[str, Any]
+
+
+async def send(channel: grpc.aio.Channel, token: str, request: Request, patience: float) -> Attempt:
+    """Send a request once."""
+    call: Any = channel.unary_unary(f"/zimun.v1.AppointmentsService/{request.method}")
+    metadata = (("authorization", f"Bearer {token}"), ("idempotency-key", request.key))
+    body = _message(request).SerializeToString()
+    sent = _now()
+    try:
+        raw: bytes = await call(body, metadata=metadata, timeout=patience)
+    except grpc.aio.AioRpcError as error:
+        return _record(request, sent, **_failed(error))
+    return _record(request, sent, outcome=OK, raw=raw.hex(), answer=_answer(request.method, raw))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _record(request: Request, sent: int, **found: Any) -> Attempt:
+    return Attempt(
+        request.org,
+        request.client,
+        request.method,
+        request.key,
+        request.content,
+        sent,
+        _now(),
+        **found,
+    )
+
+
+def _failed(error: grpc.aio.AioRpcError) -> dict[str, Any]:
+    """A refusal has an ErrorInfo; what has none never came to be answered by the server."""
+    info = error_details_pb2.ErrorInfo()
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in Status.FromString(value).details:
+                detail.Unpack(info)
+    message = f"{error.code().name}: {error.details()}"
+    reason = str(info.reason)
+    if reason == "OVERLOADED":
+        outcome = NOTHING
+    elif reason in ("", "DEADLINE_EXCEEDED") and error.code() in _OPEN:
+        outcome = UNKNOWN
+    else:
+        outcome = REFUSED
+    found = {"reason": reason, "metadata": dict(info.metadata), "message": message}
+    return {"outcome": outcome, **found}
+
+
+_OPEN = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
+
+
+def _message(request: Request) -> Message:
+    content = request.content
+    made: Any = _MESSAGES[request.method]()
+    for name, value in content.items():
+        if name == "start":
+            times = "appointment_time" if request.method == "HoldAppointment" else "start_time"
+            getattr(made, times).FromMicroseconds(value)
+        else:
+            setattr(made, name, value)
+    message: Message = made
+    return message
+
+
+_MESSAGES: Mapping[str, Callable[[], Message]] = {
+    "HoldAppointment": appointments_service_pb2.HoldAppointmentRequest,
+    "ExtendHold": appointments_service_pb2.ExtendHoldRequest,
+    "ReleaseHold": appointments_service_pb2.ReleaseHoldRequest,
+    "ConfirmAppointment": appointments_service_pb2.ConfirmAppointmentRequest,
+    "RescheduleAppointment": appointments_service_pb2.RescheduleAppointmentRequest,
+    "CancelAppointment": appointments_service_pb2.CancelAppointmentRequest,
+}
+
+
+def _answer(method: str, raw: bytes) -> dict[str, Any]:
+    """An answer as plain values."""
+    if method in _HOLDS:
+        hold = hold_pb2.Hold.FromString(raw)
+        state = hold_pb2.Hold.State.Name(hold.state)
+        found = {"expires_at": hold.expires_at.ToMicroseconds()}
+        return {**_common(hold), "state": state, **found}
+    booked = appointment_pb2.Appointment.FromString(raw)
+    state = appointment_pb2.Appointment.State.Name(booked.state)
+    names = ("appointment_id", "contact_name", "cancel_reason", "etag")
+    found = {name: getattr(booked, name) for name in names}
+    return {**_common(booked), "state": state, **found}
+
+
+def _common(answer: Any) -> dict[str, Any]:
+    return {
+        "hold_id": answer.hold_id,
+        "service_id": answer.service_id,
+        "start": answer.start_time.ToMicroseconds(),
+        "end": answer.end_time.ToMicroseconds(),
+        "staff_id": answer.staff_id,
+        "resource_ids": list(answer.resource_ids),
+        "seats": answer.seats,
+    }

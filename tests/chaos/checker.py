@@ -1,0 +1,285 @@
+"""The judge: from what was asked, what was answered and the final store to violations, in words.
+
+It knows the offer as plain facts (`scenario`) and nothing of the server's code.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations, pairwise
+
+from .history import Attempt
+from .ledger import FOREVER, LIVE, Ledger, Life, Revision, Row, Tables, Taking, put_together
+from .refusals import unjustified
+from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
+
+
+def violations(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> list[str]:
+    """Everything that is wrong with a history and the tables it ended with, read at an instant."""
+    ledger = put_together(attempts, tables, read_at)
+    return [
+        *_sold_twice_at_the_end(ledger),
+        *_sold_twice_on_the_way(ledger),
+        *_lost(ledger),
+        *(f"nobody asked for {one}" for one in ledger.unasked),
+        *_out_of_time(ledger),
+        *_repeated(ledger),
+        *_kept_answers(ledger),
+        *unjustified(ledger),
+        *_broken_stories(ledger),
+        *_allocations(ledger),
+        *_sessions(ledger),
+    ]
+
+
+def _live(ledger: Ledger) -> list[Row]:
+    """The reservations that keep their time busy when the store was read."""
+    return [
+        row
+        for row in ledger.tables["reservations"]
+        if row["state"] == "CONFIRMED"
+        or (row["state"] == "HELD" and row["expires_at"] > ledger.read_at)
+    ]
+
+
+def _subjects(row: Row) -> tuple[str, ...]:
+    staff = (row["staff_id"],) if row["staff_id"] else ()
+    return (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],)
+
+
+def _sold_twice_at_the_end(ledger: Ledger) -> Iterator[str]:
+    takings: dict[tuple[str, str], list[Taking]] = defaultdict(list)
+    for row in _live(ledger):
+        busy = SERVICES[row["service_id"]].taken(row["start_time"])
+        for subject in _subjects(row):
+            takings[row["org_id"], subject].append(
+                Taking(
+                    row["hold_id"],
+                    row["session_id"],
+                    row["service_id"],
+                    row["start_time"],
+                    row["seats"],
+                    busy,
+                    0,
+                    FOREVER,
+                )
+            )
+    for (org, subject), found in takings.items():
+        yield from (f"at the end {org} {subject}: {what}" for what in _collisions(found))
+
+
+def _sold_twice_on_the_way(ledger: Ledger) -> Iterator[str]:
+    """Takings that were certain at one moment, found as each of them begins."""
+    for (org, subject, _), takings in ledger.certain.items():
+        active: list[Taking] = []
+        told: set[str] = set()
+        for taking in takings:
+            active = [one for one in active if one.until > taking.since]
+            active.append(taking)
+            near = [one for one in active if _touch(one, taking)]
+            for what in _collisions(near):
+                if what not in told:
+                    told.add(what)
+                    yield f"on the way {org} {subject} at {taking.since}: {what}"
+
+
+def _touch(one: Taking, other: Taking) -> bool:
+    return one.busy[0] < other.busy[1] and other.busy[0] < one.busy[1]
+
+
+def _collisions(takings: Iterable[Taking]) -> Iterator[str]:
+    """What is sold twice among takings of one subject that stand at the same moment."""
+    by_hold = {taking.hold_id: taking for taking in takings}
+    seats: dict[str, int] = defaultdict(int)
+    for taking in by_hold.values():
+        seats[taking.session_id] += taking.seats
+        if seats[taking.session_id] > SERVICES[taking.service_id].capacity:
+            yield f"session {taking.session_id} is over capacity: {seats[taking.session_id]} seats"
+    for one, other in combinations(by_hold.values(), 2):
+        if one.session_id != other.session_id and _touch(one, other):
+            yield f"{one.hold_id} and {other.hold_id} overlap"
+
+
+def _lost(ledger: Ledger) -> Iterator[str]:
+    """Every answer must be what one revision of its reservation says."""
+    for operation in ledger.operations:
+        for attempt in operation.oks:
+            life = ledger.lives.get((attempt.org, attempt.answer["hold_id"]))
+            if life is None or life.row is None:
+                yield f"lost: {attempt.name} was answered {attempt.answer}, and is not there"
+            elif not any(_shows(attempt, revision) for revision in life.revisions):
+                yield (
+                    f"lost: {attempt.name} was answered {attempt.answer}, which no revision of "
+                    f"{life.hold_id} says"
+                )
+            elif not _is_what_was_asked(attempt):
+                yield f"wrong answer: {attempt.name} was answered {attempt.answer}"
+
+
+_COLUMNS = {
+    "service_id": "service_id",
+    "start": "start_time",
+    "end": "end_time",
+    "staff_id": "staff_id",
+    "seats": "seats",
+    "expires_at": "expires_at",
+    "appointment_id": "appointment_id",
+    "contact_name": "contact_name",
+    "cancel_reason": "cancel_reason",
+}
+
+
+def _shows(attempt: Attempt, revision: Revision) -> bool:
+    """Whether an answer is a reservation as a revision left it."""
+    answer, row = attempt.answer, revision.row
+    return (
+        answer["state"] == row["state"]
+        and answer["resource_ids"] == json.loads(row["resource_ids"])
+        and answer.get("etag", str(revision.number)) == str(revision.number)
+        and all(answer[name] == row[column] for name, column in _COLUMNS.items() if name in answer)
+    )
+
+
+def _is_what_was_asked(attempt: Attempt) -> bool:
+    """Whether an answer has the service, the time, the person and the seats of its request."""
+    request, answer = attempt.request, attempt.answer
+    named = ("service_id", "start", "seats", "hold_id", "appointment_id")
+    service = SERVICES[answer["service_id"]]
+    taken = (*((answer["staff_id"],) if answer["staff_id"] else ()), *answer["resource_ids"])
+    return (
+        all(request[name] == answer[name] for name in named if name in request and name in answer)
+        and request.get("staff_id", "") in ("", answer["staff_id"])
+        and answer["end"] - answer["start"] == service.duration
+        and (taken or (service.id,)) in set(service.combinations())
+    )
+
+
+def _out_of_time(ledger: Ledger) -> Iterator[str]:
+    """A change happens after its request was sent and before it was answered."""
+    for life in ledger.lives.values():
+        for revision in life.revisions:
+            operation = revision.operation
+            if operation and not operation.sent <= revision.at <= operation.acknowledged:
+                yield (
+                    f"{life.hold_id} revision {revision.number} is of {revision.at}, its request "
+                    f"of {operation.sent} to {operation.acknowledged}"
+                )
+
+
+def _repeated(ledger: Ledger) -> Iterator[str]:
+    """Under one key there is one answer, byte for byte."""
+    answers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for operation in ledger.operations:
+        for attempt in operation.oks:
+            answers[attempt.org, attempt.client, attempt.key].add(attempt.raw)
+    for key, found in answers.items():
+        if len(found) > 1:
+            yield f"{len(found)} different answers under the key {key}"
+
+
+def _kept_answers(ledger: Ledger) -> Iterator[str]:
+    """Answers are kept for exactly the requests that took effect."""
+    kept = {
+        (row["org_id"], row["client_id"], row["key"]): row["response"].removeprefix("\\x")
+        for row in ledger.tables["idempotency"]
+    }
+    possible = set()
+    for operation in ledger.operations:
+        key = operation.first.org, operation.first.client, operation.first.key
+        if operation.may_have_happened:
+            possible.add(key)
+        for attempt in operation.oks:
+            if kept.get(key) != attempt.raw:
+                yield f"the answer of {attempt.name} is not what is kept for its key"
+    for key in kept.keys() - possible:
+        yield f"an answer is kept for the key {key}, whose requests were all refused or never sent"
+
+
+_BEFORE = {
+    "HOLD_EXTENDED": "HELD",
+    "HOLD_RELEASED": "HELD",
+    "HOLD_EXPIRED": "HELD",
+    "APPOINTMENT_CONFIRMED": "HELD",
+    "APPOINTMENT_RESCHEDULED": "CONFIRMED",
+    "APPOINTMENT_CANCELLED": "CONFIRMED",
+}
+
+_AFTER = {
+    "HOLD_CREATED": "HELD",
+    "HOLD_EXTENDED": "HELD",
+    "HOLD_RELEASED": "RELEASED",
+    "HOLD_EXPIRED": "EXPIRED",
+    "APPOINTMENT_CONFIRMED": "CONFIRMED",
+    "APPOINTMENT_RESCHEDULED": "CONFIRMED",
+    "APPOINTMENT_CANCELLED": "CANCELLED",
+}
+
+
+def _broken_stories(ledger: Ledger) -> Iterator[str]:
+    """Events and state agree, and each event may follow the one before it."""
+    for life in ledger.lives.values():
+        name = f"{life.org} {life.hold_id}"
+        numbers = [revision.number for revision in life.revisions]
+        if life.row is None:
+            yield f"{name} has events and no state"
+        elif not numbers:
+            yield f"{name} has a state and no events"
+        elif life.revisions[-1].row != life.row:
+            yield f"the last event of {name} says {life.revisions[-1].row}, its state {life.row}"
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield f"{name} has events of the revisions {numbers}"
+        yield from (f"{name}: {what}" for what in _broken_story(life))
+
+
+def _broken_story(life: Life) -> Iterator[str]:
+    for revision in life.revisions:
+        if revision.row["state"] != _AFTER[revision.type]:
+            yield f"{revision.type} left it {revision.row['state']}"
+    if life.revisions and life.revisions[0].type != "HOLD_CREATED":
+        yield f"its story begins with {life.revisions[0].type}"
+    for before, after in pairwise(life.revisions):
+        if before.row["state"] != _BEFORE.get(after.type):
+            yield f"{after.type} of what was {before.row['state']}"
+        expires_at = before.row["expires_at"]
+        if before.row["state"] == "HELD":
+            in_time = after.at < expires_at
+            if in_time == (after.type == "HOLD_EXPIRED"):
+                yield f"{after.type} at {after.at} of a hold until {expires_at}"
+        limit = before.row["create_time"] + HOLD_LIMIT * HOLD_LENGTH
+        until = min(after.at + HOLD_LENGTH, limit)
+        if after.type == "HOLD_EXTENDED" and after.row["expires_at"] != until:
+            yield f"extended at {after.at} from {expires_at} to {after.row['expires_at']}"
+
+
+def _allocations(ledger: Ledger) -> Iterator[str]:
+    """What is busy is exactly what the live reservations take."""
+    implied = {
+        (row["org_id"], subject, row["session_id"], *_busy(row))
+        for row in _live(ledger)
+        for subject in _subjects(row)
+    }
+    kept = {
+        (row["org_id"], row["subject"], row["session_id"], row["busy_start"], row["busy_end"])
+        for row in ledger.tables["allocations"]
+        if row["expires_at"] > ledger.read_at
+    }
+    yield from (f"taken without an allocation: {one}" for one in implied - kept)
+    yield from (f"an allocation that nobody takes: {one}" for one in kept - implied)
+
+
+def _busy(row: Row) -> tuple[int, int]:
+    return SERVICES[row["service_id"]].taken(row["start_time"])
+
+
+def _sessions(ledger: Ledger) -> Iterator[str]:
+    """Each group session counts the seats of its reservations, and has no more than there are."""
+    seats: dict[tuple[str, str], int] = defaultdict(int)
+    for row in ledger.tables["reservations"]:
+        if row["state"] in LIVE and SERVICES[row["service_id"]].capacity > 1:
+            seats[row["org_id"], row["session_id"]] += row["seats"]
+    counted = {
+        (row["org_id"], row["session_id"]): row["seats_taken"] for row in ledger.tables["sessions"]
+    }
+    for key in seats.keys() | counted.keys():
+        if seats.get(key) != counted.get(key):
+            yield f"session {key} has {seats.get(key)} seats sold and {counted.get(key)} counted"

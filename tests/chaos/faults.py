@@ -1,0 +1,150 @@
+"""What goes wrong and when: a plan drawn from a seed, and how each fault is done."""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from ..postgres import Postgres
+from .proxy import Proxy
+from .servers import Server
+
+SPACING = (0.6, 2.2)
+"""Seconds from the end of one fault to the beginning of the next."""
+
+RESTART_PAUSE = 0.5
+"""Seconds after which a database server that would not start is started again."""
+
+SHARED = ("kill", "kill", "pause", "cut", "cut", "stall", "deafen", "deafen", "fast", "immediate")
+EMBEDDED = ("kill", "kill", "pause", "full", "full")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault, which server it meets, how long it lasts, and how long before it."""
+
+    kind: str
+    server: int
+    length: float
+    pause: float
+    size: int = 0
+
+
+def plan(seed: int, engine: str, servers: int, count: int) -> list[Fault]:
+    """So many faults, the same for the same seed; each kind comes before any comes again."""
+    rng = random.Random(f"faults {seed}")
+    kinds: list[str] = []
+    while len(kinds) < count:
+        deck = list(SHARED if engine == "shared" else EMBEDDED)
+        rng.shuffle(deck)
+        kinds += deck
+    return [
+        Fault(
+            kind,
+            rng.randrange(servers),
+            rng.uniform(0.2, 1.5),
+            rng.uniform(*SPACING),
+            rng.choice((0, 4096, 100_000, 1_000_000)),
+        )
+        for kind in kinds[:count]
+    ]
+
+
+@dataclass
+class Site:
+    """What faults happen to."""
+
+    servers: Sequence[Server]
+    postgres: Postgres | None = None
+    proxy: Proxy | None = None
+
+
+async def inject(site: Site, faults: Sequence[Fault], until: float, done: Counter[str]) -> None:
+    """Do the faults one after the other until an instant of `time.monotonic`, and count them."""
+    for fault in faults:
+        if time.monotonic() + fault.pause + fault.length > until:
+            return
+        await asyncio.sleep(fault.pause)
+        await _DOING[fault.kind](site, fault)
+        done[fault.kind] += 1
+
+
+async def _kill(site: Site, fault: Fault) -> None:
+    server = site.servers[fault.server]
+    await asyncio.to_thread(server.kill)
+    await asyncio.sleep(fault.length / 2)
+    server.spawn()
+    await asyncio.to_thread(server.wait_ready)
+
+
+async def _pause(site: Site, fault: Fault) -> None:
+    server = site.servers[fault.server]
+    server.signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(fault.length)
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+async def _cut(site: Site, fault: Fault) -> None:
+    assert site.proxy
+    site.proxy.cut()
+
+
+async def _stall(site: Site, fault: Fault) -> None:
+    assert site.proxy
+    site.proxy.stall()
+    await asyncio.sleep(fault.length)
+    site.proxy.heal()
+
+
+async def _deafen(site: Site, fault: Fault) -> None:
+    assert site.proxy
+    site.proxy.deafen()
+    await asyncio.sleep(fault.length / 4)
+    site.proxy.cut()
+    site.proxy.heal()
+
+
+async def _restart(site: Site, how: int) -> None:
+    assert site.postgres
+    await asyncio.to_thread(site.postgres.stop, how)
+    try:
+        await asyncio.to_thread(site.postgres.start)
+    except AssertionError:
+        # What is left of the one before can keep it from starting for a moment.
+        await asyncio.sleep(RESTART_PAUSE)
+        await asyncio.to_thread(site.postgres.start)
+
+
+async def _fast(site: Site, fault: Fault) -> None:
+    await _restart(site, signal.SIGINT)
+
+
+async def _immediate(site: Site, fault: Fault) -> None:
+    await _restart(site, signal.SIGQUIT)
+
+
+async def _full(site: Site, fault: Fault) -> None:
+    """No file of a server can grow: its disk is full, whatever the others' can take."""
+    server = site.servers[fault.server]
+    server.limit_files(fault.size)
+    try:
+        await asyncio.sleep(fault.length)
+    finally:
+        server.limit_files(-1)
+
+
+_DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
+    "kill": _kill,
+    "pause": _pause,
+    "cut": _cut,
+    "stall": _stall,
+    "deafen": _deafen,
+    "fast": _fast,
+    "immediate": _immediate,
+    "full": _full,
+}

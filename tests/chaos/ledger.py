@@ -1,0 +1,366 @@
+"""The final store read as lives of reservations, and which request brought each change about.
+
+When a change took effect is known only within bounds: not before its request
+was first sent, and not after it, or a later change of the same reservation,
+was answered. What is said to be certain holds anywhere within these bounds.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .history import OK, UNKNOWN, Attempt
+from .scenario import DAY, SERVICES
+
+Row = dict[str, Any]
+Tables = Mapping[str, list[Row]]
+
+FOREVER = 1 << 62
+LIVE = ("HELD", "CONFIRMED")
+
+METHOD_OF = {
+    "HOLD_CREATED": "HoldAppointment",
+    "HOLD_EXTENDED": "ExtendHold",
+    "HOLD_RELEASED": "ReleaseHold",
+    "APPOINTMENT_CONFIRMED": "ConfirmAppointment",
+    "APPOINTMENT_RESCHEDULED": "RescheduleAppointment",
+    "APPOINTMENT_CANCELLED": "CancelAppointment",
+}
+"""Which request an event answers to; an expiry answers to none."""
+
+
+@dataclass
+class Operation:
+    """All attempts of one request under one key."""
+
+    attempts: list[Attempt]
+
+    @property
+    def first(self) -> Attempt:
+        return self.attempts[0]
+
+    @cached_property
+    def sent(self) -> int:
+        return min(attempt.sent for attempt in self.attempts)
+
+    @cached_property
+    def oks(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.outcome == OK]
+
+    @cached_property
+    def acknowledged(self) -> int:
+        """When its effect was there at the latest."""
+        return min((attempt.answered for attempt in self.oks), default=FOREVER)
+
+    @property
+    def may_have_happened(self) -> bool:
+        return any(attempt.outcome in (OK, UNKNOWN) for attempt in self.attempts)
+
+
+@dataclass
+class Revision:
+    """One event, and the request it is attributed to."""
+
+    number: int
+    at: int
+    type: str
+    client: str
+    row: Row
+    operation: Operation | None = None
+    not_before: int = 0
+    not_after: int = FOREVER
+
+    @property
+    def is_live(self) -> bool:
+        return bool(self.row["state"] in LIVE)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        staff = (self.row["staff_id"],) if self.row["staff_id"] else ()
+        return (*staff, *json.loads(self.row["resource_ids"])) or (self.row["service_id"],)
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        return self.row["session_id"], self.row["start_time"], self.subjects
+
+
+@dataclass(frozen=True)
+class Taking:
+    """A subject taken for an interval, from one instant of real time to another."""
+
+    hold_id: str
+    session_id: str
+    service_id: str
+    start: int
+    seats: int
+    busy: tuple[int, int]
+    since: int
+    until: int
+
+
+@dataclass
+class Life:
+    """A reservation and its revisions in order."""
+
+    org: str
+    hold_id: str
+    row: Row | None
+    revisions: list[Revision] = field(default_factory=list)
+
+    def possible(self) -> Iterator[tuple[Revision, int, int]]:
+        """Each stay at one place, with the longest time for which it may have been there."""
+        first: Revision | None = None
+        until = 0
+        for revision in self.revisions:
+            if first and (not revision.is_live or revision.place != first.place):
+                yield first, first.not_before, min(until, revision.not_after)
+                first = None
+            if revision.is_live:
+                first = first or revision
+                until = _runs_out(revision)
+        if first:
+            yield first, first.not_before, until
+
+    def certain(self) -> Iterator[tuple[Revision, int, int]]:
+        """Each live revision, with a time in which it must have been there."""
+        for number, revision in enumerate(self.revisions):
+            if revision.is_live:
+                ended = next(
+                    (
+                        later.not_before
+                        for later in self.revisions[number + 1 :]
+                        if not later.is_live or later.place != revision.place
+                    ),
+                    FOREVER,
+                )
+                until = min(ended, _runs_out(revision))
+                if revision.not_after < until:
+                    yield revision, revision.not_after, until
+
+
+def _runs_out(revision: Revision) -> int:
+    return FOREVER if revision.row["state"] == "CONFIRMED" else int(revision.row["expires_at"])
+
+
+@dataclass
+class Ledger:
+    """Everything that the judge reads, put together."""
+
+    operations: list[Operation]
+    lives: dict[tuple[str, str], Life]
+    tables: Tables
+    read_at: int
+    unasked: list[str] = field(default_factory=list)
+
+    @cached_property
+    def by_appointment(self) -> dict[tuple[str, str], Life]:
+        return {
+            (life.org, life.revisions[-1].row["appointment_id"]): life
+            for life in self.lives.values()
+            if life.revisions
+        }
+
+    def of(self, attempt: Attempt) -> Life | None:
+        """The reservation that a request names."""
+        if hold_id := attempt.request.get("hold_id"):
+            return self.lives.get((attempt.org, hold_id))
+        return self.by_appointment.get((attempt.org, attempt.request.get("appointment_id", "")))
+
+    @cached_property
+    def possible(self) -> dict[tuple[str, str, int], list[Taking]]:
+        """What may have been taken, by organization, subject and day, in order of its end."""
+        found = self._takings((life, life.possible()) for life in self.lives.values())
+        for takings in found.values():
+            takings.sort(key=lambda taking: taking.until)
+        return found
+
+    @cached_property
+    def certain(self) -> dict[tuple[str, str, int], list[Taking]]:
+        """What must have been taken, likewise, in order of its beginning."""
+        found = self._takings((life, life.certain()) for life in self.lives.values())
+        for takings in found.values():
+            takings.sort(key=lambda taking: taking.since)
+        return found
+
+    def _takings(
+        self, stays: Iterable[tuple[Life, Iterator[tuple[Revision, int, int]]]]
+    ) -> dict[tuple[str, str, int], list[Taking]]:
+        found: dict[tuple[str, str, int], list[Taking]] = defaultdict(list)
+        for life, times in stays:
+            for revision, since, until in times:
+                row = revision.row
+                taking = Taking(
+                    life.hold_id,
+                    row["session_id"],
+                    row["service_id"],
+                    row["start_time"],
+                    row["seats"],
+                    SERVICES[row["service_id"]].taken(row["start_time"]),
+                    since,
+                    until,
+                )
+                for subject in revision.subjects:
+                    found[life.org, subject, row["start_time"] // DAY].append(taking)
+        return found
+
+
+def put_together(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> Ledger:
+    """The ledger of a history and the tables that it ended with, read at an instant."""
+    operations = _operations(attempts)
+    lives = _lives(tables)
+    ledger = Ledger(operations, lives, tables, read_at)
+    _attribute(ledger)
+    for life in lives.values():
+        _bound(life)
+    return ledger
+
+
+def _operations(attempts: Iterable[Attempt]) -> list[Operation]:
+    found: dict[tuple[str, str, str, str, str], list[Attempt]] = defaultdict(list)
+    for one in attempts:
+        found[one.org, one.client, one.method, one.key, json.dumps(one.request)].append(one)
+    return [Operation(sorted(group, key=lambda one: one.sent)) for group in found.values()]
+
+
+def _lives(tables: Tables) -> dict[tuple[str, str], Life]:
+    rows = {(row["org_id"], row["hold_id"]): row for row in tables["reservations"]}
+    lives = {key: Life(*key, row) for key, row in rows.items()}
+    for event in sorted(tables["events"], key=lambda event: int(event["revision"])):
+        key = event["org_id"], event["hold_id"]
+        life = lives.setdefault(key, Life(*key, None))
+        life.revisions.append(
+            Revision(
+                event["revision"],
+                event["at"],
+                event["type"],
+                event["client_id"],
+                json.loads(event["reservation"]),
+            )
+        )
+    return lives
+
+
+Identity = tuple[object, ...]
+
+
+def _attribute(ledger: Ledger) -> None:
+    """Give each event its request: the one that was answered with it, or one never answered.
+
+    A request has one effect, so it is given away once. Events without a
+    request are what nobody asked for.
+    """
+    answered: dict[Identity, list[Operation]] = defaultdict(list)
+    open_ones: dict[Identity, list[Operation]] = defaultdict(list)
+    for operation in ledger.operations:
+        if operation.oks:
+            answered[_identity_answered(operation)].append(operation)
+        elif operation.may_have_happened:
+            open_ones[_asked(operation.first)].append(operation)
+    events = [
+        (life, revision)
+        for life in ledger.lives.values()
+        for revision in life.revisions
+        if revision.type in METHOD_OF
+    ]
+    for life, revision in events:
+        # A hold that is released already answers the same to whoever releases it again.
+        _give(revision, answered[_identity(life, revision)], _fits)
+    for life, revision in events:
+        _give(revision, open_ones[_asked_for(life, revision)], _fits)
+        _give(revision, answered[_identity(life, revision)], lambda *_: True)
+        if revision.operation is None:
+            ledger.unasked.append(
+                f"{life.org} {life.hold_id} revision {revision.number}: {revision.type} by "
+                f"{revision.client or 'nobody'}, which no request explains"
+            )
+
+
+def _give(
+    revision: Revision,
+    candidates: list[Operation],
+    fits: Callable[[Revision, Operation], bool],
+) -> None:
+    """Attribute a revision that has no request yet to the first that fits, and give that away."""
+    found = next((one for one in candidates if fits(revision, one)), None)
+    if found and revision.operation is None:
+        revision.operation = found
+        candidates.remove(found)
+
+
+def _fits(revision: Revision, operation: Operation) -> bool:
+    return operation.sent <= revision.at <= operation.acknowledged
+
+
+def _identity(life: Life, revision: Revision) -> Identity:
+    """What the answer to the request of an event says of it.
+
+    Every confirmation carries a name of its own and every cancellation a reason
+    of its own, so that those without an effect are told from the one with it.
+    """
+    method, row = METHOD_OF[revision.type], revision.row
+    tells = {
+        "HoldAppointment": "",
+        "ExtendHold": row["expires_at"],
+        "ReleaseHold": row["state"],
+        "ConfirmAppointment": row["contact_name"],
+        "CancelAppointment": row["cancel_reason"],
+        "RescheduleAppointment": str(revision.number),
+    }
+    return life.org, revision.client, method, life.hold_id, tells[method]
+
+
+def _identity_answered(operation: Operation) -> Identity:
+    first, answer = operation.first, operation.oks[0].answer
+    tells = {
+        "HoldAppointment": "",
+        "ExtendHold": answer.get("expires_at"),
+        "ReleaseHold": answer["state"],
+        "ConfirmAppointment": first.request.get("contact_name"),
+        "CancelAppointment": first.request.get("cancel_reason"),
+        "RescheduleAppointment": answer.get("etag"),
+    }
+    return first.org, first.client, first.method, answer["hold_id"], tells[first.method]
+
+
+def _asked(attempt: Attempt) -> Identity:
+    """What a request that was never answered asks for, in the words of `_asked_for`."""
+    request = attempt.request
+    head: Identity = (attempt.org, attempt.client, attempt.method)
+    if attempt.method == "HoldAppointment":
+        return (*head, request["service_id"], request["start"], request.get("seats", 1))
+    if attempt.method == "ConfirmAppointment":
+        return (*head, request["hold_id"], request["contact_name"])
+    if attempt.method == "CancelAppointment":
+        return (*head, request["appointment_id"], request["cancel_reason"])
+    if attempt.method == "RescheduleAppointment":
+        return (*head, request["appointment_id"], request["start"])
+    return (*head, request["hold_id"])
+
+
+def _asked_for(life: Life, revision: Revision) -> Identity:
+    method, row = METHOD_OF[revision.type], revision.row
+    head: Identity = (life.org, revision.client, method)
+    if method == "HoldAppointment":
+        return (*head, row["service_id"], row["start_time"], row["seats"])
+    if method == "ConfirmAppointment":
+        return (*head, life.hold_id, row["contact_name"])
+    if method == "CancelAppointment":
+        return (*head, row["appointment_id"], row["cancel_reason"])
+    if method == "RescheduleAppointment":
+        return (*head, row["appointment_id"], row["start_time"])
+    return (*head, life.hold_id)
+
+
+def _bound(life: Life) -> None:
+    """When each revision took effect: between its instant, which the server read before it began,
+    and the first answer that shows it."""
+    earliest, latest = 0, FOREVER
+    for revision in life.revisions:
+        earliest = revision.not_before = max(earliest, revision.at)
+    for revision in reversed(life.revisions):
+        if revision.operation:
+            latest = min(latest, revision.operation.acknowledged)
+        revision.not_after = latest

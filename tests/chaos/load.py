@@ -1,0 +1,198 @@
+"""Many callers who want the same few times, and who repeat themselves as the contract advises.
+
+Every request has a key. After no answer, or OVERLOADED, it is sent again with
+the same key to whichever server, after growing pauses that are random in part.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from .calls import OPTIONS, Request, send
+from .history import NOTHING, OK, UNKNOWN, Attempt
+from .scenario import DAY, ORGS, SERVICES
+
+CLIENTS = 3
+"""Clients of each organization."""
+
+WINDOW = 12.0
+"""Seconds for which callers want the times of the same two days; then those of the next two."""
+
+PATIENT, HASTY = 3.0, (0.002, 0.03)
+"""Seconds until a caller gives up waiting, mostly and on purpose."""
+
+ATTEMPTS = 8
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+
+Token = Callable[[str, str], str]
+"""A good token of (organization, client)."""
+
+
+@dataclass
+class Pool:
+    """What an organization's callers know of each other's holds and appointments."""
+
+    holds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=12))
+    appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
+
+
+class Load:
+    """Callers on the servers at `targets`, and the history that they write."""
+
+    def __init__(self, seed: int, targets: Sequence[str], token: Token) -> None:
+        self.history: list[Attempt] = []
+        self._seed = seed
+        self._targets = targets
+        self._token = token
+        self._pools = {org: Pool() for org in ORGS}
+        self._keys = itertools.count()
+        self._open: list[Request] = []
+        self._began = time.monotonic()
+        self._first_day = (time.time_ns() // 1000 // DAY + 2) * DAY
+
+    async def run(self, callers: int, until: float) -> None:
+        """Let so many callers work until an instant of `time.monotonic`."""
+        async with AsyncExitStack() as stack:
+            self._channels = [
+                await stack.enter_async_context(
+                    grpc.aio.insecure_channel(
+                        target, (*OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+                    )
+                )
+                for target in self._targets
+                for _ in range(2)
+            ]
+            await asyncio.gather(*(self._work(number, until) for number in range(callers)))
+
+    async def settle(self, seconds: float) -> list[str]:
+        """Ask again what was never answered, now that nothing is broken; what is still without an
+        answer after so many seconds, and any server that serves nobody, is told in words."""
+        deadline = time.monotonic() + seconds
+        told: list[str] = []
+        for target in self._targets:
+            async with grpc.aio.insecure_channel(target, OPTIONS) as channel:
+                self._channels = [channel]
+                requests, self._open = self._open, []
+                probe = self._hold(random.Random(self._seed), ORGS[0])
+                for request in (*requests, probe):
+                    if not await self._settle(request, deadline):
+                        told.append(f"{target} did not recover: no answer to {request}")
+                        break
+        return told
+
+    async def _settle(self, request: Request, deadline: float) -> bool:
+        while time.monotonic() < deadline:
+            attempt = await self._attempt(random.Random(0), request, PATIENT)
+            if attempt.outcome not in (UNKNOWN, NOTHING):
+                return True
+            await asyncio.sleep(FIRST_PAUSE)
+        return False
+
+    async def _work(self, number: int, until: float) -> None:
+        rng = random.Random(f"{self._seed} {number}")
+        while time.monotonic() < until:
+            request = self._choose(rng, rng.choice(ORGS))
+            if rng.random() < 0.06:
+                # Two of them at once, as when a proxy repeats what it has sent already.
+                await asyncio.gather(
+                    self._persist(rng, request, until), self._persist(rng, request, until)
+                )
+                continue
+            attempt = await self._persist(rng, request, until)
+            if attempt.outcome == OK and rng.random() < 0.08:
+                await self._again(rng, request)
+
+    async def _again(self, rng: random.Random, request: Request) -> None:
+        """The same once more, or another request under its key."""
+        if rng.random() < 0.3 and request.method == "HoldAppointment":
+            other = {**request.content, "start": request.content["start"] + 7 * DAY}
+            request = Request(request.org, request.client, request.method, request.key, other)
+        await self._attempt(rng, request, PATIENT)
+
+    async def _persist(self, rng: random.Random, request: Request, until: float) -> Attempt:
+        """Send a request until it is answered, or for a while."""
+        pause = FIRST_PAUSE
+        gives_up = rng.random() < 0.03
+        for _ in range(ATTEMPTS):
+            hasty = rng.random() < 0.05
+            patience = rng.uniform(*HASTY) if hasty else PATIENT
+            attempt = await self._attempt(rng, request, patience)
+            if attempt.outcome not in (UNKNOWN, NOTHING):
+                return attempt
+            if gives_up:
+                return attempt
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(pause * rng.uniform(0.5, 1))
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self._open.append(request)
+        return attempt
+
+    async def _attempt(self, rng: random.Random, request: Request, patience: float) -> Attempt:
+        token = self._token(request.org, request.client)
+        attempt = await send(rng.choice(self._channels), token, request, patience)
+        self.history.append(attempt)
+        if attempt.outcome == OK:
+            pool = self._pools[request.org]
+            if request.method in ("HoldAppointment", "ExtendHold"):
+                pool.holds.append(attempt.answer)
+            elif attempt.answer["state"] == "CONFIRMED":
+                pool.appointments.append(attempt.answer)
+        return attempt
+
+    def _choose(self, rng: random.Random, org: str) -> Request:
+        pool, dice = self._pools[org], rng.random()
+        if pool.holds and dice < 0.40:
+            return self._about_hold(rng, org, rng.choice(pool.holds))
+        if pool.appointments and dice < 0.75:
+            return self._about_appointment(rng, org, rng.choice(pool.appointments))
+        return self._hold(rng, org)
+
+    def _hold(self, rng: random.Random, org: str) -> Request:
+        service = rng.choice(list(SERVICES.values()))
+        content = {"service_id": service.id, "start": rng.choice(service.times(self._day(rng)))}
+        if service.staff and rng.random() < 0.2:
+            content["staff_id"] = rng.choice(service.staff)
+        if service.capacity > 1 and rng.random() < 0.4:
+            content["seats"] = rng.randint(1, service.capacity)
+        return self._request(rng, org, "HoldAppointment", **content)
+
+    def _about_hold(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        dice, hold_id = rng.random(), hold["hold_id"]
+        if dice < 0.55:
+            contact = {"contact_name": f"Sam {next(self._keys)}", "contact_email": "s@example.com"}
+            return self._request(rng, org, "ConfirmAppointment", hold_id=hold_id, **contact)
+        if dice < 0.75:
+            return self._request(rng, org, "ReleaseHold", hold_id=hold_id)
+        if dice < 0.98:
+            return self._request(rng, org, "ExtendHold", hold_id=hold_id)
+        # Somebody else's is nobody's.
+        other = next(one for one in ORGS if one != org)
+        return self._request(rng, other, "ReleaseHold", hold_id=hold_id)
+
+    def _about_appointment(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
+        named = {"appointment_id": booked["appointment_id"]}
+        if rng.random() < 0.2:
+            named["etag"] = booked["etag"]
+        if rng.random() < 0.45:
+            why = f"ill {next(self._keys)}"
+            return self._request(rng, org, "CancelAppointment", **named, cancel_reason=why)
+        service = SERVICES[booked["service_id"]]
+        start = rng.choice(service.times(self._day(rng)))
+        return self._request(rng, org, "RescheduleAppointment", **named, start=start)
+
+    def _day(self, rng: random.Random) -> int:
+        window = int((time.monotonic() - self._began) / WINDOW)
+        return self._first_day + (2 * window + rng.randrange(2)) * DAY
+
+    def _request(self, rng: random.Random, org: str, method: str, **content: Any) -> Request:
+        client = f"c_{org}_{rng.randrange(CLIENTS)}"
+        return Request(org, client, method, f"k{next(self._keys)}", content)

@@ -1,0 +1,96 @@
+"""Server processes that are killed, paused and started again; none outlives its run."""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..e2e.running import environment, free_port, listens, until
+
+READY_SECONDS = 20.0
+STOP_SECONDS = 15.0
+
+ZIMUN = ("zimun",)
+"""The module that is started as a server; tests start weakened ones."""
+
+
+class Server:
+    """One `zimun serve` on ports that stay its own."""
+
+    def __init__(
+        self, number: int, data_dir: Path, database_url: str, module: Sequence[str] = ZIMUN
+    ) -> None:
+        self.port, self._auth_port = free_port(), free_port()
+        self.log = data_dir.with_name(f"server-{number}.log")
+        self._data_dir = data_dir
+        self._database_url = database_url
+        self._module = module
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def spawn(self) -> None:
+        """Start it without waiting."""
+        command = [
+            *(sys.executable, "-m", *self._module, "serve"),
+            *("--grpc-port", str(self.port), "--auth-port", str(self._auth_port)),
+            *("--data-dir", str(self._data_dir)),
+        ]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=environment(ZIMUN_DATABASE_URL=self._database_url, ZIMUN_LOG_LEVEL="WARNING"),
+                cwd=Path(__file__).parents[2],
+            )
+
+    def wait_ready(self) -> None:
+        """Return once it listens; one that ended instead is started again, as a supervisor would,
+        since its database may have been away when it began."""
+
+        def ready() -> bool:
+            if self._running.poll() is not None:
+                self.spawn()
+            return listens(self.port)
+
+        until(f"{self.target} to listen: {self.log}", ready, READY_SECONDS)
+
+    @property
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "not started"
+        return self._process
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that is gone already does not mind."""
+        with contextlib.suppress(ProcessLookupError):
+            self._running.send_signal(number)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self._running.kill()
+        self._running.wait(STOP_SECONDS)
+
+    def limit_files(self, size: int) -> None:
+        """Let no file of its grow beyond a size from now on; -1 for any."""
+        limits = (size if size >= 0 else resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self._running.pid, resource.RLIMIT_FSIZE, limits)
+
+    def stop(self) -> int:
+        """Ask it to stop, and answer its exit status."""
+        self._running.terminate()
+        return self._running.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(self._process.pid, signal.SIGCONT)
+            self.kill()

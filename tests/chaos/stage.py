@@ -1,0 +1,119 @@
+"""The scenario in a real store, and the tables of that store read behind everybody's back."""
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+from sqlalchemy import URL, select
+
+from zimun.booking.store import CatalogEntry, Transaction
+from zimun.domain import catalog
+from zimun.storage import dialect
+from zimun.storage.migrate import migrate
+from zimun.storage.shared import SharedStore
+from zimun.storage.tables import metadata
+from zimun.storage.transactions import EmbeddedStore
+
+from ..postgres import Postgres
+from .ledger import Row
+from .scenario import DAY, HOLD_LENGTH, ORGS, ROOMS, SERVICES, STAFF
+
+ALWAYS = dict.fromkeys(range(7), ((0, 24 * 60),))
+
+_QUERIES = {table.name: str(select(table)) for table in metadata.sorted_tables}
+
+
+class Base(Protocol):
+    """A database for a run: where it is, and what is in it."""
+
+    url: URL
+
+    async def tables(self) -> dict[str, list[Row]]:
+        """Every row of every table; bytes as hexadecimal text."""
+
+
+class EmbeddedBase:
+    """The file in a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.url = dialect.database_url("", data_dir)
+
+    async def tables(self) -> dict[str, list[Row]]:
+        with closing(sqlite3.connect(self.url.database or "")) as connection:
+            connection.row_factory = sqlite3.Row
+            return {
+                name: [_plain(dict(row)) for row in connection.execute(query)]
+                for name, query in _QUERIES.items()
+            }
+
+    def execute(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.url.database or "")) as connection:
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+
+
+class SharedBase:
+    """A new database of a server."""
+
+    def __init__(self, server: Postgres) -> None:
+        self.name = server.create()
+        self.address = server.url(self.name)
+        self.url = dialect.database_url(self.address, Path())
+
+    async def tables(self) -> dict[str, list[Row]]:
+        connection = await asyncpg.connect(self.address)
+        found: dict[str, list[Row]] = {}
+        for name, query in _QUERIES.items():
+            rows = await connection.fetch(f"SELECT row_to_json(t)::TEXT FROM ({query}) AS t")
+            found[name] = [json.loads(row[0]) for row in rows]
+        await connection.close()
+        return found
+
+
+def _plain(row: Row) -> Row:
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+
+
+async def prepare(base: Base) -> None:
+    """Bring the database to the schema and put the scenario into it."""
+    await asyncio.to_thread(migrate, base.url)
+    opened: Any = SharedStore if dialect.is_shared(base.url) else EmbeddedStore
+    async with opened(base.url) as store:
+        await store.write(_open_all)
+
+
+def _open_all(tx: Transaction) -> None:
+    for org in ORGS:
+        tx.put_organization(
+            catalog.Organization(id=org, name=org, time_zone="UTC", hold_length=HOLD_LENGTH)
+        )
+        for entry in _entries():
+            tx.put_entry(org, entry)
+
+
+def _entries() -> list[CatalogEntry]:
+    people: list[CatalogEntry] = [
+        catalog.StaffMember(id=one, name=one, time_zone="UTC", weekly_hours=ALWAYS) for one in STAFF
+    ]
+    rooms: list[CatalogEntry] = [catalog.Resource(id=one, name=one) for one in ROOMS]
+    services: list[CatalogEntry] = [
+        catalog.Service(
+            id=facts.id,
+            name=facts.id,
+            duration=facts.duration,
+            slot_step=facts.step,
+            horizon=365 * DAY,
+            buffer_before=facts.before,
+            buffer_after=facts.after,
+            capacity=facts.capacity,
+            staff_ids=facts.staff,
+            resource_requirements=facts.rooms,
+        )
+        for facts in SERVICES.values()
+    ]
+    return [*people, *rooms, *services]

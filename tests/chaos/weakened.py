@@ -1,0 +1,67 @@
+"""Servers with a fault of their own, which the judge must find: `python -m tests.chaos.weakened`.
+
+The first argument names the fault, the others are those of `zimun`.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from zimun import cli
+from zimun.booking import appointments, change
+from zimun.booking.store import Answer, Store
+from zimun.domain.availability import Busy
+from zimun.storage import dialect
+from zimun.storage.queries import Queries
+
+GAP = 0.05
+"""Seconds between a change and its answer's being kept, so that a kill falls between them."""
+
+
+def blind() -> None:
+    """The search sees nothing taken."""
+
+    def see(*_: object) -> Busy:
+        return Busy({})
+
+    Queries.busy = see  # type: ignore[assignment, method-assign]
+
+
+def unlocked() -> None:
+    """Nobody waits for anybody."""
+
+    def lock(*_: object) -> bool:
+        return True
+
+    dialect.lock = lock  # type: ignore[assignment]
+
+
+def split() -> None:
+    """The answer is kept in a transaction of its own, after the change's."""
+    once = change._once
+
+    async def apply(store: Store, clock: Any, one: Any, fn: Any) -> bytes:
+        now = clock.now()
+        kept = await store.read(
+            lambda tx: tx.recall(one.caller.org_id, one.caller.client_id, one.method, one.key)
+        )
+        if kept:
+            return await store.write(lambda tx: once(tx, now, one, fn))
+        bare = change.Change(one.caller, one.method, "", one.fingerprint, one.encode)
+        response = await store.write(lambda tx: once(tx, now, bare, fn))
+        await asyncio.sleep(GAP)
+        answer = Answer(one.fingerprint, response, now + change.ANSWER_LIFETIME)
+        identity = one.caller.org_id, one.caller.client_id, one.method, one.key
+        await store.write(lambda tx: tx.remember(*identity, answer))
+        return response
+
+    patched: Any = apply
+    appointments.apply = patched  # type: ignore[attr-defined]
+
+
+FAULTS: dict[str, Callable[[], None]] = {"blind": blind, "unlocked": unlocked, "split": split}
+
+if __name__ == "__main__":
+    FAULTS[sys.argv.pop(1)]()
+    cli.main()
