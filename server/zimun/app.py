@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from zimun.auth.endpoints import application
 from zimun.auth.keys import KeyStore
@@ -74,7 +75,10 @@ def prepare(settings: Settings) -> URL:
         url = database_url(settings.database_url, settings.data_dir)
     except ValueError as error:
         raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from error
-    migrate(url)
+    try:
+        migrate(url)
+    except (OSError, DBAPIError) as error:
+        raise ConfigError(f"ZIMUN_DATABASE_URL: the database cannot be opened: {error}") from error
     return url
 
 

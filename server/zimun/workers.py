@@ -155,6 +155,7 @@ def _hold(host: str, port: int, stack: ExitStack) -> int:
     if port and _is_taken(host, port):
         raise PortTaken(f"port {port} is in use")
     held = stack.enter_context(socket.socket(_family(host)))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind((host, port))
     reserved: int = held.getsockname()[1]
@@ -164,6 +165,8 @@ def _hold(host: str, port: int, stack: ExitStack) -> int:
 def _is_taken(host: str, port: int) -> bool:
     """Whether somebody listens there, although they would let others listen, too."""
     with socket.socket(_family(host)) as probe:
+        # Connections of a server that is gone linger (TIME_WAIT), and are nobody's.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:

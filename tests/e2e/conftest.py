@@ -7,26 +7,94 @@ from pathlib import Path
 
 import pytest
 
+from ..postgres import shared
 from .running import NOW, Zimun, closed_after, half_hours, workdays
+from .serving import Server, Site, seeded
+
+ENGINES = ("sqlite", "postgres")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_engines: on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is marked runs on both engines, everything else on the embedded one."""
+    if "engine" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_engines")
+        engines = ENGINES if both else ENGINES[:1]
+        metafunc.parametrize("engine", engines, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def zimun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the program keeps its data: "sqlite" or "postgres"."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def new_database(engine: str) -> Callable[[], dict[str, str]]:
+    """Makes an empty database for one instance; answers the variables that name it."""
+
+    def make() -> dict[str, str]:
+        if engine == "sqlite":
+            return {}
+        server, _ = shared()
+        return {"ZIMUN_DATABASE_URL": server.url(server.create())}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def zimun(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], dict[str, str]]
+) -> Iterator[Zimun]:
     """The shared instance: use your own `time`, `day` or `class_time` on it."""
-    with closed_after(Zimun(tmp_path_factory.mktemp("e2e") / "data")) as shared:
+    data_dir = tmp_path_factory.mktemp("e2e") / "data"
+    with closed_after(Zimun(data_dir, **new_database())) as shared:
         yield shared.start()
         shared.stop()
 
 
 @pytest.fixture
-def private(tmp_path: Path) -> Iterator[Callable[..., Zimun]]:
+def private(
+    tmp_path: Path, new_database: Callable[[], dict[str, str]]
+) -> Iterator[Callable[..., Zimun]]:
     """Makes an instance of one's own, not started: private(now=…, ZIMUN_RATE_LIMIT=…)."""
     with ExitStack() as stack:
         made: list[Zimun] = []
 
         def make(now: str = NOW, **env: str) -> Zimun:
-            made.append(Zimun(tmp_path / f"data{len(made)}", now, **env))
+            made.append(Zimun(tmp_path / f"data{len(made)}", now, **new_database(), **env))
             return stack.enter_context(closed_after(made[-1]))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def demo_site(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], dict[str, str]]
+) -> Site:
+    """The demo as `zimun up --demo` leaves it, to be copied."""
+    return seeded(tmp_path_factory.mktemp("site") / "data", new_database())
+
+
+@pytest.fixture
+def site(demo_site: Site, tmp_path: Path) -> Site:
+    """A copy of the demo that only this test serves."""
+    return demo_site.copy(tmp_path / "site")
+
+
+@pytest.fixture
+def serve(site: Site) -> Iterator[Callable[..., Server]]:
+    """Makes a server on `site`, not started: serve(workers=2, grpc_port=…, auth_port=…)."""
+    with ExitStack() as stack:
+
+        def make(**options: int) -> Server:
+            server = Server(site, **options)
+            stack.callback(server.close)
+            return server
 
         yield make
 
@@ -45,17 +113,17 @@ def stranger(zimun: Zimun) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def _times() -> Iterator[str]:
+def _times(zimun: Zimun) -> Iterator[str]:
     return (time for day in workdays(date(2026, 2, 2)) for time in half_hours(day))
 
 
 @pytest.fixture(scope="session")
-def _days() -> Iterator[str]:
+def _days(zimun: Zimun) -> Iterator[str]:
     return workdays(date(2026, 4, 1))
 
 
 @pytest.fixture(scope="session")
-def _near_days() -> Iterator[str]:
+def _near_days(zimun: Zimun) -> Iterator[str]:
     return workdays(date(2025, 12, 8))
 
 

@@ -221,7 +221,7 @@ class Zimun:
 
     def cli(self, *arguments: str) -> str:
         """Runs `zimun <arguments> --data-dir <this one's>`; returns what it printed."""
-        done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(self.data_dir))
+        done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(self.data_dir), **self.env)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -366,6 +366,7 @@ CODES = {
     "RESOURCE_EXHAUSTED": 8,
     "FAILED_PRECONDITION": 9,
     "ABORTED": 10,
+    "UNAVAILABLE": 14,
     "UNAUTHENTICATED": 16,
 }
 

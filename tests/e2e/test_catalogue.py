@@ -8,6 +8,8 @@ import requests
 
 from .running import Json, Zimun, closed_after, good, refused
 
+pytestmark = pytest.mark.both_engines
+
 BERLIN = "Europe/Berlin"
 WEEK = [
     {"day_of_week": day, "start_time": "09:00", "end_time": "17:00"}
@@ -29,9 +31,12 @@ ONE = {
 
 
 @pytest.fixture(scope="module")
-def salon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
+def salon(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], dict[str, str]]
+) -> Iterator[Zimun]:
     """The demo, and in it a salon of its own in Berlin with two chairs."""
-    with closed_after(Zimun(tmp_path_factory.mktemp("salon") / "data")) as zimun:
+    data_dir = tmp_path_factory.mktemp("salon") / "data"
+    with closed_after(Zimun(data_dir, **new_database())) as zimun:
         zimun.start()
         create(zimun, "locations", id="l_berlin", name="Berlin", time_zone=BERLIN)
         for name in ("x", "y"):

@@ -9,8 +9,11 @@ from itertools import islice
 from typing import Any
 
 import aiohttp
+import pytest
 
 from .running import Json, Zimun, alive, half_hours, listens, until, workdays
+
+pytestmark = pytest.mark.both_engines
 
 CONTACT = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
 

@@ -1,0 +1,247 @@
+"""`zimun serve --workers 2`, and two servers on one database: who serves, who follows, who ends."""
+
+import os
+import signal
+import socket
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+import requests
+
+from ..postgres import shared
+from .running import BIN, alive, free_port, listens, run, until
+from .serving import Caller, Server, Site, outcome, starts
+
+pytestmark = pytest.mark.both_engines
+
+EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
+
+TIME, ANOTHER_TIME, A_THIRD_TIME = (time for time, _ in zip(starts(), range(3), strict=False))
+
+
+@contextmanager
+def writers_wait(site: Site) -> Iterator[None]:
+    """Keeps whoever writes waiting while the context is open."""
+    if not site.database:
+        with closing(sqlite3.connect(site.data_dir / "zimun.db", isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            yield
+            file.execute("ROLLBACK")
+        return
+    server, _ = shared()
+    with server.session(site.database["ZIMUN_DATABASE_URL"]) as execute:
+        execute("BEGIN; LOCK TABLE reservations IN ACCESS EXCLUSIVE MODE")
+        yield
+        execute("ROLLBACK")
+
+
+# One program of several workers.
+
+
+def test_both_workers_answer_on_the_ports_that_were_given(serve: Callable[..., Server]) -> None:
+    ports = {"grpc_port": free_port(), "auth_port": free_port()}
+    server = serve(workers=2, **ports).start()
+    assert {"grpc_port": server.grpc_port, "auth_port": server.auth_port} == ports
+    assert len(server.children()) == server.listeners() == 2
+    with server.caller_at_each_worker() as callers:
+        assert callers.keys() == server.children()
+        for caller in callers.values():
+            assert caller.services()[0].id == "s_123"
+            assert caller.health() == "SERVING"
+    server.stop()
+    assert not listens(server.grpc_port)
+    assert not listens(server.auth_port)
+
+
+def test_workers_share_the_ports_that_the_system_chose(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).start()
+    assert 0 < server.grpc_port != server.auth_port > 0
+    with server.caller_at_each_worker() as callers:
+        one, other = callers.values()
+        held = one.hold(TIME)
+        assert other.free_staff(TIME) == EVERYBODY - {held.staff_id}
+    server.stop()
+
+
+def test_a_killed_worker_is_replaced_while_the_other_serves(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).start()
+    first = server.children()
+    victim = min(first)
+    server.token()
+    os.kill(victim, signal.SIGKILL)
+
+    def replaced() -> bool:
+        with server.caller() as caller:
+            assert caller.services(timeout=5)
+        return len(server.children()) == server.listeners() == 2
+
+    until("another worker", replaced, 10)
+    assert victim not in server.children()
+    assert len(server.children() & first) == 1
+    with server.caller_at_each_worker() as callers:
+        for number, caller in enumerate(callers.values()):
+            assert caller.hold((TIME, ANOTHER_TIME)[number]).staff_id in EVERYBODY
+    assert "worker" in server.output().splitlines()[-1]
+    server.stop()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_workers_and_answers_what_they_are_doing(
+    serve: Callable[..., Server], site: Site, how: int
+) -> None:
+    server = serve(workers=2).start()
+    family = server.children()
+    with server.caller_at_each_worker() as callers:
+        with writers_wait(site):
+            calls = [
+                caller.begin_hold(time)
+                for caller, time in zip(callers.values(), (TIME, ANOTHER_TIME), strict=True)
+            ]
+            server.process.send_signal(how)
+            # One after the other: the second serves until the first has ended.
+            until("a worker to listen no more", lambda: server.listeners() == 1)
+            assert not any(call.done() for call in calls)
+            assert server.process.poll() is None
+        assert [outcome(call) for call in calls] == [("OK", "")] * 2
+        assert {call.result().staff_id for call in calls} <= EVERYBODY
+    server.wait_stopped(family)
+
+
+def test_a_signal_while_the_workers_start_leaves_nothing(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2)
+    server.spawn()
+    until("the workers", lambda: len(server.children()) == 2)
+    family = server.children()
+    server.process.send_signal(signal.SIGTERM)
+    server.wait_stopped(family)
+
+
+def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).start()
+    family = server.children()
+    server.process.kill()
+    server.process.wait(10)
+    until("the workers to end", lambda: not [pid for pid in family if alive(pid)], 5)
+    until("their ports to be free", lambda: not listens(server.grpc_port), 5)
+    # Whoever comes next gets the same ports at once.
+    again = serve(workers=2, grpc_port=server.grpc_port, auth_port=server.auth_port)
+    again.start().stop()
+
+
+def test_the_same_ports_can_be_had_again_at_once(serve: Callable[..., Server]) -> None:
+    # Connections that the server closed linger as TIME_WAIT; nobody listens there.
+    server = serve(workers=2, grpc_port=free_port(), auth_port=free_port()).start()
+    with requests.Session() as session, server.caller() as caller:
+        keys = session.get(f"http://127.0.0.1:{server.auth_port}/.well-known/jwks.json", timeout=20)
+        assert keys.status_code == 200
+        assert caller.services()
+        server.stop()
+    server.start()
+    with server.caller() as caller:
+        assert caller.services()
+    server.stop()
+
+
+def refusal(site: Site, **ports: int) -> str:
+    """The one line with which two workers refuse to start."""
+    options = [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
+    done = run(
+        str(BIN / "zimun"), "serve", "--workers", "2", *options,
+        "--data-dir", str(site.data_dir), **site.database,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    [line] = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("taken", ["grpc", "auth"])
+def test_a_taken_port_is_refused_in_one_line(site: Site, taken: str) -> None:
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        port = somebody.getsockname()[1]
+        line = refusal(site, **{"grpc": free_port(), "auth": free_port(), taken: port})
+    assert str(port) in line
+    assert "in use" in line
+
+
+def test_workers_share_their_ports_with_nobody_else(
+    serve: Callable[..., Server], site: Site
+) -> None:
+    server = serve(workers=2).start()
+    for taken, port in (("grpc", server.grpc_port), ("auth", server.auth_port)):
+        line = refusal(site, **{"grpc": free_port(), "auth": free_port(), taken: port})
+        assert f"port {port} is in use" in line
+        # Nor does a server without workers get in between.
+        alone = serve(**{"grpc_port": free_port(), "auth_port": free_port(), f"{taken}_port": port})
+        alone.spawn()
+        assert alone.process.wait(10) == 1
+        [line] = alone.output().splitlines()
+        assert f"port {port} is in use" in line
+    assert len(server.children()) == server.listeners() == 2
+    server.stop()
+
+
+# Two programs on one database.
+
+
+@pytest.fixture
+def pair(serve: Callable[..., Server]) -> Iterator[tuple[Caller, Caller]]:
+    """A caller at each of two servers."""
+    servers = [serve(), serve()]
+    for server in servers:
+        server.spawn()
+    one, other = (server.wait_ready() for server in servers)
+    with one.caller() as at_one, other.caller() as at_other:
+        yield at_one, at_other
+    one.stop()
+    other.stop()
+
+
+def test_a_change_of_the_catalogue_is_in_the_next_answer_of_the_other_server(
+    pair: tuple[Caller, Caller],
+) -> None:
+    assert [caller.services()[0].name for caller in pair] == ["Consultation"] * 2
+    for number in range(50):
+        writer, reader = pair[number % 2], pair[(number + 1) % 2]
+        writer.rename(f"Name {number}")
+        assert reader.services()[0].name == f"Name {number}"
+
+
+def test_a_hold_at_one_server_is_busy_at_the_other_at_once(pair: tuple[Caller, Caller]) -> None:
+    times = starts()
+    for number in range(10):
+        time = next(times)
+        left = set(EVERYBODY)
+        for turn in range(3):
+            writer, reader = pair[(number + turn) % 2], pair[(number + turn + 1) % 2]
+            left -= {writer.hold(time).staff_id}
+            assert reader.free_staff(time) == left
+        assert not left
+        assert outcome(pair[number % 2].begin_hold(time)) == ("ABORTED", "SLOT_UNAVAILABLE")
+
+
+def test_one_key_at_both_servers_has_one_effect(pair: tuple[Caller, Caller]) -> None:
+    one, other = pair
+    held = one.hold(TIME, key="one after the other")
+    assert other.hold(TIME, key="one after the other") == held
+    assert one.free_staff(TIME) == other.free_staff(TIME) == EVERYBODY - {held.staff_id}
+    # The same of another request is refused, wherever it comes.
+    again = other.begin_hold(ANOTHER_TIME, key="one after the other")
+    assert outcome(again) == ("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_one_key_at_both_servers_at_the_same_moment_has_one_effect(
+    pair: tuple[Caller, Caller],
+) -> None:
+    times = starts()
+    for number in range(10):
+        time = next(times)
+        calls = [caller.begin_hold(time, key=f"at once {number}") for caller in pair * 5]
+        assert Counter(outcome(call) for call in calls) == {("OK", ""): 10}
+        [hold_id] = {call.result().hold_id for call in calls}
+        assert hold_id
+        assert len(pair[0].free_staff(time)) == 2
