@@ -22,7 +22,7 @@ from zimun.domain.errors import (
 from zimun.v1.error_reason_pb2 import ErrorReason
 
 REASONS = frozenset(ErrorReason.keys())
-OF_THE_BORDER = {"RATE_LIMITED", "REQUEST_REFUSED", "DEADLINE_EXCEEDED", "INTERNAL"}
+OF_THE_BORDER = {"RATE_LIMITED", "REQUEST_REFUSED", "INTERNAL"}
 """Reasons that the gateway and the servicers give, not the domain."""
 
 
