@@ -114,3 +114,25 @@ async def test_nothing_is_kept_when_nobody_waits() -> None:
     await outcomes(shelf, 20)
     await asyncio.sleep(0)
     assert shelf.turns._queues == {}
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_caller_who_goes_as_they_are_refused_passes_no_turn_on(steps: int) -> None:
+    """They never had one: whoever came later has it, and nobody else beside them."""
+    shelf = Shelf(1)
+    tasks = [asyncio.create_task(shelf.take(who)) for who in range(4)]
+    real = shelf.look
+
+    async def look(others: Sequence[object]) -> Sequence[Exception | None]:
+        found = await real(others)
+        asyncio.get_running_loop().call_soon(tasks[1].cancel)
+        return found
+
+    shelf.look = look  # type: ignore[method-assign]
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    tasks += [asyncio.create_task(shelf.take(who)) for who in range(4, 8)]
+    shelf.answered = {5, 6, 7}
+    found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    assert [found[who] for who in (0, 5, 6, 7)] == [0, 5, 6, 7]
+    assert shelf.most_trying == 1

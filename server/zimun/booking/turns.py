@@ -60,7 +60,8 @@ class Turns:
         try:
             await waiting.turn
         except asyncio.CancelledError:
-            if waiting.turn.done() and not waiting.turn.cancelled():
+            turn = waiting.turn
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # The turn came at the moment at which its caller went.
                 self._pass_on(what, queue, look)
             raise
