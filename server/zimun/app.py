@@ -39,6 +39,9 @@ GRACE = 10.0
 SWEEP_INTERVAL = 1.0
 """Seconds between two recordings of what has expired."""
 
+KEY_INTERVAL = 5.0
+"""Seconds between two looks for signing keys that another server has published."""
+
 PROBE_INTERVAL = 2.0
 """Seconds between two looks at whether the store can be written."""
 
@@ -105,7 +108,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
     With `sharing` other servers may listen on the same ports.
-    Raises PortTaken, and what `open_store` and KeyStore raise.
+    Raises PortTaken, and what `open_store` and `KeyStore.open` raise.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
@@ -145,7 +148,8 @@ async def _tokens(
         stack.push_async_callback(provider.close)
         outside = Verifier(provider, settings.issuer, settings.audience, PROVIDER)
         return outside.verify, web.Application()
-    keys = KeyStore(settings.data_dir / "keys")
+    keys = await KeyStore.open(store)
+    stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.look)))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
     own = Verifier(keys, settings.public_issuer, settings.audience)
     return own.verify, application(store, issuer)

@@ -290,10 +290,46 @@ def keys_group() -> None:
 
 @keys_group.command("rotate")
 @data_dir
+@database
 def rotate_keys(**given: Any) -> None:
     """Publish a new signing key; it signs once everybody has had time to fetch it."""
-    kid = KeyStore(_settings(**given).data_dir / "keys").rotate()
-    click.echo(f"published {kid}")
+
+    async def run(store: Store) -> str:
+        return await (await KeyStore.open(store)).rotate()
+
+    click.echo(f"published {_on_store(run, **given)}")
+
+
+@keys_group.command("list")
+@data_dir
+@database
+def list_keys(**given: Any) -> None:
+    """List the signing keys, oldest first: instant of publication, and thumbprint (kid)."""
+    for key in _on_store(lambda store: store.read(lambda tx: tx.signing_keys()), **given):
+        click.echo(f"{rfc3339(key.create_time)}  {key.kid}")
+
+
+@keys_group.command("remove")
+@click.argument("kid")
+@data_dir
+@database
+def remove_key(kid: str, **given: Any) -> None:
+    """Let nobody in any more with a token that the key KID signed.
+
+    For a key that others may know. Publish its successor first, and rather
+    wait until that one signs.
+    """
+
+    def run(tx: Transaction) -> None:
+        known = [key.kid for key in tx.signing_keys(locking=True)]
+        if kid not in known:
+            raise click.UsageError(f"no signing key {kid}: see `zimun keys list`")
+        if known == [kid]:
+            raise click.UsageError("it is the only one: `zimun keys rotate` makes another")
+        tx.remove_signing_key(kid)
+
+    _on_store(lambda store: store.write(run), **given)
+    click.echo(f"removed {kid}")
 
 
 def _settings(**given: Any) -> Settings:

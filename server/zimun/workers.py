@@ -11,9 +11,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from zimun import app
 from zimun.clock import WallClock
@@ -21,8 +22,9 @@ from zimun.config import Settings
 from zimun.rpc.server import PortTaken
 from zimun_gateway import leash
 
-RESTART_PAUSE = 0.5
-"""Seconds between the death of a worker and the start of the next one in its place."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds between the death of a worker and the start of the next one in its place: they grow
+while none comes to serve."""
 
 STOP_TIME = 15.0
 """Seconds that a worker has to finish what it does before it is killed."""
@@ -41,55 +43,84 @@ class Supervisor:
 
     def __init__(self, command: Sequence[str], workers: int) -> None:
         self._command = command
-        self._count = workers
         self._stopping = asyncio.Event()
+        self._renewals = [asyncio.Event() for _ in range(workers)]
+        self._turn = asyncio.Lock()
         self._ready = asyncio.Semaphore(0)
 
     async def run(self) -> None:
-        """Run until SIGINT or SIGTERM, then stop the workers one after the other."""
+        """Run until SIGINT or SIGTERM, then stop the workers one after the other.
+
+        On SIGHUP each worker is replaced by a new one, which serves before the
+        old one ends: the code may have changed.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
-        turn = asyncio.Lock()
-        await asyncio.gather(*(self._keep(number, turn) for number in range(self._count)))
+        loop.add_signal_handler(signal.SIGHUP, self._renew)
+        await asyncio.gather(*(self._keep(renewal) for renewal in self._renewals))
 
     async def wait_ready(self) -> None:
         """Return once every worker serves."""
-        for _ in range(self._count):
+        for _ in self._renewals:
             await self._ready.acquire()
 
-    async def _keep(self, number: int, turn: asyncio.Lock) -> None:
-        """Start a worker, and another one whenever it ends before its time."""
-        while not self._stopping.is_set():
-            worker = await asyncio.create_subprocess_exec(
-                *self._command, stdout=asyncio.subprocess.PIPE, start_new_session=True
-            )
-            try:
-                await self._watch(worker)
-            finally:
-                async with turn:
-                    await _end(worker)
-            if not self._stopping.is_set():
-                log.error(
-                    "worker %d ended with status %s; starting another", number, worker.returncode
-                )
-                await self._pause()
+    def _renew(self) -> None:
+        for renewal in self._renewals:
+            renewal.set()
 
-    async def _watch(self, worker: asyncio.subprocess.Process) -> None:
-        """Return when the worker has ended, or is to."""
+    async def _keep(self, renewal: asyncio.Event) -> None:
+        """Keep one worker running: start another when it ends, and when it is to be renewed."""
+        worker, pause = await self._start(), SHORTEST_PAUSE
+        while not self._stopping.is_set():
+            await _first(worker.wait(), renewal.wait(), self._stopping.wait())
+            if worker.returncode is not None:
+                log.error("a worker ended with status %s; starting another", worker.returncode)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause)
+                worker = await self._start()
+                pause = (
+                    SHORTEST_PAUSE if worker.returncode is None else min(2 * pause, LONGEST_PAUSE)
+                )
+            elif renewal.is_set():
+                renewal.clear()
+                async with self._turn:
+                    worker = await self._replace(worker)
+        async with self._turn:
+            await _end(worker)
+
+    async def _replace(self, worker: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+        """The new worker, once the old one has ended; the old one where the new one fails."""
+        successor = await self._start()
+        if self._stopping.is_set() or successor.returncode is not None:
+            log.error("the new worker does not serve; the one before it stays")
+            await _end(successor)
+            return worker
+        await _end(worker)
+        return successor
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        """Start a worker, and wait until it serves, has ended, or everything is to stop."""
+        worker = await asyncio.create_subprocess_exec(
+            *self._command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        await _first(self._wait_serving(worker), self._stopping.wait())
+        return worker
+
+    async def _wait_serving(self, worker: asyncio.subprocess.Process) -> None:
         assert worker.stdout
         if (await worker.stdout.readline()).strip() == READY:
             self._ready.release()
-        ended, stopping = (
-            asyncio.create_task(wait) for wait in (worker.wait(), self._stopping.wait())
-        )
-        await asyncio.wait((ended, stopping), return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, stopping):
-            task.cancel()
+        else:
+            await worker.wait()
 
-    async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), RESTART_PAUSE)
+
+async def _first(*waiting: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them has."""
+    tasks = [asyncio.create_task(one) for one in waiting]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 async def _end(worker: asyncio.subprocess.Process) -> None:

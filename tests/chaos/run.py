@@ -110,11 +110,11 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
     else:
         base = EmbeddedBase(data_dir)
-    await prepare(base)
+    keys = await prepare(base)
     await _weaken(base, site, order.weaken)
     site.servers = [Server(number, data_dir, url, order.module) for number in range(order.servers)]
     await stack.enter_async_context(_serving(site.servers))
-    load = Load(order.seed, [server.target for server in site.servers], _tokens(data_dir))
+    load = Load(order.seed, [server.target for server in site.servers], _tokens(keys))
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
     faults = plan(
@@ -163,9 +163,8 @@ async def _serving(servers: Sequence[Server]) -> AsyncIterator[None]:
             server.close()
 
 
-def _tokens(data_dir: Path) -> Token:
-    settings = Settings(data_dir=data_dir)
-    keys = KeyStore(data_dir / "keys")
+def _tokens(keys: KeyStore) -> Token:
+    settings = Settings()
     issuer = Issuer(keys, settings.public_issuer, settings.audience, TOKEN_LIFETIME)
 
     @lru_cache

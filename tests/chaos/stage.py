@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import URL, select
 
+from zimun.auth.keys import KeyStore
 from zimun.booking.store import CatalogEntry, Transaction
 from zimun.domain import catalog
 from zimun.storage import dialect
@@ -79,12 +80,13 @@ def _plain(row: Row) -> Row:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
 
 
-async def prepare(base: Base) -> None:
-    """Bring the database to the schema and put the scenario into it."""
+async def prepare(base: Base) -> KeyStore:
+    """Bring the database to the schema and put the scenario into it; the keys of its tokens."""
     await asyncio.to_thread(migrate, base.url)
     opened: Any = SharedStore if dialect.is_shared(base.url) else EmbeddedStore
     async with opened(base.url) as store:
         await store.write(_open_all)
+        return await KeyStore.open(store)
 
 
 def _open_all(tx: Transaction) -> None:

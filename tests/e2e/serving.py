@@ -54,7 +54,7 @@ WHERE = re.compile(r"gRPC at 127\.0\.0\.1:(\d+), tokens of \S+ at port (\d+)\n")
 
 @dataclass(frozen=True)
 class Site:
-    """What servers share: a data directory with its keys, a database, and a client in it.
+    """What servers share: a data directory, a database, and a client in it.
 
     `database` is the variables that name a database on a server; none for a file
     in the directory.
@@ -313,6 +313,16 @@ class Caller:
         found = call(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
         name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(found.status)
         return name
+
+    def watch(self) -> Iterator[str]:
+        """What a health check is told now, and whenever it changes."""
+        call: grpc.UnaryStreamMultiCallable[Message, health_pb2.HealthCheckResponse]
+        call = self.channel.unary_stream(
+            "/grpc.health.v1.Health/Watch", serialize, health_pb2.HealthCheckResponse.FromString
+        )
+        for found in call(health_pb2.HealthCheckRequest()):
+            name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(found.status)
+            yield name
 
 
 def serialize(message: Message) -> bytes:

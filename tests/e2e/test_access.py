@@ -5,8 +5,10 @@ import importlib
 import json
 import pkgutil
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from joserfc.jwk import ECKey, OctKey
 import zimun.v1
 from zimun.v1 import options_pb2
 
+from ..postgres import shared
 from .running import Json, Zimun, claims, grpc_status, reason, refused, until
 
 
@@ -90,9 +93,15 @@ def sign(token: str, key: ECKey, **changes: object) -> str:
 
 
 def own_key(zimun: Zimun) -> ECKey:
-    """The key that this Zimun signs with, taken from its data directory."""
-    (found,) = (zimun.data_dir / "keys").iterdir()
-    key = serialization.load_pem_private_key(found.read_bytes(), None)
+    """The key that this Zimun signs with, taken from its database."""
+    query = "SELECT pem FROM signing_keys"
+    if url := zimun.env.get("ZIMUN_DATABASE_URL"):
+        server, _ = shared()
+        found = server.value(url.rpartition("/")[2], query)
+    else:
+        with closing(sqlite3.connect(zimun.data_dir / "zimun.db")) as database:
+            [[found]] = database.execute(query)
+    key = serialization.load_pem_private_key(found, None)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -131,7 +140,7 @@ def bad_tokens(zimun: Zimun) -> dict[str, str | None]:
     return headers | {"missing": None, "empty": "Bearer ", "another scheme": "Basic YTpi"}
 
 
-def test_a_token_signed_by_the_key_of_the_data_directory_is_good(zimun: Zimun) -> None:
+def test_a_token_signed_by_the_key_of_the_database_is_good(zimun: Zimun) -> None:
     # Without this the tests below could refuse for the wrong reason.
     token = sign(zimun.token(), own_key(zimun), exp=int(time.time()) + 60)
     assert zimun.get("/api/v1/services", token=token).status_code == 200

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -117,6 +118,90 @@ def test_a_signal_while_the_workers_start_leaves_nothing(serve: Callable[..., Se
     family = server.children()
     server.process.send_signal(signal.SIGTERM)
     server.wait_stopped(family)
+
+
+def test_workers_are_renewed_one_after_the_other_while_others_serve(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(workers=2).start()
+    first = server.children()
+    server.token()
+    asked = 0
+    server.process.send_signal(signal.SIGHUP)
+
+    def renewed() -> bool:
+        nonlocal asked
+        with server.caller() as caller:
+            for _ in range(20):
+                assert caller.services(timeout=5)
+            asked += 20
+        assert server.listeners() >= 2
+        return len(server.children()) == 2 and not server.children() & first
+
+    until("two new workers", renewed, 30)
+    assert asked > 20
+    server.stop()
+
+
+@contextmanager
+def schema_too_new(site: Site) -> Iterator[None]:
+    """Lets no server start on the database while the context is open."""
+    if site.database:
+        server, _ = shared()
+        name = site.database["ZIMUN_DATABASE_URL"].rpartition("/")[2]
+
+        def update(sql: str) -> None:
+            server.execute(name, sql)
+    else:
+
+        def update(sql: str) -> None:
+            with closing(sqlite3.connect(site.data_dir / "zimun.db")) as file, file:
+                file.execute(sql)
+
+    update("UPDATE alembic_version SET version_num = 'x' || version_num")
+    yield
+    update("UPDATE alembic_version SET version_num = substr(version_num, 2)")
+
+
+def test_workers_that_cannot_be_renewed_stay(serve: Callable[..., Server], site: Site) -> None:
+    server = serve(workers=2).start()
+    first = server.children()
+    with schema_too_new(site):
+        server.process.send_signal(signal.SIGHUP)
+        told = "the new worker does not serve; the one before it stays"
+        until("both to give it up", lambda: server.output().count(told) == 2, 30)
+    assert server.children() == first
+    with server.caller() as caller:
+        assert caller.services()
+    server.stop()
+
+
+def test_a_worker_that_does_not_start_is_tried_again_while_the_other_serves(
+    serve: Callable[..., Server], site: Site
+) -> None:
+    server = serve(workers=2).start()
+    server.token()
+    with schema_too_new(site):
+        os.kill(min(server.children()), signal.SIGKILL)
+        until("two failures", lambda: server.output().count("this Zimun does not know") >= 2, 20)
+        with server.caller() as caller:
+            assert caller.services()
+    until("another worker", lambda: server.listeners() == 2, 20)
+    server.stop()
+
+
+def test_a_signal_ends_workers_that_somebody_watches(serve: Callable[..., Server]) -> None:
+    server = serve(workers=2).start()
+    family = server.children()
+    with server.caller_at_each_worker() as callers:
+        watches = [caller.watch() for caller in callers.values()]
+        assert [next(watch) for watch in watches] == ["SERVING"] * 2
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert [next(watch) for watch in watches] == ["NOT_SERVING"] * 2
+        server.wait_stopped(family)
+        # Far below the time that calls under way are given.
+        assert time.monotonic() - began < 8
 
 
 def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) -> None:

@@ -244,7 +244,6 @@ async def release(zimun: Zimun, hold: Hold) -> None:
 
 def copy_store(source: Path, target: Path) -> None:
     """What a server would find had it been stopped now."""
-    shutil.copytree(source / "keys", target / "keys")
     with (
         closing(sqlite3.connect(source / "zimun.db")) as live,
         closing(sqlite3.connect(target / "zimun.db")) as copy,

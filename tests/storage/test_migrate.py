@@ -71,7 +71,7 @@ def _clauses(sql: str) -> list[str]:
 
 
 def test_every_table_of_an_organization_leads_with_its_id() -> None:
-    shared = {"clients", "installation"}
+    shared = {"clients", "installation", "signing_keys"}
     for table in metadata.sorted_tables:
         first = next(iter(table.primary_key)).name
         assert (first == "org_id") == (table.name not in shared), table.name

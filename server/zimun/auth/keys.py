@@ -1,30 +1,23 @@
-"""The keys that sign access tokens: made on first start, kept in one directory, rotated.
+"""The keys that sign access tokens: made on first start, kept in the store, rotated.
 
-A directory holds one ES256 private key a file, `<created>-<kid>.pem`: the
-instant of creation in microseconds and the key's RFC 7638 thumbprint. Both
-survive a copy or a backup, which a file's mtime does not. Files are never
-changed, so the names alone say whether anything is new.
+They are ES256 private keys, named by their RFC 7638 thumbprint. All servers on
+one store sign with the same ones.
 
 Verifiers (the gateway, other servers) cache the JWKS. So a new key is published
 at once and signs PROPAGATION seconds later, when everybody has it; the key
 before it goes on verifying until every token that it can have signed is gone.
 """
 
-import fcntl
-import logging
-import os
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from zimun.booking.store import Store, Transaction
+from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import SECOND
 
@@ -38,197 +31,125 @@ MARGIN = 3600
 """Seconds that an old key stays beyond its last token, for clocks that disagree."""
 
 LOOK_INTERVAL = 1.0
-"""Seconds between two looks for keys that another process has added or removed."""
-
-_FILE_NAME = re.compile(r"(\d{1,19})-([A-Za-z0-9_-]{43})\.pem")
-
-_log = logging.getLogger(__name__)
+"""Seconds that must lie between two looks for keys, whatever tokens callers bring."""
 
 
 class KeyStoreError(Exception):
-    """The key directory cannot be trusted or read; the message names the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A private key, its RFC 7638 thumbprint, and when it was made (instant, microseconds)."""
-
-    created: int
-    kid: str
-    private: ECKey
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.created}-{self.kid}.pem"
+    """What is kept as a key is none; the message names it."""
 
 
 class KeyStore:
-    """The signing keys of one directory, shared safely by any number of processes.
+    """The signing keys of a store, as they were when somebody last looked.
 
-    `time` is real time in seconds. Raises KeyStoreError where the directory or
-    a key in it is open to other users, or is not a key, and OSError where it
-    cannot be read.
+    `time` is real time in seconds.
     """
 
-    def __init__(self, directory: Path, time: Callable[[], float] = time.time) -> None:
-        self._directory = directory
+    def __init__(self, store: Store, time: Callable[[], float] = time.time) -> None:
+        self._store = store
         self._time = time
-        self._complaint = ""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _refuse_if_open(directory, directory.stat().st_mode, 0o022)
-        with self._lock():
-            self._load()
-            if not self._keys:
-                self._create()
-                self._load()
+        self._known: Sequence[SigningKey] = ()
+        self._private: Sequence[ECKey] = ()
+        self._public: Mapping[str, ECKey] = {}
 
-    def signing_key(self) -> SigningKey:
+    @classmethod
+    async def open(cls, store: Store, time: Callable[[], float] = time.time) -> "KeyStore":
+        """The keys of a store, which gets its first one where it has none.
+
+        Raises KeyStoreError, and Overloaded where the store cannot be used.
+        """
+        keys = cls(store, time)
+        if not await store.read(lambda tx: tx.signing_keys()):
+            await store.write(keys._make_first)
+        await keys.look()
+        return keys
+
+    def signing_key(self) -> ECKey:
         """The newest key that everybody has had time to fetch, else the longest published one.
 
-        Raises Overloaded when somebody has emptied the directory.
+        Raises Overloaded when somebody has removed them all.
         """
-        self._look()
-        if not self._keys:
+        if not self._known:
             raise Overloaded("there is no signing key")
         published_by = self._now() - PROPAGATION * SECOND
-        ready = [key for key in self._keys if key.created <= published_by]
-        return ready[-1] if ready else self._keys[0]
+        ready = sum(key.create_time <= published_by for key in self._known)
+        return self._private[max(ready - 1, 0)]
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The public keys as a JWK Set (RFC 7517 section 5), oldest first."""
-        self._look()
         return {"keys": [dict(key.as_dict()) for key in self._public.values()]}
 
     def current(self) -> Mapping[str, ECKey]:
-        """The public keys by kid: another mapping whenever, and only when, they have changed.
-
-        Cheap enough for every call: it looks into the directory once a second.
-        """
-        if abs(self._time() - self._looked) >= LOOK_INTERVAL:
-            self._look()
+        """The public keys by kid: another mapping whenever, and only when, they have changed."""
         return self._public
 
     async def refreshed(self) -> Mapping[str, ECKey]:
-        """As `current`, having looked just now: for a kid that `current` lacks."""
-        self._look()
+        """As `current`, having looked within LOOK_INTERVAL: for a kid that `current` lacks.
+
+        Raises Overloaded where the store cannot be read.
+        """
+        if abs(self._time() - self._looked) >= LOOK_INTERVAL:
+            await self.look()
         return self._public
 
-    def rotate(self) -> str:
+    async def look(self) -> None:
+        """Take up what other processes changed; on failure the present keys stay.
+
+        Raises KeyStoreError, and Overloaded where the store cannot be read.
+        """
+        self._looked = self._time()
+        found = await self._store.read(lambda tx: tx.signing_keys())
+        if found != self._known:
+            self._private = [_private(key) for key in found]
+            self._public = {key.kid: key for key in map(_public, self._private) if key.kid}
+            self._known = found
+
+    async def rotate(self) -> str:
         """Publish a new key, which signs PROPAGATION seconds from now; its kid.
 
-        Deletes the keys whose last token ended long ago. Running servers see
-        both within a second.
+        Removes the keys whose last token ended long ago. Running servers see
+        both within seconds.
         """
-        with self._lock():
-            self._load()
-            kid = self._create()
-            self._load()
-            for name in self._outlived():
-                (self._directory / name).unlink()
-            self._load()
+        kid = await self._store.write(self._rotate)
+        await self.look()
         return kid
 
-    def _look(self) -> None:
-        """Take up what other processes changed; keep the present keys where that cannot be read."""
-        self._looked = self._time()
-        try:
-            if self._names() != self._loaded:
-                self._load()
-            self._complaint = ""
-        except (KeyStoreError, OSError) as error:
-            if str(error) != self._complaint:
-                _log.error("the signing keys stay as they were: %s", error)
-            self._complaint = str(error)
+    def _make_first(self, tx: Transaction) -> None:
+        if not tx.signing_keys(locking=True):
+            tx.add_signing_key(self._generate([]))
 
-    def _load(self) -> None:
-        names = self._names()
-        keys = sorted((self._read(name) for name in names), key=lambda key: key.created)
-        self._keys = keys
-        self._public = {key.kid: _public(key) for key in keys}
-        self._loaded = names
-        self._looked = self._time()
-
-    def _names(self) -> frozenset[str]:
-        return frozenset(
-            name
-            for name in os.listdir(self._directory)
-            if name.endswith(".pem") and not name.startswith(".")
-        )
-
-    def _read(self, name: str) -> SigningKey:
-        path = self._directory / name
-        match = _FILE_NAME.fullmatch(name)
-        if match is None:
-            raise KeyStoreError(f"{path} is not named <created>-<kid>.pem")
-        with path.open("rb") as file:
-            _refuse_if_open(path, os.fstat(file.fileno()).st_mode, 0o077)
-            pem = file.read()
-        try:
-            private = ECKey.import_key(pem)
-            usable = private.is_private and private.curve_name == "P-256"
-        except (JoseError, ValueError, KeyError) as error:
-            raise KeyStoreError(f"{path} does not hold a private key: {error}") from error
-        if not usable or private.thumbprint() != match[2]:
-            raise KeyStoreError(f"{path} does not hold the P-256 private key of its name")
-        return SigningKey(int(match[1]), match[2], private)
-
-    def _create(self) -> str:
-        """Write a new key under a temporary name, then move it into place whole; its kid.
-
-        It is later than every other key, even where the clock was set back.
-        """
-        private = ECKey.generate_key("P-256")
-        created = max(self._now(), *(key.created + 1 for key in self._keys), 0)
-        key = SigningKey(created, private.thumbprint(), private)
-        path = self._directory / key.file_name
-        temporary = path.with_name(f".{path.name}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(private.as_pem(private=True))
-            file.flush()
-            os.fsync(descriptor)
-        temporary.rename(path)
-        _sync_directory(self._directory)
+    def _rotate(self, tx: Transaction) -> str:
+        known = tx.signing_keys(locking=True)
+        key = self._generate(known)
+        tx.add_signing_key(key)
+        for outlived in self._outlived([*known, key]):
+            tx.remove_signing_key(outlived)
         return key.kid
 
-    def _outlived(self) -> list[str]:
-        """The files of keys whose successor has signed for longer than any token lives."""
+    def _generate(self, known: Iterable[SigningKey]) -> SigningKey:
+        """A new key, later than every other one even where the clock was set back."""
+        private = ECKey.generate_key("P-256")
+        created = max(self._now(), *(key.create_time + 1 for key in known), 0)
+        return SigningKey(private.thumbprint(), created, private.as_pem(private=True))
+
+    def _outlived(self, known: Iterable[SigningKey]) -> list[str]:
+        """The kids of keys whose successor has signed for longer than any token lives."""
         kept_after = self._now() - (PROPAGATION + LONGEST_LIFETIME + MARGIN) * SECOND
-        return [
-            key.file_name for key, next_key in pairwise(self._keys) if next_key.created < kept_after
-        ]
+        return [key.kid for key, later in pairwise(known) if later.create_time < kept_after]
 
     def _now(self) -> int:
         return round(self._time() * SECOND)
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hold off other processes; the kernel lets go if this one dies."""
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
-
-def _public(key: SigningKey) -> ECKey:
-    public = key.private.as_dict(private=False)
-    return ECKey.import_key(public, {"kid": key.kid, "use": "sig", "alg": "ES256"})
-
-
-def _refuse_if_open(path: Path, mode: int, forbidden: int) -> None:
-    if mode & forbidden:
-        raise KeyStoreError(
-            f"{path} has mode {mode & 0o777:04o} and is open to other users; "
-            f"expected {mode & 0o777 & ~0o077:04o}"
-        )
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename in the directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _private(key: SigningKey) -> ECKey:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        private = ECKey.import_key(key.pem, {"kid": key.kid, "use": "sig", "alg": "ES256"})
+        usable = private.is_private and private.curve_name == "P-256"
+    except (JoseError, ValueError, KeyError) as error:
+        raise KeyStoreError(f"signing key {key.kid} is not a private key: {error}") from error
+    if not usable or private.thumbprint() != key.kid:
+        raise KeyStoreError(f"signing key {key.kid} is not the P-256 private key of its name")
+    return private
+
+
+def _public(private: ECKey) -> ECKey:
+    return ECKey.import_key(private.as_dict(private=False))

@@ -110,7 +110,7 @@ class Issuer:
             "jti": secrets.token_urlsafe(16),
         }
         header = {"typ": "at+jwt", "alg": "ES256", "kid": key.kid}
-        return jwt.encode(header, claims, key.private, algorithms=["ES256"])
+        return jwt.encode(header, claims, key, algorithms=["ES256"])
 
 
 class Verifier:

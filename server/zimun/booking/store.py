@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from zimun.domain.access import Client
+from zimun.domain.access import Client, SigningKey
 from zimun.domain.availability import Busy
 from zimun.domain.booking import EventType, Reservation, State
 from zimun.domain.catalog import (
@@ -205,6 +205,18 @@ class Transaction(Protocol):
 
     def put_client(self, client: Client) -> None:
         """Insert the client, or replace the one of its id."""
+
+    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
+        """The keys that sign tokens, oldest first.
+
+        With `locking` others who do the same wait for the end of this transaction.
+        """
+
+    def add_signing_key(self, key: SigningKey) -> None:
+        """Insert the key."""
+
+    def remove_signing_key(self, kid: str) -> None:
+        """Delete the key of this thumbprint."""
 
     def touch(self) -> None:
         """Change a row that means nothing, to learn whether the store can be written."""

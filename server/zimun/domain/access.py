@@ -1,6 +1,6 @@
 """Who calls, and what they may."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SCOPES = ("org:read", "org:write", "availability:read", "appointments:read", "appointments:write")
 """Every scope there is, in the order in which it is documented."""
@@ -33,3 +33,13 @@ class Client:
     old_secret_hash: str | None = None
     old_secret_until: int | None = None
     revoke_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key that signs tokens: its RFC 7638 thumbprint, its making (instant,
+    microseconds), and itself (PKCS #8, PEM)."""
+
+    kid: str
+    create_time: int
+    pem: bytes = field(repr=False)

@@ -19,6 +19,7 @@ from zimun.rpc.catalog_servicers import (
     ServicesServicer,
     StaffServicer,
 )
+from zimun.rpc.health import Health
 from zimun.rpc.interceptors import Gate, Verify
 from zimun.rpc.servicers import AppointmentsServicer, AvailabilityServicer
 from zimun.v1 import (
@@ -68,7 +69,7 @@ class RpcServer:
     def __init__(self, backend: Backend, verify: Verify, sharing: bool = False) -> None:
         options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
         self._server = grpc.aio.server(interceptors=(Gate(verify),), options=options)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         self.port = 0
         for add, servicer in _SERVICERS.items():
             add(servicer(backend), self._server)

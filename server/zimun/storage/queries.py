@@ -6,6 +6,7 @@ Statements are built once, here; SQL never asks the database for the time.
 import json
 from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from secrets import token_bytes, token_hex
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry, Identity
-from zimun.domain.access import Client
+from zimun.domain.access import Client, SigningKey
 from zimun.domain.availability import Busy, Session
 from zimun.domain.booking import LIVE, EventType, Reservation, State
 from zimun.domain.catalog import (
@@ -57,6 +58,7 @@ from zimun.storage.tables import (
     resources,
     services,
     sessions,
+    signing_keys,
     staff,
 )
 
@@ -404,6 +406,18 @@ class Queries:
 
     def put_client(self, client: Client) -> None:
         self._put(clients, rows.client_row(client))
+
+    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
+        if locking:
+            dialect.lock(self._connection, ("signing keys",))
+        ordered = select(signing_keys).order_by(signing_keys.c.create_time)
+        return [SigningKey(*row) for row in self._execute(ordered)]
+
+    def add_signing_key(self, key: SigningKey) -> None:
+        self._execute(insert(signing_keys).values(asdict(key)))
+
+    def remove_signing_key(self, kid: str) -> None:
+        self._execute(delete(signing_keys).where(signing_keys.c.kid == kid))
 
     def touch(self) -> None:
         self._put(installation, {"name": "probe", "value": token_bytes(8)})

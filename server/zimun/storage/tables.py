@@ -1,7 +1,8 @@
 """The tables. Times are instants in whole microseconds; every one leads with org_id.
 
-Two tables belong to no organization: `clients` is read to learn which one a
-caller belongs to, and `installation` holds what the whole installation shares.
+Three tables belong to no organization: `clients` is read to learn which one a
+caller belongs to, `installation` and `signing_keys` hold what the whole
+installation shares.
 """
 
 from sqlalchemy import (
@@ -295,6 +296,14 @@ clients = Table(
 )
 
 Index("clients_by_organization", clients.c.org_id, clients.c.create_time)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    _text("kid", key=True),
+    _instant("create_time"),
+    Column("pem", LargeBinary, nullable=False),
+)
 
 installation = Table(
     "installation",

@@ -1,6 +1,4 @@
-"""Keys in a temporary directory, an issuer and its verifier, on a time that is moved."""
-
-from pathlib import Path
+"""Keys in a store, an issuer and its verifier, on a time that is moved."""
 
 import pytest
 
@@ -20,13 +18,8 @@ def now() -> MovableTime:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "keys"
-
-
-@pytest.fixture
-def keys(directory: Path, now: MovableTime) -> KeyStore:
-    return KeyStore(directory, now)
+async def keys(store: MemoryStore, now: MovableTime) -> KeyStore:
+    return await KeyStore.open(store, now)
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""The store's few client methods in memory, and a time that is moved."""
+"""The store's few methods for clients and keys in memory, and a time that is moved."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from zimun.booking.store import Transaction
-from zimun.domain.access import Client
+from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import Overloaded
 
 T = TypeVar("T")
@@ -24,11 +25,12 @@ class MovableTime:
         self.seconds += seconds
 
 
+@dataclass
 class MemoryTransaction:
-    """The rows of clients."""
+    """The rows of clients and keys."""
 
-    def __init__(self, rows: dict[str, Client]) -> None:
-        self.rows = rows
+    rows: dict[str, Client] = field(default_factory=dict)
+    keys: dict[str, SigningKey] = field(default_factory=dict)
 
     def client(self, client_id: str) -> Client | None:
         return self.rows.get(client_id)
@@ -40,6 +42,15 @@ class MemoryTransaction:
     def put_client(self, client: Client) -> None:
         self.rows[client.client_id] = client
 
+    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
+        return sorted(self.keys.values(), key=lambda key: key.create_time)
+
+    def add_signing_key(self, key: SigningKey) -> None:
+        self.keys[key.kid] = key
+
+    def remove_signing_key(self, kid: str) -> None:
+        del self.keys[kid]
+
 
 class MemoryStore:
     """A store that can be put out of order with `down`."""
@@ -47,8 +58,16 @@ class MemoryStore:
     shared = False
 
     def __init__(self) -> None:
-        self.rows: dict[str, Client] = {}
+        self.kept = MemoryTransaction()
         self.down = False
+
+    @property
+    def rows(self) -> dict[str, Client]:
+        return self.kept.rows
+
+    @property
+    def keys(self) -> dict[str, SigningKey]:
+        return self.kept.keys
 
     def version(self) -> int | None:
         return None
@@ -56,7 +75,7 @@ class MemoryStore:
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         if self.down:
             raise Overloaded("the store is down", 2.5)
-        return fn(MemoryTransaction(copy.copy(self.rows)))  # type: ignore[arg-type]
+        return fn(copy.deepcopy(self.kept))  # type: ignore[arg-type]
 
     async def scan(self, fn: Callable[[Transaction], T]) -> T:
         return await self.read(fn)
@@ -64,7 +83,7 @@ class MemoryStore:
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         if self.down:
             raise Overloaded("the store is down", 2.5)
-        rows = copy.copy(self.rows)
-        result = fn(MemoryTransaction(rows))  # type: ignore[arg-type]
-        self.rows = rows
+        changed = copy.deepcopy(self.kept)
+        result = fn(changed)  # type: ignore[arg-type]
+        self.kept = changed
         return result

@@ -317,7 +317,7 @@ async def test_a_store_out_of_order_asks_to_come_back(
 async def test_an_error_nobody_foresaw_shows_nothing(
     endpoint: Endpoint, store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.rows = None  # type: ignore[assignment]
+    store.kept.rows = None  # type: ignore[assignment]
     body = await refused(await endpoint.ask(GRANT, endpoint.basic), 500, "server_error")
     assert "NoneType" not in json.dumps(body)
     assert "AttributeError" in caplog.text
@@ -342,7 +342,7 @@ async def test_the_jwks_verifies_and_may_be_cached_a_minute(
     assert response.headers["Cache-Control"] == "public, max-age=60"
     assert await response.json() == keys.jwks()
     now.advance(1)
-    rotated = keys.rotate()
+    rotated = await keys.rotate()
     body = await (await endpoint.http.get(JWKS_PATH)).json()
     assert [key["kid"] for key in body["keys"]][1:] == [rotated]
     assert all("d" not in key for key in body["keys"])

@@ -1,40 +1,39 @@
-"""The key directory: first start, file modes, rotation, several processes."""
+"""The signing keys: first start, rotation, several processes, what is no key."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, KeyStoreError
+from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
 
-from .fakes import MovableTime
-
-START = "import sys; from pathlib import Path; from zimun.auth.keys import KeyStore; "
-
-
-def files(directory: Path) -> list[Path]:
-    return sorted(directory.iterdir())
+from .fakes import MemoryStore, MovableTime
 
 
 def kids(keys: KeyStore) -> list[str]:
     return [key["kid"] for key in keys.jwks()["keys"]]
 
 
-def test_first_start_makes_one_private_key_that_only_its_owner_reads(directory: Path) -> None:
-    keys = KeyStore(directory)
-    (file,) = files(directory)
-    assert directory.stat().st_mode & 0o777 == 0o700
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert file.name.endswith(f"-{keys.signing_key().kid}.pem")
-    assert b"BEGIN PRIVATE KEY" in file.read_bytes()
+async def test_first_start_makes_one_private_key(store: MemoryStore, now: MovableTime) -> None:
+    keys = await KeyStore.open(store, now)
+    [kept] = store.keys.values()
+    assert kept.kid == keys.signing_key().kid
+    assert kept.create_time == round(now() * 1_000_000)
+    assert b"BEGIN PRIVATE KEY" in kept.pem
+    assert "PRIVATE" not in repr(kept)
 
 
-def test_the_next_start_finds_the_same_key(directory: Path) -> None:
-    assert KeyStore(directory).signing_key().kid == KeyStore(directory).signing_key().kid
+async def test_the_next_start_finds_the_same_key(store: MemoryStore) -> None:
+    first, second = await KeyStore.open(store), await KeyStore.open(store)
+    assert first.signing_key().kid == second.signing_key().kid
+
+
+async def test_a_store_that_is_down_is_said_to_be(store: MemoryStore) -> None:
+    store.down = True
+    with pytest.raises(Overloaded):
+        await KeyStore.open(store)
 
 
 def test_kid_is_the_rfc_7638_thumbprint_and_nothing_private_is_published(keys: KeyStore) -> None:
@@ -43,31 +42,6 @@ def test_kid_is_the_rfc_7638_thumbprint_and_nothing_private_is_published(keys: K
     assert (published["alg"], published["use"], published["crv"]) == ("ES256", "sig", "P-256")
     assert published["kid"] == ECKey.import_key(published).thumbprint()
     assert json.dumps(keys.jwks())
-
-
-def test_processes_that_start_at_once_agree_on_one_key(directory: Path) -> None:
-    code = START + "print(KeyStore(Path(sys.argv[1])).signing_key().kid)"
-    command = [sys.executable, "-c", code, str(directory)]
-    starting = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
-    answers = {process.communicate(timeout=60)[0] for process in starting}
-    assert len(answers) == 1
-    assert len(files(directory)) == 1
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620])
-def test_a_key_open_to_others_is_refused_by_name(directory: Path, mode: int) -> None:
-    KeyStore(directory)
-    (file,) = files(directory)
-    file.chmod(mode)
-    with pytest.raises(KeyStoreError, match=rf"{file.name} has mode {mode:04o}.*expected 0600"):
-        KeyStore(directory)
-
-
-def test_a_directory_in_which_others_could_plant_a_key_is_refused(directory: Path) -> None:
-    directory.mkdir()
-    directory.chmod(0o770)
-    with pytest.raises(KeyStoreError, match=str(directory)):
-        KeyStore(directory)
 
 
 def _pem(key: ECKey | RSAKey) -> bytes:
@@ -85,40 +59,29 @@ def _pem(key: ECKey | RSAKey) -> bytes:
     ],
     ids=["empty", "text", "another key", "another curve", "rsa"],
 )
-def test_a_file_that_is_not_its_key_is_refused_by_name(directory: Path, content: bytes) -> None:
-    KeyStore(directory)
-    (file,) = files(directory)
-    file.write_bytes(content)
-    with pytest.raises(KeyStoreError, match=file.name):
-        KeyStore(directory)
+async def test_what_is_not_its_key_is_refused_by_name(
+    store: MemoryStore, keys: KeyStore, content: bytes
+) -> None:
+    [kept] = store.keys.values()
+    store.keys[kept.kid] = SigningKey(kept.kid, kept.create_time, content)
+    with pytest.raises(KeyStoreError, match=kept.kid):
+        await KeyStore.open(store)
 
 
-def test_a_public_key_cannot_sign_and_is_refused(directory: Path) -> None:
-    keys = KeyStore(directory)
-    files(directory)[0].write_bytes(keys.signing_key().private.as_pem(private=False))
+async def test_a_public_key_cannot_sign_and_is_refused(store: MemoryStore, keys: KeyStore) -> None:
+    kid, public = keys.signing_key().kid, keys.signing_key().as_pem(private=False)
+    assert kid
+    store.keys[kid] = SigningKey(kid, 0, public)
     with pytest.raises(KeyStoreError, match="private key"):
-        KeyStore(directory)
+        await KeyStore.open(store)
 
 
-def test_a_key_without_its_proper_name_is_refused(directory: Path) -> None:
-    KeyStore(directory)
-    files(directory)[0].rename(directory / "mine.pem")
-    with pytest.raises(KeyStoreError, match=r"mine\.pem is not named"):
-        KeyStore(directory)
-
-
-def test_a_half_written_key_of_a_process_that_died_is_no_key(directory: Path) -> None:
-    keys = KeyStore(directory)
-    (directory / ".1-half.pem").touch(mode=0o600)
-    assert kids(KeyStore(directory)) == kids(keys)
-
-
-def test_a_rotated_key_is_published_at_once_and_signs_later(
+async def test_a_rotated_key_is_published_at_once_and_signs_later(
     keys: KeyStore, now: MovableTime
 ) -> None:
     old = keys.signing_key().kid
     now.advance(1000)
-    new = keys.rotate()
+    new = await keys.rotate()
     assert kids(keys) == [old, new]
     now.advance(PROPAGATION - 1)
     assert keys.signing_key().kid == old
@@ -127,78 +90,82 @@ def test_a_rotated_key_is_published_at_once_and_signs_later(
     assert kids(keys) == [old, new]
 
 
-def test_rotation_right_after_the_first_start_keeps_the_first_key_signing(
+async def test_rotation_right_after_the_first_start_keeps_the_first_key_signing(
     keys: KeyStore, now: MovableTime
 ) -> None:
     first = keys.signing_key().kid
     now.advance(1)
-    keys.rotate()
+    await keys.rotate()
     assert keys.signing_key().kid == first
 
 
-def test_a_clock_that_was_set_back_does_not_keep_a_new_key_from_signing(
+async def test_a_clock_that_was_set_back_does_not_keep_a_new_key_from_signing(
     keys: KeyStore, now: MovableTime
 ) -> None:
     now.advance(-3600)
-    rotated = keys.rotate()
+    rotated = await keys.rotate()
     now.advance(3600 + PROPAGATION + 1)
     assert keys.signing_key().kid == rotated
 
 
-def test_a_key_is_deleted_only_when_its_last_token_is_gone(
-    keys: KeyStore, directory: Path, now: MovableTime
+async def test_a_key_is_removed_only_when_its_last_token_is_gone(
+    keys: KeyStore, store: MemoryStore, now: MovableTime
 ) -> None:
     first = keys.signing_key().kid
     now.advance(1000)
-    second = keys.rotate()
+    second = await keys.rotate()
     now.advance(PROPAGATION + LONGEST_LIFETIME + MARGIN)
-    third = keys.rotate()
+    third = await keys.rotate()
     assert kids(keys) == [first, second, third]
     now.advance(1)
-    fourth = keys.rotate()
+    fourth = await keys.rotate()
     assert kids(keys) == [second, third, fourth]
-    assert len(files(directory)) == 3
+    assert set(store.keys) == {second, third, fourth}
 
 
-def test_a_running_server_takes_up_what_another_process_rotated(
-    keys: KeyStore, directory: Path, now: MovableTime
+async def test_a_running_server_takes_up_what_another_process_rotated(
+    keys: KeyStore, store: MemoryStore
 ) -> None:
     before = keys.current()
+    await keys.look()
     assert keys.current() is before
-    code = START + "print(KeyStore(Path(sys.argv[1])).rotate())"
-    command = [sys.executable, "-c", code, str(directory)]
-    rotated = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-    assert keys.current() is before
-    now.advance(1)
+    rotated = await (await KeyStore.open(store)).rotate()
+    await keys.look()
     assert set(keys.current()) == {*before, rotated}
-    assert keys.current() is keys.current()
 
 
-async def test_asking_again_looks_at_once(keys: KeyStore, directory: Path) -> None:
-    rotated = KeyStore(directory, MovableTime(2_000_000_000)).rotate()
+async def test_asking_again_looks_once_a_second(
+    keys: KeyStore, store: MemoryStore, now: MovableTime
+) -> None:
+    rotated = await (await KeyStore.open(store, MovableTime(2_000_000_000))).rotate()
+    assert rotated not in await keys.refreshed()
+    now.advance(1)
     assert rotated not in keys.current()
     assert rotated in await keys.refreshed()
 
 
-def test_a_bad_file_while_running_is_logged_once_and_changes_nothing(
-    keys: KeyStore, directory: Path, caplog: pytest.LogCaptureFixture
+async def test_the_present_keys_stay_while_the_store_is_down_or_holds_what_is_none(
+    keys: KeyStore, store: MemoryStore, now: MovableTime
 ) -> None:
     before = kids(keys)
-    bad = directory / "bad.pem"
-    bad.touch(mode=0o600)
-    assert kids(keys) == before == kids(keys)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert str(bad) in caplog.text
-    bad.unlink()
+    store.down = True
+    now.advance(1)
+    with pytest.raises(Overloaded):
+        await keys.refreshed()
+    store.down = False
+    store.keys["bad"] = SigningKey("bad", 0, b"")
+    with pytest.raises(KeyStoreError, match="bad"):
+        await keys.look()
     assert kids(keys) == before
 
 
-def test_an_emptied_directory_signs_and_verifies_nothing_until_the_next_rotation(
-    keys: KeyStore, directory: Path
+async def test_without_any_key_nothing_is_signed_until_the_next_rotation(
+    keys: KeyStore, store: MemoryStore
 ) -> None:
-    files(directory)[0].unlink()
+    store.keys.clear()
+    await keys.look()
     with pytest.raises(Overloaded):
         keys.signing_key()
     assert kids(keys) == []
-    rotated = keys.rotate()
+    rotated = await keys.rotate()
     assert keys.signing_key().kid == rotated

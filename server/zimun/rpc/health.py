@@ -1,0 +1,34 @@
+"""Health checks (grpc.health.v1) of a server that can stop while somebody watches."""
+
+import asyncio
+from typing import Any
+
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+
+GOODBYE = 0.1
+"""Seconds in which those who watch are told that the server goes."""
+
+
+class Health(health.aio.HealthServicer):  # type: ignore[misc]
+    """Watches end with the server, rather than keep it waiting for the whole of its grace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._over = asyncio.Event()
+
+    async def Watch(self, request: HealthCheckRequest, context: Any) -> None:
+        """Tell the health now, and whenever it changes."""
+        watch = asyncio.create_task(super().Watch(request, context))
+        over = asyncio.create_task(self._over.wait())
+        try:
+            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((watch,), timeout=GOODBYE)
+        finally:
+            watch.cancel()
+            over.cancel()
+
+    async def enter_graceful_shutdown(self) -> None:
+        """Tell everybody NOT_SERVING, from now on."""
+        await super().enter_graceful_shutdown()
+        self._over.set()
