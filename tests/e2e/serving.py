@@ -193,16 +193,19 @@ class Server:
 
     def token(self) -> str:
         """A token, asked for once."""
-        if not self._token:
-            answer = requests.post(
-                f"http://127.0.0.1:{self.auth_port}/oauth/token",
-                data={"grant_type": "client_credentials"},
-                auth=self.site.credentials,
-                timeout=20,
-            )
-            assert answer.status_code == 200, answer.text
-            self._token = answer.json()["access_token"]
+        self._token = self._token or self.new_token()
         return self._token
+
+    def new_token(self) -> str:
+        answer = requests.post(
+            f"http://127.0.0.1:{self.auth_port}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=self.site.credentials,
+            timeout=20,
+        )
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["access_token"]
+        return token
 
     @contextmanager
     def caller(self) -> Iterator["Caller"]:

@@ -270,6 +270,43 @@ def test_workers_share_their_ports_with_nobody_else(
     server.stop()
 
 
+def keys(site: Site, *arguments: str) -> str:
+    """What `zimun keys …` prints."""
+    done = run(
+        str(BIN / "zimun"), "keys", *arguments,
+        "--data-dir", str(site.data_dir), **site.database,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_workers_follow_the_keys_that_an_operator_rotates_and_removes(
+    serve: Callable[..., Server], site: Site
+) -> None:
+    server = serve(workers=2).start()
+    with server.caller_at_each_worker() as callers:
+        [(_, old)] = [line.split() for line in keys(site, "list").splitlines()]
+        new = keys(site, "rotate").split()[1]
+        assert [line.split()[1] for line in keys(site, "list").splitlines()] == [old, new]
+
+        def published() -> bool:
+            url = f"http://127.0.0.1:{server.auth_port}/.well-known/jwks.json"
+            seen = [requests.get(url, timeout=20).json()["keys"] for _ in range(12)]
+            return all([key["kid"] for key in found] == [old, new] for found in seen)
+
+        until("both workers to publish it", published, 15)
+        assert keys(site, "remove", old) == f"removed {old}\n"
+
+        def refused() -> bool:
+            calls = [caller.begin_hold(TIME) for caller in callers.values()]
+            return [outcome(call) for call in calls] == [("UNAUTHENTICATED", "TOKEN_INVALID")] * 2
+
+        until("both workers to refuse what it signed", refused, 15)
+    with Caller(server.target, server.new_token()) as caller:
+        assert caller.services()
+    server.stop()
+
+
 # Two programs on one database.
 
 
