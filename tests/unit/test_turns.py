@@ -18,7 +18,7 @@ class Shelf:
 
     def __init__(self, things: int) -> None:
         self.things = things
-        self.turns = Turns()
+        self.turns = Turns(linger=0)
         self.trying = self.most_trying = self.tries = self.looks = 0
         self.answered: set[object] = set()
 
@@ -67,6 +67,23 @@ async def test_who_waits_for_what_is_gone_is_told_without_trying() -> None:
     assert shelf.looks == 2
 
 
+async def test_who_comes_within_a_moment_of_a_failure_looks_before_they_try() -> None:
+    shelf = Shelf(1)
+    shelf.turns = Turns(linger=3600)
+    await shelf.take("first")
+    with pytest.raises(Gone):
+        await shelf.take("second")
+    assert (shelf.tries, shelf.looks) == (2, 0)
+    for who in range(3):
+        with pytest.raises(Gone):
+            await shelf.take(who)
+    assert (shelf.tries, shelf.looks) == (2, 3)
+    # What is there again can be had at once, and then whoever comes tries.
+    shelf.things = 2
+    assert [await shelf.take("third"), await shelf.take("fourth")] == ["third", "fourth"]
+    assert (shelf.tries, shelf.looks) == (4, 4)
+
+
 async def test_who_was_answered_before_tries_all_the_same() -> None:
     shelf = Shelf(1)
     shelf.answered = {7, 30}
@@ -112,7 +129,10 @@ async def test_a_caller_who_goes_keeps_nobody_waiting(gone: int, steps: int) -> 
 async def test_nothing_is_kept_when_nobody_waits() -> None:
     shelf = Shelf(2)
     await outcomes(shelf, 20)
-    await asyncio.sleep(0)
+    # What is forgotten is forgotten by the loop's timer, and so after this one.
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.001, over.set)
+    await over.wait()
     assert shelf.turns._queues == {}
 
 

@@ -72,16 +72,15 @@ def _refusals(
 ) -> Sequence[Exception | None]:
     """The refusal of each who wants a taken time; None for all where it can be had, and for those
     whose request has been answered before."""
-    try:
-        availability.search(tx, now, caller.org_id, wanted, (start, start + 1)).slot_at(start)
-    except SlotUnavailable:
-        slots, zone = availability.nearest(tx, now, caller, wanted, start)
-    else:
+    refused = availability.refusal(tx, now, caller, wanted, start)
+    if refused is None:
         return [None] * len(others)
     # Read after the slot was found taken: it may be their own earlier request that took it.
     answered = tx.answered([other.identity for other in others if other.key])
     return [
-        None if other.identity in answered else SlotUnavailable(wanted.service_id, slots, zone)
+        None
+        if other.identity in answered
+        else SlotUnavailable(wanted.service_id, refused.alternatives, refused.time_zone)
         for other in others
     ]
 

@@ -15,7 +15,7 @@ from zimun.domain.access import Caller
 from zimun.domain.availability import Search, Slot
 from zimun.domain.booking import Reservation
 from zimun.domain.catalog import Place, Service
-from zimun.domain.errors import InvalidRequest, ZimunError
+from zimun.domain.errors import InvalidRequest, SlotUnavailable, ZimunError
 from zimun.domain.explanation import Obstacle, obstacles
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
@@ -239,14 +239,31 @@ class _Question:
 
     def slots(self) -> list[Slot]:
         """The slots that start within the interval, in time order."""
-        search = self.search
-        start = max(self.within[0], search.opens)
-        end = min(self.within[1], search.closes + 1)
+        (start, end), search = self._reach, self.search
         if start >= end:
             return []
-        zone = search.place.time_zone
-        found = search.slots(local_date(zone, start), local_date(zone, end - 1))
+        found = search.slots(*self._dates)
         return [slot for slot in found if start <= slot.start < end]
+
+    def nearest(self, wanted: int) -> list[Slot]:
+        """The ALTERNATIVES that start nearest to an instant, fewer where there are fewer."""
+        (start, end), search = self._reach, self.search
+        if start >= end:
+            return []
+        found = search.nearest(wanted, ALTERNATIVES, *self._dates)
+        return [slot for slot in found if start <= slot.start < end]
+
+    @property
+    def _reach(self) -> Interval:
+        """Where starts can be had at all."""
+        search = self.search
+        return max(self.within[0], search.opens), min(self.within[1], search.closes + 1)
+
+    @property
+    def _dates(self) -> tuple[date, date]:
+        """The first and the last date of the place within reach."""
+        (start, end), zone = self._reach, self.search.place.time_zone
+        return local_date(zone, start), local_date(zone, end - 1)
 
     def stands_until(self, answer: Availability) -> int:
         """The instant at which the answer may change although nobody changes anything.
@@ -378,9 +395,34 @@ def nearest(
 ) -> tuple[Sequence[Slot], str]:
     """As `alternatives`, in a transaction."""
     for radius in _RADII:
-        within = (start - radius * DAY, start + radius * DAY + 1)
-        question = _load(tx, now, caller.org_id, wanted, within)
-        found = sorted(question.slots(), key=lambda slot: (abs(slot.start - start), slot.start))
-        if len(found) >= ALTERNATIVES:
+        question = _around(tx, now, caller, wanted, start, radius)
+        found = question.nearest(start)
+        if len(found) == ALTERNATIVES:
             break
-    return found[:ALTERNATIVES], question.time_zone
+    return found, question.time_zone
+
+
+def refusal(
+    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
+) -> SlotUnavailable | None:
+    """With what a hold of the time would be refused because it is taken; None where it is not.
+
+    Raises what `search` and `Search.slot_at` raise otherwise.
+    """
+    question = _around(tx, now, caller, wanted, start, _RADII[0])
+    try:
+        question.search.slot_at(start)
+    except SlotUnavailable:
+        others: Sequence[Slot] = question.nearest(start)
+        if len(others) < ALTERNATIVES:
+            others, _ = nearest(tx, now, caller, wanted, start)
+        return SlotUnavailable(wanted.service_id, others, question.time_zone)
+    return None
+
+
+def _around(
+    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int, radius: int
+) -> _Question:
+    """The question about so many days around a start."""
+    within = (start - radius * DAY, start + radius * DAY + 1)
+    return _load(tx, now, caller.org_id, wanted, within)

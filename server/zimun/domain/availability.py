@@ -121,6 +121,33 @@ class Search:
         grids = [self.timetable.grid(self.service, self.place, day) for day in dates(first, last)]
         return [slot for slot in self._offers(self._within_window(grids)) if slot]
 
+    def nearest(self, wanted: int, count: int, first: date, last: date) -> list[Slot]:
+        """The slots of the place's dates from first to last that start nearest to an instant.
+
+        The nearest comes first, the earlier of two that are equally near. Only
+        what lies around the instant is looked at, more of it where that does not do.
+        """
+
+        def distance(start: int) -> tuple[int, int]:
+            return abs(start - wanted), start
+
+        grids = [self.timetable.grid(self.service, self.place, day) for day in dates(first, last)]
+        starts, on_duty = self._within_window(grids)
+        middle, reach = bisect_left(starts, wanted), 2 * count
+        while True:
+            begin, end = max(middle - reach, 0), middle + reach
+            offers = self._offers(Grid(starts[begin:end], on_duty[begin:end]))
+            found = sorted(
+                (slot for slot in offers if slot), key=lambda slot: distance(slot.start)
+            )[:count]
+            beyond = [*starts[begin - 1 : begin], *starts[end : end + 1]]
+            if not beyond or (
+                len(found) == count
+                and distance(found[-1].start) < min(distance(start) for start in beyond)
+            ):
+                return found
+            reach *= 4
+
     def slot_at(self, start: int) -> Slot:
         """The slot that starts then.
 

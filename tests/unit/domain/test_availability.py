@@ -103,6 +103,16 @@ def check_answers(asked: World) -> None:
         assert search.slot_at(slot.start) == slot
         check_resources(asked, slot)
     assert {instant: refusal(search, instant) for instant in expected} == expected
+    check_nearest(asked, search, slots)
+
+
+def check_nearest(asked: World, search: Search, slots: list[Slot]) -> None:
+    """The nearest are the first of all slots in order of distance, the earlier before the later."""
+    around = [slot.start for slot in slots[:: max(len(slots) // 3, 1)]] or [search.opens]
+    for wanted in (around[0] - 1, *around, around[-1] + 7 * MINUTE):
+        ordered = sorted(slots, key=lambda slot: (abs(slot.start - wanted), slot.start))
+        for count in (1, 3):
+            assert search.nearest(wanted, count, asked.first, asked.last) == ordered[:count]
 
 
 @examples(USUAL)

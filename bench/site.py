@@ -1,0 +1,122 @@
+"""What the benchmarks of several processes run on: PostgreSQL, `zimun serve --workers N`, a no-op.
+
+PostgreSQL is the tests' own, from its wheel, with its default settings: a commit is on disk.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import catalogue
+from tests import postgres
+from zimun.auth.keys import KeyStore
+from zimun.auth.tokens import Issuer
+from zimun.booking.store import Store
+from zimun.clock import WallClock
+from zimun.config import Settings
+from zimun.domain.access import SCOPES, Client
+from zimun.domain.instant import DAY
+from zimun.storage.dialect import database_url
+from zimun.storage.migrate import migrate
+from zimun.storage.shared import SharedStore
+from zimun.storage.transactions import EmbeddedStore
+
+_WHERE = re.compile(r"gRPC at (\S+):(\d+), tokens")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A database with the benchmarks' organization in it, and who may call its servers.
+
+    `tomorrow` is the next midnight (UTC, instant).
+    """
+
+    url: str
+    token: str
+    tomorrow: int
+
+    @property
+    def bearer(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token}"),)
+
+    def variables(self, data_dir: Path) -> Mapping[str, str]:
+        """Of the environment of its servers."""
+        return os.environ | {
+            "ZIMUN_DATA_DIR": str(data_dir),
+            "ZIMUN_DATABASE_URL": self.url,
+            "ZIMUN_GRPC_PORT": "0",
+            "ZIMUN_AUTH_PORT": "0",
+        }
+
+
+@contextmanager
+def on_postgres(*options: str) -> Iterator[tuple[postgres.Postgres, Site]]:
+    """A new database server, and the site on it."""
+    with postgres.running(*options) as server:
+        url = server.url(server.create())
+        yield server, asyncio.run(_seeded(url))
+
+
+@contextmanager
+def on_sqlite() -> Iterator[Site]:
+    """The site in an embedded file."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield asyncio.run(_seeded(f"sqlite:///{directory}/zimun.db"))
+
+
+async def _seeded(address: str) -> Site:
+    url = database_url(address, Path())
+    await asyncio.to_thread(migrate, url)
+    opened: Any = SharedStore if address.startswith("postgresql") else EmbeddedStore
+    async with opened(url) as store:
+        return await _seed(store, address)
+
+
+async def _seed(store: Store, address: str) -> Site:
+    tomorrow = (WallClock().now() // DAY + 1) * DAY
+    await store.write(lambda tx: catalogue.seed(tx, tomorrow, days=0))
+    settings = Settings()
+    keys = await KeyStore.open(store)
+    issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=24 * 3600)
+    client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
+    return Site(address, issuer.issue(client, SCOPES), tomorrow)
+
+
+@contextmanager
+def serving(site: Site, workers: int) -> Iterator[int]:
+    """`zimun serve` with so many workers; answers its gRPC port."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "zimun", "serve", "--workers", str(workers)]
+        environment = site.variables(Path(directory))
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            try:
+                assert process.stdout
+                told = _WHERE.match(process.stdout.readline())
+                assert told
+                yield int(told[2])
+            finally:
+                process.terminate()
+
+
+@contextmanager
+def answering() -> Iterator[int]:
+    """The no-op RPC's server; answers its gRPC port."""
+    command = [sys.executable, "-m", "bench.server", "noop"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            port: int = json.loads(process.stdout.readline())["port"]
+            yield port
+        finally:
+            process.terminate()
