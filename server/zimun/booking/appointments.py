@@ -297,9 +297,11 @@ def _choose(tx: Transaction, found: Search, start: int, keeping: str = "") -> Ch
 
 def _clear(tx: Transaction, found: Search, choice: Choice, start: int) -> None:
     """Record the expiry of the holds that have run out where the choice is to be: their rows must
-    be gone before others take their place."""
+    be gone before others take their place, and their seats before others join the session."""
     catalog, taken = found.timetable.catalog, found.service.taken(start)
     org_id, subjects = catalog.organization.id, choice.subjects(found.service)
+    if not choice.session_id and found.busy.run_out.isdisjoint(subjects):
+        return
     for hold_id in tx.run_out(org_id, subjects, taken, catalog.longest_span, found.now):
         _expire(tx, tx.hold(org_id, hold_id), found.now)
 

@@ -41,6 +41,7 @@ class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
     A subject is a staff member, a resource, or a service that needs neither.
+    `run_out` are those that a hold still takes although its time is over.
     `starts` are when the bookings of staff members with a daily limit begin, in
     order, on every date of theirs. None of it ends by itself before
     `stands_until`.
@@ -50,6 +51,7 @@ class Busy:
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
     starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     stands_until: int = 0
+    run_out: Set[str] = frozenset()
 
     def of(self, subject: str) -> Sequence[Interval]:
         """What is taken of a subject."""

@@ -136,6 +136,9 @@ class Queries:
         }
         subjects = _numbered(service.subjects)
         found = self._run(statements.taken(len(subjects)), parameters | subjects)
+        run_out = {row[0] for row in found if row[3] <= now}
+        if run_out:
+            found = [row for row in found if row[3] > now]
         taken = {
             subject: [(start, end) for _, start, end, _ in of_subject]
             for subject, of_subject in groupby(found, itemgetter(0))
@@ -147,13 +150,13 @@ class Queries:
                 insort(starts.setdefault(subject, []), start)
                 stands_until = min(stands_until, expires_at)
         if service.capacity == 1:
-            return Busy(taken, starts=starts, stands_until=stands_until)
+            return Busy(taken, {}, starts, stands_until, run_out)
         sessions: dict[int, list[Session]] = {}
         group = {"service": service.id, "leaving": leaving.hold_id if leaving else ""}
         for row in self._run(statements.SESSIONS, parameters | group):
             session = rows.session(row)
             sessions.setdefault(session.start, []).append(session)
-        return Busy(taken, sessions, starts)
+        return Busy(taken, sessions, starts, run_out=run_out)
 
     def _freed(self, leaving: Reservation | None, now: int) -> str:
         """The session that ends when a reservation leaves it, if it does."""

@@ -52,7 +52,7 @@ CATALOG_VERSION = Prepared(
 
 @lru_cache(maxsize=1024)
 def taken(subjects: int) -> Prepared:
-    """What is taken of so many subjects, given as s0, s1 and so on."""
+    """What is taken of so many subjects, given as s0, s1 and so on; by what has run out, too."""
     return Prepared(
         select(
             allocations.c.subject,
@@ -66,7 +66,6 @@ def taken(subjects: int) -> Prepared:
             allocations.c.busy_start > bindparam("earliest"),
             allocations.c.busy_start < TO,
             allocations.c.busy_end > FROM,
-            allocations.c.expires_at > NOW,
             allocations.c.session_id != bindparam("freed"),
         )
         .order_by(allocations.c.subject, allocations.c.busy_start)
