@@ -40,7 +40,10 @@ def _server(settings: Settings) -> Config:
 
 
 def _auth(settings: Settings) -> Config:
-    return _cluster(AUTH, [split_endpoint(settings.auth_endpoint)]) | {
+    """Their token endpoints: one of another machine does as well."""
+    endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
+    return _cluster(AUTH, endpoints) | {
+        "outlier_detection": _outlier_detection(),
         "typed_extension_protocol_options": _protocol(http_protocol_options={}),
         "circuit_breakers": _circuit_breakers(DEFAULT=settings.max_concurrent_requests),
     }

@@ -19,8 +19,8 @@ class Settings:
 
     grpc_endpoints: tuple[str, ...] = ("127.0.0.1:50051",)
     """Every machine that runs the server."""
-    auth_endpoint: str = "127.0.0.1:50052"
-    """Where the server answers /oauth/token and publishes its keys."""
+    auth_endpoints: tuple[str, ...] = ("127.0.0.1:50052",)
+    """Where those machines answer /oauth/token and publish their keys."""
     descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
 
     issuer: str = "http://localhost:8080"
@@ -62,6 +62,8 @@ class Settings:
             raise ValueError("tls_certificate and tls_key come together")
         if not self.grpc_endpoints:
             raise ValueError("grpc_endpoints needs at least one host:port")
+        if not self.auth_endpoints:
+            raise ValueError("auth_endpoints needs at least one host:port")
         if self.clock_skew < 1:
             raise ValueError("clock_skew must be at least 1 second")
         if self.rate_limit < 0 or self.token_rate_limit < 1:

@@ -37,7 +37,7 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     grpc_endpoints: tuple[str, ...] = ()
-    auth_endpoint: str = ""
+    auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
     log_level: str = field(default="INFO")
 
@@ -109,5 +109,6 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "tls_certificate": Path,
     "tls_key": Path,
     "grpc_endpoints": _list,
+    "auth_endpoints": _list,
     "log_level": _level,
 }

@@ -90,13 +90,13 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
     """What Envoy is told: the ports of a server beside it, or those of the settings."""
     host = settings.grpc_host
     grpc = (f"{host}:{server.grpc_port}",) if server else settings.grpc_endpoints
-    auth = f"{host}:{server.auth_port}" if server else settings.auth_endpoint
+    auth = (f"{host}:{server.auth_port}",) if server else settings.auth_endpoints
     return GatewaySettings(
         listen_address=settings.host,
         listen_port=settings.port,
         admin_port=0 if server else settings.admin_port,
         grpc_endpoints=grpc or (f"{host}:{settings.grpc_port}",),
-        auth_endpoint=auth or f"{host}:{settings.auth_port}",
+        auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
         descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
         issuer=settings.public_issuer,
         audience=settings.audience,

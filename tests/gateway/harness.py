@@ -123,7 +123,7 @@ async def running(workdir: Path, **changes: Any) -> AsyncIterator[Gateway]:
             listen_port=free_port(),
             admin_port=0,
             grpc_endpoints=(server.target,),
-            auth_endpoint=issuer.endpoint,
+            auth_endpoints=(issuer.endpoint,),
             descriptors=DESCRIPTORS,
             access_log=str(workdir / "access.log"),
         ),

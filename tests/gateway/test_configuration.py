@@ -159,6 +159,7 @@ def test_the_server_is_health_checked_and_ejected_when_it_only_fails() -> None:
     [
         {"tls_key": Path("key")},
         {"grpc_endpoints": ()},
+        {"auth_endpoints": ()},
         {"clock_skew": 0},
         {"rate_limit": -1},
         {"token_rate_limit": 0},
@@ -173,7 +174,7 @@ def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
     "changes",
     [
         {"grpc_endpoints": ("localhost",)},
-        {"auth_endpoint": ":80"},
+        {"auth_endpoints": (":80",)},
         {"jwks_uri": "ftp://login.example.com/keys"},
     ],
 )

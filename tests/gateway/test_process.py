@@ -30,7 +30,7 @@ def lonely() -> Settings:
         listen_port=free_port(),
         admin_port=0,
         grpc_endpoints=("127.0.0.1:1",),
-        auth_endpoint="127.0.0.1:1",
+        auth_endpoints=("127.0.0.1:1",),
         descriptors=DESCRIPTORS,
         access_log="",
     )

@@ -60,7 +60,7 @@ async def test_no_answer(tmp_path: Path, hangs_up: bool, says: tuple[int, str, s
     port = free_port()
     async with (
         await asyncio.start_server(server, "127.0.0.1", port),
-        running(tmp_path, auth_endpoint=f"127.0.0.1:{port}", request_timeout=0.5) as gateway,
+        running(tmp_path, auth_endpoints=(f"127.0.0.1:{port}",), request_timeout=0.5) as gateway,
     ):
         answer = await gateway.post(TOKEN, "", {})
     assert refusal(answer) == says

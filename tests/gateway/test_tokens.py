@@ -102,7 +102,7 @@ async def test_an_outside_provider(tmp_path: Path) -> None:
 
 
 async def test_keys_out_of_reach_are_not_the_callers_fault(tmp_path: Path) -> None:
-    async with running(tmp_path, auth_endpoint="127.0.0.1:1") as gateway:
+    async with running(tmp_path, auth_endpoints=("127.0.0.1:1",)) as gateway:
         answer = await gateway.get(SERVICES)
         assert (answer.status, answer.reason()) == (503, "OVERLOADED")
         assert answer.headers["retry-after"] == "1"
