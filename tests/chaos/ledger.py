@@ -265,6 +265,8 @@ def _attribute(ledger: Ledger) -> None:
         for revision in life.revisions
         if revision.type in METHOD_OF
     ]
+    # In order of time, to whoever was answered first: if any attribution fits, this one does.
+    events.sort(key=lambda event: event[1].at)
     for life, revision in events:
         # A hold that is released already answers the same to whoever releases it again.
         _give(revision, answered[_identity(life, revision)], _fits)
@@ -283,8 +285,10 @@ def _give(
     candidates: list[Operation],
     fits: Callable[[Revision, Operation], bool],
 ) -> None:
-    """Attribute a revision that has no request yet to the first that fits, and give that away."""
-    found = next((one for one in candidates if fits(revision, one)), None)
+    """Attribute a revision that has no request yet to the one that fits and was answered first,
+    and give that away."""
+    fitting = [one for one in candidates if fits(revision, one)]
+    found = min(fitting, key=lambda one: one.acknowledged, default=None)
     if found and revision.operation is None:
         revision.operation = found
         candidates.remove(found)

@@ -63,6 +63,11 @@ class Books:
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
         self.settle()
 
+    def extend(self, row: Row) -> None:
+        row.update(expires_at=max(row["expires_at"], self.now + HOLD_LENGTH))
+        self._keep("HOLD_EXTENDED", "ExtendHold", {"hold_id": row["hold_id"]}, row)
+        self.settle()
+
     def release(self, row: Row) -> None:
         row.update(state="RELEASED")
         self._keep("HOLD_RELEASED", "ReleaseHold", {"hold_id": row["hold_id"]}, row)
@@ -315,3 +320,20 @@ def test_a_taken_time_may_be_refused_as_long_as_it_may_be_taken(books: Books) ->
     assert books.judge() == []
     books.history[-1] = replace(books.history[-1], sent=released.answered + 1)
     assert len(books.judge()) == 1
+
+
+def test_extensions_that_overtook_each_other_are_told_apart(books: Books) -> None:
+    row = books.hold("s_kiosk", TIMES)
+    books.now += SECOND
+    books.extend(row)
+    first = books.history[-1]
+    # It read its clock before the other was sent, and came second; the end was the same.
+    early = first.sent - SECOND // 2
+    books.extend(row)
+    second = books.history[-1]
+    answer = {**second.answer, "expires_at": first.answer["expires_at"]}
+    row["expires_at"] = first.answer["expires_at"]
+    event = books.tables["events"][-1]
+    event.update(at=early, reservation=json.dumps(row))
+    books.history[-2:] = [replace(second, sent=early, answer=answer), first]
+    assert books.judge() == []
