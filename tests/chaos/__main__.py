@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from .run import Order, run
+from .servers import SERVING
 
 
 def main() -> None:
@@ -22,7 +23,9 @@ def main() -> None:
     options.add_argument("--servers", type=int, default=2)
     options.add_argument("--callers", type=int, default=24)
     options.add_argument("--no-faults", action="store_true")
-    options.add_argument("--serve-with", default="zimun", help="the module that is the server")
+    options.add_argument(
+        "--serve-with", default=" ".join(SERVING), help="the module that is a server"
+    )
     options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
     options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
     options.add_argument("--keep", type=Path, help="a new directory for history and logs")

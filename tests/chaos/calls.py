@@ -1,6 +1,5 @@
 """One attempt of one request: sent with its key, and recorded with what came of it."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from zimun.v1 import appointment_pb2, appointments_service_pb2, hold_pb2
 
+from .clock import SharedClock
 from .history import NOTHING, OK, REFUSED, UNKNOWN, Attempt
 
 OPTIONS = (
@@ -36,34 +36,25 @@ class Request:
     content: dict[str, Any]
 
 
-async def send(channel: grpc.aio.Channel, token: str, request: Request, patience: float) -> Attempt:
+async def send(
+    channel: grpc.aio.Channel, clock: SharedClock, token: str, request: Request, patience: float
+) -> Attempt:
     """Send a request once."""
     call: Any = channel.unary_unary(f"/zimun.v1.AppointmentsService/{request.method}")
     metadata = (("authorization", f"Bearer {token}"), ("idempotency-key", request.key))
     body = _message(request).SerializeToString()
-    sent = _now()
+    sent = clock.now()
     try:
         raw: bytes = await call(body, metadata=metadata, timeout=patience)
+        found: dict[str, Any] = {
+            "outcome": OK,
+            "raw": raw.hex(),
+            "answer": _answer(request.method, raw),
+        }
     except grpc.aio.AioRpcError as error:
-        return _record(request, sent, **_failed(error))
-    return _record(request, sent, outcome=OK, raw=raw.hex(), answer=_answer(request.method, raw))
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
-def _record(request: Request, sent: int, **found: Any) -> Attempt:
-    return Attempt(
-        request.org,
-        request.client,
-        request.method,
-        request.key,
-        request.content,
-        sent,
-        _now(),
-        **found,
-    )
+        found = _failed(error)
+    asked = request.org, request.client, request.method, request.key, request.content
+    return Attempt(*asked, sent, clock.now(), **found)
 
 
 def _failed(error: grpc.aio.AioRpcError) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What goes wrong and when: a plan drawn from a seed, and how each fault is done."""
 
 import asyncio
+import contextlib
 import random
 import signal
 import time
@@ -9,7 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ..postgres import Postgres
+from .clock import SharedClock
+from .load import Load
 from .proxy import Proxy
+from .scenario import HOLD_LENGTH
 from .servers import Server
 
 SPACING = (0.6, 2.2)
@@ -17,6 +21,16 @@ SPACING = (0.6, 2.2)
 
 RESTART_PAUSE = 0.5
 """Seconds after which a database server that would not start is started again."""
+
+MOVES_SPACING = (0.5, 2.0)
+"""Seconds from one move of the clock to the next."""
+
+JUMPS = (HOLD_LENGTH // 8, HOLD_LENGTH)
+"""Microseconds by which a jump moves the clock: past the end of some holds, and not of others."""
+
+EDGES = (-8_000, 3_000)
+"""Microseconds from the end of a hold to where the clock is moved; what is asked of it meanwhile
+takes a few milliseconds to arrive."""
 
 SHARED = ("kill", "kill", "pause", "cut", "cut", "stall", "deafen", "deafen", "fast", "immediate")
 EMBEDDED = ("kill", "kill", "pause", "full", "full")
@@ -53,11 +67,34 @@ def plan(seed: int, engine: str, servers: int, count: int) -> list[Fault]:
     ]
 
 
+def moves(seed: int, count: int) -> list[Fault]:
+    """So many moves of the clock, which go on beside the other faults: a server may be paused,
+    cut off or starting meanwhile."""
+    rng = random.Random(f"moves {seed}")
+    kinds = [rng.choice(("jump", "edge")) for _ in range(count)]
+    return [
+        Fault(
+            kind,
+            0,
+            0.0,
+            rng.uniform(*MOVES_SPACING),
+            rng.randint(*(JUMPS if kind == "jump" else EDGES)),
+        )
+        for kind in kinds
+    ]
+
+
+class Missed(Exception):
+    """There was nothing to which the fault could happen."""
+
+
 @dataclass
 class Site:
     """What faults happen to."""
 
     servers: Sequence[Server]
+    clock: SharedClock
+    load: Load
     postgres: Postgres | None = None
     proxy: Proxy | None = None
 
@@ -68,8 +105,9 @@ async def inject(site: Site, faults: Sequence[Fault], until: float, done: Counte
         if time.monotonic() + fault.pause + fault.length > until:
             return
         await asyncio.sleep(fault.pause)
-        await _DOING[fault.kind](site, fault)
-        done[fault.kind] += 1
+        with contextlib.suppress(Missed):
+            await _DOING[fault.kind](site, fault)
+            done[fault.kind] += 1
 
 
 async def _kill(site: Site, fault: Fault) -> None:
@@ -138,6 +176,15 @@ async def _full(site: Site, fault: Fault) -> None:
         server.limit_files(-1)
 
 
+async def _jump(site: Site, fault: Fault) -> None:
+    site.clock.move_on(fault.size)
+
+
+async def _edge(site: Site, fault: Fault) -> None:
+    if not await site.load.meet_expiry(random.Random(fault.size), fault.size):
+        raise Missed
+
+
 _DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
     "kill": _kill,
     "pause": _pause,
@@ -147,4 +194,6 @@ _DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
     "fast": _fast,
     "immediate": _immediate,
     "full": _full,
+    "jump": _jump,
+    "edge": _edge,
 }

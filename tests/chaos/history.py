@@ -1,6 +1,6 @@
 """What was asked and what was answered: one record for each attempt, on one clock for all.
 
-The clock is the machine's, in microseconds, which the servers decide by, too.
+The clock is the run's (`clock`), in microseconds, by which the servers decide, too.
 """
 
 import json

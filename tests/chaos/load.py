@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 
 from .calls import OPTIONS, Request, send
+from .clock import SharedClock
 from .history import NOTHING, OK, UNKNOWN, Attempt
 from .scenario import DAY, ORGS, SERVICES
 
@@ -41,22 +42,36 @@ class Pool:
     """What an organization's callers know of each other's holds and appointments."""
 
     holds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=12))
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id, those that last as far as anybody knows."""
     appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
+
+    def learn(self, attempt: Attempt) -> None:
+        """Take note of an answer."""
+        answer, hold_id = attempt.answer, attempt.answer["hold_id"]
+        if attempt.method in ("HoldAppointment", "ExtendHold"):
+            self.holds.append(answer)
+            self.held[hold_id] = answer
+        else:
+            self.held.pop(hold_id, None)
+            if answer["state"] == "CONFIRMED":
+                self.appointments.append(answer)
 
 
 class Load:
     """Callers on the servers at `targets`, and the history that they write."""
 
-    def __init__(self, seed: int, targets: Sequence[str], token: Token) -> None:
+    def __init__(self, seed: int, targets: Sequence[str], token: Token, clock: SharedClock) -> None:
         self.history: list[Attempt] = []
         self._seed = seed
+        self._clock = clock
         self._targets = targets
         self._token = token
         self._pools = {org: Pool() for org in ORGS}
         self._keys = itertools.count()
         self._open: list[Request] = []
         self._began = time.monotonic()
-        self._first_day = (time.time_ns() // 1000 // DAY + 2) * DAY
+        self._first_day = (clock.now() // DAY + 2) * DAY
 
     async def run(self, callers: int, until: float) -> None:
         """Let so many callers work until an instant of `time.monotonic`."""
@@ -71,6 +86,26 @@ class Load:
                 for _ in range(2)
             ]
             await asyncio.gather(*(self._work(number, until) for number in range(callers)))
+
+    async def meet_expiry(self, rng: random.Random, aim: int) -> bool:
+        """Move the clock to `aim` microseconds past the end of some hold, while everything that can
+        be asked about that hold is asked at once; False where nobody holds anything."""
+        now = self._clock.now()
+        lasting = [
+            (org, hold)
+            for org, pool in self._pools.items()
+            for hold in pool.held.values()
+            if hold["expires_at"] > now
+        ]
+        if not lasting:
+            return False
+        org, hold = rng.choice(lasting)
+        requests = [ask(rng, org, hold) for ask in (self._confirm, self._extend, self._release)]
+        requests.append(self._take_over(rng, org, hold))
+        rng.shuffle(requests)
+        self._clock.move_on(hold["expires_at"] + aim - self._clock.now())
+        await asyncio.gather(*(self._persist(rng, request, until=0) for request in requests))
+        return True
 
     async def settle(self, seconds: float) -> list[str]:
         """Ask again what was never answered, now that nothing is broken; what is still without an
@@ -138,14 +173,10 @@ class Load:
 
     async def _attempt(self, rng: random.Random, request: Request, patience: float) -> Attempt:
         token = self._token(request.org, request.client)
-        attempt = await send(rng.choice(self._channels), token, request, patience)
+        attempt = await send(rng.choice(self._channels), self._clock, token, request, patience)
         self.history.append(attempt)
         if attempt.outcome == OK:
-            pool = self._pools[request.org]
-            if request.method in ("HoldAppointment", "ExtendHold"):
-                pool.holds.append(attempt.answer)
-            elif attempt.answer["state"] == "CONFIRMED":
-                pool.appointments.append(attempt.answer)
+            self._pools[request.org].learn(attempt)
         return attempt
 
     def _choose(self, rng: random.Random, org: str) -> Request:
@@ -166,17 +197,30 @@ class Load:
         return self._request(rng, org, "HoldAppointment", **content)
 
     def _about_hold(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
-        dice, hold_id = rng.random(), hold["hold_id"]
+        dice = rng.random()
         if dice < 0.55:
-            contact = {"contact_name": f"Sam {next(self._keys)}", "contact_email": "s@example.com"}
-            return self._request(rng, org, "ConfirmAppointment", hold_id=hold_id, **contact)
+            return self._confirm(rng, org, hold)
         if dice < 0.75:
-            return self._request(rng, org, "ReleaseHold", hold_id=hold_id)
+            return self._release(rng, org, hold)
         if dice < 0.98:
-            return self._request(rng, org, "ExtendHold", hold_id=hold_id)
+            return self._extend(rng, org, hold)
         # Somebody else's is nobody's.
-        other = next(one for one in ORGS if one != org)
-        return self._request(rng, other, "ReleaseHold", hold_id=hold_id)
+        return self._release(rng, next(one for one in ORGS if one != org), hold)
+
+    def _confirm(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        contact = {"contact_name": f"Sam {next(self._keys)}", "contact_email": "s@example.com"}
+        return self._request(rng, org, "ConfirmAppointment", hold_id=hold["hold_id"], **contact)
+
+    def _release(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        return self._request(rng, org, "ReleaseHold", hold_id=hold["hold_id"])
+
+    def _extend(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        return self._request(rng, org, "ExtendHold", hold_id=hold["hold_id"])
+
+    def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        """Want what somebody else holds."""
+        same = {name: hold[name] for name in ("service_id", "start", "staff_id")}
+        return self._request(rng, org, "HoldAppointment", **same)
 
     def _about_appointment(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
         named = {"appointment_id": booked["appointment_id"]}

@@ -18,11 +18,13 @@ from zimun.domain.access import SCOPES, Client
 
 from .. import postgres
 from .checker import violations
-from .faults import Site, inject, plan
+from .clock import SharedClock
+from .faults import Site, inject, moves, plan
 from .history import save
 from .load import Load, Token
 from .proxy import Proxy
-from .servers import ZIMUN, Server
+from .scenario import SECOND
+from .servers import SERVING, Server
 from .stage import EmbeddedBase, SharedBase, prepare
 
 TOKEN_LIFETIME = 24 * 3600
@@ -38,7 +40,7 @@ class Order:
     servers: int = 2
     callers: int = 24
     faults: bool = True
-    module: Sequence[str] = ZIMUN
+    module: Sequence[str] = SERVING
     weaken: Sequence[str] = ()
     settling: float = 30.0
     """Seconds in which everything must be answered once nothing is broken any more."""
@@ -50,12 +52,19 @@ class Report:
 
     order: Order
     attempts: int
-    operations: int
+    methods: Counter[str]
     outcomes: Counter[str]
     refusals: Counter[str]
+    events: Counter[str]
     faults: Counter[str]
+    moved: float
+    """Seconds by which the clock was moved on in all."""
     violations: list[str]
     logged: list[str] = field(default_factory=list)
+
+    @property
+    def operations(self) -> int:
+        return self.methods.total()
 
     @property
     def kinds(self) -> Counter[str]:
@@ -63,7 +72,8 @@ class Report:
         return Counter(" ".join(one.split()[:3]) for one in self.violations)
 
     def as_json(self) -> str:
-        return json.dumps({**vars(self), "order": vars(self.order)})
+        counts = {"operations": self.operations, **vars(self)}
+        return json.dumps(counts | {"order": vars(self.order)}, indent=1)
 
     def __str__(self) -> str:
         def listed(counts: Counter[str]) -> str:
@@ -74,9 +84,12 @@ class Report:
             (
                 f"{order.engine}, {order.seconds:g} s, seed {order.seed}, {order.servers} servers:"
                 f" {self.operations} operations in {self.attempts} attempts",
+                f"  operations: {listed(self.methods)}",
                 f"  outcomes: {listed(self.outcomes)}",
                 f"  refusals: {listed(self.refusals)}",
-                f"  faults: {sum(self.faults.values())} ({listed(self.faults)})",
+                f"  events: {listed(self.events)}",
+                f"  faults: {self.faults.total()} ({listed(self.faults)}),"
+                f" the clock moved on by {self.moved:.0f} s",
                 f"  logged by the servers: {listed(Counter(self.logged))}",
                 f"  violations: {len(self.violations)}",
                 *(f"    {count} {kind}" for kind, count in self.kinds.most_common()),
@@ -97,35 +110,42 @@ async def run(order: Order, keep: Path | None = None) -> Report:
 async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     data_dir = directory / "data"
     data_dir.mkdir(mode=0o700)
-    site = Site([])
+    database: postgres.Postgres | None = None
+    proxy: Proxy | None = None
     base: EmbeddedBase | SharedBase
     url = ""
     if order.engine == "shared":
-        site.postgres = await asyncio.to_thread(postgres.Postgres)
-        stack.push_async_callback(asyncio.to_thread, site.postgres.remove)
-        await asyncio.to_thread(site.postgres.start)
-        base = await asyncio.to_thread(SharedBase, site.postgres)
-        site.proxy = Proxy(site.postgres.port)
-        port = await stack.enter_async_context(site.proxy.listening())
+        database = await asyncio.to_thread(postgres.Postgres)
+        stack.push_async_callback(asyncio.to_thread, database.remove)
+        await asyncio.to_thread(database.start)
+        base = await asyncio.to_thread(SharedBase, database)
+        proxy = Proxy(database.port)
+        port = await stack.enter_async_context(proxy.listening())
         url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
     else:
         base = EmbeddedBase(data_dir)
     keys = await prepare(base)
-    await _weaken(base, site, order.weaken)
-    site.servers = [Server(number, data_dir, url, order.module) for number in range(order.servers)]
-    await stack.enter_async_context(_serving(site.servers))
-    load = Load(order.seed, [server.target for server in site.servers], _tokens(keys))
+    await _weaken(base, database, order.weaken)
+    clock = SharedClock.create(directory / "clock")
+    servers = [
+        Server(number, data_dir, url, clock.path, order.module) for number in range(order.servers)
+    ]
+    await stack.enter_async_context(_serving(servers))
+    load = Load(order.seed, [server.target for server in servers], _tokens(keys), clock)
+    site = Site(servers, clock, load, database, proxy)
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
-    faults = plan(
-        order.seed, order.engine, order.servers, int(order.seconds) if order.faults else 0
+    most = 2 * int(order.seconds) if order.faults else 0
+    await asyncio.gather(
+        load.run(order.callers, until),
+        inject(site, plan(order.seed, order.engine, order.servers, most), until, done),
+        inject(site, moves(order.seed, most), until, done),
     )
-    await asyncio.gather(load.run(order.callers, until), inject(site, faults, until, done))
     found = await load.settle(order.settling)
-    for server in site.servers:
+    for server in servers:
         status = await asyncio.to_thread(server.stop)
         found += [f"{server.target} ended with status {status}"] if status else []
-    read_at = time.time_ns() // 1000
+    read_at = clock.now()
     tables = await base.tables()
     save(directory / "history.jsonl", load.history)
     found += await asyncio.to_thread(violations, load.history, tables, read_at)
@@ -133,21 +153,27 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     return Report(
         order,
         len(history),
-        len({(one.org, one.client, one.method, one.key) for one in history}),
+        Counter(
+            method for *_, method in {(one.org, one.client, one.key, one.method) for one in history}
+        ),
         Counter(one.outcome for one in history),
         Counter(one.reason for one in history if one.outcome == "refused"),
+        Counter(event["type"] for event in tables["events"]),
         done,
+        clock.ahead / SECOND,
         found,
-        [line for server in site.servers for line in _errors(server.log)],
+        [line for server in servers for line in _errors(server.log)],
     )
 
 
-async def _weaken(base: EmbeddedBase | SharedBase, site: Site, statements: Sequence[str]) -> None:
+async def _weaken(
+    base: EmbeddedBase | SharedBase, database: postgres.Postgres | None, statements: Sequence[str]
+) -> None:
     for statement in statements:
         if isinstance(base, EmbeddedBase):
             base.execute(statement)
-        elif site.postgres:
-            await asyncio.to_thread(site.postgres.execute, base.name, statement)
+        elif database:
+            await asyncio.to_thread(database.execute, base.name, statement)
 
 
 @asynccontextmanager

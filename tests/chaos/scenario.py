@@ -9,8 +9,8 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-HOLD_LENGTH = 3 * SECOND
-"""Short, so that holds run out in real time; kept holds can last three times as long."""
+HOLD_LENGTH = 8 * SECOND
+"""Mostly a move of the clock ends a hold; it is short enough that time alone does, too."""
 
 HOLD_LIMIT = 3
 """How many hold lengths a hold lasts at the most, as the contract says of ExtendHold."""

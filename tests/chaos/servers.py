@@ -14,20 +14,26 @@ from ..e2e.running import environment, free_port, listens, until
 READY_SECONDS = 20.0
 STOP_SECONDS = 15.0
 
-ZIMUN = ("zimun",)
+SERVING = ("tests.chaos.serving",)
 """The module that is started as a server; tests start weakened ones."""
 
 
 class Server:
-    """One `zimun serve` on ports that stay its own."""
+    """One server on ports that stay its own, by the clock in a file."""
 
     def __init__(
-        self, number: int, data_dir: Path, database_url: str, module: Sequence[str] = ZIMUN
+        self,
+        number: int,
+        data_dir: Path,
+        database_url: str,
+        clock: Path,
+        module: Sequence[str] = SERVING,
     ) -> None:
         self.port, self._auth_port = free_port(), free_port()
         self.log = data_dir.with_name(f"server-{number}.log")
         self._data_dir = data_dir
         self._database_url = database_url
+        self._clock = clock
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,18 +43,20 @@ class Server:
 
     def spawn(self) -> None:
         """Start it without waiting."""
-        command = [
-            *(sys.executable, "-m", *self._module, "serve"),
-            *("--grpc-port", str(self.port), "--auth-port", str(self._auth_port)),
-            *("--data-dir", str(self._data_dir)),
-        ]
+        settings = environment(
+            ZIMUN_GRPC_PORT=str(self.port),
+            ZIMUN_AUTH_PORT=str(self._auth_port),
+            ZIMUN_DATA_DIR=str(self._data_dir),
+            ZIMUN_DATABASE_URL=self._database_url,
+            ZIMUN_LOG_LEVEL="WARNING",
+        )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", *self._module, self._clock],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=environment(ZIMUN_DATABASE_URL=self._database_url, ZIMUN_LOG_LEVEL="WARNING"),
+                env=settings,
                 cwd=Path(__file__).parents[2],
             )
 

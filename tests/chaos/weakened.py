@@ -1,6 +1,6 @@
 """Servers with a fault of their own, which the judge must find: `python -m tests.chaos.weakened`.
 
-The first argument names the fault, the others are those of `zimun`.
+The first argument names the fault, the other is that of `serving`.
 """
 
 import asyncio
@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from zimun import cli
 from zimun.booking import appointments, change
 from zimun.booking.store import Answer, Store
 from zimun.domain.availability import Busy
 from zimun.storage import dialect
 from zimun.storage.queries import Queries
+
+from .serving import main
 
 GAP = 0.05
 """Seconds between a change and its answer's being kept, so that a kill falls between them."""
@@ -64,4 +65,4 @@ FAULTS: dict[str, Callable[[], None]] = {"blind": blind, "unlocked": unlocked, "
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()
-    cli.main()
+    main()

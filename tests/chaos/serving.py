@@ -1,0 +1,36 @@
+"""A server by the run's clock: `python -m tests.chaos.serving CLOCK`, all else from ZIMUN_*."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from zimun import app
+from zimun.cli import EXPECTED
+from zimun.clock import Clock
+from zimun.config import Settings, load
+
+from .clock import SharedClock
+
+
+def main() -> None:
+    """Serve until a signal, as `zimun serve` does."""
+    settings = load(os.environ)
+    logging.basicConfig(level=settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        uvloop.run(_serve(settings, SharedClock(Path(sys.argv[1]))))
+    except EXPECTED as error:
+        sys.exit(f"zimun: {error}")
+
+
+async def _serve(settings: Settings, clock: Clock) -> None:
+    stop = app.stop_signal()
+    async with app.serve(settings, clock):
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    main()
