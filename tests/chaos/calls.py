@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -9,10 +10,16 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
-from zimun.v1 import appointment_pb2, appointments_service_pb2, hold_pb2
+from zimun.v1 import (
+    appointment_pb2,
+    appointments_service_pb2,
+    availability_service_pb2,
+    hold_pb2,
+)
 
 from .clock import SharedClock
-from .history import NOTHING, OK, REFUSED, UNKNOWN, Attempt
+from .history import NOTHING, OK, READS, REFUSED, UNKNOWN, Attempt
+from .scenario import DAY
 
 OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -22,12 +29,14 @@ OPTIONS = (
 )
 """A killed server is found again soon, and only our own retries repeat a call."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _HOLDS = ("HoldAppointment", "ExtendHold", "ReleaseHold")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked, under which key; sent again it is the same."""
+    """What is asked, under which key; sent again it is the same. A read's key is not sent."""
 
     org: str
     client: str
@@ -40,15 +49,18 @@ async def send(
     channel: grpc.aio.Channel, clock: SharedClock, token: str, request: Request, patience: float
 ) -> Attempt:
     """Send a request once."""
-    call: Any = channel.unary_unary(f"/zimun.v1.AppointmentsService/{request.method}")
-    metadata = (("authorization", f"Bearer {token}"), ("idempotency-key", request.key))
+    service = "Availability" if request.method == "GetAvailability" else "Appointments"
+    call: Any = channel.unary_unary(f"/zimun.v1.{service}Service/{request.method}")
+    metadata = [("authorization", f"Bearer {token}")]
+    if request.method not in READS:
+        metadata.append(("idempotency-key", request.key))
     body = _message(request).SerializeToString()
     sent = clock.now()
     try:
         raw: bytes = await call(body, metadata=metadata, timeout=patience)
         found: dict[str, Any] = {
             "outcome": OK,
-            "raw": raw.hex(),
+            "raw": "" if request.method in READS else raw.hex(),
             "answer": _answer(request.method, raw),
         }
     except grpc.aio.AioRpcError as error:
@@ -84,16 +96,28 @@ _OPEN = (
 
 
 def _message(request: Request) -> Message:
-    content = request.content
     made: Any = _MESSAGES[request.method]()
-    for name, value in content.items():
+    for name, value in request.content.items():
         if name == "start":
             times = "appointment_time" if request.method == "HoldAppointment" else "start_time"
             getattr(made, times).FromMicroseconds(value)
+        elif name == "day":
+            _set_day(made, value)
         else:
             setattr(made, name, value)
     message: Message = made
     return message
+
+
+def _set_day(made: Any, day: int) -> None:
+    """What is open on a day, or the appointments that are confirmed on it."""
+    if isinstance(made, availability_service_pb2.GetAvailabilityRequest):
+        made.date = (EPOCH + timedelta(microseconds=day)).date().isoformat()
+    else:
+        made.start_time_from.FromMicroseconds(day)
+        made.start_time_before.FromMicroseconds(day + DAY)
+        made.state = appointment_pb2.Appointment.CONFIRMED
+        made.page_size = 1000
 
 
 _MESSAGES: Mapping[str, Callable[[], Message]] = {
@@ -103,6 +127,9 @@ _MESSAGES: Mapping[str, Callable[[], Message]] = {
     "ConfirmAppointment": appointments_service_pb2.ConfirmAppointmentRequest,
     "RescheduleAppointment": appointments_service_pb2.RescheduleAppointmentRequest,
     "CancelAppointment": appointments_service_pb2.CancelAppointmentRequest,
+    "GetAppointment": appointments_service_pb2.GetAppointmentRequest,
+    "ListAppointments": appointments_service_pb2.ListAppointmentsRequest,
+    "GetAvailability": availability_service_pb2.GetAvailabilityRequest,
 }
 
 
@@ -113,7 +140,30 @@ def _answer(method: str, raw: bytes) -> dict[str, Any]:
         state = hold_pb2.Hold.State.Name(hold.state)
         found = {"expires_at": hold.expires_at.ToMicroseconds()}
         return {**_common(hold), "state": state, **found}
-    booked = appointment_pb2.Appointment.FromString(raw)
+    if method == "GetAvailability":
+        return {"slots": _slots(raw)}
+    if method == "ListAppointments":
+        listed = appointments_service_pb2.ListAppointmentsResponse.FromString(raw)
+        return {"items": [_appointment(one) for one in listed.items]}
+    booked = _appointment(appointment_pb2.Appointment.FromString(raw))
+    return {"items": [booked]} if method == "GetAppointment" else booked
+
+
+def _slots(raw: bytes) -> list[tuple[int, int, int, list[str]]]:
+    """Of each slot its start and end, the seats left and the staff who are free."""
+    found = availability_service_pb2.GetAvailabilityResponse.FromString(raw)
+    return [
+        (
+            slot.start_time.ToMicroseconds(),
+            slot.end_time.ToMicroseconds(),
+            slot.seats_left,
+            list(slot.staff_ids),
+        )
+        for slot in found.slots
+    ]
+
+
+def _appointment(booked: appointment_pb2.Appointment) -> dict[str, Any]:
     state = appointment_pb2.Appointment.State.Name(booked.state)
     names = ("appointment_id", "contact_name", "cancel_reason", "etag")
     found = {name: getattr(booked, name) for name in names}

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 
 from .history import Attempt
-from .ledger import FOREVER, LIVE, Ledger, Life, Revision, Row, Tables, Taking, put_together
+from .ledger import FOREVER, LIVE, Ledger, Life, Row, Tables, Taking, put_together, shows
+from .reads import misread
 from .refusals import unjustified
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 
@@ -26,6 +27,7 @@ def violations(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> lis
         *_repeated(ledger),
         *_kept_answers(ledger),
         *unjustified(ledger),
+        *misread(ledger),
         *_broken_stories(ledger),
         *_allocations(ledger),
         *_sessions(ledger),
@@ -107,37 +109,13 @@ def _lost(ledger: Ledger) -> Iterator[str]:
             life = ledger.lives.get((attempt.org, attempt.answer["hold_id"]))
             if life is None or life.row is None:
                 yield f"lost: {attempt.name} was answered {attempt.answer}, and is not there"
-            elif not any(_shows(attempt, revision) for revision in life.revisions):
+            elif not any(shows(attempt.answer, revision) for revision in life.revisions):
                 yield (
                     f"lost: {attempt.name} was answered {attempt.answer}, which no revision of "
                     f"{life.hold_id} says"
                 )
             elif not _is_what_was_asked(attempt):
                 yield f"wrong answer: {attempt.name} was answered {attempt.answer}"
-
-
-_COLUMNS = {
-    "service_id": "service_id",
-    "start": "start_time",
-    "end": "end_time",
-    "staff_id": "staff_id",
-    "seats": "seats",
-    "expires_at": "expires_at",
-    "appointment_id": "appointment_id",
-    "contact_name": "contact_name",
-    "cancel_reason": "cancel_reason",
-}
-
-
-def _shows(attempt: Attempt, revision: Revision) -> bool:
-    """Whether an answer is a reservation as a revision left it."""
-    answer, row = attempt.answer, revision.row
-    return (
-        answer["state"] == row["state"]
-        and answer["resource_ids"] == json.loads(row["resource_ids"])
-        and answer.get("etag", str(revision.number)) == str(revision.number)
-        and all(answer[name] == row[column] for name, column in _COLUMNS.items() if name in answer)
-    )
 
 
 def _is_what_was_asked(attempt: Attempt) -> bool:

@@ -16,6 +16,9 @@ NOTHING = "nothing"
 UNKNOWN = "unknown"
 """No answer, or one that leaves it open: timed out, connection lost."""
 
+READS = ("GetAppointment", "ListAppointments", "GetAvailability")
+"""The methods that change nothing; all others take an Idempotency-Key."""
+
 
 @dataclass
 class Attempt:

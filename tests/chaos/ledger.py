@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .history import OK, UNKNOWN, Attempt
-from .scenario import DAY, SERVICES
+from .history import OK, READS, UNKNOWN, Attempt
+from .scenario import DAY, SERVICES, Service
 
 Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
@@ -150,6 +150,7 @@ class Ledger:
     """Everything that the judge reads, put together."""
 
     operations: list[Operation]
+    reads: list[Attempt]
     lives: dict[tuple[str, str], Life]
     tables: Tables
     read_at: int
@@ -171,11 +172,8 @@ class Ledger:
 
     @cached_property
     def possible(self) -> dict[tuple[str, str, int], list[Taking]]:
-        """What may have been taken, by organization, subject and day, in order of its end."""
-        found = self._takings((life, life.possible()) for life in self.lives.values())
-        for takings in found.values():
-            takings.sort(key=lambda taking: taking.until)
-        return found
+        """What may have been taken, by organization, subject and day."""
+        return self._takings((life, life.possible()) for life in self.lives.values())
 
     @cached_property
     def certain(self) -> dict[tuple[str, str, int], list[Taking]]:
@@ -184,6 +182,24 @@ class Ledger:
         for takings in found.values():
             takings.sort(key=lambda taking: taking.since)
         return found
+
+    def standing(
+        self,
+        takings: Mapping[tuple[str, str, int], list[Taking]],
+        attempt: Attempt,
+        service: Service,
+        when: int,
+    ) -> dict[str, list[Taking]]:
+        """What was taken of each subject of a service, on the day of an instant, at some moment
+        between a request and its answer; `takings` are `possible` or `certain`."""
+        return {
+            subject: [
+                one
+                for one in takings.get((attempt.org, subject, when // DAY), ())
+                if one.since <= attempt.answered and attempt.sent <= one.until
+            ]
+            for subject in service.subjects
+        }
 
     def _takings(
         self, stays: Iterable[tuple[Life, Iterator[tuple[Revision, int, int]]]]
@@ -209,13 +225,49 @@ class Ledger:
 
 def put_together(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> Ledger:
     """The ledger of a history and the tables that it ended with, read at an instant."""
-    operations = _operations(attempts)
-    lives = _lives(tables)
-    ledger = Ledger(operations, lives, tables, read_at)
+    attempts = list(attempts)
+    writes = [one for one in attempts if one.method not in READS]
+    reads = [one for one in attempts if one.method in READS]
+    ledger = Ledger(_operations(writes), reads, _lives(tables), tables, read_at)
     _attribute(ledger)
-    for life in lives.values():
-        _bound(life)
+    seen = _seen(ledger)
+    for life in ledger.lives.values():
+        _bound(life, seen)
     return ledger
+
+
+def _seen(ledger: Ledger) -> dict[tuple[str, str, str], int]:
+    """When somebody first had read each revision, which then was there, by its hold and etag."""
+    found: dict[tuple[str, str, str], int] = {}
+    for attempt in ledger.reads:
+        for item in attempt.answer.get("items", ()):
+            key = attempt.org, item["hold_id"], item["etag"]
+            found[key] = min(attempt.answered, found.get(key, FOREVER))
+    return found
+
+
+_COLUMNS = {
+    "service_id": "service_id",
+    "start": "start_time",
+    "end": "end_time",
+    "staff_id": "staff_id",
+    "seats": "seats",
+    "expires_at": "expires_at",
+    "appointment_id": "appointment_id",
+    "contact_name": "contact_name",
+    "cancel_reason": "cancel_reason",
+}
+
+
+def shows(answer: Mapping[str, Any], revision: Revision) -> bool:
+    """Whether an answer is a reservation as a revision left it."""
+    row = revision.row
+    return (
+        answer["state"] == row["state"]
+        and answer["resource_ids"] == json.loads(row["resource_ids"])
+        and answer.get("etag", str(revision.number)) == str(revision.number)
+        and all(answer[name] == row[column] for name, column in _COLUMNS.items() if name in answer)
+    )
 
 
 def _operations(attempts: Iterable[Attempt]) -> list[Operation]:
@@ -358,7 +410,7 @@ def _asked_for(life: Life, revision: Revision) -> Identity:
     return (*head, life.hold_id)
 
 
-def _bound(life: Life) -> None:
+def _bound(life: Life, seen: Mapping[tuple[str, str, str], int]) -> None:
     """When each revision took effect: between its instant, which the server read before it began,
     and the first answer that shows it."""
     earliest, latest = 0, FOREVER
@@ -367,4 +419,5 @@ def _bound(life: Life) -> None:
     for revision in reversed(life.revisions):
         if revision.operation:
             latest = min(latest, revision.operation.acknowledged)
+        latest = min(latest, seen.get((life.org, life.hold_id, str(revision.number)), FOREVER))
         revision.not_after = latest

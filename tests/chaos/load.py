@@ -18,7 +18,7 @@ import grpc
 
 from .calls import OPTIONS, Request, send
 from .clock import SharedClock
-from .history import NOTHING, OK, UNKNOWN, Attempt
+from .history import NOTHING, OK, READS, UNKNOWN, Attempt
 from .scenario import DAY, ORGS, SERVICES
 
 CLIENTS = 3
@@ -47,7 +47,7 @@ class Pool:
     appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
 
     def learn(self, attempt: Attempt) -> None:
-        """Take note of an answer."""
+        """Take note of an answer to a change."""
         answer, hold_id = attempt.answer, attempt.answer["hold_id"]
         if attempt.method in ("HoldAppointment", "ExtendHold"):
             self.holds.append(answer)
@@ -102,6 +102,8 @@ class Load:
         org, hold = rng.choice(lasting)
         requests = [ask(rng, org, hold) for ask in (self._confirm, self._extend, self._release)]
         requests.append(self._take_over(rng, org, hold))
+        seen = {"service_id": hold["service_id"], "day": hold["start"] // DAY * DAY}
+        requests.append(self._request(rng, org, "GetAvailability", **seen))
         rng.shuffle(requests)
         self._clock.move_on(hold["expires_at"] + aim - self._clock.now())
         await asyncio.gather(*(self._persist(rng, request, until=0) for request in requests))
@@ -175,17 +177,32 @@ class Load:
         token = self._token(request.org, request.client)
         attempt = await send(rng.choice(self._channels), self._clock, token, request, patience)
         self.history.append(attempt)
-        if attempt.outcome == OK:
+        if attempt.outcome == OK and request.method not in READS:
             self._pools[request.org].learn(attempt)
         return attempt
 
     def _choose(self, rng: random.Random, org: str) -> Request:
         pool, dice = self._pools[org], rng.random()
-        if pool.holds and dice < 0.40:
+        if pool.holds and dice < 0.34:
             return self._about_hold(rng, org, rng.choice(pool.holds))
-        if pool.appointments and dice < 0.75:
+        if pool.appointments and dice < 0.64:
             return self._about_appointment(rng, org, rng.choice(pool.appointments))
-        return self._hold(rng, org)
+        if dice < 0.84:
+            return self._hold(rng, org)
+        return self._read(rng, org, pool)
+
+    def _read(self, rng: random.Random, org: str, pool: Pool) -> Request:
+        dice, day = rng.random(), self._day(rng)
+        service = {"service_id": rng.choice(list(SERVICES))}
+        if pool.appointments and dice < 0.45:
+            # Somebody else's is nobody's.
+            who = org if dice > 0.02 else next(one for one in ORGS if one != org)
+            booked = rng.choice(pool.appointments)["appointment_id"]
+            return self._request(rng, who, "GetAppointment", appointment_id=booked)
+        if dice < 0.8:
+            return self._request(rng, org, "GetAvailability", **service, day=day)
+        named = service if dice < 0.9 else {}
+        return self._request(rng, org, "ListAppointments", **named, day=day)
 
     def _hold(self, rng: random.Random, org: str) -> Request:
         service = rng.choice(list(SERVICES.values()))

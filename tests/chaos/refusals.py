@@ -5,10 +5,12 @@ unjustified where no order of events within the bounds of `ledger` explains it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from .history import REFUSED, Attempt
-from .ledger import Ledger, Life, Operation, Revision, Taking
-from .scenario import DAY, HOLD_LENGTH, HOLD_LIMIT, SERVICES
+from .ledger import Ledger, Life, Operation, Revision
+from .room import was_room
+from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 
 Judge = Callable[[Ledger, Attempt], bool]
 
@@ -16,20 +18,20 @@ Judge = Callable[[Ledger, Attempt], bool]
 def unjustified(ledger: Ledger) -> Iterator[str]:
     """In words, every refusal that nothing explains."""
     keys = _keys(ledger.operations)
-    for operation in ledger.operations:
-        for attempt in operation.attempts:
-            if attempt.outcome != REFUSED:
-                continue
-            if attempt.reason == "IDEMPOTENCY_KEY_REUSED":
-                justified = _is_reused(keys[attempt.org, attempt.client, attempt.key], attempt)
-            else:
-                judge = _JUDGES.get(attempt.reason)
-                justified = judge is not None and judge(ledger, attempt)
-            if not justified:
-                yield (
-                    f"unjustified refusal {attempt.reason or attempt.message} {attempt.metadata} "
-                    f"of {attempt.org} {attempt.name}, {attempt.sent} to {attempt.answered}"
-                )
+    writes = (attempt for operation in ledger.operations for attempt in operation.attempts)
+    for attempt in chain(writes, ledger.reads):
+        if attempt.outcome != REFUSED:
+            continue
+        if attempt.reason == "IDEMPOTENCY_KEY_REUSED":
+            justified = _is_reused(keys[attempt.org, attempt.client, attempt.key], attempt)
+        else:
+            judge = _JUDGES.get(attempt.reason)
+            justified = judge is not None and judge(ledger, attempt)
+        if not justified:
+            yield (
+                f"unjustified refusal {attempt.reason or attempt.message} {attempt.metadata} "
+                f"of {attempt.org} {attempt.name}, {attempt.sent} to {attempt.answered}"
+            )
 
 
 def _keys(operations: Iterable[Operation]) -> dict[tuple[str, str, str], list[Operation]]:
@@ -61,40 +63,8 @@ def _slot_unavailable(ledger: Ledger, attempt: Attempt) -> bool:
         row = life.revisions[-1].row
         service_id, seats, own = row["service_id"], row["seats"], life.hold_id
     service = SERVICES[service_id]
-    return not any(
-        _was_free(_occupants(ledger, attempt, combination, start, service_id, own), seats)
-        for combination in service.combinations(staff_id)
-    )
-
-
-def _occupants(
-    ledger: Ledger,
-    attempt: Attempt,
-    combination: tuple[str, ...],
-    start: int,
-    service_id: str,
-    own: str,
-) -> Iterator[tuple[Taking, int]]:
-    """What may have stood in the way, and the seats left in it for those who join."""
-    service = SERVICES[service_id]
-    begin, end = service.taken(start)
-    for subject in combination:
-        for taking in ledger.possible.get((attempt.org, subject, start // DAY), ()):
-            if taking.until < attempt.sent or taking.since > attempt.answered:
-                continue
-            if taking.hold_id != own and taking.busy[0] < end and begin < taking.busy[1]:
-                joinable = (taking.service_id, taking.start) == (service_id, start)
-                yield taking, service.capacity if joinable else 0
-
-
-def _was_free(occupants: Iterable[tuple[Taking, int]], seats: int) -> bool:
-    """Whether nothing stood in the way, or a session with room for so many even when fullest."""
-    taken: dict[str, int] = {}
-    for taking, capacity in occupants:
-        taken[taking.hold_id] = taking.seats
-        if sum(taken.values()) + seats > capacity:
-            return False
-    return True
+    standing = ledger.standing(ledger.possible, attempt, service, start)
+    return not was_room(standing, service, start, staff_id, seats, own)
 
 
 def _visible(life: Life | None, by: int, test: Callable[[Revision], bool]) -> bool:

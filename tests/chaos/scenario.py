@@ -19,8 +19,8 @@ ORGS = ("o_north", "o_south")
 STAFF = ("t_ada", "t_ben", "t_chloe")
 ROOMS = ("r_one", "r_two", "r_three")
 
-OPENS = 9
-"""The hour of a day at which everything begins; few starts, so that everybody collides."""
+OPENS, CLOSES = 9, 12
+"""The hours of a day between which everything is; few starts, so that everybody collides."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Service:
         """From when to when it takes its people and rooms, buffers included."""
         return start - self.before, start + self.duration + self.after
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everybody and everything that it can take."""
+        return (*self.staff, *{room for choices in self.rooms for room in choices}) or (self.id,)
+
     def combinations(self, staff_id: str = "") -> Iterator[tuple[str, ...]]:
         """Every way to staff and house it: the subjects that are taken together."""
         if not self.staff and not self.rooms:
@@ -55,6 +60,10 @@ class Service:
     def times(self, day: int) -> list[int]:
         """The starts of a day that callers ask for."""
         return [day + OPENS * HOUR + number * self.step for number in range(self.starts)]
+
+    def grid(self, day: int) -> range:
+        """Every start of a day on which it is offered while nothing is taken."""
+        return range(day + OPENS * HOUR, day + CLOSES * HOUR - self.duration + 1, self.step)
 
 
 SERVICES = {

@@ -21,7 +21,7 @@ from zimun.storage.transactions import EmbeddedStore
 
 from ..postgres import Postgres
 from .ledger import Row
-from .scenario import DAY, HOLD_LENGTH, ORGS, ROOMS, SERVICES, STAFF
+from .scenario import CLOSES, DAY, HOLD_LENGTH, OPENS, ORGS, ROOMS, SERVICES, STAFF
 
 ALWAYS = dict.fromkeys(range(7), ((0, 24 * 60),))
 
@@ -92,7 +92,13 @@ async def prepare(base: Base) -> KeyStore:
 def _open_all(tx: Transaction) -> None:
     for org in ORGS:
         tx.put_organization(
-            catalog.Organization(id=org, name=org, time_zone="UTC", hold_length=HOLD_LENGTH)
+            catalog.Organization(
+                id=org,
+                name=org,
+                time_zone="UTC",
+                weekly_hours=dict.fromkeys(range(7), ((OPENS * 60, CLOSES * 60),)),
+                hold_length=HOLD_LENGTH,
+            )
         )
         for entry in _entries():
             tx.put_entry(org, entry)

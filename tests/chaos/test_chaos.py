@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from .faults import moves, plan
+from .history import READS
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 240
@@ -54,6 +55,7 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
     assert found["operations"] > 2000
     assert found["outcomes"]["ok"] > 1000
     assert found["events"]["HOLD_EXPIRED"] > 50
+    assert all(found["methods"][method] > 100 for method in READS)
     assert refusals["SLOT_UNAVAILABLE"] > 100
     assert refusals["HOLD_EXPIRED"] > 10
 

@@ -3,149 +3,19 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import pytest
 
-from .checker import violations
-from .history import OK, REFUSED, UNKNOWN, Attempt
-from .ledger import FOREVER, Row
-from .scenario import DAY, HOLD_LENGTH, HOUR, MINUTE, SECOND, SERVICES
-
-ORG = "o_north"
-NOON = 20_000 * DAY + 12 * HOUR
-TIMES = 20_010 * DAY + 9 * HOUR
-ANSWERING = SECOND // 10
-
-
-class Books:
-    """A server with one honest clerk: what it answers, and what its tables say."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-        self.history: list[Attempt] = []
-        self.tables: dict[str, list[Row]] = {
-            name: []
-            for name in ("reservations", "events", "allocations", "sessions", "idempotency")
-        }
-
-    def hold(self, service_id: str, start: int, *taken: str, seats: int = 1, **more: Any) -> Row:
-        """Hold a start for a staff member and rooms: what is taken, in that order."""
-        service, number = SERVICES[service_id], len(self.history)
-        staff = [one for one in taken if one in service.staff]
-        row = {
-            "org_id": ORG,
-            "hold_id": f"h_{number}",
-            "appointment_id": "",
-            "session_id": more.pop("session_id", f"x_{number}"),
-            "service_id": service_id,
-            "staff_id": "".join(staff),
-            "resource_ids": json.dumps([one for one in taken if one not in staff]),
-            "seats": seats,
-            "start_time": start,
-            "end_time": start + service.duration,
-            "state": "HELD",
-            "expires_at": self.now + HOLD_LENGTH,
-            "create_time": self.now,
-            "contact_name": "",
-            "cancel_reason": "",
-        }
-        self.tables["reservations"].append(row)
-        request = {"service_id": service_id, "start": start, "seats": seats}
-        self._keep("HOLD_CREATED", "HoldAppointment", request, row)
-        self.settle()
-        return row
-
-    def confirm(self, row: Row) -> None:
-        name = f"Sam {len(self.history)}"
-        row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", contact_name=name)
-        request = {"hold_id": row["hold_id"], "contact_name": name}
-        self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
-        self.settle()
-
-    def extend(self, row: Row) -> None:
-        row.update(expires_at=max(row["expires_at"], self.now + HOLD_LENGTH))
-        self._keep("HOLD_EXTENDED", "ExtendHold", {"hold_id": row["hold_id"]}, row)
-        self.settle()
-
-    def release(self, row: Row) -> None:
-        row.update(state="RELEASED")
-        self._keep("HOLD_RELEASED", "ReleaseHold", {"hold_id": row["hold_id"]}, row)
-        self.settle()
-
-    def refuse(self, method: str, request: dict[str, Any], reason: str) -> None:
-        key = f"k{len(self.history)}"
-        sent, self.now = self.now, self.now + ANSWERING
-        self.history.append(
-            Attempt(ORG, "c_1", method, key, request, sent, self.now, REFUSED, reason=reason)
-        )
-
-    def _keep(self, event: str, method: str, request: dict[str, Any], row: Row) -> None:
-        key, at = f"k{len(self.history)}", self.now
-        revision = sum(one["hold_id"] == row["hold_id"] for one in self.tables["events"]) + 1
-        self.tables["events"].append(
-            {
-                "org_id": ORG,
-                "hold_id": row["hold_id"],
-                "revision": revision,
-                "at": at,
-                "type": event,
-                "client_id": "c_1",
-                "reservation": json.dumps(row),
-            }
-        )
-        answer = {
-            **row,
-            "start": row["start_time"],
-            "end": row["end_time"],
-            "resource_ids": json.loads(row["resource_ids"]),
-        }
-        if method == "ConfirmAppointment":
-            answer["etag"] = str(revision)
-        self.now += ANSWERING
-        self.history.append(
-            Attempt(ORG, "c_1", method, key, request, at, self.now, OK, answer, raw=f"{key} answer")
-        )
-        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
-        self.tables["idempotency"].append(kept)
-
-    def settle(self) -> None:
-        """Derive allocations and sessions anew."""
-        self.tables["allocations"], self.tables["sessions"] = [], []
-        for row in self.tables["reservations"]:
-            if row["state"] not in ("HELD", "CONFIRMED"):
-                continue
-            begin, end = SERVICES[row["service_id"]].taken(row["start_time"])
-            staff = [row["staff_id"]] if row["staff_id"] else []
-            for subject in (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],):
-                self.tables["allocations"].append(
-                    {
-                        "org_id": ORG,
-                        "subject": subject,
-                        "session_id": row["session_id"],
-                        "busy_start": begin,
-                        "busy_end": end,
-                        "expires_at": FOREVER,
-                    }
-                )
-            if SERVICES[row["service_id"]].capacity > 1:
-                self._count(row)
-
-    def _count(self, row: Row) -> None:
-        for session in self.tables["sessions"]:
-            if session["session_id"] == row["session_id"]:
-                session["seats_taken"] += row["seats"]
-                return
-        counted = {"org_id": ORG, "session_id": row["session_id"], "seats_taken": row["seats"]}
-        self.tables["sessions"].append(counted)
-
-    def judge(self) -> list[str]:
-        return violations(self.history, self.tables, self.now)
+from .books import TIMES, Books
+from .history import REFUSED, UNKNOWN
+from .scenario import HOUR, MINUTE, SECOND, SERVICES
 
 
 @pytest.fixture
 def books() -> Books:
-    """A cut, a spa treatment and a full class, all confirmed; something released; a refusal."""
+    """A cut, a spa treatment and a full class, all confirmed; something released; a refusal; and
+    everything read in the end."""
     books = Books()
     for row in (
         books.hold("s_cut", TIMES, "t_ada"),
@@ -157,6 +27,11 @@ def books() -> Books:
     books.confirm(books.hold("s_class", TIMES, "t_chloe", "r_three", seats=1, session_id="x_class"))
     books.release(books.hold("s_kiosk", TIMES))
     books.refuse("HoldAppointment", {"service_id": "s_class", "start": TIMES}, "SLOT_UNAVAILABLE")
+    for service_id in SERVICES:
+        books.offer(service_id)
+    books.agenda()
+    books.agenda(service_id="s_class")
+    books.get(first)
     return books
 
 
@@ -269,10 +144,173 @@ def out_of_time(books: Books) -> None:
     books.tables["events"][0]["at"] -= HOUR
 
 
+def stale(books: Books) -> None:
+    row = books.book("s_kiosk", TIMES)
+    books.get(row)
+    before = books.seen()
+    books.cancel(row)
+    books.get(row)
+    books.read_again(before)
+
+
+def foretold(books: Books) -> None:
+    """Read as cancelled before anybody asked for that."""
+    row = books.book("s_kiosk", TIMES)
+    books.cancel(row)
+    books.get(row)
+    read, cancelled = books.history.pop(), books.history[-1]
+    books.history.append(replace(read, sent=cancelled.sent - 2, answered=cancelled.sent - 1))
+
+
+def gone_back(books: Books) -> None:
+    """Nobody was told of the cancellation, and the first to read saw it."""
+    row = books.book("s_kiosk", TIMES)
+    books.get(row)
+    before = books.seen()
+    books.cancel(row)
+    books.history[-1] = replace(books.history[-1], outcome=UNKNOWN, answer={}, raw="")
+    books.tables["idempotency"].pop()
+    books.get(row)
+    books.read_again(before)
+
+
+def never_so(books: Books) -> None:
+    row = books.book("s_kiosk", TIMES)
+    books.get(row)
+    books.read_again([{**books.seen()[0], "contact_name": "Kim"}])
+
+
+def another(books: Books) -> None:
+    row = books.book("s_kiosk", TIMES)
+    books.get(row)
+    mine = books.seen()
+    books.get(books.book("s_kiosk", TIMES + 30 * MINUTE))
+    books.read_again(mine)
+
+
+def there_and_not_found(books: Books) -> None:
+    row = books.book("s_kiosk", TIMES)
+    request = {"appointment_id": row["appointment_id"]}
+    books.refuse("GetAppointment", request, "APPOINTMENT_NOT_FOUND")
+
+
+def never_together(books: Books) -> None:
+    """The second was confirmed after the first had been cancelled."""
+    first, asked = books.book("s_kiosk", TIMES), books.now
+    books.get(first)
+    listed = books.seen()
+    books.cancel(first)
+    books.get(books.book("s_kiosk", TIMES + 30 * MINUTE))
+    listed += books.seen()
+    books.agenda(service_id="s_kiosk")
+    books.read_again(listed, asked)
+
+
+def missing(books: Books) -> None:
+    books.agenda()
+    books.read_again(books.seen()[1:])
+
+
+def not_asked_for(books: Books) -> None:
+    books.agenda()
+    everything = books.seen()
+    books.agenda(service_id="s_class")
+    books.read_again(everything)
+
+
+def cancelled_and_listed(books: Books) -> None:
+    row = books.book("s_kiosk", TIMES)
+    books.cancel(row)
+    books.get(row)
+    found = books.seen()
+    books.agenda(service_id="s_kiosk")
+    books.read_again(found)
+
+
+def out_of_order(books: Books) -> None:
+    books.agenda()
+    books.read_again(books.seen()[::-1])
+
+
+def taken_and_offered(books: Books) -> None:
+    books.offer("s_kiosk")
+    before = books.seen()
+    books.hold("s_kiosk", TIMES)
+    books.offer("s_kiosk")
+    books.read_again(before)
+
+
+def taken_and_offered_to_the_end(books: Books) -> None:
+    """The answer came a microsecond before the hold ended."""
+    books.offer("s_kiosk")
+    before = books.seen()
+    row = books.hold("s_kiosk", TIMES)
+    books.offer("s_kiosk")
+    books.read_again(before)
+    books.history[-1] = replace(books.history[-1], answered=row["expires_at"] - 1)
+
+
+def wrong_person(books: Books) -> None:
+    """It is somebody else who is free for the last of these cuts."""
+    books.hold("s_cut", TIMES + 90 * MINUTE, "t_ada")
+    books.offer("s_cut")
+    books.read_again([[start, end, 1, ["t_ada"]] for start, end, *_ in books.seen()])
+
+
+def too_many_seats(books: Books) -> None:
+    books.hold("s_class", TIMES + HOUR, "t_chloe", "r_three", seats=2, session_id="x_next")
+    books.offer("s_class")
+    books.read_again([[start, end, seats + 1, who] for start, end, seats, who in books.seen()])
+
+
+def too_few_seats(books: Books) -> None:
+    books.hold("s_class", TIMES + HOUR, "t_chloe", "r_three", seats=2, session_id="x_next")
+    books.offer("s_class")
+    books.read_again([[start, end, 1, who] for start, end, _, who in books.seen()])
+
+
+def free_and_not_offered(books: Books) -> None:
+    books.offer("s_kiosk")
+    books.read_again(books.seen()[1:])
+
+
+def expired_and_not_offered(books: Books) -> None:
+    """The honest clerk does not look at the time."""
+    books.now = books.hold("s_kiosk", TIMES)["expires_at"] + 1
+    books.offer("s_kiosk")
+
+
+def free_person_not_offered(books: Books) -> None:
+    books.offer("s_cut")
+    books.read_again([[start, end, seats, who[:1]] for start, end, seats, who in books.seen()])
+
+
+def off_the_grid(books: Books) -> None:
+    books.offer("s_kiosk")
+    books.read_again([[start + MINUTE, end + MINUTE, *rest] for start, end, *rest in books.seen()])
+
+
+def offered_twice(books: Books) -> None:
+    books.offer("s_kiosk")
+    books.read_again([one for one in books.seen() for _ in range(2)])
+
+
+def never_free_together(books: Books) -> None:
+    """One was given back after the other had been taken."""
+    books.offer("s_kiosk")
+    everything = books.seen()
+    row = books.hold("s_kiosk", TIMES)
+    since = books.now
+    books.hold("s_kiosk", TIMES + 30 * MINUTE)
+    books.release(row)
+    books.offer("s_kiosk")
+    books.read_again(everything, since)
+
+
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
-        (overlap, "at the end o_north t_ben: h_1 and h_11 overlap"),
+        (overlap, "at the end o_north t_ben: h_1 and"),
         (overlap_while_held, "on the way o_north s_kiosk"),
         (oversold, "over capacity: 5 seats"),
         (lost, "and is not there"),
@@ -292,6 +330,28 @@ def out_of_time(books: Books) -> None:
         (seats_miscounted, "seats sold"),
         (answer_not_kept, "is not what is kept for its key"),
         (out_of_time, "its request"),
+        (stale, "never so at one moment"),
+        (foretold, "never so at one moment"),
+        (gone_back, "never so at one moment"),
+        (never_so, "it never was"),
+        (another, "it is a_h_"),
+        (there_and_not_found, "unjustified refusal APPOINTMENT_NOT_FOUND"),
+        (never_together, "never so at one moment"),
+        (missing, "is missing"),
+        (not_asked_for, "not asked for"),
+        (cancelled_and_listed, "not asked for"),
+        (out_of_order, "out of order or twice"),
+        (taken_and_offered, "never free together"),
+        (taken_and_offered_to_the_end, "never free together"),
+        (wrong_person, "never free together"),
+        (too_many_seats, "never free together"),
+        (too_few_seats, "had room for more than 1"),
+        (free_and_not_offered, "had room for more than 0"),
+        (expired_and_not_offered, "had room for more than 0"),
+        (free_person_not_offered, "had room for more than 0"),
+        (off_the_grid, "no slot of the service"),
+        (offered_twice, "out of order or twice"),
+        (never_free_together, "never free together"),
     ],
 )
 def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
@@ -336,4 +396,28 @@ def test_extensions_that_overtook_each_other_are_told_apart(books: Books) -> Non
     event = books.tables["events"][-1]
     event.update(at=early, reservation=json.dumps(row))
     books.history[-2:] = [replace(second, sent=early, answer=answer), first]
+    assert books.judge() == []
+
+
+def test_what_changes_while_it_is_read_may_be_read_before_or_after(books: Books) -> None:
+    row, asked = books.book("s_kiosk", TIMES), books.now
+    reads = partial(books.offer, "s_kiosk"), partial(books.agenda), partial(books.get, row)
+    before = []
+    for read in reads:
+        read()
+        before.append(books.seen())
+    books.move(row, TIMES + 30 * MINUTE)
+    for read, found in zip(reads, before, strict=True):
+        read()
+        books.read_again(found, asked)
+    assert books.judge() == []
+
+
+def test_a_slot_may_be_offered_from_the_instant_at_which_its_hold_ends(books: Books) -> None:
+    books.offer("s_kiosk")
+    before = books.seen()
+    row = books.hold("s_kiosk", TIMES)
+    books.offer("s_kiosk")
+    books.read_again(before)
+    books.history[-1] = replace(books.history[-1], answered=row["expires_at"])
     assert books.judge() == []

@@ -31,3 +31,16 @@ def test_finds_an_answer_kept_in_another_transaction() -> None:
     options = "--serve-with=tests.chaos.weakened split", "--seconds=8", "--settling=5"
     found = chaos("embedded", *options)["violations"]
     assert any("which no request explains" in one for one in found), found[:20]
+
+
+def test_finds_offers_of_what_has_been_taken() -> None:
+    options = "--serve-with=tests.chaos.weakened stale", "--seconds=4", "--no-faults"
+    found = chaos("embedded", *options, "--settling=2")["violations"]
+    assert any("never free together" in one for one in found), found[:20]
+
+
+@pytest.mark.parametrize("engine", ["embedded", "shared"])
+def test_finds_a_hold_that_outlives_its_end_by_twenty_milliseconds(engine: str) -> None:
+    options = "--serve-with=tests.chaos.weakened late", "--seconds=15", "--settling=5"
+    found = chaos(engine, *options)["violations"]
+    assert any("of a hold until" in one for one in found), found[:20]

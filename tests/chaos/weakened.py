@@ -10,14 +10,20 @@ from typing import Any
 
 from zimun.booking import appointments, change
 from zimun.booking.store import Answer, Store
+from zimun.domain import booking
 from zimun.domain.availability import Busy
+from zimun.domain.booking import Reservation
 from zimun.storage import dialect
 from zimun.storage.queries import Queries
+from zimun.storage.transactions import EmbeddedStore
 
 from .serving import main
 
 GAP = 0.05
 """Seconds between a change and its answer's being kept, so that a kill falls between them."""
+
+LATE = 20_000
+"""Microseconds too long for which a hold stands: only what meets its very end can tell."""
 
 
 def blind() -> None:
@@ -61,7 +67,28 @@ def split() -> None:
     appointments.apply = patched  # type: ignore[attr-defined]
 
 
-FAULTS: dict[str, Callable[[], None]] = {"blind": blind, "unlocked": unlocked, "split": split}
+def stale() -> None:
+    """Whoever asks again what is open is told what was, whatever has changed meanwhile."""
+    EmbeddedStore.version = lambda _: 1  # type: ignore[assignment, method-assign]
+
+
+def late() -> None:
+    """A hold still stands for a moment when its time has run out."""
+    standing = booking.standing
+
+    def stand(reservation: Reservation, now: int) -> Reservation:
+        return standing(reservation, now - LATE)
+
+    booking.standing = stand
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "blind": blind,
+    "unlocked": unlocked,
+    "split": split,
+    "stale": stale,
+    "late": late,
+}
 
 if __name__ == "__main__":
     FAULTS[sys.argv.pop(1)]()
