@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from .checker import violations
-from .history import OK, REFUSED, Attempt
-from .ledger import FOREVER, Row
+from .history import OK, REFUSED, Attempt, Record, Row
+from .ledger import FOREVER
 from .scenario import DAY, HOLD_LENGTH, HOUR, SECOND, SERVICES, Service
 
 ORG = "o_north"
@@ -223,7 +223,7 @@ class Books:
         self.tables["sessions"].append(counted)
 
     def judge(self) -> list[str]:
-        return violations(self.history, self.tables, self.now)
+        return violations(Record(self.history, self.tables, self.now))
 
 
 def _subjects(row: Row) -> tuple[str, ...]:

@@ -1,23 +1,26 @@
 """The judge: from what was asked, what was answered and the final store to violations, in words.
 
 It knows the offer as plain facts (`scenario`) and nothing of the server's code.
+`python -m tests.chaos.checker DIR` judges a run that was kept.
 """
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
+from pathlib import Path
 
-from .history import Attempt
-from .ledger import FOREVER, LIVE, Ledger, Life, Row, Tables, Taking, put_together, shows
+from .history import Attempt, Record, Row
+from .ledger import FOREVER, LIVE, Ledger, Life, Taking, put_together, shows
 from .reads import misread
 from .refusals import unjustified
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 
 
-def violations(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> list[str]:
-    """Everything that is wrong with a history and the tables it ended with, read at an instant."""
-    ledger = put_together(attempts, tables, read_at)
+def violations(record: Record) -> list[str]:
+    """Everything that is wrong with a run."""
+    ledger = put_together(record)
     return [
         *_sold_twice_at_the_end(ledger),
         *_sold_twice_on_the_way(ledger),
@@ -262,3 +265,7 @@ def _sessions(ledger: Ledger) -> Iterator[str]:
     for key in seats.keys() | counted.keys():
         if seats.get(key) != counted.get(key):
             yield f"session {key} has {seats.get(key)} seats sold and {counted.get(key)} counted"
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(violations(Record.read(Path(sys.argv[1])))) or 0)

@@ -1,10 +1,10 @@
-"""What was asked and what was answered: one record for each attempt, on one clock for all.
+"""What was asked and what was answered: one entry for each attempt, on one clock for all.
 
 The clock is the run's (`clock`), in microseconds, by which the servers decide, too.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,30 @@ class Attempt:
         return f"{self.method} {self.request} of {self.client} (key {self.key})"
 
 
-def save(path: Path, attempts: Iterable[Attempt]) -> None:
-    """Write a history as JSON lines."""
-    with path.open("w") as file:
-        file.writelines(json.dumps(asdict(attempt)) + "\n" for attempt in attempts)
+Row = dict[str, Any]
+Tables = Mapping[str, list[Row]]
 
 
-def read(path: Path) -> list[Attempt]:
-    """The history that `save` wrote."""
-    with path.open() as file:
-        return [Attempt(**json.loads(line)) for line in file]
+@dataclass
+class Record:
+    """All that the judge is given: what was asked and answered, and the store as it was in the end,
+    read at an instant."""
+
+    attempts: list[Attempt]
+    tables: Tables
+    read_at: int
+
+    def save(self, directory: Path) -> None:
+        """Write it into a directory."""
+        with (directory / "history.jsonl").open("w") as file:
+            file.writelines(json.dumps(asdict(attempt)) + "\n" for attempt in self.attempts)
+        with (directory / "store.json").open("w") as file:
+            json.dump({"read_at": self.read_at, "tables": self.tables}, file)
+
+    @classmethod
+    def read(cls, directory: Path) -> "Record":
+        """What `save` wrote."""
+        with (directory / "history.jsonl").open() as file:
+            attempts = [Attempt(**json.loads(line)) for line in file]
+        with (directory / "store.json").open() as file:
+            return cls(attempts, **json.load(file))

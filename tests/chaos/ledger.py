@@ -12,11 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .history import OK, READS, UNKNOWN, Attempt
+from .history import OK, READS, UNKNOWN, Attempt, Record, Row, Tables
 from .scenario import DAY, SERVICES, Service
-
-Row = dict[str, Any]
-Tables = Mapping[str, list[Row]]
 
 FOREVER = 1 << 62
 LIVE = ("HELD", "CONFIRMED")
@@ -223,12 +220,12 @@ class Ledger:
         return found
 
 
-def put_together(attempts: Iterable[Attempt], tables: Tables, read_at: int) -> Ledger:
-    """The ledger of a history and the tables that it ended with, read at an instant."""
-    attempts = list(attempts)
-    writes = [one for one in attempts if one.method not in READS]
-    reads = [one for one in attempts if one.method in READS]
-    ledger = Ledger(_operations(writes), reads, _lives(tables), tables, read_at)
+def put_together(record: Record) -> Ledger:
+    """The ledger of a recorded run."""
+    writes = [one for one in record.attempts if one.method not in READS]
+    reads = [one for one in record.attempts if one.method in READS]
+    lives = _lives(record.tables)
+    ledger = Ledger(_operations(writes), reads, lives, record.tables, record.read_at)
     _attribute(ledger)
     seen = _seen(ledger)
     for life in ledger.lives.values():

@@ -20,7 +20,7 @@ from .. import postgres
 from .checker import violations
 from .clock import SharedClock
 from .faults import Site, inject, moves, plan
-from .history import save
+from .history import Record
 from .load import Load, Token
 from .proxy import Proxy
 from .scenario import SECOND
@@ -146,9 +146,9 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         status = await asyncio.to_thread(server.stop)
         found += [f"{server.target} ended with status {status}"] if status else []
     read_at = clock.now()
-    tables = await base.tables()
-    save(directory / "history.jsonl", load.history)
-    found += await asyncio.to_thread(violations, load.history, tables, read_at)
+    record = Record(load.history, await base.tables(), read_at)
+    record.save(directory)
+    found += await asyncio.to_thread(violations, record)
     history = load.history
     return Report(
         order,
@@ -158,7 +158,7 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         ),
         Counter(one.outcome for one in history),
         Counter(one.reason for one in history if one.outcome == "refused"),
-        Counter(event["type"] for event in tables["events"]),
+        Counter(event["type"] for event in record.tables["events"]),
         done,
         clock.ahead / SECOND,
         found,

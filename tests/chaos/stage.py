@@ -20,7 +20,7 @@ from zimun.storage.tables import metadata
 from zimun.storage.transactions import EmbeddedStore
 
 from ..postgres import Postgres
-from .ledger import Row
+from .history import Row
 from .scenario import CLOSES, DAY, HOLD_LENGTH, OPENS, ORGS, ROOMS, SERVICES, STAFF
 
 ALWAYS = dict.fromkeys(range(7), ((0, 24 * 60),))
