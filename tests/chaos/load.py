@@ -9,8 +9,8 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,19 +73,21 @@ class Load:
         self._began = time.monotonic()
         self._first_day = (clock.now() // DAY + 2) * DAY
 
-    async def run(self, callers: int, until: float) -> None:
-        """Let so many callers work until an instant of `time.monotonic`."""
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Two channels to every server while the context is open."""
+        own = (*OPTIONS, ("grpc.use_local_subchannel_pool", 1))
         async with AsyncExitStack() as stack:
             self._channels = [
-                await stack.enter_async_context(
-                    grpc.aio.insecure_channel(
-                        target, (*OPTIONS, ("grpc.use_local_subchannel_pool", 1))
-                    )
-                )
+                await stack.enter_async_context(grpc.aio.insecure_channel(target, own))
                 for target in self._targets
                 for _ in range(2)
             ]
-            await asyncio.gather(*(self._work(number, until) for number in range(callers)))
+            yield
+
+    async def run(self, callers: int, until: float) -> None:
+        """Let so many callers work until an instant of `time.monotonic`."""
+        await asyncio.gather(*(self._work(number, until) for number in range(callers)))
 
     async def meet_expiry(self, rng: random.Random, aim: int) -> bool:
         """Move the clock to `aim` microseconds past the end of some hold, while everything that can

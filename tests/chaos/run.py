@@ -136,11 +136,12 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
     most = 2 * int(order.seconds) if order.faults else 0
-    await asyncio.gather(
-        load.run(order.callers, until),
-        inject(site, plan(order.seed, order.engine, order.servers, most), until, done),
-        inject(site, moves(order.seed, most), until, done),
-    )
+    async with load.connected():
+        await asyncio.gather(
+            load.run(order.callers, until),
+            inject(site, plan(order.seed, order.engine, order.servers, most), until, done),
+            inject(site, moves(order.seed, most), until, done),
+        )
     found = await load.settle(order.settling)
     for server in servers:
         status = await asyncio.to_thread(server.stop)

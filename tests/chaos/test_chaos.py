@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from .clock import SharedClock
 from .faults import moves, plan
 from .history import READS
+from .scenario import SECOND
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 240
@@ -63,3 +65,13 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
 def test_the_seed_is_the_plan() -> None:
     assert plan(7, "shared", 2, 50) == plan(7, "shared", 2, 50) != plan(8, "shared", 2, 50)
     assert moves(7, 50) == moves(7, 50) != moves(8, 50)
+
+
+def test_the_clock_moves_for_everybody_and_never_back(tmp_path: Path) -> None:
+    mine = SharedClock.create(tmp_path / "clock")
+    theirs = SharedClock(mine.path)
+    before = theirs.now()
+    mine.move_on(60 * SECOND)
+    mine.move_on(-30 * SECOND)
+    assert theirs.ahead == 60 * SECOND
+    assert before + 60 * SECOND <= theirs.now() <= mine.now()
