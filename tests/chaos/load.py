@@ -90,8 +90,11 @@ class Load:
         await asyncio.gather(*(self._work(number, until) for number in range(callers)))
 
     async def meet_expiry(self, rng: random.Random, aim: int) -> bool:
-        """Move the clock to `aim` microseconds past the end of some hold, while everything that can
-        be asked about that hold is asked at once; False where nobody holds anything."""
+        """Move the clock to `aim` microseconds past the end of some hold, while others look at its
+        time and want it, and those who hold it do all that they can, or nothing.
+
+        False where nobody holds anything.
+        """
         now = self._clock.now()
         lasting = [
             (org, hold)
@@ -102,11 +105,12 @@ class Load:
         if not lasting:
             return False
         org, hold = rng.choice(lasting)
-        requests = [ask(rng, org, hold) for ask in (self._confirm, self._extend, self._release)]
-        requests.append(self._take_over(rng, org, hold))
-        seen = {"service_id": hold["service_id"], "day": hold["start"] // DAY * DAY}
-        requests.append(self._request(rng, org, "GetAvailability", **seen))
-        rng.shuffle(requests)
+        asks = [self._look, self._look, self._take_over, self._take_over]
+        if rng.random() < 0.5:
+            asks += [self._confirm, self._extend, self._release]
+        rng.shuffle(asks)
+        await self._persist(rng, self._look(rng, org, hold), until=0)
+        requests = [ask(rng, org, hold) for ask in asks]
         self._clock.move_on(hold["expires_at"] + aim - self._clock.now())
         await asyncio.gather(*(self._persist(rng, request, until=0) for request in requests))
         return True
@@ -235,6 +239,11 @@ class Load:
 
     def _extend(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         return self._request(rng, org, "ExtendHold", hold_id=hold["hold_id"])
+
+    def _look(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
+        """See what is open on the day of a hold."""
+        same = {"service_id": hold["service_id"], "day": hold["start"] // DAY * DAY}
+        return self._request(rng, org, "GetAvailability", **same)
 
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """Want what somebody else holds."""

@@ -13,6 +13,8 @@ from zimun.booking.store import Answer, Store
 from zimun.domain import booking
 from zimun.domain.availability import Busy
 from zimun.domain.booking import Reservation
+from zimun.domain.catalog import Catalog, Service
+from zimun.domain.intervals import Interval
 from zimun.storage import dialect
 from zimun.storage.queries import Queries
 from zimun.storage.transactions import EmbeddedStore
@@ -22,8 +24,8 @@ from .serving import main
 GAP = 0.05
 """Seconds between a change and its answer's being kept, so that a kill falls between them."""
 
-LATE = 20_000
-"""Microseconds too long for which a hold stands: only what meets its very end can tell."""
+MOMENT = 20_000
+"""Microseconds by which a hold's end is missed: only what meets it can tell."""
 
 
 def blind() -> None:
@@ -77,9 +79,26 @@ def late() -> None:
     standing = booking.standing
 
     def stand(reservation: Reservation, now: int) -> Reservation:
-        return standing(reservation, now - LATE)
+        return standing(reservation, now - MOMENT)
 
     booking.standing = stand
+
+
+def early() -> None:
+    """The search sees holds end a moment before they do."""
+    busy = Queries.busy
+
+    def see(
+        self: Queries,
+        catalog: Catalog,
+        service: Service,
+        within: Interval,
+        now: int,
+        leaving: Reservation | None = None,
+    ) -> Busy:
+        return busy(self, catalog, service, within, now + MOMENT, leaving)
+
+    Queries.busy = see  # type: ignore[method-assign]
 
 
 FAULTS: dict[str, Callable[[], None]] = {
@@ -88,6 +107,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "split": split,
     "stale": stale,
     "late": late,
+    "early": early,
 }
 
 if __name__ == "__main__":
