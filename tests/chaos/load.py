@@ -93,7 +93,7 @@ class Load:
         """Move the clock to `aim` microseconds past the end of some hold, while others look at its
         time and want it, and those who hold it do all that they can, or nothing.
 
-        False where nobody holds anything.
+        False where nobody holds anything, or no longer.
         """
         now = self._clock.now()
         lasting = [
@@ -111,7 +111,10 @@ class Load:
         rng.shuffle(asks)
         await self._persist(rng, self._look(rng, org, hold), until=0)
         requests = [ask(rng, org, hold) for ask in asks]
-        self._clock.move_on(hold["expires_at"] + aim - self._clock.now())
+        by = hold["expires_at"] + aim - self._clock.now()
+        if by < 0:
+            return False
+        self._clock.move_on(by)
         await asyncio.gather(*(self._persist(rng, request, until=0) for request in requests))
         return True
 
