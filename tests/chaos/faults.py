@@ -28,9 +28,9 @@ MOVES_SPACING = (0.5, 2.0)
 JUMPS = (HOLD_LENGTH // 8, HOLD_LENGTH)
 """Microseconds by which a jump moves the clock: past the end of some holds, and not of others."""
 
-EDGES = (-8_000, 3_000)
+EDGES = (-20_000, 4_000)
 """Microseconds from the end of a hold to where the clock is moved; what is asked of it meanwhile
-takes a few milliseconds to arrive."""
+takes some milliseconds to arrive."""
 
 SHARED = ("kill", "kill", "pause", "cut", "cut", "stall", "deafen", "deafen", "fast", "immediate")
 EMBEDDED = ("kill", "kill", "pause", "full", "full")

@@ -42,6 +42,6 @@ def test_finds_offers_of_what_has_been_taken() -> None:
 @pytest.mark.parametrize(
     ("engine", "fault"), [("embedded", "early"), ("embedded", "late"), ("shared", "late")]
 )
-def test_finds_holds_whose_end_is_missed_by_twenty_milliseconds(engine: str, fault: str) -> None:
+def test_finds_holds_whose_end_is_missed_by_a_fifth_of_a_second(engine: str, fault: str) -> None:
     options = f"--serve-with=tests.chaos.weakened {fault}", "--seconds=20", "--settling=5"
     assert chaos(engine, *options)["violations"]
