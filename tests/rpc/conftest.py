@@ -1,13 +1,19 @@
-"""A real server on the demo catalogue, with a clock that the tests move."""
+"""A real server on the demo catalogue, with a clock that the tests move.
 
-from collections.abc import AsyncIterator, Iterable
+Each engine has one, which tests share one after the other (`zimun`). A test
+that breaks its server, or stops it, starts one of its own (`serving`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
@@ -15,11 +21,14 @@ from google.rpc.status_pb2 import Status
 from zimun import app, demo
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.store import Store
+from zimun.booking.store import Store, Transaction
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
+from zimun.storage import dialect
+from zimun.storage.queries import Queries
+from zimun.storage.tables import installation, metadata, signing_keys
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
@@ -32,7 +41,7 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
 )
 
-from ..postgres import emptied
+from ..postgres import shared
 from . import at
 
 FRIDAY_MORNING = at("2025-11-28T09:00:00Z")
@@ -157,19 +166,61 @@ async def serving(
             yield Zimun(clock, server.store, target, channel, issuer)
 
 
-@pytest.fixture(params=["embedded", "shared"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database: a file in the test's directory, or one of a server."""
-    return "" if request.param == "embedded" else emptied()
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """The tests of this directory run on the event loop of the server that they share."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.get_closest_marker("asyncio"):
+            item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
 
 
-@pytest.fixture
-async def zimun(tmp_path: Path, clock: ManualClock, database_url: str) -> AsyncIterator[Zimun]:
-    async with serving(tmp_path, clock, database_url) as running:
-        await running.store.write(lambda tx: demo.seed(tx, clock.now()))
-        await running.store.write(
-            lambda tx: tx.put_organization(
-                Organization(id="o_other", name="Other", time_zone="UTC")
-            )
-        )
-        yield running
+@pytest_asyncio.fixture(scope="package", loop_scope="package", params=["embedded", "shared"])
+async def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Zimun]:
+    """A server on an empty database: a file, or one of a database server.
+
+    It does not sweep by itself: a sweep that began in one test, at its time,
+    could end in the next.
+    """
+    url = "" if request.param == "embedded" else new_database()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "SWEEP_INTERVAL", 3600)
+        clock = ManualClock(FRIDAY_MORNING)
+        async with serving(tmp_path_factory.mktemp("server"), clock, url) as running:
+            yield running
+
+
+def new_database() -> str:
+    postgres, _ = shared()
+    return postgres.url(postgres.create())
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
+    """The server as if it had just been started, and a channel to it of the test's own.
+
+    What a test has begun is over before the next one begins.
+    """
+    at_rest = len(asyncio.all_tasks())
+    server.clock.instant = FRIDAY_MORNING
+    await server.store.write(begin_anew)
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        yield replace(server, channel=channel)
+    async with asyncio.timeout(10):
+        while len(asyncio.all_tasks()) > at_rest:  # noqa: ASYNC110 - tasks come and go
+            await asyncio.sleep(0)
+
+
+def begin_anew(tx: Transaction) -> None:
+    """Leave what the server has read at its start, its keys and secret, and what `seed` puts."""
+    assert isinstance(tx, Queries)
+    for table in reversed(metadata.sorted_tables):
+        if table not in (installation, signing_keys):
+            dialect.command(tx._connection, f"DELETE FROM {table.name}")
+    seed(tx)
+
+
+def seed(tx: Transaction) -> None:
+    """Put the demo, and an organization that has nothing to do with it."""
+    demo.seed(tx, FRIDAY_MORNING)
+    tx.put_organization(Organization(id="o_other", name="Other", time_zone="UTC"))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from zimun import demo
 from zimun.clock import ManualClock
@@ -35,7 +36,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 IDS = {SERVICE: "s_x", LOCATION: "l_x", STAFF: "t_x", RESOURCE: "r_x"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def salon(zimun: Zimun) -> Zimun:
     """One service, given by one person in one room of one place."""
     await LOCATION.create(zimun, id="l_x", weekly_hours=weekly("09:00", "12:00"))

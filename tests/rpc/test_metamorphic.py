@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Organization
@@ -271,7 +272,7 @@ def built() -> dict[int, tuple[Path, int]]:
     return {}
 
 
-@pytest.fixture(params=STARTS, ids=lambda seed: f"seed{seed}")
+@pytest_asyncio.fixture(loop_scope="package", params=STARTS, ids=lambda seed: f"seed{seed}")
 async def world(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

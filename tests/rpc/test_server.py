@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
+import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import Connection
@@ -24,13 +25,18 @@ from zimun.rpc.server import PortTaken
 from zimun.storage.transactions import EmbeddedStore
 
 from . import hold_of
-from .conftest import FRIDAY_MORNING, Zimun
+from .conftest import FRIDAY_MORNING, Zimun, seed, serving
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-EMBEDDED = pytest.mark.parametrize("database_url", ["embedded"], indirect=True)
-"""For what is about the embedded engine's one writer."""
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def alone(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
+    """A server that only this test has, on a file in its directory: the store may be broken."""
+    async with serving(tmp_path, clock) as running:
+        await running.store.write(seed)
+        yield running
 
 
 async def health(channel: grpc.aio.Channel, service: str) -> int:
@@ -55,21 +61,19 @@ async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
         assert await health(zimun.channel, name) == SERVING
 
 
-@EMBEDDED
-async def test_health_says_so_when_the_store_cannot_be_written(zimun: Zimun) -> None:
-    writer = writing_connection(zimun)
+async def test_health_says_so_when_the_store_cannot_be_written(alone: Zimun) -> None:
+    writer = writing_connection(alone)
     writer.exec_driver_sql("PRAGMA query_only=ON")
-    await until(lambda: health(zimun.channel, ""), NOT_SERVING)
-    assert await health(zimun.channel, "zimun.v1.AppointmentsService") == NOT_SERVING
-    assert await health(zimun.channel, "zimun.v1.AvailabilityService") == SERVING
+    await until(lambda: health(alone.channel, ""), NOT_SERVING)
+    assert await health(alone.channel, "zimun.v1.AppointmentsService") == NOT_SERVING
+    assert await health(alone.channel, "zimun.v1.AvailabilityService") == SERVING
     writer.exec_driver_sql("PRAGMA query_only=OFF")
-    await until(lambda: health(zimun.channel, ""), SERVING)
+    await until(lambda: health(alone.channel, ""), SERVING)
 
 
-@EMBEDDED
-async def test_a_store_that_cannot_be_written_answers_unavailable(zimun: Zimun) -> None:
-    writing_connection(zimun).exec_driver_sql("PRAGMA query_only=ON")
-    told = await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+async def test_a_store_that_cannot_be_written_answers_unavailable(alone: Zimun) -> None:
+    writing_connection(alone).exec_driver_sql("PRAGMA query_only=ON")
+    told = await alone.refused(alone.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
     assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
     assert told.headers["retry-after"] == "1"
 
@@ -93,19 +97,18 @@ def locked(data_dir: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-@EMBEDDED
 async def test_a_call_whose_deadline_has_passed_changes_nothing(
-    zimun: Zimun, tmp_path: Path
+    alone: Zimun, tmp_path: Path
 ) -> None:
     with locked(tmp_path):
-        touching = asyncio.create_task(zimun.store.write(lambda tx: tx.touch()))
+        touching = asyncio.create_task(alone.store.write(lambda tx: tx.touch()))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await zimun.appointments.HoldAppointment(
-                hold_of("2025-12-01T10:00:00Z"), metadata=zimun.bearer("k"), timeout=0.2
+            await alone.appointments.HoldAppointment(
+                hold_of("2025-12-01T10:00:00Z"), metadata=alone.bearer("k"), timeout=0.2
             )
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await touching
-    kept = await zimun.store.read(
+    kept = await alone.store.read(
         lambda tx: tx.recall(demo.ORG_ID, demo.CLIENT_ID, "HoldAppointment", "k")
     )
     assert kept is None
