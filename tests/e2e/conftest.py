@@ -13,16 +13,25 @@ from .serving import Server, Site, seeded
 
 ENGINES = ("sqlite", "postgres")
 
+ONE_ENGINE = {
+    "about_the_file": "there is such a thing of the embedded file alone",
+    "about_the_gateway": "Envoy alone decides: no engine takes part",
+    "about_the_program": "files, ports and processes decide: no engine takes part",
+    "about_the_token": "a token alone decides: no engine takes part",
+}
+"""Why a test runs on the embedded engine alone: a mark for each reason."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "both_engines: on SQLite and on PostgreSQL")
+    for name, reason in ONE_ENGINE.items():
+        config.addinivalue_line("markers", f"{name}: {reason}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What is marked runs on both engines, everything else on the embedded one."""
+    """Everything that has an engine runs on each, but for a reason that it is marked with."""
     if "engine" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_engines")
-        engines = ENGINES if both else ENGINES[:1]
+        one = any(metafunc.definition.get_closest_marker(name) for name in ONE_ENGINE)
+        engines = ENGINES[:1] if one else ENGINES
         metafunc.parametrize("engine", engines, indirect=True, scope="session")
 
 

@@ -154,6 +154,7 @@ def test_every_method_is_published_with_a_path_and_a_scope() -> None:
         assert re.fullmatch(r"(org|availability|appointments):(read|write)", method.scope), method
 
 
+@pytest.mark.about_the_token
 @every_method
 def test_http_refuses_every_bad_token(zimun: Zimun, method: Method) -> None:
     for what, authorization in bad_tokens(zimun).items():
@@ -163,6 +164,7 @@ def test_http_refuses_every_bad_token(zimun: Zimun, method: Method) -> None:
         assert answer.headers["www-authenticate"].startswith("Bearer "), what
 
 
+@pytest.mark.about_the_token
 @pytest.mark.parametrize("port", ["straight", "envoy"])
 @every_method
 def test_grpc_refuses_every_bad_token(
@@ -173,6 +175,7 @@ def test_grpc_refuses_every_bad_token(
         assert reason(status) == ("UNAUTHENTICATED", "TOKEN_INVALID"), what
 
 
+@pytest.mark.about_the_token
 @every_method
 def test_every_method_needs_its_scope(
     zimun: Zimun, channels: dict[str, grpc.Channel], method: Method
@@ -196,6 +199,7 @@ def test_every_method_is_content_with_its_scope_alone(zimun: Zimun, method: Meth
     assert answer.status_code in (200, 400, 404), answer.text
 
 
+@pytest.mark.about_the_token
 def test_grpc_refuses_a_method_that_does_not_exist(
     zimun: Zimun, channels: dict[str, grpc.Channel]
 ) -> None:
@@ -205,6 +209,7 @@ def test_grpc_refuses_a_method_that_does_not_exist(
         assert status.code == grpc.StatusCode.UNIMPLEMENTED.value[0], port
 
 
+@pytest.mark.about_the_token
 def test_a_token_is_refused_once_its_lifetime_is_over(private: Callable[..., Zimun]) -> None:
     zimun = private(ZIMUN_TOKEN_LIFETIME="1").start()
     answer = zimun.ask_token({"grant_type": "client_credentials"}, zimun.credentials)

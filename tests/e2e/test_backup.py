@@ -4,12 +4,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ..postgres import BIN, running
-from .running import Zimun, environment, run
+import pytest
+
+from ..postgres import BIN, shared
+from .running import Zimun, closed_after, environment, run
 
 TIME = "2025-12-01T10:00:00Z"
 
 
+@pytest.mark.about_the_file
 def test_a_backup_of_the_running_embedded_store_serves_what_it_held(
     private: Callable[..., Zimun],
 ) -> None:
@@ -25,6 +28,7 @@ def test_a_backup_of_the_running_embedded_store_serves_what_it_held(
     assert booked["staff_id"] not in restored.free_staff(TIME)
 
 
+@pytest.mark.about_the_file
 def test_a_backup_overwrites_nothing(private: Callable[..., Zimun], tmp_path: Path) -> None:
     zimun = private().start()
     copy = tmp_path / "copy.db"
@@ -36,20 +40,24 @@ def test_a_backup_overwrites_nothing(private: Callable[..., Zimun], tmp_path: Pa
 
 
 def test_a_dump_of_the_running_server_restores_into_an_empty_database(
-    private: Callable[..., Zimun], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    with running("fsync=off") as server:
-        name, empty = server.create(), server.create()
-        zimun = private(ZIMUN_DATABASE_URL=server.url(name)).start()
+    server, _ = shared()
+    urls = [server.url(server.create()) for _ in range(2)]
+    full, empty = (
+        Zimun(tmp_path / f"data{n}", ZIMUN_DATABASE_URL=url) for n, url in enumerate(urls)
+    )
+    with closed_after(full), closed_after(empty):
+        zimun = full.start()
         booked = zimun.book(TIME)
         dump = str(tmp_path / "zimun.dump")
         for command in (
-            ["pg_dump", "--format=custom", f"--file={dump}", server.url(name)],
-            ["pg_restore", "--no-owner", f"--dbname={server.url(empty)}", dump],
+            ["pg_dump", "--format=custom", f"--file={dump}", urls[0]],
+            ["pg_restore", "--no-owner", f"--dbname={urls[1]}", dump],
         ):
             subprocess.run([str(BIN / command[0]), *command[1:]], check=True, env=environment())
         zimun.stop()
-        restored = private(ZIMUN_DATABASE_URL=server.url(empty)).start()
+        restored = empty.start()
         assert restored.appointment(booked["appointment_id"]) == booked
         assert booked["staff_id"] not in restored.free_staff(TIME)
         restored.stop()

@@ -8,8 +8,6 @@ import pytest
 
 from .running import Zimun, half_hours, instant, later, refused
 
-pytestmark = pytest.mark.both_engines
-
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 
 

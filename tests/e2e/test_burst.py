@@ -20,8 +20,6 @@ from zimun.v1 import hold_pb2
 from ..postgres import shared
 from .serving import Server, hold_request, outcome_of, serialize, starts
 
-pytestmark = pytest.mark.both_engines
-
 ROUNDS = int(os.environ.get("ZIMUN_BURST_ROUNDS", "3"))
 CALLERS = 500
 CHANNELS = 25

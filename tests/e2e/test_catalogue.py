@@ -8,8 +8,6 @@ import requests
 
 from .running import Json, Zimun, closed_after, good, refused
 
-pytestmark = pytest.mark.both_engines
-
 BERLIN = "Europe/Berlin"
 WEEK = [
     {"day_of_week": day, "start_time": "09:00", "end_time": "17:00"}

@@ -7,11 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import aiohttp
-import pytest
 
 from .running import Json, Zimun, detail, refusal, refused
-
-pytestmark = pytest.mark.both_engines
 
 HOLD = "/api/v1/appointments/hold"
 

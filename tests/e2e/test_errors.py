@@ -229,7 +229,6 @@ MISSING = [
 ]
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(("field", "value", "why"), MISSING)
 def test_what_does_not_exist_is_not_found(zimun: Zimun, field: str, value: str, why: str) -> None:
     held = zimun.post(HOLD, {**GOOD_HOLD, field: value})
@@ -239,7 +238,6 @@ def test_what_does_not_exist_is_not_found(zimun: Zimun, field: str, value: str, 
     assert refused(searched, 404, "NOT_FOUND", why) == {field: value}
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize("path", ["holds/extend", "holds/release", "appointments/confirm"])
 def test_an_unknown_hold_is_not_found(zimun: Zimun, path: str) -> None:
     body = {"hold_id": "h_9"}
@@ -249,7 +247,6 @@ def test_an_unknown_hold_is_not_found(zimun: Zimun, path: str) -> None:
     assert refused(answer, 404, "NOT_FOUND", "HOLD_NOT_FOUND") == {"hold_id": "h_9"}
 
 
-@pytest.mark.both_engines
 def test_an_unknown_appointment_is_not_found(zimun: Zimun) -> None:
     body = {"appointment_id": "a_9"}
     for answer in (
@@ -262,13 +259,11 @@ def test_an_unknown_appointment_is_not_found(zimun: Zimun) -> None:
         assert refused(answer, 404, "NOT_FOUND", "APPOINTMENT_NOT_FOUND") == body
 
 
-@pytest.mark.both_engines
 def test_an_unknown_service_is_not_found(zimun: Zimun) -> None:
     answer = zimun.get("/api/v1/services/s_9")
     assert refused(answer, 404, "NOT_FOUND", "SERVICE_NOT_FOUND") == {"service_id": "s_9"}
 
 
-@pytest.mark.both_engines
 def test_another_organizations_ids_answer_as_ids_that_do_not_exist(
     zimun: Zimun, stranger: tuple[str, str], time: str
 ) -> None:
@@ -301,7 +296,6 @@ def test_another_organizations_ids_answer_as_ids_that_do_not_exist(
     assert zimun.confirm({"hold_id": hold})["state"] == "CONFIRMED"
 
 
-@pytest.mark.both_engines
 def test_another_organization_sees_nothing_of_the_demo(
     zimun: Zimun, stranger: tuple[str, str]
 ) -> None:
@@ -314,14 +308,12 @@ def test_another_organization_sees_nothing_of_the_demo(
 # Times that are not slots.
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize("time", ["2026-01-30T10:07:00Z", "2026-01-30T10:00:01Z"])
 def test_a_time_off_the_grid_is_no_slot(zimun: Zimun, time: str) -> None:
     metadata = refused(zimun.try_hold(time), 400, "FAILED_PRECONDITION", "NOT_A_SLOT")
     assert metadata["rule"] == "NOT_ON_GRID"
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(
     "time",
     [
@@ -336,13 +328,11 @@ def test_a_time_when_it_is_closed_is_no_slot(zimun: Zimun, time: str) -> None:
     assert metadata["rule"] in {"CLOSED", "STAFF_CLOSED"}
 
 
-@pytest.mark.both_engines
 def test_an_appointment_that_would_end_after_closing_is_no_slot(zimun: Zimun) -> None:
     answer = zimun.try_hold("2026-01-30T16:30:00Z", "s_treatment")
     refused(answer, 400, "FAILED_PRECONDITION", "NOT_A_SLOT")
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize(
     ("time", "service", "rule"),
     [
@@ -371,7 +361,6 @@ def fill(zimun: Zimun, time: str) -> None:
         zimun.hold(time)
 
 
-@pytest.mark.both_engines
 def test_a_taken_slot_is_refused_with_the_nearest_open_ones_which_can_be_held(
     zimun: Zimun, day: str
 ) -> None:
@@ -393,7 +382,6 @@ def test_a_taken_slot_is_refused_with_the_nearest_open_ones_which_can_be_held(
         assert zimun.hold(slot["start_time"])["state"] == "HELD"
 
 
-@pytest.mark.both_engines
 def test_grpc_carries_the_alternatives_as_a_typed_detail(zimun: Zimun, time: str) -> None:
     fill(zimun, time)
     start = Timestamp()
@@ -419,7 +407,6 @@ def test_grpc_carries_the_alternatives_as_a_typed_detail(zimun: Zimun, time: str
 # Etags and states.
 
 
-@pytest.mark.both_engines
 @pytest.mark.parametrize("what", ["cancel", "reschedule"])
 def test_a_stale_etag_is_refused_and_the_current_one_accepted(
     zimun: Zimun, times: Callable[[], str], what: str
@@ -439,7 +426,6 @@ def test_a_stale_etag_is_refused_and_the_current_one_accepted(
     assert changed["etag"] not in {stale, current["etag"]}
 
 
-@pytest.mark.both_engines
 def test_a_released_hold_can_be_neither_confirmed_nor_extended(zimun: Zimun, time: str) -> None:
     hold = {"hold_id": zimun.hold(time)["hold_id"]}
     zimun.tell("/api/v1/holds/release", **hold)
@@ -451,7 +437,6 @@ def test_a_released_hold_can_be_neither_confirmed_nor_extended(zimun: Zimun, tim
         assert refused(answer, 400, "FAILED_PRECONDITION", "HOLD_RELEASED") == hold
 
 
-@pytest.mark.both_engines
 def test_a_confirmed_hold_can_be_neither_released_nor_extended(zimun: Zimun, time: str) -> None:
     appointment = zimun.book(time)
     hold = {"hold_id": appointment["hold_id"]}
@@ -461,7 +446,6 @@ def test_a_confirmed_hold_can_be_neither_released_nor_extended(zimun: Zimun, tim
         assert metadata == {**hold, "appointment_id": appointment["appointment_id"]}
 
 
-@pytest.mark.both_engines
 def test_a_cancelled_appointment_cannot_move(zimun: Zimun, time: str) -> None:
     name = zimun.book(time)["appointment_id"]
     zimun.tell("/api/v1/appointments/cancel", appointment_id=name)
@@ -471,7 +455,6 @@ def test_a_cancelled_appointment_cannot_move(zimun: Zimun, time: str) -> None:
     assert metadata == {"appointment_id": name, "state": "CANCELLED"}
 
 
-@pytest.mark.both_engines
 def test_after_the_cut_off_an_appointment_stands(zimun: Zimun) -> None:
     # A treatment can be cancelled and moved until a day before; this one is today.
     appointment = zimun.book("2025-11-28T15:00:00Z", "s_treatment")
@@ -489,7 +472,6 @@ def test_after_the_cut_off_an_appointment_stands(zimun: Zimun) -> None:
 # Idempotency keys.
 
 
-@pytest.mark.both_engines
 def test_a_key_used_for_another_request_is_refused(zimun: Zimun, time: str) -> None:
     body = {"service_id": "s_123", "appointment_time": time}
     first = zimun.post(HOLD, body, key=f"reused-{time}")
@@ -501,7 +483,6 @@ def test_a_key_used_for_another_request_is_refused(zimun: Zimun, time: str) -> N
     assert len(zimun.free_staff(time)) == 2
 
 
-@pytest.mark.both_engines
 def test_a_refused_request_keeps_no_key(zimun: Zimun, time: str) -> None:
     key = f"refused-{time}"
     body = {"service_id": "s_123", "appointment_time": later(time, minutes=7)}

@@ -13,8 +13,6 @@ from ..postgres import shared
 from .running import BIN, environment, run
 from .serving import Caller, Server, Site
 
-pytestmark = pytest.mark.both_engines
-
 ZIMUN = str(BIN / "zimun")
 
 

@@ -30,6 +30,7 @@ def exhaust(zimun: Zimun, token: str) -> tuple[int, requests.Response]:
     raise AssertionError("200 requests in a row and no limit")
 
 
+@pytest.mark.about_the_gateway
 def test_too_many_requests_are_refused_with_the_time_to_wait(slow: Zimun) -> None:
     count, answer = exhaust(slow, slow.token())
     assert refused(answer, 429, "RESOURCE_EXHAUSTED", "RATE_LIMITED") == {}
@@ -48,6 +49,7 @@ def test_too_many_requests_are_refused_with_the_time_to_wait(slow: Zimun) -> Non
     slow.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_one_client_does_not_use_up_the_limit_of_another(slow: Zimun) -> None:
     exhaust(slow, slow.token(credentials=slow.new_client()))
     other = slow.token(credentials=slow.new_client())
@@ -56,6 +58,7 @@ def test_one_client_does_not_use_up_the_limit_of_another(slow: Zimun) -> None:
     slow.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_another_token_is_no_way_around_the_limit(slow: Zimun) -> None:
     first, second = (slow.token(scope) for scope in ("org:read", "org:read org:write"))
     exhaust(slow, first)
@@ -63,6 +66,7 @@ def test_another_token_is_no_way_around_the_limit(slow: Zimun) -> None:
     slow.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_a_refusal_for_want_of_a_token_says_the_same_at_any_rate(slow: Zimun) -> None:
     # Whoever has no token must not learn, or use up, anybody's limit.
     for _ in range(40):
@@ -71,6 +75,7 @@ def test_a_refusal_for_want_of_a_token_says_the_same_at_any_rate(slow: Zimun) ->
     slow.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_the_limit_holds_for_grpc_through_envoy(slow: Zimun) -> None:
     with grpc.insecure_channel(f"localhost:{slow.port}") as channel:
         for _ in range(100):
@@ -88,6 +93,7 @@ def test_the_limit_holds_for_grpc_through_envoy(slow: Zimun) -> None:
     slow.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_the_limit_can_be_turned_off(private: Callable[..., Zimun]) -> None:
     zimun = private(ZIMUN_RATE_LIMIT="0").start()
     for _ in range(300):
@@ -97,6 +103,7 @@ def test_the_limit_can_be_turned_off(private: Callable[..., Zimun]) -> None:
     zimun.stop()
 
 
+@pytest.mark.about_the_gateway
 def test_every_good_answer_says_how_much_is_left(zimun: Zimun) -> None:
     answer = zimun.get(SERVICES)
     limit = int(answer.headers["x-ratelimit-limit"])
@@ -105,6 +112,7 @@ def test_every_good_answer_says_how_much_is_left(zimun: Zimun) -> None:
     assert int(answer.headers["x-ratelimit-reset"]) >= 0
 
 
+@pytest.mark.about_the_gateway
 def test_tokens_can_be_asked_for_twenty_times_a_second(private: Callable[..., Zimun]) -> None:
     zimun = private().start()
     form = {"grant_type": "client_credentials"}
@@ -123,6 +131,7 @@ def test_tokens_can_be_asked_for_twenty_times_a_second(private: Callable[..., Zi
     zimun.stop()
 
 
+@pytest.mark.about_the_gateway
 @pytest.mark.parametrize("path", [SERVICES, "/oauth/token", "/.well-known/jwks.json"])
 def test_browsers_of_other_origins_are_let_in_nowhere(zimun: Zimun, path: str) -> None:
     origin = {"Origin": "https://example.com"}

@@ -7,8 +7,6 @@ import pytest
 
 from .running import Json, Zimun, half_hours, malformed
 
-pytestmark = pytest.mark.both_engines
-
 
 def pages(zimun: Zimun, path: str, size: int, **filters: object) -> list[list[Json]]:
     """Every page of a list, in order."""

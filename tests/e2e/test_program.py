@@ -110,6 +110,7 @@ def test_a_taken_port_is_refused_in_one_clear_line(taken: str, tmp_path: Path) -
     assert len(lines) == 1, done.stderr
 
 
+@pytest.mark.about_the_program
 @pytest.mark.parametrize("taken", ["--port", "--grpc-port"])
 def test_two_of_them_cannot_share_a_port(zimun: Zimun, taken: str, tmp_path: Path) -> None:
     # Envoy and gRPC both could: SO_REUSEPORT would split the callers between the two.
@@ -121,6 +122,7 @@ def test_two_of_them_cannot_share_a_port(zimun: Zimun, taken: str, tmp_path: Pat
     assert zimun.ask("/api/v1/services")["items"][0]["id"] == "s_123"
 
 
+@pytest.mark.about_the_program
 def test_two_of_them_cannot_share_a_data_directory(zimun: Zimun) -> None:
     known = (zimun.data_dir / "demo.env").read_text()
     ports = ("--port", str(free_port()), "--grpc-port", str(free_port()))
@@ -166,6 +168,7 @@ def test_a_wrong_setting_fails_at_start_and_is_named(name: str, value: str, tmp_
     assert name in done.stderr
 
 
+@pytest.mark.about_the_program
 def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zimun]) -> None:
     zimun = private().start()
     os.kill(zimun.envoy(), signal.SIGKILL)
@@ -176,14 +179,12 @@ def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zim
     assert not listens(zimun.grpc_port)
 
 
-@pytest.mark.both_engines
 def test_it_logs_nothing_when_all_is_well(zimun: Zimun) -> None:
     # The first screen is for the client's secret and the calls to paste.
     assert zimun.ask("/api/v1/services")["items"]
     assert zimun.log("err").read_text() == ""
 
 
-@pytest.mark.both_engines
 def test_a_second_start_on_the_same_data_keeps_clients_and_bookings(
     private: Callable[..., Zimun],
 ) -> None:

@@ -9,8 +9,6 @@ import pytest
 
 from .running import Json, Zimun, environment, half_hours, listens, run
 
-pytestmark = pytest.mark.both_engines
-
 HOLD = {"service_id": "s_123", "appointment_time": "2025-12-01T10:00:00Z"}
 CONTACT = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
 MOVE = {"appointment_id": "a_123", "start_time": "2026-02-20T13:00:00Z"}

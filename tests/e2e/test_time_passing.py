@@ -3,11 +3,7 @@ and started again on the same data, later."""
 
 from collections.abc import Callable
 
-import pytest
-
 from .running import Zimun, instant, later, refused
-
-pytestmark = pytest.mark.both_engines
 
 TIME = "2025-12-01T10:00:00Z"
 

@@ -16,8 +16,6 @@ from ..postgres import shared
 from .running import BIN, alive, free_port, listens, run, until
 from .serving import Caller, Server, Site, outcome, starts
 
-pytestmark = pytest.mark.both_engines
-
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 
 TIME, ANOTHER_TIME, A_THIRD_TIME = (time for time, _ in zip(starts(), range(3), strict=False))
