@@ -183,9 +183,14 @@ def shared() -> tuple[Postgres, str]:
 
 
 def emptied() -> str:
-    """The URL of that database, with nothing in it but its schema."""
+    """The URL of that database, with nothing in it but its schema.
+
+    TRUNCATE makes new files of every table and index: it takes ten times as
+    long as to delete a few rows.
+    """
     server, name = shared()
-    server.execute(name, f"TRUNCATE {', '.join(metadata.tables)}")
+    tables = reversed(metadata.sorted_tables)
+    server.execute(name, "; ".join(f"DELETE FROM {table.name}" for table in tables))
     return server.url(name)
 
 

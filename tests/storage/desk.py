@@ -297,13 +297,17 @@ class Shared:
         return SharedStore(self.url)
 
     def tables(self) -> Tables:
-        return {
-            table.name: json.loads(self._server.value(self._name, _AS_JSON.format(query)))
-            for table, query in _QUERIES.items()
-        }
+        found: Tables = json.loads(self._server.value(self._name, _AS_JSON))
+        return found
 
 
-_AS_JSON = "SELECT coalesce(json_agg(found), '[]') FROM ({}) AS found"
+_AS_JSON = "SELECT json_build_object({})".format(
+    ", ".join(
+        f"'{table.name}', (SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found)"
+        for table, query in _QUERIES.items()
+    )
+)
+"""Every table at once: each question makes a connection of its own."""
 
 
 ENGINES: Mapping[str, Callable[[Path], Engine]] = {"embedded": Embedded, "shared": Shared}
