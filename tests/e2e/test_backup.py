@@ -29,8 +29,7 @@ def test_a_backup_of_the_running_embedded_store_serves_what_it_held(
 
 
 @pytest.mark.about_the_file
-def test_a_backup_overwrites_nothing(private: Callable[..., Zimun], tmp_path: Path) -> None:
-    zimun = private().start()
+def test_a_backup_overwrites_nothing(zimun: Zimun, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     copy.write_text("precious")
     command = Path(zimun.process.args[0])  # type: ignore[index,arg-type]

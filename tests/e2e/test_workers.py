@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 
 import pytest
 import requests
@@ -18,7 +19,7 @@ from .serving import Caller, Server, Site, outcome, starts
 
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 
-TIME, ANOTHER_TIME, A_THIRD_TIME = (time for time, _ in zip(starts(), range(3), strict=False))
+TIME, ANOTHER_TIME = islice(starts(), 2)
 
 
 @contextmanager
@@ -214,6 +215,7 @@ def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) ->
     again.start().stop()
 
 
+@pytest.mark.about_the_program
 def test_the_same_ports_can_be_had_again_at_once(serve: Callable[..., Server]) -> None:
     # Connections that the server closed linger as TIME_WAIT; nobody listens there.
     server = serve(workers=2, grpc_port=free_port(), auth_port=free_port()).start()
@@ -240,6 +242,7 @@ def refusal(site: Site, **ports: int) -> str:
     return line
 
 
+@pytest.mark.about_the_program
 @pytest.mark.parametrize("taken", ["grpc", "auth"])
 def test_a_taken_port_is_refused_in_one_line(site: Site, taken: str) -> None:
     with socket.socket() as somebody:
@@ -251,6 +254,7 @@ def test_a_taken_port_is_refused_in_one_line(site: Site, taken: str) -> None:
     assert "in use" in line
 
 
+@pytest.mark.about_the_program
 def test_workers_share_their_ports_with_nobody_else(
     serve: Callable[..., Server], site: Site
 ) -> None:
@@ -308,17 +312,26 @@ def test_workers_follow_the_keys_that_an_operator_rotates_and_removes(
 # Two programs on one database.
 
 
-@pytest.fixture
-def pair(serve: Callable[..., Server]) -> Iterator[tuple[Caller, Caller]]:
-    """A caller at each of two servers."""
-    servers = [serve(), serve()]
-    for server in servers:
-        server.spawn()
-    one, other = (server.wait_ready() for server in servers)
-    with one.caller() as at_one, other.caller() as at_other:
-        yield at_one, at_other
-    one.stop()
-    other.stop()
+@pytest.fixture(scope="module")
+def pair(
+    demo_site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Caller, Caller]]:
+    """A caller at each of two servers: use your own `times` there."""
+    site = demo_site.copy(tmp_path_factory.mktemp("pair") / "site")
+    one, other = Server(site), Server(site)
+    with closing(one), closing(other):
+        for server in (one, other):
+            server.spawn()
+        with one.wait_ready().caller() as at_one, other.wait_ready().caller() as at_other:
+            yield at_one, at_other
+        one.stop()
+        other.stop()
+
+
+@pytest.fixture(scope="module")
+def times(pair: tuple[Caller, Caller]) -> Iterator[str]:
+    """Starts of s_123 that nobody has used."""
+    return starts()
 
 
 def test_a_change_of_the_catalogue_is_in_the_next_answer_of_the_other_server(
@@ -331,8 +344,9 @@ def test_a_change_of_the_catalogue_is_in_the_next_answer_of_the_other_server(
         assert reader.services()[0].name == f"Name {number}"
 
 
-def test_a_hold_at_one_server_is_busy_at_the_other_at_once(pair: tuple[Caller, Caller]) -> None:
-    times = starts()
+def test_a_hold_at_one_server_is_busy_at_the_other_at_once(
+    pair: tuple[Caller, Caller], times: Iterator[str]
+) -> None:
     for number in range(10):
         time = next(times)
         left = set(EVERYBODY)
@@ -344,20 +358,22 @@ def test_a_hold_at_one_server_is_busy_at_the_other_at_once(pair: tuple[Caller, C
         assert outcome(pair[number % 2].begin_hold(time)) == ("ABORTED", "SLOT_UNAVAILABLE")
 
 
-def test_one_key_at_both_servers_has_one_effect(pair: tuple[Caller, Caller]) -> None:
+def test_one_key_at_both_servers_has_one_effect(
+    pair: tuple[Caller, Caller], times: Iterator[str]
+) -> None:
     one, other = pair
-    held = one.hold(TIME, key="one after the other")
-    assert other.hold(TIME, key="one after the other") == held
-    assert one.free_staff(TIME) == other.free_staff(TIME) == EVERYBODY - {held.staff_id}
+    time, another_time = next(times), next(times)
+    held = one.hold(time, key="one after the other")
+    assert other.hold(time, key="one after the other") == held
+    assert one.free_staff(time) == other.free_staff(time) == EVERYBODY - {held.staff_id}
     # The same of another request is refused, wherever it comes.
-    again = other.begin_hold(ANOTHER_TIME, key="one after the other")
+    again = other.begin_hold(another_time, key="one after the other")
     assert outcome(again) == ("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
 
 
 def test_one_key_at_both_servers_at_the_same_moment_has_one_effect(
-    pair: tuple[Caller, Caller],
+    pair: tuple[Caller, Caller], times: Iterator[str]
 ) -> None:
-    times = starts()
     for number in range(10):
         time = next(times)
         calls = [caller.begin_hold(time, key=f"at once {number}") for caller in pair * 5]
