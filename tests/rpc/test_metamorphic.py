@@ -245,6 +245,7 @@ async def release(zimun: Zimun, hold: Hold) -> None:
 
 def copy_store(source: Path, target: Path) -> None:
     """What a server would find had it been stopped now."""
+    target.mkdir()
     with (
         closing(sqlite3.connect(source / "zimun.db")) as live,
         closing(sqlite3.connect(target / "zimun.db")) as copy,
