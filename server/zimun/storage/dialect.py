@@ -237,6 +237,11 @@ def failures(connection: Connection) -> tuple[type[Exception], ...]:
     return (DBAPIError, driver.Error) if driver else (DBAPIError,)
 
 
+def gathers_writes(connection: Connection) -> bool:
+    """Whether several writes are better sent as one statement: where each is a round trip."""
+    return connection.dialect.name == "postgresql"
+
+
 def lock(connection: Connection, names: Iterable[str]) -> bool:
     """Make other writers who lock one of the names wait until this transaction is over.
 

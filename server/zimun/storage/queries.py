@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    CursorResult,
     Table,
     case,
     delete,
@@ -41,7 +42,7 @@ from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.timetable import Timetable
 from zimun.storage import dialect, rows, statements
-from zimun.storage.prepared import Prepared, Rows
+from zimun.storage.prepared import Prepared, Rows, Statement, Write, run_together
 from zimun.storage.tables import (
     FOREVER,
     IS_APPOINTMENT,
@@ -97,11 +98,38 @@ class Queries:
 
     def __init__(self, connection: Connection, catalogs: CatalogCache) -> None:
         self._connection = connection
-        self._execute = connection.execute
         self._catalogs = catalogs
+        self._gathers = dialect.gathers_writes(connection)
+        self._gathered: list[Write] = []
 
     def _run(self, statement: Prepared, parameters: Mapping[str, Any]) -> Rows:
+        self.flush()
         return statement.run(self._connection, parameters)
+
+    def _execute(
+        self, statement: Statement, *values: Mapping[str, Any]
+    ) -> CursorResult[*tuple[Any, ...]]:
+        self.flush()
+        return self._connection.execute(statement, *values)
+
+    def _write(self, statement: Prepared, parameters: Mapping[str, Any]) -> None:
+        """Run a write now, or with those that follow: before whatever could notice."""
+        if not self._gathers:
+            statement.run(self._connection, parameters)
+            return
+        if not all(statement.goes_with(other) for other, _ in self._gathered):
+            self.flush()
+        self._gathered.append((statement, parameters))
+
+    def flush(self) -> None:
+        """Run the writes that were put off; to be called at the end of the transaction."""
+        if self._gathered:
+            writes, self._gathered = self._gathered, []
+            run_together(self._connection, writes)
+
+    def _lock(self, *names: str) -> bool:
+        self.flush()
+        return dialect.lock(self._connection, names)
 
     def timetable(self, org_id: str) -> Timetable:
         found = self._run(statements.CATALOG_VERSION, {"org": org_id})
@@ -188,10 +216,10 @@ class Queries:
             for subject, (start, end) in subjects
             for day in range(start // DAY, (end - 1) // DAY + 1)
         )
-        return dialect.lock(self._connection, names)
+        return self._lock(*names)
 
     def lock_catalog(self, org_id: str) -> None:
-        dialect.lock(self._connection, (f"{org_id} catalog",))
+        self._lock(f"{org_id} catalog")
 
     def run_out(
         self,
@@ -243,7 +271,7 @@ class Queries:
 
     def add(self, event: EventType, reservation: Reservation, client_id: str) -> None:
         row = rows.reservation_row(reservation)
-        self._run(statements.INSERT_RESERVATION, row)
+        self._write(statements.INSERT_RESERVATION, row)
         self._append(event, row, client_id)
 
     def change(
@@ -251,16 +279,16 @@ class Queries:
     ) -> None:
         row = rows.reservation_row(after)
         key = {"_org": after.org_id, "_hold": after.hold_id}
-        self._run(statements.UPDATE_RESERVATION, row | key)
+        self._write(statements.UPDATE_RESERVATION, row | key)
         self._append(event, row, client_id)
         if after.state not in LIVE or after.session_id != before.session_id:
             left = {"org": before.org_id, "session": before.session_id, "seats": before.seats}
-            self._run(statements.LEAVE_SESSION, left)
+            self._write(statements.LEAVE_SESSION, left)
 
     def _append(self, event: EventType, row: dict[str, Any], client_id: str) -> None:
         state = {"reservation": json.dumps(row)}
         what = {"type": event.value, "at": row["update_time"], "client_id": client_id}
-        self._run(statements.INSERT_EVENT, row | what | state)
+        self._write(statements.INSERT_EVENT, row | what | state)
 
     def allocate(
         self,
@@ -281,15 +309,15 @@ class Queries:
             "booked_at": booked_at,
         }
         for subject in subjects:
-            self._run(statements.INSERT_ALLOCATION, row | {"subject": subject})
+            self._write(statements.INSERT_ALLOCATION, row | {"subject": subject})
         if capacity > 1:
             seats = {"seats_taken": reservation.seats, "capacity": capacity}
-            self._run(statements.INSERT_SESSION, row | seats)
+            self._write(statements.INSERT_SESSION, row | seats)
 
     def join(self, reservation: Reservation, capacity: int) -> None:
         session = {"org": reservation.org_id, "session": reservation.session_id}
         joining = {"seats": reservation.seats, "most": capacity}
-        self._run(statements.JOIN_SESSION, session | joining)
+        self._write(statements.JOIN_SESSION, session | joining)
 
     def _lasts(self, org_id: str, session_id: str, now: int, leaving: str = "") -> int | None:
         """Until when a session's live reservations last, the hold `leaving` aside; None without
@@ -302,16 +330,16 @@ class Queries:
         session = {"org": org_id, "session": session_id}
         until = self._lasts(org_id, session_id, now)
         if until is None:
-            self._run(statements.FREE, session)
-            self._run(statements.END_SESSION, session)
+            self._write(statements.FREE, session)
+            self._write(statements.END_SESSION, session)
         else:
-            self._run(statements.PROLONG, session | {"until": until})
+            self._write(statements.PROLONG, session | {"until": until})
 
     def recall(
         self, org_id: str, client_id: str, method: str, key: str, locking: bool = False
     ) -> Answer | None:
         if locking:
-            dialect.lock(self._connection, (f"{org_id} {client_id} {method} {key}",))
+            self._lock(f"{org_id} {client_id} {method} {key}")
         found = self._run(
             statements.RECALL, {"org": org_id, "client": client_id, "method": method, "key": key}
         )
@@ -332,7 +360,7 @@ class Queries:
 
     def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
         identity = {"org_id": org_id, "client_id": client_id, "method": method, "key": key}
-        self._run(
+        self._write(
             statements.INSERT_ANSWER,
             identity
             | {
@@ -412,7 +440,7 @@ class Queries:
 
     def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
         if locking:
-            dialect.lock(self._connection, ("signing keys",))
+            self._lock("signing keys")
         ordered = select(signing_keys).order_by(signing_keys.c.create_time)
         return [SigningKey(*row) for row in self._execute(ordered)]
 

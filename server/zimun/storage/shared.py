@@ -87,7 +87,10 @@ class SharedStore:
                 raise
 
     def _call(self, connection: Connection, fn: Callable[[Transaction], T]) -> T:
-        return fn(Queries(connection, self._catalogs))
+        queries = Queries(connection, self._catalogs)
+        result = fn(queries)
+        queries.flush()
+        return result
 
 
 async def _commit(connection: AsyncConnection) -> None:
