@@ -48,6 +48,11 @@ class Site:
     def bearer(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self.token}"),)
 
+    @property
+    def database(self) -> str:
+        """Its name on the server."""
+        return self.url.rpartition("/")[2]
+
     def variables(self, data_dir: Path) -> Mapping[str, str]:
         """Of the environment of its servers."""
         return os.environ | {
@@ -62,8 +67,12 @@ class Site:
 def on_postgres(*options: str) -> Iterator[tuple[postgres.Postgres, Site]]:
     """A new database server, and the site on it."""
     with postgres.running(*options) as server:
-        url = server.url(server.create())
-        yield server, asyncio.run(_seeded(url))
+        yield server, seeded(server)
+
+
+def seeded(server: postgres.Postgres) -> Site:
+    """The site in a new database of a server."""
+    return asyncio.run(_seeded(server.url(server.create())))
 
 
 @contextmanager
