@@ -12,9 +12,10 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from itertools import count
+from functools import partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ async def logged_holds(where: site.Site, server: postgres.Postgres) -> list[list
         for number in range(4):
             await asyncio.sleep(0.1)  # The log is written by another process.
             before = len(server.log.read_text())
-            change: Change[Any] = Change(caller, "HoldAppointment", f"k{number}", b"f" * 32, _encode)
+            change: Change[Any] = Change(
+                caller, "HoldAppointment", f"k{number}", b"f" * 32, _encode
+            )
             await appointments.hold(store, clock, change, wanted, where.tomorrow + number * SLOT)
             await asyncio.sleep(0.1)
             found.append(_statements(server.log.read_text()[before:] + "@@"))
@@ -192,19 +195,21 @@ def main(rounds: int, seconds: float) -> None:
         spreading, crowding = (
             holds(where, starts, count()) for starts in (spread, crowded)
         )  # fmt: skip
-        idle = iter(lambda: (hold_at(where.tomorrow), where.bearer), None)
-        kinds = {
+        idle = repeat((hold_at(where.tomorrow), where.bearer))
+        kinds: dict[str, Callable[[int], float]] = {
             "no-op RPC": lambda _: uvloop.run(load(plain, NOOP, idle, seconds)),
             "holds, 1 worker": lambda _: uvloop.run(load(alone, HOLD, spreading, seconds)),
             "holds, 2 workers": lambda _: uvloop.run(load(together, HOLD, spreading, seconds)),
             "  all on one day": lambda _: uvloop.run(load(together, HOLD, crowding, seconds)),
-            f"pgbench, {CONNECTIONS} clients": (
-                lambda n: pgbench(twin, path, CONNECTIONS, seconds, 2 * n * 1_000)
-            ),
-            f"pgbench, {2 * CONNECTIONS} clients": (
-                lambda n: pgbench(twin, path, 2 * CONNECTIONS, seconds, (2 * n + 1) * 1_000)
-            ),
         }
+        for number, clients in enumerate((CONNECTIONS, 2 * CONNECTIONS)):
+            kinds[f"pgbench, {clients} clients"] = partial(
+                lambda turn, number, clients: pgbench(
+                    twin, path, clients, seconds, (2 * turn + number) * 100_000
+                ),
+                number=number,
+                clients=clients,
+            )
         rates: dict[str, list[float]] = {name: [] for name in kinds}
         for turn in range(rounds + 1):
             for name, run in kinds.items():

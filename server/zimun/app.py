@@ -23,7 +23,7 @@ from zimun.booking import appointments
 from zimun.booking.store import Store
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
-from zimun.domain.errors import Overloaded
+from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
@@ -47,6 +47,9 @@ PROBE_INTERVAL = 2.0
 
 PROBE_TIME = 3.0
 """Seconds after which a store that does not answer counts as one that cannot."""
+
+UNUSABLE = (Overloaded, OutcomeUnknown)
+"""What a store raises that cannot be used now."""
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +184,7 @@ async def _works(attempt: Awaitable[object]) -> bool:
     try:
         async with asyncio.timeout(PROBE_TIME):
             await attempt
-    except (Overloaded, TimeoutError):
+    except (*UNUSABLE, TimeoutError):
         return False
     return True
 
@@ -192,7 +195,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(seconds)
         try:
             await work()
-        except Overloaded as error:
+        except UNUSABLE as error:
             log.warning("background work has to wait: %s", error)
         except Exception:
             log.exception("background work failed")

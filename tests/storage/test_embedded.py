@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection
 
 from zimun.booking.availability import SHORT_DAYS, DateRange, Wanted, get_availability
-from zimun.booking.store import Answer, Store, Transaction
+from zimun.booking.store import Answer, AppointmentFilter, Store, Transaction
 from zimun.domain.availability import Search, Slot
 from zimun.domain.catalog import Service
 from zimun.domain.errors import Overloaded, SlotUnavailable
@@ -284,6 +284,24 @@ async def test_a_long_search_is_worked_out_beside_the_event_loop(
             DateRange(days_ahead=days),
         )
     assert [thread == threading.get_ident() for thread in threads] == [True, False]
+
+
+async def test_a_caller_who_goes_in_the_middle_of_a_scan_leaves_no_error(store: Store) -> None:
+    await store.write(open_salon)
+    wanted = AppointmentFilter()
+    cut_short = 0
+    for steps in range(200):
+        scan = asyncio.create_task(
+            store.scan(lambda tx: tx.appointments(ORG, wanted, None, limit=10))
+        )
+        for _ in range(steps % 20):
+            await asyncio.to_thread(int)  # So long as a thread takes, as the statement does.
+        if scan.cancel():
+            cut_short += 1
+            with pytest.raises(asyncio.CancelledError):
+                await scan
+    assert cut_short > 20
+    assert await store.scan(lambda tx: tx.appointments(ORG, wanted, None, limit=10)) == []
 
 
 @pytest.mark.parametrize("way", ["read", "scan", "write"])

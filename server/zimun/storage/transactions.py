@@ -214,5 +214,6 @@ def _snapshot(connection: Connection) -> Iterator[None]:
         log.error("the store cannot be read: %s", error)
         raise Overloaded("the store cannot be read") from error
     finally:
-        if dialect.in_transaction(connection):
+        # It is not valid any more where its caller has gone in the middle of a statement.
+        if not connection.invalidated and dialect.in_transaction(connection):
             dialect.command(connection, "COMMIT")
