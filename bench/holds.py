@@ -38,8 +38,12 @@ IN_FLIGHT = 32
 CHANNELS = 8
 """Connections, which the kernel spreads over the workers."""
 
-DAYS = 40
-"""Over how many days holds are spread, where they are."""
+DAYS, APART = 40, 20
+"""Over how many days holds are spread, where they are; and how far these are apart, as each needs
+room for more than a day's slots."""
+
+RUN = 30_000
+"""More transactions than pgbench comes to in one run."""
 
 SLOT = 10 * MINUTE
 PEOPLE = len(catalogue.STAFF)
@@ -47,12 +51,12 @@ PEOPLE = len(catalogue.STAFF)
 
 def spread(midnight: int, number: int) -> int:
     """A start for the number: PEOPLE of them have the same one."""
-    return midnight + number % DAYS * DAY + number // DAYS // PEOPLE * SLOT
+    return midnight + number % DAYS * APART * DAY + number // DAYS // PEOPLE * SLOT
 
 
 def crowded(midnight: int, number: int) -> int:
-    """The same on one day, long after the others."""
-    return midnight + (DAYS + 1) * DAY + number // PEOPLE * SLOT
+    """The same on one day after the other, long after those."""
+    return midnight + DAYS * APART * DAY + number // PEOPLE * SLOT
 
 
 async def load(
@@ -136,9 +140,9 @@ def script(one: Sequence[Statement], two: Sequence[Statement]) -> str:
     """The transaction for pgbench; `m` numbers it, as `spread` does."""
     lines = [
         "\\set i :i + 1",
-        "\\set m :i * 64 + :client_id",
+        "\\set m :begin + :i * :clients + :client_id",
         f"\\set day :m % {DAYS}",
-        f"\\set later :day * {DAY} + :m / {DAYS * PEOPLE} * {SLOT}",
+        f"\\set later :day * {APART * DAY} + :m / {DAYS * PEOPLE} * {SLOT}",
         f"\\set who (:m / {DAYS}) % {PEOPLE}",
     ]
     for (sql, values), (_, others) in zip(one, two, strict=True):
@@ -167,8 +171,8 @@ def pgbench(where: site.Site, path: Path, clients: int, seconds: float, begin: i
     """Transactions per second."""
     command = [
         str(postgres.BIN / "pgbench"), "--no-vacuum", "--protocol=prepared", "--jobs=2",
-        f"--file={path}", f"--client={clients}", f"--time={seconds:.0f}", f"--define=i={begin}",
-        where.url,
+        f"--file={path}", f"--client={clients}", f"--time={seconds:.0f}", "--define=i=0",
+        f"--define=begin={begin}", f"--define=clients={clients}", where.url,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -205,7 +209,7 @@ def main(rounds: int, seconds: float) -> None:
         for number, clients in enumerate((CONNECTIONS, 2 * CONNECTIONS)):
             kinds[f"pgbench, {clients} clients"] = partial(
                 lambda turn, number, clients: pgbench(
-                    twin, path, clients, seconds, (2 * turn + number) * 100_000
+                    twin, path, clients, seconds, (2 * turn + number + 1) * RUN
                 ),
                 number=number,
                 clients=clients,
