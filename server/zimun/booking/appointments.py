@@ -26,6 +26,10 @@ SWEEP = 500
 AT_ONCE = 16
 """How many of them it asks the store for at a time, so that it leaves room for callers."""
 
+MOST_TRYING = 5
+"""How many callers of one slot try at once in a server: some of the store's connections are for
+others."""
+
 Key = tuple[int, str]
 """Where a page begins: after the appointment with this (start, appointment_id)."""
 
@@ -40,7 +44,7 @@ async def hold(
 ) -> bytes:
     """Keep a slot for the organization's hold length.
 
-    With `turns` callers of the same slot try one after the other. Raises what
+    With `turns` no more callers of the same slot try at once than it has room for. Raises what
     `availability.search` and `Search.slot_at` raise; SlotUnavailable carries the
     nearest open slots.
     """
@@ -54,35 +58,39 @@ async def hold(
     if turns is None or not store.shared:
         return await attempt()
 
-    async def look(others: Sequence[Change[Reservation]]) -> Sequence[Exception | None]:
+    async def look(others: Sequence[Change[Reservation]]) -> tuple[Sequence[Exception | None], int]:
         return await store.read(
-            lambda tx: _refusals(tx, clock.now(), change.caller, others, wanted, start)
+            lambda tx: _look(tx, clock.now(), change.caller, others, wanted, start)
         )
 
     return await turns.take((change.caller.org_id, wanted, start), change, look, attempt)
 
 
-def _refusals(
+def _look(
     tx: Transaction,
     now: int,
     caller: Caller,
     others: Sequence[Change[Reservation]],
     wanted: Wanted,
     start: int,
-) -> Sequence[Exception | None]:
-    """The refusal of each who wants a taken time; None for all where it can be had, and for those
-    whose request has been answered before."""
-    refused = availability.refusal(tx, now, caller, wanted, start)
-    if refused is None:
-        return [None] * len(others)
+) -> tuple[Sequence[Exception | None], int]:
+    """The refusal of each who wants a taken time, and how many may try at once.
+
+    There is none for anybody where the time can be had, nor for those whose
+    request has been answered before.
+    """
+    found = availability.left(tx, now, caller, wanted, start)
+    if isinstance(found, int):
+        return [None] * len(others), min(found, MOST_TRYING)
     # Read after the slot was found taken: it may be their own earlier request that took it.
     answered = tx.answered([other.identity for other in others if other.key])
-    return [
+    refusals = [
         None
         if other.identity in answered
-        else SlotUnavailable(wanted.service_id, refused.alternatives, refused.time_zone)
+        else SlotUnavailable(wanted.service_id, found.alternatives, found.time_zone)
         for other in others
     ]
+    return refusals, MOST_TRYING
 
 
 def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:

@@ -402,22 +402,23 @@ def nearest(
     return found, question.time_zone
 
 
-def refusal(
+def left(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
-) -> SlotUnavailable | None:
-    """With what a hold of the time would be refused because it is taken; None where it is not.
+) -> int | SlotUnavailable:
+    """How many holds of a time there is room for, or with what they are refused as it is taken.
 
-    Raises what `search` and `Search.slot_at` raise otherwise.
+    Where there is room it may be for more than is said. Raises what `search`
+    and `Search.slot_at` raise otherwise.
     """
     question = _around(tx, now, caller, wanted, start, _RADII[0])
     try:
-        question.search.slot_at(start)
+        slot = question.search.slot_at(start)
     except SlotUnavailable:
         others: Sequence[Slot] = question.nearest(start)
         if len(others) < ALTERNATIVES:
             others, _ = nearest(tx, now, caller, wanted, start)
         return SlotUnavailable(wanted.service_id, others, question.time_zone)
-    return None
+    return max(len(slot.staff_ids), slot.seats_left // question.search.seats)
 
 
 def _around(

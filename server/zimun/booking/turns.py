@@ -2,12 +2,13 @@
 
 Where a store runs transactions side by side, those that want the same slot
 would wait for each other's locks only to learn, one by one, that it is taken.
-Here one of them tries, the others wait; before the next one tries, somebody
-looks, and if nothing is left all who were waiting by then are told at once.
-Nobody is told anything that was not looked up after they came.
+Here one of them tries, the others wait. Then somebody looks how much is left:
+so many try next, and if it is nothing all who were waiting by then are told at
+once. Nobody is told anything that was not looked up after they came.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,12 +16,15 @@ from typing import TypeVar
 T = TypeVar("T")
 W = TypeVar("W")
 
-Look = Callable[[Sequence[W]], Awaitable[Sequence[Exception | None]]]
-"""From those who wait to the refusal of each; None for those who had better try."""
-
+Look = Callable[[Sequence[W]], Awaitable[tuple[Sequence[Exception | None], int]]]
+"""From those who wait to the refusal of each, None where there is none; and how many of those who
+are not refused may try before somebody looks again."""
 
 LINGER = 1.0
 """Seconds for which those who come look before they try, after somebody has failed."""
+
+PACE = 0.01
+"""Seconds from one look that found nothing left to the next: those who come meanwhile share it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +35,22 @@ class _Waiting:
 
 @dataclass(eq=False)
 class _Queue:
-    """Who waits. `busy`: somebody tries or looks; `gone`: nothing was left a moment ago."""
+    """Who waits, how many try, and how many more may before somebody looks.
 
-    waiting: list[_Waiting] = field(default_factory=list)
-    busy: bool = False
+    `gone`: nothing was left a moment ago, and nobody looks again before `next_look`
+    (the loop's time).
+    """
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    trying: int = 0
+    room: int = 0
+    looking: bool = False
     gone: bool = False
+    next_look: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return self.trying > 0 or self.looking
 
 
 class Turns:
@@ -44,15 +59,16 @@ class Turns:
     Whoever comes within `linger` seconds of a failure looks before they try.
     """
 
-    def __init__(self, linger: float = LINGER) -> None:
+    def __init__(self, linger: float = LINGER, pace: float = PACE) -> None:
         self._linger = linger
+        self._pace = pace
         self._queues: dict[Hashable, _Queue] = {}
-        self._passing: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
 
     async def take(
         self, what: Hashable, who: W, look: "Look[W]", attempt: Callable[[], Awaitable[T]]
     ) -> T:
-        """Run `attempt` when nobody else of this server does for the same thing.
+        """Run `attempt` when there may be something left for it.
 
         Raises what `attempt` raises, or the refusal that `look` found for
         `who` after this call began.
@@ -60,71 +76,74 @@ class Turns:
         queue = self._queues.setdefault(what, _Queue())
         if queue.busy or queue.gone:
             await self._wait(what, queue, who, look)
-        queue.busy, queue.gone = True, False
+        else:
+            queue.trying += 1
         try:
-            return await attempt()
+            result = await attempt()
+            queue.gone = False
+            return result
         except Exception:
-            queue.gone = True
+            queue.gone, queue.room = True, 0
             raise
         finally:
-            self._pass_on(what, queue, look)
+            queue.trying -= 1
+            self._go_on(what, queue, look)
 
     async def _wait(self, what: Hashable, queue: _Queue, who: W, look: "Look[W]") -> None:
+        """Return when it is the caller's turn; it counts as one who tries from then on."""
         waiting = _Waiting(who, asyncio.get_running_loop().create_future())
         queue.waiting.append(waiting)
-        if not queue.busy:
-            self._pass_on(what, queue, look)
+        self._go_on(what, queue, look)
         try:
             await waiting.turn
         except asyncio.CancelledError:
             turn = waiting.turn
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # The turn came at the moment at which its caller went.
-                self._pass_on(what, queue, look)
+                queue.trying -= 1
+                self._go_on(what, queue, look)
             raise
 
-    def _pass_on(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
-        if not queue.waiting:
-            self._rest(what, queue)
+    def _go_on(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
+        """Give turns to as many as there is room for, or look, or let it rest."""
+        while queue.room and queue.waiting:
+            waiting = queue.waiting.popleft()
+            if not waiting.turn.done():
+                queue.room, queue.trying = queue.room - 1, queue.trying + 1
+                waiting.turn.set_result(None)
+        if queue.busy:
             return
-        queue.busy = True
-        task = asyncio.create_task(self._next(what, queue, look))
-        self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
-
-    async def _next(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
-        """Refuse those for whom nothing is left, until one is found who had better try."""
-        while asking := [waiting for waiting in queue.waiting if not waiting.turn.done()]:
-            for waiting, refusal in zip(asking, await _refusals(look, asking), strict=True):
-                if waiting.turn.done():
-                    continue
-                if refusal is None:
-                    queue.waiting = [one for one in queue.waiting if not one.turn.done()]
-                    queue.waiting.remove(waiting)
-                    waiting.turn.set_result(None)
-                    return
-                waiting.turn.set_exception(refusal)
-            queue.waiting = [one for one in queue.waiting if not one.turn.done()]
-            queue.gone = True
-        queue.waiting = []
-        self._rest(what, queue)
-
-    def _rest(self, what: Hashable, queue: _Queue) -> None:
-        """Nobody is there; what is known to be gone is remembered for a moment."""
-        queue.busy = False
-        if queue.gone:
+        queue.room = 0
+        if queue.waiting:
+            queue.looking = True
+            task = asyncio.create_task(self._look(what, queue, look))
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
+        elif queue.gone:
             asyncio.get_running_loop().call_later(self._linger, self._forget, what, queue)
         else:
-            del self._queues[what]
+            self._forget(what, queue)
+
+    async def _look(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
+        """Refuse those for whom nothing is left; as many of the others may try as there is room."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(queue.next_look - loop.time())
+        asking = [waiting for waiting in queue.waiting if not waiting.turn.done()]
+        try:
+            refusals, room = await look([waiting.who for waiting in asking])  # type: ignore[misc]
+        except Exception:
+            # Where nobody can look, each has to try.
+            refusals, room = [None] * len(asking), 1
+        for waiting, refusal in zip(asking, refusals, strict=True):
+            if refusal and not waiting.turn.done():
+                waiting.turn.set_exception(refusal)
+        queue.waiting = deque(waiting for waiting in queue.waiting if not waiting.turn.done())
+        queue.gone = None not in refusals
+        queue.next_look = loop.time() + self._pace if queue.gone else 0.0
+        queue.room = 0 if queue.gone else max(room, 1)
+        queue.looking = False
+        self._go_on(what, queue, look)
 
     def _forget(self, what: Hashable, queue: _Queue) -> None:
         if not queue.busy and self._queues.get(what) is queue:
             del self._queues[what]
-
-
-async def _refusals(look: "Look[W]", asking: Sequence[_Waiting]) -> Sequence[Exception | None]:
-    """Where nobody can look, each has to try."""
-    try:
-        return await look([waiting.who for waiting in asking])  # type: ignore[misc]
-    except Exception:
-        return [None] * len(asking)
