@@ -10,6 +10,10 @@ SERVER = "zimun"
 AUTH = "zimun_auth"
 JWKS = "jwks"
 
+_CALLS = 4
+"""At once on one connection; more calls make more connections, which a machine's kernel spreads over
+the processes of a server."""
+
 _OPEN_REQUESTS = 64
 """Room for callers without a token. Routes that need one have priority HIGH and room of their own,
 so that nobody can take it away with health and reflection streams."""
@@ -30,7 +34,9 @@ def _server(settings: Settings) -> Config:
     endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
     return _cluster(SERVER, endpoints) | {
         "lb_policy": "LEAST_REQUEST",
-        "typed_extension_protocol_options": _protocol(http2_protocol_options={}),
+        "typed_extension_protocol_options": _protocol(
+            http2_protocol_options={"max_concurrent_streams": _CALLS}
+        ),
         "circuit_breakers": _circuit_breakers(
             DEFAULT=_OPEN_REQUESTS, HIGH=settings.max_concurrent_requests
         ),

@@ -1,9 +1,10 @@
 """Which path leads where.
 
-A call is sent twice only when the first try cannot have been heard: the connection was never made,
-or the server refused the stream before reading it (RFC 9113, 8.7). Anything else could do a booking
-twice, so it is for the caller to repeat, with its Idempotency-Key. Clients cannot ask Envoy for
-more: their x-envoy-* headers are dropped.
+A call is sent twice when the first try cannot have been heard: the connection was never made, or the
+server refused the stream before reading it (RFC 9113, 8.7). Where the answer is lost it is sent
+again if it only reads, or has an Idempotency-Key and so takes effect once; without one it could do a
+booking twice, so it is for the caller to decide. Clients cannot ask Envoy for more: their x-envoy-*
+headers are dropped.
 """
 
 from .auth import requires_token
@@ -34,13 +35,34 @@ def _api_routes(settings: Settings) -> list[Config]:
     """JSON and gRPC to the same methods, behind the same lock."""
     json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
     json_filters = requires_token() | strict_bodies() | without_grpc_headers()
+    grpc: Config = {"prefix": f"/{PACKAGE}."}
+    repeatable = [
+        _route(_with(json, _reading()), SERVER, settings, json_filters),
+        _route(_with(json, _keyed()), SERVER, settings, json_filters),
+        _route(_with(grpc, _keyed()), SERVER, settings, requires_token()),
+    ]
+    for route in repeatable:
+        route["route"]["retry_policy"] = retry_policy("reset", "cancelled")
     routes = [
+        *repeatable,
         _route(json, SERVER, settings, json_filters),
-        _route({"prefix": f"/{PACKAGE}."}, SERVER, settings, requires_token()),
+        _route(grpc, SERVER, settings, requires_token()),
     ]
     for route in routes:
         route["route"]["priority"] = "HIGH"
     return routes
+
+
+def _with(match: Config, header: Config) -> Config:
+    return match | {"headers": [*match.get("headers", ()), header]}
+
+
+def _reading() -> Config:
+    return {"name": ":method", "string_match": {"exact": "GET"}}
+
+
+def _keyed() -> Config:
+    return {"name": "idempotency-key", "present_match": True}
 
 
 def _not_grpc() -> Config:
@@ -85,10 +107,11 @@ def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> 
     }
 
 
-def retry_policy() -> Config:
-    """For the virtual host; the second try goes to another machine where there is one."""
+def retry_policy(*more: str) -> Config:
+    """When nothing was heard, and on more than that; the second try goes to another machine where
+    there is one."""
     return {
-        "retry_on": "connect-failure,refused-stream",
+        "retry_on": ",".join(("connect-failure", "refused-stream", *more)),
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [

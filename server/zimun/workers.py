@@ -93,7 +93,8 @@ class Supervisor:
         """The new worker, once the old one has ended; the old one where the new one fails."""
         successor = await self._start()
         if self._stopping.is_set() or successor.returncode is not None:
-            log.error("the new worker does not serve; the one before it stays")
+            if not self._stopping.is_set():
+                log.error("the new worker does not serve; the one before it stays")
             await _end(successor)
             return worker
         await _end(worker)
