@@ -72,9 +72,11 @@ class Machine:
         self.process.send_signal(number)
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        if self.process and self.process.poll() is None:
-            self.send(number)
-            self.process.wait()
+        if self.process:
+            with self.process as ending:
+                if ending.poll() is None:
+                    ending.send_signal(number)
+            self.process = None
 
 
 @dataclass

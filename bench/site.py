@@ -72,7 +72,12 @@ def on_postgres(*options: str) -> Iterator[tuple[postgres.Postgres, Site]]:
 
 def seeded(server: postgres.Postgres) -> Site:
     """The site in a new database of a server."""
-    return asyncio.run(_seeded(server.url(server.create())))
+    return asyncio.run(seeding(server))
+
+
+async def seeding(server: postgres.Postgres) -> Site:
+    """As `seeded`, on an event loop."""
+    return await _seeded(server.url(server.create()))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ AUTH = "zimun_auth"
 JWKS = "jwks"
 
 _CALLS = 4
-"""At once on one connection; more calls make more connections, which a machine's kernel spreads over
-the processes of a server."""
+"""At once on one connection. More calls make more connections, which a machine's kernel spreads
+over the processes of a server."""
 
 _OPEN_REQUESTS = 64
 """Room for callers without a token. Routes that need one have priority HIGH and room of their own,

@@ -1,10 +1,10 @@
 """Which path leads where.
 
-A call is sent twice when the first try cannot have been heard: the connection was never made, or the
-server refused the stream before reading it (RFC 9113, 8.7). Where the answer is lost it is sent
-again if it only reads, or has an Idempotency-Key and so takes effect once; without one it could do a
-booking twice, so it is for the caller to decide. Clients cannot ask Envoy for more: their x-envoy-*
-headers are dropped.
+A call is sent twice when the first try cannot have been heard: the connection was never made, or
+the server refused the stream before reading it (RFC 9113, 8.7). Where the answer is lost it is sent
+again if it only reads, or has an Idempotency-Key and so takes effect once; without one it could do
+a booking twice, so it is for the caller to decide. Clients cannot ask Envoy for more: their
+x-envoy-* headers are dropped.
 """
 
 from .auth import requires_token

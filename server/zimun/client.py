@@ -25,8 +25,9 @@ from grpc_status import rpc_status
 TOKEN_MARGIN = 30.0
 """Seconds before its expiry at which a token is replaced."""
 
-# The channel retries what did not happen (UNAVAILABLE; CANCELLED by a server that stops); what did happen
-# is answered as it was at first, as every attempt carries the same key.
+# The channel retries what did not happen (UNAVAILABLE, and CANCELLED by a server
+# that stops); what did happen is answered as it was at first, as every attempt
+# carries the same key.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {

@@ -1,15 +1,18 @@
 """One shape for every error, whoever makes it."""
 
 import asyncio
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from zimun.v1.hold_pb2 import Hold
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun.v1.slot_pb2 import SlotAlternatives
 
@@ -107,6 +110,35 @@ async def test_an_unavailable_server_is_never_asked_twice(gateway: Gateway) -> N
     answer = await gateway.post("/api/v1/appointments/hold", {}, gateway.bearer() | retry)
     assert answer.status == 503
     assert len(gateway.server.calls) == 1
+
+
+def cancelling_once(answer: Message) -> Any:
+    """Cancels one call, as a server that stops, and answers those that follow."""
+    calls = count()
+
+    async def behave(_: Any, context: Context) -> Message:
+        if not next(calls):
+            await context.abort(grpc.StatusCode.CANCELLED, "stopping")
+        return answer
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "calls"), [({"idempotency-key": "k"}, 200, 2), ({}, 499, 1)]
+)
+async def test_what_a_stopping_server_cancels_is_repeated_where_it_takes_effect_once(
+    gateway: Gateway, headers: dict[str, str], status: int, calls: int
+) -> None:
+    gateway.server.behaviours["HoldAppointment"] = cancelling_once(Hold())
+    answer = await gateway.post("/api/v1/appointments/hold", {}, gateway.bearer() | headers)
+    assert (answer.status, len(gateway.server.calls)) == (status, calls)
+
+
+async def test_a_read_that_a_stopping_server_cancels_is_repeated(gateway: Gateway) -> None:
+    gateway.server.behaviours["ListServices"] = cancelling_once(ListServicesResponse())
+    assert (await gateway.get(SERVICES)).status == 200
+    assert len(gateway.server.calls) == 2
 
 
 @pytest.mark.parametrize("headers", [{}, {"grpc-timeout": "100m"}])
