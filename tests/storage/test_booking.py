@@ -490,6 +490,40 @@ async def test_a_class_is_over_with_its_last_seat_and_not_before(
     assert at(10) in await desk.slots(CUT.id, staff_id="t_chloe")
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_who_read_the_clock_before_a_hold_of_a_class_ended_does_not_bring_it_back(
+    desk: Desk, taken: bool
+) -> None:
+    """Their transaction comes later than others who know that it has ended."""
+    first = await desk.hold(at(10), CLASS.id)
+    desk.clock.advance(300)
+    second = await desk.hold(at(10), CLASS.id)
+    desk.clock.instant = first.expires_at
+    await desk.release(second.hold_id)
+    if taken:
+        await desk.hold(at(10), CUT.id, staff_id="t_chloe")
+    desk.clock.instant = first.expires_at - 1
+    if taken:
+        with pytest.raises(HoldExpired):
+            await desk.confirm(first.hold_id)
+    else:
+        # Nobody has taken its place: it is still theirs.
+        await desk.confirm(first.hold_id)
+    assert (at(10) in await desk.slots(CLASS.id)) is not taken
+
+
+@pytest.mark.parametrize("start", [at(10), at(11)])
+async def test_an_appointment_leaves_a_class_whose_other_hold_has_run_out(
+    desk: Desk, start: int
+) -> None:
+    booked = await desk.book(at(10), CLASS.id)
+    held = await desk.hold(at(10), CLASS.id)
+    desk.clock.instant = held.expires_at
+    moved = await desk.reschedule(booked.appointment_id, start)
+    assert moved.start == start
+    assert at(11) in await desk.slots(CLASS.id)
+
+
 async def test_a_class_lasts_as_long_as_its_longest_hold_and_for_ever_once_confirmed(
     desk: Desk,
 ) -> None:
@@ -561,7 +595,7 @@ async def test_an_appointment_that_took_place_can_be_neither_cancelled_nor_moved
 
     def complete(tx: Transaction) -> None:
         tx.change(EventType.APPOINTMENT_CONFIRMED, booking, done, "")
-        tx.settle(ORG, done.session_id, NOW)
+        tx.settle(ORG, done.session_id)
 
     await desk.store.write(complete)
     with pytest.raises(NotCancellable):

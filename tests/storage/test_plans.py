@@ -82,10 +82,10 @@ def everything(tx: Transaction) -> None:
     for members in (("t_ada",), ("t_ada", "t_ben")):
         tx.staff_load(ORG, members, (at(0), at(24)), 0, NOW)
     tx.stale_holds(ORG, NOW + DAY, 10)
-    tx.settle(ORG, "x_1", NOW)
+    tx.settle(ORG, "x_1")
     tx.add(EventType.APPOINTMENT_CONFIRMED, appointment(9, start=at(1), end=at(2)), "c")
     tx.prune(ORG, at(3), 10)
-    tx.settle(ORG, "x_1", NOW + DAY)
+    tx.settle(ORG, "x_none")
     tx.recall(ORG, "c", "m", "k")
     tx.answered([(ORG, "c", "m", "k"), (ORG, "c", "m", "l")])
     tx.remember(ORG, "c", "m", "k", Answer(b"", b"", NOW))

@@ -377,7 +377,7 @@ def share(*seats: Reservation) -> Callable[[Transaction], None]:
         keep(seats[0])(tx)
         for joining in seats[1:]:
             tx.add(EventType.HOLD_CREATED, joining, "c_desk")
-            tx.settle(ORG, joining.session_id, NOW)
+            tx.settle(ORG, joining.session_id)
 
     return run
 
@@ -447,7 +447,7 @@ async def test_a_session_lasts_as_long_as_its_longest_hold(store: Store) -> None
 
     def release(tx: Transaction) -> None:
         tx.change(EventType.HOLD_RELEASED, seat(2), shortened, "c_desk")
-        tx.settle(ORG, "x_class", NOW)
+        tx.settle(ORG, "x_class")
 
     await store.write(release)
     assert await last_free(store) == NOW + 5
@@ -455,10 +455,33 @@ async def test_a_session_lasts_as_long_as_its_longest_hold(store: Store) -> None
 
 async def test_a_session_ends_with_its_last_live_seat(store: Store, engine: Engine) -> None:
     await store.write(share(seat(1, expires_at=NOW + 5), seat(2, expires_at=NOW + 9)))
-    await store.write(lambda tx: tx.settle(ORG, "x_class", NOW + 8))
     assert len(engine.tables()["allocations"]) == 2
-    await store.write(lambda tx: tx.settle(ORG, "x_class", NOW + 9))
+    await store.write(expire(1))
+    assert len(engine.tables()["allocations"]) == 2
+    await store.write(expire(2))
     assert engine.tables()["allocations"] == []
+
+
+def expire(number: int) -> Callable[[Transaction], None]:
+    """Record that the time of a class's hold is over."""
+
+    def run(tx: Transaction) -> None:
+        expired = replace(seat(number), state=State.EXPIRED, revision=2)
+        tx.change(EventType.HOLD_EXPIRED, seat(number), expired, "")
+        tx.settle(ORG, "x_class")
+
+    return run
+
+
+async def test_a_hold_that_has_run_out_keeps_its_rows_until_that_is_recorded(
+    store: Store, engine: Engine
+) -> None:
+    """They take nothing, but whoever comes to their place must record it first."""
+    await store.write(share(seat(1, expires_at=NOW + 5), seat(2, expires_at=NOW + 9)))
+    await store.write(expire(2))
+    assert {row["expires_at"] for row in engine.tables()["allocations"]} == {NOW + 5}
+    found = await busy(store, CLASS, now=NOW + 5)
+    assert (found.taken, found.run_out) == ({}, {"t_chloe", "r_hall"})
 
 
 async def test_one_confirmed_seat_keeps_the_session_for_ever(store: Store) -> None:
@@ -467,7 +490,7 @@ async def test_one_confirmed_seat_keeps_the_session_for_ever(store: Store) -> No
 
     def confirm(tx: Transaction) -> None:
         tx.change(EventType.APPOINTMENT_CONFIRMED, seat(1), confirmed, "c_desk")
-        tx.settle(ORG, "x_class", NOW)
+        tx.settle(ORG, "x_class")
 
     await store.write(confirm)
     assert await last_free(store) is None
@@ -493,7 +516,7 @@ async def test_settling_touches_no_other_session_and_no_other_organization(
     )
     before = engine.tables()["allocations"]
     assert len(before) == 4
-    await store.write(lambda tx: tx.settle(ORG, "x_class", NOW + DAY))
+    await store.write(expire(1))
     left = [(row["org_id"], row["session_id"]) for row in engine.tables()["allocations"]]
     assert left == [("o_other", "x_class"), (ORG, "x_other")]
     assert [row for row in before if (row["org_id"], row["session_id"]) in left] == engine.tables()[
@@ -610,7 +633,7 @@ async def test_a_function_that_raises_leaves_no_trace_of_anything_it_did(
     def run(tx: Transaction) -> None:
         keep(booked(2, staff_id="t_ben"))(tx)
         tx.change(EventType.HOLD_RELEASED, seat(1), replace(seat(1), revision=2), "c_desk")
-        tx.settle(ORG, "x_class", NOW + DAY)
+        tx.settle(ORG, "x_class")
         tx.forget(ORG, NOW + DAY)
         tx.put_entry(ORG, replace(CUT, name="lost"))
         tx.secret("lost")

@@ -129,7 +129,7 @@ async def extend_hold(
         before = _locked(tx, tx.hold(change.caller.org_id, hold_id))
         organization = tx.timetable(change.caller.org_id).catalog.organization
         after = booking.extend(before, now, organization.hold_length)
-        return _keep(tx, now, change.caller, EventType.HOLD_EXTENDED, before, after)
+        return _keep(tx, change.caller, EventType.HOLD_EXTENDED, before, after)
 
     return await apply(store, clock, change, run)
 
@@ -142,7 +142,7 @@ async def release_hold(
     def run(tx: Transaction, now: int) -> Reservation:
         before = _expire(tx, _locked(tx, tx.hold(change.caller.org_id, hold_id)), now)
         after = booking.release(before, now)
-        return _keep(tx, now, change.caller, EventType.HOLD_RELEASED, before, after)
+        return _keep(tx, change.caller, EventType.HOLD_RELEASED, before, after)
 
     return await apply(store, clock, change, run)
 
@@ -155,7 +155,7 @@ async def confirm(
     def run(tx: Transaction, now: int) -> Reservation:
         before = _locked(tx, tx.hold(change.caller.org_id, hold_id))
         after = booking.confirm(before, now, new_id("a"), contact)
-        return _keep(tx, now, change.caller, EventType.APPOINTMENT_CONFIRMED, before, after)
+        return _keep(tx, change.caller, EventType.APPOINTMENT_CONFIRMED, before, after)
 
     return await apply(store, clock, change, run)
 
@@ -174,7 +174,7 @@ async def cancel(
         before = _locked(tx, tx.appointment(change.caller.org_id, appointment_id))
         service = tx.timetable(before.org_id).catalog.entry(Service, before.service_id)
         after = booking.cancel(before, now, service, reason, etag)
-        return _keep(tx, now, change.caller, EventType.APPOINTMENT_CANCELLED, before, after)
+        return _keep(tx, change.caller, EventType.APPOINTMENT_CANCELLED, before, after)
 
     return await apply(store, clock, change, run)
 
@@ -212,7 +212,7 @@ def _reschedule(
     before, service = tx.appointment(caller.org_id, wanted.ignore_appointment_id), found.service
     booking.check_movable(before, now, service, etag)
     choice = _choose(tx, found, start, before.staff_id)
-    _clear(tx, found, choice, start)
+    _clear(tx, found, choice, start, moving=True)
     after = booking.move(
         before,
         now,
@@ -223,7 +223,7 @@ def _reschedule(
         choice.resource_ids,
     )
     tx.change(EventType.APPOINTMENT_RESCHEDULED, before, after, caller.client_id)
-    tx.settle(before.org_id, before.session_id, now)
+    tx.settle(before.org_id, before.session_id)
     if choice.session_id and after.session_id != before.session_id:
         tx.join(after, service.capacity)
     _take(tx, now, service, choice, after)
@@ -287,7 +287,7 @@ def _expire(tx: Transaction, before: Reservation, now: int) -> Reservation:
     """The reservation as it stands; an expiry that is not recorded yet is recorded."""
     after = booking.standing(before, now)
     if after is not before:
-        _store(tx, now, EventType.HOLD_EXPIRED, before, after, "")
+        _store(tx, EventType.HOLD_EXPIRED, before, after, "")
     return after
 
 
@@ -303,12 +303,18 @@ def _choose(tx: Transaction, found: Search, start: int, keeping: str = "") -> Ch
     return choose(slot, tx.staff_load(org_id, slot.staff_ids, day, reach, found.now))
 
 
-def _clear(tx: Transaction, found: Search, choice: Choice, start: int) -> None:
+def _clear(
+    tx: Transaction, found: Search, choice: Choice, start: int, moving: bool = False
+) -> None:
     """Record the expiry of the holds that have run out where the choice is to be: their rows must
-    be gone before others take their place, and their seats before others join the session."""
+    be gone before others take their place, and their seats before others join the session.
+
+    What an appointment leaves by `moving` may be shared with such holds, which `found` does not
+    tell.
+    """
     catalog, taken = found.timetable.catalog, found.service.taken(start)
     org_id, subjects = catalog.organization.id, choice.subjects(found.service)
-    if not choice.session_id and found.busy.run_out.isdisjoint(subjects):
+    if not (choice.session_id or moving) and found.busy.run_out.isdisjoint(subjects):
         return
     for hold_id in tx.run_out(org_id, subjects, taken, catalog.longest_span, found.now):
         _expire(tx, tx.hold(org_id, hold_id), found.now)
@@ -330,7 +336,7 @@ def _take(
 ) -> None:
     """Make the reservation's time busy: in the session that it joins, or in one of its own."""
     if choice.session_id:
-        tx.settle(reservation.org_id, reservation.session_id, now)
+        tx.settle(reservation.org_id, reservation.session_id)
     else:
         taken = service.taken(reservation.start)
         tx.allocate(reservation, reservation.subjects, taken, now, service.capacity)
@@ -338,7 +344,6 @@ def _take(
 
 def _keep(
     tx: Transaction,
-    now: int,
     caller: Caller,
     event: EventType,
     before: Reservation,
@@ -346,20 +351,19 @@ def _keep(
 ) -> Reservation:
     """Store a change of state with its event; nothing where nothing changed."""
     if after is not before:
-        _store(tx, now, event, before, after, caller.client_id)
+        _store(tx, event, before, after, caller.client_id)
     return after
 
 
 def _store(
     tx: Transaction,
-    now: int,
     event: EventType,
     before: Reservation,
     after: Reservation,
     client_id: str,
 ) -> None:
     tx.change(event, before, after, client_id)
-    tx.settle(after.org_id, after.session_id, now)
+    tx.settle(after.org_id, after.session_id)
 
 
 async def _offering_others(

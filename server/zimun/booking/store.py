@@ -153,8 +153,11 @@ class Transaction(Protocol):
     def join(self, reservation: Reservation, capacity: int) -> None:
         """Take seats for a reservation in its session, which runs already."""
 
-    def settle(self, org_id: str, session_id: str, now: int) -> None:
-        """Make a session's allocations last as long as its last live reservation, or end them."""
+    def settle(self, org_id: str, session_id: str) -> None:
+        """Make a session's allocations last as long as its last reservation, or end them.
+
+        Those of a hold that has run out stay, without taking anything, until that is recorded.
+        """
 
     def recall(
         self, org_id: str, client_id: str, method: str, key: str, locking: bool = False

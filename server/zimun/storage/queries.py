@@ -326,9 +326,11 @@ class Queries:
         until: int | None = self._run(statements.LASTS, session)[0][0]
         return until
 
-    def settle(self, org_id: str, session_id: str, now: int) -> None:
+    def settle(self, org_id: str, session_id: str) -> None:
         session = {"org": org_id, "session": session_id}
-        until = self._lasts(org_id, session_id, now)
+        # A hold that has run out counts until that is recorded: somebody may be about to confirm it
+        # who read the clock before.
+        until = self._lasts(org_id, session_id, now=0)
         if until is None:
             self._write(statements.FREE, session)
             self._write(statements.END_SESSION, session)
