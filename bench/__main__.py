@@ -9,21 +9,17 @@ disturbs all alike.
 
 import argparse
 import asyncio
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import grpc
 
-from bench import catalogue
+from bench import catalogue, site
 from zimun.domain.instant import DAY, MINUTE, SECOND
 from zimun.v1 import appointments_service_pb2, availability_service_pb2, services_service_pb2
 
@@ -41,9 +37,9 @@ async def main(rounds: int, seconds: float) -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         tempfile.TemporaryDirectory() as other,
-        _server("noop") as noop,
-        _server("zimun", directory) as zimun,
-        _server("anew", other) as anew,
+        site.started("noop") as noop,
+        site.started("zimun", directory) as zimun,
+        site.started("anew", other) as anew,
     ):
         calls = _calls(zimun) | _searches(anew)
         rates: dict[str, list[float]] = {name: [] for name in calls}
@@ -130,17 +126,6 @@ def _report(rates: dict[str, list[float]], delays: dict[str, list[float]]) -> No
             f"{name:<28}{statistics.median(measured):>12,.0f}{ratio:>8.2f}"
             f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}"
         )
-
-
-@contextmanager
-def _server(*arguments: str) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "bench.server", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -22,7 +21,6 @@ from zimun.v1 import appointments_service_pb2
 
 CALLERS = 500
 CHANNELS = 50
-"""Connections, which the kernel spreads over the workers."""
 
 HOLD = "/zimun.v1.AppointmentsService/HoldAppointment"
 NOOP = "/bench.Noop/Call"
@@ -45,14 +43,7 @@ async def burst(
 ) -> Burst:
     """Send the request CALLERS times at once; each call's time begins with the burst's."""
     found, start = Burst(), asyncio.Event()
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    async with AsyncExitStack() as stack:
-        channels = [
-            await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
-            for _ in range(CHANNELS)
-        ]
-        for channel in channels:
-            await channel.channel_ready()
+    async with site.connected(port, CHANNELS) as channels:
 
         async def attempt(method: Any) -> None:
             await start.wait()
@@ -104,13 +95,13 @@ async def bursts(
 
 
 def main(rounds: int, workers: int, engine: str) -> None:
-    with site.answering() as plain:
+    with site.started("noop") as noop:
         if engine == "sqlite":
             with site.on_sqlite() as where, site.serving(where, workers) as port:
-                uvloop.run(bursts(rounds, port, plain, where, print))
+                uvloop.run(bursts(rounds, port, noop["port"], where, print))
             return
         with site.on_postgres() as (server, where), site.serving(where, workers) as port:
-            uvloop.run(bursts(rounds, port, plain, where, print))
+            uvloop.run(bursts(rounds, port, noop["port"], where, print))
             print(f"deadlocks logged: {server.log.read_text().count('deadlock detected')}")
 
 

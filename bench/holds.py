@@ -13,13 +13,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
-import grpc
 import uvloop
 
 from bench import catalogue, site
@@ -36,7 +34,6 @@ from zimun.storage.shared import CONNECTIONS, SharedStore
 
 IN_FLIGHT = 32
 CHANNELS = 8
-"""Connections, which the kernel spreads over the workers."""
 
 DAYS, APART = 40, 20
 """Over how many days holds are spread, where they are; and how far these are apart, as each needs
@@ -64,14 +61,7 @@ async def load(
 ) -> float:
     """Keep IN_FLIGHT calls in flight for a while; calls per second."""
     done = 0
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    async with AsyncExitStack() as stack:
-        channels = [
-            await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
-            for _ in range(CHANNELS)
-        ]
-        for channel in channels:
-            await channel.channel_ready()
+    async with site.connected(port, CHANNELS) as channels:
         begin = time.perf_counter()
 
         async def caller(method: Any) -> None:
@@ -187,7 +177,7 @@ def main(rounds: int, seconds: float) -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         site.on_postgres(*options) as (server, where),
-        site.answering() as plain,
+        site.started("noop") as noop,
         site.serving(where, 1) as alone,
         site.serving(where, 2) as together,
     ):
@@ -201,7 +191,7 @@ def main(rounds: int, seconds: float) -> None:
         )  # fmt: skip
         idle = repeat((hold_at(where.tomorrow), where.bearer))
         kinds: dict[str, Callable[[int], float]] = {
-            "no-op RPC": lambda _: uvloop.run(load(plain, NOOP, idle, seconds)),
+            "no-op RPC": lambda _: uvloop.run(load(noop["port"], NOOP, idle, seconds)),
             "holds, 1 worker": lambda _: uvloop.run(load(alone, HOLD, spreading, seconds)),
             "holds, 2 workers": lambda _: uvloop.run(load(together, HOLD, spreading, seconds)),
             "  all on one day": lambda _: uvloop.run(load(together, HOLD, crowding, seconds)),

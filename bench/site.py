@@ -10,11 +10,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import grpc
 
 from bench import catalogue
 from tests import postgres
@@ -124,13 +126,26 @@ def serving(site: Site, workers: int) -> Iterator[int]:
 
 
 @contextmanager
-def answering() -> Iterator[int]:
-    """The no-op RPC's server; answers its gRPC port."""
-    command = [sys.executable, "-m", "bench.server", "noop"]
+def started(*arguments: str) -> Iterator[dict[str, Any]]:
+    """A server of `bench.server`; answers what it tells."""
+    command = [sys.executable, "-m", "bench.server", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            port: int = json.loads(process.stdout.readline())["port"]
-            yield port
+            yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@asynccontextmanager
+async def connected(port: int, channels: int) -> AsyncIterator[list[grpc.aio.Channel]]:
+    """So many connections, each its own, which the kernel spreads over the workers."""
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    async with AsyncExitStack() as stack:
+        found = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
+            for _ in range(channels)
+        ]
+        for channel in found:
+            await channel.channel_ready()
+        yield found

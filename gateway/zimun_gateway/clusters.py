@@ -95,7 +95,7 @@ def _protocol(**explicit: Config) -> Config:
 
 def _circuit_breakers(**requests: int) -> Config:
     """So many requests at once for each priority of routes; beyond that, waiting would only make
-    everybody late."""
+    everybody late. All of them may be repeated: a server that dies leaves as many as it had."""
     return {
         "thresholds": [
             {
@@ -103,7 +103,7 @@ def _circuit_breakers(**requests: int) -> Config:
                 "max_connections": 1024,
                 "max_pending_requests": limit,
                 "max_requests": limit,
-                "max_retries": 16,
+                "max_retries": limit,
             }
             for priority, limit in requests.items()
         ]

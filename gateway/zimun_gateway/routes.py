@@ -62,7 +62,8 @@ def _reading() -> Config:
 
 
 def _keyed() -> Config:
-    return {"name": "idempotency-key", "present_match": True}
+    """The server takes an empty key for none."""
+    return {"name": "idempotency-key", "string_match": {"safe_regex": {"regex": ".+"}}}
 
 
 def _not_grpc() -> Config:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -38,11 +38,14 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Keeps so many workers running until it is told to stop.
 
-    `command` starts one worker; it says READY on its standard output.
+    `command`, with `environment`, starts one worker; it says READY on its standard output.
     """
 
-    def __init__(self, command: Sequence[str], workers: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], workers: int
+    ) -> None:
         self._command = command
+        self._environment = environment
         self._stopping = asyncio.Event()
         self._renewals = [asyncio.Event() for _ in range(workers)]
         self._turn = asyncio.Lock()
@@ -103,7 +106,10 @@ class Supervisor:
     async def _start(self) -> asyncio.subprocess.Process:
         """Start a worker, and wait until it serves, has ended, or everything is to stop."""
         worker = await asyncio.create_subprocess_exec(
-            *self._command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *self._command,
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
         )
         await _first(self._wait_serving(worker), self._stopping.wait())
         return worker
@@ -152,7 +158,7 @@ async def supervise(settings: Settings) -> None:
     app.prepare(settings)
     with ExitStack() as stack:
         settings = _reserve(settings, stack)
-        supervisor = Supervisor(_command(settings), settings.workers)
+        supervisor = Supervisor(_command(), _environment(settings), settings.workers)
         running = asyncio.create_task(supervisor.run())
         ready = asyncio.create_task(supervisor.wait_ready())
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
@@ -210,21 +216,18 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _command(settings: Settings) -> list[str]:
-    """The command of one worker: itself with the ports that were reserved."""
-    return [
-        # A worker does not outlive its supervisor, however that ends.
-        *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
-        sys.executable,
-        "-m",
-        "zimun",
-        "serve",
-        "--worker",
-        "--grpc-port",
-        str(settings.grpc_port),
-        "--auth-port",
-        str(settings.auth_port),
-        "--data-dir",
-        str(settings.data_dir),
-        *(("--database-url", settings.database_url) if settings.database_url else ()),
-    ]
+def _command() -> list[str]:
+    """The command of one worker, which does not outlive its supervisor, however that ends."""
+    watch = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()))
+    return [*watch, sys.executable, "-m", "zimun", "serve", "--worker"]
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """What tells a worker the settings: unlike a command, others cannot read it, and the database's
+    URL may hold a password."""
+    return os.environ | {
+        "ZIMUN_GRPC_PORT": str(settings.grpc_port),
+        "ZIMUN_AUTH_PORT": str(settings.auth_port),
+        "ZIMUN_DATA_DIR": str(settings.data_dir),
+        "ZIMUN_DATABASE_URL": settings.database_url,
+    }

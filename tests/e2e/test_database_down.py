@@ -164,6 +164,20 @@ def test_while_the_database_is_away_callers_are_told_and_service_returns_with_it
     assert zimun.process.poll() is None
 
 
+def test_many_who_want_one_slot_are_all_told_in_time_that_the_database_is_away(
+    zimun: Zimun, caller: Caller, database: postgres.Postgres, times: Iterator[str]
+) -> None:
+    at = next(times)
+    caller.free_staff(at)
+    database.stop(signal.SIGQUIT)
+    began = time.monotonic()
+    calls = [caller.begin_hold(at, f"one of many {number}", timeout=10) for number in range(30)]
+    assert {outcome(call) for call in calls} == {AWAY}
+    assert time.monotonic() - began < RETURNED
+    database.start()
+    until("a hold", lambda: outcome(caller.begin_hold(at, timeout=3)) == OK, RETURNED)
+
+
 def taken_once(caller: Caller, customer: Customer) -> None:
     """Asserts what a customer was told, and that each of their keys had one effect."""
     allowed = {OK[0], AWAY[0], "DEADLINE_EXCEEDED"}

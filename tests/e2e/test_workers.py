@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
+from pathlib import Path
 
 import grpc
 import pytest
@@ -55,6 +56,18 @@ def test_both_workers_answer_on_the_ports_that_were_given(serve: Callable[..., S
     server.stop()
     assert not listens(server.grpc_port)
     assert not listens(server.auth_port)
+
+
+def test_a_password_of_the_database_is_not_in_a_command(
+    serve: Callable[..., Server], site: Site
+) -> None:
+    server = serve(workers=2).start()
+    for pid in server.children():
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+        assert "--worker" in command
+        assert "postgresql" not in command
+        assert str(site.data_dir) not in command
+    server.stop()
 
 
 def test_workers_share_the_ports_that_the_system_chose(serve: Callable[..., Server]) -> None:

@@ -125,7 +125,12 @@ def cancelling_once(answer: Message) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "calls"), [({"idempotency-key": "k"}, 200, 2), ({}, 499, 1)]
+    ("headers", "status", "calls"),
+    [
+        ({"idempotency-key": "k"}, 200, 2),
+        ({"idempotency-key": ""}, 499, 1),
+        ({}, 499, 1),
+    ],
 )
 async def test_what_a_stopping_server_cancels_is_repeated_where_it_takes_effect_once(
     gateway: Gateway, headers: dict[str, str], status: int, calls: int
@@ -133,6 +138,23 @@ async def test_what_a_stopping_server_cancels_is_repeated_where_it_takes_effect_
     gateway.server.behaviours["HoldAppointment"] = cancelling_once(Hold())
     answer = await gateway.post("/api/v1/appointments/hold", {}, gateway.bearer() | headers)
     assert (answer.status, len(gateway.server.calls)) == (status, calls)
+
+
+async def test_all_that_a_stopping_server_had_is_repeated(gateway: Gateway) -> None:
+    had, begun, all_there = 40, count(1), asyncio.Event()
+
+    async def behave(_: Any, context: Context) -> Message:
+        number = next(begun)
+        if number <= had:
+            if number == had:
+                all_there.set()
+            await all_there.wait()
+            await context.abort(grpc.StatusCode.CANCELLED, "stopping")
+        return ListServicesResponse()
+
+    gateway.server.behaviours["ListServices"] = behave
+    answers = await asyncio.gather(*(gateway.get(SERVICES) for _ in range(had)))
+    assert {answer.status for answer in answers} == {200}
 
 
 async def test_a_read_that_a_stopping_server_cancels_is_repeated(gateway: Gateway) -> None:

@@ -16,7 +16,7 @@ from zimun.domain.access import Caller
 from zimun.domain.availability import Choice, Search, choose
 from zimun.domain.booking import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Place, Service
-from zimun.domain.errors import SlotUnavailable
+from zimun.domain.errors import Overloaded, SlotUnavailable
 from zimun.domain.intervals import Interval
 from zimun.domain.schedule import local_date, segments
 
@@ -59,9 +59,13 @@ async def hold(
         return await attempt()
 
     async def look(others: Sequence[Change[Reservation]]) -> tuple[Sequence[Exception | None], int]:
-        return await store.read(
-            lambda tx: _look(tx, clock.now(), change.caller, others, wanted, start)
-        )
+        try:
+            return await store.read(
+                lambda tx: _look(tx, clock.now(), change.caller, others, wanted, start)
+            )
+        except Overloaded as error:
+            # It would take each of them as long to learn the same.
+            return [Overloaded(error.message, error.retry_after) for _ in others], 0
 
     return await turns.take((change.caller.org_id, wanted, start), change, look, attempt)
 

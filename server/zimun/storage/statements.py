@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     and_,
     bindparam,
     case,
@@ -50,6 +51,16 @@ CATALOG_VERSION = Prepared(
 )
 
 
+def _reaching(subjects: int) -> tuple[ColumnElement[bool], ...]:
+    """Of so many subjects, s0, s1 and so on, what begins before TO and can reach beyond FROM."""
+    return (
+        allocations.c.org_id == ORG,
+        allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
+        allocations.c.busy_start > bindparam("earliest"),
+        allocations.c.busy_start < TO,
+    )
+
+
 @lru_cache(maxsize=1024)
 def taken(subjects: int) -> Prepared:
     """What is taken of so many subjects, given as s0, s1 and so on; by what has run out, too."""
@@ -61,10 +72,7 @@ def taken(subjects: int) -> Prepared:
             allocations.c.expires_at,
         )
         .where(
-            allocations.c.org_id == ORG,
-            allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
-            allocations.c.busy_start > bindparam("earliest"),
-            allocations.c.busy_start < TO,
+            *_reaching(subjects),
             allocations.c.busy_end > FROM,
             allocations.c.session_id != bindparam("freed"),
         )
@@ -77,10 +85,7 @@ def starts(members: int) -> Prepared:
     """When the bookings of so many staff members start, given as s0, s1 and so on; in any order."""
     return Prepared(
         select(allocations.c.subject, allocations.c.start_time, allocations.c.expires_at).where(
-            allocations.c.org_id == ORG,
-            allocations.c.subject.in_([bindparam(f"s{n}") for n in range(members)]),
-            allocations.c.busy_start > bindparam("earliest"),
-            allocations.c.busy_start < TO,
+            *_reaching(members),
             allocations.c.start_time >= FROM,
             allocations.c.expires_at > NOW,
             allocations.c.session_id != bindparam("freed"),
@@ -176,10 +181,7 @@ def run_out(subjects: int) -> Prepared:
             )
         )
         .where(
-            allocations.c.org_id == ORG,
-            allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
-            allocations.c.busy_start > bindparam("earliest"),
-            allocations.c.busy_start < TO,
+            *_reaching(subjects),
             allocations.c.busy_end > FROM,
             IS_HELD,
             reservations.c.expires_at <= NOW,
