@@ -1,69 +1,109 @@
 """`python -m bench.burst`: five hundred callers at one slot, at the same moment.
 
-The same burst of no-op RPCs, with the same client on the same machine, says how
-much of the time is not Zimun's.
+The client shares the machine, so its requests are written before the burst and
+the answers are read after it. The same burst of requests that are refused as
+soon as they are read, and of no-op RPCs, says how much of the time is not the
+booking's.
 """
 
 import argparse
-import asyncio
+import selectors
+import socket
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import grpc
-import uvloop
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived, TrailersReceived
 
 from bench import catalogue, site
 from zimun.domain.instant import DAY, MINUTE
 from zimun.v1 import appointments_service_pb2
 
 CALLERS = 500
-CHANNELS = 50
+CONNECTIONS = 50
 
 HOLD = "/zimun.v1.AppointmentsService/HoldAppointment"
 NOOP = "/bench.Noop/Call"
 
+CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
-class Burst:
-    """Seconds of each call of a burst, and how they ended."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.outcomes: Counter[str] = Counter()
-
-    @property
-    def p99(self) -> float:
-        return statistics.quantiles(self.seconds, n=100)[98]
+QUIET = 1.0
+"""Seconds without any answer after which a burst is over."""
 
 
-async def burst(
-    port: int, path: str, request: bytes, metadata: tuple[tuple[str, str], ...]
-) -> Burst:
-    """Send the request CALLERS times at once; each call's time begins with the burst's."""
-    found, start = Burst(), asyncio.Event()
-    async with site.connected(port, CHANNELS) as channels:
+class Connection:
+    """An HTTP/2 connection with calls of its own, all sent at once."""
 
-        async def attempt(method: Any) -> None:
-            await start.wait()
-            try:
-                await method(request, metadata=metadata, timeout=60)
-                outcome = "OK"
-            except grpc.aio.AioRpcError as error:
-                outcome = error.code().name
-            found.seconds.append(time.perf_counter() - began)
-            found.outcomes[outcome] += 1
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._http = H2Connection(H2Configuration(client_side=True))
+        self._http.initiate_connection()
+        self._received: list[tuple[float, bytes]] = []
+        self.socket.sendall(self._http.data_to_send())
+        self._http.receive_data(self.socket.recv(1 << 16))
+        self.socket.sendall(self._http.data_to_send())
 
-        methods: list[Any] = [channel.unary_unary(path) for channel in channels]
-        attempts = [
-            asyncio.create_task(attempt(methods[number % CHANNELS])) for number in range(CALLERS)
+    def calls(
+        self, path: str, request: bytes, metadata: Iterable[tuple[str, str]], count: int
+    ) -> bytes:
+        """What is to be sent for so many calls of a method."""
+        headers = [
+            *((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "bench")),
+            *(("te", "trailers"), ("content-type", "application/grpc"), *metadata),
         ]
-        await asyncio.sleep(0)
+        message = b"\0" + len(request).to_bytes(4, "big") + request
+        for _ in range(count):
+            stream = self._http.get_next_available_stream_id()
+            self._http.send_headers(stream, headers)
+            self._http.send_data(stream, message, end_stream=True)
+        return self._http.data_to_send()
+
+    def receive(self) -> None:
+        data = self.socket.recv(1 << 16)
+        assert data, "the server closed a connection"
+        self._received.append((time.perf_counter(), data))
+
+    def answers(self) -> Iterator[tuple[float, str]]:
+        """When each call was answered, on the clock of `time.perf_counter`, and with which code."""
+        for at, data in self._received:
+            for event in self._http.receive_data(data):
+                # An error without any message comes in the headers alone.
+                if isinstance(event, ResponseReceived | TrailersReceived):
+                    for name, value in event.headers:
+                        if name == b"grpc-status":
+                            yield at, CODES[int(value)]
+
+
+def burst(
+    port: int, path: str, request: bytes, metadata: Iterable[tuple[str, str]]
+) -> tuple[float, Counter[str]]:
+    """Send the request CALLERS times at once.
+
+    Answers the p99 of the calls in seconds, each of which begins with the burst, and how they
+    ended.
+    """
+    connections = [Connection(port) for _ in range(CONNECTIONS)]
+    each = CALLERS // CONNECTIONS
+    calls = [connection.calls(path, request, metadata, each) for connection in connections]
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for connection in connections:
+            stack.enter_context(connection.socket)
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
         began = time.perf_counter()
-        start.set()
-        await asyncio.gather(*attempts)
-    return found
+        for connection, sent in zip(connections, calls, strict=True):
+            connection.socket.sendall(sent)
+        while ready := selector.select(QUIET):
+            for key, _ in ready:
+                key.data.receive()
+    answers = [answer for connection in connections for answer in connection.answers()]
+    p99 = statistics.quantiles((at - began for at, _ in answers), n=100)[98]
+    return p99, Counter(code for _, code in answers)
 
 
 def hold_at(start: int) -> bytes:
@@ -72,36 +112,35 @@ def hold_at(start: int) -> bytes:
     return request.SerializeToString()
 
 
-async def bursts(
-    rounds: int, port: int, plain: int, where: site.Site, report: Callable[[str], None]
-) -> None:
-    """Bursts of holds and of no-ops in turn, each of holds at a slot of its own."""
-    held: list[Burst] = []
-    idle: list[Burst] = []
+def bursts(rounds: int, port: int, noop: int, where: site.Site) -> None:
+    """Bursts of each kind in turn, those of holds each at a slot of its own."""
+    staff = len(catalogue.STAFF)
+    found: dict[str, list[float]] = {"holds": [], "refused": [], "no-ops": []}
     for number in range(rounds + 1):
-        at = where.tomorrow + DAY + number * 60 * MINUTE
-        holds = await burst(port, HOLD, hold_at(at), where.bearer)
-        assert holds.outcomes == {
-            "OK": len(catalogue.STAFF),
-            "ABORTED": CALLERS - len(catalogue.STAFF),
-        }, holds.outcomes
-        noops = await burst(plain, NOOP, hold_at(at), where.bearer)
-        if number:  # The first one finds everything cold.
-            held.append(holds)
-            idle.append(noops)
-    for name, found in (("holds", held), ("no-ops", idle)):
-        p99 = sorted(1000 * one.p99 for one in found)
-        report(f"{name:<8}p99 ms: median {statistics.median(p99):.0f}, most {p99[-1]:.0f}")
+        wanted = hold_at(where.tomorrow + DAY + number * 60 * MINUTE)
+        for name, server, path, request, expected in (
+            ("holds", port, HOLD, wanted, {"OK": staff, "ABORTED": CALLERS - staff}),
+            ("refused", port, HOLD, b"", {"INVALID_ARGUMENT": CALLERS}),
+            ("no-ops", noop, NOOP, wanted, {"OK": CALLERS}),
+        ):
+            p99, outcomes = burst(server, path, request, where.bearer)
+            assert outcomes == expected, outcomes
+            if number:  # The first round finds everything cold.
+                found[name].append(1000 * p99)
+    for name, p99s in found.items():
+        median, most = statistics.median(p99s), max(p99s)
+        below = sum(p99 < 112 for p99 in p99s)
+        print(f"{name:<9}p99 ms: median {median:.0f}, most {most:.0f}; below 112 in {below}")
 
 
 def main(rounds: int, workers: int, engine: str) -> None:
     with site.started("noop") as noop:
         if engine == "sqlite":
             with site.on_sqlite() as where, site.serving(where, workers) as port:
-                uvloop.run(bursts(rounds, port, noop["port"], where, print))
+                bursts(rounds, port, noop["port"], where)
             return
         with site.on_postgres() as (server, where), site.serving(where, workers) as port:
-            uvloop.run(bursts(rounds, port, noop["port"], where, print))
+            bursts(rounds, port, noop["port"], where)
             print(f"deadlocks logged: {server.log.read_text().count('deadlock detected')}")
 
 

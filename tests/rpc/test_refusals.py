@@ -1,5 +1,7 @@
 """Every refusal has its code, its reason, and names what to mend."""
 
+import gc
+from types import FrameType
 from typing import Any
 
 import grpc
@@ -36,6 +38,26 @@ async def test_a_hold_names_its_wrong_field(zimun: Zimun, request_: Any, field: 
     assert told.code is grpc.StatusCode.INVALID_ARGUMENT
     assert told.reason == "INVALID_FIELD"
     assert field in told.fields
+
+
+async def test_a_refused_call_leaves_nothing_to_the_garbage_collector(zimun: Zimun) -> None:
+    """Or it would stop the server for all that thousands of them left."""
+    await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:01Z"))
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(5):
+            await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:01Z"))
+        gc.collect()
+        frames = [one.f_code for one in gc.garbage if isinstance(one, FrameType)]
+        assert [
+            code.co_qualname for code in frames if "/rpc/interceptors" in code.co_filename
+        ] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 async def test_nanoseconds_are_refused_rather_than_cut(zimun: Zimun) -> None:

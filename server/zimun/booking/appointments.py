@@ -1,5 +1,7 @@
 """Holding, confirming, moving, cancelling: one function for every RPC of AppointmentsService."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +15,7 @@ from zimun.booking.turns import Turns
 from zimun.clock import Clock
 from zimun.domain import booking
 from zimun.domain.access import Caller
-from zimun.domain.availability import Choice, Search, choose
+from zimun.domain.availability import Choice, Search, Slot, choose
 from zimun.domain.booking import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import Overloaded, SlotUnavailable
@@ -27,8 +29,8 @@ AT_ONCE = 16
 """How many of them it asks the store for at a time, so that it leaves room for callers."""
 
 MOST_TRYING = 5
-"""How many callers of one slot try at once in a server: some of the store's connections are for
-others."""
+"""How many callers of one slot try at once where each needs one of the store's connections: some
+of these are for others."""
 
 Key = tuple[int, str]
 """Where a page begins: after the appointment with this (start, appointment_id)."""
@@ -48,26 +50,37 @@ async def hold(
     `availability.search` and `Search.slot_at` raise; SlotUnavailable carries the
     nearest open slots.
     """
+    more = 0
+
+    def at_once(room: int) -> int:
+        return min(room, MOST_TRYING) if store.shared else room
 
     def run(tx: Transaction, now: int) -> Reservation:
-        return _hold(tx, now, change.caller, wanted, start)
+        nonlocal more
+        held, more = _hold(tx, now, change.caller, wanted, start)
+        return held
 
-    async def attempt() -> bytes:
-        return await _offering_others(store, clock, change, wanted, start, run)
-
-    if turns is None or not store.shared:
-        return await attempt()
+    async def attempt() -> tuple[bytes, int] | None:
+        try:
+            return await apply(store, clock, change, run), at_once(more)
+        except SlotUnavailable:
+            return None
 
     async def look(others: Sequence[Change[Reservation]]) -> tuple[Sequence[Exception | None], int]:
         try:
-            return await store.read(
+            refusals, room = await store.read(
                 lambda tx: _look(tx, clock.now(), change.caller, others, wanted, start)
             )
+            return refusals, at_once(room)
         except Overloaded as error:
             # It would take each of them as long to learn the same.
             return [Overloaded(error.message, error.retry_after) for _ in others], 0
 
-    return await turns.take((change.caller.org_id, wanted, start), change, look, attempt)
+    if turns:
+        taking = turns.take((change.caller.org_id, wanted, start), change, look, attempt)
+        if answer := await taking:
+            return answer
+    return await _offering_others(store, clock, change, wanted, start, run)
 
 
 def _look(
@@ -78,14 +91,14 @@ def _look(
     wanted: Wanted,
     start: int,
 ) -> tuple[Sequence[Exception | None], int]:
-    """The refusal of each who wants a taken time, and how many may try at once.
+    """The refusal of each who wants a taken time, and how many have something to try for.
 
     There is none for anybody where the time can be had, nor for those whose
     request has been answered before.
     """
     found = availability.left(tx, now, caller, wanted, start)
     if isinstance(found, int):
-        return [None] * len(others), min(found, MOST_TRYING)
+        return [None] * len(others), found
     # Read after the slot was found taken: it may be their own earlier request that took it.
     answered = tx.answered([other.identity for other in others if other.key])
     refusals = [
@@ -94,12 +107,16 @@ def _look(
         else SlotUnavailable(wanted.service_id, found.alternatives, found.time_zone)
         for other in others
     ]
-    return refusals, MOST_TRYING
+    return refusals, refusals.count(None)
 
 
-def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int) -> Reservation:
+def _hold(
+    tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
+) -> tuple[Reservation, int]:
+    """A new hold, and for how many more its time has room."""
     found = availability.search(tx, now, caller.org_id, wanted, (start, start + 1), locking=True)
-    choice, service = _choose(tx, found, start), found.service
+    slot, service = found.slot_at(start), found.service
+    choice = _choose(tx, found, slot)
     _clear(tx, found, choice, start)
     held = Reservation(
         org_id=caller.org_id,
@@ -121,7 +138,7 @@ def _hold(tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int)
     if choice.session_id:
         tx.join(held, service.capacity)
     _take(tx, now, service, choice, held)
-    return held
+    return held, found.room(slot) - 1
 
 
 async def extend_hold(
@@ -215,7 +232,10 @@ def _reschedule(
     found = availability.search(tx, now, caller.org_id, wanted, (start, start + 1), locking=True)
     before, service = tx.appointment(caller.org_id, wanted.ignore_appointment_id), found.service
     booking.check_movable(before, now, service, etag)
-    choice = _choose(tx, found, start, before.staff_id)
+    slot = found.slot_at(start)
+    if before.staff_id in slot.staff_ids:
+        slot = replace(found, staff_id=before.staff_id).slot_at(start)
+    choice = _choose(tx, found, slot)
     _clear(tx, found, choice, start, moving=True)
     after = booking.move(
         before,
@@ -295,14 +315,11 @@ def _expire(tx: Transaction, before: Reservation, now: int) -> Reservation:
     return after
 
 
-def _choose(tx: Transaction, found: Search, start: int, keeping: str = "") -> Choice:
-    """Decide who and what serves the wanted time: the staff member `keeping`, where they can."""
-    slot = found.slot_at(start)
-    if keeping in slot.staff_ids:
-        slot = replace(found, staff_id=keeping).slot_at(start)
+def _choose(tx: Transaction, found: Search, slot: Slot) -> Choice:
+    """Decide who and what serves a slot."""
     if slot.joinable or len(slot.staff_ids) < 2:
         return choose(slot, {})
-    day, catalog = _day_of(found.place, start), found.timetable.catalog
+    day, catalog = _day_of(found.place, slot.start), found.timetable.catalog
     org_id, reach = catalog.organization.id, catalog.longest_span
     return choose(slot, tx.staff_load(org_id, slot.staff_ids, day, reach, found.now))
 

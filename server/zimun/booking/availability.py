@@ -405,10 +405,8 @@ def nearest(
 def left(
     tx: Transaction, now: int, caller: Caller, wanted: Wanted, start: int
 ) -> int | SlotUnavailable:
-    """How many holds of a time there is room for, or with what they are refused as it is taken.
-
-    Where there is room it may be for more than is said. Raises what `search`
-    and `Search.slot_at` raise otherwise.
+    """How many holds of a time there is room for, as `Search.room` tells, or with what they are
+    refused as it is taken; raises what `search` and `Search.slot_at` raise otherwise.
     """
     question = _around(tx, now, caller, wanted, start, _RADII[0])
     try:
@@ -418,7 +416,7 @@ def left(
         if len(others) < ALTERNATIVES:
             others, _ = nearest(tx, now, caller, wanted, start)
         return SlotUnavailable(wanted.service_id, others, question.time_zone)
-    return max(len(slot.staff_ids), slot.seats_left // question.search.seats)
+    return question.search.room(slot)
 
 
 def _around(

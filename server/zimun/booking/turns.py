@@ -2,9 +2,10 @@
 
 Where a store runs transactions side by side, those that want the same slot
 would wait for each other's locks only to learn, one by one, that it is taken.
-Here one of them tries, the others wait. Then somebody looks how much is left:
-so many try next, and if it is nothing all who were waiting by then are told at
-once. Nobody is told anything that was not looked up after they came.
+Here one of them tries, the others wait. Who gets it says how much more there
+was, and so many try next; when somebody finds nothing, one looks for all who
+wait by then, and these are told at once. Nobody is told anything that was not
+looked up after they came.
 """
 
 import asyncio
@@ -19,6 +20,12 @@ W = TypeVar("W")
 Look = Callable[[Sequence[W]], Awaitable[tuple[Sequence[Exception | None], int]]]
 """From those who wait to the refusal of each, None where there is none; and how many of those who
 are not refused may try before somebody looks again."""
+
+Attempt = Callable[[], Awaitable[tuple[T, int] | None]]
+"""What the caller gets, and how many more could have had one; or None where nothing is left."""
+
+TRIES = 2
+"""How often a caller tries at the most; between two they wait for a look."""
 
 LINGER = 1.0
 """Seconds for which those who come look before they try, after somebody has failed."""
@@ -37,8 +44,8 @@ class _Waiting:
 class _Queue:
     """Who waits, how many try, and how many more may before somebody looks.
 
-    `gone`: nothing was left a moment ago, and nobody looks again before `next_look`
-    (the loop's time).
+    `gone`: nothing was left a moment ago, or it is not known; nobody looks again before
+    `next_look` (the loop's time).
     """
 
     waiting: deque[_Waiting] = field(default_factory=deque)
@@ -51,6 +58,10 @@ class _Queue:
     @property
     def busy(self) -> bool:
         return self.trying > 0 or self.looking
+
+
+def _came(turn: "asyncio.Future[None]") -> bool:
+    return turn.done() and not turn.cancelled() and turn.exception() is None
 
 
 class Turns:
@@ -66,28 +77,30 @@ class Turns:
         self._looks: set[asyncio.Task[None]] = set()
 
     async def take(
-        self, what: Hashable, who: W, look: "Look[W]", attempt: Callable[[], Awaitable[T]]
-    ) -> T:
+        self, what: Hashable, who: W, look: "Look[W]", attempt: "Attempt[T]"
+    ) -> T | None:
         """Run `attempt` when there may be something left for it.
 
-        Raises what `attempt` raises, or the refusal that `look` found for
-        `who` after this call began.
+        None where others were quicker each time. Raises what `attempt` raises,
+        or the refusal that `look` found for `who` after this call began.
         """
-        queue = self._queues.setdefault(what, _Queue())
-        if queue.busy or queue.gone:
-            await self._wait(what, queue, who, look)
-        else:
-            queue.trying += 1
-        try:
-            result = await attempt()
-            queue.gone = False
-            return result
-        except Exception:
-            queue.gone, queue.room = True, 0
-            raise
-        finally:
-            queue.trying -= 1
-            self._go_on(what, queue, look)
+        for _ in range(TRIES):
+            queue = self._queues.setdefault(what, _Queue())
+            if queue.busy or queue.gone:
+                await self._wait(what, queue, who, look)
+            else:
+                queue.trying += 1
+            found = None
+            try:
+                found = await attempt()
+            finally:
+                queue.trying -= 1
+                queue.gone = found is None
+                queue.room = max(found[1] - queue.trying, 0) if found else 0
+                self._go_on(what, queue, look)
+            if found:
+                return found[0]
+        return None
 
     async def _wait(self, what: Hashable, queue: _Queue, who: W, look: "Look[W]") -> None:
         """Return when it is the caller's turn; it counts as one who tries from then on."""
@@ -97,12 +110,15 @@ class Turns:
         try:
             await waiting.turn
         except asyncio.CancelledError:
-            turn = waiting.turn
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if _came(waiting.turn):
                 # The turn came at the moment at which its caller went.
                 queue.trying -= 1
                 self._go_on(what, queue, look)
             raise
+        finally:
+            # What a refusal's traceback holds does not hold it, or it would be left to the
+            # garbage collector.
+            del waiting
 
     def _go_on(self, what: Hashable, queue: _Queue, look: "Look[W]") -> None:
         """Give turns to as many as there is room for, or look, or let it rest."""

@@ -170,6 +170,10 @@ class Search:
             return slot
         raise SlotUnavailable(self.service.id)
 
+    def room(self, slot: Slot) -> int:
+        """For about how many holds a slot has room; never none, as it is offered."""
+        return max(len(slot.staff_ids), slot.seats_left // self.seats)
+
     @cached_property
     def _wanted(self) -> int:
         """Those of the service's staff who will do, as bits."""

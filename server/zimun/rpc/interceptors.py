@@ -65,7 +65,7 @@ class Gate(grpc.aio.ServerInterceptor):
         decode: Any = handler.request_deserializer
         run: Any = handler.unary_unary
 
-        async def call(raw: bytes, context: Context) -> bytes | Message | None:
+        async def call(raw: bytes, context: Context) -> bytes | Message:
             try:
                 await self._admit(context, scope)
                 request = _decode(decode, raw)
@@ -76,8 +76,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 answer, headers = status.status_of(error), _headers(error)
             except Exception as error:
                 answer, headers = status.unforeseen(error), ()
-            await _abort(context, answer, headers)
-            return None
+            return await _refuse(context, answer, headers)
 
         return _handler(call)
 
@@ -96,8 +95,8 @@ def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> grpc.RpcMethod
     return cast("grpc.RpcMethodHandler[Any, Any]", make(call, response_serializer=_encode))
 
 
-async def _refuse_unknown(_: bytes, context: Context) -> None:
-    await _abort(context, status.UNKNOWN_METHOD, ())
+async def _refuse_unknown(_: bytes, context: Context) -> bytes:
+    return await _refuse(context, status.UNKNOWN_METHOD, ())
 
 
 def header(context: Context, name: str) -> str:
@@ -129,10 +128,16 @@ def _headers(error: ZimunError) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-async def _abort(context: Context, answer: Status, headers: tuple[tuple[str, str], ...]) -> None:
-    code = _CODES[answer.code]
+async def _refuse(context: Context, answer: Status, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Make a status the answer, and return what no caller sees."""
     details = ("grpc-status-details-bin", answer.SerializeToString())
-    await context.abort(code, answer.message, (details, *headers))
+    try:
+        await context.abort(_CODES[answer.code], answer.message, (details, *headers))
+    except grpc.aio.AbortError as error:
+        # The call keeps the error, whose traceback would keep the call: thousands of them would
+        # wait for the garbage collector, which then stops the server for a fifth of a second.
+        error.__traceback__ = None
+    return b""
 
 
 _UNKNOWN = _handler(_refuse_unknown)

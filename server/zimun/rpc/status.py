@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
@@ -11,6 +12,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from zimun.domain import errors
+from zimun.domain.availability import Slot
 from zimun.domain.instant import SECOND
 from zimun.rpc import convert
 from zimun.v1.error_reason_pb2 import ErrorReason
@@ -39,7 +41,22 @@ def code_of(error: errors.ZimunError) -> StatusCode:
 
 
 def status_of(error: errors.ZimunError) -> Status:
-    """The status of a refusal: ErrorInfo first, then what else helps the caller."""
+    """The status of a refusal: ErrorInfo first, then what else helps the caller.
+
+    To be copied, not changed: those who wanted one slot are all told the same.
+    """
+    if isinstance(error, errors.SlotUnavailable):
+        alternatives = tuple(error.alternatives)
+        return _slot_unavailable(error.metadata["service_id"], alternatives, error.time_zone)
+    return _worded(error)
+
+
+@lru_cache(maxsize=256)
+def _slot_unavailable(service_id: str, alternatives: tuple[Slot, ...], zone: str) -> Status:
+    return _worded(errors.SlotUnavailable(service_id, alternatives, zone))
+
+
+def _worded(error: errors.ZimunError) -> Status:
     return _status(
         code_of(error), error.message, _info(error.reason, error.metadata), *_more(error)
     )

@@ -183,6 +183,8 @@ class GroupedWriter:
                 raise
             dialect.command(self._connection, "ROLLBACK TO job")
             job.error = error
+            # The error's traceback holds this frame, which is not to hold the error.
+            del job
         dialect.command(self._connection, "RELEASE job")
 
 
@@ -195,7 +197,10 @@ class _Job:
 
 
 def _answer(group: list[_Job]) -> None:
-    """Resolve a committed group, on the event loop and in one wake-up of it."""
+    """Resolve a committed group, on the event loop and in one wake-up of it.
+
+    Then it is empty: the tracebacks of its errors hold whoever holds it.
+    """
     for job in group:
         if job.future.done():
             continue
@@ -203,6 +208,7 @@ def _answer(group: list[_Job]) -> None:
             job.future.set_result(job.result)
         else:
             job.future.set_exception(job.error)
+    group.clear()
 
 
 @contextmanager
