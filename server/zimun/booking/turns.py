@@ -1,11 +1,10 @@
 """Turns: callers of one server who want the same thing at once.
 
-Where a store runs transactions side by side, those that want the same slot
-would wait for each other's locks only to learn, one by one, that it is taken.
-Here one of them tries, the others wait. Who gets it says how much more there
-was, and so many try next; when somebody finds nothing, one looks for all who
-wait by then, and these are told at once. Nobody is told anything that was not
-looked up after they came.
+Those who want the same slot would each run a transaction, and wait for each
+other's, only to learn one by one that it is taken. Here one of them tries, the
+others wait. Who gets it says how much more there was, and so many try next;
+when somebody finds nothing, one looks for all who wait by then, and these are
+told at once. Nobody is told anything that was not looked up after they came.
 """
 
 import asyncio
