@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from zimun.booking.store import Transaction
-from zimun.domain.booking import Contact, EventType, Reservation, State
+from zimun.domain.reservation import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Organization, Service, StaffMember, WeeklyHours
 from zimun.domain.instant import DAY, MINUTE
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from zimun.booking.store import CatalogEntry, Transaction
-from zimun.domain.booking import Contact, EventType, Reservation, State
+from zimun.domain.reservation import Contact, EventType, Reservation, State
 from zimun.domain.catalog import (
     Location,
     Organization,

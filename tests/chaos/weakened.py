@@ -10,9 +10,9 @@ from typing import Any
 
 from zimun.booking import appointments, change
 from zimun.booking.store import Answer, Store
-from zimun.domain import booking
+from zimun.domain import reservation as booking
 from zimun.domain.availability import Busy
-from zimun.domain.booking import Reservation
+from zimun.domain.reservation import Reservation
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.intervals import Interval
 from zimun.storage import dialect

@@ -29,7 +29,7 @@ from zimun.booking.store import CatalogEntry, Store, Transaction
 from zimun.clock import ManualClock
 from zimun.domain.access import SCOPES, Caller
 from zimun.domain.availability import Slot
-from zimun.domain.booking import LIVE, Contact, Reservation, State
+from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
 from zimun.storage import dialect, rows

@@ -10,7 +10,7 @@ from zimun.booking import appointments
 from zimun.booking.appointments import SWEEP
 from zimun.booking.availability import Wanted
 from zimun.booking.store import AppointmentFilter, Store, Transaction
-from zimun.domain.booking import HOLD_LIMIT, EventType, Reservation, State
+from zimun.domain.reservation import HOLD_LIMIT, EventType, Reservation, State
 from zimun.domain.catalog import HOLD_LENGTH
 from zimun.domain.errors import (
     AppointmentNotFound,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zimun.domain.booking import State
+from zimun.domain.reservation import State
 from zimun.domain.errors import SlotUnavailable
 
 from .desk import KIOSK, NOW, Desk, Embedded, at, check_ledger, open_salon, opened, reservations_of

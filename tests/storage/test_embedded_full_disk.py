@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from zimun.booking.store import Answer
-from zimun.domain.booking import State
+from zimun.domain.reservation import State
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import DAY
 

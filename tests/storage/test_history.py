@@ -6,7 +6,7 @@ import pytest
 
 from zimun.booking import history
 from zimun.booking.history import prune
-from zimun.domain.booking import EventType, State
+from zimun.domain.reservation import EventType, State
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import AppointmentNotFound
 from zimun.domain.instant import DAY

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from zimun.booking.change import ANSWER_LIFETIME
-from zimun.domain.booking import State
+from zimun.domain.reservation import State
 from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
 from zimun.domain.instant import DAY
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from zimun.booking.store import Answer, AppointmentFilter, Transaction
 from zimun.domain.access import Client, SigningKey
-from zimun.domain.booking import EventType, State
+from zimun.domain.reservation import EventType, State
 from zimun.domain.catalog import Override, StaffMember
 from zimun.domain.instant import DAY, to_datetime
 from zimun.storage import dialect, statements

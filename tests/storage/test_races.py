@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from zimun.domain.booking import Reservation, State
+from zimun.domain.reservation import Reservation, State
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
 
 from .desk import CLASS, CUT, KIOSK, SPA, STAFF, Desk, Engine, Shared, at, opened, reservations_of

@@ -8,7 +8,7 @@ import pytest
 
 from zimun.booking.store import Answer, AppointmentFilter, Store, Transaction
 from zimun.domain.availability import Busy, Session
-from zimun.domain.booking import Contact, EventType, Reservation, State
+from zimun.domain.reservation import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Catalog, Organization, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.instant import DAY, HOUR, MINUTE

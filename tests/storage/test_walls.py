@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from zimun.booking.store import Store, Transaction
-from zimun.domain.booking import EventType
+from zimun.domain.reservation import EventType
 from zimun.domain.errors import Overloaded
 from zimun.storage import dialect
 from zimun.storage.migrate import SchemaTooNew, migrate

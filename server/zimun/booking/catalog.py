@@ -1,24 +1,34 @@
-"""The catalogue: reading it, and its administration.
+"""The catalogue: reading it, and the commands of its administration.
 
 What is true of every kind of entry is written once, for `kind`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
-the catalogue in the transaction that makes it (`domain.soundness`).
+the catalogue by the command that makes it (`domain.soundness`).
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from zimun.booking.change import Change, apply, new_id
 from zimun.booking.holidays import public_holidays
-from zimun.booking.store import CatalogEntry, Store, Transaction
-from zimun.clock import Clock
+from zimun.booking.reader import Reader
+from zimun.booking.requests import new_id
 from zimun.domain import soundness
 from zimun.domain.access import Caller
-from zimun.domain.catalog import NOT_FOUND, Catalog, Entry, Organization, Override
+from zimun.domain.catalog import (
+    NOT_FOUND,
+    Catalog,
+    Entry,
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.commands import Decision
 from zimun.domain.errors import (
     EtagMismatch,
     IdTaken,
@@ -26,6 +36,9 @@ from zimun.domain.errors import (
     OverrideExists,
     OverrideNotFound,
 )
+from zimun.domain.events import CatalogEntry, CatalogEvent, CatalogValue, OverrideDeleted
+from zimun.domain.ledger import Ledger
+from zimun.domain.timetable import Timetable
 
 E = TypeVar("E", bound=CatalogEntry)
 Settings = TypeVar("Settings", bound=Organization | CatalogEntry)
@@ -38,12 +51,60 @@ Page = tuple[Sequence[E], Key | None]
 """Some entries, and the key after which the next page begins."""
 
 
+def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
+    """The catalogue after some changes, each a value as the change left it."""
+    kinds: dict[type, dict[str, Any]] = {
+        kind: dict(catalog.all(kind)) for kind in (Service, Location, StaffMember, Resource)
+    }
+    organization, overrides = catalog.organization, dict(catalog.overrides)
+    span, holiday = catalog.longest_span, catalog.holiday
+    for value in values:
+        match value:
+            case Organization():
+                organization, holiday = value, public_holidays(value.holiday_region)
+            case Override():
+                overrides = _without(overrides, value.id)
+                overrides[value.owner_id, value.date] = value
+            case OverrideDeleted():
+                overrides = _without(overrides, value.override_id)
+            case _:
+                kinds[type(value)][value.id] = value
+                span = max(span, value.longest_span) if isinstance(value, Service) else span
+    return Catalog(
+        version=catalog.version + 1,
+        organization=organization,
+        services=kinds[Service],
+        locations=kinds[Location],
+        staff=kinds[StaffMember],
+        resources=kinds[Resource],
+        overrides=overrides,
+        longest_span=span,
+        holiday=holiday,
+    )
+
+
+def _without(
+    overrides: Mapping[tuple[str, date], Override], override_id: str
+) -> dict[tuple[str, date], Override]:
+    return {key: kept for key, kept in overrides.items() if not override_id or kept.id != override_id}
+
+
+def catalog_decision(
+    catalog: Catalog, client_id: str, values: Sequence[CatalogValue], result: Any
+) -> Decision:
+    """The decision to make some changes of the catalogue; none of them where there are none."""
+    if not values:
+        return Decision((), result)
+    events = [CatalogEvent(client_id, value) for value in values]
+    return Decision(events, result, evolve_catalog(catalog, values))
+
+
 async def list_entries(
-    store: Store, caller: Caller, kind: type[E], archived: bool, size: int, after: Key | None
+    reader: Reader, caller: Caller, kind: type[E], archived: bool, size: int, after: Key | None
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
-    timetable = await store.read(lambda tx: tx.timetable(caller.org_id))
-    entries = timetable.catalog.listed(kind, archived)
+    catalog = await reader.catalog(caller.org_id)
+    entries = catalog.listed(kind, archived)
     begin = bisect_right(entries, after, key=_key) if after else 0
     page = entries[begin : begin + size]
     more = begin + size < len(entries)
@@ -54,34 +115,26 @@ def _key(entry: Entry) -> Key:
     return entry.create_time, entry.id
 
 
-async def get_entry(store: Store, caller: Caller, kind: type[E], entry_id: str) -> E:
+async def get_entry(reader: Reader, caller: Caller, kind: type[E], entry_id: str) -> E:
     """One entry, active or not; raises the NotFound of its kind."""
-    timetable = await store.read(lambda tx: tx.timetable(caller.org_id))
-    return timetable.catalog.entry(kind, entry_id)
+    return (await reader.catalog(caller.org_id)).entry(kind, entry_id)
 
 
-async def create(
-    store: Store, clock: Clock, change: Change[E], kind: type[E], fields: Mapping[str, Any]
-) -> bytes:
-    """Make an entry of the fields that are said; `id` among them is chosen by its creator.
+@dataclass(frozen=True, slots=True)
+class CreateEntry(Generic[E]):
+    """Make an entry of the fields that are given; `id` among them is chosen by its creator."""
 
-    Raises InvalidRequest or IdTaken.
-    """
+    kind: type[E]
+    fields: Mapping[str, Any]
 
-    def run(tx: Transaction, now: int) -> E:
-        catalog = _own(tx, change.caller.org_id)
-        entry = new_entry(catalog, kind, fields, now)
-        if entry.id in catalog.all(kind):
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises InvalidRequest or IdTaken."""
+        catalog = timetable.catalog
+        entry = new_entry(catalog, self.kind, self.fields, now)
+        if entry.id in catalog.all(self.kind):
             raise IdTaken(entry.id)
-        return _put(tx, catalog, entry)
-
-    return await apply(store, clock, change, run)
-
-
-def _own(tx: Transaction, org_id: str) -> Catalog:
-    """The catalogue, which nobody else changes before the transaction is over."""
-    tx.lock_catalog(org_id)
-    return tx.timetable(org_id).catalog
+        soundness.check(entry, catalog)
+        return catalog_decision(catalog, client_id, [entry], entry)
 
 
 def new_entry(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
@@ -109,46 +162,43 @@ def check_id(kind: type[Entry] | type[Override], chosen: str) -> None:
         raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
 
 
-async def update(
-    store: Store,
-    clock: Clock,
-    change: Change[E],
-    kind: type[E],
-    entry_id: str,
-    etag: str,
-    edit: Callable[[E], E],
-) -> bytes:
-    """Change an entry as `edit` does; raises its NotFound, EtagMismatch or InvalidRequest."""
+@dataclass(frozen=True, slots=True)
+class UpdateEntry(Generic[E]):
+    """Change an entry as `edit` does; `etag`, where given, must be the present one."""
 
-    def run(tx: Transaction, now: int) -> E:
-        catalog = _own(tx, change.caller.org_id)
-        entry = catalog.entry(kind, entry_id)
-        _require_etag(entry, etag)
-        return _put(tx, catalog, changed(entry, edit(entry), now))
+    kind: type[E]
+    entry_id: str
+    etag: str
+    edit: Callable[[E], E]
 
-    return await apply(store, clock, change, run)
-
-
-async def archive(
-    store: Store, clock: Clock, change: Change[E], kind: type[E], entry_id: str, etag: str
-) -> bytes:
-    """Take an entry out of lists and searches; raises its NotFound or EtagMismatch."""
-
-    def run(tx: Transaction, now: int) -> E:
-        catalog = _own(tx, change.caller.org_id)
-        entry = catalog.entry(kind, entry_id)
-        if not entry.active:
-            return entry
-        _require_etag(entry, etag)
-        return _put(tx, catalog, changed(entry, replace(entry, active=False), now))
-
-    return await apply(store, clock, change, run)
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises the NotFound of the kind, EtagMismatch or InvalidRequest."""
+        catalog = timetable.catalog
+        before = catalog.entry(self.kind, self.entry_id)
+        _require_etag(before, self.etag)
+        after = changed(before, self.edit(before), now)
+        soundness.check(after, catalog)
+        return catalog_decision(catalog, client_id, [after], after)
 
 
-def _put(tx: Transaction, catalog: Catalog, entry: E) -> E:
-    soundness.check(entry, catalog)
-    tx.put_entry(catalog.organization.id, entry)
-    return entry
+@dataclass(frozen=True, slots=True)
+class ArchiveEntry(Generic[E]):
+    """Take an entry out of lists and searches; one that is archived stays as it is."""
+
+    kind: type[E]
+    entry_id: str
+    etag: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises the NotFound of the kind or EtagMismatch."""
+        catalog = timetable.catalog
+        before = catalog.entry(self.kind, self.entry_id)
+        if not before.active:
+            return Decision((), before)
+        _require_etag(before, self.etag)
+        after = changed(before, replace(before, active=False), now)
+        soundness.check(after, catalog)
+        return catalog_decision(catalog, client_id, [after], after)
 
 
 def changed(before: Settings, after: Settings, now: int) -> Settings:
@@ -168,31 +218,51 @@ def _require_etag(entry: Organization | CatalogEntry, etag: str) -> None:
         raise EtagMismatch(field, entry.id)
 
 
-async def get_organization(store: Store, caller: Caller) -> Organization:
+async def get_organization(reader: Reader, caller: Caller) -> Organization:
     """The caller's organization."""
-    timetable = await store.read(lambda tx: tx.timetable(caller.org_id))
-    return timetable.catalog.organization
+    return (await reader.catalog(caller.org_id)).organization
 
 
-async def update_organization(
-    store: Store,
-    clock: Clock,
-    change: Change[Organization],
-    etag: str,
-    edit: Callable[[Organization], Organization],
-) -> bytes:
-    """Change the caller's organization as `edit` does; raises EtagMismatch or InvalidRequest."""
+@dataclass(frozen=True, slots=True)
+class UpdateOrganization:
+    """Change the organization as `edit` does; `etag`, where given, must be the present one."""
 
-    def run(tx: Transaction, now: int) -> Organization:
-        catalog = _own(tx, change.caller.org_id)
+    etag: str
+    edit: Callable[[Organization], Organization]
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises EtagMismatch or InvalidRequest."""
+        catalog = timetable.catalog
         before = catalog.organization
-        _require_etag(before, etag)
-        after = changed(before, edit(before), now)
+        _require_etag(before, self.etag)
+        after = changed(before, self.edit(before), now)
         check_organization(after, catalog)
-        tx.put_organization(after)
-        return after
+        return catalog_decision(catalog, client_id, [after], after)
 
-    return await apply(store, clock, change, run)
+
+@dataclass(frozen=True, slots=True)
+class CreateOrganization:
+    """Make the organization of the ledger, with a catalogue of these entries, unless it exists.
+
+    The result is whether it was made.
+    """
+
+    organization: Organization
+    entries: Sequence[CatalogEntry] = ()
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises InvalidRequest where the organization makes no sense."""
+        if exists(ledger):
+            return Decision((), False)
+        check_id(Organization, self.organization.id)
+        check_organization(self.organization, timetable.catalog)
+        values = [self.organization, *self.entries]
+        return catalog_decision(timetable.catalog, client_id, values, True)
+
+
+def exists(ledger: Ledger) -> bool:
+    """Whether the organization of a ledger has been made."""
+    return ledger.time > 0
 
 
 def check_organization(organization: Organization, catalog: Catalog) -> None:
@@ -219,12 +289,12 @@ class OverrideFilter:
 
 
 async def list_overrides(
-    store: Store, caller: Caller, wanted: OverrideFilter, size: int, after: Key | None
+    reader: Reader, caller: Caller, wanted: OverrideFilter, size: int, after: Key | None
 ) -> tuple[Sequence[Override], Key | None]:
     """A page of overrides by date, then owner."""
-    timetable = await store.read(lambda tx: tx.timetable(caller.org_id))
+    catalog = await reader.catalog(caller.org_id)
     found = sorted(
-        (one for one in timetable.catalog.overrides.values() if _is_wanted(one, wanted)),
+        (one for one in catalog.overrides.values() if _is_wanted(one, wanted)),
         key=_override_key,
     )
     begin = bisect_right(found, after, key=_override_key) if after else 0
@@ -245,34 +315,36 @@ def _is_wanted(override: Override, wanted: OverrideFilter) -> bool:
     )
 
 
-async def create_override(
-    store: Store, clock: Clock, change: Change[Override], override: Override
-) -> bytes:
-    """Keep an override; raises InvalidRequest, IdTaken or OverrideExists."""
+@dataclass(frozen=True, slots=True)
+class CreateOverride:
+    """Make an override; its id may be chosen by its creator."""
 
-    def run(tx: Transaction, now: int) -> Override:
-        catalog = _own(tx, change.caller.org_id)
-        new = replace(override, id=_chosen(Override, override.id), create_time=now)
+    override: Override
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises InvalidRequest, IdTaken or OverrideExists."""
+        catalog = timetable.catalog
+        override_id = _chosen(Override, self.override.id)
+        new = replace(self.override, id=override_id, create_time=now)
         soundness.check(new, catalog)
         if kept := catalog.overrides.get((new.owner_id, new.date)):
             raise OverrideExists(kept.id, kept.owner_id, kept.date.isoformat())
         if any(new.id == other.id for other in catalog.overrides.values()):
             raise IdTaken(new.id)
-        tx.put_override(change.caller.org_id, new)
-        return new
-
-    return await apply(store, clock, change, run)
+        return catalog_decision(catalog, client_id, [new], new)
 
 
-async def delete_override(
-    store: Store, clock: Clock, change: Change[None], override_id: str
-) -> bytes:
-    """Make a date like its week again; raises OverrideNotFound."""
+@dataclass(frozen=True, slots=True)
+class DeleteOverride:
+    """Make a date like its week again."""
 
-    def run(tx: Transaction, _: int) -> None:
-        overrides = _own(tx, change.caller.org_id).overrides
-        if not any(override_id == kept.id for kept in overrides.values()):
-            raise OverrideNotFound(override_id)
-        tx.delete_override(change.caller.org_id, override_id)
+    override_id: str
 
-    return await apply(store, clock, change, run)
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises OverrideNotFound."""
+        catalog = timetable.catalog
+        for kept in catalog.overrides.values():
+            if kept.id == self.override_id:
+                gone = OverrideDeleted(kept.id, kept.owner_id, kept.date)
+                return catalog_decision(catalog, client_id, [gone], None)
+        raise OverrideNotFound(self.override_id)

@@ -1,7 +1,7 @@
 """Loading a catalogue, or a part of one, in one transaction: all of it or nothing.
 
 `plan` says what would come of it and what is wrong with it, and changes
-nothing; `Plan.put` does it. Entries have *places*: what their writer calls them,
+nothing; `Plan.values` are the changes. Entries have *places*: what their writer calls them,
 such as `services[2]`, under which their violations are told.
 """
 
@@ -13,12 +13,9 @@ from typing import Any, TypeVar
 from zimun.booking.catalog import (
     changed,
     check_holidays,
-    check_id,
-    check_organization,
     entry_of,
 )
-from zimun.booking.change import new_id
-from zimun.booking.store import CatalogEntry, Transaction
+from zimun.booking.requests import new_id
 from zimun.domain import soundness
 from zimun.domain.catalog import (
     Catalog,
@@ -31,6 +28,7 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted
 
 S = TypeVar("S", bound=Organization | CatalogEntry)
 
@@ -69,40 +67,33 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What loading comes to. Overrides of the ids `moved` leave the dates that they have."""
+    """What loading comes to. The overrides `moved` leave the dates that they have."""
 
     org_id: str
     violations: Mapping[str, Violations]
     steps: Sequence[Step]
-    moved: Sequence[str]
+    moved: Sequence[Override]
 
-    def put(self, tx: Transaction) -> Counts:
-        """Do it; what is as it should be is not touched."""
-        assert not self.violations, "only a sound plan is put"
-        for override_id in self.moved:
-            tx.delete_override(self.org_id, override_id)
-        for before, after in self.steps:
-            if after is not before:
-                _put(tx, self.org_id, after)
+    @property
+    def values(self) -> Sequence[CatalogValue]:
+        """The changes of the catalogue; what is as it should be is not among them."""
+        assert not self.violations, "only a sound plan is carried out"
+        gone = [OverrideDeleted(one.id, one.owner_id, one.date) for one in self.moved]
+        return [*gone, *(after for before, after in self.steps if after is not before)]
+
+    @property
+    def counts(self) -> Counts:
+        """How many entries it makes, changes and leaves."""
         created = sum(before is None for before, _ in self.steps)
         unchanged = sum(before is after for before, after in self.steps)
         return Counts(created, len(self.steps) - created - unchanged, unchanged)
 
 
-def _put(tx: Transaction, org_id: str, value: Organization | CatalogEntry | Override) -> None:
-    match value:
-        case Organization():
-            tx.put_organization(value)
-        case Override():
-            tx.put_override(org_id, value)
-        case _:
-            tx.put_entry(org_id, value)
+def plan(before: Catalog, known: bool, now: int, wanted: Wanted) -> Plan:
+    """What comes of loading into a catalogue at `now`; `known` says whether there is one already.
 
-
-def plan(tx: Transaction, now: int, wanted: Wanted) -> Plan:
-    """What comes of loading at `now`; new entries are listed in the order of their places."""
-    known = wanted.org_id in tx.organization_ids()
-    before = tx.timetable(wanted.org_id).catalog if known else _empty(wanted.org_id)
+    New entries are listed in the order of their places.
+    """
     organization, wrong = _organization(before, known, wanted, now)
     after, entries, faulty = _entries(before, organization, bool(wrong), wanted, now)
     overrides = _overrides(before, wanted, now + len(entries) + 1)
@@ -120,18 +111,6 @@ def plan(tx: Transaction, now: int, wanted: Wanted) -> Plan:
         [*own, *entries, *overrides],
         _moved(before, wanted.overrides.values()),
     )
-
-
-def _empty(org_id: str) -> Catalog:
-    """The catalogue of an organization of which nobody has heard."""
-    nobody = Organization(id=org_id, name="", time_zone="")
-    return Catalog("", nobody, {}, {}, {}, {}, {}, longest_span=0)
-
-
-def check_new(organization: Organization) -> None:
-    """Raise InvalidRequest where a new organization, or its id, makes no sense."""
-    check_id(Organization, organization.id)
-    check_organization(organization, _empty(organization.id))
 
 
 def _violations(*checks: Callable[[], None]) -> Violations:
@@ -236,11 +215,11 @@ def _settled_override(before: Override | None, after: Override) -> Override:
     return before if same == before else replace(same, revision=before.revision + 1)
 
 
-def _moved(before: Catalog, overrides: Iterable[Override]) -> list[str]:
-    """The ids that will stand for another owner or date than they do."""
+def _moved(before: Catalog, overrides: Iterable[Override]) -> list[Override]:
+    """Those whose ids will stand for another owner or date than they do."""
     keys = {override.id: (override.owner_id, override.date) for override in overrides}
     return [
-        kept.id
+        kept
         for key, kept in before.overrides.items()
         if kept.id and keys.get(kept.id, key) != key
     ]

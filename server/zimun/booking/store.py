@@ -1,40 +1,39 @@
-"""What booking asks of a store: transactions as functions.
+"""What booking asks of a store: one protocol for each role.
 
-A transaction is a plain synchronous function of a `Transaction`. Returning
-commits, raising rolls back. Each kind of store implements this once; the
-functions passed in never know which one runs them.
+Times are instants in microseconds. Every method may raise Overloaded when the
+store cannot be used; then nothing was done.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
-from zimun.domain.access import Client, SigningKey
-from zimun.domain.availability import Busy
-from zimun.domain.booking import EventType, Reservation, State
-from zimun.domain.catalog import (
-    Catalog,
-    Location,
-    Organization,
-    Override,
-    Resource,
-    Service,
-    StaffMember,
-)
-from zimun.domain.intervals import Interval
-from zimun.domain.timetable import Timetable
+from zimun.domain.catalog import Catalog
+from zimun.domain.events import Event
+from zimun.domain.ledger import Ledger, Loaded, Needs
+from zimun.domain.reservation import Reservation, State
 
-T = TypeVar("T")
 
-Identity = tuple[str, str, str, str]
-"""Of an Idempotency-Key: organization, client, method, key."""
+class Head(NamedTuple):
+    """The head of an organization's ledger: the number of its last event, ledger time, and the
+    number of the catalogue's last change."""
 
-CatalogEntry = Service | StaffMember | Resource | Location
+    seq: int
+    time: int
+    catalog_version: int
+
+
+class IdempotencyKey(NamedTuple):
+    """What a kept response is found by, within its organization."""
+
+    client_id: str
+    method: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an Idempotency-Key was answered: the request's fingerprint and the response's bytes.
+class KeptResponse:
+    """The response kept under an Idempotency-Key, and the fingerprint of the request.
 
     The key is free again at `expires_at`.
     """
@@ -42,6 +41,60 @@ class Answer:
     fingerprint: bytes
     response: bytes
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRead:
+    """What is to be read of an organization: what is new since `seq`, and what is not loaded.
+
+    `seq` and `catalog_version` are those that the caller has; None where it has nothing.
+    """
+
+    org_id: str
+    seq: int | None = None
+    catalog_version: int | None = None
+    needs: Needs = field(default_factory=Needs)
+    keys: Collection[IdempotencyKey] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUpdate:
+    """What was read, all of it at `head`, which is None where there is no such organization.
+
+    `events` are those since the number that was asked about, None where they
+    are not all there any more. `catalog` is there where it is another version.
+    """
+
+    head: Head | None
+    events: Sequence[Event] | None
+    catalog: Catalog | None
+    loaded: Loaded
+    responses: Mapping[IdempotencyKey, KeptResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What a group of commands adds to one organization's ledger.
+
+    `before` is the ledger that they were decided on, `after` what it evolved
+    to by `events`; `time` is the ledger time of the decision. `longest_span` is
+    the longest that a session of the group takes its subjects, where that is
+    longer than the catalogue tells, else 0.
+    """
+
+    before: Ledger
+    after: Ledger
+    events: Sequence[Event]
+    time: int
+    responses: Mapping[IdempotencyKey, KeptResponse]
+    longest_span: int = 0
+
+
+class Conflict(Exception):
+    """The store refused a group because of what it holds: a unique key, an overlap, too many seats.
+
+    The message names the constraint.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,204 +108,60 @@ class AppointmentFilter:
     start_before: int | None = None
 
 
-class Transaction(Protocol):
-    """The rows that booking decisions read and write. Times are instants in microseconds."""
+class LedgerStore(Protocol):
+    """The ledgers of all organizations.
 
-    def timetable(self, org_id: str) -> Timetable:
-        """The organization's catalogue as this transaction sees it.
-
-        Raises TokenInvalid where there is no such organization: only a token
-        names one.
-        """
-
-    def busy(
-        self,
-        catalog: Catalog,
-        service: Service,
-        within: Interval,
-        now: int,
-        leaving: Reservation | None = None,
-    ) -> Busy:
-        """What is taken, within an interval, of all that the service could take, at `now`.
-
-        What the reservation `leaving` takes does not count.
-        """
-
-    def staff_load(
-        self, org_id: str, staff_ids: Sequence[str], day: Interval, longest_span: int, now: int
-    ) -> Mapping[str, tuple[int, int]]:
-        """Each staff member's (bookings that start within the day, instant of the last booking).
-
-        Nothing taken is longer than `longest_span`.
-        """
-
-    def lock(self, org_id: str, subjects: Iterable[tuple[str, Interval]]) -> bool:
-        """Make others who lock one of the subjects, at some of its time, wait for the end of this
-        transaction.
-
-        Answers whether they may have written since it began: then what was read
-        before must be read again. Whoever changes what is taken of a subject
-        locks it first, and all that it will need at once.
-        """
-
-    def lock_catalog(self, org_id: str) -> None:
-        """Make others who change the catalogue wait for the end of this transaction."""
-
-    def run_out(
-        self,
-        org_id: str,
-        subjects: Sequence[str],
-        within: Interval,
-        longest_span: int,
-        now: int,
-    ) -> list[str]:
-        """The ids, in order, of holds that have run out and still take some of the subjects.
-
-        Nothing taken is longer than `longest_span`.
-        """
-
-    def hold(self, org_id: str, hold_id: str) -> Reservation:
-        """The reservation of a hold; raises HoldNotFound."""
-
-    def appointment(self, org_id: str, appointment_id: str) -> Reservation:
-        """The reservation of an appointment; raises AppointmentNotFound."""
-
-    def appointments(
-        self, org_id: str, wanted: AppointmentFilter, after: tuple[int, str] | None, limit: int
-    ) -> list[Reservation]:
-        """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
-
-    def stale_holds(self, org_id: str, now: int, limit: int) -> list[str]:
-        """The ids of holds whose time has run out and is not recorded to have, oldest first."""
-
-    def add(self, event: EventType, reservation: Reservation, client_id: str) -> None:
-        """Keep a new reservation, and the event that made it."""
-
-    def change(
-        self, event: EventType, before: Reservation, after: Reservation, client_id: str
-    ) -> None:
-        """Replace a reservation, and append the event of its new revision.
-
-        `client_id` is empty for what time brought about. Its seats are given
-        back to the session that it leaves.
-        """
-
-    def allocate(
-        self,
-        reservation: Reservation,
-        subjects: Iterable[str],
-        taken: Interval,
-        booked_at: int,
-        capacity: int,
-    ) -> None:
-        """Take the subjects for the reservation's new session until the reservation's hold expires.
-
-        The session has `capacity` seats.
-        """
-
-    def join(self, reservation: Reservation, capacity: int) -> None:
-        """Take seats for a reservation in its session, which runs already."""
-
-    def settle(self, org_id: str, session_id: str) -> None:
-        """Make a session's allocations last as long as its last reservation, or end them.
-
-        Those of a hold that has run out stay, without taking anything, until that is recorded.
-        """
-
-    def recall(
-        self, org_id: str, client_id: str, method: str, key: str, locking: bool = False
-    ) -> Answer | None:
-        """What the Idempotency-Key was answered, if it is kept.
-
-        With `locking` others who do the same wait for the end of this transaction.
-        """
-
-    def answered(self, identities: Collection[Identity]) -> Set[Identity]:
-        """Those Idempotency-Keys, each with whose and what for it is, that have an answer kept."""
-
-    def remember(self, org_id: str, client_id: str, method: str, key: str, answer: Answer) -> None:
-        """Keep an answer for its Idempotency-Key."""
-
-    def forgettable(self, org_id: str, now: int) -> bool:
-        """Whether there is an answer whose lifetime is over."""
-
-    def forget(self, org_id: str, now: int) -> None:
-        """Drop the answers whose lifetime is over."""
-
-    def prune(self, org_id: str, before: int, limit: int) -> int:
-        """Delete bookings that ended before an instant, with their events; at most so many.
-
-        Answers how many there were. A hold that is not recorded to be over stays.
-        """
-
-    def organization_ids(self) -> list[str]:
-        """Every organization."""
-
-    def put_organization(self, organization: Organization) -> None:
-        """Insert or replace the organization."""
-
-    def put_entry(self, org_id: str, entry: CatalogEntry) -> None:
-        """Insert or replace a catalogue entry."""
-
-    def put_override(self, org_id: str, override: Override) -> None:
-        """Insert or replace the override of this owner and date."""
-
-    def delete_override(self, org_id: str, override_id: str) -> None:
-        """Delete the override of this id."""
-
-    def client(self, client_id: str) -> Client | None:
-        """The client, revoked or not."""
-
-    def clients(self, org_id: str) -> list[Client]:
-        """Every client of the organization, oldest first."""
-
-    def put_client(self, client: Client) -> None:
-        """Insert the client, or replace the one of its id."""
-
-    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
-        """The keys that sign tokens, oldest first.
-
-        With `locking` others who do the same wait for the end of this transaction.
-        """
-
-    def add_signing_key(self, key: SigningKey) -> None:
-        """Insert the key."""
-
-    def remove_signing_key(self, kid: str) -> None:
-        """Delete the key of this thumbprint."""
-
-    def touch(self) -> None:
-        """Change a row that means nothing, to learn whether the store can be written."""
-
-    def secret(self, name: str) -> bytes:
-        """32 random bytes that the whole installation shares, made when first asked for."""
-
-
-class Store(Protocol):
-    """Where everything is kept.
-
-    `shared` says that transactions run side by side, and may wait for each other.
+    `lanes` is how many groups may be written side by side. `shares_transactions`
+    says whether one group may hold commands of several organizations.
     """
 
     @property
-    def shared(self) -> bool: ...
+    def lanes(self) -> int: ...
+
+    @property
+    def shares_transactions(self) -> bool: ...
 
     def version(self) -> int | None:
         """A number that is another one once anybody has committed anything; None if unknown."""
 
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
-        """Run a short `fn` on one consistent snapshot.
+    async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
+        """The heads of organizations, of those that exist, read after this was called."""
 
-        Raises Overloaded when the store cannot be read.
+    async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+        """What is new and what was asked for, in the order of `reads`, each at one number."""
+
+    async def append(self, appends: Sequence[Append]) -> Set[str]:
+        """Write a group in one transaction, if and where the ledgers are as they were.
+
+        Answers the ids of the organizations whose part is on disk; a ledger that
+        had moved on gets nothing. Raises Conflict, and OutcomeUnknown where the
+        store was lost before it answered.
         """
 
-    async def scan(self, fn: Callable[[Transaction], T]) -> T:
-        """As `read`, for an `fn` whose statements may take longer than a few milliseconds."""
+    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """The (org_id, hold_id) of holds that have expired and are not recorded to have, oldest
+        first."""
 
-    async def write(self, fn: Callable[[Transaction], T]) -> T:
-        """Run `fn` as one serializable transaction; when this returns, its effect is on disk.
+    async def drop_responses(self, now: int) -> None:
+        """Delete the kept responses whose lifetime is over."""
 
-        `fn` may run more than once and must do nothing but talk to its
-        transaction. Raises what `fn` raises, after rolling back, and Overloaded
-        when the store cannot be written (nothing was done).
+    async def appointments(
+        self,
+        org_id: str,
+        wanted: AppointmentFilter,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[Reservation]:
+        """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
+
+    async def prune(self, org_id: str, before: int, limit: int) -> int:
+        """Delete bookings that ended before an instant, with their events; at most so many.
+
+        Answers how many there were. A hold whose expiry is not recorded stays.
         """
+
+    async def organization_ids(self) -> Sequence[str]:
+        """Every organization."""
+
+    async def probe(self) -> None:
+        """Return if the store can be written."""

@@ -230,14 +230,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that an organization has told us, at one version.
+    """Everything that an organization has told us, at one version: the number of the ledger's
+    event that last changed it.
 
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` gives
     the name of a date's public holiday in the organization's region, or nothing.
     """
 
-    version: str
+    version: int
     organization: Organization
     services: Mapping[str, Service]
     locations: Mapping[str, Location]
@@ -327,3 +328,9 @@ NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
     StaffMember: StaffNotFound,
     Resource: ResourceNotFound,
 }
+
+
+def empty_catalog(org_id: str) -> Catalog:
+    """The catalogue of an organization that does not exist yet."""
+    unnamed = Organization(id=org_id, name="", time_zone="")
+    return Catalog(0, unnamed, {}, {}, {}, {}, {}, longest_span=0)

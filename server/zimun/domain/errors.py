@@ -243,6 +243,10 @@ class SlotUnavailable(Conflict):
         self.alternatives = alternatives
         self.time_zone = time_zone
 
+    def copy(self) -> "SlotUnavailable":
+        """The same refusal for another caller: an exception keeps who raised it."""
+        return SlotUnavailable(self.metadata["service_id"], self.alternatives, self.time_zone)
+
 
 class EtagMismatch(Conflict):
     reason = "ETAG_MISMATCH"

@@ -2,17 +2,19 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
-from zimun.booking.change import Change
-from zimun.booking.store import Store
-from zimun.clock import Clock
+from zimun.booking.availability import AnswerCache
+from zimun.booking.reader import Reader
+from zimun.booking.requests import ChangeRequest
+from zimun.booking.store import LedgerStore
+from zimun.booking.writer import Writer
 from zimun.domain.errors import InvalidRequest
-from zimun.rpc.interceptors import caller, header
+from zimun.rpc.interceptors import caller, header, method
 from zimun.rpc.paging import PageTokens
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -24,21 +26,23 @@ T = TypeVar("T")
 class Backend:
     """What the methods call."""
 
-    store: Store
-    clock: Clock
+    store: LedgerStore
+    reader: Reader
+    writer: Writer
     pages: PageTokens
+    answers: AnswerCache = field(default_factory=AnswerCache)
 
 
-def change_of(
-    method: str, request: Message, context: Context, to_wire: Callable[[T], Message]
-) -> Change[T]:
-    """Who asks for a change, under which Idempotency-Key."""
+def change_request(
+    request: Message, context: Context, to_wire: Callable[[T], Message]
+) -> ChangeRequest:
+    """Who asks for a change, by which method, under which Idempotency-Key."""
     key = header(context, "idempotency-key")
     if len(key) > 255:
         raise InvalidRequest({"idempotency-key": "must have at most 255 characters"})
-    return Change(
+    return ChangeRequest(
         caller=caller(),
-        method=method,
+        method=method(),
         key=key,
         fingerprint=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
         encode=lambda answer: to_wire(answer).SerializeToString(deterministic=True),

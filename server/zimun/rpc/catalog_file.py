@@ -13,11 +13,14 @@ from typing import Any
 
 import yaml
 
-from zimun.booking.catalog import check_id, entry_of
-from zimun.booking.load import ORGANIZATION, Counts, Wanted, plan
-from zimun.booking.store import CatalogEntry, Transaction
+from zimun.booking.catalog import catalog_decision, check_id, entry_of, exists
+from zimun.booking.load import ORGANIZATION, Wanted, plan
 from zimun.domain.catalog import Catalog, Entry, Organization, Override, Service
+from zimun.domain.commands import Decision
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.events import CatalogEntry
+from zimun.domain.ledger import Ledger
+from zimun.domain.timetable import Timetable
 from zimun.rpc import contract, entries, yaml_document, yaml_messages
 from zimun.rpc.entries import Kind
 from zimun.rpc.yaml_document import Document
@@ -52,17 +55,23 @@ class CatalogFile:
     wanted: Wanted | None
 
 
-def load(tx: Transaction, now: int, file: CatalogFile) -> Counts:
-    """Make the catalogue what the file says of it; raises CatalogFileError."""
-    found = file.document.copy()
-    planned = plan(tx, now, file.wanted) if file.wanted else None
-    if planned:
-        for place, violations in planned.violations.items():
-            for name, violation in violations.items():
-                found.follow_up(f"{place}.{name}" if name else place, violation)
-    if found.faults or not planned:
-        raise CatalogFileError(_told(file.name, found))
-    return planned.put(tx)
+@dataclass(frozen=True)
+class LoadCatalog:
+    """The command to make the catalogue what a file says of it; its result are the counts."""
+
+    file: CatalogFile
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises CatalogFileError."""
+        found, wanted, before = self.file.document.copy(), self.file.wanted, timetable.catalog
+        planned = plan(before, exists(ledger), now, wanted) if wanted else None
+        if planned:
+            for place, violations in planned.violations.items():
+                for name, violation in violations.items():
+                    found.follow_up(f"{place}.{name}" if name else place, violation)
+        if found.faults or not planned:
+            raise CatalogFileError(_told(self.file.name, found))
+        return catalog_decision(before, client_id, planned.values, planned.counts)
 
 
 def _told(name: str, document: Document) -> str:
@@ -75,7 +84,7 @@ def _told(name: str, document: Document) -> str:
 def read(name: str, data: bytes, org_id: str = "") -> CatalogFile:
     """Read a file of the organization that it names, or else of `org_id`.
 
-    `load` tells what is wrong with it.
+    `LoadCatalog` tells what is wrong with it.
     """
     reading = _Reading()
     root = yaml_document.parse(data, reading.document)

@@ -9,12 +9,19 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from zimun.booking import catalog
-from zimun.booking.catalog import OverrideFilter
-from zimun.booking.change import Change
-from zimun.booking.store import CatalogEntry
+from zimun.booking.catalog import (
+    ArchiveEntry,
+    CreateEntry,
+    CreateOverride,
+    DeleteOverride,
+    OverrideFilter,
+    UpdateEntry,
+    UpdateOrganization,
+)
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.events import CatalogEntry
 from zimun.rpc import entries
-from zimun.rpc.calls import Backend, Context, change_of, question_of
+from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.entries import Kind
 from zimun.rpc.interceptors import caller
 from zimun.rpc.paging import page_size
@@ -46,41 +53,39 @@ class _Entries(Generic[E]):
     """The five methods of one kind of entry."""
 
     def __init__(self, backend: Backend, kind: Kind[E]) -> None:
-        self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
+        self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
         self._kind = kind
 
     async def list(self, request: Any, answer: type[M]) -> M:
         size, question = page_size(request.page_size), question_of(request)
         after = self._pages.read(request.page_token, question)
         found, next_key = await catalog.list_entries(
-            self._store, caller(), self._kind.entry, request.include_archived, size, after
+            self._reader, caller(), self._kind.entry, request.include_archived, size, after
         )
         token = self._pages.write(next_key, question)
         return answer(items=map(self._kind.write, found), next_page_token=token)
 
     async def get(self, entry_id: str) -> Any:
-        found = await catalog.get_entry(self._store, caller(), self._kind.entry, entry_id)
+        found = await catalog.get_entry(self._reader, caller(), self._kind.entry, entry_id)
         return self._kind.write(found)
 
-    async def create(self, method: str, request: Message, sent: Any, context: Context) -> bytes:
-        change = change_of(method, request, context, self._kind.write)
-        fields = self._kind.said(sent)
-        return await catalog.create(self._store, self._clock, change, self._kind.entry, fields)
+    async def create(self, request: Message, sent: Any, context: Context) -> bytes:
+        change = change_request(request, context, self._kind.write)
+        command = CreateEntry(self._kind.entry, self._kind.said(sent))
+        return await self._writer.submit(change, command)
 
-    async def update(self, method: str, request: Any, sent: Any, context: Context) -> bytes:
+    async def update(self, request: Any, sent: Any, context: Context) -> bytes:
         if not sent.id:
             raise InvalidRequest({"id": "is required"})
-        change = change_of(method, request, context, self._kind.write)
+        change = change_request(request, context, self._kind.write)
         edit = self._kind.edit(sent, request.update_mask)
-        return await catalog.update(
-            self._store, self._clock, change, self._kind.entry, sent.id, sent.etag, edit
-        )
+        command = UpdateEntry(self._kind.entry, sent.id, sent.etag, edit)
+        return await self._writer.submit(change, command)
 
-    async def archive(self, method: str, request: Any, entry_id: str, context: Context) -> bytes:
-        change = change_of(method, request, context, self._kind.write)
-        return await catalog.archive(
-            self._store, self._clock, change, self._kind.entry, entry_id, request.etag
-        )
+    async def archive(self, request: Any, entry_id: str, context: Context) -> bytes:
+        change = change_request(request, context, self._kind.write)
+        command = ArchiveEntry(self._kind.entry, entry_id, request.etag)
+        return await self._writer.submit(change, command)
 
 
 class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
@@ -101,17 +106,17 @@ class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
     async def CreateService(
         self, request: services_service_pb2.CreateServiceRequest, context: Context
     ) -> bytes:
-        return await self._services.create("CreateService", request, request.service, context)
+        return await self._services.create(request, request.service, context)
 
     async def UpdateService(
         self, request: services_service_pb2.UpdateServiceRequest, context: Context
     ) -> bytes:
-        return await self._services.update("UpdateService", request, request.service, context)
+        return await self._services.update(request, request.service, context)
 
     async def ArchiveService(
         self, request: services_service_pb2.ArchiveServiceRequest, context: Context
     ) -> bytes:
-        return await self._services.archive("ArchiveService", request, request.service_id, context)
+        return await self._services.archive(request, request.service_id, context)
 
 
 class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
@@ -132,18 +137,18 @@ class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
     async def CreateLocation(
         self, request: locations_service_pb2.CreateLocationRequest, context: Context
     ) -> bytes:
-        return await self._locations.create("CreateLocation", request, request.location, context)
+        return await self._locations.create(request, request.location, context)
 
     async def UpdateLocation(
         self, request: locations_service_pb2.UpdateLocationRequest, context: Context
     ) -> bytes:
-        return await self._locations.update("UpdateLocation", request, request.location, context)
+        return await self._locations.update(request, request.location, context)
 
     async def ArchiveLocation(
         self, request: locations_service_pb2.ArchiveLocationRequest, context: Context
     ) -> bytes:
         location_id = request.location_id
-        return await self._locations.archive("ArchiveLocation", request, location_id, context)
+        return await self._locations.archive(request, location_id, context)
 
 
 class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
@@ -164,17 +169,17 @@ class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
     async def CreateStaffMember(
         self, request: staff_service_pb2.CreateStaffMemberRequest, context: Context
     ) -> bytes:
-        return await self._staff.create("CreateStaffMember", request, request.staff_member, context)
+        return await self._staff.create(request, request.staff_member, context)
 
     async def UpdateStaffMember(
         self, request: staff_service_pb2.UpdateStaffMemberRequest, context: Context
     ) -> bytes:
-        return await self._staff.update("UpdateStaffMember", request, request.staff_member, context)
+        return await self._staff.update(request, request.staff_member, context)
 
     async def ArchiveStaffMember(
         self, request: staff_service_pb2.ArchiveStaffMemberRequest, context: Context
     ) -> bytes:
-        return await self._staff.archive("ArchiveStaffMember", request, request.staff_id, context)
+        return await self._staff.archive(request, request.staff_id, context)
 
 
 class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
@@ -195,43 +200,43 @@ class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
     async def CreateResource(
         self, request: resources_service_pb2.CreateResourceRequest, context: Context
     ) -> bytes:
-        return await self._resources.create("CreateResource", request, request.resource, context)
+        return await self._resources.create(request, request.resource, context)
 
     async def UpdateResource(
         self, request: resources_service_pb2.UpdateResourceRequest, context: Context
     ) -> bytes:
-        return await self._resources.update("UpdateResource", request, request.resource, context)
+        return await self._resources.update(request, request.resource, context)
 
     async def ArchiveResource(
         self, request: resources_service_pb2.ArchiveResourceRequest, context: Context
     ) -> bytes:
         resource_id = request.resource_id
-        return await self._resources.archive("ArchiveResource", request, resource_id, context)
+        return await self._resources.archive(request, resource_id, context)
 
 
 class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceServicer):
     def __init__(self, backend: Backend) -> None:
-        self._store, self._clock = backend.store, backend.clock
+        self._reader, self._writer = backend.reader, backend.writer
 
     async def GetOrganization(
         self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
     ) -> organization_pb2.Organization:
-        return entries.organization(await catalog.get_organization(self._store, caller()))
+        return entries.organization(await catalog.get_organization(self._reader, caller()))
 
     async def UpdateOrganization(
         self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
     ) -> bytes:
-        change = change_of("UpdateOrganization", request, context, entries.organization)
+        change = change_request(request, context, entries.organization)
         sent = request.organization
         if sent.id not in ("", caller().org_id):
             raise InvalidRequest({"id": "must be that of the caller's organization"})
         edit = entries.ORGANIZATION.edit(sent, request.update_mask)
-        return await catalog.update_organization(self._store, self._clock, change, sent.etag, edit)
+        return await self._writer.submit(change, UpdateOrganization(sent.etag, edit))
 
 
 class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     def __init__(self, backend: Backend) -> None:
-        self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
+        self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
 
     async def ListOverrides(
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
@@ -243,7 +248,7 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
             first=entries.day(request.start_date),
             last=entries.day(request.end_date),
         )
-        found, next_key = await catalog.list_overrides(self._store, caller(), wanted, size, after)
+        found, next_key = await catalog.list_overrides(self._reader, caller(), wanted, size, after)
         return overrides_service_pb2.ListOverridesResponse(
             items=map(entries.override, found),
             next_page_token=self._pages.write(next_key, question),
@@ -252,12 +257,12 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     async def CreateOverride(
         self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
     ) -> bytes:
-        change = change_of("CreateOverride", request, context, entries.override)
-        override = entries.read_override(request.override)
-        return await catalog.create_override(self._store, self._clock, change, override)
+        change = change_request(request, context, entries.override)
+        command = CreateOverride(entries.read_override(request.override))
+        return await self._writer.submit(change, command)
 
     async def DeleteOverride(
         self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
     ) -> bytes:
-        change: Change[None] = change_of("DeleteOverride", request, context, lambda _: Empty())
-        return await catalog.delete_override(self._store, self._clock, change, request.override_id)
+        change = change_request(request, context, lambda _: Empty())
+        return await self._writer.submit(change, DeleteOverride(request.override_id))

@@ -7,14 +7,16 @@ from functools import lru_cache
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from zimun.booking.availability import MOST_DAYS, Availability, DateRange, Wanted
+from zimun.booking.availability import MAX_DAYS, Availability
 from zimun.booking.store import AppointmentFilter
 from zimun.domain.availability import Slot
-from zimun.domain.booking import Contact, Reservation, State
+from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.explanation import Obstacle
 from zimun.domain.instant import SECOND
 from zimun.domain.schedule import Day, local_rfc3339
+from zimun.domain.slot_request import DateRange, SlotRequest
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -50,7 +52,7 @@ def length(sent: Duration) -> int:
     return sent.seconds * SECOND + sent.nanos // 1000
 
 
-_Wanting = (
+_Requesting = (
     appointments_service_pb2.HoldAppointmentRequest
     | availability_service_pb2.GetAvailabilityRequest
     | availability_service_pb2.FindNextAvailableRequest
@@ -59,13 +61,13 @@ _Wanting = (
 )
 
 
-def wanted(request: _Wanting) -> Wanted:
+def slot_request(request: _Requesting) -> SlotRequest:
     """What a request asks for; raises InvalidRequest for a number that says nothing."""
     if request.HasField("seats") and request.seats < 1:
         raise InvalidRequest({"seats": "must be 1 or more"})
     if request.HasField("duration") and not length(request.duration):
         raise InvalidRequest({"duration": "must be more than 0"})
-    return Wanted(
+    return SlotRequest(
         service_id=request.service_id,
         location_id=request.location_id,
         staff_id=request.staff_id,
@@ -75,10 +77,10 @@ def wanted(request: _Wanting) -> Wanted:
     )
 
 
-def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[Wanted, int]:
+def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[SlotRequest, int]:
     """What the n-th check asks for, and when; raises InvalidRequest naming the check."""
     try:
-        return wanted(check), instant(check.start_time)
+        return slot_request(check), instant(check.start_time)
     except InvalidRequest as error:
         told = error.violations.items()
         raise InvalidRequest({f"checks[{n}].{name}": what for name, what in told}) from error
@@ -115,8 +117,20 @@ def _date(field: str, text: str) -> date:
 
 
 def _check_days(field: str, days: int) -> None:
-    if not 1 <= days <= MOST_DAYS:
-        raise InvalidRequest({field: f"must make 1 to {MOST_DAYS} dates"})
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidRequest({field: f"must make 1 to {MAX_DAYS} dates"})
+
+
+def reschedule(
+    request: appointments_service_pb2.RescheduleAppointmentRequest, session_id: str
+) -> RescheduleAppointment:
+    return RescheduleAppointment(
+        request.appointment_id,
+        instant(request.start_time),
+        request.staff_id,
+        request.etag,
+        session_id,
+    )
 
 
 def contact(request: appointments_service_pb2.ConfirmAppointmentRequest) -> Contact:

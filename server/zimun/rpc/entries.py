@@ -16,10 +16,10 @@ from google.protobuf.message import Message
 from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.money_pb2 import Money
 
-from zimun.booking.store import CatalogEntry
 from zimun.domain import catalog
 from zimun.domain.catalog import Hours, Override, ServiceDefaults, SlotAlignment, WeeklyHours
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.events import CatalogEntry
 from zimun.rpc.convert import duration, length, timestamp
 from zimun.v1 import (
     location_pb2,

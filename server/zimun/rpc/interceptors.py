@@ -21,11 +21,17 @@ Verify = Callable[[str], Awaitable[Caller]]
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+_method: contextvars.ContextVar[str] = contextvars.ContextVar("method")
 
 
 def caller() -> Caller:
     """Who calls the method that is running."""
     return _caller.get()
+
+
+def method() -> str:
+    """The name of the method that is running, without its service."""
+    return _method.get()
 
 
 class Gate(grpc.aio.ServerInterceptor):

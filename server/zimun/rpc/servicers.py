@@ -3,10 +3,18 @@
 from typing import Any
 
 from zimun.booking import appointments, availability
-from zimun.booking.turns import Turns
+from zimun.booking.requests import new_id
+from zimun.domain.commands import (
+    CancelAppointment,
+    ConfirmHold,
+    ExtendHold,
+    Hold,
+    ReleaseHold,
+    RescheduleAppointment,
+)
 from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status
-from zimun.rpc.calls import Backend, Context, change_of, question_of
+from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.interceptors import caller
 from zimun.rpc.paging import page_size
 from zimun.v1 import (
@@ -20,25 +28,23 @@ from zimun.v1 import (
 
 class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServicer):
     def __init__(self, backend: Backend) -> None:
-        self._store, self._clock = backend.store, backend.clock
-        self._answers = availability.Answers()
+        self._reader, self._answers = backend.reader, backend.answers
 
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
     ) -> bytes:
-        wanted, asked = convert.wanted(request), convert.date_range(request)
-        now = self._clock.now()
+        asked, dates = convert.slot_request(request), convert.date_range(request)
         found = await availability.get_availability(
-            self._store, now, caller(), wanted, asked, self._answers
+            self._reader, self._answers, caller(), asked, dates
         )
         return convert.availability(found)
 
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
     ) -> availability_service_pb2.FindNextAvailableResponse:
-        wanted, start_from = convert.wanted(request), convert.instant(request.start_time_from)
+        asked, start_from = convert.slot_request(request), convert.instant(request.start_time_from)
         slots, place = await availability.find_next(
-            self._store, self._clock.now(), caller(), wanted, start_from, convert.count(request)
+            self._reader, caller(), asked, start_from, convert.count(request)
         )
         zone = request.time_zone or place.time_zone
         return availability_service_pb2.FindNextAvailableResponse(
@@ -51,7 +57,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
         self, request: availability_service_pb2.BatchCheckAvailabilityRequest, context: Context
     ) -> availability_service_pb2.BatchCheckAvailabilityResponse:
         times = [convert.time_to_check(check, n) for n, check in enumerate(request.checks)]
-        found = await availability.check(self._store, self._clock.now(), caller(), times)
+        found = await availability.check(self._reader, caller(), times)
         return availability_service_pb2.BatchCheckAvailabilityResponse(
             results=[
                 availability_service_pb2.SlotCheckResult(
@@ -64,8 +70,8 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def ExplainSlot(
         self, request: availability_service_pb2.ExplainSlotRequest, context: Context
     ) -> availability_service_pb2.ExplainSlotResponse:
-        wanted, start = convert.wanted(request), convert.instant(request.start_time)
-        found = await availability.explain(self._store, self._clock.now(), caller(), wanted, start)
+        asked, start = convert.slot_request(request), convert.instant(request.start_time)
+        found = await availability.explain(self._reader, caller(), asked, start)
         zone = request.time_zone or found.time_zone
         return availability_service_pb2.ExplainSlotResponse(
             service_id=found.service_id,
@@ -84,69 +90,52 @@ def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
 
 class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServicer):
     def __init__(self, backend: Backend) -> None:
-        self._store, self._clock, self._pages = backend.store, backend.clock, backend.pages
-        self._turns = Turns()
+        self._store, self._reader, self._writer = backend.store, backend.reader, backend.writer
+        self._pages = backend.pages
 
     async def HoldAppointment(
         self, request: appointments_service_pb2.HoldAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_of("HoldAppointment", request, context, convert.hold)
         start = convert.instant(request.appointment_time)
-        wanted = convert.wanted(request)
-        return await appointments.hold(self._store, self._clock, change, wanted, start, self._turns)
+        command = Hold(convert.slot_request(request), start, new_id("h"), new_id("x"))
+        return await self._writer.submit(change_request(request, context, convert.hold), command)
 
     async def ExtendHold(
         self, request: appointments_service_pb2.ExtendHoldRequest, context: Context
     ) -> bytes:
-        change = change_of("ExtendHold", request, context, convert.hold)
-        return await appointments.extend_hold(self._store, self._clock, change, request.hold_id)
+        command = ExtendHold(request.hold_id)
+        return await self._writer.submit(change_request(request, context, convert.hold), command)
 
     async def ReleaseHold(
         self, request: appointments_service_pb2.ReleaseHoldRequest, context: Context
     ) -> bytes:
-        change = change_of("ReleaseHold", request, context, convert.hold)
-        return await appointments.release_hold(self._store, self._clock, change, request.hold_id)
+        command = ReleaseHold(request.hold_id)
+        return await self._writer.submit(change_request(request, context, convert.hold), command)
 
     async def ConfirmAppointment(
         self, request: appointments_service_pb2.ConfirmAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_of("ConfirmAppointment", request, context, convert.appointment)
-        contact = convert.contact(request)
-        return await appointments.confirm(
-            self._store, self._clock, change, request.hold_id, contact
-        )
+        change = change_request(request, context, convert.appointment)
+        command = ConfirmHold(request.hold_id, new_id("a"), convert.contact(request))
+        return await self._writer.submit(change, command)
 
     async def RescheduleAppointment(
         self, request: appointments_service_pb2.RescheduleAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_of("RescheduleAppointment", request, context, convert.appointment)
-        return await appointments.reschedule(
-            self._store,
-            self._clock,
-            change,
-            request.appointment_id,
-            convert.instant(request.start_time),
-            request.staff_id,
-            request.etag,
-        )
+        change = change_request(request, context, convert.appointment)
+        return await self._writer.submit(change, convert.reschedule(request, new_id("x")))
 
     async def CancelAppointment(
         self, request: appointments_service_pb2.CancelAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_of("CancelAppointment", request, context, convert.appointment)
-        return await appointments.cancel(
-            self._store,
-            self._clock,
-            change,
-            request.appointment_id,
-            request.cancel_reason,
-            request.etag,
-        )
+        change = change_request(request, context, convert.appointment)
+        command = CancelAppointment(request.appointment_id, request.cancel_reason, request.etag)
+        return await self._writer.submit(change, command)
 
     async def GetAppointment(
         self, request: appointments_service_pb2.GetAppointmentRequest, context: Context
     ) -> appointment_pb2.Appointment:
-        found = await appointments.get_appointment(self._store, caller(), request.appointment_id)
+        found = await appointments.get_appointment(self._reader, caller(), request.appointment_id)
         return convert.appointment(found)
 
     async def ListAppointments(

@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection
 
-from zimun.storage import dialect
+from zimun.storage import postgresql, sqlite
+from zimun.storage.urls import is_postgresql
 
 
 class SchemaTooNew(Exception):
@@ -22,29 +23,30 @@ def migrate(url: URL) -> None:
 
     Raises SchemaTooNew for a revision that this code does not know.
     """
-    if dialect.is_shared(url):
+    if is_postgresql(url):
         # Whoever calls may have an event loop of their own.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _migrate_shared(url)).result()
+            thread.submit(asyncio.run, _migrate_postgresql(url)).result()
         return
-    engine = dialect.open_engine(url)
+    engine = sqlite.open_engine(url)
     with engine.connect() as connection:
-        dialect.share(connection)
-        dialect.begin_write(connection)
+        sqlite.use_write_ahead_log(connection)
+        sqlite.begin_write(connection)
         try:
             _upgrade(connection)
         except BaseException:
-            dialect.command(connection, "ROLLBACK")
+            sqlite.command(connection, "ROLLBACK")
             raise
-        dialect.command(connection, "COMMIT")
+        sqlite.command(connection, "COMMIT")
     engine.dispose()
 
 
-async def _migrate_shared(url: URL) -> None:
-    engine = dialect.open_shared_engine(url, connections=1)
+async def _migrate_postgresql(url: URL) -> None:
+    engine = postgresql.open_engine(url)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(dialect.lock, ("migrate",))
+            # One process at a time; nothing else locks by such a number.
+            await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(5714201)")
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()

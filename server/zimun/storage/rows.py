@@ -5,15 +5,14 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, select
 
 from zimun.booking.holidays import public_holidays
-from zimun.booking.store import CatalogEntry
 from zimun.domain.access import Client
-from zimun.domain.availability import Session
-from zimun.domain.booking import Contact, Reservation, State
+from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.catalog import (
     Catalog,
     Hours,
@@ -27,7 +26,19 @@ from zimun.domain.catalog import (
     StaffMember,
     WeeklyHours,
 )
+from zimun.domain.events import (
+    CATALOG_TYPES,
+    CatalogEntry,
+    CatalogEvent,
+    CatalogValue,
+    Event,
+    EventType,
+    OverrideDeleted,
+    ReservationEvent,
+    Session,
+)
 from zimun.storage.tables import (
+    ledgers,
     locations,
     organizations,
     overrides,
@@ -43,6 +54,9 @@ E = TypeVar("E")
 _ReservationRow: Any = namedtuple(  # type: ignore[misc]  # its fields are the columns
     "_ReservationRow", [column.name for column in reservations.columns]
 )
+
+
+RESERVATION_COLUMNS = tuple(column.name for column in reservations.columns)
 
 
 def reservation(values: Sequence[Any]) -> Reservation:
@@ -77,40 +91,102 @@ def reservation(values: Sequence[Any]) -> Reservation:
     )
 
 
-def reservation_row(reservation: Reservation) -> dict[str, Any]:
-    contact = reservation.contact
-    return {
-        "org_id": reservation.org_id,
-        "hold_id": reservation.hold_id,
-        "session_id": reservation.session_id,
-        "service_id": reservation.service_id,
-        "location_id": reservation.location_id,
-        "staff_id": reservation.staff_id,
-        "resource_ids": json.dumps(reservation.resource_ids),
-        "seats": reservation.seats,
-        "start_time": reservation.start,
-        "end_time": reservation.end,
-        "state": reservation.state.value,
-        "expires_at": reservation.expires_at,
-        "create_time": reservation.create_time,
-        "update_time": reservation.update_time,
-        "revision": reservation.revision,
-        "appointment_id": reservation.appointment_id,
-        "confirm_time": reservation.confirm_time,
-        "contact_name": contact.name,
-        "contact_email": contact.email,
-        "contact_phone": contact.phone,
-        "notes": contact.notes,
-        "metadata": json.dumps(dict(contact.metadata)),
-        "cancel_reason": reservation.cancel_reason,
-    }
+def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
+    """The columns of `reservations`, in their order."""
+    contact, resource_ids = reservation.contact, reservation.resource_ids
+    return (
+        reservation.org_id,
+        reservation.hold_id,
+        reservation.appointment_id,
+        reservation.session_id,
+        reservation.service_id,
+        reservation.location_id,
+        reservation.staff_id,
+        json.dumps(resource_ids) if resource_ids else "[]",
+        reservation.seats,
+        reservation.start,
+        reservation.end,
+        reservation.state.value,
+        reservation.expires_at,
+        reservation.create_time,
+        reservation.update_time,
+        reservation.confirm_time,
+        reservation.revision,
+        contact.name,
+        contact.email,
+        contact.phone,
+        contact.notes,
+        json.dumps(dict(contact.metadata)) if contact.metadata else "{}",
+        reservation.cancel_reason,
+    )
 
 
-def session(values: Sequence[Any]) -> Session:
-    """From the columns of `statements.SESSIONS`."""
-    session_id, start, end, staff_id, resource_ids, location_id, seats_taken = values
-    taken = tuple(json.loads(resource_ids))
-    return Session(session_id, start, end, staff_id, taken, location_id, seats_taken)
+def event_json(event: ReservationEvent) -> str:
+    """What an event says, for `event`."""
+    row = reservation_row(event.reservation)
+    return json.dumps(
+        {
+            "reservation": dict(zip(RESERVATION_COLUMNS, row, strict=True)),
+            "sessions": [_session_facts(session) for session in event.sessions],
+        }
+    )
+
+
+_SESSION_FACTS = (
+    "session_id",
+    "service_id",
+    "location_id",
+    "staff_id",
+    "resource_ids",
+    "start",
+    "end",
+    "busy",
+    "booked_at",
+    "capacity",
+    "until",
+    "seats_taken",
+)
+
+_session_values = attrgetter(*_SESSION_FACTS)
+
+
+def _session_facts(session: Session) -> dict[str, Any]:
+    return dict(zip(_SESSION_FACTS, _session_values(session), strict=True))
+
+
+def event(kind: str, client_id: str, data: str) -> Event:
+    """An event as `event_json` wrote it; of the catalogue's, only that it was one."""
+    if kind in CATALOG_TYPES:
+        return CatalogEvent(client_id, None)
+    said = json.loads(data)
+    return ReservationEvent(
+        EventType(kind),
+        client_id,
+        reservation([said["reservation"][name] for name in RESERVATION_COLUMNS]),
+        [_session(facts) for facts in said["sessions"]],
+    )
+
+
+def _session(facts: dict[str, Any]) -> Session:
+    return Session(
+        **facts | {"resource_ids": tuple(facts["resource_ids"]), "busy": tuple(facts["busy"])}
+    )
+
+
+def catalog_json(value: CatalogValue | None) -> str:
+    """A value of the catalogue as a change left it, for those who read the history."""
+    match value:
+        case Organization():
+            row = organization_row(value)
+        case Override():
+            row = override_row("", value)
+        case OverrideDeleted():
+            row = asdict(value)
+        case None:
+            row = {}
+        case _:
+            row = entry_row("", value)
+    return json.dumps({key: row[key] for key in row if key != "org_id"}, default=str)
 
 
 def organization_row(organization: Organization) -> dict[str, Any]:
@@ -159,7 +235,7 @@ def client_row(client: Client) -> dict[str, Any]:
 
 
 def load_catalog(connection: Connection, org_id: str) -> Catalog:
-    """Everything of one organization, which must exist."""
+    """Everything of one organization, which must exist, at one snapshot."""
 
     def entries(table: Table, make: Callable[[dict[str, Any]], E]) -> Mapping[str, E]:
         found = connection.execute(select(table).where(table.c.org_id == org_id))
@@ -169,8 +245,11 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         select(organizations).where(organizations.c.org_id == org_id)
     ).one()
     found = connection.execute(select(overrides).where(overrides.c.org_id == org_id))
+    version = connection.execute(
+        select(ledgers.c.catalog_version).where(ledgers.c.org_id == org_id)
+    ).scalar_one()
     return Catalog(
-        version=organization.catalog_version,
+        version=version,
         organization=_organization(organization),
         services=entries(services, _service),
         locations=entries(locations, lambda fields: Location(**_with_week(fields))),

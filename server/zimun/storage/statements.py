@@ -1,262 +1,144 @@
-"""The statements of holds and searches, rendered once; `queries` says what they are for.
+"""The statements that read ledgers, rendered once for each dialect; `ledgers` runs them.
 
-SQL never asks the database for the time: `now` comes in as a value.
+Every table of an organization is compared with the organization's id as a
+value, so that a distributed database asks one node. SQL never asks the database
+for the time: `now` comes in as a value.
 """
 
 from functools import lru_cache
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    literal_column,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, literal_column, select
 
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
-    FOREVER,
-    IS_APPOINTMENT,
-    IS_CONFIRMED,
     IS_HELD,
     IS_LIVE,
     allocations,
     events,
     idempotency,
+    ledgers,
     organizations,
     reservations,
     sessions,
-    staff,
 )
 
 ORG: BindParameter[str] = bindparam("org")
-NOW: BindParameter[int] = bindparam("now")
-FROM: BindParameter[int] = bindparam("start")
-TO: BindParameter[int] = bindparam("end")
 
-
-LIVE = and_(IS_LIVE, or_(IS_CONFIRMED, reservations.c.expires_at > NOW))
-"""The reservations that keep their time busy at `now`."""
-
-
-CATALOG_VERSION = Prepared(
-    select(organizations.c.catalog_version).where(organizations.c.org_id == ORG)
+HEAD = Prepared(
+    select(ledgers.c.seq, ledgers.c.time, ledgers.c.catalog_version).where(ledgers.c.org_id == ORG)
 )
 
-
-def _reaching(subjects: int) -> tuple[ColumnElement[bool], ...]:
-    """Of so many subjects, s0, s1 and so on, what begins before TO and can reach beyond FROM."""
-    return (
-        allocations.c.org_id == ORG,
-        allocations.c.subject.in_([bindparam(f"s{n}") for n in range(subjects)]),
-        allocations.c.busy_start > bindparam("earliest"),
-        allocations.c.busy_start < TO,
-    )
-
-
-@lru_cache(maxsize=1024)
-def taken(subjects: int) -> Prepared:
-    """What is taken of so many subjects, given as s0, s1 and so on; by what has run out, too."""
-    return Prepared(
-        select(
-            allocations.c.subject,
-            allocations.c.busy_start,
-            allocations.c.busy_end,
-            allocations.c.expires_at,
-        )
-        .where(
-            *_reaching(subjects),
-            allocations.c.busy_end > FROM,
-            allocations.c.session_id != bindparam("freed"),
-        )
-        .order_by(allocations.c.subject, allocations.c.busy_start)
-    )
-
-
-@lru_cache(maxsize=1024)
-def starts(members: int) -> Prepared:
-    """When the bookings of so many staff members start, given as s0, s1 and so on; in any order."""
-    return Prepared(
-        select(allocations.c.subject, allocations.c.start_time, allocations.c.expires_at).where(
-            *_reaching(members),
-            allocations.c.start_time >= FROM,
-            allocations.c.expires_at > NOW,
-            allocations.c.session_id != bindparam("freed"),
-        )
-    )
-
-
-SESSIONS = Prepared(
-    select(
-        reservations.c.session_id,
-        reservations.c.start_time,
-        reservations.c.end_time,
-        reservations.c.staff_id,
-        func.min(reservations.c.resource_ids).label("resource_ids"),
-        reservations.c.location_id,
-        func.sum(reservations.c.seats).label("seats_taken"),
-    )
-    .where(
-        reservations.c.org_id == ORG,
-        reservations.c.service_id == bindparam("service"),
-        reservations.c.start_time >= FROM,
-        reservations.c.start_time < TO,
-        reservations.c.hold_id != bindparam("leaving"),
-        LIVE,
-    )
-    .group_by(
-        reservations.c.session_id,
-        reservations.c.start_time,
-        reservations.c.end_time,
-        reservations.c.staff_id,
-        reservations.c.location_id,
-    )
-    .order_by(reservations.c.session_id)
+EVENTS_SINCE = Prepared(
+    select(events.c.type, events.c.client_id, events.c.data)
+    .where(events.c.org_id == ORG, events.c.seq > bindparam("seq"))
+    .order_by(events.c.seq)
 )
 
-_OF_MEMBER = (allocations.c.org_id == staff.c.org_id, allocations.c.subject == staff.c.id)
-
-
-@lru_cache(maxsize=1024)
-def staff_load(members: int) -> Prepared:
-    """Bookings within a day, and the last booking, of so many staff members: s0, s1 and so on."""
-    bookings = select(func.count(allocations.c.subject)).where(
-        *_OF_MEMBER,
-        allocations.c.busy_start > bindparam("earliest"),
-        allocations.c.busy_start < TO,
-        allocations.c.start_time >= FROM,
-        allocations.c.start_time < TO,
-        allocations.c.expires_at > NOW,
-    )
-    last = select(func.max(allocations.c.booked_at)).where(*_OF_MEMBER)
-    return Prepared(
-        select(staff.c.id, bookings.scalar_subquery(), last.scalar_subquery()).where(
-            staff.c.org_id == ORG,
-            staff.c.id.in_([bindparam(f"s{n}") for n in range(members)]),
-        )
-    )
-
-
-BY_HOLD = Prepared(
-    select(reservations).where(
-        reservations.c.org_id == ORG, reservations.c.hold_id == bindparam("id")
-    )
-)
-
-BY_APPOINTMENT = Prepared(
-    select(reservations).where(
-        reservations.c.org_id == ORG,
-        reservations.c.appointment_id == bindparam("id"),
-        IS_APPOINTMENT,
-    )
-)
-
-STALE = Prepared(
-    select(reservations.c.hold_id)
-    .where(reservations.c.org_id == ORG, IS_HELD, reservations.c.expires_at <= NOW)
-    .order_by(reservations.c.expires_at)
-    .limit(bindparam("limit"))
-)
-
-
-@lru_cache(maxsize=1024)
-def run_out(subjects: int) -> Prepared:
-    """The holds that have run out and still take some of so many subjects: s0, s1 and so on."""
-    return Prepared(
-        select(reservations.c.hold_id)
-        .select_from(
-            allocations.join(
-                reservations,
-                and_(
-                    reservations.c.org_id == allocations.c.org_id,
-                    reservations.c.session_id == allocations.c.session_id,
-                ),
-            )
-        )
-        .where(
-            *_reaching(subjects),
-            allocations.c.busy_end > FROM,
-            IS_HELD,
-            reservations.c.expires_at <= NOW,
-        )
-    )
-
-
-INSERT_RESERVATION = Prepared(insert(reservations))
-
-UPDATE_RESERVATION = Prepared(
-    update(reservations).where(
-        reservations.c.org_id == bindparam("_org"), reservations.c.hold_id == bindparam("_hold")
-    )
-)
-
-INSERT_ALLOCATION = Prepared(insert(allocations))
-
-LASTS = Prepared(
-    select(
-        func.max(
-            case((IS_CONFIRMED, literal_column(str(FOREVER))), else_=reservations.c.expires_at)
-        )
-    ).where(
-        reservations.c.org_id == ORG,
-        reservations.c.session_id == bindparam("session"),
-        reservations.c.hold_id != bindparam("leaving"),
-        LIVE,
-    )
-)
-
-PROLONG = Prepared(
-    update(allocations)
-    .where(allocations.c.org_id == ORG, allocations.c.session_id == bindparam("session"))
-    .values(expires_at=bindparam("until"))
-)
-
-FREE = Prepared(
-    delete(allocations).where(
-        allocations.c.org_id == ORG, allocations.c.session_id == bindparam("session")
-    )
-)
-
-INSERT_SESSION = Prepared(insert(sessions))
-
-_OF_SESSION = (sessions.c.org_id == ORG, sessions.c.session_id == bindparam("session"))
-
-JOIN_SESSION = Prepared(
-    update(sessions)
-    .where(*_OF_SESSION)
-    .values(seats_taken=sessions.c.seats_taken + bindparam("seats"), capacity=bindparam("most"))
-)
-
-LEAVE_SESSION = Prepared(
-    update(sessions)
-    .where(*_OF_SESSION)
-    .values(seats_taken=sessions.c.seats_taken - bindparam("seats"))
-)
-
-END_SESSION = Prepared(delete(sessions).where(*_OF_SESSION))
-
-INSERT_EVENT = Prepared(insert(events))
-
-RECALL = Prepared(
+RESPONSE = Prepared(
     select(idempotency.c.fingerprint, idempotency.c.response, idempotency.c.expires_at).where(
         idempotency.c.org_id == ORG,
-        idempotency.c.client_id == bindparam("client"),
+        idempotency.c.client_id == bindparam("client_id"),
         idempotency.c.method == bindparam("method"),
         idempotency.c.key == bindparam("key"),
     )
 )
 
-INSERT_ANSWER = Prepared(insert(idempotency))
+_LONGEST_SPAN = (
+    select(organizations.c.longest_span).where(organizations.c.org_id == ORG).scalar_subquery()
+)
 
-OVER = (idempotency.c.org_id == ORG, idempotency.c.expires_at <= NOW)
 
-FORGETTABLE = Prepared(select(idempotency.c.key).where(*OVER).limit(literal_column("1")))
+@lru_cache(maxsize=64)
+def allocations_of(subjects: int) -> Prepared:
+    """What overlaps an interval, of so many subjects, s0, s1 and so on."""
+    c = allocations.c
+    return Prepared(
+        select(c.subject, c.busy_start, c.busy_end, c.expires_at, c.start_time, c.session_id).where(
+            c.org_id == ORG,
+            c.subject.in_(_values("s", subjects)),
+            c.busy_start > bindparam("start") - _LONGEST_SPAN,
+            c.busy_start < bindparam("end"),
+            c.busy_end > bindparam("start"),
+        )
+    )
 
-FORGET = Prepared(delete(idempotency).where(*OVER))
+
+@lru_cache(maxsize=64)
+def last_booked(members: int) -> Prepared:
+    """When so many staff members, s0, s1 and so on, were last booked."""
+    c = allocations.c
+    return Prepared(
+        select(c.subject, func.max(c.booked_at))
+        .where(c.org_id == ORG, c.subject.in_(_values("s", members)))
+        .group_by(c.subject)
+    )
+
+
+@lru_cache(maxsize=64)
+def reservations_by(column: str, ids: int) -> Prepared:
+    """The reservations whose column is one of so many ids, s0, s1 and so on."""
+    c = reservations.c
+    return Prepared(
+        select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids)))
+    )
+
+
+def _members() -> "Select[tuple[object, ...]]":
+    """Live reservations, each with an allocation and the seats of its session."""
+    r, a, s = reservations.c, allocations.c, sessions.c
+    return (
+        select(
+            r.session_id, r.service_id, r.location_id, r.staff_id, r.resource_ids, r.start_time,
+            r.end_time, a.busy_start, a.busy_end, a.booked_at, s.capacity, a.expires_at,
+            r.hold_id, r.seats, r.state, r.expires_at,
+        )
+        .select_from(
+            reservations.join(
+                allocations,
+                and_(a.org_id == ORG, a.session_id == r.session_id),
+            ).outerjoin(sessions, and_(s.org_id == ORG, s.session_id == r.session_id))
+        )
+        .where(r.org_id == ORG, IS_LIVE)
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def members_of(session_ids: int) -> Prepared:
+    """The members of so many sessions, s0, s1 and so on; each once for every allocation."""
+    return Prepared(_members().where(reservations.c.session_id.in_(_values("s", session_ids))))
+
+
+GROUP_MEMBERS = Prepared(
+    _members().where(
+        reservations.c.service_id == bindparam("service"),
+        reservations.c.start_time >= bindparam("start"),
+        reservations.c.start_time < bindparam("end"),
+    )
+)
+
+EXPIRED_HOLDS = Prepared(
+    select(reservations.c.org_id, reservations.c.hold_id)
+    .where(IS_HELD, reservations.c.expires_at <= bindparam("now"))
+    .order_by(reservations.c.expires_at)
+    .limit(bindparam("limit"))
+)
+
+OVER_RESPONSES = Prepared(
+    select(idempotency.c.org_id)
+    .where(idempotency.c.expires_at <= bindparam("now"))
+    .distinct()
+    .limit(literal_column("100"))
+)
+
+
+def _values(prefix: str, count: int) -> "list[BindParameter[str]]":
+    return [bindparam(f"{prefix}{n}") for n in range(count)]
+
+
+def padded(values: "tuple[str, ...]") -> dict[str, str]:
+    """Parameters s0, s1 and so on: as many as the next power of two, so that few statements do."""
+    count = 1 << (len(values) - 1).bit_length()
+    last = values[-1]
+    return {f"s{n}": values[n] if n < len(values) else last for n in range(count)}
+
+

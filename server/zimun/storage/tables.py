@@ -5,6 +5,8 @@ caller belongs to, `installation` and `signing_keys` hold what the whole
 installation shares.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -17,17 +19,23 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     text,
 )
 from sqlalchemy.schema import SchemaItem
 
 from zimun.domain.catalog import HOLD_LENGTH
-from zimun.storage.dialect import CLUSTERED, only_where
 
 metadata = MetaData()
 
-FOREVER = 1 << 62
-"""The `expires_at` of an allocation that only a cancellation ends."""
+CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+"""Options of a table that is read by ranges of its primary key."""
+
+
+def only_where(condition: TextClause) -> dict[str, Any]:
+    """Options of an index on some rows only."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 
 # Conditions that partial indexes and the queries they serve must word alike:
@@ -36,6 +44,7 @@ IS_APPOINTMENT = text("appointment_id != ''")
 IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
 IS_CONFIRMED = text("state = 'CONFIRMED'")
+IS_OF_HOLD = text("hold_id != ''")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED')")
 
 
@@ -83,9 +92,6 @@ organizations = Table(
     _json("metadata"),
     _instant("create_time"),
     _instant("update_time"),
-    # A fresh random word after every change to the catalogue: what a cached catalogue is checked
-    # against. Random, as a counter would name two catalogues alike after a rollback.
-    _text("catalog_version"),
     # The longest span that any service of the organization has ever had.
     _number("longest_span", 0),
     _number("revision", 1),
@@ -204,12 +210,8 @@ Index(
     reservations.c.start_time,
     **only_where(IS_LIVE),
 )
-Index(
-    "reservations_by_expiry",
-    reservations.c.org_id,
-    reservations.c.expires_at,
-    **only_where(IS_HELD),
-)
+# Leads with the instant: what has expired is looked for in all organizations at once.
+Index("reservations_by_expiry", reservations.c.expires_at, **only_where(IS_HELD))
 
 allocations = Table(
     "allocations",
@@ -249,22 +251,45 @@ sessions = Table(
     CheckConstraint("seats_taken <= capacity", name="sessions_are_not_oversold"),
 )
 
+ledgers = Table(
+    "ledgers",
+    metadata,
+    _text("org_id", key=True),
+    # The number of the last event, and of the last one that changed the catalogue.
+    _instant("seq"),
+    # The latest instant at which anything was decided.
+    _instant("time"),
+    _instant("catalog_version"),
+)
+"""The heads: who writes for an organization moves its head on first."""
+
 events = Table(
     "events",
     metadata,
     _text("org_id", key=True),
-    _text("hold_id", key=True),
-    # One event for every revision of a reservation.
-    Column("revision", Integer, primary_key=True, autoincrement=False),
-    _instant("at"),
+    # 1, 2, 3 and so on, without a gap but where old bookings have been pruned.
+    _instant("seq", key=True),
+    # Ledger time.
+    _instant("time"),
     _text("type"),
     # The client that asked for it; empty for what time alone brought about.
     _text("client_id"),
-    # The reservation as the change left it, in JSON.
-    _text("reservation"),
+    # Of an event about a reservation; else empty and 0.
+    _text("hold_id"),
+    Column("revision", Integer, nullable=False),
+    # JSON: the values as the change left them.
+    _text("data"),
+    **CLUSTERED,
 )
 
-Index("events_by_time", events.c.org_id, events.c.at)
+Index(
+    "events_by_revision",
+    events.c.org_id,
+    events.c.hold_id,
+    events.c.revision,
+    unique=True,
+    **only_where(IS_OF_HOLD),
+)
 
 idempotency = Table(
     "idempotency",
@@ -279,7 +304,7 @@ idempotency = Table(
     **CLUSTERED,
 )
 
-Index("idempotency_by_expiry", idempotency.c.org_id, idempotency.c.expires_at)
+Index("idempotency_by_expiry", idempotency.c.expires_at)
 
 clients = Table(
     "clients",

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from zimun.domain.availability import Busy, Search, Session
-from zimun.domain.booking import Contact, Reservation, State
+from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.catalog import (
     HOLD_LENGTH,
     Catalog,

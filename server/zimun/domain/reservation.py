@@ -9,7 +9,7 @@ lose the slot. A hold is valid while now < expires_at, whether or not anybody
 has recorded its expiry yet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -44,18 +44,6 @@ class State(StrEnum):
 
 LIVE = (State.HELD, State.CONFIRMED)
 """The states that keep their time busy."""
-
-
-class EventType(StrEnum):
-    """What an event row records."""
-
-    HOLD_CREATED = "HOLD_CREATED"
-    HOLD_EXTENDED = "HOLD_EXTENDED"
-    HOLD_RELEASED = "HOLD_RELEASED"
-    HOLD_EXPIRED = "HOLD_EXPIRED"
-    APPOINTMENT_CONFIRMED = "APPOINTMENT_CONFIRMED"
-    APPOINTMENT_RESCHEDULED = "APPOINTMENT_RESCHEDULED"
-    APPOINTMENT_CANCELLED = "APPOINTMENT_CANCELLED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +90,6 @@ class Reservation:
         """What it takes: its person and its things, or the service that needs neither."""
         staff_ids = (self.staff_id,) if self.staff_id else ()
         return (*staff_ids, *self.resource_ids) or (self.service_id,)
-
-    def taken(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Each of its subjects, and when it is there."""
-        return ((subject, (self.start, self.end)) for subject in self.subjects)
 
     @property
     def etag(self) -> str:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from zimun.domain.booking import (
+from zimun.domain.reservation import (
     HOLD_LIMIT,
     LIVE,
     Contact,

@@ -1,0 +1,220 @@
+"""Reading ledgers: what is kept of them in memory, its bound, and shared looks at their heads.
+
+A question is answered from memory once the head, read after the question came,
+shows that memory has every event (the read index of Raft, Ongaro 2014, section
+6.4). All who ask while a look is under way share the next one.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from zimun.booking.store import Head, LedgerRead, LedgerStore, LedgerUpdate
+from zimun.clock import Clock
+from zimun.domain.catalog import Catalog
+from zimun.domain.errors import TokenInvalid
+from zimun.domain.ledger import Ledger, Needs, NotLoaded, evolve
+from zimun.domain.timetable import Timetable
+
+MAX_ROWS = 1_000_000
+"""How many rows of all ledgers are kept in memory unless a setting says otherwise: about 300 MB."""
+
+MAX_LOAD = 64
+"""How many blocks are loaded at a time: what is worked off on the event loop at once."""
+
+MAX_ROUNDS = 1000
+"""How often a question may ask for more before it counts as one that never ends."""
+
+T = TypeVar("T")
+
+Question = Callable[[Ledger, Timetable, int], T]
+"""Something that is worked out from a ledger and its catalogue at an instant (ledger time)."""
+
+
+@dataclass(eq=False)
+class LedgerMemory:
+    """What is kept of one organization. Change it under its lock alone.
+
+    `version` is the store's version at which the ledger was seen to be current.
+    """
+
+    org_id: str
+    ledger: Ledger | None = None
+    timetable: Timetable | None = None
+    version: int | None = None
+    size: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def read(self, needs: Needs | None = None) -> LedgerRead:
+        """What is to be read to bring it up to date, and to load `needs`."""
+        ledger = self.ledger
+        if ledger is None:
+            return LedgerRead(self.org_id)
+        return LedgerRead(self.org_id, ledger.seq, ledger.catalog_version, needs or Needs())
+
+    def apply(self, update: LedgerUpdate) -> None:
+        """Take up what was read; raises TokenInvalid where there is no such organization."""
+        if update.head is None:
+            self.drop()
+            raise TokenInvalid("the token's organization does not exist")
+        ledger = self.ledger
+        if ledger is None or update.events is None:
+            # Nothing is known, or the events in between have been pruned.
+            ledger = Ledger(self.org_id, *update.head)
+            self.size = 0
+        elif update.events:
+            for event in update.events:
+                ledger = evolve(ledger, event)
+            ledger = ledger.merged()
+            self.size += 4 * len(update.events)
+        if ledger.time != update.head.time or ledger.seq != update.head.seq:
+            ledger = _at(ledger, update.head)
+        if update.catalog is not None:
+            self.timetable = Timetable(update.catalog)
+        if update.loaded.needs and self.ledger is not None and update.events is not None:
+            ledger = ledger.with_loaded(update.loaded)
+            self.size += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
+            self.size += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
+        self.ledger = ledger
+
+    def begin(self, catalog: Catalog) -> None:
+        """Start the ledger of an organization that is not in the store yet."""
+        self.ledger, self.timetable = Ledger(self.org_id, 0, 0, 0), Timetable(catalog)
+
+    def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
+        """Go on to a ledger whose last events have just been committed."""
+        self.ledger, self.timetable = ledger.merged(), timetable
+        self.size += 4 * events
+
+    def drop(self) -> None:
+        """Forget everything: it is read afresh when it is next asked for."""
+        self.ledger = self.timetable = self.version = None
+        self.size = 0
+
+
+def _at(ledger: Ledger, head: Head) -> Ledger:
+    assert ledger.seq == head.seq, "the events lead to the head"
+    return replace(ledger, time=head.time, catalog_version=head.catalog_version)
+
+
+class Reader:
+    """Answers questions about ledgers. Use it on one event loop."""
+
+    def __init__(self, store: LedgerStore, clock: Clock, max_rows: int = MAX_ROWS) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_rows = max_rows
+        self._memories: OrderedDict[str, LedgerMemory] = OrderedDict()
+        self._looks = _SharedLooks(store)
+
+    async def ask(self, org_id: str, question: Question[T]) -> T:
+        """The answer to a question about an organization, as of now or later.
+
+        Raises TokenInvalid where there is no such organization, and what the question raises.
+        """
+        memory = await self.current(org_id)
+        for _ in range(MAX_ROUNDS):
+            ledger, timetable = memory.ledger, memory.timetable
+            if ledger is None or timetable is None:
+                await self.load(memory, Needs())
+                continue
+            try:
+                return question(ledger, timetable, max(self._clock.now(), ledger.time))
+            except NotLoaded as lacking:
+                needs = lacking.needs
+            await self.load(memory, needs)
+        raise AssertionError("a question that never has what it needs")
+
+    async def catalog(self, org_id: str) -> Catalog:
+        """The catalogue of an organization."""
+        return await self.ask(org_id, lambda ledger, timetable, now: timetable.catalog)
+
+    async def current(self, org_id: str) -> LedgerMemory:
+        """What is kept of an organization, once it has every event that there was."""
+        memory = self.memory(org_id)
+        version = self._store.version()
+        if memory.ledger is not None and version is not None and version == memory.version:
+            return memory
+        if version is None:
+            head = await self._looks.head(org_id)
+        else:
+            head = (await self._store.heads((org_id,))).get(org_id)
+        ledger = memory.ledger
+        if head is None:
+            raise TokenInvalid("the token's organization does not exist")
+        if ledger is None or ledger.seq < head.seq:
+            await self.load(memory, Needs())
+        elif ledger.seq == head.seq:
+            memory.version = version
+        return memory
+
+    def memory(self, org_id: str) -> LedgerMemory:
+        """What is kept of an organization, whether or not it is up to date."""
+        memory = self._memories.get(org_id)
+        if memory is None:
+            memory = self._memories[org_id] = LedgerMemory(org_id)
+        self._memories.move_to_end(org_id)
+        return memory
+
+    async def load(self, memory: LedgerMemory, needs: Needs) -> None:
+        """Bring memory up to date, and load what a question needs, a part at a time."""
+        for part in needs.parts(MAX_LOAD):
+            async with memory.lock:
+                [update] = await self._store.read([memory.read(part)])
+                memory.apply(update)
+            # Others have their turn between two parts, even where reading suspends nothing.
+            await asyncio.sleep(0)
+        self.trim()
+
+    def trim(self) -> None:
+        """Keep memory within its bound: the least recently used goes first."""
+        total = sum(memory.size for memory in self._memories.values())
+        for memory in list(self._memories.values()):
+            if total <= self._max_rows:
+                return
+            if memory.lock.locked():
+                continue
+            total -= memory.size
+            if memory is next(reversed(self._memories.values())):
+                if memory.ledger:
+                    memory.ledger.age()
+                    memory.size = memory.ledger.size()
+            else:
+                del self._memories[memory.org_id]
+
+
+class _SharedLooks:
+    """Looks at heads: one at a time, each for all who asked before it began."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self._waiting: list[tuple[str, asyncio.Future[Head | None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def head(self, org_id: str) -> Head | None:
+        """The head of a ledger, read after this was called; None where there is none."""
+        future: asyncio.Future[Head | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((org_id, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        while self._waiting:
+            asking, self._waiting = self._waiting, []
+            await self._look([one for one in asking if not one[1].done()])
+        self._task = None
+
+    async def _look(self, asking: Sequence[tuple[str, "asyncio.Future[Head | None]"]]) -> None:
+        try:
+            heads = await self._store.heads({org_id for org_id, _ in asking})
+        except Exception as error:
+            for _, future in asking:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for org_id, future in asking:
+            if not future.done():
+                future.set_result(heads.get(org_id))

@@ -1,0 +1,397 @@
+"""Writing ledgers: commands that wait are decided and committed together, as one group.
+
+A group reads the heads of its ledgers and the Idempotency-Keys of its commands,
+decides its commands one after the other, each seeing what those before it did,
+and writes all that they come to in one transaction, which holds only where no
+other server has moved a head on meanwhile (optimistic concurrency control). Then
+memory evolves, and only then anybody is answered.
+"""
+
+import asyncio
+import logging
+import random
+import zlib
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from zimun.booking.reader import LedgerMemory, Reader
+from zimun.booking.requests import ChangeRequest
+from zimun.booking.store import (
+    Append,
+    Conflict,
+    IdempotencyKey,
+    KeptResponse,
+    LedgerRead,
+    LedgerStore,
+)
+from zimun.clock import Clock
+from zimun.domain.catalog import empty_catalog
+from zimun.domain.commands import Command, Decision, Hold
+from zimun.domain.errors import (
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+    Overloaded,
+    SlotUnavailable,
+    TokenInvalid,
+    ZimunError,
+)
+from zimun.domain.events import Event, reservation_events
+from zimun.domain.ledger import Ledger, Needs, NotLoaded, evolve
+from zimun.domain.timetable import Timetable
+
+MAX_GROUP = 64
+"""The most commands of one group: bounds how long deciding keeps the event loop."""
+
+MAX_WAITING = 4096
+"""The most commands that may wait; one more is refused at once."""
+
+MAX_ATTEMPTS = 50
+"""How often a group is decided while other servers move its ledgers on."""
+
+MAX_CONFLICTS = 2
+"""How often a group may be refused by the store before its commands are tried one by one."""
+
+MAX_PAUSE = 0.02
+"""Seconds of the longest pause between two attempts; it is random, so that servers that
+collide do not go on colliding."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A command that waits, and where its outcome goes."""
+
+    request: ChangeRequest
+    command: Command
+    creates: bool
+    future: "asyncio.Future[bytes]"
+    response: bytes = b""
+    refusal: Exception | None = None
+
+    @property
+    def org_id(self) -> str:
+        return self.request.caller.org_id
+
+    def settle(self) -> None:
+        """Tell the caller, unless they have gone."""
+        if self.future.done():
+            return
+        if self.refusal is None:
+            self.future.set_result(self.response)
+        else:
+            self.future.set_exception(self.refusal)
+            # The refusal's traceback must not keep this job, or both wait for the collector.
+            self.refusal = None
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the commands of one organization have come to so far, on top of what is in memory."""
+
+    memory: LedgerMemory
+    ledger: Ledger
+    timetable: Timetable
+    now: int
+    jobs: list[_Job]
+    is_new: bool
+    events: list[Event] = field(default_factory=list)
+    responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
+    refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
+
+    def decide(self, command: Command, client_id: str) -> Decision:
+        """Decide a command; holds of one slot that nothing has changed for are refused alike."""
+        if not isinstance(command, Hold):
+            return command.decide(self.ledger, self.timetable, self.now, client_id)
+        key = (command.request, command.start)
+        if (refused := self.refusals.get(key)) and refused[0] == self.ledger.seq:
+            raise refused[1].copy()
+        try:
+            return command.decide(self.ledger, self.timetable, self.now, client_id)
+        except SlotUnavailable as error:
+            self.refusals[key] = (self.ledger.seq, error.copy())
+            raise
+
+    def add(self, decision: Decision) -> None:
+        """Go on from what a command has come to."""
+        for event in decision.events:
+            self.ledger = evolve(self.ledger, event)
+        self.events += decision.events
+        if decision.catalog is not None:
+            self.timetable = Timetable(decision.catalog)
+
+    @property
+    def append(self) -> Append | None:
+        """What is to be written; None where nothing is."""
+        if not self.events and not self.responses:
+            return None
+        assert self.memory.ledger is not None
+        spans = (
+            session.busy[1] - session.busy[0]
+            for event in reservation_events(self.events)
+            for session in event.sessions
+        )
+        span = max(spans, default=0)
+        longest = span if span > self.timetable.catalog.longest_span else 0
+        return Append(
+            self.memory.ledger, self.ledger, self.events, self.now, self.responses, longest
+        )
+
+
+class Writer:
+    """Takes commands and groups them. Use it on one event loop, as a context manager."""
+
+    def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
+        self._lanes = [_Lane(store, reader, clock) for _ in range(store.lanes)]
+
+    async def __aenter__(self) -> "Writer":
+        for lane in self._lanes:
+            lane.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
+
+    async def submit(
+        self, request: ChangeRequest, command: Command, creates: bool = False
+    ) -> bytes:
+        """The response to a command, once its effect is on disk.
+
+        `creates` is for commands that may make the organization. Raises what
+        the command's `decide` raises, TokenInvalid for an unknown organization,
+        IdempotencyKeyReused, Overloaded where nothing was done, and
+        OutcomeUnknown where the store was lost while it committed.
+        """
+        lane = self._lanes[zlib.crc32(request.caller.org_id.encode()) % len(self._lanes)]
+        return await lane.submit(request, command, creates)
+
+
+class _Lane:
+    """One group after the other; an organization's commands are always in the same lane."""
+
+    def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
+        self._store, self._reader, self._clock = store, reader, clock
+        self._waiting: deque[_Job] = deque()
+        self._arrival = asyncio.Event()
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Finish what waits."""
+        self._closed = True
+        self._arrival.set()
+        if self._task:
+            await self._task
+
+    def submit(
+        self, request: ChangeRequest, command: Command, creates: bool
+    ) -> "asyncio.Future[bytes]":
+        if self._closed:
+            raise Overloaded("the server is stopping")
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded("too many changes are waiting")
+        job = _Job(request, command, creates, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._arrival.set()
+        return job.future
+
+    async def _run(self) -> None:
+        while self._waiting or not self._closed:
+            await self._arrival.wait()
+            self._arrival.clear()
+            while group := self._next_group():
+                await self._commit(group)
+                group.clear()
+
+    def _next_group(self) -> list[_Job]:
+        """The commands that go together; those whose callers have gone are dropped."""
+        group: list[_Job] = []
+        others: list[_Job] = []
+        while self._waiting and len(group) < MAX_GROUP:
+            job = self._waiting.popleft()
+            if job.future.done():
+                continue
+            together = self._store.shares_transactions or not group
+            (group if together or job.org_id == group[0].org_id else others).append(job)
+        self._waiting.extendleft(reversed(others))
+        return group
+
+    async def _commit(self, group: list[_Job]) -> None:
+        """Decide and write a group until every one of its commands has its outcome."""
+        memories = {job.org_id: self._reader.memory(job.org_id) for job in group}
+        async with AsyncExitStack() as stack:
+            for org_id in sorted(memories):
+                await stack.enter_async_context(memories[org_id].lock)
+            await self._commit_locked(group, memories)
+        self._reader.trim()
+
+    async def _commit_locked(
+        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
+    ) -> None:
+        conflicts = 0
+        unknown: OutcomeUnknown | None = None
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                group = await self._attempt(group, memories)
+            except Conflict as error:
+                conflicts += 1
+                _drop(memories.values())
+                log.warning("a group of %d commands met a constraint: %s", len(group), error)
+                if conflicts > MAX_CONFLICTS and len(group) > 1:
+                    for job in group:
+                        await self._commit_locked([job], {job.org_id: memories[job.org_id]})
+                    return
+                if conflicts > 2 * MAX_CONFLICTS:
+                    log.error("the ledger and the store disagree: %s", error)
+                    break
+            except OutcomeUnknown as error:
+                _drop(memories.values())
+                unknown, group = error, _after_lost_answer(group, error)
+            except Exception as error:
+                _drop(memories.values())
+                # What was lost while it committed may have been done, whatever comes of asking.
+                _fail(group, unknown or error)
+                return
+            if not group:
+                return
+            await asyncio.sleep(random.uniform(0, min(MAX_PAUSE, 0.001 * 2**attempt)))  # noqa: S311
+        _fail(group, unknown or Overloaded("other servers were quicker each time"))
+
+    async def _attempt(
+        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
+    ) -> list[_Job]:
+        """Decide a group on its ledgers as they are now, and write it.
+
+        Answers the commands whose ledger has been moved on by another server.
+        """
+        drafts = await self._decide_all(group, memories)
+        appends = {
+            draft.memory.org_id: append for draft in drafts if (append := draft.append) is not None
+        }
+        written = await self._store.append(list(appends.values())) if appends else frozenset()
+        again: list[_Job] = []
+        for draft in drafts:
+            if draft.memory.org_id not in appends:
+                _settle(draft.jobs)
+                if draft.is_new:
+                    draft.memory.drop()
+            elif draft.memory.org_id in written:
+                _committed(draft)
+                _settle(draft.jobs)
+            else:
+                again += draft.jobs
+                if draft.is_new:
+                    draft.memory.drop()
+        return again
+
+    async def _decide_all(
+        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
+    ) -> list[_Draft]:
+        """Decide every command, having read what they need, as often as they need more."""
+        needs: dict[str, Needs] = {org_id: Needs() for org_id in memories}
+        jobs: dict[str, list[_Job]] = {}
+        for job in group:
+            if not job.future.done():
+                jobs.setdefault(job.org_id, []).append(job)
+        while True:
+            updates = await self._store.read(
+                [
+                    _with_keys(memories[org_id].read(needs[org_id]), some)
+                    for org_id, some in jobs.items()
+                ]
+            )
+            drafts: list[_Draft] = []
+            lacking = False
+            for (org_id, some), update in zip(jobs.items(), updates, strict=True):
+                memory = memories[org_id]
+                needs[org_id] = Needs()
+                if update.head is None and not any(job.creates for job in some):
+                    memory.drop()
+                    for job in some:
+                        job.refusal = TokenInvalid("the token's organization does not exist")
+                    _settle(some)
+                    continue
+                if update.head is None:
+                    memory.begin(empty_catalog(org_id))
+                else:
+                    memory.apply(update)
+                if memory.ledger is None or memory.timetable is None:
+                    lacking = True
+                    continue
+                now = max(self._clock.now(), memory.ledger.time)
+                is_new = update.head is None
+                draft = _Draft(memory, memory.ledger, memory.timetable, now, some, is_new)
+                drafts.append(draft)
+                for job in some:
+                    try:
+                        _decide(draft, job, update.responses)
+                    except NotLoaded as missing:
+                        lacking = True
+                        needs[org_id] |= missing.needs
+            if not lacking:
+                return drafts
+
+
+def _with_keys(read: LedgerRead, jobs: Sequence[_Job]) -> LedgerRead:
+    keys = tuple({job.request.identity for job in jobs if job.request.key})
+    return replace(read, keys=keys) if keys else read
+
+
+def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse]) -> None:
+    """Decide one command on top of those before it; raises NotLoaded."""
+    request, job.refusal = job.request, None
+    try:
+        if request.key:
+            known = draft.responses.get(request.identity) or kept.get(request.identity)
+            if known and draft.now < known.expires_at:
+                if known.fingerprint != request.fingerprint:
+                    raise IdempotencyKeyReused(request.method)
+                job.response = known.response
+                return
+        decision = draft.decide(job.command, request.caller.client_id)
+        job.response = request.encode(decision.result)
+    except NotLoaded:
+        raise
+    except Exception as error:
+        # Its traceback would keep the draft, and with it the whole group.
+        job.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
+        return
+    draft.add(decision)
+    if request.key:
+        draft.responses[request.identity] = request.kept(job.response, draft.now)
+
+
+def _committed(draft: _Draft) -> None:
+    """Let memory have what is on disk now."""
+    ledger = replace(draft.ledger, time=draft.now)
+    draft.memory.evolved(ledger, draft.timetable, len(draft.events))
+
+
+def _settle(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        job.settle()
+
+
+def _fail(jobs: Sequence[_Job], error: Exception) -> None:
+    """Tell everybody of a group that it was not written, and why."""
+    for job in jobs:
+        own = type(error)(*error.args) if isinstance(error, Overloaded) else error
+        job.refusal = own.with_traceback(None)
+    _settle(jobs)
+
+
+def _drop(memories: Iterable[LedgerMemory]) -> None:
+    for memory in memories:
+        memory.drop()
+
+
+def _after_lost_answer(jobs: Sequence[_Job], error: OutcomeUnknown) -> list[_Job]:
+    """Those that can be tried again: their key tells whether they had been committed."""
+    keyed = [job for job in jobs if job.request.key]
+    _fail([job for job in jobs if not job.request.key], error)
+    return keyed

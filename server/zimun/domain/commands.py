@@ -1,0 +1,304 @@
+"""Commands on a ledger, and what is decided on each: the rules of booking, as pure functions.
+
+A command is a plain value. `decide` answers the events that it comes to and the
+value that its caller is told, or raises the refusal; it changes nothing. `now`
+is the instant of the decision (ledger time, microseconds).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from zimun.domain import reservation as rules
+from zimun.domain.availability import Choice, Search, Slot, choose
+from zimun.domain.catalog import Catalog, Place, Service
+from zimun.domain.errors import SlotUnavailable
+from zimun.domain.events import Event, EventType, ReservationEvent, Session
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.reservation import LIVE, Contact, Reservation, State
+from zimun.domain.schedule import local_date, segments
+from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
+from zimun.domain.timetable import Timetable
+
+
+class Decision(NamedTuple):
+    """What a command comes to: its events (none where nothing changes), its result, and the
+    catalogue after it where it changes that."""
+
+    events: Sequence[Event]
+    result: Any
+    catalog: Catalog | None = None
+
+
+class Command(Protocol):
+    """Something that a caller, or time, asks of a ledger."""
+
+    def decide(
+        self, ledger: Ledger, timetable: Timetable, now: int, client_id: str
+    ) -> Decision:
+        """Decide at `now` for a client (empty: time itself).
+
+        Raises a ZimunError that refuses it, and NotLoaded.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep a slot for the organization's hold length; the ids are for what may be made."""
+
+    request: SlotRequest
+    start: int
+    hold_id: str
+    session_id: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises what `resolve` and `Search.slot_at` raise; a taken slot's refusal has others."""
+        search = search_at(ledger, timetable, now, self.request, self.start)
+        try:
+            slot = search.slot_at(self.start)
+        except SlotUnavailable:
+            raise slot_unavailable(
+                ledger, timetable, now, self.request, self.start
+            ) from None
+        choice = _choose(ledger, search, slot)
+        events = _clear(ledger, search, choice, self.start, now)
+        service = search.service
+        held = Reservation(
+            org_id=ledger.org_id,
+            hold_id=self.hold_id,
+            session_id=choice.session_id or self.session_id,
+            service_id=service.id,
+            location_id=search.place.id,
+            staff_id=choice.staff_id,
+            resource_ids=choice.resource_ids,
+            seats=search.seats,
+            start=self.start,
+            end=self.start + service.duration,
+            state=State.HELD,
+            expires_at=now + timetable.catalog.organization.hold_length,
+            create_time=now,
+            update_time=now,
+        )
+        session = _session_for(_evolved(ledger, events), service, held, now, bool(choice.session_id))
+        return Decision(
+            [*events, ReservationEvent(EventType.HOLD_CREATED, client_id, held, (session,))], held
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendHold:
+    """Start a hold's time again, within its limit."""
+
+    hold_id: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises HoldNotFound and what `reservation.extend` raises."""
+        before = ledger.reservation(self.hold_id)
+        after = rules.extend(before, now, timetable.catalog.organization.hold_length)
+        return _changed(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """Give a held slot back; a hold that is over stays as it is."""
+
+    hold_id: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises HoldNotFound or HoldConfirmed."""
+        before = ledger.reservation(self.hold_id)
+        if (over := rules.standing(before, now)) is not before:
+            return _changed(ledger, EventType.HOLD_EXPIRED, "", before, over)
+        after = rules.release(before, now)
+        return _changed(ledger, EventType.HOLD_RELEASED, client_id, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmHold:
+    """Make a hold an appointment, of the given id unless it is one already."""
+
+    hold_id: str
+    appointment_id: str
+    contact: Contact
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises HoldNotFound, HoldExpired or HoldReleased."""
+        before = ledger.reservation(self.hold_id)
+        after = rules.confirm(before, now, self.appointment_id, self.contact)
+        return _changed(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAppointment:
+    """Call an appointment off; `etag`, where given, must be the present one."""
+
+    appointment_id: str
+    reason: str
+    etag: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises AppointmentNotFound and what `reservation.cancel` raises."""
+        before = ledger.appointment(self.appointment_id)
+        service = timetable.catalog.entry(Service, before.service_id)
+        after = rules.cancel(before, now, service, self.reason, self.etag)
+        return _changed(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class RescheduleAppointment:
+    """Move an appointment in one step; `session_id` is for the session that may be made."""
+
+    appointment_id: str
+    start: int
+    staff_id: str
+    etag: str
+    session_id: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`."""
+        before = ledger.appointment(self.appointment_id)
+        request = SlotRequest(
+            service_id=before.service_id,
+            staff_id=self.staff_id,
+            ignore_appointment_id=self.appointment_id,
+        )
+        resolved = resolve(ledger, timetable, request)
+        rules.check_movable(before, now, resolved.service, self.etag)
+        search = resolved.search(ledger, now, (self.start, self.start + 1))
+        try:
+            slot = search.slot_at(self.start)
+        except SlotUnavailable:
+            raise slot_unavailable(ledger, timetable, now, request, self.start) from None
+        if before.staff_id in slot.staff_ids:
+            slot = replace(search, staff_id=before.staff_id).slot_at(self.start)
+        choice = _choose(ledger, search, slot)
+        own = ledger.session(before.session_id)
+        events = _clear(ledger, search, choice, self.start, now, own)
+        cleared = _evolved(ledger, events)
+        after = rules.move(
+            before,
+            now,
+            self.start,
+            self.start + search.service.duration,
+            choice.session_id or self.session_id,
+            choice.staff_id,
+            choice.resource_ids,
+        )
+        moved = _session_for(cleared, search.service, after, now, bool(choice.session_id))
+        stays = after.session_id == before.session_id
+        left = () if stays else (cleared.session(before.session_id).left_by(before.hold_id),)
+        event = ReservationEvent(
+            EventType.APPOINTMENT_RESCHEDULED, client_id, after, (*left, moved)
+        )
+        return Decision([*events, event], after)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireHold:
+    """Record that a hold's time has run out; the result is whether it was to be recorded."""
+
+    hold_id: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises HoldNotFound."""
+        before = ledger.reservation(self.hold_id)
+        after = rules.standing(before, now)
+        events, _, _ = _changed(ledger, EventType.HOLD_EXPIRED, "", before, after)
+        return Decision(events, bool(events))
+
+
+def _changed(
+    ledger: Ledger, kind: EventType, client_id: str, before: Reservation, after: Reservation
+) -> Decision:
+    """The event of a change in place; none where nothing changed."""
+    if after is before:
+        return Decision((), before)
+    session = ledger.session(before.session_id)
+    live = after.state in LIVE
+    session = session.joined_by(after) if live else session.left_by(after.hold_id)
+    return Decision([ReservationEvent(kind, client_id, after, (session,))], after)
+
+
+def _session_for(
+    ledger: Ledger, service: Service, reservation: Reservation, now: int, joins: bool
+) -> Session:
+    """The session of a reservation that takes its place: the one it joins, or a new one."""
+    if joins:
+        session = replace(ledger.session(reservation.session_id), capacity=service.capacity)
+        return session.joined_by(reservation)
+    return Session(
+        session_id=reservation.session_id,
+        service_id=service.id,
+        location_id=reservation.location_id,
+        staff_id=reservation.staff_id,
+        resource_ids=reservation.resource_ids,
+        start=reservation.start,
+        end=reservation.end,
+        busy=service.taken(reservation.start),
+        booked_at=now,
+        capacity=service.capacity,
+    ).joined_by(reservation)
+
+
+def _choose(ledger: Ledger, search: Search, slot: Slot) -> Choice:
+    """Decide who and what serves a slot; raises NotLoaded."""
+    if slot.joinable or len(slot.staff_ids) < 2:
+        return choose(slot, {})
+    day = _day_of(search.place, slot.start)
+    return choose(slot, ledger.staff_load(slot.staff_ids, day, search.now))
+
+
+def _day_of(place: Place, instant: int) -> Interval:
+    """The date of the place that an instant falls on, as an interval."""
+    shown = segments(place.time_zone, local_date(place.time_zone, instant))
+    return shown[0].start, shown[-1].end
+
+
+def _clear(
+    ledger: Ledger,
+    search: Search,
+    choice: Choice,
+    start: int,
+    now: int,
+    left: Session | None = None,
+) -> list[Event]:
+    """The expiries that must be recorded before a choice takes its place.
+
+    Holds that have expired take their subjects in the tables until that is
+    recorded, and their seats in the session that is joined or `left`.
+    """
+    taken = search.service.taken(start)
+    over = {
+        one.session_id
+        for _, allocations in ledger.allocations(choice.subjects(search.service), taken)
+        for one in allocations
+        if one.until <= now
+    }
+    sessions = [ledger.session(session_id) for session_id in sorted(over)]
+    sessions += [ledger.session(choice.session_id)] if choice.session_id else []
+    sessions += [left] if left else []
+    return _expiries(ledger, sessions, now)
+
+
+def _expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Event]:
+    hold_ids = dict.fromkeys(
+        hold_id
+        for session in sessions
+        for hold_id, member in sorted((session.members or {}).items())
+        if member.until <= now
+    )
+    events: list[Event] = []
+    for hold_id in hold_ids:
+        before = ledger.reservation(hold_id)
+        decision = _changed(
+            _evolved(ledger, events), EventType.HOLD_EXPIRED, "", before, rules.standing(before, now)
+        )
+        events += decision.events
+    return events
+
+
+def _evolved(ledger: Ledger, events: Sequence[Event]) -> Ledger:
+    for event in events:
+        ledger = evolve(ledger, event)
+    return ledger

@@ -1,0 +1,181 @@
+"""The events of an organization's ledger: what has happened, in the order of their numbers.
+
+An event says all that follows from it: the reservation as the change left it,
+and the sessions that the change made, changed or ended. So a ledger can be
+brought up to date from events alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import StrEnum
+
+from zimun.domain.catalog import (
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.intervals import Interval
+from zimun.domain.reservation import LIVE, Reservation, State
+
+FOREVER = 1 << 62
+"""The `until` of a session that only a cancellation ends."""
+
+CatalogEntry = Service | StaffMember | Resource | Location
+
+
+class EventType(StrEnum):
+    """What an event records."""
+
+    HOLD_CREATED = "HOLD_CREATED"
+    HOLD_EXTENDED = "HOLD_EXTENDED"
+    HOLD_RELEASED = "HOLD_RELEASED"
+    HOLD_EXPIRED = "HOLD_EXPIRED"
+    APPOINTMENT_CONFIRMED = "APPOINTMENT_CONFIRMED"
+    APPOINTMENT_RESCHEDULED = "APPOINTMENT_RESCHEDULED"
+    APPOINTMENT_CANCELLED = "APPOINTMENT_CANCELLED"
+    ORGANIZATION_SET = "ORGANIZATION_SET"
+    SERVICE_SET = "SERVICE_SET"
+    STAFF_MEMBER_SET = "STAFF_MEMBER_SET"
+    RESOURCE_SET = "RESOURCE_SET"
+    LOCATION_SET = "LOCATION_SET"
+    OVERRIDE_SET = "OVERRIDE_SET"
+    OVERRIDE_DELETED = "OVERRIDE_DELETED"
+    HISTORY_PRUNED = "HISTORY_PRUNED"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A reservation's part in a session: its seats, and the instant until which it keeps them.
+
+    A hold that has expired stays a member until its expiry is recorded.
+    """
+
+    seats: int
+    until: int
+
+
+def member_of(reservation: Reservation) -> Member:
+    """The part of a live reservation in its session."""
+    confirmed = reservation.state is State.CONFIRMED
+    return Member(reservation.seats, FOREVER if confirmed else reservation.expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One giving of a service: what it takes of people and things, and until when it counts.
+
+    `busy` is its time with its buffers. It counts while now < `until`, which is
+    0 once it has ended. `booked_at` is the instant at which it was made, or
+    moved to where it is. `members` are its reservations by hold_id, None where
+    only a ledger that has loaded them knows.
+    """
+
+    session_id: str
+    service_id: str
+    location_id: str
+    staff_id: str
+    resource_ids: tuple[str, ...]
+    start: int
+    end: int
+    busy: Interval
+    booked_at: int
+    capacity: int
+    until: int = 0
+    seats_taken: int = 0
+    members: Mapping[str, Member] | None = field(default=None, compare=False)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What it takes: its person and its things, or the service that needs neither."""
+        staff_ids = (self.staff_id,) if self.staff_id else ()
+        return (*staff_ids, *self.resource_ids) or (self.service_id,)
+
+    def with_members(self, members: Mapping[str, Member]) -> "Session":
+        """The session with these reservations in it; it has ended where there are none."""
+        return replace(
+            self,
+            members=members,
+            until=max((member.until for member in members.values()), default=0),
+            seats_taken=sum(member.seats for member in members.values()),
+        )
+
+    def joined_by(self, reservation: Reservation) -> "Session":
+        """The session with a live reservation in it, new or as it has changed."""
+        own = {reservation.hold_id: member_of(reservation)}
+        return self.with_members({**(self.members or {}), **own})
+
+    def left_by(self, hold_id: str) -> "Session":
+        """The session without a reservation."""
+        stay = {key: member for key, member in (self.members or {}).items() if key != hold_id}
+        return self.with_members(stay)
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationEvent:
+    """A change of a reservation: `sessions` are those that it touched, as it left them.
+
+    `client_id` is who asked for it; empty for what time alone brought about.
+    """
+
+    type: EventType
+    client_id: str
+    reservation: Reservation
+    sessions: Sequence[Session]
+
+    def members_after(self, session: Session, before: Mapping[str, Member]) -> dict[str, Member]:
+        """The members of a session that it touched, from those before."""
+        after, own = dict(before), self.reservation
+        after.pop(own.hold_id, None)
+        if own.session_id == session.session_id and own.state in LIVE:
+            after[own.hold_id] = member_of(own)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideDeleted:
+    """That an override is there no more."""
+
+    override_id: str
+    owner_id: str
+    date: date
+
+
+CatalogValue = Organization | CatalogEntry | Override | OverrideDeleted
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEvent:
+    """A change of the catalogue: the value as the change left it; None where it was not read."""
+
+    client_id: str
+    value: CatalogValue | None
+
+    @property
+    def type(self) -> EventType:
+        """What kind of value it is about."""
+        return _TYPES_BY_VALUE[type(self.value)]
+
+
+_TYPES_BY_VALUE: Mapping[type, EventType] = {
+    Organization: EventType.ORGANIZATION_SET,
+    Service: EventType.SERVICE_SET,
+    StaffMember: EventType.STAFF_MEMBER_SET,
+    Resource: EventType.RESOURCE_SET,
+    Location: EventType.LOCATION_SET,
+    Override: EventType.OVERRIDE_SET,
+    OverrideDeleted: EventType.OVERRIDE_DELETED,
+}
+
+CATALOG_TYPES = frozenset(_TYPES_BY_VALUE.values())
+"""The types of events about the catalogue."""
+
+Event = ReservationEvent | CatalogEvent
+
+
+def reservation_events(events: Sequence[Event]) -> Iterator[ReservationEvent]:
+    """Those about reservations."""
+    return (event for event in events if isinstance(event, ReservationEvent))

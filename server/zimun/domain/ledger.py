@@ -1,0 +1,542 @@
+"""An organization's ledger in memory: what its events come to, as far as it has been loaded.
+
+`evolve(ledger, event)` is the only way from one number (`seq`) to the next
+(Chassaing, "Functional event sourcing decider"). Whatever asks for something
+that has not been loaded gets `NotLoaded`, which names all that is missing; with
+that loaded the question is asked again.
+
+Busy time is kept by subject and *block*, eight days at a time. What is not
+loaded needs no evolving: it is read as it is when it is asked for.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter, itemgetter
+from typing import Generic, NamedTuple, TypeVar
+
+from zimun.domain import availability
+from zimun.domain.availability import Busy
+from zimun.domain.catalog import Catalog, Service
+from zimun.domain.errors import AppointmentNotFound, HoldNotFound
+from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
+from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
+from zimun.domain.reservation import LIVE, Reservation, State
+
+BLOCK = 8 * DAY
+"""How much of a subject's time is loaded at once (microseconds)."""
+
+BlockKey = tuple[str, int]
+"""A subject (or, of group sessions, a service) and the number of a block since 1970."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Allocation(NamedTuple):
+    """The time for which a session takes a subject; it counts while now < `until`."""
+
+    busy_start: int
+    busy_end: int
+    until: int
+    start: int
+    session_id: str
+
+
+_busy_start = attrgetter("busy_start")
+_busy_end = attrgetter("busy_end")
+
+
+@dataclass(slots=True)
+class Needs:
+    """What a question needs of a ledger that is not loaded.
+
+    `blocks` are of subjects, `group_blocks` of services (their sessions),
+    `staff_ids` those whose last booking is asked for.
+    """
+
+    blocks: set[BlockKey] = field(default_factory=set)
+    group_blocks: set[BlockKey] = field(default_factory=set)
+    hold_ids: set[str] = field(default_factory=set)
+    appointment_ids: set[str] = field(default_factory=set)
+    session_ids: set[str] = field(default_factory=set)
+    staff_ids: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+    def __ior__(self, other: "Needs") -> "Needs":
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
+        return self
+
+    def parts(self, size: int) -> Iterator["Needs"]:
+        """The same in parts of at most `size` blocks; at least one part."""
+        blocks = sorted(self.blocks, key=itemgetter(1, 0))
+        yield replace(self, blocks=set(blocks[:size]))
+        for begin in range(size, len(blocks), size):
+            yield Needs(blocks=set(blocks[begin : begin + size]))
+
+
+class NotLoaded(Exception):
+    """A question needs what the ledger has not loaded; not an error of any caller."""
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__()
+        self.needs = needs
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read for some `needs`, all at one number of the ledger.
+
+    `allocations` come with their subjects; `sessions` know their members;
+    `last_booked` has the instant of each staff member's last booking.
+    """
+
+    needs: Needs
+    allocations: Sequence[tuple[str, Allocation]] = ()
+    sessions: Sequence[Session] = ()
+    reservations: Sequence[Reservation] = ()
+    last_booked: Mapping[str, int] = field(default_factory=dict)
+
+
+class AgingMap(Generic[K, V]):
+    """A mapping that can forget what has not been used for long, in two generations."""
+
+    __slots__ = ("_old", "_young")
+
+    def __init__(self) -> None:
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
+
+    def get(self, key: K) -> V | None:
+        """The value, which counts as used now."""
+        value = self._young.get(key)
+        if value is None and self._old and (value := self._old.pop(key, None)) is not None:
+            self._young[key] = value
+        return value
+
+    def update(self, values: Mapping[K, V]) -> None:
+        """Set values; they count as used now."""
+        if self._old:
+            for key in values:
+                self._old.pop(key, None)
+        self._young.update(values)
+
+    def age(self) -> None:
+        """Forget what has not been used since this was last called."""
+        self._old, self._young = self._young, {}
+
+    def values(self) -> Iterator[V]:
+        """Every value, in no order."""
+        yield from self._young.values()
+        yield from self._old.values()
+
+
+class _Layer(Generic[K, V]):
+    """Changes over a mapping that others share; a new layer for every change."""
+
+    __slots__ = ("_base", "_changes")
+
+    def __init__(self, base: AgingMap[K, V], changes: Mapping[K, V]) -> None:
+        self._base, self._changes = base, changes
+
+    def get(self, key: K) -> V | None:
+        value = self._changes.get(key) if self._changes else None
+        return self._base.get(key) if value is None else value
+
+    def with_changes(self, changes: Mapping[K, V]) -> "_Layer[K, V]":
+        return _Layer(self._base, {**self._changes, **changes}) if changes else self
+
+    @property
+    def changes(self) -> Mapping[K, V]:
+        return self._changes
+
+    @property
+    def base(self) -> AgingMap[K, V]:
+        return self._base
+
+    def merged(self) -> "_Layer[K, V]":
+        """The same, with the changes in the shared mapping."""
+        self._base.update(self._changes)
+        return _Layer(self._base, {})
+
+
+def _layer() -> "_Layer[K, V]":
+    return _Layer(AgingMap(), {})
+
+
+_ABSENT = Reservation(
+    org_id="",
+    hold_id="",
+    session_id="",
+    service_id="",
+    location_id="",
+    staff_id="",
+    resource_ids=(),
+    seats=0,
+    start=0,
+    end=0,
+    state=State.EXPIRED,
+    expires_at=0,
+    create_time=0,
+    update_time=0,
+)
+"""What is loaded of an id that no reservation has."""
+
+_MAPS = ("blocks", "group_blocks", "sessions", "reservations", "appointments", "last_booked")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The ledger of an organization at one number.
+
+    `time` is the latest instant at which anything was decided: ledger time does
+    not run back. `catalog_version` is the number of the catalogue's last change.
+    A ledger shares what was loaded with those that evolved from it, until
+    `merged`: then only the merged one may be used.
+    """
+
+    org_id: str
+    seq: int
+    time: int
+    catalog_version: int
+    blocks: "_Layer[BlockKey, tuple[Allocation, ...]]" = field(default_factory=_layer)
+    group_blocks: "_Layer[BlockKey, tuple[str, ...]]" = field(default_factory=_layer)
+    sessions: "_Layer[str, Session]" = field(default_factory=_layer)
+    reservations: "_Layer[str, Reservation]" = field(default_factory=_layer)
+    appointments: "_Layer[str, str]" = field(default_factory=_layer)
+    last_booked: "_Layer[str, int]" = field(default_factory=_layer)
+
+    def reservation(self, hold_id: str) -> Reservation:
+        """The reservation of a hold; raises HoldNotFound or NotLoaded."""
+        found = self.reservations.get(hold_id)
+        if found is None:
+            raise NotLoaded(Needs(hold_ids={hold_id}))
+        if found is _ABSENT:
+            raise HoldNotFound(hold_id)
+        return found
+
+    def appointment(self, appointment_id: str) -> Reservation:
+        """The reservation of an appointment; raises AppointmentNotFound or NotLoaded."""
+        hold_id = self.appointments.get(appointment_id)
+        if hold_id is None:
+            raise NotLoaded(Needs(appointment_ids={appointment_id}))
+        if not hold_id:
+            raise AppointmentNotFound(appointment_id)
+        return self.reservation(hold_id)
+
+    def session(self, session_id: str) -> Session:
+        """A session that has not ended, with its members; raises NotLoaded."""
+        found = self.sessions.get(session_id)
+        if found is None:
+            raise NotLoaded(Needs(session_ids={session_id}))
+        return found
+
+    def allocations(
+        self, subjects: Iterable[str], within: Interval
+    ) -> Iterator[tuple[str, list[Allocation]]]:
+        """For each subject what is recorded to take it within an interval, in order.
+
+        What has expired is among it until that is recorded. Raises NotLoaded.
+        """
+        subjects = tuple(subjects)
+        numbers = range(within[0] // BLOCK, (within[1] - 1) // BLOCK + 1)
+        found: list[tuple[str, list[Allocation]]] = []
+        missing: set[BlockKey] = set()
+        get = self.blocks.get
+        for subject in subjects:
+            taken: list[Allocation] = []
+            for number in numbers:
+                block = get((subject, number))
+                if block is None:
+                    missing.add((subject, number))
+                elif block:
+                    taken += _overlapping(block, number, numbers[0], within)
+            found.append((subject, taken))
+        if missing:
+            raise NotLoaded(Needs(blocks=missing))
+        return iter(found)
+
+    def busy(
+        self,
+        catalog: Catalog,
+        service: Service,
+        within: Interval,
+        now: int,
+        leaving: Reservation | None = None,
+    ) -> Busy:
+        """What is taken within an interval, at `now`, of all that a service could take.
+
+        What the reservation `leaving` takes does not count. Raises NotLoaded.
+        """
+        if within[0] >= within[1]:
+            return Busy({})
+        needs = Needs()
+        vacated = _collect(needs, lambda: self._vacated(leaving, now)) if leaving else ""
+        taken: dict[str, Sequence[Interval]] = {}
+        stands_until = FOREVER
+        for subject, allocations in _collect(
+            needs, lambda: [*self.allocations(service.subjects, within)]
+        ) or ():
+            intervals = []
+            for allocation in allocations:
+                if allocation.until > now and allocation.session_id != vacated:
+                    intervals.append((allocation.busy_start, allocation.busy_end))
+                    stands_until = min(stands_until, allocation.until)
+            if intervals:
+                taken[subject] = intervals
+        limited = [one for one in service.staff_ids if catalog.daily_limit(one)]
+        starts: dict[str, Sequence[int]] = {}
+        wider = (within[0] - 2 * DAY, within[1] + 2 * DAY)
+        for staff_id, allocations in _collect(
+            needs, lambda: [*self.allocations(limited, wider)]
+        ) or ():
+            counting = [
+                allocation
+                for allocation in allocations
+                if allocation.until > now and allocation.session_id != vacated
+            ]
+            starts[staff_id] = sorted(allocation.start for allocation in counting)
+            stands_until = min([stands_until, *(one.until for one in counting)])
+        sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
+        if needs:
+            raise NotLoaded(needs)
+        return Busy(taken, sessions or {}, starts, stands_until)
+
+    def _vacated(self, leaving: Reservation, now: int) -> str:
+        """The session that ends when a reservation leaves it; empty where others stay."""
+        if leaving.state not in LIVE:
+            return ""
+        session = self.session(leaving.session_id)
+        members = (session.members or {}).items()
+        stays = any(key != leaving.hold_id and member.until > now for key, member in members)
+        return "" if stays else leaving.session_id
+
+    def _group_sessions(
+        self, service: Service, within: Interval, now: int, leaving: Reservation | None
+    ) -> dict[int, Sequence[availability.Session]]:
+        """The sessions of a group service by their start, with the seats taken at `now`."""
+        if service.capacity == 1:
+            return {}
+        found: dict[int, list[availability.Session]] = {}
+        left = leaving.hold_id if leaving else ""
+        for session in self.sessions_of(service.id, within):
+            seats = sum(
+                member.seats
+                for hold_id, member in (session.members or {}).items()
+                if member.until > now and hold_id != left
+            )
+            if seats:
+                shown = availability.Session(
+                    session.session_id,
+                    session.start,
+                    session.end,
+                    session.staff_id,
+                    session.resource_ids,
+                    session.location_id,
+                    seats,
+                )
+                found.setdefault(session.start, []).append(shown)
+        return {start: sorted(some, key=attrgetter("session_id")) for start, some in found.items()}
+
+    def sessions_of(self, service_id: str, within: Interval) -> list[Session]:
+        """The sessions of a service that start within an interval; raises NotLoaded."""
+        numbers = range(within[0] // BLOCK, (within[1] - 1) // BLOCK + 1)
+        ids: list[str] = []
+        needs = Needs()
+        for number in numbers:
+            block = self.group_blocks.get((service_id, number))
+            if block is None:
+                needs.group_blocks.add((service_id, number))
+            else:
+                ids += block
+        found = [self.sessions.get(session_id) for session_id in ids]
+        needs.session_ids |= {one for one, session in zip(ids, found, strict=True) if not session}
+        if needs:
+            raise NotLoaded(needs)
+        return [one for one in found if one and within[0] <= one.start < within[1]]
+
+    def staff_load(
+        self, staff_ids: Sequence[str], day: Interval, now: int
+    ) -> Mapping[str, tuple[int, int]]:
+        """Each staff member's (bookings that start within the day, instant of the last booking).
+
+        Raises NotLoaded.
+        """
+        needs = Needs()
+        load = {}
+        for staff_id, allocations in _collect(
+            needs, lambda: [*self.allocations(staff_ids, day)]
+        ) or ():
+            count = sum(day[0] <= one.start < day[1] and one.until > now for one in allocations)
+            last = self.last_booked.get(staff_id)
+            if last is None:
+                needs.staff_ids.add(staff_id)
+            load[staff_id] = (count, last or 0)
+        if needs:
+            raise NotLoaded(needs)
+        return load
+
+    def with_loaded(self, loaded: Loaded) -> "Ledger":
+        """The ledger with what was read at its number."""
+        needs = loaded.needs
+        blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in needs.blocks}
+        for subject, allocation in loaded.allocations:
+            for number in _numbers(allocation.busy_start, allocation.busy_end):
+                if (block := blocks.get((subject, number))) is not None:
+                    block.append(allocation)
+        groups: dict[BlockKey, list[str]] = {key: [] for key in needs.group_blocks}
+        for session in loaded.sessions:
+            key = (session.service_id, session.start // BLOCK)
+            if (group := groups.get(key)) is not None:
+                group.append(session.session_id)
+        appointments = {
+            one.appointment_id: one.hold_id for one in loaded.reservations if one.appointment_id
+        }
+        return replace(
+            self,
+            blocks=self.blocks.with_changes(
+                {key: tuple(sorted(block)) for key, block in blocks.items()}
+            ),
+            group_blocks=self.group_blocks.with_changes(
+                {key: tuple(group) for key, group in groups.items()}
+            ),
+            sessions=self.sessions.with_changes(
+                {one.session_id: one for one in loaded.sessions}
+            ),
+            reservations=self.reservations.with_changes(
+                dict.fromkeys(needs.hold_ids, _ABSENT)
+                | {one.hold_id: one for one in loaded.reservations}
+            ),
+            appointments=self.appointments.with_changes(
+                dict.fromkeys(needs.appointment_ids, "") | appointments
+            ),
+            last_booked=self.last_booked.with_changes(
+                dict.fromkeys(needs.staff_ids, 0) | dict(loaded.last_booked)
+            ),
+        ).merged()
+
+    def merged(self) -> "Ledger":
+        """The same ledger, its changes where all later ones share them."""
+        return replace(self, **{name: getattr(self, name).merged() for name in _MAPS})
+
+    def age(self) -> None:
+        """Forget what has not been used since this was last called."""
+        for name in _MAPS:
+            getattr(self, name).base.age()
+
+    def size(self) -> int:
+        """About how many rows it holds: the measure of the bound on memory."""
+        return sum(
+            sum(1 + len(block) for block in getattr(self, name).base.values())
+            for name in ("blocks", "group_blocks")
+        ) + sum(
+            4 * sum(1 for _ in getattr(self, name).base.values())
+            for name in ("sessions", "reservations", "appointments")
+        )
+
+
+def evolve(ledger: Ledger, event: Event) -> Ledger:
+    """The ledger after its next event; pure, so that a group can be decided and thrown away."""
+    seq = ledger.seq + 1
+    if isinstance(event, CatalogEvent):
+        return replace(ledger, seq=seq, catalog_version=seq)
+    own = event.reservation
+    blocks: dict[BlockKey, tuple[Allocation, ...]] = {}
+    groups: dict[BlockKey, tuple[str, ...]] = {}
+    sessions: dict[str, Session] = {}
+    last_booked: dict[str, int] = {}
+    for session in event.sessions:
+        _set_allocation(ledger, blocks, session)
+        _set_group(ledger, groups, session)
+        if (known := _members(ledger, event, session)) is not None:
+            sessions[session.session_id] = replace(session, members=known)
+        if session.until and session.staff_id and session.booked_at:
+            before = ledger.last_booked.get(session.staff_id)
+            if before is not None and before < session.booked_at:
+                last_booked[session.staff_id] = session.booked_at
+    return replace(
+        ledger,
+        seq=seq,
+        blocks=ledger.blocks.with_changes(blocks),
+        group_blocks=ledger.group_blocks.with_changes(groups),
+        sessions=ledger.sessions.with_changes(sessions),
+        reservations=ledger.reservations.with_changes({own.hold_id: own}),
+        appointments=ledger.appointments.with_changes(
+            {own.appointment_id: own.hold_id} if own.appointment_id else {}
+        ),
+        last_booked=ledger.last_booked.with_changes(last_booked),
+    )
+
+
+def _members(
+    ledger: Ledger, event: ReservationEvent, session: Session
+) -> Mapping[str, Member] | None:
+    """The members of a session after an event; None where those before are not loaded."""
+    if session.members is not None:
+        return session.members
+    known = ledger.sessions.get(session.session_id)
+    if known is not None and known.members is not None:
+        return event.members_after(session, known.members)
+    after = event.members_after(session, {})
+    alone = sum(member.seats for member in after.values()) == session.seats_taken
+    return after if alone else None
+
+
+def _set_allocation(
+    ledger: Ledger, blocks: dict[BlockKey, tuple[Allocation, ...]], session: Session
+) -> None:
+    begin, end = session.busy
+    new = Allocation(begin, end, session.until, session.start, session.session_id)
+    for subject in session.subjects:
+        for number in _numbers(begin, end):
+            key = (subject, number)
+            block = blocks.get(key)
+            if block is None:
+                block = ledger.blocks.get(key)
+            if block is None:
+                continue
+            others = [one for one in block if one.session_id != session.session_id]
+            if session.until:
+                insort(others, new)
+            blocks[key] = tuple(others)
+
+
+def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
+    key = (session.service_id, session.start // BLOCK)
+    group = groups.get(key) or ledger.group_blocks.get(key)
+    if group is None:
+        return
+    others = tuple([one for one in group if one != session.session_id])
+    groups[key] = (*others, session.session_id) if session.until else others
+
+
+def _overlapping(
+    block: tuple[Allocation, ...], number: int, first: int, within: Interval
+) -> tuple[Allocation, ...]:
+    """What of a block overlaps an interval and does not begin in the block before it.
+
+    Allocations of one subject are disjoint, so their ends are in order, too.
+    """
+    low = bisect_right(block, within[0], key=_busy_end)
+    high = bisect_left(block, within[1], key=_busy_start)
+    if number != first:
+        low = max(low, bisect_left(block, number * BLOCK, key=_busy_start))
+    return block[low:high]
+
+
+def _numbers(begin: int, end: int) -> range:
+    """The numbers of the blocks that an interval touches."""
+    return range(begin // BLOCK, (end - 1) // BLOCK + 1)
+
+
+def _collect(needs: Needs, question: Callable[[], V]) -> V | None:
+    """The answer, or None with what it lacks added to `needs`."""
+    try:
+        return question()
+    except NotLoaded as lacking:
+        needs |= lacking.needs
+        return None

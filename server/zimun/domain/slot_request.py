@@ -1,0 +1,177 @@
+"""What a caller asks of a service, and the search that answers it over a ledger.
+
+One search serves availability, holds and reschedules: a slot that is offered
+can be held.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from zimun.domain.availability import Search, Slot
+from zimun.domain.catalog import Place, Service
+from zimun.domain.errors import InvalidRequest, SlotUnavailable
+from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger import Ledger
+from zimun.domain.reservation import Reservation
+from zimun.domain.schedule import dates, local_date, segments
+from zimun.domain.timetable import Timetable
+
+ALTERNATIVES = 3
+"""How many open slots a refusal of a taken one offers."""
+
+ALTERNATIVE_RADII = (1, 7, 31)
+"""How many days around the requested time are searched for alternatives, one after the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRequest:
+    """A service, where, by whom, for how many and how long.
+
+    What is empty or 0 is not specified: any place, any staff member, one seat,
+    the service's duration. With `ignore_appointment_id` that appointment's own
+    time is free, as when it is rescheduled; what is not specified is then as the
+    appointment has it, if it is one of the service.
+    """
+
+    service_id: str
+    location_id: str = ""
+    staff_id: str = ""
+    seats: int = 0
+    duration: int = 0
+    ignore_appointment_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DateRange:
+    """Which dates: from first to last, or as many as `days_ahead` from today on.
+
+    They are dates of `time_zone`, or of the place where that is empty.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    days_ahead: int = 0
+    time_zone: str = ""
+
+    @property
+    def days(self) -> int:
+        """How many dates that makes."""
+        return (self.last - self.first).days + 1 if self.first and self.last else self.days_ahead
+
+    def interval(self, zone: str, now: int) -> Interval:
+        """The time that the dates take in their zone, which is `zone` unless they name one.
+
+        It is empty for a single date that its zone skipped (Pacific/Apia, 2011-12-30).
+        """
+        zone = self.time_zone or zone
+        first = self.first or local_date(zone, now)
+        last = self.last or first + timedelta(days=self.days - 1)
+        shown = [segment for day in dates(first, last) for segment in segments(zone, day)]
+        return (shown[0].start, shown[-1].end) if shown else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest:
+    """A request with the catalogue's values in it; `leaving` is the appointment to ignore."""
+
+    timetable: Timetable
+    service: Service
+    place: Place
+    staff_id: str
+    seats: int
+    leaving: Reservation | None
+
+    def search(self, ledger: Ledger, now: int, within: Interval) -> Search:
+        """The search for starts within an interval, with all that is taken around it.
+
+        Raises NotLoaded.
+        """
+        reach = self.service.taken(within[0])[0], self.service.taken(within[1])[1]
+        busy = ledger.busy(self.timetable.catalog, self.service, reach, now, self.leaving)
+        return Search(
+            self.timetable, self.service, self.place, busy, now, self.staff_id, self.seats
+        )
+
+    def bookable(self, now: int, within: Interval) -> Interval:
+        """The part of an interval that the booking window leaves: from now to the horizon."""
+        return max(within[0], now), min(within[1], now + self.service.horizon + 1)
+
+
+def resolve(ledger: Ledger, timetable: Timetable, request: SlotRequest) -> ResolvedRequest:
+    """Look up what a request names.
+
+    Raises ServiceNotFound, LocationNotFound, StaffNotFound, AppointmentNotFound,
+    InvalidRequest for a combination that the catalogue does not know, NotLoaded.
+    """
+    catalog = timetable.catalog
+    service = catalog.entry(Service, request.service_id)
+    leaving = own = None
+    if request.ignore_appointment_id:
+        leaving = ledger.appointment(request.ignore_appointment_id)
+        own = leaving if leaving.service_id == service.id else None
+    place = catalog.place(service, request.location_id or (own.location_id if own else ""))
+    catalog.check_staff(service, request.staff_id)
+    seats = request.seats or (own.seats if own else 1)
+    if not 1 <= seats <= service.capacity:
+        raise InvalidRequest({"seats": f"service {service.id} has 1 to {service.capacity}"})
+    if request.duration:
+        service = service.option(request.duration)
+    elif own:
+        service = service.lasting(own.end - own.start)
+    return ResolvedRequest(timetable, service, place, request.staff_id, seats, leaving)
+
+
+def search_at(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+) -> Search:
+    """The search for one start; raises what `resolve` raises, and NotLoaded."""
+    return resolve(ledger, timetable, request).search(ledger, now, (start, start + 1))
+
+
+def slots_within(search: Search, within: Interval) -> list[Slot]:
+    """The slots that start within an interval, in time order."""
+    start, end = _bookable(search, within)
+    if start >= end:
+        return []
+    zone = search.place.time_zone
+    found = search.slots(local_date(zone, start), local_date(zone, end - 1))
+    return [slot for slot in found if start <= slot.start < end]
+
+
+def _bookable(search: Search, within: Interval) -> Interval:
+    return max(within[0], search.opens), min(within[1], search.closes + 1)
+
+
+def nearest_slots(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+) -> tuple[Sequence[Slot], str]:
+    """Up to ALTERNATIVES open slots nearest to `start`, nearest first, and the place's zone."""
+    resolved = resolve(ledger, timetable, request)
+    found: list[Slot] = []
+    for radius in ALTERNATIVE_RADII:
+        within = resolved.bookable(now, (start - radius * DAY, start + radius * DAY + 1))
+        if within[0] < within[1]:
+            search = resolved.search(ledger, now, within)
+            found = _nearest(search, within, start)
+        if len(found) == ALTERNATIVES:
+            break
+    return found, resolved.place.time_zone
+
+
+def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
+    begin, end = _bookable(search, within)
+    if begin >= end:
+        return []
+    zone = search.place.time_zone
+    found = search.nearest(start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
+    return [slot for slot in found if begin <= slot.start < end]
+
+
+def slot_unavailable(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+) -> SlotUnavailable:
+    """The refusal of a taken slot, with the nearest open ones; raises NotLoaded."""
+    slots, zone = nearest_slots(ledger, timetable, now, request, start)
+    return SlotUnavailable(request.service_id, slots, zone)

@@ -1,0 +1,325 @@
+"""Reading ledgers and writing catalogues, on a connection of either engine."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_bytes
+from typing import Any
+
+from sqlalchemy import Connection, Table, case, delete, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from zimun.booking.store import (
+    AppointmentFilter,
+    Head,
+    IdempotencyKey,
+    KeptResponse,
+    LedgerRead,
+    LedgerUpdate,
+)
+from zimun.domain.catalog import (
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.events import (
+    FOREVER,
+    CatalogValue,
+    Event,
+    EventType,
+    Member,
+    OverrideDeleted,
+    Session,
+)
+from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Loaded, Needs
+from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.storage import rows, statements
+from zimun.storage.statements import padded
+from zimun.storage.tables import (
+    IS_APPOINTMENT,
+    IS_NAMED,
+    allocations,
+    events,
+    idempotency,
+    installation,
+    ledgers,
+    locations,
+    organizations,
+    overrides,
+    reservations,
+    resources,
+    services,
+    sessions,
+    staff,
+)
+
+_ENTRY_TABLES: Mapping[type, Table] = {
+    Service: services,
+    StaffMember: staff,
+    Resource: resources,
+    Location: locations,
+}
+
+
+def head(connection: Connection, org_id: str) -> Head | None:
+    """The head of an organization's ledger; None where there is none."""
+    found = statements.HEAD.run(connection, {"org": org_id})
+    return Head(*found[0]) if found else None
+
+
+def read(connection: Connection, asked: LedgerRead) -> LedgerUpdate:
+    """What is new and what was asked for; run it in a transaction that sees one snapshot."""
+    current = head(connection, asked.org_id)
+    if current is None:
+        return LedgerUpdate(None, None, None, Loaded(Needs()), {})
+    new: Sequence[Event] | None = ()
+    if asked.seq is None:
+        new = None
+    elif asked.seq != current.seq:
+        new = _events_since(connection, asked.org_id, asked.seq, current.seq)
+    known = asked.catalog_version == current.catalog_version
+    return LedgerUpdate(
+        current,
+        new,
+        None if known else rows.load_catalog(connection, asked.org_id),
+        _load(connection, asked.org_id, asked.needs),
+        responses(connection, asked.org_id, asked.keys),
+    )
+
+
+def responses(
+    connection: Connection, org_id: str, keys: Iterable[IdempotencyKey]
+) -> dict[IdempotencyKey, KeptResponse]:
+    """The responses kept under some keys."""
+    found = {}
+    for key in keys:
+        if kept := statements.RESPONSE.run(connection, {"org": org_id, **key._asdict()}):
+            found[key] = KeptResponse(*kept[0])
+    return found
+
+
+def _events_since(
+    connection: Connection, org_id: str, seq: int, until: int
+) -> Sequence[Event] | None:
+    found = statements.EVENTS_SINCE.run(connection, {"org": org_id, "seq": seq})
+    whole = len(found) == until - seq
+    if not whole or any(kind == EventType.HISTORY_PRUNED for kind, _, _ in found):
+        return None
+    return [rows.event(*row) for row in found]
+
+
+def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
+    if not needs:
+        return Loaded(needs)
+    found: list[tuple[str, Allocation]] = []
+    for subjects, start, end in _rectangles(needs.blocks):
+        within = {"org": org_id, "start": start, "end": end} | padded(subjects)
+        statement = statements.allocations_of(len(within) - 3)
+        found += [(row[0], Allocation(*row[1:])) for row in statement.run(connection, within)]
+    by_id = [
+        *_reservations(connection, org_id, "hold_id", needs.hold_ids),
+        *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
+    ]
+    session_ids = needs.session_ids | {one.session_id for one in by_id if one.state in LIVE}
+    members: list[tuple[Any, ...]] = []
+    if session_ids:
+        named = padded(tuple(sorted(session_ids)))
+        members += statements.members_of(len(named)).run(connection, {"org": org_id} | named)
+    for service_id, number in needs.group_blocks:
+        within = {"service": service_id, "start": number * BLOCK, "end": (number + 1) * BLOCK}
+        members += statements.GROUP_MEMBERS.run(connection, {"org": org_id} | within)
+    last: dict[str, int] = {}
+    if needs.staff_ids:
+        named = padded(tuple(sorted(needs.staff_ids)))
+        last = dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
+    return Loaded(needs, found, _sessions(members), by_id, last)
+
+
+def _rectangles(blocks: Iterable[BlockKey]) -> Iterable[tuple[tuple[str, ...], int, int]]:
+    """Subjects that need the same blocks, and from when until when these reach."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for subject, number in blocks:
+        numbers[subject].append(number)
+    subjects: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for subject, some in numbers.items():
+        subjects[min(some), max(some) + 1].append(subject)
+    for (first, beyond), names in subjects.items():
+        yield tuple(sorted(names)), first * BLOCK, beyond * BLOCK
+
+
+def _reservations(
+    connection: Connection, org_id: str, column: str, ids: Iterable[str]
+) -> list[Reservation]:
+    if not ids:
+        return []
+    named = padded(tuple(sorted(ids)))
+    statement = statements.reservations_by(column, len(named))
+    return [rows.reservation(row) for row in statement.run(connection, {"org": org_id} | named)]
+
+
+def _sessions(found: Iterable[tuple[Any, ...]]) -> list[Session]:
+    """Sessions with their members, from the rows of `statements.members_of`."""
+    members: dict[str, dict[str, Member]] = defaultdict(dict)
+    facts: dict[str, tuple[Any, ...]] = {}
+    for row in found:
+        hold_id, seats, state, expires_at = row[12:]
+        until = FOREVER if state == State.CONFIRMED else expires_at
+        members[row[0]][hold_id] = Member(seats, until)
+        facts[row[0]] = row
+    return [
+        Session(
+            session_id=session_id,
+            service_id=row[1],
+            location_id=row[2],
+            staff_id=row[3],
+            resource_ids=tuple(json.loads(row[4])),
+            start=row[5],
+            end=row[6],
+            busy=(row[7], row[8]),
+            booked_at=row[9],
+            capacity=row[10] or 1,
+        ).with_members(members[session_id])
+        for session_id, row in facts.items()
+    ]
+
+
+# The catalogue.
+
+
+def put_catalog(connection: Connection, org_id: str, value: CatalogValue) -> None:
+    """Insert a value of the catalogue, or replace the one of its key."""
+    match value:
+        case Organization():
+            _put(connection, organizations, rows.organization_row(value))
+        case Override():
+            # An override may have another owner or date than the one of its id had.
+            _delete_override(connection, org_id, value.id)
+            _put(connection, overrides, rows.override_row(org_id, value))
+        case OverrideDeleted():
+            _delete_override(connection, org_id, value.override_id)
+        case _:
+            _put(connection, _ENTRY_TABLES[type(value)], rows.entry_row(org_id, value))
+            if isinstance(value, Service):
+                raise_longest_span(connection, org_id, value.longest_span)
+
+
+def raise_longest_span(connection: Connection, org_id: str, span: int) -> None:
+    """Remember the longest time that anything takes its subjects."""
+    c = organizations.c
+    longest = case((c.longest_span < span, span), else_=c.longest_span)
+    connection.execute(
+        update(organizations).where(c.org_id == org_id).values(longest_span=longest)
+    )
+
+
+def _delete_override(connection: Connection, org_id: str, override_id: str) -> None:
+    c = overrides.c
+    connection.execute(delete(overrides).where(c.org_id == org_id, c.id == override_id, IS_NAMED))
+
+
+def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the one of its key; key columns are not set again."""
+    upsert: Any = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    key = [column.name for column in table.primary_key]
+    statement = upsert(table).values(row)
+    values = {name: statement.excluded[name] for name in row if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
+
+
+# What reads or ends what is over.
+
+
+def appointments(
+    connection: Connection,
+    org_id: str,
+    wanted: AppointmentFilter,
+    after: tuple[int, str] | None,
+    limit: int,
+) -> list[Reservation]:
+    """As `booking.store.LedgerStore.appointments`."""
+    c = reservations.c
+    query = select(reservations).where(c.org_id == org_id, IS_APPOINTMENT)
+    if wanted.service_id:
+        query = query.where(c.service_id == wanted.service_id)
+    if wanted.staff_id:
+        query = query.where(c.staff_id == wanted.staff_id)
+    if wanted.state:
+        query = query.where(c.state == wanted.state)
+    if wanted.start_from is not None:
+        query = query.where(c.start_time >= wanted.start_from)
+    if wanted.start_before is not None:
+        query = query.where(c.start_time < wanted.start_before)
+    if after:
+        query = query.where(tuple_(c.start_time, c.appointment_id) > tuple_(*after))
+    ordered = query.order_by(c.start_time, c.appointment_id).limit(limit)
+    return [rows.reservation(row) for row in connection.execute(ordered)]
+
+
+def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
+    """As `booking.store.LedgerStore.prune`; an event tells others to read afresh."""
+    heads = ledgers.c
+    moved = (
+        update(ledgers)
+        .where(heads.org_id == org_id)
+        .values(seq=heads.seq + 1)
+        .returning(heads.seq, heads.time)
+    )
+    seq, time = connection.execute(moved).one()
+    c = reservations.c
+    over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
+    found = connection.execute(select(c.hold_id, c.session_id).where(*over).limit(limit)).all()
+    hold_ids, session_ids = [row[0] for row in found], [row[1] for row in found]
+    for table, column, ids in (
+        (reservations, "hold_id", hold_ids),
+        (events, "hold_id", hold_ids),
+        (allocations, "session_id", session_ids),
+        (sessions, "session_id", session_ids),
+    ):
+        these = table.c[column].in_(ids)
+        connection.execute(delete(table).where(table.c.org_id == org_id, these))
+    connection.execute(
+        insert(events).values(
+            org_id=org_id,
+            seq=seq,
+            time=time,
+            type=EventType.HISTORY_PRUNED.value,
+            client_id="",
+            hold_id="",
+            revision=0,
+            data=json.dumps({"before": before, "reservations": len(found)}),
+        )
+    )
+    return len(found)
+
+
+def has_prunable(connection: Connection, org_id: str, before: int) -> bool:
+    """Whether `prune` would delete anything."""
+    c = reservations.c
+    over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
+    return connection.execute(select(c.hold_id).where(*over).limit(1)).first() is not None
+
+
+def organizations_with_responses_over(connection: Connection, now: int) -> list[str]:
+    """Some organizations that have kept responses whose lifetime is over."""
+    return [row[0] for row in statements.OVER_RESPONSES.run(connection, {"now": now})]
+
+
+def drop_responses(connection: Connection, org_ids: Iterable[str], now: int) -> None:
+    """Delete the kept responses of organizations whose lifetime is over."""
+    c = idempotency.c
+    for org_id in org_ids:
+        connection.execute(delete(idempotency).where(c.org_id == org_id, c.expires_at <= now))
+
+
+def touch(connection: Connection) -> None:
+    """Change a row that means nothing, to learn whether the database can be written."""
+    _put(connection, installation, {"name": "probe", "value": token_bytes(8)})
+
+
+def organization_ids(connection: Connection) -> list[str]:
+    """Every organization."""
+    return list(connection.execute(select(ledgers.c.org_id)).scalars())

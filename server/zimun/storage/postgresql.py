@@ -1,0 +1,560 @@
+"""PostgreSQL: connections, groups, errors and constraints of a database server.
+
+A group is one statement, and so one round trip and one transaction that is
+never left open: it moves the heads of its ledgers on where they are as they
+were known to be, and writes all rows, of the ledgers whose heads it moved, by
+data-modifying parts of one WITH. Rows come as arrays of text: asyncpg knows
+that type on every connection without asking for it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import URL, Connection, exc
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from zimun.booking.store import (
+    Append,
+    AppointmentFilter,
+    Conflict,
+    Head,
+    IdempotencyKey,
+    KeptResponse,
+    LedgerRead,
+    LedgerUpdate,
+)
+from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
+from zimun.domain.ledger import Loaded, Needs
+from zimun.domain.reservation import Reservation
+from zimun.storage import ledgers, statements
+from zimun.storage.changes import PARTS, Changes, Part, changes_of
+from zimun.storage.tables import metadata
+
+T = TypeVar("T")
+
+CONNECTIONS = 10
+"""How many transactions of one process run at once; others wait."""
+
+LANES = 4
+"""How many groups of one process are written side by side."""
+
+CONNECT_TIMEOUT = 2.0
+"""Seconds in which a database server has to take a connection."""
+
+QUEUE_TIMEOUT = 10.0
+"""Seconds for which a transaction waits for a connection."""
+
+STATEMENT_TIMEOUT = 30.0
+"""Seconds after which the server ends a statement."""
+
+LOCK_TIMEOUT = 5.0
+"""Seconds for which a statement waits for a row that another server has locked."""
+
+IDLE_TIMEOUT = 10.0
+"""Seconds after which the server ends a transaction whose client does nothing."""
+
+MAX_ATTEMPTS = 8
+"""How often a transaction is run while others get in its way."""
+
+MIN_PAUSE, MAX_PAUSE = 0.005, 0.2
+"""Seconds of the first and of the longest pause between two attempts, less a random part."""
+
+RECONNECT_TIME = 0.5
+"""Seconds for which a lost server is tried again before the caller is told."""
+
+log = logging.getLogger(__name__)
+
+_SETTINGS = {
+    "application_name": "zimun",
+    "lock_timeout": f"{LOCK_TIMEOUT}s",
+    "statement_timeout": f"{STATEMENT_TIMEOUT}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT}s",
+}
+
+_GROUP_SETTINGS = {
+    # Groups find rows by their keys alone; a plan made while tables were small must not scan them.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+def open_engine(url: URL, connections: int = 1) -> AsyncEngine:
+    """An engine of at most so many connections; READ COMMITTED."""
+    return create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=QUEUE_TIMEOUT,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT,
+            "prepared_statement_cache_size": 512,
+            "server_settings": _SETTINGS,
+        },
+    )
+
+
+class PostgresqlDatabase:
+    """Connections to a server; a `storage.database.Database`. Use it on one event loop."""
+
+    def __init__(self, url: URL, connections: int = CONNECTIONS) -> None:
+        self._url = url
+        self._connections = connections
+
+    async def __aenter__(self) -> "PostgresqlDatabase":
+        self._engine = open_engine(self._url, self._connections)
+        self._snapshots = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._direct = asyncpg.create_pool(
+            self._url.set(drivername="postgresql").render_as_string(hide_password=False),
+            min_size=0,
+            max_size=self._connections,
+            max_inactive_connection_lifetime=0,
+            timeout=CONNECT_TIMEOUT,
+            statement_cache_size=512,
+            server_settings=_SETTINGS | _GROUP_SETTINGS,
+            connection_class=_Connection,
+        )
+        await self._direct
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._direct.terminate()
+        await self._engine.dispose()
+
+    async def fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
+        """The rows of one statement, which is a transaction of its own.
+
+        Raises Overloaded where there is no connection, and the driver's errors.
+        """
+        connection = await _with_retries(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
+        try:
+            found: Sequence[Any] = await connection.fetch(sql, *parameters)
+        finally:
+            await self._direct.release(connection)
+        return found
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` on one snapshot."""
+        return await _with_retries(lambda: self._run(self._snapshots, fn))
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn`; when this returns, its effect is on the server's disk."""
+        return await _with_retries(lambda: self.attempt(fn))
+
+    async def attempt(self, fn: Callable[[Connection], T]) -> T:
+        """As `write`, once; raises the driver's errors."""
+        return await self._run(self._engine, fn, writing=True)
+
+    async def _run(
+        self, engine: AsyncEngine, fn: Callable[[Connection], T], writing: bool = False
+    ) -> T:
+        async with engine.connect() as connection:
+            try:
+                await connection.begin()
+                result = await connection.run_sync(fn)
+                if writing:
+                    await _commit(connection)
+                return result
+            except BaseException as error:
+                # Nobody else is given a dead connection, or one whose caller went in the middle.
+                if not isinstance(error, Exception) or is_lost(error):
+                    await connection.invalidate(error)
+                raise
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that keeps no state between statements, so that there is none to reset."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    """Commit; raises OutcomeUnknown where the server did not say what came of it."""
+    try:
+        await connection.commit()
+    except Exception as error:
+        if _is_refusal(error):
+            raise
+        await connection.invalidate(error)
+        raise OutcomeUnknown("the store was lost while it committed") from error
+
+
+async def _with_retries(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try again what failed because of others, or of a lost connection, for a while.
+
+    Pauses grow and are random in part, so that those who collided do not meet
+    again. Raises Overloaded in the end.
+    """
+    loop = asyncio.get_running_loop()
+    reconnect_until, pause = loop.time() + RECONNECT_TIME, MIN_PAUSE
+    for number in range(1, MAX_ATTEMPTS + 1):
+        try:
+            return await attempt()
+        except (ZimunError, Conflict):
+            raise
+        except Exception as error:
+            last = error
+            if isinstance(error, exc.TimeoutError):
+                raise Overloaded("too many transactions are waiting") from error
+            if is_lost(error):
+                if loop.time() >= reconnect_until:
+                    break
+            elif _is_refusal_to_serve(error):
+                break
+            elif not is_conflict(error):
+                raise
+        log.info("attempt %d of a transaction failed: %s", number, last)
+        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+        pause = min(2 * pause, MAX_PAUSE)
+    log.error("the store cannot be used: %s", last)
+    raise Overloaded("the store cannot be used") from last
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a transaction failed because of another one, and may well succeed when repeated.
+
+    Serialization failures, deadlocks, and what the constraints of the schema
+    refused: unique keys, the exclusion of overlaps, checks (PostgreSQL, appendix A).
+    """
+    return state_of(error) in ("40001", "40P01", *_CONSTRAINTS)
+
+
+_CONSTRAINTS = ("23505", "23P01", "23514")
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, was never there, or cannot be used any more.
+
+    Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
+    than of a statement has none.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError | TimeoutError | EOFError):
+            return True
+        if type(seen).__name__ in ("InterfaceError", "InternalClientError"):
+            return True
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return state_of(error).startswith(("08", "57P"))
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the server said that it did nothing, so that the outcome is known.
+
+    Errors of the system or of another node (classes 08, 57P, 58, XX) say nothing
+    about it.
+    """
+    state = state_of(error)
+    return bool(state) and not state.startswith(("08", "57P", "58", "XX"))
+
+
+def _is_refusal_to_serve(error: BaseException) -> bool:
+    """Whether the server cannot take the work now: connections, disk, time, read-only (classes
+    25, 53, 55 and 57)."""
+    return state_of(error).startswith(("25", "53", "55", "57"))
+
+
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE of an error, however it is wrapped; empty for one without."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if state := getattr(seen, "sqlstate", None):
+            return str(state)
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return ""
+
+
+class PostgresqlLedgers:
+    """The ledgers on a PostgreSQL server: a `booking.store.LedgerStore`.
+
+    On a distributed database (`is_distributed`) a group is of one organization,
+    so that it stays on one node.
+    """
+
+    lanes = LANES
+
+    def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
+        self._database = database
+        self.shares_transactions = not is_distributed
+
+    def version(self) -> int | None:
+        """Unknown: only a question to the server would tell."""
+        return None
+
+    async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
+        """One statement for all of them."""
+        found = await self._fetch(_HEADS, [*org_ids])
+        return {row[0]: Head(row[1], row[2], row[3]) for row in found}
+
+    async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+        """One statement where nothing is to be loaded and nothing is new; else a snapshot each."""
+        plain = [asked for asked in reads if asked.seq is not None and not asked.needs]
+        found = await self._look(plain) if plain else {}
+        return [found.get(asked.org_id) or await self._read_all(asked) for asked in reads]
+
+    async def _read_all(self, asked: LedgerRead) -> LedgerUpdate:
+        return await self._database.read(lambda connection: ledgers.read(connection, asked))
+
+    async def _look(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
+        """The updates of those whose ledger is as they know it, with their kept responses."""
+        keys = [(asked.org_id, *key) for asked in reads for key in asked.keys]
+        columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
+        found = await self._fetch(_LOOK, [asked.org_id for asked in reads], *columns)
+        heads: dict[str, Head] = {}
+        responses: dict[str, dict[IdempotencyKey, KeptResponse]] = {}
+        for row in found:
+            if row[4] is None:
+                heads[row[0]] = Head(row[1], row[2], row[3])
+            else:
+                key = IdempotencyKey(row[4], row[5], row[6])
+                kept = KeptResponse(row[7], row[8], row[1])
+                responses.setdefault(row[0], {})[key] = kept
+        return {
+            asked.org_id: LedgerUpdate(
+                head, (), None, Loaded(Needs()), responses.get(asked.org_id, {})
+            )
+            for asked in reads
+            if (head := heads.get(asked.org_id))
+            and head.seq == asked.seq
+            and head.catalog_version == asked.catalog_version
+        }
+
+    async def append(self, appends: Sequence[Append]) -> Set[str]:
+        """One statement; with changes of the catalogue a transaction of a few."""
+        changes = changes_of(appends)
+        try:
+            if changes.is_plain:
+                sql, parameters = _group(changes)
+                found = await self._database.fetch(sql, *parameters)
+                return {row[0] for row in found}
+            return await self._database.attempt(lambda tx: _append_all(tx, changes, appends))
+        except (ZimunError, Conflict):
+            raise
+        except Exception as error:
+            raise _told(error) from error
+
+    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """One look into an index of the instant alone."""
+        found = await self._database.read(
+            lambda tx: statements.EXPIRED_HOLDS.run(tx, {"now": now, "limit": limit})
+        )
+        return [(row[0], row[1]) for row in found]
+
+    async def drop_responses(self, now: int) -> None:
+        """A transaction only where there is one to drop."""
+        over = await self._database.read(
+            lambda tx: ledgers.organizations_with_responses_over(tx, now)
+        )
+        if over:
+            await self._database.write(lambda tx: ledgers.drop_responses(tx, over, now))
+
+    async def appointments(
+        self,
+        org_id: str,
+        wanted: AppointmentFilter,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[Reservation]:
+        """One statement."""
+        return await self._database.read(
+            lambda tx: ledgers.appointments(tx, org_id, wanted, after, limit)
+        )
+
+    async def prune(self, org_id: str, before: int, limit: int) -> int:
+        """A transaction only where there is something to prune."""
+        if await self._database.read(lambda tx: ledgers.has_prunable(tx, org_id, before)):
+            return await self._database.write(lambda tx: ledgers.prune(tx, org_id, before, limit))
+        return 0
+
+    async def organization_ids(self) -> Sequence[str]:
+        """Every organization."""
+        return await self._database.read(ledgers.organization_ids)
+
+    async def probe(self) -> None:
+        """Ask whether the server takes writes; no row is written, so that servers do not meet."""
+        [[read_only]] = await self._fetch("SELECT current_setting('transaction_read_only')")
+        if read_only != "off":
+            raise Overloaded("the database is read-only")
+
+    async def _fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
+        return await _with_retries(lambda: self._database.fetch(sql, *parameters))
+
+
+_HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
+
+_LOOK = f"""
+{_HEADS.replace("version FROM", "version, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::bytea FROM")}
+UNION ALL
+SELECT i.org_id, i.expires_at, 0, 0, i.client_id, i.method, i.key, i.fingerprint, i.response
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(org_id, client_id, method, key)
+JOIN idempotency AS i ON i.org_id = k.org_id AND i.client_id = k.client_id
+AND i.method = k.method AND i.key = k.key
+WHERE i.org_id = ANY($1::text[])
+"""
+
+
+def _told(error: Exception) -> Exception:
+    """What the writer is told of an error of the driver."""
+    state = state_of(error)
+    if state in _CONSTRAINTS:
+        return Conflict(str(error))
+    if state in ("40001", "40P01"):
+        return Conflict(f"another transaction: {error}")
+    if _is_refusal_to_serve(error) and _is_refusal(error):
+        return Overloaded("the store cannot be written")
+    if _is_refusal(error):
+        return error
+    return OutcomeUnknown("the store was lost while it committed")
+
+
+def _append_all(
+    connection: Connection, changes: Changes, appends: Sequence[Append]
+) -> Set[str]:
+    """A group with changes of the catalogue; run it in a transaction."""
+    new = [append for append in appends if not (append.before.seq or append.before.time)]
+    made = {append.before.org_id for append in new if _make_head(connection, append)}
+    current = [one for one in appends if one not in new or one.before.org_id in made]
+    changes = changes_of(current)
+    changes.heads = [head for head in changes.heads if head[0] not in made]
+    sql, parameters = _group(changes, sorted(made))
+    written = {row[0] for row in connection.exec_driver_sql(sql, tuple(parameters))}
+    for org_id, value in changes.catalog:
+        if org_id in written:
+            ledgers.put_catalog(connection, org_id, value)
+    for org_id, span in changes.longest_spans:
+        if org_id in written:
+            ledgers.raise_longest_span(connection, org_id, span)
+    return written
+
+
+def _make_head(connection: Connection, append: Append) -> bool:
+    after = append.after
+    made = connection.exec_driver_sql(
+        "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
+        "VALUES ($1::text, $2::text::bigint, $3::text::bigint, $4::text::bigint) "
+        "ON CONFLICT DO NOTHING",
+        (after.org_id, str(after.seq), str(append.time), str(after.catalog_version)),
+    )
+    return made.rowcount == 1
+
+
+def _group(changes: Changes, made: Sequence[str] = ()) -> tuple[str, list[object]]:
+    """The statement of a group and its parameters; of those `made` the head is there already.
+
+    With one organization its id is a value everywhere.
+    """
+    names = tuple(name for name in PARTS if changes.rows[name])
+    org_ids = {head[0] for head in changes.heads} | set(made)
+    alone = len(org_ids) == 1
+    parameters: list[object] = [next(iter(org_ids)) if alone else sorted(made)]
+    heads = [list(map(str, column)) for column in zip(*changes.heads, strict=True)]
+    parameters += heads or [[]] * 5
+    for name in names:
+        part = PARTS[name]
+        for column, values in zip(part.columns, zip(*changes.rows[name], strict=True), strict=True):
+            if not (alone and column == "org_id"):
+                parameters.append(_as_text(part.table, column, values))
+    return _group_sql(names, alone, bool(made)), parameters
+
+
+def _as_text(table: str, column: str, values: Sequence[Any]) -> list[str]:
+    kind = _TYPES[table, column]
+    if kind == "text":
+        return list(values)
+    return [value.hex() for value in values] if kind == "bytea" else list(map(str, values))
+
+
+_TYPES: Mapping[tuple[str, str], str] = {
+    (table.name, column.name): {"TEXT": "text", "BLOB": "bytea"}.get(str(column.type), "bigint")
+    for table in metadata.sorted_tables
+    for column in table.columns
+}
+"""The type of each column that groups write, as far as it matters how it is sent."""
+
+
+@lru_cache(maxsize=512)
+def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
+    """The statement of a group that has rows of these parts.
+
+    Parameters: $1 the organization's id (or, of several, the ids of those whose
+    head was made just before), $2 to $6 the heads, then the columns of each part.
+    """
+    known = "$1::text" if alone else "h.org_id"
+    own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
+    new = ""
+    if made:
+        new = "SELECT $1::text UNION ALL " if alone else "SELECT unnest($1::text[]) UNION ALL "
+    number = 7
+    parts = [
+        # Heads are locked in one order, so that groups of several ledgers do not deadlock.
+        f"locked AS (SELECT org_id FROM ledgers WHERE {own} ORDER BY org_id FOR UPDATE)",
+        "moved AS (UPDATE ledgers SET seq = h.seq::bigint + h.count::bigint, "
+        "time = h.time::bigint, catalog_version = h.catalog_version::bigint "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
+        "AS h(org_id, seq, count, time, catalog_version) "
+        f"WHERE {own} AND ledgers.org_id = {known} AND h.org_id = {known} "
+        "AND ledgers.seq = h.seq::bigint AND (SELECT count(*) FROM locked) > 0 "
+        "RETURNING ledgers.org_id)",
+        f"head AS ({new}SELECT org_id FROM moved)",
+    ]
+    for name in names:
+        sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
+        parts.append(f"{name} AS ({sql})")
+    return f"WITH {', '.join(parts)} SELECT org_id FROM head"
+
+
+def _part_sql(
+    part: Part, name: str, alone: bool, number: int, after_ended: bool
+) -> tuple[str, int]:
+    """The SQL of a part whose first parameter has this number, and the next part's number."""
+    sent = [column for column in part.columns if not (alone and column == "org_id")]
+    arrays = ", ".join(f"${number + n}::text[]" for n in range(len(sent)))
+    source = f"unnest({arrays}) AS u({', '.join(sent)})"
+    guard = (
+        "EXISTS (SELECT 1 FROM head)" if alone else "u.org_id IN (SELECT org_id FROM head)"
+    )
+    values = {column: _value(part.table, column, alone) for column in part.columns}
+    if part.verb == "INSERT":
+        if name == "allocations" and after_ended:
+            # What ends is deleted before another takes its place.
+            guard += " AND (SELECT count(*) FROM ended) >= 0"
+        columns, selected = ", ".join(part.columns), ", ".join(values.values())
+        sql = (
+            f"INSERT INTO {part.table} ({columns}) SELECT {selected} FROM {source} "  # noqa: S608
+            f"WHERE {guard}"
+        )
+    else:
+        where = " AND ".join(f"t.{column} = {values[column]}" for column in part.keys)
+        if part.verb == "DELETE":
+            sql = (
+                f"DELETE FROM {part.table} AS t USING {source} "  # noqa: S608
+                f"WHERE {where} AND {guard} RETURNING 1"
+            )
+        else:
+            set_values = ", ".join(
+                f"{column} = {values[column]}" for column in part.columns if column not in part.keys
+            )
+            sql = (
+                f"UPDATE {part.table} AS t SET {set_values} FROM {source} "  # noqa: S608
+                f"WHERE {where} AND {guard}"
+            )
+    return sql, number + len(sent)
+
+
+def _value(table: str, column: str, alone: bool) -> str:
+    if alone and column == "org_id":
+        return "$1::text"
+    kind = _TYPES[table, column]
+    if kind == "text":
+        return f"u.{column}"
+    return f"decode(u.{column}, 'hex')" if kind == "bytea" else f"u.{column}::bigint"

@@ -1,0 +1,357 @@
+"""SQLite: one file of one machine, its opening, locking, batches, errors and constraints.
+
+There is one writing connection. A group is written by the event loop, as its
+statements are short; what waits for the disk or for another process, COMMIT and
+BEGIN, runs on a thread, and the loop goes on. Reads run on the event loop, too:
+handing one to a thread takes far longer than reading a row by its key.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from zimun.booking.store import (
+    Append,
+    AppointmentFilter,
+    Conflict,
+    Head,
+    LedgerRead,
+    LedgerUpdate,
+)
+from zimun.domain.errors import Overloaded
+from zimun.domain.reservation import Reservation
+from zimun.storage import ledgers, statements
+from zimun.storage.changes import PARTS, Part, changes_of
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 5.0
+"""Seconds for which a statement waits while another process has the file locked."""
+
+MAX_LOAD_ON_LOOP = 64
+"""The most blocks that are read on the event loop at once."""
+
+_PRAGMAS = (
+    # A commit is on disk when it returns.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA temp_store=MEMORY",
+)
+
+FAILURES = (DBAPIError, sqlite3.Error)
+"""What a connection raises when the database fails: SQLAlchemy's errors and the driver's."""
+
+log = logging.getLogger(__name__)
+
+
+def open_engine(url: URL, read_only: bool = False, timeout: float = BUSY_TIMEOUT) -> Engine:
+    """A synchronous engine; BEGIN and COMMIT are left to the caller."""
+    engine = create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"check_same_thread": False, "timeout": timeout},
+    )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: DBAPIConnection, _: object) -> None:
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    return engine
+
+
+def command(connection: Connection, sql: str) -> None:
+    """Run what takes and answers nothing, such as COMMIT."""
+    cursor = connection.connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
+
+
+def use_write_ahead_log(connection: Connection) -> None:
+    """Let readers and the writer of a new file not wait for each other, from now on.
+
+    SQLite does not wait for others who do the same at this moment, so we do.
+    """
+    _until_free(lambda: command(connection, "PRAGMA journal_mode=WAL"))
+
+
+def begin_write(connection: Connection) -> None:
+    """Begin a transaction that may write, waiting for other writers first."""
+    _until_free(lambda: command(connection, "BEGIN IMMEDIATE"))
+
+
+def _until_free(attempt: Callable[[], None]) -> None:
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            attempt()
+            return
+        except FAILURES:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.002)
+
+
+def _in_transaction(connection: Connection) -> bool:
+    """Whether the database still has the transaction: it ends one by itself when the disk fails."""
+    driver = connection.connection.driver_connection
+    return driver is not None and driver.in_transaction
+
+
+def backup(url: URL, path: Path) -> None:
+    """Write a copy of the database as it is now, while others go on using it."""
+    with (
+        closing(sqlite3.connect(str(url.database))) as source,
+        closing(sqlite3.connect(path)) as copy,
+    ):
+        source.backup(copy)
+
+
+class SqliteDatabase:
+    """The file's connections; a `storage.database.Database`. Use it on one event loop."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+
+    async def __aenter__(self) -> "SqliteDatabase":
+        self._reader = open_engine(self._url, read_only=True).connect()
+        # It does not wait for the lock while it has the event loop.
+        self._writer = open_engine(self._url, timeout=0).connect()
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
+        self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
+        self._writing = asyncio.Lock()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        async with self._writing:
+            self._disk.shutdown()
+            self._scans.shutdown()
+            for connection in (self._reader, self._writer):
+                connection.close()
+                connection.engine.dispose()
+
+    def version(self) -> int | None:
+        """Another number after every commit of any connection; None where the file fails."""
+        with suppress(*FAILURES):
+            cursor = self._reader.connection.cursor()
+            [[version]] = cursor.execute("PRAGMA data_version").fetchall()
+            cursor.close()
+            return int(version)
+        return None
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run a short read where it stands, on the event loop."""
+        with self.snapshot() as connection:
+            return fn(connection)
+
+    async def scan(self, fn: Callable[[Connection], T]) -> T:
+        """Run a read whose statements may be long on a thread, with a connection of its own."""
+
+        def run() -> T:
+            engine = open_engine(self._url, read_only=True)
+            try:
+                with engine.connect() as connection, _snapshot(connection):
+                    return fn(connection)
+            finally:
+                engine.dispose()
+
+        return await asyncio.get_running_loop().run_in_executor(self._scans, run)
+
+    def snapshot(self) -> "Any":
+        """The reading connection in a transaction that sees one snapshot."""
+        return _snapshot(self._reader)
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` between BEGIN IMMEDIATE and COMMIT."""
+        async with self.transaction() as connection:
+            return fn(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """The writing connection; what is raised inside rolls back, else it is committed.
+
+        Raises Overloaded where it cannot be begun or committed.
+        """
+        loop, connection = asyncio.get_running_loop(), self._writer
+        async with self._writing:
+            try:
+                try:
+                    command(connection, "BEGIN IMMEDIATE")
+                except FAILURES:
+                    # Another process writes, or the file fails: find out beside the event loop.
+                    await loop.run_in_executor(self._disk, begin_write, connection)
+                yield connection
+                # The thread goes on when the caller has gone: so it is waited for.
+                commit = loop.run_in_executor(self._disk, command, connection, "COMMIT")
+                await _finished(commit)
+            except sqlite3.IntegrityError:
+                raise
+            except FAILURES as error:
+                log.error("the store cannot be written: %s", error)
+                raise Overloaded("the store cannot be written") from error
+            finally:
+                if _in_transaction(connection):
+                    with suppress(*FAILURES):
+                        command(connection, "ROLLBACK")
+
+
+async def _finished(future: "asyncio.Future[T]") -> T:
+    """The result of what a thread does; a caller that is cancelled waits for its end, too."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future])
+        raise
+
+
+@contextmanager
+def _snapshot(connection: Connection) -> Iterator[Connection]:
+    try:
+        command(connection, "BEGIN")
+        yield connection
+    except FAILURES as error:
+        log.error("the store cannot be read: %s", error)
+        raise Overloaded("the store cannot be read") from error
+    finally:
+        if _in_transaction(connection):
+            command(connection, "COMMIT")
+
+
+class SqliteLedgers:
+    """The ledgers in a SQLite file: a `booking.store.LedgerStore`."""
+
+    lanes = 1
+    shares_transactions = True
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def version(self) -> int | None:
+        """Another number after every commit."""
+        return self._database.version()
+
+    async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
+        """Read without a thread: each takes a few microseconds."""
+        with self._database.snapshot() as connection:
+            found = {org_id: ledgers.head(connection, org_id) for org_id in org_ids}
+        return {org_id: head for org_id, head in found.items() if head}
+
+    async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+        """Every read at one snapshot."""
+        with self._database.snapshot() as connection:
+            return [ledgers.read(connection, asked) for asked in reads]
+
+    async def append(self, appends: Sequence[Append]) -> Set[str]:
+        """One transaction for the whole group."""
+        try:
+            async with self._database.transaction() as connection:
+                current = [one for one in appends if _move_head(connection, one)]
+                _write(connection, current)
+            return {one.before.org_id for one in current}
+        except sqlite3.IntegrityError as error:
+            raise Conflict(str(error)) from error
+
+    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """One look into an index of the instant alone."""
+        with self._database.snapshot() as connection:
+            found = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
+        return [(row[0], row[1]) for row in found]
+
+    async def drop_responses(self, now: int) -> None:
+        """A transaction only where there is one to drop."""
+        with self._database.snapshot() as connection:
+            over = ledgers.organizations_with_responses_over(connection, now)
+        if over:
+            await self._database.write(lambda tx: ledgers.drop_responses(tx, over, now))
+
+    async def appointments(
+        self,
+        org_id: str,
+        wanted: AppointmentFilter,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[Reservation]:
+        """On a thread, as it may be long."""
+        return await self._database.scan(
+            lambda tx: ledgers.appointments(tx, org_id, wanted, after, limit)
+        )
+
+    async def prune(self, org_id: str, before: int, limit: int) -> int:
+        """A transaction only where there is something to prune."""
+        with self._database.snapshot() as connection:
+            if not ledgers.has_prunable(connection, org_id, before):
+                return 0
+        return await self._database.write(lambda tx: ledgers.prune(tx, org_id, before, limit))
+
+    async def organization_ids(self) -> Sequence[str]:
+        """Every organization."""
+        return await self._database.read(ledgers.organization_ids)
+
+    async def probe(self) -> None:
+        """Write a row that means nothing."""
+        await self._database.write(ledgers.touch)
+
+
+def _move_head(connection: Connection, append: Append) -> bool:
+    """Move a ledger's head on from where it was known to be; whether it was there."""
+    before, after = append.before, append.after
+    cursor = connection.connection.cursor()
+    moved = (after.seq, append.time, after.catalog_version, before.org_id)
+    if before.seq or before.time:
+        cursor.execute(
+            "UPDATE ledgers SET seq = ?, time = ?, catalog_version = ? "
+            "WHERE org_id = ? AND seq = ?",
+            (*moved, before.seq),
+        )
+    else:
+        cursor.execute(
+            "INSERT INTO ledgers (seq, time, catalog_version, org_id) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            moved,
+        )
+    count = cursor.rowcount
+    cursor.close()
+    return count == 1
+
+
+def _write(connection: Connection, appends: Sequence[Append]) -> None:
+    changes = changes_of(appends)
+    cursor = connection.connection.cursor()
+    for name, part in PARTS.items():
+        if found := changes.rows[name]:
+            cursor.executemany(_sql(part), found)
+    cursor.close()
+    for org_id, value in changes.catalog:
+        ledgers.put_catalog(connection, org_id, value)
+    for org_id, span in changes.longest_spans:
+        ledgers.raise_longest_span(connection, org_id, span)
+
+
+@lru_cache
+def _sql(part: Part) -> str:
+    """The statement of a part, its parameters being the part's columns in order."""
+    if part.verb == "INSERT":
+        columns, values = ", ".join(part.columns), ", ".join("?" * len(part.columns))
+        return f"INSERT INTO {part.table} ({columns}) VALUES ({values})"  # noqa: S608
+    number = {name: f"?{n}" for n, name in enumerate(part.columns, 1)}
+    where = " AND ".join(f"{name} = {number[name]}" for name in part.keys)
+    if part.verb == "DELETE":
+        return f"DELETE FROM {part.table} WHERE {where}"  # noqa: S608
+    values = ", ".join(f"{name} = {number[name]}" for name in part.columns if name not in part.keys)
+    return f"UPDATE {part.table} SET {values} WHERE {where}"  # noqa: S608
