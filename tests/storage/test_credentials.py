@@ -11,7 +11,6 @@ import pytest
 from zimun.auth.clients import authenticate, create_client, revoke_client, rotate_secret
 from zimun.auth.keys import KeyStore
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
-from zimun.booking.store import Store
 from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken, InvalidRequest
 from zimun.domain.instant import DAY
@@ -42,16 +41,18 @@ ACTIVE = Client("c_2", ORG, "", (), "hash", NOW - 1)
 
 
 @pytest.fixture
-def credentials(store: Store) -> CredentialStore:
-    return Credentials(StoreDatabase(store))
-
-
-@pytest.fixture
 async def servers(engine: Engine) -> AsyncIterator[list[CredentialStore]]:
-    """The credential stores of several servers on one database."""
+    """The credential stores of several servers on one database.
+
+    Their connections are open, so that concurrent calls overlap from the start.
+    """
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(engine.open()) for _ in range(SERVERS)]
-        yield [Credentials(StoreDatabase(store)) for store in stores]
+        servers: list[CredentialStore] = [Credentials(StoreDatabase(store)) for store in stores]
+        await asyncio.gather(
+            *(server.client("c_0") for server in servers for _ in range(CALLS_PER_SERVER))
+        )
+        yield servers
 
 
 def signing_key(number: int, create_time: int = 0) -> SigningKey:

@@ -1,11 +1,13 @@
 """Credentials in a database: API clients, signing keys and secrets, on either engine.
 
-No lock of one engine alone is needed. Rows that are inserted once (clients,
-secrets) are checked for first, and a concurrent insert of the same key is a
-unique violation, after which the transaction is retried. A row that is compared
-before it changes is locked by SELECT FOR UPDATE, which SQLAlchemy leaves out on
-SQLite, where there is one writer at a time. The set of signing keys is guarded
-by a lock on one row that exists for that purpose.
+The statements are the same for SQLite and PostgreSQL, and lock nothing but rows:
+
+- A client or a secret is inserted after a check that its key is free. If another
+  transaction inserts the same key, the unique violation makes `Database.write`
+  retry, and the check then finds the row.
+- A client is compared, before it is replaced, under SELECT FOR UPDATE, which
+  SQLAlchemy omits for SQLite: there, writers run one after another.
+- The set of signing keys is compared under a lock on one row of `installation`.
 """
 
 from collections.abc import Collection
@@ -128,9 +130,13 @@ def _remove_signing_key(connection: Connection, kid: str) -> None:
 
 
 def _lock_signing_keys(connection: Connection) -> set[str]:
-    """Make other writers of signing keys wait for the end of this transaction; return the kids."""
-    lock = select(installation.c.name).where(installation.c.name == SIGNING_KEYS_LOCK)
-    if connection.execute(lock.with_for_update()).first() is None:
+    """Make other writers of signing keys wait for the end of this transaction; return the kids.
+
+    An UPDATE locks the row, and unlike SELECT FOR UPDATE it conflicts with
+    concurrent ones at every isolation level.
+    """
+    lock = update(installation).where(installation.c.name == SIGNING_KEYS_LOCK).values(value=b"")
+    if connection.execute(lock).rowcount == 0:
         connection.execute(insert(installation).values(name=SIGNING_KEYS_LOCK, value=b""))
     return set(connection.execute(select(signing_keys.c.kid)).scalars())
 

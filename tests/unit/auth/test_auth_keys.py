@@ -9,31 +9,33 @@ from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, Key
 from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
 
-from .fakes import MemoryStore, MovableTime
+from .fakes import MemoryCredentials, MovableTime
 
 
 def kids(keys: KeyStore) -> list[str]:
     return [key["kid"] for key in keys.jwks()["keys"]]
 
 
-async def test_first_start_makes_one_private_key(store: MemoryStore, now: MovableTime) -> None:
-    keys = await KeyStore.open(store, now)
-    [kept] = store.keys.values()
+async def test_first_start_makes_one_private_key(
+    credentials: MemoryCredentials, now: MovableTime
+) -> None:
+    keys = await KeyStore.open(credentials, now)
+    [kept] = credentials.keys_by_kid.values()
     assert kept.kid == keys.signing_key().kid
     assert kept.create_time == round(now() * 1_000_000)
     assert b"BEGIN PRIVATE KEY" in kept.pem
     assert "PRIVATE" not in repr(kept)
 
 
-async def test_the_next_start_finds_the_same_key(store: MemoryStore) -> None:
-    first, second = await KeyStore.open(store), await KeyStore.open(store)
+async def test_the_next_start_finds_the_same_key(credentials: MemoryCredentials) -> None:
+    first, second = await KeyStore.open(credentials), await KeyStore.open(credentials)
     assert first.signing_key().kid == second.signing_key().kid
 
 
-async def test_a_store_that_is_down_is_said_to_be(store: MemoryStore) -> None:
-    store.down = True
+async def test_a_store_that_is_down_is_said_to_be(credentials: MemoryCredentials) -> None:
+    credentials.down = True
     with pytest.raises(Overloaded):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
 def test_kid_is_the_rfc_7638_thumbprint_and_nothing_private_is_published(keys: KeyStore) -> None:
@@ -60,20 +62,22 @@ def _pem(key: ECKey | RSAKey) -> bytes:
     ids=["empty", "text", "another key", "another curve", "rsa"],
 )
 async def test_what_is_not_its_key_is_refused_by_name(
-    store: MemoryStore, keys: KeyStore, content: bytes
+    credentials: MemoryCredentials, keys: KeyStore, content: bytes
 ) -> None:
-    [kept] = store.keys.values()
-    store.keys[kept.kid] = SigningKey(kept.kid, kept.create_time, content)
+    [kept] = credentials.keys_by_kid.values()
+    credentials.keys_by_kid[kept.kid] = SigningKey(kept.kid, kept.create_time, content)
     with pytest.raises(KeyStoreError, match=kept.kid):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
-async def test_a_public_key_cannot_sign_and_is_refused(store: MemoryStore, keys: KeyStore) -> None:
+async def test_a_public_key_cannot_sign_and_is_refused(
+    credentials: MemoryCredentials, keys: KeyStore
+) -> None:
     kid, public = keys.signing_key().kid, keys.signing_key().as_pem(private=False)
     assert kid
-    store.keys[kid] = SigningKey(kid, 0, public)
+    credentials.keys_by_kid[kid] = SigningKey(kid, 0, public)
     with pytest.raises(KeyStoreError, match="private key"):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
 async def test_a_rotated_key_is_published_at_once_and_signs_later(
@@ -109,7 +113,7 @@ async def test_a_clock_that_was_set_back_does_not_keep_a_new_key_from_signing(
 
 
 async def test_a_key_is_removed_only_when_its_last_token_is_gone(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     first = keys.signing_key().kid
     now.advance(1000)
@@ -120,24 +124,24 @@ async def test_a_key_is_removed_only_when_its_last_token_is_gone(
     now.advance(1)
     fourth = await keys.rotate()
     assert kids(keys) == [second, third, fourth]
-    assert set(store.keys) == {second, third, fourth}
+    assert set(credentials.keys_by_kid) == {second, third, fourth}
 
 
 async def test_a_running_server_takes_up_what_another_process_rotated(
-    keys: KeyStore, store: MemoryStore
+    keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
     before = keys.current()
     await keys.look()
     assert keys.current() is before
-    rotated = await (await KeyStore.open(store)).rotate()
+    rotated = await (await KeyStore.open(credentials)).rotate()
     await keys.look()
     assert set(keys.current()) == {*before, rotated}
 
 
 async def test_asking_again_looks_once_a_second(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
-    rotated = await (await KeyStore.open(store, MovableTime(2_000_000_000))).rotate()
+    rotated = await (await KeyStore.open(credentials, MovableTime(2_000_000_000))).rotate()
     assert rotated not in await keys.refreshed()
     now.advance(1)
     assert rotated not in keys.current()
@@ -145,24 +149,24 @@ async def test_asking_again_looks_once_a_second(
 
 
 async def test_the_present_keys_stay_while_the_store_is_down_or_holds_what_is_none(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     before = kids(keys)
-    store.down = True
+    credentials.down = True
     now.advance(1)
     with pytest.raises(Overloaded):
         await keys.refreshed()
-    store.down = False
-    store.keys["bad"] = SigningKey("bad", 0, b"")
+    credentials.down = False
+    credentials.keys_by_kid["bad"] = SigningKey("bad", 0, b"")
     with pytest.raises(KeyStoreError, match="bad"):
         await keys.look()
     assert kids(keys) == before
 
 
 async def test_without_any_key_nothing_is_signed_until_the_next_rotation(
-    keys: KeyStore, store: MemoryStore
+    keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
-    store.keys.clear()
+    credentials.keys_by_kid.clear()
     await keys.look()
     with pytest.raises(Overloaded):
         keys.signing_key()
