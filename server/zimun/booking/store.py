@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from zimun.domain.access import Client, SigningKey
 from zimun.domain.availability import Busy
 from zimun.domain.booking import EventType, Reservation, State
 from zimun.domain.catalog import (
@@ -200,32 +199,8 @@ class Transaction(Protocol):
     def delete_override(self, org_id: str, override_id: str) -> None:
         """Delete the override of this id."""
 
-    def client(self, client_id: str) -> Client | None:
-        """The client, revoked or not."""
-
-    def clients(self, org_id: str) -> list[Client]:
-        """Every client of the organization, oldest first."""
-
-    def put_client(self, client: Client) -> None:
-        """Insert the client, or replace the one of its id."""
-
-    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
-        """The keys that sign tokens, oldest first.
-
-        With `locking` others who do the same wait for the end of this transaction.
-        """
-
-    def add_signing_key(self, key: SigningKey) -> None:
-        """Insert the key."""
-
-    def remove_signing_key(self, kid: str) -> None:
-        """Delete the key of this thumbprint."""
-
     def touch(self) -> None:
         """Change a row that means nothing, to learn whether the store can be written."""
-
-    def secret(self, name: str) -> bytes:
-        """32 random bytes that the whole installation shares, made when first asked for."""
 
 
 class Store(Protocol):

@@ -6,7 +6,6 @@ Statements are built once, here; SQL never asks the database for the time.
 import json
 from bisect import insort
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from secrets import token_bytes, token_hex
@@ -25,7 +24,6 @@ from sqlalchemy import (
 )
 
 from zimun.booking.store import Answer, AppointmentFilter, CatalogEntry, Identity
-from zimun.domain.access import Client, SigningKey
 from zimun.domain.availability import Busy, Session
 from zimun.domain.booking import LIVE, EventType, Reservation, State
 from zimun.domain.catalog import (
@@ -48,7 +46,6 @@ from zimun.storage.tables import (
     IS_APPOINTMENT,
     IS_NAMED,
     allocations,
-    clients,
     events,
     idempotency,
     installation,
@@ -59,7 +56,6 @@ from zimun.storage.tables import (
     resources,
     services,
     sessions,
-    signing_keys,
     staff,
 )
 
@@ -424,44 +420,8 @@ class Queries:
             )
         )
 
-    def client(self, client_id: str) -> Client | None:
-        found = self._execute(select(clients).where(clients.c.client_id == client_id))
-        row = found.one_or_none()
-        return rows.client(row) if row else None
-
-    def clients(self, org_id: str) -> list[Client]:
-        ordered = (
-            select(clients)
-            .where(clients.c.org_id == org_id)
-            .order_by(clients.c.create_time, clients.c.client_id)
-        )
-        return [rows.client(row) for row in self._execute(ordered)]
-
-    def put_client(self, client: Client) -> None:
-        self._put(clients, rows.client_row(client))
-
-    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
-        if locking:
-            self._lock("signing keys")
-        ordered = select(signing_keys).order_by(signing_keys.c.create_time)
-        return [SigningKey(*row) for row in self._execute(ordered)]
-
-    def add_signing_key(self, key: SigningKey) -> None:
-        self._execute(insert(signing_keys).values(asdict(key)))
-
-    def remove_signing_key(self, kid: str) -> None:
-        self._execute(delete(signing_keys).where(signing_keys.c.kid == kid))
-
     def touch(self) -> None:
         self._put(installation, {"name": "probe", "value": token_bytes(8)})
-
-    def secret(self, name: str) -> bytes:
-        known = select(installation.c.value).where(installation.c.name == name)
-        value = self._execute(known).scalar()
-        if value is None:
-            value = token_bytes(32)
-            self._execute(insert(installation), {"name": name, "value": value})
-        return value
 
     def _put(self, table: Table, row: Mapping[str, Any]) -> None:
         """Insert a row, or replace the one of its key."""
