@@ -1,6 +1,7 @@
 """API clients: making, listing, authenticating, rotating and revoking them."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,12 @@ import pytest
 from zimun.auth.clients import (
     authenticate,
     create_client,
+    hash_secret,
     list_clients,
     revoke_client,
     rotate_secret,
 )
-from zimun.domain.access import SCOPES
+from zimun.domain.access import SCOPES, Client
 from zimun.domain.errors import IdTaken, InvalidRequest, Overloaded
 from zimun.domain.instant import SECOND
 
@@ -178,6 +180,44 @@ async def test_a_revoked_client_authenticates_no_more(credentials: MemoryCredent
         assert await authenticate(credentials, client.client_id, secret, NOW + 9) is None
     with pytest.raises(InvalidRequest, match="revoked"):
         await rotate_secret(credentials, NOW + 9, client.client_id)
+
+
+class OvertakenCredentials(MemoryCredentials):
+    """Stores `overtaking` in place of the client just before the first `replace_client`."""
+
+    overtaking: Client | None = None
+
+    async def replace_client(self, before: Client, after: Client) -> bool:
+        if self.overtaking is not None:
+            self.clients_by_id[before.client_id], self.overtaking = self.overtaking, None
+        return await super().replace_client(before, after)
+
+
+async def test_rotation_overtaken_by_a_rotation_is_decided_again() -> None:
+    credentials = OvertakenCredentials()
+    client, first = await create_client(credentials, NOW, "o_1", "n", SCOPES)
+    credentials.overtaking = replace(client, secret_hash=hash_secret("zs_second"))
+    third = await rotate_secret(credentials, NOW, client.client_id, grace_seconds=60)
+    assert await authenticate(credentials, client.client_id, first, NOW) is None
+    assert await authenticate(credentials, client.client_id, "zs_second", NOW) is not None
+    assert await authenticate(credentials, client.client_id, third, NOW) is not None
+
+
+async def test_rotation_overtaken_by_a_revocation_is_refused() -> None:
+    credentials = OvertakenCredentials()
+    client, _ = await create_client(credentials, NOW, "o_1", "n", SCOPES)
+    credentials.overtaking = revoked = replace(client, revoke_time=NOW)
+    with pytest.raises(InvalidRequest, match="revoked"):
+        await rotate_secret(credentials, NOW, client.client_id)
+    assert credentials.clients_by_id == {client.client_id: revoked}
+
+
+async def test_revocation_overtaken_by_a_revocation_keeps_the_first_time() -> None:
+    credentials = OvertakenCredentials()
+    client, _ = await create_client(credentials, NOW, "o_1", "n", SCOPES)
+    credentials.overtaking = revoked = replace(client, revoke_time=NOW)
+    assert await revoke_client(credentials, NOW + 1, client.client_id) == revoked
+    assert credentials.clients_by_id == {client.client_id: revoked}
 
 
 async def test_what_does_not_exist_is_neither_rotated_nor_revoked(

@@ -1,6 +1,7 @@
 """The signing keys: first start, rotation, several processes, what is no key."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
@@ -8,6 +9,7 @@ from joserfc.jwk import ECKey, RSAKey
 from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, KeyStoreError
 from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
+from zimun.domain.instant import SECOND
 
 from .fakes import MemoryCredentials, MovableTime
 
@@ -125,6 +127,42 @@ async def test_a_key_is_removed_only_when_its_last_token_is_gone(
     fourth = await keys.rotate()
     assert kids(keys) == [second, third, fourth]
     assert set(credentials.keys_by_kid) == {second, third, fourth}
+
+
+class OvertakenCredentials(MemoryCredentials):
+    """Stores `overtaking` just before the first `add_signing_key`."""
+
+    overtaking: SigningKey | None = None
+
+    async def add_signing_key(
+        self, key: SigningKey, known_kids: Collection[str], outlived_kids: Collection[str] = ()
+    ) -> bool:
+        if self.overtaking is not None:
+            self.keys_by_kid[self.overtaking.kid], self.overtaking = self.overtaking, None
+        return await super().add_signing_key(key, known_kids, outlived_kids)
+
+
+def new_key(create_time: int) -> SigningKey:
+    private = ECKey.generate_key("P-256")
+    return SigningKey(private.thumbprint(), create_time, private.as_pem(private=True))
+
+
+async def test_first_start_overtaken_by_another_servers_uses_the_key_of_that_one() -> None:
+    credentials = OvertakenCredentials()
+    credentials.overtaking = other = new_key(create_time=1)
+    keys = await KeyStore.open(credentials)
+    assert keys.signing_key().kid == other.kid
+    assert set(credentials.keys_by_kid) == {other.kid}
+
+
+async def test_rotation_overtaken_by_a_rotation_adds_a_later_key(now: MovableTime) -> None:
+    credentials = OvertakenCredentials()
+    keys = await KeyStore.open(credentials, now)
+    first = keys.signing_key().kid
+    credentials.overtaking = other = new_key(create_time=round(now() * SECOND) + 7)
+    rotated = await keys.rotate()
+    assert kids(keys) == [first, other.kid, rotated]
+    assert credentials.keys_by_kid[rotated].create_time == other.create_time + 1
 
 
 async def test_a_running_server_takes_up_what_another_process_rotated(
