@@ -48,7 +48,7 @@ async def zimun(directory: Path) -> None:
         tomorrow = (clock.now() // DAY + 1) * DAY
         await server.store.write(lambda tx: catalogue.seed(tx, tomorrow, BUSY_DAYS))
         await server.store.write(lambda tx: catalogue.seed_month(tx, tomorrow, 31, 10_000))
-        keys = await KeyStore.open(server.store)
+        keys = await KeyStore.open(server.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=3600)
         client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
         _announce(port=server.grpc_port, token=issuer.issue(client, SCOPES), tomorrow=tomorrow)

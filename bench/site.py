@@ -20,6 +20,7 @@ import grpc
 
 from bench import catalogue
 from tests import postgres
+from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.booking.store import Store
@@ -101,7 +102,7 @@ async def _seed(store: Store, address: str) -> Site:
     tomorrow = (WallClock().now() // DAY + 1) * DAY
     await store.write(lambda tx: catalogue.seed(tx, tomorrow, days=0))
     settings = Settings()
-    keys = await KeyStore.open(store)
+    keys = await KeyStore.open(app.credentials_of(store))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=24 * 3600)
     client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
     return Site(address, issuer.issue(client, SCOPES), tomorrow)

@@ -20,6 +20,7 @@ from zimun.auth.keys import KeyStore
 from zimun.auth.provider import ProviderKeys
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
+from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import Store
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
@@ -28,6 +29,8 @@ from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
+from zimun.storage.credentials import Credentials
+from zimun.storage.database import StoreDatabase
 from zimun.storage.dialect import backup, database_url, is_shared
 from zimun.storage.migrate import migrate
 from zimun.storage.shared import SharedStore
@@ -56,9 +59,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that serves: its store, and the ports that it got."""
+    """A server that serves: its stores, and the ports that it got."""
 
     store: Store
+    credentials: CredentialStore
     grpc_port: int
     auth_port: int
 
@@ -106,6 +110,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
+def credentials_of(store: Store) -> CredentialStore:
+    """Return the credentials that are kept in the database of a store."""
+    return Credentials(StoreDatabase(store))
+
+
 @asynccontextmanager
 async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> AsyncIterator[Running]:
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
@@ -115,8 +124,9 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
-        verify, endpoints = await _tokens(settings, store, stack)
-        pages = PageTokens(await store.write(lambda tx: tx.secret("page_token")))
+        credentials = credentials_of(store)
+        verify, endpoints = await _tokens(settings, credentials, stack)
+        pages = PageTokens(await credentials.secret("page_token"))
         server = RpcServer(Backend(store, clock, pages), verify, sharing)
         auth_port = await _listen_http(settings, endpoints, stack, sharing)
         await server.start(settings.grpc_host, settings.grpc_port)
@@ -128,7 +138,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         _settle_memory()
-        yield Running(store, server.port, auth_port)
+        yield Running(store, credentials, server.port, auth_port)
 
 
 def _settle_memory() -> None:
@@ -143,7 +153,7 @@ def _settle_memory() -> None:
 
 
 async def _tokens(
-    settings: Settings, store: Store, stack: AsyncExitStack
+    settings: Settings, credentials: CredentialStore, stack: AsyncExitStack
 ) -> tuple[Verify, web.Application]:
     """How tokens are verified, and the endpoints that issue them (none for an outside provider)."""
     if settings.jwks_url:
@@ -151,11 +161,11 @@ async def _tokens(
         stack.push_async_callback(provider.close)
         outside = Verifier(provider, settings.issuer, settings.audience, PROVIDER)
         return outside.verify, web.Application()
-    keys = await KeyStore.open(store)
+    keys = await KeyStore.open(credentials)
     stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.look)))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
     own = Verifier(keys, settings.public_issuer, settings.audience)
-    return own.verify, application(store, issuer)
+    return own.verify, application(credentials, issuer)
 
 
 async def _listen_http(

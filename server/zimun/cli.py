@@ -22,6 +22,7 @@ from zimun import app, workers
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
 from zimun.booking import history
+from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
 from zimun.booking.load import Counts, check_new
 from zimun.booking.store import Store, Transaction
 from zimun.clock import WallClock
@@ -241,8 +242,9 @@ def create_client(
     async def run(store: Store) -> tuple[Client, str]:
         if org not in await store.read(lambda tx: tx.organization_ids()):
             raise click.UsageError(f"no organization {org}: see `zimun org create`")
+        credentials = app.credentials_of(store)
         return await clients.create_client(
-            store, _real_now(), org, name, scopes or SCOPES, client_id
+            credentials, _real_now(), org, name, scopes or SCOPES, client_id
         )
 
     client, secret = _on_store(run, **given)
@@ -255,7 +257,8 @@ def create_client(
 @database
 def list_clients(org: str, **given: Any) -> None:
     """List an organization's clients."""
-    for client in _on_store(lambda store: clients.list_clients(store, org), **given):
+    stored = _on_credentials(lambda credentials: clients.list_clients(credentials, org), **given)
+    for client in stored:
         state = f"revoked {rfc3339(client.revoke_time)}" if client.revoke_time else "active"
         click.echo(f"{client.client_id}  {state}  {' '.join(client.scopes)}  {client.name}")
 
@@ -267,8 +270,9 @@ def list_clients(org: str, **given: Any) -> None:
 @database
 def rotate_client(client_id: str, grace: int, **given: Any) -> None:
     """Give a client a new secret and print it, this once."""
-    secret = _on_store(
-        lambda store: clients.rotate_secret(store, _real_now(), client_id, grace), **given
+    secret = _on_credentials(
+        lambda credentials: clients.rotate_secret(credentials, _real_now(), client_id, grace),
+        **given,
     )
     click.echo(f"client secret  {secret}")
 
@@ -279,7 +283,9 @@ def rotate_client(client_id: str, grace: int, **given: Any) -> None:
 @database
 def revoke_client(client_id: str, **given: Any) -> None:
     """Give a client no more tokens; those it has run out within their lifetime."""
-    _on_store(lambda store: clients.revoke_client(store, _real_now(), client_id), **given)
+    _on_credentials(
+        lambda credentials: clients.revoke_client(credentials, _real_now(), client_id), **given
+    )
     click.echo(f"{client_id} is revoked")
 
 
@@ -294,10 +300,10 @@ def keys_group() -> None:
 def rotate_keys(**given: Any) -> None:
     """Publish a new signing key; it signs once everybody has had time to fetch it."""
 
-    async def run(store: Store) -> str:
-        return await (await KeyStore.open(store)).rotate()
+    async def run(credentials: CredentialStore) -> str:
+        return await (await KeyStore.open(credentials)).rotate()
 
-    click.echo(f"published {_on_store(run, **given)}")
+    click.echo(f"published {_on_credentials(run, **given)}")
 
 
 @keys_group.command("list")
@@ -305,7 +311,7 @@ def rotate_keys(**given: Any) -> None:
 @database
 def list_keys(**given: Any) -> None:
     """List the signing keys, oldest first: instant of publication, and thumbprint (kid)."""
-    for key in _on_store(lambda store: store.read(lambda tx: tx.signing_keys()), **given):
+    for key in _on_credentials(lambda credentials: credentials.signing_keys(), **given):
         click.echo(f"{rfc3339(key.create_time)}  {key.kid}")
 
 
@@ -320,15 +326,12 @@ def remove_key(kid: str, **given: Any) -> None:
     wait until that one signs.
     """
 
-    def run(tx: Transaction) -> None:
-        known = [key.kid for key in tx.signing_keys(locking=True)]
-        if kid not in known:
-            raise click.UsageError(f"no signing key {kid}: see `zimun keys list`")
-        if known == [kid]:
-            raise click.UsageError("it is the only one: `zimun keys rotate` makes another")
-        tx.remove_signing_key(kid)
-
-    _on_store(lambda store: store.write(run), **given)
+    try:
+        _on_credentials(lambda credentials: credentials.remove_signing_key(kid), **given)
+    except SigningKeyNotFound as error:
+        raise click.UsageError(f"no signing key {kid}: see `zimun keys list`") from error
+    except LastSigningKey as error:
+        raise click.UsageError("it is the only one: `zimun keys rotate` makes another") from error
     click.echo(f"removed {kid}")
 
 
@@ -353,6 +356,10 @@ def _on_store(run: Callable[[Store], Coroutine[Any, Any, T]], **given: Any) -> T
             return await run(store)
 
     return _run(program())
+
+
+def _on_credentials(run: Callable[[CredentialStore], Coroutine[Any, Any, T]], **given: Any) -> T:
+    return _on_store(lambda store: run(app.credentials_of(store)), **given)
 
 
 def _instant(text: str) -> int:

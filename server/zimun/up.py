@@ -15,7 +15,6 @@ from pathlib import Path
 
 from zimun import app, demo
 from zimun.auth import clients
-from zimun.booking.store import Store
 from zimun.clock import Clock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES
@@ -52,7 +51,7 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
         envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
         stack.push_async_callback(envoy.stop)
         await envoy.start()
-        secret = await _demo(server.store, clock, known) if with_demo else ""
+        secret = await _demo(server, clock, known) if with_demo else ""
         await envoy.wait_ready(ENVOY_READY)
         address = _address(settings, server.grpc_port)
         if secret:
@@ -109,17 +108,18 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
     )
 
 
-async def _demo(store: Store, clock: Clock, known: Mapping[str, str]) -> str:
+async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> str:
     """Fill an empty store and answer the demo client's secret: the known one while it is good."""
-    await store.write(lambda tx: demo.seed(tx, clock.now()))
+    await server.store.write(lambda tx: demo.seed(tx, clock.now()))
+    credentials = server.credentials
     now = time.time_ns() // 1000
     secret = known.get("ZIMUN_CLIENT_SECRET", "")
-    if secret and await clients.authenticate(store, demo.CLIENT_ID, secret, now):
+    if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):
         return secret
-    if await store.read(lambda tx: tx.client(demo.CLIENT_ID)):
-        return await clients.rotate_secret(store, now, demo.CLIENT_ID)
+    if await credentials.client(demo.CLIENT_ID):
+        return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
     _, secret = await clients.create_client(
-        store, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID
+        credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID
     )
     return secret
 

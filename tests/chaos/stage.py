@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import URL, select
 
+from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.booking.store import CatalogEntry, Transaction
 from zimun.domain import catalog
@@ -86,7 +87,7 @@ async def prepare(base: Base) -> KeyStore:
     opened: Any = SharedStore if dialect.is_shared(base.url) else EmbeddedStore
     async with opened(base.url) as store:
         await store.write(_open_all)
-        return await KeyStore.open(store)
+        return await KeyStore.open(app.credentials_of(store))
 
 
 def _open_all(tx: Transaction) -> None:

@@ -160,7 +160,7 @@ async def serving(
     settings = Settings(data_dir=data_dir, database_url=database_url, grpc_port=0, auth_port=0)
     async with app.serve(settings, clock) as server:
         target = f"127.0.0.1:{server.grpc_port}"
-        keys = await KeyStore.open(server.store)
+        keys = await KeyStore.open(server.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience)
         async with grpc.aio.insecure_channel(target) as channel:
             yield Zimun(clock, server.store, target, channel, issuer)

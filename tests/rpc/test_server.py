@@ -120,7 +120,7 @@ async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
     serving = app.serve(settings, clock)
     server = await serving.__aenter__()
     await server.store.write(lambda tx: demo.seed(tx, clock.now()))
-    keys = await KeyStore.open(server.store)
+    keys = await KeyStore.open(server.credentials)
     issuer = Issuer(keys, settings.public_issuer, settings.audience)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         zimun = Zimun(clock, server.store, "", channel, issuer)

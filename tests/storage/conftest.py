@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import Store
+from zimun.storage.credentials import Credentials
+from zimun.storage.database import StoreDatabase
 
 from .desk import ENGINES, Desk, Embedded, Engine, check_ledger, open_salon
 
@@ -22,6 +25,12 @@ async def store(engine: Engine) -> AsyncIterator[Store]:
     """A store with nothing in it."""
     async with engine.open() as opened:
         yield opened
+
+
+@pytest.fixture
+def credentials(store: Store) -> CredentialStore:
+    """The credentials in that store."""
+    return Credentials(StoreDatabase(store))
 
 
 @pytest.fixture

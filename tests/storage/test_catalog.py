@@ -10,7 +10,6 @@ import pytest
 
 from zimun.booking.holidays import public_holidays
 from zimun.booking.store import CatalogEntry, Store, Transaction
-from zimun.domain.access import Client
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -26,6 +25,8 @@ from zimun.domain.catalog import (
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.timetable import Timetable
+from zimun.storage.credentials import Credentials
+from zimun.storage.database import StoreDatabase
 
 from .desk import CLASS, CUT, NOW, ORG, SPA, open_salon
 
@@ -431,81 +432,14 @@ class _Begun:
         return self._future.__await__()
 
 
-ADMIN = Client(
-    client_id="c_1",
-    org_id=ORG,
-    name="Admin ☂",
-    scopes=("org:write", "org:read"),
-    secret_hash="scrypt$…",
-    create_time=NOW,
-    old_secret_hash="scrypt$old",
-    old_secret_until=NOW + DAY,
-    revoke_time=NOW + 2 * DAY,
-)
-
-
-async def test_a_client_reads_as_it_was_put_in_every_field(store: Store) -> None:
-    fresh = Client("c_2", ORG, "", (), "hash", NOW - 1)
-    await store.write(lambda tx: tx.put_client(ADMIN))
-    await store.write(lambda tx: tx.put_client(fresh))
-    for way in (store.read, store.scan, store.write):
-        assert await way(lambda tx: tx.client("c_1")) == ADMIN
-        assert await way(lambda tx: tx.client("c_2")) == fresh
-        assert await way(lambda tx: tx.client("c_3")) is None
-
-
-async def test_a_client_that_is_put_again_replaces_the_first(store: Store) -> None:
-    rotated = replace(ADMIN, secret_hash="new", old_secret_hash=None, old_secret_until=None)
-    await store.write(lambda tx: tx.put_client(ADMIN))
-    await store.write(lambda tx: tx.put_client(rotated))
-    assert await store.read(lambda tx: tx.clients(ORG)) == [rotated]
-
-
-async def test_an_organizations_clients_are_listed_oldest_first(store: Store) -> None:
-    made = [
-        replace(ADMIN, client_id="c_b", create_time=2),
-        replace(ADMIN, client_id="c_c", create_time=1),
-        replace(ADMIN, client_id="c_a", create_time=2),
-        replace(ADMIN, client_id="c_other", org_id="o_other", create_time=0),
-    ]
-    for client in made:
-        await store.write(lambda tx, client=client: tx.put_client(client))  # type: ignore[misc]
-    listed = await store.read(lambda tx: tx.clients(ORG))
-    assert [client.client_id for client in listed] == ["c_c", "c_a", "c_b"]
-    assert await store.read(lambda tx: tx.clients("o_nobody")) == []
-
-
-async def test_a_secret_is_made_once_and_is_the_same_bytes_ever_after(store: Store) -> None:
-    together = await asyncio.gather(
-        *(store.write(lambda tx: tx.secret("page_token")) for _ in range(20))
-    )
-    [secret] = set(together)
-    assert len(secret) == 32
-    assert await store.read(lambda tx: tx.secret("page_token")) == secret
-    another = await store.write(lambda tx: tx.secret("another"))
-    assert len(another) == 32
-    assert another != secret
-
-
-async def test_a_secret_whose_making_was_rolled_back_was_never_made(store: Store) -> None:
-    made: list[bytes] = []
-
-    def run(tx: Transaction) -> None:
-        made.append(tx.secret("page_token"))
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await store.write(run)
-    assert await store.write(lambda tx: tx.secret("page_token")) != made[0]
-
-
 async def test_touching_the_store_changes_no_answer_of_it(store: Store) -> None:
-    secret = await store.write(lambda tx: tx.secret("page_token"))
+    credentials = Credentials(StoreDatabase(store))
+    secret = await credentials.secret("page_token")
     await store.write(open_salon)
     [before, *_] = await timetables(store)
     for _ in range(3):
         await store.write(lambda tx: tx.touch())
     [after, *_] = await timetables(store)
     assert after is before
-    assert await store.read(lambda tx: tx.secret("page_token")) == secret
+    assert await credentials.secret("page_token") == secret
     assert after.catalog.entry(Service, CLASS.id) == CLASS

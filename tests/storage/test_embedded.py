@@ -412,14 +412,6 @@ async def test_two_stores_on_one_file_sell_nothing_twice(embedded: Embedded) -> 
     check_ledger(embedded.tables(), NOW)
 
 
-async def test_two_stores_share_one_secret(embedded: Embedded) -> None:
-    async with embedded.open() as first, embedded.open() as second:
-        both = await asyncio.gather(
-            *(store.write(lambda tx: tx.secret("page_token")) for store in (first, second))
-        )
-    assert both[0] == both[1]
-
-
 async def test_another_process_that_writes_delays_a_write_and_no_read(
     embedded: Embedded, store: Store
 ) -> None:

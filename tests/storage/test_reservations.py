@@ -636,7 +636,6 @@ async def test_a_function_that_raises_leaves_no_trace_of_anything_it_did(
         tx.settle(ORG, "x_class")
         tx.forget(ORG, NOW + DAY)
         tx.put_entry(ORG, replace(CUT, name="lost"))
-        tx.secret("lost")
         assert tx.hold(ORG, "h_2").staff_id == "t_ben"
         raise LookupError
 

@@ -9,7 +9,7 @@ import pytest
 
 from zimun import app
 from zimun.auth import clients
-from zimun.booking.store import Store
+from zimun.booking.credentials import CredentialStore
 from zimun.client import ClientCredentials
 from zimun.clock import WallClock
 from zimun.config import Settings
@@ -26,13 +26,13 @@ async def server(tmp_path: Path) -> AsyncIterator[app.Running]:
         yield running
 
 
-async def secret_of(store: Store) -> str:
-    _, secret = await clients.create_client(store, 0, "o_1", "One", ("org:read",), "c_1")
+async def secret_of(credentials: CredentialStore) -> str:
+    _, secret = await clients.create_client(credentials, 0, "o_1", "One", ("org:read",), "c_1")
     return secret
 
 
 async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Running) -> None:
-    secret, moment = await secret_of(server.store), [0.0]
+    secret, moment = await secret_of(server.credentials), [0.0]
     url = f"http://127.0.0.1:{server.auth_port}"
     tokens = ClientCredentials(url, "c_1", secret, ("org:read",), clock=lambda: moment[0])
     first = await asyncio.to_thread(tokens)
@@ -43,7 +43,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Runni
 
 
 async def test_a_wrong_secret_is_refused(server: app.Running) -> None:
-    await secret_of(server.store)
+    await secret_of(server.credentials)
     tokens = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", "wrong")
     with pytest.raises(urllib.error.HTTPError, match="401") as caught:
         await asyncio.to_thread(tokens)

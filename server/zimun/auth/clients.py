@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from zimun.booking.store import Store, Transaction
+from zimun.booking.credentials import CredentialStore
 from zimun.domain.access import SCOPES, Client
-from zimun.domain.errors import IdTaken, InvalidRequest
+from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import SECOND
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -20,7 +20,7 @@ _NO_HASH = "0" * 64
 
 
 async def create_client(
-    store: Store,
+    credentials: CredentialStore,
     now: int,
     org_id: str,
     name: str,
@@ -40,22 +40,18 @@ async def create_client(
         secret_hash=hash_secret(secret),
         create_time=now,
     )
-
-    def insert(tx: Transaction) -> None:
-        if tx.client(client.client_id) is not None:
-            raise IdTaken(client.client_id)
-        tx.put_client(client)
-
-    await store.write(insert)
+    await credentials.add_client(client)
     return client, secret
 
 
-async def list_clients(store: Store, org_id: str) -> list[Client]:
+async def list_clients(credentials: CredentialStore, org_id: str) -> list[Client]:
     """Every client of the organization, revoked ones too, oldest first."""
-    return await store.read(lambda tx: tx.clients(org_id))
+    return await credentials.clients(org_id)
 
 
-async def rotate_secret(store: Store, now: int, client_id: str, grace_seconds: int = 0) -> str:
+async def rotate_secret(
+    credentials: CredentialStore, now: int, client_id: str, grace_seconds: int = 0
+) -> str:
     """A new secret, shown this once; the one before it counts for `grace_seconds` more.
 
     Raises InvalidRequest for a client that does not exist or is revoked.
@@ -64,40 +60,35 @@ async def rotate_secret(store: Store, now: int, client_id: str, grace_seconds: i
         raise InvalidRequest({"grace_seconds": "must not be negative"})
     secret = _new_secret()
 
-    def rotate(tx: Transaction) -> None:
-        client = _existing(tx, client_id)
+    def rotate(client: Client) -> Client:
         if client.revoke_time is not None:
             raise InvalidRequest({"client_id": f"client {client_id} is revoked"})
-        tx.put_client(
-            replace(
-                client,
-                secret_hash=hash_secret(secret),
-                old_secret_hash=client.secret_hash if grace_seconds else None,
-                old_secret_until=now + grace_seconds * SECOND if grace_seconds else None,
-            )
+        return replace(
+            client,
+            secret_hash=hash_secret(secret),
+            old_secret_hash=client.secret_hash if grace_seconds else None,
+            old_secret_until=now + grace_seconds * SECOND if grace_seconds else None,
         )
 
-    await store.write(rotate)
+    await _change_client(credentials, client_id, rotate)
     return secret
 
 
-async def revoke_client(store: Store, now: int, client_id: str) -> Client:
+async def revoke_client(credentials: CredentialStore, now: int, client_id: str) -> Client:
     """The client, which gets no more tokens; those it has run out by themselves.
 
     Revoking twice changes nothing. Raises InvalidRequest where there is no such client.
     """
 
-    def revoke(tx: Transaction) -> Client:
-        client = _existing(tx, client_id)
-        if client.revoke_time is None:
-            client = replace(client, revoke_time=now)
-            tx.put_client(client)
-        return client
+    def revoke(client: Client) -> Client:
+        return client if client.revoke_time is not None else replace(client, revoke_time=now)
 
-    return await store.write(revoke)
+    return await _change_client(credentials, client_id, revoke)
 
 
-async def authenticate(store: Store, client_id: str, secret: str, now: int) -> Client | None:
+async def authenticate(
+    credentials: CredentialStore, client_id: str, secret: str, now: int
+) -> Client | None:
     """The client whose credentials these are, unless it is unknown or revoked.
 
     A wrong id takes the path of a wrong secret, and the comparisons take the
@@ -106,7 +97,7 @@ async def authenticate(store: Store, client_id: str, secret: str, now: int) -> C
     """
     client = None
     if _ID.fullmatch(client_id):
-        client = await store.read(lambda tx: tx.client(client_id))
+        client = await credentials.client(client_id)
     presented = hash_secret(secret)
     fits_new = hmac.compare_digest(presented, client.secret_hash if client else _NO_HASH)
     fits_old = hmac.compare_digest(presented, _old_hash(client, now))
@@ -137,11 +128,20 @@ def _old_hash(client: Client | None, now: int) -> str:
     return client.old_secret_hash if now < client.old_secret_until else _NO_HASH
 
 
-def _existing(tx: Transaction, client_id: str) -> Client:
-    client = tx.client(client_id)
-    if client is None:
-        raise InvalidRequest({"client_id": f"no client {client_id}"})
-    return client
+async def _change_client(
+    credentials: CredentialStore, client_id: str, change: Callable[[Client], Client]
+) -> Client:
+    """Store `change(client)` and return it; decide again if another writer changed the client.
+
+    Raises InvalidRequest if there is no such client.
+    """
+    while True:
+        before = await credentials.client(client_id)
+        if before is None:
+            raise InvalidRequest({"client_id": f"no client {client_id}"})
+        after = change(before)
+        if after == before or await credentials.replace_client(before, after):
+            return after
 
 
 def _checked_id(field: str, value: str) -> str:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from zimun.auth.clients import authenticate
 from zimun.auth.tokens import Issuer
-from zimun.booking.store import Store
+from zimun.booking.credentials import CredentialStore
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import SECOND
@@ -31,14 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 def application(
-    store: Store, issuer: Issuer, time: Callable[[], float] = time.time
+    credentials: CredentialStore, issuer: Issuer, time: Callable[[], float] = time.time
 ) -> web.Application:
     """The endpoints of our own issuer, to be served beside the gRPC port.
 
     Not for a server that trusts an outside provider: it issues no tokens. The
     issuer's name is the public base URL under which these paths are found.
     """
-    endpoints = _Endpoints(store, issuer, time)
+    endpoints = _Endpoints(credentials, issuer, time)
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_refusals_in_json])
     app.router.add_post(TOKEN_PATH, endpoints.token)
     app.router.add_get(JWKS_PATH, endpoints.jwks)
@@ -57,7 +57,7 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Endpoints:
-    store: Store
+    credentials: CredentialStore
     issuer: Issuer
     time: Callable[[], float]
 
@@ -94,7 +94,8 @@ class _Endpoints:
         return web.json_response(document, headers=_CACHEABLE)
 
     async def _authenticated(self, client_id: str, secret: str) -> Client:
-        client = await authenticate(self.store, client_id, secret, round(self.time() * SECOND))
+        now = round(self.time() * SECOND)
+        client = await authenticate(self.credentials, client_id, secret, now)
         if client is None:
             _log.info("refused the credentials of client %.64r", client_id)
             raise OAuthError("invalid_client", "unknown client, wrong secret or revoked")

@@ -16,7 +16,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from zimun.booking.store import Store, Transaction
+from zimun.booking.credentials import CredentialStore
 from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import SECOND
@@ -44,22 +44,25 @@ class KeyStore:
     `time` is real time in seconds.
     """
 
-    def __init__(self, store: Store, time: Callable[[], float] = time.time) -> None:
-        self._store = store
+    def __init__(self, credentials: CredentialStore, time: Callable[[], float] = time.time) -> None:
+        self._credentials = credentials
         self._time = time
         self._known: Sequence[SigningKey] = ()
         self._private: Sequence[ECKey] = ()
         self._public: Mapping[str, ECKey] = {}
 
     @classmethod
-    async def open(cls, store: Store, time: Callable[[], float] = time.time) -> "KeyStore":
+    async def open(
+        cls, credentials: CredentialStore, time: Callable[[], float] = time.time
+    ) -> "KeyStore":
         """The keys of a store, which gets its first one where it has none.
 
         Raises KeyStoreError, and Overloaded where the store cannot be used.
         """
-        keys = cls(store, time)
-        if not await store.read(lambda tx: tx.signing_keys()):
-            await store.write(keys._make_first)
+        keys = cls(credentials, time)
+        if not await credentials.signing_keys():
+            # Without an effect if another server has made its first key in the meantime.
+            await credentials.add_signing_key(keys._generate([]), known_kids=())
         await keys.look()
         return keys
 
@@ -97,7 +100,7 @@ class KeyStore:
         Raises KeyStoreError, and Overloaded where the store cannot be read.
         """
         self._looked = self._time()
-        found = await self._store.read(lambda tx: tx.signing_keys())
+        found = await self._credentials.signing_keys()
         if found != self._known:
             self._private = [_private(key) for key in found]
             self._public = {key.kid: key for key in map(_public, self._private) if key.kid}
@@ -109,21 +112,22 @@ class KeyStore:
         Removes the keys whose last token ended long ago. Running servers see
         both within seconds.
         """
-        kid = await self._store.write(self._rotate)
+        added = None
+        while added is None:
+            added = await self._add_key()
         await self.look()
-        return kid
+        return added.kid
 
-    def _make_first(self, tx: Transaction) -> None:
-        if not tx.signing_keys(locking=True):
-            tx.add_signing_key(self._generate([]))
-
-    def _rotate(self, tx: Transaction) -> str:
-        known = tx.signing_keys(locking=True)
+    async def _add_key(self) -> SigningKey | None:
+        """Store a new key and remove the outlived ones; None if another writer came first."""
+        known = await self._credentials.signing_keys()
         key = self._generate(known)
-        tx.add_signing_key(key)
-        for outlived in self._outlived([*known, key]):
-            tx.remove_signing_key(outlived)
-        return key.kid
+        added = await self._credentials.add_signing_key(
+            key,
+            known_kids=[stored.kid for stored in known],
+            outlived_kids=self._outlived([*known, key]),
+        )
+        return key if added else None
 
     def _generate(self, known: Iterable[SigningKey]) -> SigningKey:
         """A new key, later than every other one even where the clock was set back."""

@@ -1,4 +1,4 @@
-"""Keys in a store, an issuer and its verifier, on a time that is moved."""
+"""Signing keys in a credential store, an issuer and its verifier, on a time that tests move."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer, Verifier
 from zimun.domain.access import Client
 
-from .fakes import MemoryStore, MovableTime
+from .fakes import MemoryCredentials, MovableTime
 
 ISSUER = "https://booking.example"
 AUDIENCE = "zimun"
@@ -18,8 +18,8 @@ def now() -> MovableTime:
 
 
 @pytest.fixture
-async def keys(store: MemoryStore, now: MovableTime) -> KeyStore:
-    return await KeyStore.open(store, now)
+async def keys(credentials: MemoryCredentials, now: MovableTime) -> KeyStore:
+    return await KeyStore.open(credentials, now)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def verifier(keys: KeyStore, now: MovableTime) -> Verifier:
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def credentials() -> MemoryCredentials:
+    return MemoryCredentials()
 
 
 @pytest.fixture

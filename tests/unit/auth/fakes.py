@@ -1,15 +1,10 @@
-"""The store's few methods for clients and keys in memory, and a time that is moved."""
+"""Credentials in memory, and a time that tests move."""
 
-import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Collection
 
-from zimun.booking.store import Transaction
+from zimun.booking.credentials import LastSigningKey, SigningKeyNotFound
 from zimun.domain.access import Client, SigningKey
-from zimun.domain.errors import Overloaded
-
-T = TypeVar("T")
+from zimun.domain.errors import IdTaken, Overloaded
 
 
 class MovableTime:
@@ -25,65 +20,67 @@ class MovableTime:
         self.seconds += seconds
 
 
-@dataclass
-class MemoryTransaction:
-    """The rows of clients and keys."""
+class MemoryCredentials:
+    """Implements `CredentialStore` in memory; while it is `down`, every method raises Overloaded.
 
-    rows: dict[str, Client] = field(default_factory=dict)
-    keys: dict[str, SigningKey] = field(default_factory=dict)
-
-    def client(self, client_id: str) -> Client | None:
-        return self.rows.get(client_id)
-
-    def clients(self, org_id: str) -> list[Client]:
-        found = [client for client in self.rows.values() if client.org_id == org_id]
-        return sorted(found, key=lambda client: client.create_time)
-
-    def put_client(self, client: Client) -> None:
-        self.rows[client.client_id] = client
-
-    def signing_keys(self, locking: bool = False) -> Sequence[SigningKey]:
-        return sorted(self.keys.values(), key=lambda key: key.create_time)
-
-    def add_signing_key(self, key: SigningKey) -> None:
-        self.keys[key.kid] = key
-
-    def remove_signing_key(self, kid: str) -> None:
-        del self.keys[kid]
-
-
-class MemoryStore:
-    """A store that can be put out of order with `down`."""
-
-    shared = False
+    No method waits, so that each is atomic on an event loop.
+    """
 
     def __init__(self) -> None:
-        self.kept = MemoryTransaction()
+        self.clients_by_id: dict[str, Client] = {}
+        self.keys_by_kid: dict[str, SigningKey] = {}
+        self.secrets: dict[str, bytes] = {}
         self.down = False
 
-    @property
-    def rows(self) -> dict[str, Client]:
-        return self.kept.rows
+    async def client(self, client_id: str) -> Client | None:
+        self._check_up()
+        return self.clients_by_id.get(client_id)
 
-    @property
-    def keys(self) -> dict[str, SigningKey]:
-        return self.kept.keys
+    async def clients(self, org_id: str) -> list[Client]:
+        self._check_up()
+        clients = [client for client in self.clients_by_id.values() if client.org_id == org_id]
+        return sorted(clients, key=lambda client: (client.create_time, client.client_id))
 
-    def version(self) -> int | None:
-        return None
+    async def add_client(self, client: Client) -> None:
+        self._check_up()
+        if client.client_id in self.clients_by_id:
+            raise IdTaken(client.client_id)
+        self.clients_by_id[client.client_id] = client
 
-    async def read(self, fn: Callable[[Transaction], T]) -> T:
+    async def replace_client(self, before: Client, after: Client) -> bool:
+        self._check_up()
+        if self.clients_by_id.get(before.client_id) != before:
+            return False
+        self.clients_by_id[before.client_id] = after
+        return True
+
+    async def signing_keys(self) -> list[SigningKey]:
+        self._check_up()
+        return sorted(self.keys_by_kid.values(), key=lambda key: (key.create_time, key.kid))
+
+    async def add_signing_key(
+        self, key: SigningKey, known_kids: Collection[str], outlived_kids: Collection[str] = ()
+    ) -> bool:
+        self._check_up()
+        if self.keys_by_kid.keys() != set(known_kids):
+            return False
+        self.keys_by_kid[key.kid] = key
+        for kid in outlived_kids:
+            del self.keys_by_kid[kid]
+        return True
+
+    async def remove_signing_key(self, kid: str) -> None:
+        self._check_up()
+        if kid not in self.keys_by_kid:
+            raise SigningKeyNotFound(kid)
+        if len(self.keys_by_kid) == 1:
+            raise LastSigningKey(kid)
+        del self.keys_by_kid[kid]
+
+    async def secret(self, name: str) -> bytes:
+        self._check_up()
+        return self.secrets.setdefault(name, name.encode().ljust(32, b"\0"))
+
+    def _check_up(self) -> None:
         if self.down:
             raise Overloaded("the store is down", 2.5)
-        return fn(copy.deepcopy(self.kept))  # type: ignore[arg-type]
-
-    async def scan(self, fn: Callable[[Transaction], T]) -> T:
-        return await self.read(fn)
-
-    async def write(self, fn: Callable[[Transaction], T]) -> T:
-        if self.down:
-            raise Overloaded("the store is down", 2.5)
-        changed = copy.deepcopy(self.kept)
-        result = fn(changed)  # type: ignore[arg-type]
-        self.kept = changed
-        return result

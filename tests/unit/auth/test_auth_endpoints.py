@@ -18,7 +18,7 @@ from zimun.domain.access import SCOPES, Caller, Client
 from zimun.domain.instant import SECOND
 
 from .conftest import ISSUER
-from .fakes import MemoryStore, MovableTime
+from .fakes import MemoryCredentials, MovableTime
 
 FORM = "application/x-www-form-urlencoded"
 GRANT = {"grant_type": "client_credentials"}
@@ -55,9 +55,11 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
 
 
 @pytest.fixture
-async def endpoint(store: MemoryStore, issuer: Issuer, now: MovableTime) -> AsyncIterator[Endpoint]:
-    _, secret = await create_client(store, 0, "o_1", "Front desk", ALLOWED, "c_1")
-    async with TestClient(TestServer(application(store, issuer, now))) as http:
+async def endpoint(
+    credentials: MemoryCredentials, issuer: Issuer, now: MovableTime
+) -> AsyncIterator[Endpoint]:
+    _, secret = await create_client(credentials, 0, "o_1", "Front desk", ALLOWED, "c_1")
+    async with TestClient(TestServer(application(credentials, issuer, now))) as http:
         yield Endpoint(http, secret)
 
 
@@ -131,9 +133,13 @@ async def test_a_scope_beyond_the_client_or_the_grammar_is_refused(
     await refused(response, 400, "invalid_scope")
 
 
-async def test_basic_credentials_are_form_decoded(endpoint: Endpoint, store: MemoryStore) -> None:
+async def test_basic_credentials_are_form_decoded(
+    endpoint: Endpoint, credentials: MemoryCredentials
+) -> None:
     secret = "a+b %41:ü/="
-    store.rows["c_odd"] = Client("c_odd", "o_1", "n", ("org:read",), hash_secret(secret), 0)
+    credentials.clients_by_id["c_odd"] = Client(
+        "c_odd", "o_1", "n", ("org:read",), hash_secret(secret), 0
+    )
     assert (await endpoint.ask(GRANT, basic("c_odd", secret))).status == 200
     raw = base64.b64encode(f"c_odd:{secret}".encode()).decode()
     await refused(
@@ -292,32 +298,36 @@ async def test_another_path_is_refused_in_json(endpoint: Endpoint) -> None:
     await refused(await endpoint.http.get("/oauth/authorize"), 404, "invalid_request")
 
 
-async def test_rotation_and_grace(endpoint: Endpoint, store: MemoryStore, now: MovableTime) -> None:
-    new = await rotate_secret(store, round(now() * SECOND), "c_1", grace_seconds=60)
+async def test_rotation_and_grace(
+    endpoint: Endpoint, credentials: MemoryCredentials, now: MovableTime
+) -> None:
+    new = await rotate_secret(credentials, round(now() * SECOND), "c_1", grace_seconds=60)
     assert (await endpoint.ask(GRANT, endpoint.basic)).status == 200
     now.advance(60)
     await refused(await endpoint.ask(GRANT, endpoint.basic), 401, "invalid_client")
     assert (await endpoint.ask(GRANT, basic("c_1", new))).status == 200
 
 
-async def test_a_revoked_client_is_invalid(endpoint: Endpoint, store: MemoryStore) -> None:
-    await revoke_client(store, 1, "c_1")
+async def test_a_revoked_client_is_invalid(
+    endpoint: Endpoint, credentials: MemoryCredentials
+) -> None:
+    await revoke_client(credentials, 1, "c_1")
     await refused(await endpoint.ask(GRANT, endpoint.basic), 401, "invalid_client")
 
 
 async def test_a_store_out_of_order_asks_to_come_back(
-    endpoint: Endpoint, store: MemoryStore
+    endpoint: Endpoint, credentials: MemoryCredentials
 ) -> None:
-    store.down = True
+    credentials.down = True
     response = await endpoint.ask(GRANT, endpoint.basic)
     await refused(response, 503, "temporarily_unavailable")
     assert response.headers["Retry-After"] == "3"
 
 
 async def test_an_error_nobody_foresaw_shows_nothing(
-    endpoint: Endpoint, store: MemoryStore, caplog: pytest.LogCaptureFixture
+    endpoint: Endpoint, credentials: MemoryCredentials, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.kept.rows = None  # type: ignore[assignment]
+    credentials.clients_by_id = None  # type: ignore[assignment]
     body = await refused(await endpoint.ask(GRANT, endpoint.basic), 500, "server_error")
     assert "NoneType" not in json.dumps(body)
     assert "AttributeError" in caplog.text

@@ -1,6 +1,7 @@
 """The signing keys: first start, rotation, several processes, what is no key."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
@@ -8,32 +9,35 @@ from joserfc.jwk import ECKey, RSAKey
 from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, KeyStoreError
 from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
+from zimun.domain.instant import SECOND
 
-from .fakes import MemoryStore, MovableTime
+from .fakes import MemoryCredentials, MovableTime
 
 
 def kids(keys: KeyStore) -> list[str]:
     return [key["kid"] for key in keys.jwks()["keys"]]
 
 
-async def test_first_start_makes_one_private_key(store: MemoryStore, now: MovableTime) -> None:
-    keys = await KeyStore.open(store, now)
-    [kept] = store.keys.values()
+async def test_first_start_makes_one_private_key(
+    credentials: MemoryCredentials, now: MovableTime
+) -> None:
+    keys = await KeyStore.open(credentials, now)
+    [kept] = credentials.keys_by_kid.values()
     assert kept.kid == keys.signing_key().kid
     assert kept.create_time == round(now() * 1_000_000)
     assert b"BEGIN PRIVATE KEY" in kept.pem
     assert "PRIVATE" not in repr(kept)
 
 
-async def test_the_next_start_finds_the_same_key(store: MemoryStore) -> None:
-    first, second = await KeyStore.open(store), await KeyStore.open(store)
+async def test_the_next_start_finds_the_same_key(credentials: MemoryCredentials) -> None:
+    first, second = await KeyStore.open(credentials), await KeyStore.open(credentials)
     assert first.signing_key().kid == second.signing_key().kid
 
 
-async def test_a_store_that_is_down_is_said_to_be(store: MemoryStore) -> None:
-    store.down = True
+async def test_a_store_that_is_down_is_said_to_be(credentials: MemoryCredentials) -> None:
+    credentials.down = True
     with pytest.raises(Overloaded):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
 def test_kid_is_the_rfc_7638_thumbprint_and_nothing_private_is_published(keys: KeyStore) -> None:
@@ -60,20 +64,22 @@ def _pem(key: ECKey | RSAKey) -> bytes:
     ids=["empty", "text", "another key", "another curve", "rsa"],
 )
 async def test_what_is_not_its_key_is_refused_by_name(
-    store: MemoryStore, keys: KeyStore, content: bytes
+    credentials: MemoryCredentials, keys: KeyStore, content: bytes
 ) -> None:
-    [kept] = store.keys.values()
-    store.keys[kept.kid] = SigningKey(kept.kid, kept.create_time, content)
+    [kept] = credentials.keys_by_kid.values()
+    credentials.keys_by_kid[kept.kid] = SigningKey(kept.kid, kept.create_time, content)
     with pytest.raises(KeyStoreError, match=kept.kid):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
-async def test_a_public_key_cannot_sign_and_is_refused(store: MemoryStore, keys: KeyStore) -> None:
+async def test_a_public_key_cannot_sign_and_is_refused(
+    credentials: MemoryCredentials, keys: KeyStore
+) -> None:
     kid, public = keys.signing_key().kid, keys.signing_key().as_pem(private=False)
     assert kid
-    store.keys[kid] = SigningKey(kid, 0, public)
+    credentials.keys_by_kid[kid] = SigningKey(kid, 0, public)
     with pytest.raises(KeyStoreError, match="private key"):
-        await KeyStore.open(store)
+        await KeyStore.open(credentials)
 
 
 async def test_a_rotated_key_is_published_at_once_and_signs_later(
@@ -109,7 +115,7 @@ async def test_a_clock_that_was_set_back_does_not_keep_a_new_key_from_signing(
 
 
 async def test_a_key_is_removed_only_when_its_last_token_is_gone(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     first = keys.signing_key().kid
     now.advance(1000)
@@ -120,24 +126,60 @@ async def test_a_key_is_removed_only_when_its_last_token_is_gone(
     now.advance(1)
     fourth = await keys.rotate()
     assert kids(keys) == [second, third, fourth]
-    assert set(store.keys) == {second, third, fourth}
+    assert set(credentials.keys_by_kid) == {second, third, fourth}
+
+
+class OvertakenCredentials(MemoryCredentials):
+    """Stores `overtaking` just before the first `add_signing_key`."""
+
+    overtaking: SigningKey | None = None
+
+    async def add_signing_key(
+        self, key: SigningKey, known_kids: Collection[str], outlived_kids: Collection[str] = ()
+    ) -> bool:
+        if self.overtaking is not None:
+            self.keys_by_kid[self.overtaking.kid], self.overtaking = self.overtaking, None
+        return await super().add_signing_key(key, known_kids, outlived_kids)
+
+
+def new_key(create_time: int) -> SigningKey:
+    private = ECKey.generate_key("P-256")
+    return SigningKey(private.thumbprint(), create_time, private.as_pem(private=True))
+
+
+async def test_first_start_overtaken_by_another_servers_uses_the_key_of_that_one() -> None:
+    credentials = OvertakenCredentials()
+    credentials.overtaking = other = new_key(create_time=1)
+    keys = await KeyStore.open(credentials)
+    assert keys.signing_key().kid == other.kid
+    assert set(credentials.keys_by_kid) == {other.kid}
+
+
+async def test_rotation_overtaken_by_a_rotation_adds_a_later_key(now: MovableTime) -> None:
+    credentials = OvertakenCredentials()
+    keys = await KeyStore.open(credentials, now)
+    first = keys.signing_key().kid
+    credentials.overtaking = other = new_key(create_time=round(now() * SECOND) + 7)
+    rotated = await keys.rotate()
+    assert kids(keys) == [first, other.kid, rotated]
+    assert credentials.keys_by_kid[rotated].create_time == other.create_time + 1
 
 
 async def test_a_running_server_takes_up_what_another_process_rotated(
-    keys: KeyStore, store: MemoryStore
+    keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
     before = keys.current()
     await keys.look()
     assert keys.current() is before
-    rotated = await (await KeyStore.open(store)).rotate()
+    rotated = await (await KeyStore.open(credentials)).rotate()
     await keys.look()
     assert set(keys.current()) == {*before, rotated}
 
 
 async def test_asking_again_looks_once_a_second(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
-    rotated = await (await KeyStore.open(store, MovableTime(2_000_000_000))).rotate()
+    rotated = await (await KeyStore.open(credentials, MovableTime(2_000_000_000))).rotate()
     assert rotated not in await keys.refreshed()
     now.advance(1)
     assert rotated not in keys.current()
@@ -145,24 +187,24 @@ async def test_asking_again_looks_once_a_second(
 
 
 async def test_the_present_keys_stay_while_the_store_is_down_or_holds_what_is_none(
-    keys: KeyStore, store: MemoryStore, now: MovableTime
+    keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     before = kids(keys)
-    store.down = True
+    credentials.down = True
     now.advance(1)
     with pytest.raises(Overloaded):
         await keys.refreshed()
-    store.down = False
-    store.keys["bad"] = SigningKey("bad", 0, b"")
+    credentials.down = False
+    credentials.keys_by_kid["bad"] = SigningKey("bad", 0, b"")
     with pytest.raises(KeyStoreError, match="bad"):
         await keys.look()
     assert kids(keys) == before
 
 
 async def test_without_any_key_nothing_is_signed_until_the_next_rotation(
-    keys: KeyStore, store: MemoryStore
+    keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
-    store.keys.clear()
+    credentials.keys_by_kid.clear()
     await keys.look()
     with pytest.raises(Overloaded):
         keys.signing_key()

@@ -18,7 +18,7 @@ from zimun.domain.access import Caller, Client
 from zimun.domain.errors import TokenInvalid
 
 from .conftest import AUDIENCE, ISSUER
-from .fakes import MemoryStore, MovableTime
+from .fakes import MemoryCredentials, MovableTime
 
 
 def segment(value: Any) -> str:
@@ -449,11 +449,11 @@ async def test_after_a_rotation_old_and_new_tokens_verify(
 
 
 async def test_a_key_of_another_process_verifies_at_once(
-    verifier: Verifier, client: Client, store: MemoryStore, now: MovableTime
+    verifier: Verifier, client: Client, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
-    rotated = await (await KeyStore.open(store, now)).rotate()
+    rotated = await (await KeyStore.open(credentials, now)).rotate()
     now.advance(1)
-    signing_already = await KeyStore.open(store, MovableTime(now() + PROPAGATION + 1))
+    signing_already = await KeyStore.open(credentials, MovableTime(now() + PROPAGATION + 1))
     token = Issuer(signing_already, ISSUER, AUDIENCE, time=now).issue(client, [])
     assert parts(token)[0]["kid"] == rotated
     assert (await verifier.verify(token)).client_id == "c_1"
@@ -464,14 +464,14 @@ async def test_a_deleted_key_stops_verifying_what_is_remembered(
     verifier: Verifier,
     keys: KeyStore,
     client: Client,
-    store: MemoryStore,
+    credentials: MemoryCredentials,
     now: MovableTime,
 ) -> None:
     token = issuer.issue(client, ["org:read"])
     now.advance(1)
     await keys.rotate()
     await verifier.verify(token)
-    del store.keys[parts(token)[0]["kid"]]
+    del credentials.keys_by_kid[parts(token)[0]["kid"]]
     await keys.look()
     await verifier.verify(issuer.issue(client, ["org:read"]))
     assert await refusal(verifier, token) == "unknown signing key"
@@ -499,8 +499,8 @@ async def test_the_memory_is_bounded_and_keeps_what_is_used(
     assert await verifier.verify(tokens[1]) is not callers[1]
 
 
-async def test_real_time_is_the_default(store: MemoryStore, client: Client) -> None:
-    keys = await KeyStore.open(store)
+async def test_real_time_is_the_default(credentials: MemoryCredentials, client: Client) -> None:
+    keys = await KeyStore.open(credentials)
     issuer, verifier = Issuer(keys, ISSUER, AUDIENCE), Verifier(keys, ISSUER, AUDIENCE)
     token = issuer.issue(client, [])
     assert abs(parts(token)[1]["iat"] - time.time()) < 10

@@ -1,0 +1,69 @@
+"""The commands for clients and signing keys, on a SQLite file."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zimun.cli import commands
+
+
+class Commands:
+    """Runs commands on one data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = str(data_dir)
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(commands, [*arguments, "--data-dir", self._data_dir])
+
+    def output(self, *arguments: str) -> list[str]:
+        """Run a command that must succeed; return the lines it printed."""
+        result = self.run(*arguments)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout.splitlines()
+
+    def kids(self) -> list[str]:
+        return [line.split()[1] for line in self.output("keys", "list")]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def test_keys_rotate_on_a_new_database_lists_the_first_key_and_the_new_one(cli: Commands) -> None:
+    assert cli.kids() == []
+    [published] = cli.output("keys", "rotate")
+    first, second = cli.kids()
+    assert published == f"published {second}"
+    assert first != second
+
+
+def test_keys_remove_of_an_unknown_or_the_last_key_is_refused(cli: Commands) -> None:
+    cli.output("keys", "rotate")
+    first, second = cli.kids()
+    unknown = cli.run("keys", "remove", "kid_unknown")
+    assert unknown.exit_code == 2
+    assert "no signing key kid_unknown: see `zimun keys list`" in unknown.output
+    assert cli.output("keys", "remove", first) == [f"removed {first}"]
+    last = cli.run("keys", "remove", second)
+    assert last.exit_code == 2
+    assert "it is the only one: `zimun keys rotate` makes another" in last.output
+    assert cli.kids() == [second]
+
+
+def test_client_commands_create_list_rotate_and_revoke(cli: Commands) -> None:
+    create = ("client", "create", "--name", "Web", "--scope", "org:read", "--id", "c_web")
+    assert "no organization o_1" in cli.run(*create, "--org", "o_1").output
+    cli.output("org", "create", "o_1", "--name", "One")
+    client_id, secret = cli.output(*create, "--org", "o_1")
+    assert client_id.split() == ["client", "id", "c_web"]
+    assert "c_web is in use" in str(cli.run(*create, "--org", "o_1").exception)
+    assert cli.output("client", "rotate", "c_web") != [secret]
+    assert cli.output("client", "list", "--org", "o_1") == ["c_web  active  org:read  Web"]
+    assert cli.output("client", "revoke", "c_web") == ["c_web is revoked"]
+    [revoked] = cli.output("client", "list", "--org", "o_1")
+    assert revoked.startswith("c_web  revoked ")
+    assert "c_web is revoked" in str(cli.run("client", "rotate", "c_web").exception)
+    assert "no client c_2" in str(cli.run("client", "revoke", "c_2").exception)
