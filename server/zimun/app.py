@@ -21,7 +21,9 @@ from zimun.auth.provider import ProviderKeys
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
 from zimun.booking.credentials import CredentialStore
-from zimun.booking.store import Store
+from zimun.booking.reader import MAX_ROWS, Reader
+from zimun.booking.store import LedgerStore
+from zimun.booking.writer import Writer
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.domain.errors import OutcomeUnknown, Overloaded
@@ -30,17 +32,20 @@ from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage.credentials import Credentials
-from zimun.storage.database import StoreDatabase
-from zimun.storage.dialect import backup, database_url, is_shared
+from zimun.storage.database import Database
 from zimun.storage.migrate import migrate
-from zimun.storage.shared import SharedStore
-from zimun.storage.transactions import EmbeddedStore
+from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
+from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers, backup
+from zimun.storage.urls import database_url, is_postgresql
 
 GRACE = 10.0
 """Seconds that calls under way have when the server stops."""
 
-SWEEP_INTERVAL = 1.0
+EXPIRY_INTERVAL = 1.0
 """Seconds between two recordings of what has expired."""
+
+RESPONSE_INTERVAL = 60.0
+"""Seconds between two deletions of kept responses whose lifetime is over."""
 
 KEY_INTERVAL = 5.0
 """Seconds between two looks for signing keys that another server has published."""
@@ -59,12 +64,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that serves: its stores, and the ports that it got."""
+    """A server that serves: what it works with, and the ports that it got."""
 
-    store: Store
-    credentials: CredentialStore
+    stores: "Stores"
     grpc_port: int
     auth_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """A database in its roles, and what reads and writes ledgers in this process."""
+
+    database: Database
+    ledgers: LedgerStore
+    credentials: CredentialStore
+    reader: Reader
+    writer: Writer
 
 
 def make_directory(settings: Settings) -> None:
@@ -97,22 +112,36 @@ def back_up(settings: Settings, path: Path) -> None:
     if path.exists():
         raise ConfigError(f"{path} exists already")
     try:
-        backup(database_url(settings.database_url, settings.data_dir), path)
+        url = database_url(settings.database_url, settings.data_dir)
+        if is_postgresql(url):
+            raise ValueError("a database server is backed up with its own pg_dump")
+        backup(url, path)
     except (ValueError, sqlite3.Error) as error:
         raise ConfigError(f"no backup was made: {error}") from error
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store of the settings; raises what `prepare` raises."""
-    url = prepare(settings)
-    async with SharedStore(url) if is_shared(url) else EmbeddedStore(url) as store:
-        yield store
+async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[Stores]:
+    """The stores of the settings; raises what `prepare` raises."""
+    async with open_database(prepare(settings), clock, settings.max_rows) as stores:
+        yield stores
 
 
-def credentials_of(store: Store) -> CredentialStore:
-    """Return the credentials that are kept in the database of a store."""
-    return Credentials(StoreDatabase(store))
+@asynccontextmanager
+async def open_database(url: URL, clock: Clock, max_rows: int = MAX_ROWS) -> AsyncIterator[Stores]:
+    """The stores in a database that has the schema of this code."""
+    async with AsyncExitStack() as stack:
+        database: Database
+        ledgers: LedgerStore
+        if is_postgresql(url):
+            server = await stack.enter_async_context(PostgresqlDatabase(url))
+            database, ledgers = server, PostgresqlLedgers(server)
+        else:
+            file = await stack.enter_async_context(SqliteDatabase(url))
+            database, ledgers = file, SqliteLedgers(file)
+        reader = Reader(ledgers, clock, max_rows)
+        writer = await stack.enter_async_context(Writer(ledgers, reader, clock))
+        yield Stores(database, ledgers, Credentials(database), reader, writer)
 
 
 @asynccontextmanager
@@ -120,25 +149,29 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
     With `sharing` other servers may listen on the same ports.
-    Raises PortTaken, and what `open_store` and `KeyStore.open` raise.
+    Raises PortTaken, and what `open_stores` and `KeyStore.open` raise.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings))
-        credentials = credentials_of(store)
-        verify, endpoints = await _tokens(settings, credentials, stack)
-        pages = PageTokens(await credentials.secret("page_token"))
-        server = RpcServer(Backend(store, clock, pages), verify, sharing)
+        stores = await stack.enter_async_context(open_stores(settings, clock))
+        verify, endpoints = await _tokens(settings, stores.credentials, stack)
+        pages = PageTokens(await stores.credentials.secret("page_token"))
+        backend = Backend(stores.ledgers, stores.reader, stores.writer, pages)
+        server = RpcServer(backend, verify, sharing)
         auth_port = await _listen_http(settings, endpoints, stack, sharing)
         await server.start(settings.grpc_host, settings.grpc_port)
         stack.push_async_callback(server.stop, GRACE)
-        await _probe(store, server)
+        await _probe(stores.ledgers, server)
         for task in (
-            _every(SWEEP_INTERVAL, lambda: appointments.sweep(store, clock)),
-            _every(PROBE_INTERVAL, lambda: _probe(store, server)),
+            _every(
+                EXPIRY_INTERVAL,
+                lambda: appointments.expire_holds(stores.ledgers, stores.writer, clock),
+            ),
+            _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(clock.now())),
+            _every(PROBE_INTERVAL, lambda: _probe(stores.ledgers, server)),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         _settle_memory()
-        yield Running(store, credentials, server.port, auth_port)
+        yield Running(stores, server.port, auth_port)
 
 
 def _settle_memory() -> None:
@@ -183,10 +216,10 @@ async def _listen_http(
     return port
 
 
-async def _probe(store: Store, server: RpcServer) -> None:
+async def _probe(store: LedgerStore, server: RpcServer) -> None:
     """Try the store as a caller would, and let health checks know."""
-    readable = await _works(store.read(lambda tx: tx.organization_ids()))
-    writable = await _works(store.write(lambda tx: tx.touch()))
+    readable = await _works(store.heads(()))
+    writable = await _works(store.probe())
     await server.set_health(readable, writable)
 
 

@@ -21,10 +21,10 @@ import uvloop
 from zimun import app, workers
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
-from zimun.booking import history
+from zimun.booking import retention
+from zimun.booking.catalog import CreateOrganization
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
-from zimun.booking.load import Counts, check_new
-from zimun.booking.store import Store, Transaction
+from zimun.booking.load import Counts
 from zimun.clock import WallClock
 from zimun.config import ConfigError, Settings, load
 from zimun.domain.access import SCOPES, Client
@@ -146,11 +146,14 @@ def import_command(file: BinaryIO, org: str, **given: Any) -> None:
     """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
     catalog = catalog_file.read(file.name, file.read(), org)
 
-    async def run(store: Store) -> Counts:
-        return await store.write(lambda tx: catalog_file.load(tx, _real_now(), catalog))
+    async def run(stores: app.Stores) -> Counts:
+        org_id = catalog.wanted.org_id if catalog.wanted else ""
+        command = catalog_file.LoadCatalog(catalog)
+        counts: Counts = await stores.writer.run(org_id, command, creates=True)
+        return counts
 
     try:
-        counts = _on_store(run, **given)
+        counts = _on_stores(run, **given)
     except catalog_file.CatalogFileError as error:
         sys.exit(str(error))
     click.echo(f"created {counts.created}, changed {counts.changed}, unchanged {counts.unchanged}")
@@ -163,17 +166,17 @@ def import_command(file: BinaryIO, org: str, **given: Any) -> None:
 def export_command(org: str | None, **given: Any) -> None:
     """Print an organization's catalogue as a file that `import` reads."""
 
-    def run(tx: Transaction) -> str:
-        known = tx.organization_ids()
+    async def run(stores: app.Stores) -> str:
+        known = await stores.ledgers.organization_ids()
         chosen = org or (known[0] if len(known) == 1 else "")
         if not chosen:
             raise click.UsageError(f"--org is needed: there are {len(known)} organizations")
         if chosen not in known:
             raise click.UsageError(f"no organization {chosen}: see `zimun org create`")
-        return catalog_file.write(tx.timetable(chosen).catalog)
+        return catalog_file.write(await stores.reader.catalog(chosen))
 
     # As bytes: a file is UTF-8, whatever the terminal's encoding.
-    click.echo(_on_store(lambda store: store.read(run), **given).encode(), nl=False)
+    click.echo(_on_stores(run, **given).encode(), nl=False)
 
 
 @commands.command("backup")
@@ -192,7 +195,8 @@ def backup_command(file: Path, **given: Any) -> None:
 def prune_command(days: int, **given: Any) -> None:
     """Delete bookings that ended so many days ago, with their history."""
     before = _real_now() - days * DAY
-    click.echo(f"pruned {_on_store(lambda store: history.prune(store, before), **given)}")
+    pruned = _on_stores(lambda stores: retention.prune(stores.ledgers, before), **given)
+    click.echo(f"pruned {pruned}")
 
 
 @commands.group("org")
@@ -212,14 +216,13 @@ def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     organization = Organization(
         id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
     )
-    check_new(organization)
+    command = CreateOrganization(organization)
 
-    async def run(store: Store) -> None:
-        if org_id in await store.read(lambda tx: tx.organization_ids()):
+    async def run(stores: app.Stores) -> None:
+        if not await stores.writer.run(org_id, command, creates=True):
             raise click.UsageError(f"{org_id} exists already")
-        await store.write(lambda tx: tx.put_organization(organization))
 
-    _on_store(run, **given)
+    _on_stores(run, **given)
 
 
 @commands.group("client")
@@ -239,15 +242,14 @@ def create_client(
 ) -> None:
     """Create a client and print its secret, this once."""
 
-    async def run(store: Store) -> tuple[Client, str]:
-        if org not in await store.read(lambda tx: tx.organization_ids()):
+    async def run(stores: app.Stores) -> tuple[Client, str]:
+        if org not in await stores.ledgers.heads((org,)):
             raise click.UsageError(f"no organization {org}: see `zimun org create`")
-        credentials = app.credentials_of(store)
         return await clients.create_client(
-            credentials, _real_now(), org, name, scopes or SCOPES, client_id
+            stores.credentials, _real_now(), org, name, scopes or SCOPES, client_id
         )
 
-    client, secret = _on_store(run, **given)
+    client, secret = _on_stores(run, **given)
     click.echo(f"client id      {client.client_id}\nclient secret  {secret}")
 
 
@@ -348,18 +350,18 @@ def _run(program: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(program)
 
 
-def _on_store(run: Callable[[Store], Coroutine[Any, Any, T]], **given: Any) -> T:
+def _on_stores(run: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any) -> T:
     settings = _settings(**given)
 
     async def program() -> T:
-        async with app.open_store(settings) as store:
-            return await run(store)
+        async with app.open_stores(settings, WallClock()) as stores:
+            return await run(stores)
 
     return _run(program())
 
 
 def _on_credentials(run: Callable[[CredentialStore], Coroutine[Any, Any, T]], **given: Any) -> T:
-    return _on_store(lambda store: run(app.credentials_of(store)), **given)
+    return _on_stores(lambda stores: run(stores.credentials), **given)
 
 
 def _instant(text: str) -> int:

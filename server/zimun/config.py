@@ -17,7 +17,8 @@ class Settings:
     `issuer` is the public base URL under which the token endpoint and the JWKS
     are found; empty for http://localhost:PORT. Setting `jwks_url` (http, https,
     or a file's path) hands the tokens over to an outside provider, whose
-    `issuer` and `audience` must be set with it.
+    `issuer` and `audience` must be set with it. `max_rows` bounds how many rows
+    of ledgers a server keeps in memory.
     """
 
     data_dir: Path = Path(".zimun")
@@ -39,6 +40,7 @@ class Settings:
     grpc_endpoints: tuple[str, ...] = ()
     auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
+    max_rows: int = 1_000_000
     log_level: str = field(default="INFO")
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
     "workers": _whole(1, 256),
+    "max_rows": _whole(1_000, 1_000_000_000),
     "cors_origins": _list,
     "tls_certificate": Path,
     "tls_key": Path,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from zimun.booking.store import CatalogEntry, Transaction
-from zimun.domain.reservation import Contact, EventType, Reservation, State
+from zimun.booking.catalog import CreateOrganization
+from zimun.booking.writer import Writer
 from zimun.domain.catalog import (
     Location,
     Organization,
@@ -14,7 +14,9 @@ from zimun.domain.catalog import (
     StaffMember,
     WeeklyHours,
 )
+from zimun.domain.events import CatalogEntry, EventType, ReservationEvent, Session
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
+from zimun.domain.reservation import Contact, Reservation, State
 
 ORG_ID = "o_demo"
 CLIENT_ID = "c_demo"
@@ -22,21 +24,31 @@ CLIENT_ID = "c_demo"
 _NINE_TO_FIVE: WeeklyHours = dict.fromkeys(range(5), ((9 * 60, 17 * 60),))
 
 
-def seed(tx: Transaction, now: int) -> None:
+async def seed(writer: Writer, now: int) -> None:
     """Fill the store with the demo, unless it is there already."""
-    if ORG_ID in tx.organization_ids():
-        return
-    tx.put_organization(
-        Organization(
-            id=ORG_ID, name="Zimun Demo", time_zone="UTC", create_time=now, update_time=now
-        )
+    organization = Organization(
+        id=ORG_ID, name="Zimun Demo", time_zone="UTC", create_time=now, update_time=now
     )
-    for entry in _entries(now):
-        tx.put_entry(ORG_ID, entry)
+    command = CreateOrganization(organization, tuple(_entries(now)), (_booked(now),))
+    await writer.run(ORG_ID, command, creates=True)
+
+
+def _booked(now: int) -> ReservationEvent:
+    """The appointment that the published examples name."""
     appointment = _appointment(now)
-    tx.add(EventType.APPOINTMENT_CONFIRMED, appointment, "")
-    taken = (appointment.start, appointment.end)
-    tx.allocate(appointment, appointment.subjects, taken, now, capacity=1)
+    session = Session(
+        session_id=appointment.session_id,
+        service_id=appointment.service_id,
+        location_id=appointment.location_id,
+        staff_id=appointment.staff_id,
+        resource_ids=(),
+        start=appointment.start,
+        end=appointment.end,
+        busy=(appointment.start, appointment.end),
+        booked_at=now,
+        capacity=1,
+    ).joined_by(appointment)
+    return ReservationEvent(EventType.APPOINTMENT_CONFIRMED, "", appointment, (session,))
 
 
 def _entries(now: int) -> Iterator[CatalogEntry]:

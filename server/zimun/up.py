@@ -110,8 +110,8 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
 
 async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> str:
     """Fill an empty store and answer the demo client's secret: the known one while it is good."""
-    await server.store.write(lambda tx: demo.seed(tx, clock.now()))
-    credentials = server.credentials
+    await demo.seed(server.stores.writer, clock.now())
+    credentials = server.stores.credentials
     now = time.time_ns() // 1000
     secret = known.get("ZIMUN_CLIENT_SECRET", "")
     if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):

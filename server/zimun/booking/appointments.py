@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 from zimun.booking.reader import Reader
-from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import AppointmentFilter, LedgerStore
 from zimun.booking.writer import Writer
 from zimun.clock import Clock
@@ -42,13 +41,7 @@ async def expire_holds(store: LedgerStore, writer: Writer, clock: Clock) -> int:
     Nothing waits for it: a hold is over at its instant, recorded or not.
     """
     expired = await store.expired_holds(clock.now(), MAX_EXPIRIES)
-    results = await asyncio.gather(
-        *(writer.submit(_by_time(org_id), ExpireHold(hold_id)) for org_id, hold_id in expired)
+    recorded = await asyncio.gather(
+        *(writer.run(org_id, ExpireHold(hold_id)) for org_id, hold_id in expired)
     )
-    return sum(result != b"" for result in results)
-
-
-def _by_time(org_id: str) -> ChangeRequest:
-    """The request of time itself; its response says whether the expiry is recorded by it."""
-    caller = Caller(org_id, "", frozenset())
-    return ChangeRequest(caller, "", "", b"", lambda recorded: b"recorded" if recorded else b"")
+    return sum(recorded)

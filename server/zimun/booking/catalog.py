@@ -36,7 +36,13 @@ from zimun.domain.errors import (
     OverrideExists,
     OverrideNotFound,
 )
-from zimun.domain.events import CatalogEntry, CatalogEvent, CatalogValue, OverrideDeleted
+from zimun.domain.events import (
+    CatalogEntry,
+    CatalogEvent,
+    CatalogValue,
+    OverrideDeleted,
+    ReservationEvent,
+)
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 
@@ -86,7 +92,9 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
 def _without(
     overrides: Mapping[tuple[str, date], Override], override_id: str
 ) -> dict[tuple[str, date], Override]:
-    return {key: kept for key, kept in overrides.items() if not override_id or kept.id != override_id}
+    return {
+        key: kept for key, kept in overrides.items() if not override_id or kept.id != override_id
+    }
 
 
 def catalog_decision(
@@ -244,11 +252,12 @@ class UpdateOrganization:
 class CreateOrganization:
     """Make the organization of the ledger, with a catalogue of these entries, unless it exists.
 
-    The result is whether it was made.
+    `bookings` are the first of it. The result is whether it was made.
     """
 
     organization: Organization
     entries: Sequence[CatalogEntry] = ()
+    bookings: Sequence[ReservationEvent] = ()
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises InvalidRequest where the organization makes no sense."""
@@ -257,7 +266,8 @@ class CreateOrganization:
         check_id(Organization, self.organization.id)
         check_organization(self.organization, timetable.catalog)
         values = [self.organization, *self.entries]
-        return catalog_decision(timetable.catalog, client_id, values, True)
+        made = catalog_decision(timetable.catalog, client_id, values, True)
+        return made._replace(events=[*made.events, *self.bookings])
 
 
 def exists(ledger: Ledger) -> bool:

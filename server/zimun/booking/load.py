@@ -219,7 +219,5 @@ def _moved(before: Catalog, overrides: Iterable[Override]) -> list[Override]:
     """Those whose ids will stand for another owner or date than they do."""
     keys = {override.id: (override.owner_id, override.date) for override in overrides}
     return [
-        kept
-        for key, kept in before.overrides.items()
-        if kept.id and keys.get(kept.id, key) != key
+        kept for key, kept in before.overrides.items() if kept.id and keys.get(kept.id, key) != key
     ]

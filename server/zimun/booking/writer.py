@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from zimun.booking.reader import LedgerMemory, Reader
 from zimun.booking.requests import ChangeRequest
@@ -27,6 +28,7 @@ from zimun.booking.store import (
     LedgerStore,
 )
 from zimun.clock import Clock
+from zimun.domain.access import Caller
 from zimun.domain.catalog import empty_catalog
 from zimun.domain.commands import Command, Decision, Hold
 from zimun.domain.errors import (
@@ -167,6 +169,19 @@ class Writer:
         lane = self._lanes[zlib.crc32(request.caller.org_id.encode()) % len(self._lanes)]
         return await lane.submit(request, command, creates)
 
+    async def run(self, org_id: str, command: Command, creates: bool = False) -> Any:
+        """The result of a command that no client asks for; raises as `submit` does."""
+        results: list[Any] = []
+
+        def encode(result: Any) -> bytes:
+            results.append(result)
+            return b""
+
+        caller = Caller(org_id, "", frozenset())
+        await self.submit(ChangeRequest(caller, "", "", b"", encode), command, creates)
+        # A command may have been decided more than once; the last time counts.
+        return results[-1]
+
 
 class _Lane:
     """One group after the other; an organization's commands are always in the same lane."""
@@ -230,9 +245,7 @@ class _Lane:
             await self._commit_locked(group, memories)
         self._reader.trim()
 
-    async def _commit_locked(
-        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
-    ) -> None:
+    async def _commit_locked(self, group: list[_Job], memories: Mapping[str, LedgerMemory]) -> None:
         conflicts = 0
         unknown: OutcomeUnknown | None = None
         for attempt in range(MAX_ATTEMPTS):
@@ -262,9 +275,7 @@ class _Lane:
             await asyncio.sleep(random.uniform(0, min(MAX_PAUSE, 0.001 * 2**attempt)))  # noqa: S311
         _fail(group, unknown or Overloaded("other servers were quicker each time"))
 
-    async def _attempt(
-        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
-    ) -> list[_Job]:
+    async def _attempt(self, group: list[_Job], memories: Mapping[str, LedgerMemory]) -> list[_Job]:
         """Decide a group on its ledgers as they are now, and write it.
 
         Answers the commands whose ledger has been moved on by another server.

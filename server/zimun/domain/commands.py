@@ -34,9 +34,7 @@ class Decision(NamedTuple):
 class Command(Protocol):
     """Something that a caller, or time, asks of a ledger."""
 
-    def decide(
-        self, ledger: Ledger, timetable: Timetable, now: int, client_id: str
-    ) -> Decision:
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Decide at `now` for a client (empty: time itself).
 
         Raises a ZimunError that refuses it, and NotLoaded.
@@ -58,9 +56,7 @@ class Hold:
         try:
             slot = search.slot_at(self.start)
         except SlotUnavailable:
-            raise slot_unavailable(
-                ledger, timetable, now, self.request, self.start
-            ) from None
+            raise slot_unavailable(ledger, timetable, now, self.request, self.start) from None
         choice = _choose(ledger, search, slot)
         events = _clear(ledger, search, choice, self.start, now)
         service = search.service
@@ -80,7 +76,9 @@ class Hold:
             create_time=now,
             update_time=now,
         )
-        session = _session_for(_evolved(ledger, events), service, held, now, bool(choice.session_id))
+        session = _session_for(
+            _evolved(ledger, events), service, held, now, bool(choice.session_id)
+        )
         return Decision(
             [*events, ReservationEvent(EventType.HOLD_CREATED, client_id, held, (session,))], held
         )
@@ -292,7 +290,11 @@ def _expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Eve
     for hold_id in hold_ids:
         before = ledger.reservation(hold_id)
         decision = _changed(
-            _evolved(ledger, events), EventType.HOLD_EXPIRED, "", before, rules.standing(before, now)
+            _evolved(ledger, events),
+            EventType.HOLD_EXPIRED,
+            "",
+            before,
+            rules.standing(before, now),
         )
         events += decision.events
     return events

@@ -278,9 +278,9 @@ class Ledger:
         vacated = _collect(needs, lambda: self._vacated(leaving, now)) if leaving else ""
         taken: dict[str, Sequence[Interval]] = {}
         stands_until = FOREVER
-        for subject, allocations in _collect(
-            needs, lambda: [*self.allocations(service.subjects, within)]
-        ) or ():
+        for subject, allocations in (
+            _collect(needs, lambda: [*self.allocations(service.subjects, within)]) or ()
+        ):
             intervals = []
             for allocation in allocations:
                 if allocation.until > now and allocation.session_id != vacated:
@@ -291,9 +291,9 @@ class Ledger:
         limited = [one for one in service.staff_ids if catalog.daily_limit(one)]
         starts: dict[str, Sequence[int]] = {}
         wider = (within[0] - 2 * DAY, within[1] + 2 * DAY)
-        for staff_id, allocations in _collect(
-            needs, lambda: [*self.allocations(limited, wider)]
-        ) or ():
+        for staff_id, allocations in (
+            _collect(needs, lambda: [*self.allocations(limited, wider)]) or ()
+        ):
             counting = [
                 allocation
                 for allocation in allocations
@@ -368,9 +368,9 @@ class Ledger:
         """
         needs = Needs()
         load = {}
-        for staff_id, allocations in _collect(
-            needs, lambda: [*self.allocations(staff_ids, day)]
-        ) or ():
+        for staff_id, allocations in (
+            _collect(needs, lambda: [*self.allocations(staff_ids, day)]) or ()
+        ):
             count = sum(day[0] <= one.start < day[1] and one.until > now for one in allocations)
             last = self.last_booked.get(staff_id)
             if last is None:
@@ -404,9 +404,7 @@ class Ledger:
             group_blocks=self.group_blocks.with_changes(
                 {key: tuple(group) for key, group in groups.items()}
             ),
-            sessions=self.sessions.with_changes(
-                {one.session_id: one for one in loaded.sessions}
-            ),
+            sessions=self.sessions.with_changes({one.session_id: one for one in loaded.sessions}),
             reservations=self.reservations.with_changes(
                 dict.fromkeys(needs.hold_ids, _ABSENT)
                 | {one.hold_id: one for one in loaded.reservations}

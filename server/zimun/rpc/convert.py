@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from zimun.booking.availability import MAX_DAYS, Availability
 from zimun.booking.store import AppointmentFilter
 from zimun.domain.availability import Slot
-from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.explanation import Obstacle
 from zimun.domain.instant import SECOND
+from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.schedule import Day, local_rfc3339
 from zimun.domain.slot_request import DateRange, SlotRequest
 from zimun.v1 import (

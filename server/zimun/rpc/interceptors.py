@@ -62,12 +62,13 @@ class Gate(grpc.aio.ServerInterceptor):
             return _UNKNOWN
         if method not in self._scopes:
             return handler
-        self._gated[method] = self._gate(handler, self._scopes[method])
+        self._gated[method] = self._gate(method, handler, self._scopes[method])
         return self._gated[method]
 
     def _gate(
-        self, handler: grpc.RpcMethodHandler[Any, Any], scope: str
+        self, path: str, handler: grpc.RpcMethodHandler[Any, Any], scope: str
     ) -> grpc.RpcMethodHandler[Any, Any]:
+        name = path.rpartition("/")[2]
         decode: Any = handler.request_deserializer
         run: Any = handler.unary_unary
 
@@ -76,6 +77,7 @@ class Gate(grpc.aio.ServerInterceptor):
                 await self._admit(context, scope)
                 request = _decode(decode, raw)
                 contract.check(request)
+                _method.set(name)
                 response: bytes | Message = await run(request, context)
                 return response
             except ZimunError as error:

@@ -10,7 +10,6 @@ from zimun.domain.commands import (
     ExtendHold,
     Hold,
     ReleaseHold,
-    RescheduleAppointment,
 )
 from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status

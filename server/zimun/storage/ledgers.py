@@ -211,9 +211,7 @@ def raise_longest_span(connection: Connection, org_id: str, span: int) -> None:
     """Remember the longest time that anything takes its subjects."""
     c = organizations.c
     longest = case((c.longest_span < span, span), else_=c.longest_span)
-    connection.execute(
-        update(organizations).where(c.org_id == org_id).values(longest_span=longest)
-    )
+    connection.execute(update(organizations).where(c.org_id == org_id).values(longest_span=longest))
 
 
 def _delete_override(connection: Connection, org_id: str, override_id: str) -> None:

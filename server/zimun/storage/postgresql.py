@@ -417,9 +417,7 @@ def _told(error: Exception) -> Exception:
     return OutcomeUnknown("the store was lost while it committed")
 
 
-def _append_all(
-    connection: Connection, changes: Changes, appends: Sequence[Append]
-) -> Set[str]:
+def _append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:
     """A group with changes of the catalogue; run it in a transaction."""
     new = [append for append in appends if not (append.before.seq or append.before.time)]
     made = {append.before.org_id for append in new if _make_head(connection, append)}
@@ -520,9 +518,7 @@ def _part_sql(
     sent = [column for column in part.columns if not (alone and column == "org_id")]
     arrays = ", ".join(f"${number + n}::text[]" for n in range(len(sent)))
     source = f"unnest({arrays}) AS u({', '.join(sent)})"
-    guard = (
-        "EXISTS (SELECT 1 FROM head)" if alone else "u.org_id IN (SELECT org_id FROM head)"
-    )
+    guard = "EXISTS (SELECT 1 FROM head)" if alone else "u.org_id IN (SELECT org_id FROM head)"
     values = {column: _value(part.table, column, alone) for column in part.columns}
     if part.verb == "INSERT":
         if name == "allocations" and after_ended:

@@ -63,4 +63,3 @@ class _Rendered:
         if self.constants:
             parameters = {**self.constants, **parameters}
         return tuple([parameters[name] for name in self.names])
-

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row, Table, select
 
 from zimun.booking.holidays import public_holidays
 from zimun.domain.access import Client
-from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.catalog import (
     Catalog,
     Hours,
@@ -37,6 +36,7 @@ from zimun.domain.events import (
     ReservationEvent,
     Session,
 )
+from zimun.domain.reservation import Contact, Reservation, State
 from zimun.storage.tables import (
     ledgers,
     locations,

@@ -78,9 +78,7 @@ def last_booked(members: int) -> Prepared:
 def reservations_by(column: str, ids: int) -> Prepared:
     """The reservations whose column is one of so many ids, s0, s1 and so on."""
     c = reservations.c
-    return Prepared(
-        select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids)))
-    )
+    return Prepared(select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids))))
 
 
 def _members() -> "Select[tuple[object, ...]]":
@@ -140,5 +138,3 @@ def padded(values: "tuple[str, ...]") -> dict[str, str]:
     count = 1 << (len(values) - 1).bit_length()
     last = values[-1]
     return {f"s{n}": values[n] if n < len(values) else last for n in range(count)}
-
-

@@ -37,7 +37,6 @@ def only_where(condition: TextClause) -> dict[str, Any]:
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
-
 # Conditions that partial indexes and the queries they serve must word alike:
 # a database uses such an index only where it can see that the query says the same.
 IS_APPOINTMENT = text("appointment_id != ''")
