@@ -23,7 +23,7 @@ from typing import Any
 
 import asyncpg
 
-from zimun.storage.dialect import database_url
+from zimun.storage.urls import database_url
 from zimun.storage.migrate import migrate
 from zimun.storage.tables import metadata
 

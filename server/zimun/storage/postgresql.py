@@ -392,8 +392,9 @@ class PostgresqlLedgers:
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
 
-_LOOK = f"""
-{_HEADS.replace("version FROM", "version, NULL::text, NULL::text, NULL::text, NULL::bytea, NULL::bytea FROM")}
+_LOOK = """
+SELECT org_id, seq, time, catalog_version, NULL::text, NULL::text, NULL::text, NULL::bytea,
+NULL::bytea FROM ledgers WHERE org_id = ANY($1::text[])
 UNION ALL
 SELECT i.org_id, i.expires_at, 0, 0, i.client_id, i.method, i.key, i.fingerprint, i.response
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(org_id, client_id, method, key)
@@ -489,9 +490,10 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
     """
     known = "$1::text" if alone else "h.org_id"
     own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
-    new = ""
-    if made:
-        new = "SELECT $1::text UNION ALL " if alone else "SELECT unnest($1::text[]) UNION ALL "
+    if alone:
+        new = "SELECT $1::text AS org_id UNION ALL " if made else ""
+    else:
+        new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
     number = 7
     parts = [
         # Heads are locked in one order, so that groups of several ledgers do not deadlock.
@@ -507,7 +509,7 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
     ]
     for name in names:
         sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
-        parts.append(f"{name} AS ({sql})")
+        parts.append(f"write_{name} AS ({sql})")
     return f"WITH {', '.join(parts)} SELECT org_id FROM head"
 
 
@@ -523,17 +525,14 @@ def _part_sql(
     if part.verb == "INSERT":
         if name == "allocations" and after_ended:
             # What ends is deleted before another takes its place.
-            guard += " AND (SELECT count(*) FROM ended) >= 0"
+            guard += " AND (SELECT count(*) FROM write_ended) >= 0"
         columns, selected = ", ".join(part.columns), ", ".join(values.values())
-        sql = (
-            f"INSERT INTO {part.table} ({columns}) SELECT {selected} FROM {source} "  # noqa: S608
-            f"WHERE {guard}"
-        )
+        sql = f"INSERT INTO {part.table} ({columns}) SELECT {selected} FROM {source} WHERE {guard}"
     else:
         where = " AND ".join(f"t.{column} = {values[column]}" for column in part.keys)
         if part.verb == "DELETE":
             sql = (
-                f"DELETE FROM {part.table} AS t USING {source} "  # noqa: S608
+                f"DELETE FROM {part.table} AS t USING {source} "
                 f"WHERE {where} AND {guard} RETURNING 1"
             )
         else:
@@ -541,8 +540,7 @@ def _part_sql(
                 f"{column} = {values[column]}" for column in part.columns if column not in part.keys
             )
             sql = (
-                f"UPDATE {part.table} AS t SET {set_values} FROM {source} "  # noqa: S608
-                f"WHERE {where} AND {guard}"
+                f"UPDATE {part.table} AS t SET {set_values} FROM {source} WHERE {where} AND {guard}"
             )
     return sql, number + len(sent)
 

@@ -348,10 +348,10 @@ def _sql(part: Part) -> str:
     """The statement of a part, its parameters being the part's columns in order."""
     if part.verb == "INSERT":
         columns, values = ", ".join(part.columns), ", ".join("?" * len(part.columns))
-        return f"INSERT INTO {part.table} ({columns}) VALUES ({values})"  # noqa: S608
+        return f"INSERT INTO {part.table} ({columns}) VALUES ({values})"
     number = {name: f"?{n}" for n, name in enumerate(part.columns, 1)}
     where = " AND ".join(f"{name} = {number[name]}" for name in part.keys)
     if part.verb == "DELETE":
-        return f"DELETE FROM {part.table} WHERE {where}"  # noqa: S608
+        return f"DELETE FROM {part.table} WHERE {where}"
     values = ", ".join(f"{name} = {number[name]}" for name in part.columns if name not in part.keys)
-    return f"UPDATE {part.table} SET {values} WHERE {where}"  # noqa: S608
+    return f"UPDATE {part.table} SET {values} WHERE {where}"
