@@ -350,9 +350,9 @@ class PostgresqlLedgers:
         )
         return [(row[0], row[1]) for row in found]
 
-    async def drop_responses(self, now: int) -> None:
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        over = await self._database.read(
+        over = [*org_ids] or await self._database.read(
             lambda tx: ledgers.organizations_with_responses_over(tx, now)
         )
         if over:
