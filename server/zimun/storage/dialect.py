@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -266,31 +266,3 @@ def stripe(subject: str) -> int:
 def _key(name: str) -> int:
     """A signed 64-bit number that stands for a name."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-
-
-def walls(name: str) -> Sequence[str]:
-    """Statements that make a database refuse two overlapping allocations of one subject.
-
-    The last wall behind the locks and the search: whatever goes wrong before
-    it, nobody is sold twice.
-    """
-    if name == "postgresql":
-        return (
-            "CREATE EXTENSION IF NOT EXISTS btree_gist",
-            "ALTER TABLE allocations ADD CONSTRAINT allocations_do_not_overlap EXCLUDE USING gist "
-            "(org_id WITH =, subject WITH =, int8range(busy_start, busy_end) WITH &&)",
-        )
-    # Allocations of one subject are disjoint, so the last that begins before the new one ends is
-    # the one that could reach into it.
-    before = (
-        "SELECT busy_end FROM allocations WHERE org_id = NEW.org_id AND subject = NEW.subject "
-        "AND busy_start < NEW.busy_end ORDER BY busy_start DESC LIMIT 1"
-    )
-    return (
-        "CREATE TRIGGER allocations_do_not_overlap BEFORE INSERT ON allocations "
-        f"WHEN NEW.busy_start < ({before}) "
-        "BEGIN SELECT RAISE(ABORT, 'allocations of one subject overlap'); END",
-        "CREATE TRIGGER allocations_do_not_move "
-        "BEFORE UPDATE OF org_id, subject, busy_start, busy_end ON allocations "
-        "BEGIN SELECT RAISE(ABORT, 'an allocation moves by being made anew'); END",
-    )

@@ -1,12 +1,20 @@
 """The first schema."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
-from zimun.storage.dialect import CLUSTERED, only_where
-
 revision = "0001"
 down_revision = None
+
+_CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+"""Options of a table that is read by ranges of its primary key."""
+
+
+def _partial(condition: str) -> dict[str, Any]:
+    """Options of an index on the rows that meet a condition."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
@@ -21,7 +29,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("booked_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "subject", "busy_start"),
-        **CLUSTERED,
+        **_CLUSTERED,
     )
     op.create_index("allocations_by_booking", "allocations", ["org_id", "subject", "booked_at"])
     op.create_index("allocations_by_session", "allocations", ["org_id", "session_id"])
@@ -61,7 +69,7 @@ def upgrade() -> None:
         sa.Column("response", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "client_id", "method", "key"),
-        **CLUSTERED,
+        **_CLUSTERED,
     )
     op.create_index("idempotency_by_expiry", "idempotency", ["org_id", "expires_at"])
     op.create_table(
@@ -139,31 +147,31 @@ def upgrade() -> None:
         "reservations",
         ["org_id", "appointment_id"],
         unique=True,
-        **only_where(sa.text("appointment_id != ''")),
+        **_partial("appointment_id != ''"),
     )
     op.create_index(
         "reservations_by_expiry",
         "reservations",
         ["org_id", "expires_at"],
-        **only_where(sa.text("state = 'HELD'")),
+        **_partial("state = 'HELD'"),
     )
     op.create_index(
         "reservations_by_service",
         "reservations",
         ["org_id", "service_id", "start_time"],
-        **only_where(sa.text("state IN ('HELD', 'CONFIRMED')")),
+        **_partial("state IN ('HELD', 'CONFIRMED')"),
     )
     op.create_index(
         "reservations_by_session",
         "reservations",
         ["org_id", "session_id"],
-        **only_where(sa.text("state IN ('HELD', 'CONFIRMED')")),
+        **_partial("state IN ('HELD', 'CONFIRMED')"),
     )
     op.create_index(
         "reservations_by_start",
         "reservations",
         ["org_id", "start_time", "appointment_id"],
-        **only_where(sa.text("appointment_id != ''")),
+        **_partial("appointment_id != ''"),
     )
     op.create_table(
         "resources",

@@ -5,8 +5,6 @@ import secrets
 import sqlalchemy as sa
 from alembic import op
 
-from zimun.storage.dialect import only_where
-
 revision = "0002"
 down_revision = "0001"
 
@@ -42,7 +40,8 @@ def upgrade() -> None:
         "overrides",
         ["org_id", "id"],
         unique=True,
-        **only_where(sa.text("id != ''")),
+        sqlite_where=sa.text("id != ''"),
+        postgresql_where=sa.text("id != ''"),
     )
 
 
