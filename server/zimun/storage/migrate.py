@@ -17,22 +17,23 @@ class SchemaTooNew(Exception):
     """The database was migrated by a newer Zimun than this one."""
 
 
-def migrate(url: URL) -> None:
+def migrate(url: URL, revision: str = "head") -> None:
     """Run the steps that the database lacks, all or none, one process at a time.
 
-    Raises SchemaTooNew for a revision that this code does not know.
+    An earlier `revision` makes a database as an earlier Zimun had it. Raises
+    SchemaTooNew for a database at a revision that this code does not know.
     """
     if dialect.is_shared(url):
         # Whoever calls may have an event loop of their own.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _migrate_shared(url)).result()
+            thread.submit(asyncio.run, _migrate_shared(url, revision)).result()
         return
     engine = dialect.open_engine(url)
     with engine.connect() as connection:
         dialect.share(connection)
         dialect.begin_write(connection)
         try:
-            _upgrade(connection)
+            _upgrade(connection, revision)
         except BaseException:
             dialect.command(connection, "ROLLBACK")
             raise
@@ -40,17 +41,17 @@ def migrate(url: URL) -> None:
     engine.dispose()
 
 
-async def _migrate_shared(url: URL) -> None:
+async def _migrate_shared(url: URL, revision: str) -> None:
     engine = dialect.open_shared_engine(url, connections=1)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(dialect.lock, ("migrate",))
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, revision)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
@@ -60,4 +61,4 @@ def _upgrade(connection: Connection) -> None:
         return
     if current and current not in {step.revision for step in script.walk_revisions()}:
         raise SchemaTooNew(f"the database is at schema {current}, which this Zimun does not know")
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
