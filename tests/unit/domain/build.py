@@ -120,7 +120,7 @@ def catalog(
 ) -> Catalog:
     named = holidays or {}
     return Catalog(
-        version="1",
+        version=1,
         organization=organization,
         services=_by_id(services),
         locations=_by_id(locations),
