@@ -373,7 +373,6 @@ def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse
                     raise IdempotencyKeyReused(request.method)
                 job.response = known.response
                 return
-            draft.meets_old_keys = draft.meets_old_keys or known is not None
         decision = draft.decide(job.command, request.caller.client_id)
         job.response = request.encode(decision.result)
     except NotLoaded:
@@ -384,6 +383,8 @@ def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse
         return
     draft.add(decision)
     if request.key:
+        # A response that is still kept under the key is one whose lifetime is over.
+        draft.meets_old_keys |= request.identity in kept
         draft.responses[request.identity] = request.kept(job.response, draft.now)
 
 
