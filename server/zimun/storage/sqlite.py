@@ -315,8 +315,8 @@ def _move_head(connection: Connection, append: Append) -> bool:
     if before.seq or before.time:
         cursor.execute(
             "UPDATE ledgers SET seq = ?, time = ?, catalog_version = ? "
-            "WHERE org_id = ? AND seq = ?",
-            (*moved, before.seq),
+            "WHERE org_id = ? AND seq = ? AND time = ?",
+            (*moved, before.seq, before.time),
         )
     else:
         cursor.execute(
