@@ -142,8 +142,8 @@ class LedgerStore(Protocol):
         """The (org_id, hold_id) of holds that have expired and are not recorded to have, oldest
         first."""
 
-    async def drop_responses(self, now: int) -> None:
-        """Delete the kept responses whose lifetime is over."""
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
+        """Delete the kept responses whose lifetime is over: of some organizations, or of all."""
 
     async def appointments(
         self,

@@ -102,6 +102,7 @@ class _Draft:
     events: list[Event] = field(default_factory=list)
     responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
     refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
+    meets_old_keys: bool = False
 
     def decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; holds of one slot that nothing has changed for are refused alike."""
@@ -220,7 +221,11 @@ class _Lane:
             await self._arrival.wait()
             self._arrival.clear()
             while group := self._next_group():
-                await self._commit(group)
+                try:
+                    await self._commit(group)
+                except Exception as error:
+                    log.exception("a group of commands failed")
+                    _fail(group, error)
                 group.clear()
 
     def _next_group(self) -> list[_Job]:
@@ -281,6 +286,10 @@ class _Lane:
         Answers the commands whose ledger has been moved on by another server.
         """
         drafts = await self._decide_all(group, memories)
+        if over := [draft for draft in drafts if draft.meets_old_keys]:
+            # Their keys are free again once the responses of a day ago are gone.
+            now = max(draft.now for draft in over)
+            await self._store.drop_responses(now, [draft.memory.org_id for draft in over])
         appends = {
             draft.memory.org_id: append for draft in drafts if (append := draft.append) is not None
         }
@@ -364,6 +373,7 @@ def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse
                     raise IdempotencyKeyReused(request.method)
                 job.response = known.response
                 return
+            draft.meets_old_keys = draft.meets_old_keys or known is not None
         decision = draft.decide(job.command, request.caller.client_id)
         job.response = request.encode(decision.result)
     except NotLoaded:

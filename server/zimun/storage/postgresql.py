@@ -85,7 +85,13 @@ _GROUP_SETTINGS = {
 }
 
 
-def open_engine(url: URL, connections: int = 1) -> AsyncEngine:
+UNHURRIED = {"application_name": "zimun"}
+"""The settings of a connection whose statements may take as long as they do: of migrations."""
+
+
+def open_engine(
+    url: URL, connections: int = 1, settings: Mapping[str, str] = _SETTINGS
+) -> AsyncEngine:
     """An engine of at most so many connections; READ COMMITTED."""
     return create_async_engine(
         url,
@@ -96,7 +102,7 @@ def open_engine(url: URL, connections: int = 1) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT,
             "prepared_statement_cache_size": 512,
-            "server_settings": _SETTINGS,
+            "server_settings": settings,
         },
     )
 
@@ -350,9 +356,9 @@ class PostgresqlLedgers:
         )
         return [(row[0], row[1]) for row in found]
 
-    async def drop_responses(self, now: int) -> None:
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        over = await self._database.read(
+        over = [*org_ids] or await self._database.read(
             lambda tx: ledgers.organizations_with_responses_over(tx, now)
         )
         if over:
