@@ -202,7 +202,8 @@ class Ledger:
     `time` is the latest instant at which anything was decided: ledger time does
     not run back. `catalog_version` is the number of the catalogue's last change.
     A ledger shares what was loaded with those that evolved from it, until
-    `merged`: then only the merged one may be used.
+    `merged`: then only the merged one may be used. All of them have the same
+    `origin`, and no ledger that was read afresh has.
     """
 
     org_id: str
@@ -215,6 +216,7 @@ class Ledger:
     reservations: "_Layer[str, Reservation]" = field(default_factory=_layer)
     appointments: "_Layer[str, str]" = field(default_factory=_layer)
     last_booked: "_Layer[str, int]" = field(default_factory=_layer)
+    origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:
         """The reservation of a hold; raises HoldNotFound or NotLoaded."""
