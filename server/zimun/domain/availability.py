@@ -209,17 +209,15 @@ class Search:
         is needed is free.
         """
         day = local_date(self.place.time_zone, start)
-        grid = self.timetable.range_grid(self.service, self.place, day, day)
-        position = grid.position(start)
-        if position < 0 or not any(self._on_duty(grid, position)):
+        grid = self.timetable.range_grid(self.service, self.place, day, day).only(start)
+        if not grid or not any(self._on_duty(grid, 0)):
             raise self._why_off_grid(start, day)
         if start < self.opens:
             raise OutsideBookingWindow("LEAD_TIME", self.opens, self.closes)
         if start > self.closes:
             raise OutsideBookingWindow("HORIZON", self.opens, self.closes)
-        for slots in self._slots_of_range(grid, range(position, position + 1)):
-            for slot in slots:
-                return slot
+        for slot in next(self._slots_of_range(grid, range(1))):
+            return slot
         raise SlotUnavailable(self.service.id)
 
     def room(self, slot: Slot) -> int:

@@ -95,9 +95,12 @@ class DateRangeGrid:
     the number of all.
     """
 
-    __slots__ = ("_begin", "_end", "_overlap", "bounds", "on_duty", "starts")
+    starts: Sequence[int]
+    on_duty: Sequence[int]
+    bounds: Sequence[int]
 
     def __init__(self, grids: Sequence[Grid], before: int, after: int) -> None:
+        self._before, self._after = before, after
         self.starts = [start for grid in grids for start in grid.starts]
         self.bounds = [0, *accumulate(len(grid.starts) for grid in grids)]
         shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.starts]
@@ -109,10 +112,13 @@ class DateRangeGrid:
             self._begin, self._end = self.starts[0] + before, self.starts[-1] + after
         self._overlap = _Overlaps(self.starts, before, after).__getitem__
 
-    def position(self, start: int) -> int:
-        """Where in `starts` a start is; -1 off the grid."""
+    def only(self, start: int) -> "SingleStartGrid | None":
+        """The grid of one of the starts alone; None off the grid."""
         p = bisect_left(self.starts, start)
-        return p if p < len(self.starts) and self.starts[p] == start else -1
+        if p == len(self.starts) or self.starts[p] != start:
+            return None
+        on_duty = [bits >> p & 1 for bits in self.on_duty]
+        return SingleStartGrid(start, on_duty, self._before, self._after)
 
     def between(self, begin: int, end: int) -> int:
         """The starts from `begin` to before `end`, as bits."""
@@ -131,11 +137,24 @@ class DateRangeGrid:
         return reduce(or_, map(self._overlap, taken), 0)
 
 
+class SingleStartGrid(DateRangeGrid):
+    """The grid of one start, which a booking overlaps or not."""
+
+    def __init__(self, start: int, on_duty: Sequence[int], before: int, after: int) -> None:
+        self.starts, self.on_duty, self.bounds = (start,), on_duty, (0, 1)
+        self._begin, self._end = start + before, start + after
+
+    def overlapping(self, taken: Sequence[Interval]) -> int:
+        """1 where any of the intervals overlaps an appointment that begins then, else 0."""
+        position = bisect_left(taken, (self._end,))
+        return int(position > 0 and taken[position - 1][1] > self._begin)
+
+
 class _Opening(NamedTuple):
     """When a place is open on a date, all relative to the first moment of it.
 
-    `here` is the open time of the date itself, `around` that of all dates which
-    an appointment touches, and `midnights` tells for steps on the wall from
+    `here` is the open time of the date itself, `around` that of it and of all
+    other dates which an appointment touches, and `midnights` tells for steps on the wall from
     when to when they count from which instant.
     """
 
@@ -401,28 +420,25 @@ def _starts(
     service: Service, opening: _Opening, staff_open: Sequence[Interval] | None
 ) -> Sequence[int]:
     """The starts of a staff member, given when they work; of nobody where that is None."""
-    openings, both = opening.here, opening.around
-    if staff_open is not None:
-        openings = tuple(intersect(openings, staff_open))
-        both = tuple(intersect(both, staff_open))
+    around = opening.around if staff_open is None else intersect(opening.around, staff_open)
     starts: list[int] = []
-    for begin, end in openings:
-        for open_from, open_until in both:
-            low, high = max(begin, open_from), min(end, open_until - service.duration + 1)
-            if low < high:
-                starts += _steps(service, opening, begin, low, high)
+    for since, until in around:
+        for begin, end in opening.here:
+            first, stop = max(since, begin), min(until - service.duration + 1, until, end)
+            if first < stop:
+                starts += _steps(service, opening, first, stop)
     return starts
 
 
-def _steps(service: Service, opening: _Opening, begin: int, low: int, high: int) -> Iterable[int]:
-    """The steps from `low` to before `high`: from the opening's begin, or midnight on the wall."""
+def _steps(service: Service, opening: _Opening, begin: int, stop: int) -> Iterable[int]:
+    """The steps from `begin` to before `stop`: from the begin on, or from midnight on the wall."""
     step = service.slot_step
     if service.slot_alignment is SlotAlignment.OPENING:
-        return range(low + (begin - low) % step, high, step)
+        return range(begin, stop, step)
     return chain.from_iterable(
-        range(first + (origin - first) % step, min(until, high), step)
+        range(first + (origin - first) % step, min(until, stop), step)
         for since, until, origin in opening.midnights
-        for first in [max(since, low)]
+        for first in [max(since, begin)]
     )
 
 
