@@ -57,11 +57,11 @@ def crowded(midnight: int, number: int) -> int:
 
 
 async def load(
-    port: int, path: str, requests: Iterator[tuple[bytes, Any]], seconds: float
+    ports: Sequence[int], path: str, requests: Iterator[tuple[bytes, Any]], seconds: float
 ) -> float:
     """Keep IN_FLIGHT calls in flight for a while; calls per second."""
     done = 0
-    async with site.connected(port, CHANNELS) as channels:
+    async with site.connected(ports, CHANNELS) as channels:
         begin = time.perf_counter()
 
         async def caller(method: Any) -> None:
@@ -191,7 +191,7 @@ def main(rounds: int, seconds: float) -> None:
         )  # fmt: skip
         idle = repeat((hold_at(where.tomorrow), where.bearer))
         kinds: dict[str, Callable[[int], float]] = {
-            "no-op RPC": lambda _: uvloop.run(load(noop["port"], NOOP, idle, seconds)),
+            "no-op RPC": lambda _: uvloop.run(load([noop["port"]], NOOP, idle, seconds)),
             "holds, 1 worker": lambda _: uvloop.run(load(alone, HOLD, spreading, seconds)),
             "holds, 2 workers": lambda _: uvloop.run(load(together, HOLD, spreading, seconds)),
             "  all on one day": lambda _: uvloop.run(load(together, HOLD, crowding, seconds)),
