@@ -62,7 +62,7 @@ class Machine:
             env=self._environment,
         )
         assert self.process.stdout
-        told = site.addresses(self.process.stdout.readline())
+        told = site.parse_addresses(self.process.stdout.readline())
         self.grpc_endpoints = [f"127.0.0.1:{port}" for port in told.grpc_ports]
         self.auth_endpoint = f"127.0.0.1:{told.auth_port}"
         self._environment |= {

@@ -115,7 +115,7 @@ class Addresses(NamedTuple):
     auth_port: int
 
 
-def addresses(line: str) -> Addresses:
+def parse_addresses(line: str) -> Addresses:
     """What the first line of `zimun serve` says."""
     told = _WHERE.match(line)
     assert told, line
@@ -134,7 +134,7 @@ def serving(site: Site, workers: int) -> Iterator[list[int]]:
         ) as process:
             try:
                 assert process.stdout
-                yield addresses(process.stdout.readline()).grpc_ports
+                yield parse_addresses(process.stdout.readline()).grpc_ports
             finally:
                 process.terminate()
 

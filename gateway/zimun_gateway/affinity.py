@@ -1,11 +1,11 @@
 """Calls of one organization go to one server while it is healthy.
 
-Its memory is then warm for the organization, and the organization's commands meet in one group. The
-organization is the claim of the verified token. It travels in Envoy's filter state, which no client
-can write and no server is sent: there is no header to forge or to remove. A call without a verified
-organization goes to any server.
+Its memory is then warm for the organization, and the organization's commands meet in one group.
+Correctness never depends on it: every server answers for every organization.
 
-Nothing depends on it for its correctness: every server answers for every organization.
+The organization is a claim of the verified token. Envoy stores it in its filter state, which
+clients cannot write and which is not sent to servers: there is no header to forge or to remove. A
+call without a verified organization goes to a random server.
 """
 
 from .auth import CLAIMS
@@ -17,9 +17,9 @@ _CLAIM = "org_id"
 
 
 def organization_filter() -> Config:
-    """Keeps the verified organization for `by_organization`; it comes after the token's filter.
+    """Stores the verified organization for `hash_by_organization`; it comes after `jwt_filter`.
 
-    Only a string that Envoy calls hashable is seen by a hash policy: `envoy.string` is not.
+    A hash policy ignores strings that are not hashable, such as `envoy.string`.
     """
     organization = f"%DYNAMIC_METADATA({JWT_FILTER}:{CLAIMS}:{_CLAIM})%"
     return extension(
@@ -40,6 +40,6 @@ def organization_filter() -> Config:
     )
 
 
-def by_organization() -> list[Config]:
+def hash_by_organization() -> list[Config]:
     """For a route's hash_policy."""
     return [{"filter_state": {"key": _KEY}}]

@@ -24,13 +24,13 @@ def clusters(settings: Settings) -> list[Config]:
 def _server(settings: Settings) -> Config:
     """Every worker of every machine, chosen by the hash of a call's organization (`affinity.py`).
 
-    Maglev (Eisenbud et al., NSDI 2016) moves hardly any organization but those of a server that
-    is gone; Envoy's hash ring gives each server more points when there are fewer servers, and so
-    moves a tenth of the others too. Servers are not relieved of a busy organization
-    (`hash_balance_factor`): half of its calls would then miss the warm memory.
+    Maglev (Eisenbud et al., NSDI 2016) moves hardly any organization but those of the server that
+    is unhealthy; Envoy's hash ring gives each server more points when there are fewer servers, and
+    so moves a tenth of the others too. There is no `hash_balance_factor`: it would send calls of a
+    busy organization to servers whose memory is cold for it.
 
-    Envoy sends calls to servers that it knows to be unhealthy only when none is healthy: by default
-    it would when fewer than half are, and one machine may have more than half of all workers.
+    Envoy sends calls to unhealthy servers only when none is healthy. By default it does so when
+    fewer than half are healthy, and one machine may have more than half of all workers.
 
     No HTTP/2 pings: a gRPC server hangs up on a client that pings more than every five minutes
     (GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS); health checks find dead peers sooner.

@@ -7,7 +7,7 @@ a booking twice, so it is for the caller to decide. Clients cannot ask Envoy for
 x-envoy-* headers are dropped.
 """
 
-from .affinity import by_organization
+from .affinity import hash_by_organization
 from .auth import requires_token
 from .bodies import strict_bodies
 from .clusters import AUTH, SERVER
@@ -50,7 +50,7 @@ def _api_routes(settings: Settings) -> list[Config]:
         _route(grpc, SERVER, settings, requires_token()),
     ]
     for route in routes:
-        route["route"] |= {"priority": "HIGH", "hash_policy": by_organization()}
+        route["route"] |= {"priority": "HIGH", "hash_policy": hash_by_organization()}
     return routes
 
 
@@ -110,12 +110,10 @@ def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> 
 
 
 def retry_policy(*more: str) -> Config:
-    """When nothing was heard, and on more than that; each try goes to another server where there
-    is one.
+    """When nothing was heard, and on more than that; each retry goes to another server if possible.
 
-    A machine that is gone takes all its workers along, so there are more tries than one. Envoy
-    looks for a server that was not tried by changing the hash at random, and takes one that was
-    tried when it has not found another after so many changes.
+    When a machine fails, all its workers fail with it, hence several retries. Envoy rehashes until
+    it selects a server that was not tried, at most `host_selection_retry_max_attempts` times.
     """
     return {
         "retry_on": ",".join(("connect-failure", "refused-stream", *more)),

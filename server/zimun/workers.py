@@ -166,13 +166,13 @@ async def supervise(settings: Settings) -> None:
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             ports = [worker.grpc_port for worker in workers]
-            print(where(settings, ports, workers[0].auth_port), flush=True)
+            print(format_addresses(settings, ports, workers[0].auth_port), flush=True)
         ready.cancel()
         await running
 
 
-def where(settings: Settings, grpc_ports: Sequence[int], auth_port: int) -> str:
-    """What an operator reads first: the address of each worker, and the port of the tokens."""
+def format_addresses(settings: Settings, grpc_ports: Sequence[int], auth_port: int) -> str:
+    """The first line of `zimun serve`: the address of each worker, and the port of the tokens."""
     addresses = ", ".join(f"{settings.grpc_host}:{port}" for port in grpc_ports)
     return f"gRPC at {addresses}, tokens of {settings.public_issuer} at port {auth_port}"
 

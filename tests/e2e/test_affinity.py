@@ -25,7 +25,7 @@ ISSUER = "http://localhost:8080"
 
 
 class Gateway:
-    """An Envoy of its own before a server; knows which worker has answered."""
+    """An Envoy of its own before a server; tells which worker has answered."""
 
     def __init__(self, server: Server, log: Path) -> None:
         self.server = server
@@ -76,20 +76,20 @@ class Gateway:
 
     def worker_of(self, call: Callable[[], object]) -> int:
         """The gRPC port of the worker that answers the call; nobody else may be calling."""
-        before = self.answered()
+        before = self.count_answers()
         call()
-        after = self.answered()
+        after = self.count_answers()
         [port] = [port for port in after if after[port] > before[port]]
         return port
 
-    def answered(self) -> dict[int, int]:
+    def count_answers(self) -> dict[int, int]:
         """How many calls the worker at each port has answered."""
-        found = re.findall(
+        counters = re.findall(
             r"^zimun::127\.0\.0\.1:(\d+)::rq_success::(\d+)$",
             self._admin("/clusters"),
             re.MULTILINE,
         )
-        return {int(port): int(calls) for port, calls in found}
+        return {int(port): int(calls) for port, calls in counters}
 
     def _admin(self, path: str) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
@@ -133,11 +133,11 @@ def test_calls_of_one_organization_reach_one_worker_and_those_of_many_reach_all(
 
         def workers_of(token: str) -> set[int]:
             """Which ones answer calls of this token, JSON and gRPC."""
-            found = {gateway.worker_of(lambda: gateway.services(token)) for _ in range(6)}
+            workers = {gateway.worker_of(lambda: gateway.services(token)) for _ in range(6)}
             for _ in range(3):
                 with Caller(gateway.target, token) as caller:
-                    found.add(gateway.worker_of(caller.services))
-            return found
+                    workers.add(gateway.worker_of(caller.services))
+            return workers
 
         [own] = workers_of(server.token())
         assert own in server.grpc_ports
@@ -161,14 +161,16 @@ def test_calls_of_a_killed_worker_succeed_at_another_one_and_come_back(
     with gateway_before(server, tmp_path / "gateway.log") as gateway:
         own = gateway.worker_of(lambda: gateway.services(token))
         [other] = set(server.grpc_ports) - {own}
-        before = gateway.answered()[other]
+        before = gateway.count_answers()[other]
         with calls_under_way(gateway, token) as calls:
-            until("calls", lambda: gateway.answered()[own] > 20)
+            until("calls", lambda: gateway.count_answers()[own] > 20)
             os.kill(server.worker(own), signal.SIGKILL)
-            until("calls at the other worker", lambda: gateway.answered()[other] > before + 20)
+            until("calls at the other worker", lambda: gateway.count_answers()[other] > before + 20)
             until("another worker", server.listens, 20)
-            answered = gateway.answered()[own]
-            until("calls at the new worker", lambda: gateway.answered()[own] > answered + 20, 20)
+            answered = gateway.count_answers()[own]
+            until(
+                "calls at the new worker", lambda: gateway.count_answers()[own] > answered + 20, 20
+            )
         answers = [answer for call in calls for answer in call.result()]
         assert {answer.status_code for answer in answers} == {200}
         assert gateway.worker_of(lambda: gateway.services(token)) == own
@@ -188,18 +190,18 @@ def calls_under_way(
     over = Event()
 
     def read(_: int) -> list[requests.Response]:
-        found = []
+        answers = []
         while not over.wait(0.02):
-            found.append(gateway.services(token))
-        return found
+            answers.append(gateway.services(token))
+        return answers
 
     def hold(thread: int) -> list[requests.Response]:
-        found = []
+        answers = []
         for number, time in enumerate(islice(starts(), thread, None, 2)):
             if over.wait(0.02):
                 break
-            found.append(gateway.hold(token, time, f"{thread} {number}"))
-        return found
+            answers.append(gateway.hold(token, time, f"{thread} {number}"))
+        return answers
 
     with ThreadPoolExecutor(4) as pool:
         try:

@@ -214,7 +214,7 @@ def test_a_worker_that_does_not_start_is_tried_again_while_the_other_serves(
         until("two failures", lambda: server.output().count("this Zimun does not know") >= 2, 20)
         with server.caller(other) as caller:
             assert caller.services()
-        # Nobody else gets the port while no worker listens there, nor by the usual option.
+        # No other program can listen there meanwhile, although it asks with SO_REUSEADDR.
         with pytest.raises(OSError, match="in use"):
             socket.create_server(("127.0.0.1", vacant))
     until("another worker", server.listens, 20)

@@ -23,7 +23,7 @@ ORGANIZATIONS = [f"o_{number}" for number in range(40)]
 
 
 @asynccontextmanager
-async def several(number: int) -> AsyncIterator[list[StubServer]]:
+async def running_servers(number: int) -> AsyncIterator[list[StubServer]]:
     servers = [StubServer() for _ in range(number)]
     for server in servers:
         await server.start()
@@ -42,12 +42,12 @@ async def gateway_of(workdir: Path, servers: list[StubServer]) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def three(
+async def gateway_and_servers(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Gateway, list[StubServer]]]:
     """A gateway and the three servers behind it."""
     workdir = tmp_path_factory.mktemp("affinity")
-    async with several(3) as servers, gateway_of(workdir, servers) as gateway:
+    async with running_servers(3) as servers, gateway_of(workdir, servers) as gateway:
         yield gateway, servers
 
 
@@ -112,9 +112,9 @@ def _admin(gateway: Gateway, path: str) -> str:
 
 
 async def test_calls_of_one_organization_reach_one_server(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     for organization in ORGANIZATIONS[:10]:
         called = [
             *[await json_server(gateway, servers, organization) for _ in range(4)],
@@ -125,17 +125,17 @@ async def test_calls_of_one_organization_reach_one_server(
 
 
 async def test_calls_of_many_organizations_reach_every_server(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     called = [await json_server(gateway, servers, name) for name in ORGANIZATIONS]
     assert set(called) == {server.target for server in servers}
 
 
 async def test_a_client_cannot_choose_the_server_by_headers(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     honest = {name: await json_server(gateway, servers, name) for name in ORGANIZATIONS}
     own = ORGANIZATIONS[0]
     others = [name for name in ORGANIZATIONS if honest[name] != honest[own]]
@@ -146,9 +146,9 @@ async def test_a_client_cannot_choose_the_server_by_headers(
 
 
 async def test_an_organization_of_a_token_that_is_not_verified_reaches_no_server(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     before = sum(len(server.calls) for server in servers)
     forged = gateway.bearer(org_id=ORGANIZATIONS[1], key=ECKey.generate_key("P-256"))
     assert (await gateway.get(SERVICES, forged)).status == 401
@@ -156,26 +156,26 @@ async def test_an_organization_of_a_token_that_is_not_verified_reaches_no_server
 
 
 async def test_the_organization_is_sent_to_the_server_in_the_token_alone(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     target = await json_server(gateway, servers, "o_only_in_the_token")
     [called] = [server for server in servers if server.target == target]
     assert "o_only_in_the_token" not in str(called.last().metadata)
 
 
 async def test_calls_without_an_organization_are_spread(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     called = [await json_server(gateway, servers, None) for _ in range(40)]
     assert set(called) == {server.target for server in servers}
 
 
 async def test_health_checks_through_the_gateway_are_spread(
-    three: tuple[Gateway, list[StubServer]],
+    gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
-    gateway, _ = three
+    gateway, _ = gateway_and_servers
     before = requests_by_server(gateway)
     async with gateway.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -188,42 +188,42 @@ async def test_health_checks_through_the_gateway_are_spread(
 
 
 async def test_an_organization_has_the_same_server_in_every_gateway(
-    three: tuple[Gateway, list[StubServer]], tmp_path: Path
+    gateway_and_servers: tuple[Gateway, list[StubServer]], tmp_path: Path
 ) -> None:
-    gateway, servers = three
+    gateway, servers = gateway_and_servers
     first = [await json_server(gateway, servers, name) for name in ORGANIZATIONS[:10]]
     async with gateway_of(tmp_path, servers[::-1]) as other:
         second = [await json_server(other, servers, name) for name in ORGANIZATIONS[:10]]
     assert first == second
 
 
-async def test_only_organizations_of_a_server_that_is_gone_move_and_they_come_back(
+async def test_organizations_of_a_stopped_server_move_alone_and_come_back_when_it_serves_again(
     tmp_path: Path,
 ) -> None:
-    async with several(3) as servers, gateway_of(tmp_path, servers) as gateway:
+    async with running_servers(3) as servers, gateway_of(tmp_path, servers) as gateway:
         at_first = {name: await json_server(gateway, servers, name) for name in ORGANIZATIONS}
-        gone = servers[0]
-        await gone.stop()
+        stopped = servers[0]
+        await stopped.stop()
         for _ in range(2):
             now = {name: await json_server(gateway, servers, name) for name in ORGANIZATIONS}
-            assert gone.target not in now.values()
-            others = {name for name, server in at_first.items() if server != gone.target}
+            assert stopped.target not in now.values()
+            others = {name for name, server in at_first.items() if server != stopped.target}
             # Maglev moves few of them, not none.
             assert sum(now[name] != at_first[name] for name in others) <= 1
-        await gone.start(int(gone.target.rpartition(":")[2]))
-        moved = [name for name, server in at_first.items() if server == gone.target]
+        await stopped.start(int(stopped.target.rpartition(":")[2]))
+        moved = [name for name, server in at_first.items() if server == stopped.target]
         async with asyncio.timeout(15):
             # Nothing tells when Envoy believes in the server again.
             while {  # noqa: ASYNC110
                 await json_server(gateway, servers, name) for name in moved
-            } != {gone.target}:
+            } != {stopped.target}:
                 await asyncio.sleep(0.1)
         assert {name: await json_server(gateway, servers, name) for name in at_first} == at_first
 
 
-async def test_calls_succeed_when_all_servers_but_one_are_gone(tmp_path: Path) -> None:
-    """As when a machine is gone that has most of the workers."""
-    async with several(5) as servers, gateway_of(tmp_path, servers) as gateway:
+async def test_calls_succeed_when_all_servers_but_one_have_stopped(tmp_path: Path) -> None:
+    """As when the machine of most workers fails."""
+    async with running_servers(5) as servers, gateway_of(tmp_path, servers) as gateway:
         for server in servers[1:]:
             await server.stop()
         answers = await asyncio.gather(
@@ -233,10 +233,10 @@ async def test_calls_succeed_when_all_servers_but_one_are_gone(tmp_path: Path) -
         assert len(servers[0].calls) == len(ORGANIZATIONS)
 
 
-async def test_servers_known_to_be_gone_are_not_tried_while_another_is_healthy(
+async def test_unhealthy_servers_are_not_tried_while_another_is_healthy(
     tmp_path: Path,
 ) -> None:
-    async with several(1) as servers:
+    async with running_servers(1) as servers:
         dead = [StubServer(f"127.0.0.1:{free_port()}") for _ in range(4)]
         async with gateway_of(tmp_path, [*servers, *dead]) as gateway:
             for name in ORGANIZATIONS:
