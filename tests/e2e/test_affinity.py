@@ -61,9 +61,9 @@ class Gateway:
         except OSError:
             return False
 
-    def services(self, token: str) -> requests.Response:
+    def services(self, token: str, timeout: float = 20) -> requests.Response:
         return requests.get(
-            f"http://{self.target}/api/v1/services", headers=_bearer(token), timeout=20
+            f"http://{self.target}/api/v1/services", headers=_bearer(token), timeout=timeout
         )
 
     def hold(self, token: str, time: str, key: str) -> requests.Response:
@@ -176,6 +176,37 @@ def test_calls_of_a_killed_worker_succeed_at_another_one_and_come_back(
         assert gateway.worker_of(lambda: gateway.services(token)) == own
         holds = [answer.json()["hold_id"] for answer in answers if answer.request.method == "POST"]
         assert len(holds) == len(set(holds)) > 10
+    server.stop()
+
+
+@pytest.mark.about_the_program
+def test_calls_of_a_worker_that_hangs_reach_another_one_and_come_back(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(workers=2).start()
+    token = server.token()
+    with gateway_before(server, tmp_path / "gateway.log") as gateway:
+        own = gateway.worker_of(lambda: gateway.services(token))
+        [other] = set(server.grpc_ports) - {own}
+        pid = server.worker(own)
+
+        def answers_at(port: int) -> bool:
+            before = gateway.count_answers()[port]
+            try:
+                return gateway.services(token, timeout=1).ok and (
+                    gateway.count_answers()[port] > before
+                )
+            except requests.Timeout:
+                return False
+
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            # Its health checks fail; no connection breaks.
+            until("calls at the other worker", lambda: answers_at(other), 20)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        until("calls at the same worker again", lambda: answers_at(own), 20)
+        assert server.worker(own) == pid
     server.stop()
 
 
