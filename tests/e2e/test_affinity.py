@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from .running import BIN, environment, free_port, free_ports, run, until
+from .running import BIN, alive, environment, free_port, free_ports, run, until
 from .serving import Caller, Server, Site, starts
 
 ISSUER = "http://localhost:8080"
@@ -164,7 +164,9 @@ def test_calls_of_a_killed_worker_succeed_at_another_one_and_come_back(
         before = gateway.count_answers()[other]
         with calls_under_way(gateway, token) as calls:
             until("calls", lambda: gateway.count_answers()[own] > 20)
-            os.kill(server.worker(own), signal.SIGKILL)
+            pid = server.worker(own)
+            os.kill(pid, signal.SIGKILL)
+            until("its end", lambda: not alive(pid))
             until("calls at the other worker", lambda: gateway.count_answers()[other] > before + 20)
             until("another worker", server.listens, 20)
             answered = gateway.count_answers()[own]
