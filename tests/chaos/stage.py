@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy import URL, select
+from zimun.storage.shared import SharedStore
+from zimun.storage.transactions import EmbeddedStore
 
 from zimun import app
 from zimun.auth.keys import KeyStore
@@ -16,9 +18,7 @@ from zimun.booking.store import CatalogEntry, Transaction
 from zimun.domain import catalog
 from zimun.storage import dialect
 from zimun.storage.migrate import migrate
-from zimun.storage.shared import SharedStore
 from zimun.storage.tables import metadata
-from zimun.storage.transactions import EmbeddedStore
 
 from ..postgres import Postgres
 from .history import Row

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection
+from zimun.storage.transactions import BACKLOG, GROUP, EmbeddedStore
 
 from zimun.booking.availability import SHORT_DAYS, DateRange, Wanted, get_availability
 from zimun.booking.store import Answer, AppointmentFilter, Store, Transaction
@@ -19,7 +20,6 @@ from zimun.domain.availability import Search, Slot
 from zimun.domain.catalog import Service
 from zimun.domain.errors import Overloaded, SlotUnavailable
 from zimun.storage import dialect
-from zimun.storage.transactions import BACKLOG, GROUP, EmbeddedStore
 
 from .desk import CALLER, CLASS, CUT, KIOSK, NOW, ORG, Desk, Embedded, at, check_ledger, open_salon
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from zimun.domain.reservation import State
 from zimun.domain.errors import SlotUnavailable
+from zimun.domain.reservation import State
 
 from .desk import KIOSK, NOW, Desk, Embedded, at, check_ledger, open_salon, opened, reservations_of
 

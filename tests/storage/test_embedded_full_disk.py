@@ -12,9 +12,9 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from zimun.booking.store import Answer
-from zimun.domain.reservation import State
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import DAY
+from zimun.domain.reservation import State
 
 from .desk import CUT, KIOSK, NOW, ORG, SAM, Desk, Embedded, at, check_ledger, open_salon
 

@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 from zimun.domain.catalog import HOLD_LENGTH, Service
 from zimun.domain.errors import (
     AppointmentNotFound,
@@ -30,6 +29,7 @@ from zimun.domain.errors import (
     ZimunError,
 )
 from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 
 from .desk import (
     ENGINES,

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from zimun.domain.booking import EventType, State
+from zimun.storage.queries import CatalogCache, Queries
 
 from zimun.booking.store import Answer, AppointmentFilter, Transaction
-from zimun.domain.booking import EventType, State
 from zimun.domain.catalog import Override, StaffMember
 from zimun.domain.instant import DAY, to_datetime
 from zimun.storage import dialect, statements
 from zimun.storage.prepared import Prepared, Rows
-from zimun.storage.queries import CatalogCache, Queries
 
 from .desk import CLASS, NOW, ORG, SPA, TUESDAY, Embedded, appointment, at, booked, open_salon
 

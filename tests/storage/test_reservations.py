@@ -8,11 +8,11 @@ import pytest
 
 from zimun.booking.store import Answer, AppointmentFilter, Store, Transaction
 from zimun.domain.availability import Busy, Session
-from zimun.domain.reservation import Contact, EventType, Reservation, State
 from zimun.domain.catalog import Catalog, Organization, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.reservation import Contact, EventType, Reservation, State
 from zimun.storage.tables import FOREVER
 
 from .desk import (
