@@ -128,7 +128,10 @@ class LedgerStore(Protocol):
         """The heads of organizations, of those that exist, read after this was called."""
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """What is new and what was asked for, in the order of `reads`, each at one number."""
+        """What is new and what was asked for, in the order of `reads`, each at one number.
+
+        Each read is of another organization.
+        """
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """Write a group in one transaction, if and where the ledgers are as they were.
