@@ -693,7 +693,8 @@ def _check_first(event: Row, row: Row) -> None:
 
 
 def _check_step(event: Row, before: Row, after: Row) -> None:
-    step = _STEPS[event["type"]]
+    step = _STEPS.get(event["type"])
+    assert step, f"no step: {event}"
     assert (before["state"], after["state"]) == (step.before, step.after), f"no step: {event}"
     assert after["revision"] == before["revision"] + 1
     changed = {name for name in after if after[name] != before[name]}

@@ -1,35 +1,40 @@
 """Availability answers that are given again: never one that a fresh search would not give."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from random import Random
 
 import pytest
 
-from zimun.booking.availability import Answers, Availability, DateRange, Wanted, get_availability
+from zimun.booking.availability import AnswerCache, Availability, get_availability
+from zimun.clock import ManualClock
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import MINUTE
+from zimun.domain.slot_request import DateRange, SlotRequest
 
-from .desk import CALLER, CLASS, CUT, NOW, Desk, Embedded, at, open_salon
+from .desk import CALLER, CLASS, CUT, NOW, Desk, Engine, at, open_salon, put_catalog
 
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
 
 
-async def ask(desk: Desk, service_id: str, answers: Answers | None = None) -> Availability:
-    wanted = Wanted(service_id=service_id)
-    return await get_availability(desk.store, desk.clock.now(), CALLER, wanted, TUESDAY, answers)
+async def ask(desk: Desk, service_id: str, cache: AnswerCache | None = None) -> Availability:
+    request = SlotRequest(service_id=service_id)
+    return await get_availability(
+        desk.stores.reader, cache or AnswerCache(), CALLER, request, TUESDAY
+    )
 
 
-async def check(desk: Desk, service_id: str, answers: Answers) -> None:
+async def check(desk: Desk, service_id: str, cache: AnswerCache) -> None:
     fresh = await ask(desk, service_id)
     for _ in range(2):
-        given = await ask(desk, service_id, answers)
+        given = await ask(desk, service_id, cache)
         assert (given.slots, given.days) == (fresh.slots, fresh.days)
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_kept_answers_are_those_of_a_fresh_search(desk: Desk, seed: int) -> None:
-    random, answers, held = Random(seed), Answers(), []
+    random, cache, held = Random(seed), AnswerCache(), []
     desk.clock.instant = at(8) if seed % 2 else NOW
     for _ in range(120):
         service = random.choice((CUT, CLASS))
@@ -46,29 +51,30 @@ async def test_kept_answers_are_those_of_a_fresh_search(desk: Desk, seed: int) -
                 desk.clock.instant = max(desk.clock.instant, ends)
             case _:
                 desk.clock.instant += random.choice((-1, 1, MINUTE, 30 * MINUTE))
-        await check(desk, service.id, answers)
+        await check(desk, service.id, cache)
 
 
-async def test_an_answer_is_given_again_while_nothing_changes(embedded: Embedded) -> None:
-    async with embedded.open() as store:
-        await store.write(open_salon)
-        await check_given_again(Desk(store))
-
-
-async def check_given_again(desk: Desk) -> None:
-    answers = Answers()
-    first = await ask(desk, CUT.id, answers)
+async def test_an_answer_is_given_again_while_nothing_changes(desk: Desk) -> None:
+    cache = AnswerCache()
+    first = await ask(desk, CUT.id, cache)
     desk.clock.advance(1)
-    assert await ask(desk, CUT.id, answers) is first
-    await desk.hold(at(10))
-    assert await ask(desk, CUT.id, answers) is not first
+    assert await ask(desk, CUT.id, cache) is first
+    held = await desk.hold(at(10))
+    second = await ask(desk, CUT.id, cache)
+    assert second is not first
+    desk.clock.instant = held.expires_at - 1
+    assert await ask(desk, CUT.id, cache) is second
+    desk.clock.instant += 1
+    assert await ask(desk, CUT.id, cache) is not second
 
 
-async def test_another_process_changes_what_is_answered(embedded: Embedded) -> None:
-    async with embedded.open() as one, embedded.open() as other:
-        await one.write(open_salon)
-        desk, elsewhere, answers = Desk(one), Desk(other), Answers()
+async def test_another_server_changes_what_is_answered(engine: Engine, clock: ManualClock) -> None:
+    async with engine.open(clock) as one, engine.open(clock) as other:
+        await open_salon(one)
+        desk, elsewhere, cache = Desk(one, clock), Desk(other, clock), AnswerCache()
         for hour in (10, 11, 12):
-            await check(desk, CUT.id, answers)
+            await check(desk, CUT.id, cache)
             await elsewhere.hold(at(hour))
-            await check(desk, CUT.id, answers)
+            await check(desk, CUT.id, cache)
+        await put_catalog(other, replace(CUT, slot_step=15 * MINUTE))
+        await check(desk, CUT.id, cache)
