@@ -7,6 +7,7 @@ import pytest
 
 from zimun.app import Stores
 from zimun.booking.credentials import CredentialStore
+from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 
 from .desk import ENGINES, NOW, Desk, Engine, SqliteEngine, check_ledger, open_salon
@@ -30,6 +31,12 @@ async def stores(engine: Engine, clock: ManualClock) -> AsyncIterator[Stores]:
     """Stores with nothing in them."""
     async with engine.open(clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def store(stores: Stores) -> LedgerStore:
+    """The ledgers of those stores."""
+    return stores.ledgers
 
 
 @pytest.fixture
