@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -12,6 +12,7 @@ from zimun.booking.appointments import MAX_EXPIRIES
 from zimun.booking.store import AppointmentFilter
 from zimun.clock import ManualClock
 from zimun.domain.catalog import HOLD_LENGTH
+from zimun.domain.commands import Decision
 from zimun.domain.errors import (
     AppointmentNotFound,
     EtagMismatch,
@@ -34,7 +35,9 @@ from zimun.domain.errors import (
 )
 from zimun.domain.events import EventType
 from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.ledger import Ledger, Needs, NotLoaded
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
+from zimun.domain.timetable import Timetable
 
 from .desk import (
     CALLER,
@@ -42,6 +45,7 @@ from .desk import (
     CUT,
     KIOSK,
     NOW,
+    ORG,
     SALON,
     SAM,
     SPA,
@@ -644,3 +648,19 @@ async def test_an_unknown_organization_answers_every_call_alike(desk: Desk) -> N
     for refused in (nobody.hold(at(10)), nobody.slots(), nobody.get("a_1")):
         with pytest.raises(TokenInvalid):
             await refused
+
+
+@dataclass(frozen=True)
+class NeverLoaded:
+    """A command that needs what there is not."""
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        raise NotLoaded(Needs(session_ids={"x_none"}))
+
+
+async def test_a_command_that_never_has_what_it_needs_fails_and_the_next_ones_do_not(
+    desk: Desk,
+) -> None:
+    with pytest.raises(AssertionError):
+        await desk.stores.writer.run(ORG, NeverLoaded())
+    assert (await desk.hold(at(10))).start == at(10)

@@ -9,16 +9,20 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from zimun.booking.store import Append, IdempotencyKey, KeptResponse, LedgerRead
 from zimun.clock import ManualClock
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
-from zimun.domain.instant import HOUR, SECOND
+from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
+from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import Reservation, State
 
 from .desk import (
+    CALLER,
     CLASS,
     CUT,
     KIOSK,
     NOW,
+    ORG,
     SPA,
     STAFF,
     Desk,
@@ -138,11 +142,10 @@ async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_bot
         *(desk.hold(at(10), KIOSK.id) for _ in range(5)),
         *(desk.hold(at(11, 30), KIOSK.id) for _ in range(5)),
     )
-    held = Counter(found.start for found in got if isinstance(found, Reservation))
-    moved = reservations_of(engine.tables())[booking.hold_id].start
-    assert held[at(11)] == 1
-    for start in (at(10), at(11, 30)):
-        assert held[start] == (0 if moved == start else 1)
+    # They are decided in the order in which they came.
+    assert reservations_of(engine.tables())[booking.hold_id].start == at(11, 30)
+    won = [found.start for found in got if isinstance(found, Reservation)]
+    assert won == [at(11), at(11, 30), at(10)]
 
 
 async def visits(desk: Desk, order: random.Random, number: int) -> None:
@@ -258,3 +261,22 @@ async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
     [head] = engine.tables()["ledgers"]
     assert head["time"] == late.clock.now()
     assert (await early.hold(at(11))).create_time == late.clock.now()
+
+
+async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
+    desk: Desk, engine: Engine
+) -> None:
+    """Responses alone move no number on: of two servers that keep some, one has to decide again."""
+    [update] = await desk.stores.ledgers.read([LedgerRead(ORG)])
+    assert update.head
+    known = Ledger(ORG, *update.head)
+
+    def response(time: int) -> Append:
+        key = IdempotencyKey(CALLER.client_id, "confirm", f"at {time}")
+        return Append(known, known, (), time, {key: KeptResponse(b"", b"", time + DAY)})
+
+    assert await desk.stores.ledgers.append([response(NOW + MINUTE)]) == {ORG}
+    assert await desk.stores.ledgers.append([response(NOW + SECOND)]) == set()
+    tables = engine.tables()
+    assert [head["time"] for head in tables["ledgers"]] == [NOW + MINUTE]
+    assert [row["key"] for row in tables["idempotency"]] == [f"at {NOW + MINUTE}"]

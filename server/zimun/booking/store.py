@@ -160,7 +160,8 @@ class LedgerStore(Protocol):
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """Delete bookings that ended before an instant, with their events; at most so many.
 
-        Answers how many there were. A hold whose expiry is not recorded stays.
+        Answers how many there were. A hold whose expiry is not recorded stays, with
+        its session.
         """
 
     async def organization_ids(self) -> Sequence[str]:

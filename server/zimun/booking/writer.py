@@ -55,6 +55,9 @@ MAX_ATTEMPTS = 50
 MAX_CONFLICTS = 2
 """How often a group may be refused by the store before its commands are tried one by one."""
 
+MAX_LOADS = 100
+"""How often a group may ask for more of its ledgers before it counts as one that never ends."""
+
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; it is random, so that servers that
 collide do not go on colliding."""
@@ -318,7 +321,7 @@ class _Lane:
         for job in group:
             if not job.future.done():
                 jobs.setdefault(job.org_id, []).append(job)
-        while True:
+        for _ in range(MAX_LOADS):
             updates = await self._store.read(
                 [
                     _with_keys(memories[org_id].read(needs[org_id]), some)
@@ -355,6 +358,7 @@ class _Lane:
                         needs[org_id] |= missing.needs
             if not lacking:
                 return drafts
+        raise AssertionError("a command that never has what it needs")
 
 
 def _with_keys(read: LedgerRead, jobs: Sequence[_Job]) -> LedgerRead:

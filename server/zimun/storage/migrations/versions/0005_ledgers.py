@@ -55,7 +55,8 @@ def upgrade() -> None:
     op.execute(
         "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
         "SELECT org_id, coalesce((SELECT max(seq) FROM events WHERE org_id = o.org_id), 0), "
-        "coalesce((SELECT max(time) FROM events WHERE org_id = o.org_id), CASE WHEN o.update_time > 0 THEN o.update_time ELSE 1 END), 0 "
+        "coalesce((SELECT max(time) FROM events WHERE org_id = o.org_id), "
+        "CASE WHEN o.update_time > 0 THEN o.update_time ELSE 1 END), 0 "
         "FROM organizations AS o"
     )
     op.drop_column("organizations", "catalog_version")
