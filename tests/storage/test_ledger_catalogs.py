@@ -19,7 +19,7 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.events import (
-    CatalogValue,
+    CatalogEntry,
     OverrideDeleted,
 )
 from zimun.domain.instant import HOUR
@@ -72,7 +72,7 @@ async def test_organization_that_exists_is_not_made_again_and_the_others_are_wri
         await check_store(store, script)
 
 
-ENTRIES: Sequence[CatalogValue] = (
+ENTRIES: Sequence[CatalogEntry] = (
     replace(CUT, description="Ünïcode", price=None, duration_options=(HOUR, 2 * HOUR)),
     replace(SPA, staff_ids=(), location_ids=("l_1",), resource_requirements=(("r_1", "r_2"),)),
     StaffMember(
@@ -93,7 +93,9 @@ OVERRIDE = Override(
 )
 
 
-def catalog_of(catalog: Catalog | None) -> tuple[dict[str, object], dict[object, Override]]:
+def catalog_of(
+    catalog: Catalog | None,
+) -> tuple[dict[str, object], dict[tuple[str, date], Override]]:
     assert catalog
     entries: dict[str, object] = {}
     for kind in (Service, StaffMember, Resource, Location):
@@ -118,7 +120,7 @@ async def test_catalogue_values_of_every_kind_are_written_with_bookings_in_one_a
     assert found
     assert (found.organization.name, found.organization.time_zone) == ("Second name", "Asia/Tokyo")
     entries, overrides = catalog_of(found)
-    assert entries == {value.id: value for value in ENTRIES}  # type: ignore[union-attr]
+    assert entries == {value.id: value for value in ENTRIES}
     assert overrides == {("t_ada", OVERRIDE.date): OVERRIDE}
     assert found.version == script.model.catalog_version == script.model.seq - 1
 
@@ -132,7 +134,7 @@ async def test_catalogue_values_replace_those_of_their_keys_and_overrides_move(
     await script.write(store)
     moved = replace(OVERRIDE, owner_id="l_1", date=date(2026, 1, 1), revision=2)
     taken = replace(OVERRIDE, id="v_3", date=date(2025, 12, 31))
-    renamed = [replace(value, name="Renamed", revision=2) for value in ENTRIES]  # type: ignore[call-arg, type-var]
+    renamed = [replace(value, name="Renamed", revision=2) for value in ENTRIES]
     script.put(*renamed, moved, taken)
     await script.write(store)
     entries, overrides = catalog_of((await read_one(store)).catalog)
