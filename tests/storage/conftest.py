@@ -13,6 +13,11 @@ from zimun.clock import ManualClock
 from .desk import ENGINES, NOW, Desk, Engine, SqliteEngine, check_ledger, open_salon
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at the statements of the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_statements.py")
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """A database of its own, migrated and empty."""
