@@ -42,6 +42,7 @@ async def run_every_statement(store: LedgerStore) -> None:
         for after in (None, (1, "a_1")):
             await store.appointments(ORG, wanted, after, 10)
     assert await store.prune(ORG, at(48), 10)
+    await store.drop_responses(NOW, [ORG, OTHER])
     await store.drop_responses(NOW + DAY)
     await store.organization_ids()
     await store.probe()

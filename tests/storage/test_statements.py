@@ -79,9 +79,8 @@ EXEMPT: Mapping[str, str] = {
     r"^SELECT reservations\.org_id, reservations\.hold_id FROM reservations "
     r"WHERE state = \S+ AND reservations\.expires_at <= ": "what has expired is found at once, "
     "by an index of the instant (expired_holds)",
-    r"^SELECT DISTINCT idempotency\.org_id FROM idempotency WHERE idempotency\.expires_at <= ": (
-        "as are the responses whose lifetime is over (organizations_with_responses_over)"
-    ),
+    r"^SELECT idempotency\.org_id, .* FROM idempotency WHERE idempotency\.expires_at <= \S+ "
+    r"ORDER BY": "as are the responses whose lifetime is over (responses_over)",
     r"^SELECT ledgers\.org_id FROM ledgers$": "pruning goes through all (organization_ids)",
     r"^SELECT overrides\.org_id, overrides\.owner_id, overrides\.date FROM overrides$": (
         "migration 0002"
