@@ -365,7 +365,7 @@ def _on_stores(run: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any
     settings = _settings(**given)
 
     async def program() -> T:
-        async with app.open_stores(settings, WallClock()) as stores:
+        async with app.open_stores(settings) as stores:
             return await run(stores)
 
     return _run(program())
