@@ -28,6 +28,9 @@ def main() -> None:
     )
     options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
     options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
+    options.add_argument(
+        "--skew", type=float, default=0, help="seconds from one server's clock to the next one's"
+    )
     options.add_argument("--keep", type=Path, help="a new directory for history and logs")
     options.add_argument("--report", type=Path, help="a file for the counts, as JSON")
     given = options.parse_args()
@@ -41,6 +44,7 @@ def main() -> None:
         module=given.serve_with.split(),
         weaken=given.weaken,
         settling=given.settling,
+        skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))
     print(report)

@@ -44,6 +44,8 @@ class Order:
     weaken: Sequence[str] = ()
     settling: float = 30.0
     """Seconds in which everything must be answered once nothing is broken any more."""
+    skew: float = 0.0
+    """Seconds by which the clock of each server is ahead of the one's before it."""
 
 
 @dataclass
@@ -124,11 +126,13 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
     else:
         base = EmbeddedBase(data_dir)
-    keys = await prepare(base)
-    await _weaken(base, database, order.weaken)
     clock = SharedClock.create(directory / "clock")
+    keys = await prepare(base, clock)
+    await _weaken(base, database, order.weaken)
+    skew = int(order.skew * SECOND)
     servers = [
-        Server(number, data_dir, url, clock.path, order.module) for number in range(order.servers)
+        Server(number, data_dir, url, clock.path, order.module, number * skew)
+        for number in range(order.servers)
     ]
     await stack.enter_async_context(_serving(servers))
     load = Load(order.seed, [server.target for server in servers], _tokens(keys), clock)
@@ -147,7 +151,7 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         status = await asyncio.to_thread(server.stop)
         found += [f"{server.target} ended with status {status}"] if status else []
     read_at = clock.now()
-    record = Record(load.history, await base.tables(), read_at)
+    record = Record(load.history, await base.tables(), read_at, (order.servers - 1) * skew)
     record.save(directory)
     found += await asyncio.to_thread(violations, record)
     history = load.history

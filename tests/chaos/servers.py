@@ -19,7 +19,7 @@ SERVING = ("tests.chaos.serving",)
 
 
 class Server:
-    """One server on ports that stay its own, by the clock in a file."""
+    """One server on ports that stay its own, by the clock in a file, so many microseconds ahead."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class Server:
         database_url: str,
         clock: Path,
         module: Sequence[str] = SERVING,
+        skew: int = 0,
     ) -> None:
         self.port, self._auth_port = free_port(), free_port()
         self.log = data_dir.with_name(f"server-{number}.log")
@@ -35,6 +36,7 @@ class Server:
         self._database_url = database_url
         self._clock = clock
         self._module = module
+        self._skew = skew
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +54,7 @@ class Server:
         )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._module, self._clock],
+                [sys.executable, "-m", *self._module, self._clock, str(self._skew)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -8,16 +8,17 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from zimun.storage.queries import Queries
+from zimun.storage.transactions import EmbeddedStore
+
 from zimun.booking import appointments, change
 from zimun.booking.store import Answer, Store
 from zimun.domain import reservation as booking
 from zimun.domain.availability import Busy
-from zimun.domain.reservation import Reservation
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.intervals import Interval
+from zimun.domain.reservation import Reservation
 from zimun.storage import dialect
-from zimun.storage.queries import Queries
-from zimun.storage.transactions import EmbeddedStore
 
 from .serving import main
 
