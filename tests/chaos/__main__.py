@@ -23,6 +23,7 @@ def main() -> None:
     options.add_argument("--servers", type=int, default=2)
     options.add_argument("--callers", type=int, default=24)
     options.add_argument("--no-faults", action="store_true")
+    options.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
     options.add_argument(
         "--serve-with", default=" ".join(SERVING), help="the module that is a server"
     )
@@ -44,6 +45,7 @@ def main() -> None:
         module=given.serve_with.split(),
         weaken=given.weaken,
         settling=given.settling,
+        kinds=given.kind,
         skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))

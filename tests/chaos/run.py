@@ -44,6 +44,8 @@ class Order:
     weaken: Sequence[str] = ()
     settling: float = 30.0
     """Seconds in which everything must be answered once nothing is broken any more."""
+    kinds: Sequence[str] = ()
+    """The only kinds of faults, beside the moves of the clock; all where none are named."""
     skew: float = 0.0
     """Seconds by which the clock of each server is ahead of the one's before it."""
 
@@ -140,16 +142,17 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
     most = 2 * int(order.seconds) if order.faults else 0
+    planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
     async with load.connected():
         await asyncio.gather(
             load.run(order.callers, until),
-            inject(site, plan(order.seed, order.engine, order.servers, most), until, done),
+            inject(site, planned, until, done),
             inject(site, moves(order.seed, most), until, done),
         )
     found = await load.settle(order.settling)
     for server in servers:
-        status = await asyncio.to_thread(server.stop)
-        found += [f"{server.target} ended with status {status}"] if status else []
+        how = await asyncio.to_thread(server.stop)
+        found += [f"{server.target} {how}"] if how else []
     read_at = clock.now()
     record = Record(load.history, await base.tables(), read_at, (order.servers - 1) * skew)
     record.save(directory)

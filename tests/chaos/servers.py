@@ -94,10 +94,15 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self._running.pid, resource.RLIMIT_FSIZE, limits)
 
-    def stop(self) -> int:
-        """Ask it to stop, and answer its exit status."""
+    def stop(self) -> str:
+        """Ask it to stop, and answer what went wrong with that, in words."""
         self._running.terminate()
-        return self._running.wait(STOP_SECONDS)
+        try:
+            status = self._running.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return f"did not stop within {STOP_SECONDS:g} s"
+        return f"ended with status {status}" if status else ""
 
     def close(self) -> None:
         """Leave nothing behind, whatever happened."""
