@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,7 @@ import uvloop
 
 from bench import catalogue
 from zimun.app import serve
-from zimun.booking.availability import Answers
+from zimun.booking.availability import AnswerCache
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Caller
@@ -46,8 +45,8 @@ MONTH = GetAvailabilityRequest(
 
 async def main(turns: int, much: int) -> None:
     async with AsyncExitStack() as stack:
-        little = await _desk(stack, LITTLE)
-        large = await _desk(stack, much)
+        little = await _servicer(stack, LITTLE)
+        large = await _servicer(stack, much)
         scenarios = {
             "one day, 5 staff, half taken": (little, ONE_DAY),
             f"  the same beside {much:,} bookings": (large, ONE_DAY),
@@ -62,17 +61,18 @@ async def main(turns: int, much: int) -> None:
         _report(measured)
 
 
-async def _desk(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
+async def _servicer(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
     """A servicer on a store of its own with so many bookings that nobody asks about."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     settings = Settings(data_dir=directory, grpc_port=0, auth_port=0)
     clock = ManualClock(MIDNIGHT - 7 * DAY)
-    store = (await stack.enter_async_context(serve(settings, clock))).store
-    await store.write(lambda tx: catalogue.seed(tx, MIDNIGHT, 35))
-    await store.write(lambda tx: catalogue.seed_month(tx, MIDNIGHT, 31, 10_000))
-    for batch in catalogue.batches(others):
-        await store.write(partial(catalogue.seed_others, midnight=MIDNIGHT, numbers=batch))
-    return AvailabilityServicer(Backend(store, clock, PageTokens(b"")))
+    stores = (await stack.enter_async_context(serve(settings, clock))).stores
+    await catalogue.seed(stores.writer)
+    await catalogue.book(stores.writer, catalogue.busy_days(MIDNIGHT, 35))
+    await catalogue.book(stores.writer, catalogue.busy_month(MIDNIGHT, 31, 10_000))
+    await catalogue.book(stores.writer, catalogue.others(MIDNIGHT, others))
+    backend = Backend(stores.ledgers, stores.reader, stores.writer, PageTokens(b""))
+    return AvailabilityServicer(backend)
 
 
 async def _time(
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--much", type=int, default=MUCH, help="bookings of the crowded store")
-    Answers.get = lambda *_: None  # type: ignore[method-assign]
+    AnswerCache.get = lambda *_: None  # type: ignore[method-assign]
     caller = Caller(catalogue.ORG_ID, "c_bench", frozenset(SCOPES))
     interceptors._caller.set(caller)
     uvloop.run(main(**vars(parser.parse_args())))

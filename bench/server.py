@@ -17,7 +17,7 @@ from bench import catalogue
 from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.availability import Answers
+from zimun.booking.availability import AnswerCache
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
@@ -46,9 +46,11 @@ async def zimun(directory: Path) -> None:
     clock = WallClock()
     async with app.serve(settings, clock) as server:
         tomorrow = (clock.now() // DAY + 1) * DAY
-        await server.store.write(lambda tx: catalogue.seed(tx, tomorrow, BUSY_DAYS))
-        await server.store.write(lambda tx: catalogue.seed_month(tx, tomorrow, 31, 10_000))
-        keys = await KeyStore.open(server.credentials)
+        writer = server.stores.writer
+        await catalogue.seed(writer)
+        await catalogue.book(writer, catalogue.busy_days(tomorrow, BUSY_DAYS))
+        await catalogue.book(writer, catalogue.busy_month(tomorrow, 31, 10_000))
+        keys = await KeyStore.open(server.stores.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=3600)
         client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
         _announce(port=server.grpc_port, token=issuer.issue(client, SCOPES), tomorrow=tomorrow)
@@ -62,5 +64,5 @@ def _announce(**facts: object) -> None:
 if __name__ == "__main__":
     kind = sys.argv[1]
     if kind == "anew":
-        Answers.get = lambda *_: None  # type: ignore[method-assign]
+        AnswerCache.get = lambda *_: None  # type: ignore[method-assign]
     uvloop.run(noop() if kind == "noop" else zimun(Path(sys.argv[2])))

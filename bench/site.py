@@ -23,15 +23,12 @@ from tests import postgres
 from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.store import Store
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.instant import DAY
-from zimun.storage.dialect import database_url
 from zimun.storage.migrate import migrate
-from zimun.storage.shared import SharedStore
-from zimun.storage.transactions import EmbeddedStore
+from zimun.storage.urls import database_url
 
 _WHERE = re.compile(r"gRPC at (\S+):(\d+), tokens")
 
@@ -93,16 +90,11 @@ def on_sqlite() -> Iterator[Site]:
 async def _seeded(address: str) -> Site:
     url = database_url(address, Path())
     await asyncio.to_thread(migrate, url)
-    opened: Any = SharedStore if address.startswith("postgresql") else EmbeddedStore
-    async with opened(url) as store:
-        return await _seed(store, address)
-
-
-async def _seed(store: Store, address: str) -> Site:
-    tomorrow = (WallClock().now() // DAY + 1) * DAY
-    await store.write(lambda tx: catalogue.seed(tx, tomorrow, days=0))
-    settings = Settings()
-    keys = await KeyStore.open(app.credentials_of(store))
+    clock, settings = WallClock(), Settings()
+    async with app.open_database(url, clock) as stores:
+        await catalogue.seed(stores.writer)
+        keys = await KeyStore.open(stores.credentials)
+    tomorrow = (clock.now() // DAY + 1) * DAY
     issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=24 * 3600)
     client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
     return Site(address, issuer.issue(client, SCOPES), tomorrow)

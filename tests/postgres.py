@@ -23,9 +23,9 @@ from typing import Any
 
 import asyncpg
 
-from zimun.storage.urls import database_url
 from zimun.storage.migrate import migrate
 from zimun.storage.tables import metadata
+from zimun.storage.urls import database_url
 
 USER = "zimun"
 

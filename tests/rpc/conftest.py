@@ -17,17 +17,17 @@ import pytest_asyncio
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
+from sqlalchemy import Connection, delete
 
 from zimun import app, demo
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.store import Store, Transaction
+from zimun.booking.catalog import CreateOrganization
+from zimun.booking.writer import Writer
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
-from zimun.storage import dialect
-from zimun.storage.queries import Queries
 from zimun.storage.tables import installation, metadata, signing_keys
 from zimun.v1 import (
     appointments_service_pb2_grpc,
@@ -88,7 +88,7 @@ class Zimun:
     """The running server, and stubs on a channel to it."""
 
     clock: ManualClock
-    store: Store
+    stores: app.Stores
     target: str
     channel: grpc.aio.Channel
     issuer: Issuer
@@ -160,10 +160,10 @@ async def serving(
     settings = Settings(data_dir=data_dir, database_url=database_url, grpc_port=0, auth_port=0)
     async with app.serve(settings, clock) as server:
         target = f"127.0.0.1:{server.grpc_port}"
-        keys = await KeyStore.open(server.credentials)
+        keys = await KeyStore.open(server.stores.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience)
         async with grpc.aio.insecure_channel(target) as channel:
-            yield Zimun(clock, server.store, target, channel, issuer)
+            yield Zimun(clock, server.stores, target, channel, issuer)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -179,12 +179,12 @@ async def server(
 ) -> AsyncIterator[Zimun]:
     """A server on an empty database: a file, or one of a database server.
 
-    It does not sweep by itself: a sweep that began in one test, at its time,
-    could end in the next.
+    It records no expiry by itself: one that it began to record in one test, at
+    its time, could end in the next.
     """
     url = "" if request.param == "embedded" else new_database()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "SWEEP_INTERVAL", 3600)
+        patch.setattr(app, "EXPIRY_INTERVAL", 3600)
         clock = ManualClock(FRIDAY_MORNING)
         async with serving(tmp_path_factory.mktemp("server"), clock, url) as running:
             yield running
@@ -203,7 +203,7 @@ async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
     """
     at_rest = len(asyncio.all_tasks())
     server.clock.instant = FRIDAY_MORNING
-    await server.store.write(begin_anew)
+    await begin_anew(server.stores)
     async with grpc.aio.insecure_channel(server.target) as channel:
         yield replace(server, channel=channel)
     async with asyncio.timeout(10):
@@ -211,16 +211,21 @@ async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
             await asyncio.sleep(0)
 
 
-def begin_anew(tx: Transaction) -> None:
+async def begin_anew(stores: app.Stores) -> None:
     """Leave what the server has read at its start, its keys and secret, and what `seed` puts."""
-    assert isinstance(tx, Queries)
+    await stores.database.write(delete_rows)
+    stores.reader.forget()
+    await seed(stores.writer)
+
+
+def delete_rows(connection: Connection) -> None:
     for table in reversed(metadata.sorted_tables):
         if table not in (installation, signing_keys):
-            dialect.command(tx._connection, f"DELETE FROM {table.name}")
-    seed(tx)
+            connection.execute(delete(table))
 
 
-def seed(tx: Transaction) -> None:
+async def seed(writer: Writer) -> None:
     """Put the demo, and an organization that has nothing to do with it."""
-    demo.seed(tx, FRIDAY_MORNING)
-    tx.put_organization(Organization(id="o_other", name="Other", time_zone="UTC"))
+    await demo.seed(writer, FRIDAY_MORNING)
+    other = Organization(id="o_other", name="Other", time_zone="UTC")
+    await writer.run(other.id, CreateOrganization(other), creates=True)

@@ -191,7 +191,7 @@ async def test_a_long_appointment_stays_in_the_way_when_its_service_gets_short(
 ) -> None:
     """And after a restart, when only the store knows how long it was."""
     async with serving(tmp_path, clock) as first:
-        await first.store.write(lambda tx: demo.seed(tx, clock.now()))
+        await demo.seed(first.stores.writer, clock.now())
         await STAFF.create(first, id="t_x", weekly_hours=weekly("00:00", "24:00"))
         await SERVICE.create(
             first,

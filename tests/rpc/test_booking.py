@@ -311,13 +311,14 @@ async def test_a_class_of_eight_never_seats_nine(zimun: Zimun) -> None:
     assert 8 - seated < min(refused)
 
 
-async def test_the_sweeper_records_each_expiry_once(zimun: Zimun) -> None:
+async def test_expire_holds_repeated_records_each_expiry_once(zimun: Zimun) -> None:
     for _ in range(2):
         await zimun.call(zimun.appointments.HoldAppointment, hold_of(MONDAY_TEN))
-    assert await appointments.sweep(zimun.store, zimun.clock) == 0
+    ledgers, writer = zimun.stores.ledgers, zimun.stores.writer
+    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 0
     zimun.clock.advance(600)
-    assert await appointments.sweep(zimun.store, zimun.clock) == 2
-    assert await appointments.sweep(zimun.store, zimun.clock) == 0
+    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 2
+    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 0
 
 
 async def test_times_are_exact_to_the_microsecond(zimun: Zimun) -> None:

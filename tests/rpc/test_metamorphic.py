@@ -14,6 +14,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Organization
 from zimun.domain.instant import DAY, MINUTE, from_datetime
@@ -257,9 +258,8 @@ async def build(data_dir: Path, seed: int) -> int:
     """Make the seed's catalogue and bookings in the directory; the instant at which they stand."""
     chance = random.Random(seed)
     async with serving(data_dir, ManualClock(at(STARTS[seed]))) as zimun:
-        await zimun.store.write(
-            lambda tx: tx.put_organization(Organization(id="o_demo", name="We", time_zone="UTC"))
-        )
+        organization = Organization(id="o_demo", name="We", time_zone="UTC")
+        await zimun.stores.writer.run("o_demo", CreateOrganization(organization), creates=True)
         made = World(zimun, data_dir, seed)
         await furnish(zimun, chance)
         await make_exceptions(made, chance)

@@ -17,12 +17,15 @@ from sqlalchemy import Connection
 from zimun import app, demo
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
+from zimun.booking.reader import Reader
+from zimun.booking.store import IdempotencyKey, LedgerRead
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.errors import Overloaded
 from zimun.rpc import contract
 from zimun.rpc.server import PortTaken
-from zimun.storage.transactions import EmbeddedStore
+from zimun.storage.sqlite import SqliteDatabase
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
 
 from . import hold_of
 from .conftest import FRIDAY_MORNING, Zimun, seed, serving
@@ -35,7 +38,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 async def alone(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
     """A server that only this test has, on a file in its directory: the store may be broken."""
     async with serving(tmp_path, clock) as running:
-        await running.store.write(seed)
+        await seed(running.stores.writer)
         yield running
 
 
@@ -52,8 +55,8 @@ async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
 
 
 def writing_connection(zimun: Zimun) -> Connection:
-    assert isinstance(zimun.store, EmbeddedStore)
-    return zimun.store._writer._connection
+    assert isinstance(zimun.stores.database, SqliteDatabase)
+    return zimun.stores.database._writer
 
 
 async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
@@ -101,17 +104,23 @@ async def test_a_call_whose_deadline_has_passed_changes_nothing(
     alone: Zimun, tmp_path: Path
 ) -> None:
     with locked(tmp_path):
-        touching = asyncio.create_task(alone.store.write(lambda tx: tx.touch()))
+        patient = asyncio.create_task(
+            alone.call(alone.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+        )
+        await until(partial(_waits, alone.stores.reader), True)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await alone.appointments.HoldAppointment(
                 hold_of("2025-12-01T10:00:00Z"), metadata=alone.bearer("k"), timeout=0.2
             )
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await touching
-    kept = await alone.store.read(
-        lambda tx: tx.recall(demo.ORG_ID, demo.CLIENT_ID, "HoldAppointment", "k")
+    hold = await patient
+    # What comes after it in the same queue is decided after it.
+    await alone.call(
+        alone.appointments.ReleaseHold, appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
     )
-    assert kept is None
+    key = IdempotencyKey(demo.CLIENT_ID, "HoldAppointment", "k")
+    [update] = await alone.stores.ledgers.read([LedgerRead(demo.ORG_ID, keys=(key,))])
+    assert update.responses == {}
 
 
 async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
@@ -119,27 +128,27 @@ async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
     clock = ManualClock(FRIDAY_MORNING)
     serving = app.serve(settings, clock)
     server = await serving.__aenter__()
-    await server.store.write(lambda tx: demo.seed(tx, clock.now()))
-    keys = await KeyStore.open(server.credentials)
+    await demo.seed(server.stores.writer, clock.now())
+    keys = await KeyStore.open(server.stores.credentials)
     issuer = Issuer(keys, settings.public_issuer, settings.audience)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        zimun = Zimun(clock, server.store, "", channel, issuer)
+        zimun = Zimun(clock, server.stores, "", channel, issuer)
         with locked(tmp_path):
             answer = asyncio.create_task(
                 zimun.call(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
             )
-            assert isinstance(server.store, EmbeddedStore)
-            await until(partial(_waits, server.store), True)
+            await until(partial(_waits, server.stores.reader), True)
             closing_down = asyncio.create_task(serving.__aexit__(None, None, None))
         hold = await answer
         await closing_down
     assert hold.hold_id
     with pytest.raises(Overloaded):
-        await server.store.write(lambda tx: tx.touch())
+        await demo.seed(server.stores.writer, clock.now())
 
 
-async def _waits(store: EmbeddedStore) -> bool:
-    return len(store._writer._waiting) > 0
+async def _waits(reader: Reader) -> bool:
+    """Whether a group of the demo's commands is under way."""
+    return reader.memory(demo.ORG_ID).lock.locked()
 
 
 async def test_a_taken_port_is_said_plainly(zimun: Zimun, tmp_path: Path) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from zimun.app import Stores
 from zimun.booking.credentials import CredentialStore
-from zimun.booking.store import Store
-from zimun.storage.credentials import Credentials
-from zimun.storage.database import StoreDatabase
+from zimun.clock import ManualClock
 
-from .desk import ENGINES, Desk, Embedded, Engine, check_ledger, open_salon
+from .desk import ENGINES, NOW, Desk, Engine, SqliteEngine, check_ledger, open_salon
 
 
 @pytest.fixture(params=ENGINES)
@@ -21,28 +20,33 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
 
 
 @pytest.fixture
-async def store(engine: Engine) -> AsyncIterator[Store]:
-    """A store with nothing in it."""
-    async with engine.open() as opened:
+def clock() -> ManualClock:
+    """The clock of `stores`."""
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+async def stores(engine: Engine, clock: ManualClock) -> AsyncIterator[Stores]:
+    """Stores with nothing in them."""
+    async with engine.open(clock) as opened:
         yield opened
 
 
 @pytest.fixture
-def credentials(store: Store) -> CredentialStore:
-    """The credentials in that store."""
-    return Credentials(StoreDatabase(store))
+def credentials(stores: Stores) -> CredentialStore:
+    """The credentials in those stores."""
+    return stores.credentials
 
 
 @pytest.fixture
-async def desk(engine: Engine, store: Store) -> AsyncIterator[Desk]:
-    """The salon's desk; whatever a test does there, the ledger must be sound in the end."""
-    await store.write(open_salon)
-    opened = Desk(store)
-    yield opened
-    check_ledger(engine.tables(), opened.clock.now())
+async def desk(engine: Engine, stores: Stores, clock: ManualClock) -> AsyncIterator[Desk]:
+    """The salon's desk; whatever a test does there, the ledger must be legal in the end."""
+    await open_salon(stores)
+    yield Desk(stores, clock)
+    check_ledger(engine.tables(), clock.now())
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Embedded:
-    """An embedded file, migrated and empty, for what concerns this engine alone."""
-    return Embedded(tmp_path)
+def sqlite_engine(tmp_path: Path) -> SqliteEngine:
+    """A SQLite file, migrated and empty, for what concerns this engine alone."""
+    return SqliteEngine(tmp_path)

@@ -1,9 +1,10 @@
-"""A salon and its front desk, and the engines that can keep its books.
+"""A salon and its front desk, and the engines that can keep its ledger.
 
 Tests of the store say what they mean through `Desk`, which books as a caller of
-the service would, or through `booked`, which makes a plain reservation to keep.
-Every suite runs on each of `ENGINES`; `Engine.tables` reads behind the store's
-back, and `check_ledger` says what must be true of what is there.
+the service would, or through the commands `PutCatalog` and `AddEvents`, which
+build states that no method of the service can. Every suite runs on each of
+`ENGINES`; `Engine.tables` reads behind the store's back, and `check_ledger` says
+what must be true of the rows.
 """
 
 import json
@@ -16,27 +17,52 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import select
 
+from zimun.app import Stores, open_database
 from zimun.booking import appointments, availability
-from zimun.booking.availability import DateRange, Wanted
-from zimun.booking.change import Change
-from zimun.booking.store import CatalogEntry, Store, Transaction
+from zimun.booking.availability import AnswerCache
+from zimun.booking.catalog import CreateOrganization, catalog_decision
+from zimun.booking.reader import MAX_ROWS
+from zimun.booking.requests import ChangeRequest, new_id
 from zimun.clock import ManualClock
 from zimun.domain.access import SCOPES, Caller
 from zimun.domain.availability import Slot
-from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMember
+from zimun.domain.commands import (
+    CancelAppointment,
+    Command,
+    ConfirmHold,
+    Decision,
+    ExtendHold,
+    Hold,
+    ReleaseHold,
+    RescheduleAppointment,
+)
+from zimun.domain.events import (
+    CATALOG_TYPES,
+    FOREVER,
+    CatalogEntry,
+    CatalogValue,
+    Event,
+    EventType,
+    ReservationEvent,
+    Session,
+)
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
-from zimun.storage import dialect, rows
+from zimun.domain.ledger import Ledger
+from zimun.domain.reservation import LIVE, Contact, Reservation, State
+from zimun.domain.slot_request import DateRange, SlotRequest
+from zimun.domain.timetable import Timetable
+from zimun.storage import rows
 from zimun.storage.migrate import migrate
-from zimun.storage.shared import SharedStore
-from zimun.storage.tables import FOREVER, metadata
-from zimun.storage.transactions import EmbeddedStore
+from zimun.storage.tables import metadata
+from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared
 
@@ -109,16 +135,51 @@ def at(hour: int, minute: int = 0) -> int:
     return TUESDAY + hour * HOUR + minute * MINUTE
 
 
-def open_salon(tx: Transaction, services: Iterable[Service] = SERVICES.values()) -> None:
-    """Put the salon's catalogue into the store."""
-    tx.put_organization(Organization(id=ORG, name="Salon", time_zone="UTC"))
-    entries: list[CatalogEntry] = [
+def salon_entries(services: Iterable[Service] = SERVICES.values()) -> list[CatalogEntry]:
+    """The entries of the salon's catalogue."""
+    staff = [
         StaffMember(id=staff_id, name=staff_id, time_zone="UTC", weekly_hours=ALWAYS)
         for staff_id in STAFF
     ]
-    entries += [Resource(id=room, name=room) for room in ROOMS]
-    for entry in (*entries, *services):
-        tx.put_entry(ORG, entry)
+    return [*staff, *(Resource(id=room, name=room) for room in ROOMS), *services]
+
+
+SALON = Organization(id=ORG, name="Salon", time_zone="UTC")
+
+
+async def open_salon(stores: Stores, services: Iterable[Service] = SERVICES.values()) -> None:
+    """Make the salon, with its catalogue."""
+    await stores.writer.run(ORG, CreateOrganization(SALON, salon_entries(services)), creates=True)
+
+
+@dataclass(frozen=True)
+class PutCatalog:
+    """The command to make the catalogue have these values; nothing checks them."""
+
+    values: Sequence[CatalogValue]
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        return catalog_decision(timetable.catalog, client_id, self.values, None)
+
+
+async def put_catalog(stores: Stores, *values: CatalogValue, org_id: str = ORG) -> None:
+    """Put values into a catalogue; an organization among them is made if it is new."""
+    await stores.writer.run(org_id, PutCatalog(values), creates=True)
+
+
+@dataclass(frozen=True)
+class AddEvents:
+    """The command to append these events; nothing checks them."""
+
+    events: Sequence[Event]
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        return Decision(self.events, None)
+
+
+async def add_events(stores: Stores, *events: Event, org_id: str = ORG) -> None:
+    """Append events to a ledger."""
+    await stores.writer.run(org_id, AddEvents(events))
 
 
 def booked(number: int = 1, **changes: Any) -> Reservation:
@@ -148,17 +209,63 @@ def appointment(number: int = 1, **changes: Any) -> Reservation:
     return booked(number, **{**confirmed, "contact": SAM, **changes})
 
 
+def session_of(
+    *members: Reservation, services: Mapping[str, Service] = SERVICES, **changes: Any
+) -> Session:
+    """The session of reservations that share one; those that are not live leave it."""
+    first = members[0]
+    service = services[first.service_id]
+    session = Session(
+        session_id=first.session_id,
+        service_id=service.id,
+        location_id=first.location_id,
+        staff_id=first.staff_id,
+        resource_ids=first.resource_ids,
+        start=first.start,
+        end=first.end,
+        busy=(first.start - service.buffer_before, first.end + service.buffer_after),
+        booked_at=first.create_time,
+        capacity=service.capacity,
+    ).with_members({})
+    for member in members:
+        if member.state in LIVE:
+            session = session.joined_by(member)
+    return replace(session, **changes)
+
+
+_FIRST_TYPES = {
+    State.HELD: EventType.HOLD_CREATED,
+    State.RELEASED: EventType.HOLD_RELEASED,
+    State.EXPIRED: EventType.HOLD_EXPIRED,
+    State.CONFIRMED: EventType.APPOINTMENT_CONFIRMED,
+    State.CANCELLED: EventType.APPOINTMENT_CANCELLED,
+}
+
+
+def event_of(
+    reservation: Reservation, kind: EventType | None = None, client_id: str = ""
+) -> ReservationEvent:
+    """The event that makes a reservation what it is, alone in its session."""
+    kind = kind or _FIRST_TYPES[reservation.state]
+    return ReservationEvent(kind, client_id, reservation, (session_of(reservation),))
+
+
 @dataclass(frozen=True)
 class Desk:
-    """A client of the salon: books, and reads the answers back from their bytes."""
+    """A client of the salon: books, and reads the responses back from their bytes.
 
-    store: Store
-    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    `clock` is the clock that the stores were opened with.
+    """
+
+    stores: Stores
+    clock: ManualClock
     caller: Caller = CALLER
 
-    def change(self, method: str, key: str, *content: object) -> Change[Reservation]:
-        """A request whose fingerprint is its content."""
-        return Change(self.caller, method, key, repr(content).encode(), pickle.dumps)
+    async def submit(self, method: str, key: str, command: Command, *content: object) -> bytes:
+        """The response to a command; `content` stands for the request in its fingerprint."""
+        fingerprint = repr(content).encode()
+        request = ChangeRequest(self.caller, method, key, fingerprint, pickle.dumps)
+        return await self.stores.writer.submit(request, command)
 
     async def hold_bytes(
         self,
@@ -169,9 +276,9 @@ class Desk:
         seats: int = 1,
         key: str = "",
     ) -> bytes:
-        wanted = Wanted(service_id=service_id, staff_id=staff_id, seats=seats)
-        change = self.change("hold", key, start, wanted)
-        return await appointments.hold(self.store, self.clock, change, wanted, start)
+        request = SlotRequest(service_id=service_id, staff_id=staff_id, seats=seats)
+        command = Hold(request, start, new_id("h"), new_id("x"))
+        return await self.submit("hold", key, command, start, request)
 
     async def hold(
         self, start: int, service_id: str = CUT.id, *, staff_id: str = "", seats: int = 1
@@ -179,16 +286,14 @@ class Desk:
         return opened(await self.hold_bytes(start, service_id, staff_id=staff_id, seats=seats))
 
     async def extend(self, hold_id: str, key: str = "") -> Reservation:
-        change = self.change("extend", key, hold_id)
-        return opened(await appointments.extend_hold(self.store, self.clock, change, hold_id))
+        return opened(await self.submit("extend", key, ExtendHold(hold_id), hold_id))
 
     async def release(self, hold_id: str, key: str = "") -> Reservation:
-        change = self.change("release", key, hold_id)
-        return opened(await appointments.release_hold(self.store, self.clock, change, hold_id))
+        return opened(await self.submit("release", key, ReleaseHold(hold_id), hold_id))
 
     async def confirm(self, hold_id: str, contact: Contact = SAM, key: str = "") -> Reservation:
-        change = self.change("confirm", key, hold_id, contact)
-        return opened(await appointments.confirm(self.store, self.clock, change, hold_id, contact))
+        command = ConfirmHold(hold_id, new_id("a"), contact)
+        return opened(await self.submit("confirm", key, command, hold_id, contact))
 
     async def book(
         self, start: int, service_id: str = CUT.id, *, staff_id: str = "", seats: int = 1
@@ -200,23 +305,26 @@ class Desk:
     async def cancel(
         self, appointment_id: str, reason: str = "", etag: str = "", key: str = ""
     ) -> Reservation:
-        change = self.change("cancel", key, appointment_id, reason, etag)
-        return opened(
-            await appointments.cancel(self.store, self.clock, change, appointment_id, reason, etag)
-        )
+        command = CancelAppointment(appointment_id, reason, etag)
+        return opened(await self.submit("cancel", key, command, command))
 
     async def reschedule(
         self, appointment_id: str, start: int, staff_id: str = "", etag: str = "", key: str = ""
     ) -> Reservation:
-        change = self.change("reschedule", key, appointment_id, start, staff_id, etag)
-        return opened(
-            await appointments.reschedule(
-                self.store, self.clock, change, appointment_id, start, staff_id, etag
-            )
-        )
+        command = RescheduleAppointment(appointment_id, start, staff_id, etag, new_id("x"))
+        content = (appointment_id, start, staff_id, etag)
+        return opened(await self.submit("reschedule", key, command, *content))
 
-    async def sweep(self) -> int:
-        return await appointments.sweep(self.store, self.clock)
+    async def get(self, appointment_id: str) -> Reservation:
+        return await appointments.get_appointment(self.stores.reader, self.caller, appointment_id)
+
+    async def expire_holds(self) -> int:
+        """Record what time has ended; answers how many holds that were."""
+        return await appointments.expire_holds(self.stores.ledgers, self.stores.writer, self.clock)
+
+    async def drop_responses(self) -> None:
+        """Delete the kept responses whose lifetime is over."""
+        await self.stores.ledgers.drop_responses(self.clock.now())
 
     async def slots(
         self, service_id: str = CUT.id, *, staff_id: str = "", seats: int = 1, day: int = TUESDAY
@@ -224,10 +332,10 @@ class Desk:
         """The open slots of a day by their starts."""
         date = to_datetime(day).date()
         found = await availability.get_availability(
-            self.store,
-            self.clock.now(),
+            self.stores.reader,
+            AnswerCache(),
             self.caller,
-            Wanted(service_id=service_id, staff_id=staff_id, seats=seats),
+            SlotRequest(service_id=service_id, staff_id=staff_id, seats=seats),
             DateRange(first=date, last=date),
         )
         return {slot.start: slot for slot in found.slots}
@@ -243,24 +351,31 @@ def opened(answer: bytes) -> Reservation:
 class Engine(Protocol):
     """A kind of database, with one empty and migrated one of it at hand."""
 
-    def open(self) -> AbstractAsyncContextManager[Store]:
-        """A store on the database; several may be open at once."""
+    def open(
+        self, clock: ManualClock | None = None, max_rows: int = MAX_ROWS
+    ) -> AbstractAsyncContextManager[Stores]:
+        """Stores on the database, as one server has them; several may be open at once.
+
+        Without a clock they have one of their own that stands at NOW.
+        """
 
     def tables(self) -> Tables:
-        """Every row of every table, read without the store, in an order of their own."""
+        """Every row of every table by its key, read without the stores."""
 
 
-class Embedded:
-    """The embedded file in a directory, made where there is none."""
+class SqliteEngine:
+    """A SQLite file in a directory, made where there is none."""
 
     def __init__(self, directory: Path) -> None:
-        self.url = dialect.database_url("", directory)
+        self.url = database_url("", directory)
         self.path = Path(self.url.database or "")
         if not self.path.exists():
             self.path.write_bytes(_migrated())
 
-    def open(self) -> AbstractAsyncContextManager[Store]:
-        return EmbeddedStore(self.url)
+    def open(
+        self, clock: ManualClock | None = None, max_rows: int = MAX_ROWS
+    ) -> AbstractAsyncContextManager[Stores]:
+        return open_database(self.url, clock or ManualClock(NOW), max_rows)
 
     def tables(self) -> Tables:
         with closing(sqlite3.connect(self.path)) as connection:
@@ -279,22 +394,24 @@ _QUERIES = {
 
 @cache
 def _migrated() -> bytes:
-    """The bytes of an embedded file that was just migrated: copying it is quicker."""
+    """The bytes of a SQLite file that was just migrated: copying it is quicker."""
     with TemporaryDirectory() as directory:
-        url = dialect.database_url("", Path(directory))
+        url = database_url("", Path(directory))
         migrate(url)
         return Path(url.database or "").read_bytes()
 
 
-class Shared:
+class PostgresqlEngine:
     """The database of a server that the whole run shares, emptied."""
 
     def __init__(self, _: Path) -> None:
         self._server, self._name = shared()
-        self.url = dialect.database_url(emptied(), Path())
+        self.url = database_url(emptied(), Path())
 
-    def open(self) -> AbstractAsyncContextManager[Store]:
-        return SharedStore(self.url)
+    def open(
+        self, clock: ManualClock | None = None, max_rows: int = MAX_ROWS
+    ) -> AbstractAsyncContextManager[Stores]:
+        return open_database(self.url, clock or ManualClock(NOW), max_rows)
 
     def tables(self) -> Tables:
         found: Tables = json.loads(self._server.value(self._name, _AS_JSON))
@@ -310,7 +427,10 @@ _AS_JSON = "SELECT json_build_object({})".format(
 """Every table at once: each question makes a connection of its own."""
 
 
-ENGINES: Mapping[str, Callable[[Path], Engine]] = {"embedded": Embedded, "shared": Shared}
+ENGINES: Mapping[str, Callable[[Path], Engine]] = {
+    "sqlite": SqliteEngine,
+    "postgresql": PostgresqlEngine,
+}
 """What the suite runs on, each made from a directory of its own."""
 
 
@@ -318,6 +438,11 @@ def reservations_of(tables: Tables) -> dict[str, Reservation]:
     """By hold_id, what the reservations table holds."""
     found = (rows.reservation(list(row.values())) for row in tables["reservations"])
     return {reservation.hold_id: reservation for reservation in found}
+
+
+def reservation_events(tables: Tables) -> list[Row]:
+    """The events about reservations, in order."""
+    return [event for event in tables["events"] if event["hold_id"]]
 
 
 def events_of(tables: Tables, hold_id: str) -> list[str]:
@@ -367,17 +492,23 @@ def _by_subject(row: Row) -> tuple[str, int]:
 
 
 def check_ledger(tables: Tables, now: int, services: Mapping[str, Service] = SERVICES) -> None:
-    """Assert what must be true of reservations, allocations and events at every moment.
+    """Assert what must be true of ledgers, reservations, allocations and events at every moment.
 
     Nothing is sold twice; what is busy is exactly what the live reservations
-    take; every revision has its event, and the last one is the reservation as
-    it stands.
+    take. Events are numbered 1, 2, 3 and so on up to the head, and time does not
+    run back along them. Replayed in order they are a legal story of every
+    reservation, in which nothing is ever sold twice either, and end in the rows
+    of reservations, allocations and sessions.
     """
     reservations = reservations_of(tables)
     live = [found for found in reservations.values() if is_live(found, now)]
     _check_allocations(tables["allocations"], reservations.values(), live, now, services)
     _check_seats(live, services)
-    _check_events(tables, reservations)
+    assert {row["org_id"] for row in tables["events"]} <= {
+        row["org_id"] for row in tables["ledgers"]
+    }
+    for head in tables["ledgers"]:
+        check_history(tables, head)
 
 
 def _check_allocations(
@@ -410,22 +541,166 @@ def _check_seats(live: Sequence[Reservation], services: Mapping[str, Service]) -
         assert seats[reservation.session_id] <= services[reservation.service_id].capacity
 
 
-def _check_events(tables: Tables, reservations: Mapping[str, Reservation]) -> None:
-    events: dict[str, list[Row]] = defaultdict(list)
-    for event in tables["events"]:
-        events[event["hold_id"]].append(event)
-    assert events.keys() == reservations.keys()
-    rows_by_id = {row["hold_id"]: row for row in tables["reservations"]}
-    for hold_id, found in events.items():
-        assert [event["revision"] for event in found] == [
-            number + 1 for number in range(reservations[hold_id].revision)
+def check_history(tables: Tables, head: Row) -> None:
+    """Assert what must be true of one organization's events, as `check_ledger` says."""
+
+    def own(table: str) -> list[Row]:
+        return [row for row in tables[table] if row["org_id"] == head["org_id"]]
+
+    events = own("events")
+    _check_numbers(events, head)
+    replay = _Replay(is_whole=all(event["type"] != "HISTORY_PRUNED" for event in events))
+    for event in events:
+        if event["hold_id"]:
+            replay.add(event)
+    assert replay.reservations == {row["hold_id"]: row for row in own("reservations")}
+    if replay.is_whole:
+        assert replay.allocations() == own("allocations")
+        assert replay.seats() == {
+            row["session_id"]: (row["seats_taken"], row["capacity"]) for row in own("sessions")
+        }
+
+
+def _check_numbers(events: Sequence[Row], head: Row) -> None:
+    numbers = [event["seq"] for event in events]
+    assert (numbers[-1] if numbers else 0) == head["seq"], "the head is not the last event"
+    pruned = [event["seq"] for event in events if event["type"] == "HISTORY_PRUNED"]
+    # Pruning takes events away, of those before its own.
+    gapless = [number for number in numbers if number >= max(pruned, default=1)]
+    assert gapless == [*range(max(pruned, default=1), head["seq"] + 1)], "numbers are missing"
+    times = [event["time"] for event in events]
+    assert times == sorted(times), "time runs back along the events"
+    assert not times or times[-1] <= head["time"], "an event is later than the head"
+    catalog = [event["seq"] for event in events if event["type"] in CATALOG_TYPES]
+    assert not catalog or catalog[-1] == head["catalog_version"]
+
+
+class _Step(NamedTuple):
+    """What an event may do to a reservation: its state before and after, and what may change."""
+
+    before: str
+    after: str
+    changes: frozenset[str] = frozenset()
+
+
+_MOVES = frozenset({"start_time", "end_time", "session_id", "staff_id", "resource_ids"})
+_CONTACT = frozenset({"contact_name", "contact_email", "contact_phone", "notes", "metadata"})
+
+_STEPS: Mapping[str, _Step] = {
+    "HOLD_EXTENDED": _Step("HELD", "HELD", frozenset({"expires_at"})),
+    "HOLD_RELEASED": _Step("HELD", "RELEASED"),
+    "HOLD_EXPIRED": _Step("HELD", "EXPIRED"),
+    "APPOINTMENT_CONFIRMED": _Step(
+        "HELD", "CONFIRMED", _CONTACT | {"appointment_id", "confirm_time"}
+    ),
+    "APPOINTMENT_RESCHEDULED": _Step("CONFIRMED", "CONFIRMED", _MOVES),
+    "APPOINTMENT_CANCELLED": _Step("CONFIRMED", "CANCELLED", frozenset({"cancel_reason"})),
+}
+
+_FIRST = {"HOLD_CREATED": "HELD", "APPOINTMENT_CONFIRMED": "CONFIRMED"}
+"""How a reservation may begin, and its state; demo data begins as an appointment."""
+
+
+@dataclass
+class _Replay:
+    """Rows as the events up to one of them leave them; `is_whole` where nothing was pruned."""
+
+    is_whole: bool
+    reservations: dict[str, Row] = field(default_factory=dict)
+    sessions: dict[str, Row] = field(default_factory=dict)
+
+    def add(self, event: Row) -> None:
+        """Go on to the next event, which must be legal after those before."""
+        data = json.loads(event["data"])
+        after = data["reservation"]
+        before = self.reservations.get(event["hold_id"])
+        assert after["hold_id"] == event["hold_id"]
+        assert after["revision"] == event["revision"]
+        if before is None:
+            _check_first(event, after)
+        else:
+            _check_step(event, before, after)
+        self.reservations[event["hold_id"]] = after
+        if self.is_whole:
+            # What ends comes before what takes its place.
+            for session in sorted(data["sessions"], key=itemgetter("until")):
+                self._add_session(session)
+            touched = {session["session_id"] for session in data["sessions"]}
+            left = {before["session_id"]} if before else set()
+            assert touched == {after["session_id"]} | left
+
+    def _add_session(self, session: Row) -> None:
+        session_id = session["session_id"]
+        members = [
+            row
+            for row in self.reservations.values()
+            if row["session_id"] == session_id and row["state"] in LIVE
         ]
-        assert decoded_event(found[-1]) == rows_by_id[hold_id]
-        assert found[-1]["at"] == rows_by_id[hold_id]["update_time"]
+        assert session["seats_taken"] == sum(row["seats"] for row in members)
+        assert session["seats_taken"] <= session["capacity"], f"oversold: {session}"
+        assert session["until"] == max(
+            (FOREVER if row["state"] == "CONFIRMED" else row["expires_at"] for row in members),
+            default=0,
+        )
+        self.sessions.pop(session_id, None)
+        if not session["until"]:
+            return
+        begin, end = session["busy"]
+        for other in self.sessions.values():
+            apart = end <= other["busy"][0] or other["busy"][1] <= begin
+            shared = set(_subjects(session)) & set(_subjects(other))
+            assert apart or not shared, f"sold twice: {session}, {other}"
+        self.sessions[session_id] = session
+
+    def allocations(self) -> list[Row]:
+        """The rows of allocations that the sessions come to, by their key."""
+        [org_id] = {row["org_id"] for row in self.reservations.values()} or {""}
+        found = [
+            {
+                "org_id": org_id,
+                "subject": subject,
+                "busy_start": session["busy"][0],
+                "busy_end": session["busy"][1],
+                "start_time": session["start"],
+                "session_id": session["session_id"],
+                "expires_at": session["until"],
+                "booked_at": session["booked_at"],
+            }
+            for session in self.sessions.values()
+            for subject in _subjects(session)
+        ]
+        return sorted(found, key=_by_subject)
+
+    def seats(self) -> dict[str, tuple[int, int]]:
+        """The seats taken of each session that has several, and its capacity."""
+        return {
+            session["session_id"]: (session["seats_taken"], session["capacity"])
+            for session in self.sessions.values()
+            if session["capacity"] > 1
+        }
 
 
-def decoded_event(event: Row) -> Row:
-    """The reservation's row as an event kept it."""
-    found = json.loads(event["reservation"])
-    assert isinstance(found, dict)
-    return found
+def _subjects(session: Row) -> Sequence[str]:
+    staff_ids = [session["staff_id"]] if session["staff_id"] else []
+    return [*staff_ids, *session["resource_ids"]] or [session["service_id"]]
+
+
+def _check_first(event: Row, row: Row) -> None:
+    assert (event["type"], row["state"]) in _FIRST.items(), f"no beginning: {event}"
+    assert row["revision"] == 1
+    assert row["create_time"] == row["update_time"] == event["time"]
+    assert (row["state"] == "CONFIRMED") is (row["appointment_id"] != "")
+
+
+def _check_step(event: Row, before: Row, after: Row) -> None:
+    step = _STEPS[event["type"]]
+    assert (before["state"], after["state"]) == (step.before, step.after), f"no step: {event}"
+    assert after["revision"] == before["revision"] + 1
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed <= step.changes | {"state", "revision", "update_time"}, f"no step: {event}"
+    if event["type"] == "HOLD_EXPIRED":
+        assert event["client_id"] == ""
+        assert event["time"] >= before["expires_at"] == after["update_time"]
+        return
+    assert after["update_time"] == event["time"]
+    assert before["state"] != "HELD" or event["time"] < before["expires_at"], f"late: {event}"

@@ -4,19 +4,36 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.booking import history
-from zimun.booking.history import prune
-from zimun.domain.reservation import EventType, State
-from zimun.domain.catalog import Organization
-from zimun.domain.errors import AppointmentNotFound
+from zimun.booking import retention
+from zimun.booking.retention import prune
+from zimun.clock import ManualClock
+from zimun.domain.errors import AppointmentNotFound, HoldExpired
 from zimun.domain.instant import DAY
+from zimun.domain.reservation import State
 
-from .desk import CLASS, CUT, SPA, Desk, Engine, at, booked, reservations_of
+from .desk import (
+    CLASS,
+    CUT,
+    KIOSK,
+    SALON,
+    SPA,
+    Desk,
+    Engine,
+    add_events,
+    at,
+    booked,
+    check_ledger,
+    event_of,
+    put_catalog,
+    reservation_events,
+    reservations_of,
+)
 
 
 async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_was(
     desk: Desk, engine: Engine
 ) -> None:
+    ledgers = desk.stores.ledgers
     old = [await desk.book(at(8), CUT.id), await desk.book(at(8), SPA.id)]
     seats = [await desk.book(at(10), CLASS.id, seats=2), await desk.book(at(10), CLASS.id)]
     later = await desk.book(at(12), CUT.id)
@@ -24,44 +41,83 @@ async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_
     await desk.cancel(called_off.appointment_id)
     before = engine.tables()
     desk.clock.instant = at(11)
-    assert await prune(desk.store, at(11)) == 3
-    assert await prune(desk.store, at(11)) == 0
+    assert await prune(ledgers, at(11)) == 3
+    pruned = engine.tables()
+    assert await prune(ledgers, at(11)) == 0
     after = engine.tables()
+    assert after == pruned
     kept = {seats[0].hold_id, seats[1].hold_id, later.hold_id}
     assert set(reservations_of(after)) == kept
-    for table in ("reservations", "events"):
-        assert after[table] == [row for row in before[table] if row["hold_id"] in kept]
+    assert after["reservations"] == [
+        row for row in before["reservations"] if row["hold_id"] in kept
+    ]
+    assert reservation_events(after) == [
+        row for row in reservation_events(before) if row["hold_id"] in kept
+    ]
     gone = {one.session_id for one in (*old, called_off)}
     for table in ("allocations", "sessions"):
         assert after[table] == [row for row in before[table] if row["session_id"] not in gone]
     with pytest.raises(AppointmentNotFound):
         await desk.cancel(old[0].appointment_id)
-    assert await prune(desk.store, at(11) + 1) == 2
-    assert await prune(desk.store, at(13)) == 1
+    assert await prune(ledgers, at(11) + 1) == 2
+    assert await prune(ledgers, at(13)) == 1
 
 
 async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(desk: Desk) -> None:
     held = await desk.hold(at(8))
     desk.clock.instant = at(20)
-    assert await prune(desk.store, at(20)) == 0
-    assert await desk.sweep() == 1
-    assert await prune(desk.store, held.end) == 0
-    assert await prune(desk.store, held.end + 1) == 1
+    assert await prune(desk.stores.ledgers, at(20)) == 0
+    assert await desk.expire_holds() == 1
+    assert await prune(desk.stores.ledgers, held.end) == 0
+    assert await prune(desk.stores.ledgers, held.end + 1) == 1
+
+
+async def test_an_expired_hold_of_a_class_that_was_pruned_can_still_be_recorded(
+    desk: Desk, engine: Engine
+) -> None:
+    booking = await desk.book(at(8), CLASS.id)
+    held = await desk.hold(at(8), CLASS.id)
+    assert held.session_id == booking.session_id
+    desk.clock.instant = at(20)
+    await prune(desk.stores.ledgers, at(20))
+    with pytest.raises(HoldExpired):
+        await desk.confirm(held.hold_id)
+    assert await desk.expire_holds() == 1
+    await prune(desk.stores.ledgers, at(20))
+    tables = engine.tables()
+    assert tables["reservations"] == tables["allocations"] == tables["sessions"] == []
 
 
 async def test_a_long_history_goes_in_parts_and_in_every_organization(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH", 3)
     for hour in range(8, 15):
         released = await desk.hold(at(hour))
         await desk.release(released.hold_id)
 
-    other = booked(99, org_id="o_other", start=at(8), end=at(9))
-    await desk.store.write(
-        lambda tx: tx.put_organization(Organization(id="o_other", name="Other", time_zone="UTC"))
-    )
-    await desk.store.write(
-        lambda tx: tx.add(EventType.HOLD_RELEASED, replace(other, state=State.RELEASED), "c")
-    )
-    assert await prune(desk.store, at(24) + DAY) == 8
+    other = booked(99, org_id="o_other", start=at(8), end=at(9), state=State.RELEASED)
+    await put_catalog(desk.stores, replace(SALON, id="o_other"), CUT, org_id="o_other")
+    await add_events(desk.stores, event_of(other), org_id="o_other")
+    assert await prune(desk.stores.ledgers, at(24) + DAY) == 8
+    assert engine.tables()["reservations"] == []
+
+
+async def test_another_server_reads_a_pruned_ledger_afresh(
+    desk: Desk, engine: Engine, clock: ManualClock
+) -> None:
+    old, stays = await desk.book(at(8), KIOSK.id), await desk.book(at(12), KIOSK.id)
+    async with engine.open(clock) as opened:
+        other = Desk(opened, clock)
+        assert await other.get(old.appointment_id) == old
+        assert at(12) not in await other.slots(KIOSK.id)
+        await prune(desk.stores.ledgers, at(11))
+        for one in (desk, other):
+            with pytest.raises(AppointmentNotFound):
+                await one.get(old.appointment_id)
+            assert await one.get(stays.appointment_id) == stays
+            open_now = await one.slots(KIOSK.id)
+            assert at(8) in open_now
+            assert at(12) not in open_now
+        assert (await other.hold(at(8), KIOSK.id)).start == at(8)
+    check_ledger(engine.tables(), clock.now())

@@ -97,7 +97,7 @@ async def test_migrating_under_an_open_store_disturbs_nobody(embedded: Embedded)
 PROGRAM = """
 import multiprocessing, sys
 from pathlib import Path
-from zimun.storage.dialect import database_url, open_engine
+from zimun.storage.urls import database_url, open_engine
 from zimun.storage.migrate import migrate
 
 def open_only(url):

@@ -1,15 +1,41 @@
-"""Many at once on one store: nothing is sold twice, and nothing is refused that was there."""
+"""Many at once, at one server or several: nothing is sold twice, and nothing is refused that was
+there."""
 
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
-from zimun.domain.reservation import Reservation, State
+from zimun.booking.store import Append, IdempotencyKey, KeptResponse, LedgerRead
+from zimun.clock import ManualClock
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
+from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
+from zimun.domain.ledger import Ledger
+from zimun.domain.reservation import Reservation, State
 
-from .desk import CLASS, CUT, KIOSK, SPA, STAFF, Desk, Engine, Shared, at, opened, reservations_of
+from .desk import (
+    CALLER,
+    CLASS,
+    CUT,
+    KIOSK,
+    NOW,
+    ORG,
+    SPA,
+    STAFF,
+    Desk,
+    Engine,
+    at,
+    check_ledger,
+    events_of,
+    open_salon,
+    opened,
+    reservations_of,
+)
+
+SERVERS = 4
 
 
 async def outcomes(desk: Desk, *calls: object) -> list[object]:
@@ -87,7 +113,7 @@ async def test_confirming_one_hold_many_times_at_once_makes_one_appointment(
     held = await desk.hold(at(10))
     got = await asyncio.gather(*(desk.confirm(held.hold_id) for _ in range(30)))
     assert len({found.appointment_id for found in got}) == 1
-    assert len(engine.tables()["events"]) == 2
+    assert events_of(engine.tables(), held.hold_id) == ["HOLD_CREATED", "APPOINTMENT_CONFIRMED"]
 
 
 async def test_two_appointments_that_want_each_others_time_both_stay_somewhere(
@@ -116,28 +142,141 @@ async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_bot
         *(desk.hold(at(10), KIOSK.id) for _ in range(5)),
         *(desk.hold(at(11, 30), KIOSK.id) for _ in range(5)),
     )
-    held = Counter(found.start for found in got if isinstance(found, Reservation))
-    moved = reservations_of(engine.tables())[booking.hold_id].start
-    assert moved in (at(10), at(11, 30))
-    assert (held[at(11)], held[at(11, 30)]) == (1, 1)
-    # Where transactions overtake each other, all who want its old time may come before it moves.
-    assert held[at(10)] == 1 or (isinstance(engine, Shared) and held[at(10)] == 0)
+    # They are decided in the order in which they came.
+    assert reservations_of(engine.tables())[booking.hold_id].start == at(11, 30)
+    won = [found.start for found in got if isinstance(found, Reservation)]
+    assert won == [at(11), at(11, 30), at(10)]
 
 
-async def test_the_same_work_asked_for_in_a_storm_leaves_a_sound_ledger(desk: Desk) -> None:
+async def visits(desk: Desk, order: random.Random, number: int) -> None:
+    """What a caller may do: every key is used by two of them."""
+    service = order.choice((CUT, SPA, CLASS, KIOSK))
+    start = at(8) + order.randrange(8) * HOUR
+    try:
+        response = await desk.hold_bytes(start, service.id, key=f"key {number // 2}")
+        found = await desk.confirm(opened(response).hold_id)
+        if number % 3:
+            found = await desk.reschedule(found.appointment_id, start + SPA.duration)
+        if number % 5:
+            await desk.cancel(found.appointment_id)
+    except ZimunError:
+        return
+
+
+async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(desk: Desk) -> None:
     order = random.Random(4)
+    await asyncio.gather(*(visits(desk, order, number) for number in range(120)))
 
-    async def visitor(number: int) -> None:
-        service = order.choice((CUT, SPA, CLASS, KIOSK))
-        start = at(8) + order.randrange(8) * 60 * 60 * 1_000_000
-        try:
-            answer = await desk.hold_bytes(start, service.id, key=f"key {number // 2}")
-            found = await desk.confirm(opened(answer).hold_id)
-            if number % 3:
-                found = await desk.reschedule(found.appointment_id, start + SPA.duration)
-            if number % 5:
-                await desk.cancel(found.appointment_id)
-        except ZimunError:
-            return
 
-    await asyncio.gather(*(visitor(number) for number in range(120)))
+@pytest.fixture
+async def desks(engine: Engine) -> AsyncIterator[list[Desk]]:
+    """A desk at each of several servers of one database, whose clocks differ by seconds."""
+    async with AsyncExitStack() as stack:
+        found = []
+        for number in range(SERVERS):
+            clock = ManualClock(NOW + number * SECOND)
+            found.append(Desk(await stack.enter_async_context(engine.open(clock)), clock))
+        await open_salon(found[0].stores)
+        yield found
+    check_ledger(engine.tables(), max(desk.clock.now() for desk in found))
+
+
+@pytest.mark.parametrize(("service_id", "staff"), [(CUT.id, len(STAFF)), (SPA.id, 1)])
+async def test_holds_of_one_slot_at_several_servers_succeed_as_often_as_there_are_people(
+    desks: list[Desk], engine: Engine, service_id: str, staff: int
+) -> None:
+    calls = (desk.hold(at(10), service_id) for _ in range(10) for desk in desks)
+    got = await asyncio.gather(*calls, return_exceptions=True)
+    held = [found for found in got if isinstance(found, Reservation)]
+    refused = [found for found in got if isinstance(found, SlotUnavailable)]
+    assert (len(held), len(refused)) == (staff, len(got) - staff)
+    assert reservations_of(engine.tables()) == {found.hold_id: found for found in held}
+    for desk in desks:
+        assert at(10) not in await desk.slots(service_id)
+
+
+async def test_holds_of_a_class_at_several_servers_fill_it_to_the_last_seat(
+    desks: list[Desk],
+) -> None:
+    calls = (desk.hold(at(10), CLASS.id) for _ in range(5) for desk in desks)
+    got = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(found, Reservation) for found in got) == CLASS.capacity
+
+
+async def test_requests_under_one_key_at_several_servers_have_one_effect_and_one_response(
+    desks: list[Desk], engine: Engine
+) -> None:
+    calls = (desk.hold_bytes(at(10), key="key") for _ in range(5) for desk in desks)
+    responses = set(await asyncio.gather(*calls))
+    assert [opened(response) for response in responses] == [
+        *reservations_of(engine.tables()).values()
+    ]
+
+
+async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_of_them_win(
+    desks: list[Desk], engine: Engine
+) -> None:
+    held = await desks[0].hold(at(10))
+    calls = [
+        desk.confirm(held.hold_id) if number % 2 else desk.release(held.hold_id)
+        for number, desk in enumerate(desks * 2)
+    ]
+    got = await asyncio.gather(*calls, return_exceptions=True)
+    [won] = {found.state for found in got if isinstance(found, Reservation)}
+    kept = reservations_of(engine.tables())[held.hold_id]
+    assert won is kept.state
+    assert len(events_of(engine.tables(), held.hold_id)) == 2
+    assert sum(isinstance(found, ZimunError) for found in got) == SERVERS
+
+
+async def test_a_storm_at_several_servers_leaves_a_legal_ledger(desks: list[Desk]) -> None:
+    order = random.Random(5)
+    await asyncio.gather(*(visits(desks[n % SERVERS], order, n) for n in range(120)))
+
+
+async def test_what_one_server_was_told_is_known_to_another_that_is_asked_next(
+    desks: list[Desk],
+) -> None:
+    order = random.Random(6)
+    for n in range(20):
+        start = at(8) + n * KIOSK.duration
+        one, other = order.sample(desks, 2)
+        held = await one.hold(start, KIOSK.id)
+        assert start not in await other.slots(KIOSK.id)
+        assert await other.confirm(held.hold_id) == await one.confirm(held.hold_id)
+
+
+async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
+    desks: list[Desk], engine: Engine
+) -> None:
+    early, late = desks[0], desks[-1]
+    held = await late.hold(at(10))
+    assert held.create_time == late.clock.now()
+    confirmed = await early.confirm(held.hold_id)
+    assert confirmed.confirm_time == late.clock.now()
+    # A response is kept where nothing changes, too: its instant counts like any other.
+    late.clock.advance(60)
+    assert await late.confirm(held.hold_id, key="late") == confirmed
+    assert await early.confirm(held.hold_id, key="early") == confirmed
+    [head] = engine.tables()["ledgers"]
+    assert head["time"] == late.clock.now()
+    assert (await early.hold(at(11))).create_time == late.clock.now()
+
+
+async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
+    desk: Desk, engine: Engine
+) -> None:
+    """Responses alone move no number on: of two servers that keep some, one has to decide again."""
+    [update] = await desk.stores.ledgers.read([LedgerRead(ORG)])
+    assert update.head
+    known = Ledger(ORG, *update.head)
+
+    def response(time: int) -> Append:
+        key = IdempotencyKey(CALLER.client_id, "confirm", f"at {time}")
+        return Append(known, known, (), time, {key: KeptResponse(b"", b"", time + DAY)})
+
+    assert await desk.stores.ledgers.append([response(NOW + MINUTE)]) == {ORG}
+    assert await desk.stores.ledgers.append([response(NOW + SECOND)]) == set()
+    tables = engine.tables()
+    assert [head["time"] for head in tables["ledgers"]] == [NOW + MINUTE]
+    assert [row["key"] for row in tables["idempotency"]] == [f"at {NOW + MINUTE}"]

@@ -9,6 +9,7 @@ import pytest
 
 from zimun import app
 from zimun.auth import clients
+from zimun.booking.catalog import CreateOrganization
 from zimun.booking.credentials import CredentialStore
 from zimun.client import ClientCredentials
 from zimun.clock import WallClock
@@ -20,9 +21,8 @@ from zimun.domain.catalog import Organization
 async def server(tmp_path: Path) -> AsyncIterator[app.Running]:
     settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
     async with app.serve(settings, WallClock()) as running:
-        await running.store.write(
-            lambda tx: tx.put_organization(Organization(id="o_1", name="One", time_zone="UTC"))
-        )
+        organization = Organization(id="o_1", name="One", time_zone="UTC")
+        await running.stores.writer.run("o_1", CreateOrganization(organization), creates=True)
         yield running
 
 
@@ -32,7 +32,7 @@ async def secret_of(credentials: CredentialStore) -> str:
 
 
 async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Running) -> None:
-    secret, moment = await secret_of(server.credentials), [0.0]
+    secret, moment = await secret_of(server.stores.credentials), [0.0]
     url = f"http://127.0.0.1:{server.auth_port}"
     tokens = ClientCredentials(url, "c_1", secret, ("org:read",), clock=lambda: moment[0])
     first = await asyncio.to_thread(tokens)
@@ -43,7 +43,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Runni
 
 
 async def test_a_wrong_secret_is_refused(server: app.Running) -> None:
-    await secret_of(server.credentials)
+    await secret_of(server.stores.credentials)
     tokens = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", "wrong")
     with pytest.raises(urllib.error.HTTPError, match="401") as caught:
         await asyncio.to_thread(tokens)

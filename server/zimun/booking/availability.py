@@ -45,8 +45,13 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An answer that stands at one number of a ledger, from one instant until another."""
+    """An answer that stands at one number of a ledger, from one instant until another.
 
+    `origin` is that of the ledger in memory: once that has been dropped, the
+    answer does not stand any more either.
+    """
+
+    origin: object
     seq: int
     since: int
     until: int
@@ -62,12 +67,12 @@ class AnswerCache:
         self._kept: AgingMap[object, _Kept] = AgingMap()
         self._size = 0
 
-    def get(self, key: object, seq: int, now: int) -> Availability | None:
+    def get(self, key: object, ledger: Ledger, now: int) -> Availability | None:
         """The answer to a question, if it still stands."""
         kept = self._kept.get(key)
-        if kept and kept.seq == seq and kept.since <= now < kept.until:
-            return kept.answer
-        return None
+        if kept is None or kept.origin is not ledger.origin or kept.seq != ledger.seq:
+            return None
+        return kept.answer if kept.since <= now < kept.until else None
 
     def put(self, key: object, kept: _Kept) -> None:
         """Keep an answer; those not asked for lately go when there are too many."""
@@ -82,8 +87,9 @@ class AnswerCache:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A search with all that is taken, the number it was read at, and the interval of starts."""
+    """A search with all that is taken, the ledger's origin and number, the interval of starts."""
 
+    origin: object
     seq: int
     search: Search
     within: Interval
@@ -110,7 +116,7 @@ class _Opened:
         else:
             first = answer.slots[0].start - search.service.lead_time + 1 if answer.slots else NEVER
             until = min(first, search.busy.stands_until)
-        return _Kept(self.seq, search.now, until, answer)
+        return _Kept(self.origin, self.seq, search.now, until, answer)
 
 
 async def get_availability(
@@ -120,7 +126,7 @@ async def get_availability(
     key = (caller.org_id, request, asked)
 
     def question(ledger: Ledger, timetable: Timetable, now: int) -> _Opened | Availability:
-        return cache.get(key, ledger.seq, now) or _open(ledger, timetable, now, request, asked)
+        return cache.get(key, ledger, now) or _open(ledger, timetable, now, request, asked)
 
     opened = await reader.ask(caller.org_id, question)
     if isinstance(opened, Availability):
@@ -137,7 +143,8 @@ def _open(
     resolved = resolve(ledger, timetable, request)
     within = asked.interval(resolved.place.time_zone, now)
     search = resolved.search(ledger, now, resolved.bookable(now, within))
-    return _Opened(ledger.seq, search, within, asked.time_zone or resolved.place.time_zone)
+    zone = asked.time_zone or resolved.place.time_zone
+    return _Opened(ledger.origin, ledger.seq, search, within, zone)
 
 
 async def find_next(

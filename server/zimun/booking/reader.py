@@ -158,6 +158,11 @@ class Reader:
         self._memories.move_to_end(org_id)
         return memory
 
+    def forget(self) -> None:
+        """Drop what is kept of every organization."""
+        for memory in self._memories.values():
+            memory.drop()
+
     async def load(self, memory: LedgerMemory, needs: Needs) -> None:
         """Bring memory up to date, and load what a question needs, a part at a time."""
         for part in needs.parts(MAX_LOAD):

@@ -128,7 +128,10 @@ class LedgerStore(Protocol):
         """The heads of organizations, of those that exist, read after this was called."""
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """What is new and what was asked for, in the order of `reads`, each at one number."""
+        """What is new and what was asked for, in the order of `reads`, each at one number.
+
+        Each read is of another organization.
+        """
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """Write a group in one transaction, if and where the ledgers are as they were.
@@ -142,8 +145,8 @@ class LedgerStore(Protocol):
         """The (org_id, hold_id) of holds that have expired and are not recorded to have, oldest
         first."""
 
-    async def drop_responses(self, now: int) -> None:
-        """Delete the kept responses whose lifetime is over."""
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
+        """Delete the kept responses whose lifetime is over: of some organizations, or of all."""
 
     async def appointments(
         self,
@@ -157,7 +160,8 @@ class LedgerStore(Protocol):
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """Delete bookings that ended before an instant, with their events; at most so many.
 
-        Answers how many there were. A hold whose expiry is not recorded stays.
+        Answers how many there were. A hold whose expiry is not recorded stays, with
+        its session.
         """
 
     async def organization_ids(self) -> Sequence[str]:

@@ -55,6 +55,9 @@ MAX_ATTEMPTS = 50
 MAX_CONFLICTS = 2
 """How often a group may be refused by the store before its commands are tried one by one."""
 
+MAX_LOADS = 100
+"""How often a group may ask for more of its ledgers before it counts as one that never ends."""
+
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; it is random, so that servers that
 collide do not go on colliding."""
@@ -102,6 +105,7 @@ class _Draft:
     events: list[Event] = field(default_factory=list)
     responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
     refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
+    meets_old_keys: bool = False
 
     def decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; holds of one slot that nothing has changed for are refused alike."""
@@ -220,7 +224,11 @@ class _Lane:
             await self._arrival.wait()
             self._arrival.clear()
             while group := self._next_group():
-                await self._commit(group)
+                try:
+                    await self._commit(group)
+                except Exception as error:
+                    log.exception("a group of commands failed")
+                    _fail(group, error)
                 group.clear()
 
     def _next_group(self) -> list[_Job]:
@@ -281,6 +289,10 @@ class _Lane:
         Answers the commands whose ledger has been moved on by another server.
         """
         drafts = await self._decide_all(group, memories)
+        if over := [draft for draft in drafts if draft.meets_old_keys]:
+            # Their keys are free again once the responses of a day ago are gone.
+            now = max(draft.now for draft in over)
+            await self._store.drop_responses(now, [draft.memory.org_id for draft in over])
         appends = {
             draft.memory.org_id: append for draft in drafts if (append := draft.append) is not None
         }
@@ -309,7 +321,7 @@ class _Lane:
         for job in group:
             if not job.future.done():
                 jobs.setdefault(job.org_id, []).append(job)
-        while True:
+        for _ in range(MAX_LOADS):
             updates = await self._store.read(
                 [
                     _with_keys(memories[org_id].read(needs[org_id]), some)
@@ -346,6 +358,7 @@ class _Lane:
                         needs[org_id] |= missing.needs
             if not lacking:
                 return drafts
+        raise AssertionError("a command that never has what it needs")
 
 
 def _with_keys(read: LedgerRead, jobs: Sequence[_Job]) -> LedgerRead:
@@ -374,6 +387,8 @@ def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse
         return
     draft.add(decision)
     if request.key:
+        # A response that is still kept under the key is one whose lifetime is over.
+        draft.meets_old_keys |= request.identity in kept
         draft.responses[request.identity] = request.kept(job.response, draft.now)
 
 

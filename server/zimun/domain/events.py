@@ -96,6 +96,9 @@ class Session:
 
     def with_members(self, members: Mapping[str, Member]) -> "Session":
         """The session with these reservations in it; it has ended where there are none."""
+        if len(members) == 1:
+            [one] = members.values()
+            return replace(self, members=members, until=one.until, seats_taken=one.seats)
         return replace(
             self,
             members=members,

@@ -9,7 +9,7 @@ Busy time is kept by subject and *block*, eight days at a time. What is not
 loaded needs no evolving: it is read as it is when it is asked for.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter, itemgetter
@@ -44,10 +44,6 @@ class Allocation(NamedTuple):
     session_id: str
 
 
-_busy_start = attrgetter("busy_start")
-_busy_end = attrgetter("busy_end")
-
-
 @dataclass(slots=True)
 class Needs:
     """What a question needs of a ledger that is not loaded.
@@ -64,7 +60,14 @@ class Needs:
     staff_ids: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return bool(
+            self.blocks
+            or self.group_blocks
+            or self.hold_ids
+            or self.appointment_ids
+            or self.session_ids
+            or self.staff_ids
+        )
 
     def __ior__(self, other: "Needs") -> "Needs":
         for name in self.__slots__:
@@ -114,7 +117,9 @@ class AgingMap(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The value, which counts as used now."""
         value = self._young.get(key)
-        if value is None and self._old and (value := self._old.pop(key, None)) is not None:
+        if value is not None or not self._old:
+            return value
+        if (value := self._old.pop(key, None)) is not None:
             self._young[key] = value
         return value
 
@@ -144,8 +149,9 @@ class _Layer(Generic[K, V]):
         self._base, self._changes = base, changes
 
     def get(self, key: K) -> V | None:
-        value = self._changes.get(key) if self._changes else None
-        return self._base.get(key) if value is None else value
+        if self._changes and (value := self._changes.get(key)) is not None:
+            return value
+        return self._base.get(key)
 
     def with_changes(self, changes: Mapping[K, V]) -> "_Layer[K, V]":
         return _Layer(self._base, {**self._changes, **changes}) if changes else self
@@ -196,7 +202,8 @@ class Ledger:
     `time` is the latest instant at which anything was decided: ledger time does
     not run back. `catalog_version` is the number of the catalogue's last change.
     A ledger shares what was loaded with those that evolved from it, until
-    `merged`: then only the merged one may be used.
+    `merged`: then only the merged one may be used. All of them have the same
+    `origin`, and no ledger that was read afresh has.
     """
 
     org_id: str
@@ -209,6 +216,7 @@ class Ledger:
     reservations: "_Layer[str, Reservation]" = field(default_factory=_layer)
     appointments: "_Layer[str, str]" = field(default_factory=_layer)
     last_booked: "_Layer[str, int]" = field(default_factory=_layer)
+    origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:
         """The reservation of a hold; raises HoldNotFound or NotLoaded."""
@@ -237,28 +245,35 @@ class Ledger:
 
     def allocations(
         self, subjects: Iterable[str], within: Interval
-    ) -> Iterator[tuple[str, list[Allocation]]]:
+    ) -> Iterator[tuple[str, Sequence[Allocation]]]:
         """For each subject what is recorded to take it within an interval, in order.
 
         What has expired is among it until that is recorded. Raises NotLoaded.
         """
-        subjects = tuple(subjects)
-        numbers = range(within[0] // BLOCK, (within[1] - 1) // BLOCK + 1)
-        found: list[tuple[str, list[Allocation]]] = []
-        missing: set[BlockKey] = set()
+        needs = Needs()
+        found = self._allocations(subjects, within, needs)
+        if needs:
+            raise NotLoaded(needs)
+        return iter(found)
+
+    def _allocations(
+        self, subjects: Iterable[str], within: Interval, needs: Needs
+    ) -> list[tuple[str, Sequence[Allocation]]]:
+        """As `allocations`; what is not loaded is added to `needs`."""
+        first, last = within[0] // BLOCK, (within[1] - 1) // BLOCK
+        found: list[tuple[str, Sequence[Allocation]]] = []
         get = self.blocks.get
         for subject in subjects:
-            taken: list[Allocation] = []
-            for number in numbers:
+            taken: Sequence[Allocation] = ()
+            for number in range(first, last + 1):
                 block = get((subject, number))
                 if block is None:
-                    missing.add((subject, number))
+                    needs.blocks.add((subject, number))
                 elif block:
-                    taken += _overlapping(block, number, numbers[0], within)
+                    overlapping = _overlapping(block, number, first, within)
+                    taken = (*taken, *overlapping) if taken else overlapping
             found.append((subject, taken))
-        if missing:
-            raise NotLoaded(Needs(blocks=missing))
-        return iter(found)
+        return found
 
     def busy(
         self,
@@ -278,22 +293,21 @@ class Ledger:
         vacated = _collect(needs, lambda: self._vacated(leaving, now)) if leaving else ""
         taken: dict[str, Sequence[Interval]] = {}
         stands_until = FOREVER
-        for subject, allocations in (
-            _collect(needs, lambda: [*self.allocations(service.subjects, within)]) or ()
-        ):
+        for subject, allocations in self._allocations(service.subjects, within, needs):
+            if not allocations:
+                continue
             intervals = []
-            for allocation in allocations:
-                if allocation.until > now and allocation.session_id != vacated:
-                    intervals.append((allocation.busy_start, allocation.busy_end))
-                    stands_until = min(stands_until, allocation.until)
+            for begin, end, until, _, session_id in allocations:
+                if until > now and session_id != vacated:
+                    intervals.append((begin, end))
+                    if until < stands_until:
+                        stands_until = until
             if intervals:
                 taken[subject] = intervals
         limited = [one for one in service.staff_ids if catalog.daily_limit(one)]
         starts: dict[str, Sequence[int]] = {}
         wider = (within[0] - 2 * DAY, within[1] + 2 * DAY)
-        for staff_id, allocations in (
-            _collect(needs, lambda: [*self.allocations(limited, wider)]) or ()
-        ):
+        for staff_id, allocations in self._allocations(limited, wider, needs):
             counting = [
                 allocation
                 for allocation in allocations
@@ -301,7 +315,9 @@ class Ledger:
             ]
             starts[staff_id] = sorted(allocation.start for allocation in counting)
             stands_until = min([stands_until, *(one.until for one in counting)])
-        sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
+        sessions = None
+        if service.capacity > 1:
+            sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
         if needs:
             raise NotLoaded(needs)
         return Busy(taken, sessions or {}, starts, stands_until)
@@ -319,8 +335,6 @@ class Ledger:
         self, service: Service, within: Interval, now: int, leaving: Reservation | None
     ) -> dict[int, Sequence[availability.Session]]:
         """The sessions of a group service by their start, with the seats taken at `now`."""
-        if service.capacity == 1:
-            return {}
         found: dict[int, list[availability.Session]] = {}
         left = leaving.hold_id if leaving else ""
         for session in self.sessions_of(service.id, within):
@@ -368,9 +382,7 @@ class Ledger:
         """
         needs = Needs()
         load = {}
-        for staff_id, allocations in (
-            _collect(needs, lambda: [*self.allocations(staff_ids, day)]) or ()
-        ):
+        for staff_id, allocations in self._allocations(staff_ids, day, needs):
             count = sum(day[0] <= one.start < day[1] and one.until > now for one in allocations)
             last = self.last_booked.get(staff_id)
             if last is None:
@@ -456,17 +468,19 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             before = ledger.last_booked.get(session.staff_id)
             if before is not None and before < session.booked_at:
                 last_booked[session.staff_id] = session.booked_at
-    return replace(
-        ledger,
-        seq=seq,
-        blocks=ledger.blocks.with_changes(blocks),
-        group_blocks=ledger.group_blocks.with_changes(groups),
-        sessions=ledger.sessions.with_changes(sessions),
-        reservations=ledger.reservations.with_changes({own.hold_id: own}),
-        appointments=ledger.appointments.with_changes(
+    return Ledger(
+        ledger.org_id,
+        seq,
+        ledger.time,
+        ledger.catalog_version,
+        ledger.blocks.with_changes(blocks),
+        ledger.group_blocks.with_changes(groups),
+        ledger.sessions.with_changes(sessions),
+        ledger.reservations.with_changes({own.hold_id: own}),
+        ledger.appointments.with_changes(
             {own.appointment_id: own.hold_id} if own.appointment_id else {}
         ),
-        last_booked=ledger.last_booked.with_changes(last_booked),
+        ledger.last_booked.with_changes(last_booked),
     )
 
 
@@ -517,13 +531,14 @@ def _overlapping(
 ) -> tuple[Allocation, ...]:
     """What of a block overlaps an interval and does not begin in the block before it.
 
-    Allocations of one subject are disjoint, so their ends are in order, too.
+    Allocations of one subject are disjoint, so only the last that begins before can reach into it.
     """
-    low = bisect_right(block, within[0], key=_busy_end)
-    high = bisect_left(block, within[1], key=_busy_start)
+    low = bisect_left(block, within[:1])
     if number != first:
-        low = max(low, bisect_left(block, number * BLOCK, key=_busy_start))
-    return block[low:high]
+        low = max(low, bisect_left(block, (number * BLOCK,)))
+    elif low and block[low - 1][1] > within[0]:
+        low -= 1
+    return block[low : bisect_left(block, within[1:])]
 
 
 def _numbers(begin: int, end: int) -> range:

@@ -65,10 +65,10 @@ PARTS: Mapping[str, Part] = {
 class Changes:
     """The rows of a group by part; the catalogue's new values; and what heads there are to move.
 
-    `heads` are (org_id, seq before, events, time, catalog_version after).
+    `heads` are (org_id, seq before, time before, events, time after, catalog_version after).
     """
 
-    heads: list[tuple[str, int, int, int, int]] = field(default_factory=list)
+    heads: list[tuple[str, int, int, int, int, int]] = field(default_factory=list)
     rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in PARTS})
     catalog: list[tuple[str, CatalogValue]] = field(default_factory=list)
     longest_spans: list[tuple[str, int]] = field(default_factory=list)
@@ -90,8 +90,9 @@ def changes_of(appends: Iterable[Append]) -> Changes:
 def _add(changes: Changes, append: Append) -> None:
     before, after = append.before, append.after
     org_id = before.org_id
+    count = after.seq - before.seq
     changes.heads.append(
-        (org_id, before.seq, after.seq - before.seq, append.time, after.catalog_version)
+        (org_id, before.seq, before.time, count, append.time, after.catalog_version)
     )
     if append.longest_span:
         changes.longest_spans.append((org_id, append.longest_span))

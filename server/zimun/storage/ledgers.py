@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Select, Table, case, delete, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -41,6 +41,7 @@ from zimun.storage import rows, statements
 from zimun.storage.statements import padded
 from zimun.storage.tables import (
     IS_APPOINTMENT,
+    IS_LIVE,
     IS_NAMED,
     allocations,
     events,
@@ -267,9 +268,7 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
         .returning(heads.seq, heads.time)
     )
     seq, time = connection.execute(moved).one()
-    c = reservations.c
-    over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
-    found = connection.execute(select(c.hold_id, c.session_id).where(*over).limit(limit)).all()
+    found = connection.execute(_prunable(org_id, before).limit(limit)).all()
     hold_ids, session_ids = [row[0] for row in found], [row[1] for row in found]
     for table, column, ids in (
         (reservations, "hold_id", hold_ids),
@@ -296,9 +295,23 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
 
 def has_prunable(connection: Connection, org_id: str, before: int) -> bool:
     """Whether `prune` would delete anything."""
-    c = reservations.c
+    return connection.execute(_prunable(org_id, before).limit(1)).first() is not None
+
+
+def _prunable(org_id: str, before: int) -> "Select[str, str]":
+    """The (hold_id, session_id) of bookings that may be pruned.
+
+    A hold whose expiry is not recorded needs its session, and so its session stays whole.
+    """
+    c, held = reservations.c, reservations.alias()
+    has_hold = (
+        select(held.c.hold_id)
+        .where(held.c.org_id == org_id, held.c.session_id == c.session_id, IS_LIVE)
+        .where(held.c.state == State.HELD.value)
+        .exists()
+    )
     over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
-    return connection.execute(select(c.hold_id).where(*over).limit(1)).first() is not None
+    return select(c.hold_id, c.session_id).where(*over, ~has_hold)
 
 
 def organizations_with_responses_over(connection: Connection, now: int) -> list[str]:

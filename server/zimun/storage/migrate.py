@@ -18,22 +18,23 @@ class SchemaTooNew(Exception):
     """The database was migrated by a newer Zimun than this one."""
 
 
-def migrate(url: URL) -> None:
+def migrate(url: URL, revision: str = "head") -> None:
     """Run the steps that the database lacks, all or none, one process at a time.
 
-    Raises SchemaTooNew for a revision that this code does not know.
+    An earlier `revision` makes a database as an earlier Zimun had it. Raises
+    SchemaTooNew for a database at a revision that this code does not know.
     """
     if is_postgresql(url):
         # Whoever calls may have an event loop of their own.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _migrate_postgresql(url)).result()
+            thread.submit(asyncio.run, _migrate_postgresql(url, revision)).result()
         return
     engine = sqlite.open_engine(url)
     with engine.connect() as connection:
         sqlite.use_write_ahead_log(connection)
         sqlite.begin_write(connection)
         try:
-            _upgrade(connection)
+            _upgrade(connection, revision)
         except BaseException:
             sqlite.command(connection, "ROLLBACK")
             raise
@@ -41,18 +42,18 @@ def migrate(url: URL) -> None:
     engine.dispose()
 
 
-async def _migrate_postgresql(url: URL) -> None:
-    engine = postgresql.open_engine(url)
+async def _migrate_postgresql(url: URL, revision: str) -> None:
+    engine = postgresql.open_engine(url, settings=postgresql.UNHURRIED)
     try:
         async with engine.begin() as connection:
             # One process at a time; nothing else locks by such a number.
             await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(5714201)")
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, revision)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
@@ -62,4 +63,4 @@ def _upgrade(connection: Connection) -> None:
         return
     if current and current not in {step.revision for step in script.walk_revisions()}:
         raise SchemaTooNew(f"the database is at schema {current}, which this Zimun does not know")
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -85,7 +85,13 @@ _GROUP_SETTINGS = {
 }
 
 
-def open_engine(url: URL, connections: int = 1) -> AsyncEngine:
+UNHURRIED = {"application_name": "zimun"}
+"""The settings of a connection whose statements may take as long as they do: of migrations."""
+
+
+def open_engine(
+    url: URL, connections: int = 1, settings: Mapping[str, str] = _SETTINGS
+) -> AsyncEngine:
     """An engine of at most so many connections; READ COMMITTED."""
     return create_async_engine(
         url,
@@ -96,7 +102,7 @@ def open_engine(url: URL, connections: int = 1) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT,
             "prepared_statement_cache_size": 512,
-            "server_settings": _SETTINGS,
+            "server_settings": settings,
         },
     )
 
@@ -350,9 +356,9 @@ class PostgresqlLedgers:
         )
         return [(row[0], row[1]) for row in found]
 
-    async def drop_responses(self, now: int) -> None:
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        over = await self._database.read(
+        over = [*org_ids] or await self._database.read(
             lambda tx: ledgers.organizations_with_responses_over(tx, now)
         )
         if over:
@@ -457,7 +463,7 @@ def _group(changes: Changes, made: Sequence[str] = ()) -> tuple[str, list[object
     alone = len(org_ids) == 1
     parameters: list[object] = [next(iter(org_ids)) if alone else sorted(made)]
     heads = [list(map(str, column)) for column in zip(*changes.heads, strict=True)]
-    parameters += heads or [[]] * 5
+    parameters += heads or [[]] * 6
     for name in names:
         part = PARTS[name]
         for column, values in zip(part.columns, zip(*changes.rows[name], strict=True), strict=True):
@@ -486,7 +492,7 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
     """The statement of a group that has rows of these parts.
 
     Parameters: $1 the organization's id (or, of several, the ids of those whose
-    head was made just before), $2 to $6 the heads, then the columns of each part.
+    head was made just before), $2 to $7 the heads, then the columns of each part.
     """
     known = "$1::text" if alone else "h.org_id"
     own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
@@ -494,16 +500,17 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
         new = "SELECT $1::text AS org_id UNION ALL " if made else ""
     else:
         new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
-    number = 7
+    number = 8
     parts = [
         # Heads are locked in one order, so that groups of several ledgers do not deadlock.
         f"locked AS (SELECT org_id FROM ledgers WHERE {own} ORDER BY org_id FOR UPDATE)",
         "moved AS (UPDATE ledgers SET seq = h.seq::bigint + h.count::bigint, "
         "time = h.time::bigint, catalog_version = h.catalog_version::bigint "
-        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
-        "AS h(org_id, seq, count, time, catalog_version) "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
+        "AS h(org_id, seq, known_time, count, time, catalog_version) "
         f"WHERE {own} AND ledgers.org_id = {known} AND h.org_id = {known} "
-        "AND ledgers.seq = h.seq::bigint AND (SELECT count(*) FROM locked) > 0 "
+        "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
+        "AND (SELECT count(*) FROM locked) > 0 "
         "RETURNING ledgers.org_id)",
         f"head AS ({new}SELECT org_id FROM moved)",
     ]

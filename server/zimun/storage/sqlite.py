@@ -131,6 +131,7 @@ class SqliteDatabase:
 
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
+        self._scanner = open_engine(self._url, read_only=True).connect()
         # It does not wait for the lock while it has the event loop.
         self._writer = open_engine(self._url, timeout=0).connect()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
@@ -142,7 +143,7 @@ class SqliteDatabase:
         async with self._writing:
             self._disk.shutdown()
             self._scans.shutdown()
-            for connection in (self._reader, self._writer):
+            for connection in (self._reader, self._scanner, self._writer):
                 connection.close()
                 connection.engine.dispose()
 
@@ -164,12 +165,8 @@ class SqliteDatabase:
         """Run a read whose statements may be long on a thread, with a connection of its own."""
 
         def run() -> T:
-            engine = open_engine(self._url, read_only=True)
-            try:
-                with engine.connect() as connection, _snapshot(connection):
-                    return fn(connection)
-            finally:
-                engine.dispose()
+            with _snapshot(self._scanner) as connection:
+                return fn(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._scans, run)
 
@@ -273,10 +270,12 @@ class SqliteLedgers:
             found = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
         return [(row[0], row[1]) for row in found]
 
-    async def drop_responses(self, now: int) -> None:
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        with self._database.snapshot() as connection:
-            over = ledgers.organizations_with_responses_over(connection, now)
+        over = [*org_ids]
+        if not over:
+            with self._database.snapshot() as connection:
+                over = ledgers.organizations_with_responses_over(connection, now)
         if over:
             await self._database.write(lambda tx: ledgers.drop_responses(tx, over, now))
 
@@ -316,8 +315,8 @@ def _move_head(connection: Connection, append: Append) -> bool:
     if before.seq or before.time:
         cursor.execute(
             "UPDATE ledgers SET seq = ?, time = ?, catalog_version = ? "
-            "WHERE org_id = ? AND seq = ?",
-            (*moved, before.seq),
+            "WHERE org_id = ? AND seq = ? AND time = ?",
+            (*moved, before.seq, before.time),
         )
     else:
         cursor.execute(

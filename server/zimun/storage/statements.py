@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, Select, and_, bindparam, func, literal_col
 
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
+    IS_APPOINTMENT,
     IS_HELD,
     IS_LIVE,
     allocations,
@@ -78,7 +79,9 @@ def last_booked(members: int) -> Prepared:
 def reservations_by(column: str, ids: int) -> Prepared:
     """The reservations whose column is one of so many ids, s0, s1 and so on."""
     c = reservations.c
-    return Prepared(select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids))))
+    found = select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids)))
+    # The index of appointments is partial: without its condition all reservations would be read.
+    return Prepared(found.where(IS_APPOINTMENT) if column == "appointment_id" else found)
 
 
 def _members() -> "Select[tuple[object, ...]]":

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from zimun.domain.availability import Busy, Search, Session
-from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.catalog import (
     HOLD_LENGTH,
     Catalog,
@@ -29,6 +28,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.schedule import local_date, segments
 from zimun.domain.timetable import Timetable
 
@@ -120,7 +120,7 @@ def catalog(
 ) -> Catalog:
     named = holidays or {}
     return Catalog(
-        version="1",
+        version=1,
         organization=organization,
         services=_by_id(services),
         locations=_by_id(locations),

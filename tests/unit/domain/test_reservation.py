@@ -9,20 +9,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from zimun.domain.reservation import (
-    HOLD_LIMIT,
-    LIVE,
-    Contact,
-    Reservation,
-    State,
-    cancel,
-    check_movable,
-    confirm,
-    extend,
-    move,
-    release,
-    standing,
-)
 from zimun.domain.catalog import HOLD_LENGTH
 from zimun.domain.errors import (
     EtagMismatch,
@@ -37,6 +23,20 @@ from zimun.domain.errors import (
     ZimunError,
 )
 from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.reservation import (
+    HOLD_LIMIT,
+    LIVE,
+    Contact,
+    Reservation,
+    State,
+    cancel,
+    check_movable,
+    confirm,
+    extend,
+    move,
+    release,
+    standing,
+)
 
 from .build import appointment, examples, reservation, service
 

@@ -39,11 +39,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "seq"),
         sqlite_with_rowid=False,
     )
+    # A server whose clock was behind may have written a later revision with an earlier instant.
     op.execute(
         "INSERT INTO events (org_id, seq, time, type, client_id, hold_id, revision, data) "
-        "SELECT org_id, row_number() OVER (PARTITION BY org_id ORDER BY at, hold_id, revision), "
-        "at, type, client_id, hold_id, revision, '{\"reservation\": ' || reservation || '}' "
-        "FROM events_0004"
+        "SELECT org_id, row_number() OVER (PARTITION BY org_id ORDER BY time, hold_id, revision), "
+        "time, type, client_id, hold_id, revision, '{\"reservation\": ' || reservation || '}' "
+        "FROM (SELECT e.*, max(at) OVER (PARTITION BY org_id, hold_id ORDER BY revision) AS time "
+        "FROM events_0004 AS e) AS numbered"
     )
     op.drop_table("events_0004")
     op.execute(
@@ -53,7 +55,8 @@ def upgrade() -> None:
     op.execute(
         "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
         "SELECT org_id, coalesce((SELECT max(seq) FROM events WHERE org_id = o.org_id), 0), "
-        "coalesce((SELECT max(time) FROM events WHERE org_id = o.org_id), o.update_time), 0 "
+        "coalesce((SELECT max(time) FROM events WHERE org_id = o.org_id), "
+        "CASE WHEN o.update_time > 0 THEN o.update_time ELSE 1 END), 0 "
         "FROM organizations AS o"
     )
     op.drop_column("organizations", "catalog_version")
