@@ -83,6 +83,11 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             self._running.send_signal(number)
 
+    def is_stopped(self) -> bool:
+        """Whether it is stopped by SIGSTOP."""
+        stat = Path(f"/proc/{self._running.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
     def kill(self) -> None:
         """As a power cut would."""
         self._running.kill()
