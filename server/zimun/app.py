@@ -33,6 +33,7 @@ from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
+from zimun.storage.distribute import is_distributed
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
 from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers, backup
@@ -135,7 +136,8 @@ async def open_database(url: URL, clock: Clock, max_rows: int = MAX_ROWS) -> Asy
         ledgers: LedgerStore
         if is_postgresql(url):
             server = await stack.enter_async_context(PostgresqlDatabase(url))
-            database, ledgers = server, PostgresqlLedgers(server)
+            ledgers = PostgresqlLedgers(server, await server.read(is_distributed))
+            database = server
         else:
             file = await stack.enter_async_context(SqliteDatabase(url))
             database, ledgers = file, SqliteLedgers(file)

@@ -33,6 +33,8 @@ from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, from_datetime, rfc3339
 from zimun.rpc import catalog_file
 from zimun.rpc.server import PortTaken
+from zimun.storage.distribute import NotDistributable
+from zimun.storage.distribute import distribute as distribute_tables
 from zimun.storage.migrate import SchemaTooNew
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
@@ -45,6 +47,7 @@ EXPECTED = (
     ConfigError,
     PortTaken,
     SchemaTooNew,
+    NotDistributable,
     KeyStoreError,
     EnvoyError,
     ChildDied,
@@ -130,11 +133,19 @@ def gateway_command(only_print: bool, **given: Any) -> None:
 
 
 @commands.command("migrate")
+@click.option("--distribute", is_flag=True, help="over the nodes of a PostgreSQL with Citus")
 @data_dir
 @database
-def migrate_command(**given: Any) -> None:
+def migrate_command(distribute: bool, **given: Any) -> None:
     """Bring the database to this version's schema."""
-    app.prepare(_settings(**given))
+    url = app.prepare(_settings(**given))
+    if not distribute:
+        return
+    done = _run(distribute_tables(url))
+    for table in done:
+        click.echo(f"{table.name}: {table.how}")
+    if not done:
+        click.echo("every table is distributed already")
 
 
 @commands.command("import")

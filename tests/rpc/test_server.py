@@ -123,6 +123,25 @@ async def test_a_call_whose_deadline_has_passed_changes_nothing(
     assert update.responses == {}
 
 
+async def test_write_cancelled_while_the_file_is_locked_leaves_no_transaction(
+    alone: Zimun, tmp_path: Path
+) -> None:
+    database = alone.stores.database
+    assert isinstance(database, SqliteDatabase)
+    with locked(tmp_path):
+        probe = asyncio.create_task(alone.stores.ledgers.probe())
+        await asyncio.sleep(0)
+        assert database._writing.locked()
+        probe.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probe
+    # What the thread still did comes before this.
+    await asyncio.get_running_loop().run_in_executor(database._disk, int)
+    with locked(tmp_path):
+        pass
+    await alone.stores.ledgers.probe()
+
+
 async def test_stopping_finishes_what_is_in_flight(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
     clock = ManualClock(FRIDAY_MORNING)

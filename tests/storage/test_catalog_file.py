@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from zimun.app import Stores
 from zimun.booking.load import Counts
-from zimun.booking.store import Store, Transaction
+from zimun.clock import ManualClock
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -20,36 +21,38 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
 from zimun.rpc import catalog_file
-from zimun.rpc.catalog_file import CatalogFileError
+from zimun.rpc.catalog_file import CatalogFileError, LoadCatalog
 
-from .desk import CUT, NOW, ORG, Engine, open_salon
+from .desk import CUT, NOW, ORG, Engine, open_salon, put_catalog
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue" / "salon.yaml"
 
 NEW = "organization: {id: o_new, name: New, time_zone: Europe/Berlin}\n"
 
 
-async def load(store: Store, text: str, org: str = "", now: int = NOW) -> Counts:
+async def load(stores: Stores, text: str, org: str = "") -> Counts:
     """As `zimun import` does."""
     file = catalog_file.read("salon.yaml", text.encode("utf-8", "surrogatepass"), org)
-    return await store.write(lambda tx: catalog_file.load(tx, now, file))
+    org_id = file.wanted.org_id if file.wanted else ""
+    counts: Counts = await stores.writer.run(org_id, LoadCatalog(file), creates=True)
+    return counts
 
 
-async def faults(store: Store, text: str, org: str = ORG) -> list[str]:
+async def faults(stores: Stores, text: str, org: str = ORG) -> list[str]:
     """What is told of a file, without the file's name, which begins every line."""
     with pytest.raises(CatalogFileError) as caught:
-        await load(store, text, org)
+        await load(stores, text, org)
     lines = str(caught.value).splitlines()
     assert all(line.startswith("salon.yaml:") for line in lines)
     return [line.removeprefix("salon.yaml:") for line in lines]
 
 
-async def catalog(store: Store, org: str = ORG) -> Catalog:
-    return await store.read(lambda tx: tx.timetable(org).catalog)
+async def catalog(stores: Stores, org: str = ORG) -> Catalog:
+    return await stores.reader.catalog(org)
 
 
-async def exported(store: Store, org: str = ORG) -> str:
-    return catalog_file.write(await catalog(store, org))
+async def exported(stores: Stores, org: str = ORG) -> str:
+    return catalog_file.write(await catalog(stores, org))
 
 
 def at(n: int, entry: Entry) -> Entry:
@@ -58,13 +61,13 @@ def at(n: int, entry: Entry) -> Entry:
 
 
 @pytest.fixture
-async def salon(store: Store) -> Store:
-    """A store with the salon in it."""
-    await store.write(open_salon)
-    return store
+async def salon(stores: Stores) -> Stores:
+    """Stores with the salon in them."""
+    await open_salon(stores)
+    return stores
 
 
-async def test_an_entry_says_what_it_says_and_is_new_in_the_rest(store: Store) -> None:
+async def test_an_entry_says_what_it_says_and_is_new_in_the_rest(stores: Stores) -> None:
     text = """
 organization:
   id: o_new
@@ -86,8 +89,8 @@ services:
 overrides:
 - {owner_id: t_1, date: 2026-12-24, status: OPEN, hours: [{start_time: 10:00, end_time: 11:00}]}
 """
-    assert await load(store, text) == Counts(created=6, changed=0, unchanged=0)
-    found = await catalog(store, "o_new")
+    assert await load(stores, text) == Counts(created=6, changed=0, unchanged=0)
+    found = await catalog(stores, "o_new")
     zone = "Europe/Berlin"
     assert found.organization.service_defaults == ServiceDefaults(
         lead_time=2 * HOUR, slot_step=20 * MINUTE
@@ -125,15 +128,15 @@ overrides:
     "written", ["NO", "on", "~", "null", "017", "2026-12-24", "12:30:45", "0x1F", "=", "1_0"]
 )
 async def test_what_is_written_is_what_is_meant_whatever_yaml_makes_of_it(
-    store: Store, written: str
+    stores: Stores, written: str
 ) -> None:
     services = f"resources: [{{id: r_1, name: {written}, metadata: {{{written}: {written}}}}}]"
-    await load(store, NEW + services)
-    [resource] = (await catalog(store, "o_new")).resources.values()
+    await load(stores, NEW + services)
+    [resource] = (await catalog(stores, "o_new")).resources.values()
     assert (resource.name, resource.metadata) == (written, {written: written})
-    text = await exported(store, "o_new")
+    text = await exported(stores, "o_new")
     assert f"'{written}'" in text  # so that no other reader of YAML takes it for something else
-    assert await load(store, text) == Counts(0, 0, 2)
+    assert await load(stores, text) == Counts(0, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -152,12 +155,12 @@ async def test_what_is_written_is_what_is_meant_whatever_yaml_makes_of_it(
         "<<",
     ],
 )
-async def test_a_text_is_written_so_that_it_reads_the_same(store: Store, text: str) -> None:
-    await load(store, f"{NEW}resources: [{{id: r_1, name: A}}]")
-    room = (await catalog(store, "o_new")).resources["r_1"]
+async def test_a_text_is_written_so_that_it_reads_the_same(stores: Stores, text: str) -> None:
+    await load(stores, f"{NEW}resources: [{{id: r_1, name: A}}]")
+    room = (await catalog(stores, "o_new")).resources["r_1"]
     named = replace(room, name=text, metadata={text: text})
-    await store.write(lambda tx: tx.put_entry("o_new", named))
-    assert await load(store, await exported(store, "o_new")) == Counts(0, 0, 2)
+    await put_catalog(stores, named, org_id="o_new")
+    assert await load(stores, await exported(stores, "o_new")) == Counts(0, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -175,26 +178,26 @@ async def test_a_text_is_written_so_that_it_reads_the_same(store: Store, text: s
     ],
 )
 async def test_lengths_are_written_as_people_say_them(
-    store: Store, written: str, length: int, told: str
+    stores: Stores, written: str, length: int, told: str
 ) -> None:
-    await load(store, f"{NEW}services: [{{id: s_1, name: A, duration: 1h, lead_time: {written}}}]")
-    assert (await catalog(store, "o_new")).services["s_1"].lead_time == length
-    assert f"  lead_time: {told}\n" in await exported(store, "o_new")
+    await load(stores, f"{NEW}services: [{{id: s_1, name: A, duration: 1h, lead_time: {written}}}]")
+    assert (await catalog(stores, "o_new")).services["s_1"].lead_time == length
+    assert f"  lead_time: {told}\n" in await exported(stores, "o_new")
 
 
 @pytest.mark.parametrize("written", ["90s", "1.5s"])
-async def test_a_length_is_understood_before_it_is_refused(store: Store, written: str) -> None:
+async def test_a_length_is_understood_before_it_is_refused(stores: Stores, written: str) -> None:
     text = f"{NEW}services: [{{id: s_1, name: A, duration: {written}}}]"
-    assert await faults(store, text, "") == ["2: services[0].duration: must be whole minutes"]
+    assert await faults(stores, text, "") == ["2: services[0].duration: must be whole minutes"]
 
 
 @pytest.mark.parametrize(
     "written",
     ["30", "m", "''", "30 m", "30M", "-30m", "1m1h", "1h1h", "PT30M", "1.5h", "٣m", "9999999999h"],
 )
-async def test_nothing_else_is_a_length(store: Store, written: str) -> None:
+async def test_nothing_else_is_a_length(stores: Stores, written: str) -> None:
     text = f"{NEW}services:\n- id: s_1\n  name: A\n  duration: {written}"
-    assert await faults(store, text, "") == [
+    assert await faults(stores, text, "") == [
         "5: services[0].duration: must be a length such as 30m, 1h30m, 2d or 1800s"
     ]
 
@@ -455,7 +458,7 @@ overrides:
 
 @pytest.mark.parametrize(("text", "told"), FAULTY.values(), ids=FAULTY)
 async def test_all_that_is_wrong_is_told_with_its_lines_and_nothing_is_changed(
-    engine: Engine, salon: Store, text: str, told: list[str]
+    engine: Engine, salon: Stores, text: str, told: list[str]
 ) -> None:
     before = engine.tables()
     found = await faults(salon, text)
@@ -495,12 +498,12 @@ async def test_all_that_is_wrong_is_told_with_its_lines_and_nothing_is_changed(
     ],
 )
 async def test_whose_catalogue_it_is_must_be_known(
-    store: Store, text: str, org: str, told: str
+    stores: Stores, text: str, org: str, told: str
 ) -> None:
-    assert await faults(store, text, org) == [told]
+    assert await faults(stores, text, org) == [told]
 
 
-async def test_the_organizations_faults_are_not_told_again_of_its_entries(store: Store) -> None:
+async def test_the_organizations_faults_are_not_told_again_of_its_entries(stores: Stores) -> None:
     text = """\
 organization:
   id: o_new
@@ -510,26 +513,30 @@ organization:
 staff: [{id: t_1, name: A}]
 services: [{id: s_1, name: A, duration: 30m}]
 """
-    assert await faults(store, text, "") == [
+    assert await faults(stores, text, "") == [
         "4: organization.time_zone: must be an IANA time zone",
         "5: organization.service_defaults.lead_time: must be 0 minutes to 366 days",
     ]
 
 
 async def test_a_second_time_nothing_changes_not_even_the_version(
-    engine: Engine, store: Store
+    engine: Engine, stores: Stores, clock: ManualClock
 ) -> None:
     text = EXAMPLE.read_text()
-    first = await load(store, text)
+    first = await load(stores, text)
     before = engine.tables()
-    assert await load(store, text, now=NOW + DAY) == Counts(0, 0, first.created)
+    clock.instant = NOW + DAY
+    assert await load(stores, text) == Counts(0, 0, first.created)
     assert engine.tables() == before
 
 
-async def test_what_is_said_replaces_an_entry_whole_and_what_is_not_stays(salon: Store) -> None:
+async def test_what_is_said_replaces_an_entry_whole_and_what_is_not_stays(
+    salon: Stores, clock: ManualClock
+) -> None:
     before = await catalog(salon)
     text = "services: [{id: s_cut, name: Cut, duration: 45m, staff_ids: [t_ben]}]"
-    assert await load(salon, text, ORG, NOW + HOUR) == Counts(created=0, changed=1, unchanged=0)
+    clock.instant = NOW + HOUR
+    assert await load(salon, text, ORG) == Counts(created=0, changed=1, unchanged=0)
     after = await catalog(salon)
     assert after.services["s_cut"] == replace(
         CUT,
@@ -545,34 +552,39 @@ async def test_what_is_said_replaces_an_entry_whole_and_what_is_not_stays(salon:
     assert after.organization == before.organization
 
 
-async def test_an_archived_entry_stays_archived_until_it_is_named(store: Store) -> None:
+async def test_an_archived_entry_stays_archived_until_it_is_named(stores: Stores) -> None:
     one = "resources:\n- {id: r_1, name: A, active: false}"
-    await load(store, NEW + one)
-    await load(store, NEW + "resources: [{id: r_2, name: B}]")
-    assert not (await catalog(store, "o_new")).resources["r_1"].active
-    assert await load(store, NEW + one.replace(", active: false", "")) == Counts(0, 1, 1)
-    assert (await catalog(store, "o_new")).resources["r_1"].active
+    await load(stores, NEW + one)
+    await load(stores, NEW + "resources: [{id: r_2, name: B}]")
+    assert not (await catalog(stores, "o_new")).resources["r_1"].active
+    assert await load(stores, NEW + one.replace(", active: false", "")) == Counts(0, 1, 1)
+    assert (await catalog(stores, "o_new")).resources["r_1"].active
 
 
-async def test_a_change_of_the_organization_reaches_entries_of_the_file_alone(store: Store) -> None:
+async def test_a_change_of_the_organization_reaches_entries_of_the_file_alone(
+    stores: Stores,
+) -> None:
     entries = "staff: [{id: t_1, name: A}]\nservices: [{id: s_1, name: A, duration: 1h}]"
-    await load(store, f"{NEW}{entries}, {{id: s_2, name: B, duration: 1h}}]".replace("}], ", "}, "))
+    await load(
+        stores, f"{NEW}{entries}, {{id: s_2, name: B, duration: 1h}}]".replace("}], ", "}, ")
+    )
     moved = NEW.replace("Berlin", "Oslo").replace("}", ", service_defaults: {lead_time: 1h}}")
-    assert await load(store, moved + entries) == Counts(created=0, changed=3, unchanged=0)
-    found = await catalog(store, "o_new")
+    assert await load(stores, moved + entries) == Counts(created=0, changed=3, unchanged=0)
+    found = await catalog(stores, "o_new")
     assert found.staff["t_1"].time_zone == "Europe/Oslo"
     assert (found.services["s_1"].lead_time, found.services["s_2"].lead_time) == (HOUR, 0)
 
 
 async def test_new_entries_are_listed_in_the_order_of_the_file_after_those_before(
-    store: Store,
+    stores: Stores, clock: ManualClock
 ) -> None:
     def rooms(*names: str) -> str:
         return f"{NEW}resources: [{', '.join(f'{{id: r_{name}, name: A}}' for name in names)}]"
 
-    await load(store, rooms("m", "c", "z"))
-    await load(store, rooms("b", "z", "a"), now=NOW + SECOND)
-    text = await exported(store, "o_new")
+    await load(stores, rooms("m", "c", "z"))
+    clock.instant = NOW + SECOND
+    await load(stores, rooms("b", "z", "a"))
+    text = await exported(stores, "o_new")
     positions = [text.index(f"r_{name}") for name in "mczba"]
     assert positions == sorted(positions)
 
@@ -628,7 +640,7 @@ ADA_1, ADA_2, ADA_3 = (f"owner_id: t_ada, date: 2026-01-0{n}" for n in (1, 2, 3)
     ],
 )
 async def test_an_override_is_the_one_of_its_id_and_of_its_date(
-    salon: Store,
+    salon: Stores,
     before: list[str],
     after: list[str],
     counts: tuple[int, int, int],
@@ -640,7 +652,7 @@ async def test_an_override_is_the_one_of_its_id_and_of_its_date(
     assert {one.id: one.date.day for one in found} == kept
 
 
-async def test_an_override_without_an_id_leaves_to_others_what_they_claim(salon: Store) -> None:
+async def test_an_override_without_an_id_leaves_to_others_what_they_claim(salon: Stores) -> None:
     await load(salon, overrides(f"id: v_1, {ADA_1}"), ORG)
     await load(salon, overrides(ADA_1, f"id: v_1, {ADA_3}"), ORG)
     found = {one.date.day: one.id for one in (await catalog(salon)).overrides.values()}
@@ -649,17 +661,18 @@ async def test_an_override_without_an_id_leaves_to_others_what_they_claim(salon:
     assert found[1] not in ("", "v_1")
 
 
-async def test_a_changed_override_counts_its_revisions(salon: Store) -> None:
+async def test_a_changed_override_counts_its_revisions(salon: Stores, clock: ManualClock) -> None:
     await load(salon, overrides(f"id: v_1, {ADA_1}"), ORG)
     noted = overrides(f"id: v_1, {ADA_1}, note: Ill")
-    assert await load(salon, noted, ORG, NOW + DAY) == Counts(0, 1, 0)
+    clock.instant = NOW + DAY
+    assert await load(salon, noted, ORG) == Counts(0, 1, 0)
     [override] = (await catalog(salon)).overrides.values()
     assert (override.note, override.revision, override.create_time) == ("Ill", 2, NOW + 1)
 
 
-async def test_the_example_is_what_it_claims_to_be(store: Store) -> None:
-    counts = await load(store, EXAMPLE.read_text())
-    found = await catalog(store)
+async def test_the_example_is_what_it_claims_to_be(stores: Stores) -> None:
+    counts = await load(stores, EXAMPLE.read_text())
+    found = await catalog(stores)
     entries = [*found.locations, *found.staff, *found.resources, *found.services]
     assert counts == Counts(1 + len(entries) + len(found.overrides), 0, 0)
     assert {place.time_zone for place in found.locations.values()} == {
@@ -674,12 +687,12 @@ async def test_the_example_is_what_it_claims_to_be(store: Store) -> None:
 
 
 @pytest.mark.parametrize("field", ["etag", "create_time", "update_time"])
-async def test_what_zimun_keeps_by_itself_is_not_written(store: Store, field: str) -> None:
-    await load(store, EXAMPLE.read_text())
-    assert field not in await exported(store)
+async def test_what_zimun_keeps_by_itself_is_not_written(stores: Stores, field: str) -> None:
+    await load(stores, EXAMPLE.read_text())
+    assert field not in await exported(stores)
 
 
-async def test_what_is_as_in_a_new_entry_is_not_written(store: Store) -> None:
+async def test_what_is_as_in_a_new_entry_is_not_written(stores: Stores) -> None:
     text = """\
 organization:
   id: o_new
@@ -726,14 +739,14 @@ overrides:
   hours:
   - {start_time: 09:00, end_time: '12:00'}
 """
-    await load(store, text)
-    assert await exported(store, "o_new") == text.replace("09:00,", "'09:00',")
+    await load(stores, text)
+    assert await exported(stores, "o_new") == text.replace("09:00,", "'09:00',")
 
 
-async def test_a_change_of_the_file_is_seen_by_those_who_read_before(salon: Store) -> None:
-    def names(tx: Transaction) -> list[str]:
-        return [one.name for one in tx.timetable(ORG).catalog.listed(Service)]
+async def test_a_change_of_the_file_is_seen_by_those_who_read_before(salon: Stores) -> None:
+    async def names() -> list[str]:
+        return [one.name for one in (await catalog(salon)).listed(Service)]
 
-    before = await salon.read(names)
+    before = await names()
     await load(salon, "services: [{id: s_new, name: New, duration: 1h}]", ORG)
-    assert await salon.read(names) == [*before, "New"]
+    assert await names() == [*before, "New"]

@@ -14,8 +14,6 @@ from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKe
 from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken, InvalidRequest
 from zimun.domain.instant import DAY
-from zimun.storage.credentials import Credentials
-from zimun.storage.database import StoreDatabase
 
 from .desk import NOW, ORG, Engine
 
@@ -48,7 +46,7 @@ async def servers(engine: Engine) -> AsyncIterator[list[CredentialStore]]:
     """
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(engine.open()) for _ in range(SERVERS)]
-        servers: list[CredentialStore] = [Credentials(StoreDatabase(store)) for store in stores]
+        servers = [opened.credentials for opened in stores]
         await asyncio.gather(
             *(server.client("c_0") for server in servers for _ in range(CALLS_PER_SERVER))
         )
@@ -329,7 +327,7 @@ async def test_concurrent_first_calls_for_a_secret_agree(
 
 async def test_secret_is_the_same_after_the_store_was_closed_and_opened(engine: Engine) -> None:
     async def read_secret() -> bytes:
-        async with engine.open() as store:
-            return await Credentials(StoreDatabase(store)).secret("page_token")
+        async with engine.open() as stores:
+            return await stores.credentials.secret("page_token")
 
     assert await read_secret() == await read_secret()

@@ -4,17 +4,14 @@ import asyncio
 
 from zimun.auth.keys import KeyStore
 from zimun.booking.credentials import CredentialStore
-from zimun.storage.credentials import Credentials
-from zimun.storage.database import StoreDatabase
 
 from .desk import Engine
 
 
 async def test_servers_that_start_at_once_agree_on_one_key(engine: Engine) -> None:
     async def start() -> str | None:
-        async with engine.open() as store:
-            credentials = Credentials(StoreDatabase(store))
-            return (await KeyStore.open(credentials)).signing_key().kid
+        async with engine.open() as stores:
+            return (await KeyStore.open(stores.credentials)).signing_key().kid
 
     kids = await asyncio.gather(*(start() for _ in range(6)))
     assert len(set(kids)) == 1

@@ -2,23 +2,35 @@
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
 window and somebody and everything needed is free. `Search` decides that;
-everything that looks for slots or takes one goes through its `_offers`.
+everything that looks for slots or takes one goes through its `_slots_of_range`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import date
-from functools import cached_property
-from itertools import compress
+from datetime import date, timedelta
+from functools import cached_property, reduce
+from itertools import compress, pairwise
+from operator import or_
 from typing import NamedTuple
 
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
-from zimun.domain.instant import rfc3339
+from zimun.domain.instant import DAY, rfc3339
 from zimun.domain.intervals import Interval, covers, merge
-from zimun.domain.schedule import DayStatus, dates, local_date, segments
-from zimun.domain.timetable import Grid, Timetable, dates_touching
+from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
+from zimun.domain.timetable import (
+    NOBODY,
+    DateRangeGrid,
+    Roster,
+    Timetable,
+    date_ranges,
+    dates_touching,
+)
+
+ONE_DAY = timedelta(days=1)
+
+_EPOCH = date(1970, 1, 1).toordinal()
 
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
@@ -118,37 +130,76 @@ class Search:
         """The last instant at which a slot may start."""
         return self.now + self.service.horizon
 
+    @cached_property
+    def is_bookable(self) -> bool:
+        """Whether any date can have a slot at all, as far as the catalogue tells.
+
+        None can when the service, the place or all staff members who could serve
+        are archived or elsewhere, or when its resources do not satisfy its
+        requirements even while all are free. A group service is exempt from the
+        last: sessions that run already can still be joined.
+        """
+        service, roster = self.service, self._roster
+        if not service.active or not self.place_is_active:
+            return False
+        if not any(self._will_do(self._staff[n]) for n, _ in roster.members):
+            return False
+        if service.capacity > 1 or not service.resource_requirements:
+            return True
+        return self.assignment(set(roster.resource_ids)) is not None
+
+    def next_open_date(self, first: date, last: date) -> date | None:
+        """The first date from first to last that can have a slot, as far as the catalogue tells.
+
+        It is one on which the place is open; None where there is none.
+        """
+        if not self.is_bookable:
+            return None
+        day, place = self.timetable.day, self.place
+        return next((one for one in dates(first, last) if day(place, one).hours), None)
+
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
-        grids = [self.timetable.grid(self.service, self.place, day) for day in dates(first, last)]
-        return [slot for slot in self._offers(self._within_window(grids)) if slot]
+        found = [slot for slots in self.slots_by_day(first, last) for slot in slots]
+        zone = self.place.time_zone
+        if any(is_shown_early(zone, day) for day in dates(first + ONE_DAY, last)):
+            found.sort(key=lambda slot: slot.start)
+        return found
+
+    def slots_by_day(self, first: date, last: date) -> Iterator[list[Slot]]:
+        """The slots of each of the place's dates from first to last, date by date.
+
+        Each step takes a few milliseconds at most, so that a caller can do
+        other work between them.
+        """
+        begin, end = self._dates_within_window(first, last)
+        if first < begin:
+            yield from ([] for _ in dates(first, min(last, begin - ONE_DAY)))
+        for days in date_ranges(self.service, self.place, begin, end):
+            grid = self.timetable.range_grid(self.service, self.place, *days)
+            yield from self._slots_of_range(grid, self._within_window(grid))
+        if end < last:
+            yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
 
     def nearest(self, wanted: int, count: int, first: date, last: date) -> list[Slot]:
         """The slots of the place's dates from first to last that start nearest to an instant.
 
-        The nearest comes first, the earlier of two that are equally near. Only
-        what lies around the instant is looked at, more of it where that does not do.
+        The nearest comes first, the earlier of two that are equally near. More
+        and more dates around the instant are searched, until no other can have
+        a nearer slot.
         """
-
-        def distance(start: int) -> tuple[int, int]:
-            return abs(start - wanted), start
-
-        grids = [self.timetable.grid(self.service, self.place, day) for day in dates(first, last)]
-        starts, on_duty = self._within_window(grids)
-        middle, reach = bisect_left(starts, wanted), 2 * count
+        middle = min(max(local_date(self.place.time_zone, wanted), first), last)
+        before, after, length = middle, middle, ONE_DAY
+        found = self.slots(before, after)
         while True:
-            begin, end = max(middle - reach, 0), middle + reach
-            offers = self._offers(Grid(starts[begin:end], on_duty[begin:end]))
-            found = sorted(
-                (slot for slot in offers if slot), key=lambda slot: distance(slot.start)
-            )[:count]
-            beyond = [*starts[begin - 1 : begin], *starts[end : end + 1]]
-            if not beyond or (
-                len(found) == count
-                and distance(found[-1].start) < min(distance(start) for start in beyond)
-            ):
+            found = sorted(found, key=lambda slot: (abs(slot.start - wanted), slot.start))[:count]
+            beyond = self._distances(wanted, before, after, first, last)
+            if not beyond or (len(found) == count and abs(found[-1].start - wanted) < min(beyond)):
                 return found
-            reach *= 4
+            begin, end = max(before - length, first), min(after + length, last)
+            found += self.slots(begin, before - ONE_DAY)
+            found += self.slots(after + ONE_DAY, end)
+            before, after, length = begin, end, 2 * length
 
     def slot_at(self, start: int) -> Slot:
         """The slot that starts then.
@@ -158,15 +209,14 @@ class Search:
         is needed is free.
         """
         day = local_date(self.place.time_zone, start)
-        on_duty = self.timetable.grid(self.service, self.place, day).at(start) & self._wanted
-        if not on_duty:
+        grid = self.timetable.range_grid(self.service, self.place, day, day).only(start)
+        if not grid or not any(self._on_duty(grid, 0)):
             raise self._why_off_grid(start, day)
         if start < self.opens:
             raise OutsideBookingWindow("LEAD_TIME", self.opens, self.closes)
         if start > self.closes:
             raise OutsideBookingWindow("HORIZON", self.opens, self.closes)
-        [slot] = self._offers(Grid((start,), (on_duty,)))
-        if slot:
+        for slot in next(self._slots_of_range(grid, range(1))):
             return slot
         raise SlotUnavailable(self.service.id)
 
@@ -174,71 +224,137 @@ class Search:
         """For about how many holds a slot has room; never none, as it is offered."""
         return max(len(slot.staff_ids), slot.seats_left // self.seats)
 
+    def _dates_within_window(self, first: date, last: date) -> tuple[date, date]:
+        """The dates that can have a start within the booking window; last before first for none."""
+        if not self.is_bookable:
+            return last + ONE_DAY, last
+        # The date of a zone differs from that of UTC by one at most.
+        earliest = date.fromordinal(_EPOCH + self.opens // DAY - 1)
+        latest = date.fromordinal(_EPOCH + self.closes // DAY + 1)
+        return max(first, earliest), min(last, latest)
+
+    def _within_window(self, grid: DateRangeGrid) -> range:
+        """The positions of the starts within the booking window."""
+        return range(bisect_left(grid.starts, self.opens), bisect_right(grid.starts, self.closes))
+
+    def _distances(
+        self, wanted: int, before: date, after: date, first: date, last: date
+    ) -> list[int]:
+        """How far from an instant the dates before and after those searched are; empty for none.
+
+        A zone skips no two dates in a row.
+        """
+        zone, distances = self.place.time_zone, []
+        if first < before:
+            shown = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
+            distances.append(wanted - shown[-1].end + 1)
+        if after < last:
+            shown = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
+            distances.append(shown[0].start - wanted)
+        return distances
+
+    def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
+        """The slots of each date of a grid, of the starts at the positions alone."""
+        asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
+        free = self._free_staff(grid, asked) if asked else []
+        resources = self._free_resources(grid, asked) if any(free) else []
+        new = self._new_starts(grid, reduce(or_, free, 0), resources)
+        joinable = self._joinable_starts(grid, positions)
+        found = reduce(or_, [1 << position for position in joinable], new)
+        if not found:
+            yield from ([] for _ in grid.bounds[1:])
+            return
+        count = len(grid.starts)
+        flags, staff = _transpose((found,), count), _transpose(free, count)
+        dates_positions = (
+            compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
+        )
+        if joinable or resources:
+            things = _transpose(resources, count)
+            for each in dates_positions:
+                yield [*self._mixed_slots(grid, each, new, staff, things, joinable)]
+            return
+        starts, duration, names = grid.starts, self.service.duration, self._roster.names
+        capacity = self.service.capacity
+        for each in dates_positions:
+            yield [
+                Slot(starts[p], starts[p] + duration, names[staff[p::count]], capacity, ())
+                for p in each
+            ]
+
+    def _mixed_slots(
+        self,
+        grid: DateRangeGrid,
+        positions: Iterable[int],
+        new: int,
+        staff: bytes,
+        resources: bytes,
+        joinable: Mapping[int, tuple[Session, ...]],
+    ) -> Iterator[Slot]:
+        """The slots of a service with resources, or with sessions that can be joined.
+
+        `new` has the starts at which a session may begin, as bits; `staff` and
+        `resources` have, transposed, the free ones.
+        """
+        count, duration, capacity = len(grid.starts), self.service.duration, self.service.capacity
+        names, assignments = self._roster.names, self._assignments
+        for p in positions:
+            start, staff_ids = grid.starts[p], names[staff[p::count]]
+            resource_ids = assignments[resources[p::count]] if new >> p & 1 else None
+            if p in joinable:
+                yield self._joinable_slot(start, staff_ids, resource_ids, joinable[p])
+            elif resource_ids is not None:
+                yield Slot(start, start + duration, staff_ids, capacity, resource_ids)
+
+    def _on_duty(self, grid: DateRangeGrid, position: int) -> Iterator[bool]:
+        """For each staff member, whether they will do and are on duty at a start."""
+        for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
+            yield bool(on_duty >> position & 1) and self._will_do(staff_id)
+
     @cached_property
-    def _wanted(self) -> int:
-        """Those of the service's staff who will do, as bits."""
-        staff_ids = self.service.staff_ids
-        return 1 << staff_ids.index(self.staff_id) if self.staff_id in staff_ids else -1
+    def _staff(self) -> tuple[str, ...]:
+        return self.service.staff_ids or NOBODY
 
-    def _within_window(self, grids: Sequence[Grid]) -> Grid:
-        """Grids as one, in time order and within the booking window.
+    def _will_do(self, staff_id: str) -> bool:
+        """Whether a staff member of the service is whoever is asked for."""
+        return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
-        Dates are in time order but where a clock was set back over midnight.
-        """
-        starts = [start for grid in grids for start in grid.starts]
-        on_duty = [who for grid in grids for who in grid.on_duty]
-        if starts != sorted(starts):
-            on_duty = [who for _, who in sorted(zip(starts, on_duty, strict=True))]
-            starts.sort()
-        begin, end = bisect_left(starts, self.opens), bisect_right(starts, self.closes)
-        return Grid(starts[begin:end], on_duty[begin:end])
+    def _free_staff(self, grid: DateRangeGrid, asked: int) -> list[int]:
+        """For each staff member at which of the starts that are asked about they are free."""
+        taken, everybody = self.busy.taken, self._will_do("")
+        free: list[int] = []
+        for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
+            bits = on_duty & asked if everybody or self._will_do(staff_id) else 0
+            if bits and (intervals := taken.get(staff_id)):
+                bits &= ~grid.overlapping(intervals)
+            free.append(bits)
+        if self.busy.starts:
+            for n, staff_id in enumerate(self._staff):
+                if free[n] and staff_id in self.busy.starts:
+                    free[n] &= ~self._full_starts(grid, staff_id)
+        return free
 
-    def _offers(self, grid: Grid) -> Iterator[Slot | None]:
-        """For each start on the grid and in the window its slot, or None where it cannot be had."""
-        service, wanted = self.service, self._wanted
-        taken = self._taken(grid.starts, service.staff_ids)
-        self._mark_full_dates(grid.starts, taken)
-        things = (service.id,) if service.needs_nothing else service.resource_ids
-        used = self._taken(grid.starts, things)
-        for start, on_duty, busy, in_use in zip(*grid, taken, used, strict=True):
-            free = on_duty & wanted & ~busy
-            resource_ids = self._resources(in_use) if free else None
-            joinable = self._joinable(start, on_duty & wanted) if service.capacity > 1 else ()
-            if resource_ids is None and not joinable:
-                yield None
-            else:
-                yield self._slot(start, free, resource_ids, joinable)
+    def _free_resources(self, grid: DateRangeGrid, asked: int) -> list[int]:
+        """For each usable resource at which of the starts that are asked about it is free."""
+        return [asked & ~self._taken(grid, one) for one in self._roster.resource_ids]
 
-    def _taken(self, starts: Sequence[int], subjects: Sequence[str]) -> list[int]:
-        """For each start, which of the subjects are taken at some moment of it, as bits.
+    def _taken(self, grid: DateRangeGrid, subject: str) -> int:
+        """At which starts a subject is taken, as bits."""
+        intervals = self.busy.taken.get(subject)
+        return grid.overlapping(intervals) if intervals else 0
 
-        An appointment that starts then overlaps what is taken from `begin` to
-        `end` where it ends, buffer included, after the one and begins before the other.
-        """
-        taken, count = [0] * len(starts), len(starts)
-        before, after = self.service.taken(0)
-        for n, subject in enumerate(subjects):
-            for begin, end in self.busy.of(subject):
-                position = bisect_right(starts, begin - after)
-                while position < count and starts[position] < end - before:
-                    taken[position] |= 1 << n
-                    position += 1
-        return taken
+    def _full_starts(self, grid: DateRangeGrid, staff_id: str) -> int:
+        """The starts on dates on which a staff member begins no other booking, as bits."""
+        full = self._full(staff_id, (grid.starts[0], grid.starts[-1]))
+        return reduce(or_, [grid.between(*interval) for interval in full], 0)
 
-    def _mark_full_dates(self, starts: Sequence[int], taken: list[int]) -> None:
-        """Mark, as taken, whoever has as many bookings on a start's date as they take."""
-        for n, staff_id in enumerate(self.service.staff_ids if self.busy.starts else ()):
-            for full in self._full(staff_id, starts):
-                for position in range(bisect_left(starts, full[0]), bisect_left(starts, full[1])):
-                    taken[position] |= 1 << n
-
-    def _full(self, staff_id: str, starts: Sequence[int]) -> Iterator[Interval]:
-        """The dates on which a staff member begins no other booking, as intervals."""
+    def _full(self, staff_id: str, within: Interval) -> Iterator[Interval]:
+        """The dates within an interval on which a staff member begins no other booking."""
         booked = self.busy.starts.get(staff_id)
-        if not booked or not starts:
+        if not booked:
             return
         member = self.timetable.catalog.staff[staff_id]
-        for day in dates_touching(member.time_zone, (starts[0], starts[-1])):
+        for day in dates_touching(member.time_zone, within):
             shown = [(one.start, one.end) for one in segments(member.time_zone, day)]
             count = sum(
                 bisect_left(booked, end) - bisect_left(booked, begin) for begin, end in shown
@@ -246,49 +362,51 @@ class Search:
             if 0 < member.daily_limit <= count:
                 yield from shown
 
-    @cached_property
-    def _assignments(self) -> dict[int, tuple[str, ...] | None]:
-        return {}
+    def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
+        """Where somebody is free and for each requirement a resource is, as bits.
 
-    def _resources(self, in_use: int) -> tuple[str, ...] | None:
-        """One free resource for each requirement, all different; None where that cannot be.
-
-        `in_use` are the taken ones, as bits; most starts have the same ones.
+        That two requirements need the same resource is not seen here.
         """
-        if in_use not in self._assignments:
-            self._assignments[in_use] = self._assign(in_use)
-        return self._assignments[in_use]
+        if not free:
+            return 0
+        if self.service.needs_nothing:
+            return free & ~self._taken(grid, self.service.id)
+        for one_of in self.service.resource_requirements:
+            usable = zip(self._roster.resource_ids, resources, strict=True)
+            free &= reduce(or_, [bits for one, bits in usable if one in one_of], 0)
+        return free
 
-    def _assign(self, in_use: int) -> tuple[str, ...] | None:
-        service = self.service
-        if service.needs_nothing:
-            return None if in_use else ()
-        return self.assignment(
-            {
-                resource_id
-                for n, resource_id in enumerate(service.resource_ids)
-                if not in_use >> n & 1 and self._is_usable(resource_id)
-            }
-        )
+    @cached_property
+    def _roster(self) -> Roster:
+        return self.timetable.roster(self.service, self.place)
+
+    @cached_property
+    def _assignments(self) -> "_Assignments":
+        return _Assignments(self.service, self._roster.resource_ids)
 
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
         """One of the resources for each requirement, all different; None where that cannot be."""
-        requirements = self.service.resource_requirements
-        return match([[one for one in one_of if one in usable] for one_of in requirements])
+        return assign(self.service, usable)
 
-    def _is_usable(self, resource_id: str) -> bool:
-        """Whether a resource is there at all: active, and at this place."""
-        resource = self.timetable.catalog.resources.get(resource_id)
-        return bool(resource and resource.active and resource.is_at(self.place))
+    def _joinable_starts(
+        self, grid: DateRangeGrid, positions: range
+    ) -> Mapping[int, tuple[Session, ...]]:
+        """The sessions that can be joined, by the position of their start."""
+        if self.service.capacity == 1 or not self.busy.sessions:
+            return {}
+        joinable = {
+            position: tuple(self._joinable(grid, position))
+            for position in positions
+            if grid.starts[position] in self.busy.sessions
+        }
+        return {position: sessions for position, sessions in joinable.items() if sessions}
 
-    def _joinable(self, start: int, on_duty: int) -> tuple[Session, ...]:
+    def _joinable(self, grid: DateRangeGrid, position: int) -> Iterator[Session]:
         room = self.service.capacity - self.seats
-        able = self._names(on_duty) if self.service.staff_ids else ("",)
-        return tuple(
-            session
-            for session in self.sessions_at(start)
-            if session.seats_taken <= room and session.staff_id in able
-        )
+        able = set(compress(self._staff, self._on_duty(grid, position)))
+        for session in self.sessions_at(grid.starts[position]):
+            if session.seats_taken <= room and session.staff_id in able:
+                yield session
 
     def sessions_at(self, start: int) -> list[Session]:
         """The sessions that run at this place from then on, for as long as is asked for."""
@@ -299,33 +417,21 @@ class Search:
             if session.end == end and session.location_id == self.place.id
         ]
 
-    @cached_property
-    def _named(self) -> dict[int, tuple[str, ...]]:
-        return {}
-
-    def _names(self, bits: int) -> tuple[str, ...]:
-        """The staff members that bits stand for; the same ones are asked for over and over."""
-        if bits not in self._named:
-            flags = f"{bits:b}"[::-1].encode().translate(_FLAGS)
-            self._named[bits] = tuple(compress(self.service.staff_ids, flags))
-        return self._named[bits]
-
-    def _slot(
+    def _joinable_slot(
         self,
         start: int,
-        free: int,
+        free: tuple[str, ...],
         resource_ids: tuple[str, ...] | None,
         joinable: tuple[Session, ...],
     ) -> Slot:
-        end, capacity = start + self.service.duration, self.service.capacity
-        if not joinable:
-            return Slot(start, end, self._names(free), capacity, resource_ids)
-        able = set(self._names(free) if resource_ids is not None else ())
-        able.update([session.staff_id for session in joinable])
+        """The slot of a start at which sessions run that can be joined."""
+        capacity = self.service.capacity
+        able = {session.staff_id for session in joinable}
+        able.update(free if resource_ids is not None else ())
         left = [capacity - session.seats_taken for session in joinable]
         return Slot(
             start,
-            end,
+            start + self.service.duration,
             tuple([staff_id for staff_id in self.service.staff_ids if staff_id in able]),
             capacity if resource_ids is not None else max(left),
             resource_ids,
@@ -372,7 +478,31 @@ class Search:
 
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether a staff member has as many bookings on a start's date as they take."""
-        return any(begin <= start < end for begin, end in self._full(staff_id, (start,)))
+        return any(begin <= start < end for begin, end in self._full(staff_id, (start, start)))
+
+
+class _Assignments(dict[bytes, tuple[str, ...] | None]):
+    """The resources assigned where those that flags stand for are free; most starts are alike."""
+
+    def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
+        super().__init__()
+        self._service, self._usable = service, usable
+
+    def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
+        self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
+        return found
+
+
+def _transpose(rows: Sequence[int], count: int) -> bytes:
+    """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
+    bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
+    return bits[::-1].encode().translate(_FLAGS)
+
+
+def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
+    """One of the resources for each requirement, all different; None where that cannot be."""
+    requirements = service.resource_requirements
+    return match([[one for one in one_of if one in usable] for one_of in requirements])
 
 
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from zimun.domain.catalog import Catalog, Hours, Place, StaffMember, WeeklyHours
-from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime, wall_microseconds
+from zimun.domain.instant import DAY, MINUTE, SECOND, to_datetime, wall_microseconds
 from zimun.domain.intervals import Interval, merge
 
 ALL_DAY: Hours = ((0, 24 * 60),)
@@ -87,37 +87,54 @@ def segments(zone: str, day: date) -> tuple[Segment, ...]:
     wall = midnight(day)
     shown = (
         Segment(max(start, wall - offset), min(end, wall + DAY - offset), offset)
-        for start, end, offset in _constant_offsets(ZoneInfo(zone), wall - DAY, wall + 2 * DAY)
+        for start, end, offset in _constant_offsets(zone, wall - DAY, wall + 2 * DAY)
     )
     return tuple(segment for segment in shown if segment.start < segment.end)
 
 
-def _constant_offsets(zone: ZoneInfo, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Cut [start, end) where the zone's offset changes.
+@lru_cache(maxsize=1 << 14)
+def is_shown_early(zone: str, day: date) -> bool:
+    """Whether the zone's wall clock shows the date before it last shows the date before.
 
-    Offsets are compared hour by hour; no zone has changed twice within an hour.
+    So it is where a clock is set back over midnight (St John's, until 2010).
+    """
+    before, shown = segments(zone, day - timedelta(days=1)), segments(zone, day)
+    return bool(before and shown and shown[0].start < before[-1].end)
+
+
+def _constant_offsets(zone: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Cut [start, end), whole days of UTC, where the zone's offset changes.
+
+    Offsets are compared day by day; since 1970 no zone has changed twice within a week.
     """
     begin = start
-    for hour in range(start, end, HOUR):
-        if _offset(zone, hour) != _offset(zone, hour + HOUR):
-            change = _change(zone, hour, hour + HOUR)
-            yield begin, change, _offset(zone, hour)
+    for day in range(start, end, DAY):
+        offset, next_offset = _offset(zone, day), _offset(zone, day + DAY)
+        if offset != next_offset:
+            change = _change(ZoneInfo(zone), day, day + DAY)
+            yield begin, change, offset
             begin = change
     yield begin, end, _offset(zone, end)
 
 
 def _change(zone: ZoneInfo, before: int, after: int) -> int:
     """The first whole second at which the offset is that of `after`."""
+    first = _utc_offset(zone, before)
     while after - before > SECOND:
         middle = (before + after) // (2 * SECOND) * SECOND
-        if _offset(zone, middle) == _offset(zone, before):
+        if _utc_offset(zone, middle) == first:
             before = middle
         else:
             after = middle
     return after
 
 
-def _offset(zone: ZoneInfo, instant: int) -> int:
+@lru_cache(maxsize=1 << 14)
+def _offset(zone: str, instant: int) -> int:
+    return _utc_offset(ZoneInfo(zone), instant)
+
+
+def _utc_offset(zone: ZoneInfo, instant: int) -> int:
     moment = to_datetime(instant)
     wall = moment.astimezone(zone).replace(tzinfo=UTC)
     return (wall - moment) // timedelta(microseconds=1)
@@ -156,7 +173,7 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
         return Day(day, status, override.note, override.hours)
     if holiday := catalog.holiday(day):
         return Day(day, DayStatus.HOLIDAY, holiday, ())
-    hours = _weekly(_place_week(catalog, place), day)
+    hours = weekly(_place_week(catalog, place), day.weekday())
     return Day(day, DayStatus.OPEN if hours else DayStatus.CLOSED, "", hours)
 
 
@@ -169,8 +186,9 @@ def staff_hours(catalog: Catalog, member: StaffMember, day: date) -> Hours:
     """A staff member's hours: their override of the date, else their week."""
     if override := catalog.overrides.get((member.id, day)):
         return override.hours
-    return _weekly(member.weekly_hours, day)
+    return weekly(member.weekly_hours, day.weekday())
 
 
-def _weekly(week: WeeklyHours, day: date) -> Hours:
-    return week.get(day.weekday(), ())
+def weekly(week: WeeklyHours, weekday: int) -> Hours:
+    """The hours of a weekday (date.weekday; 7 is Monday again); none where it is not named."""
+    return week.get(weekday % 7, ())

@@ -1,28 +1,33 @@
 """When a service may begin as far as the catalogue alone tells, whatever is booked.
 
 A start is on the *grid* of a date when the service is active, place and staff
-member are open for all of it, and it lies on a step.
+member are open for all of it, and it lies on a step. Sets of starts are bits:
+bit p stands for the p-th start of a grid, so that a rule applies to all starts
+of several dates, and all bookings of a staff member, in a few operations.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
-from functools import lru_cache
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property, lru_cache, reduce
+from itertools import accumulate, chain, compress
+from operator import or_
 from typing import NamedTuple
 
-from zimun.domain.catalog import Catalog, Place, Service, SlotAlignment, StaffMember
-from zimun.domain.instant import HOUR
-from zimun.domain.intervals import Interval, covers, intersect, merge
+from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
+from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.intervals import Interval, intersect, merge
 from zimun.domain.schedule import (
     Day,
-    Segment,
     dates,
+    is_shown_early,
     local_date,
     midnight,
     open_time,
     place_day,
     segments,
     staff_hours,
+    weekly,
 )
 
 SET_BACK = 4 * HOUR
@@ -31,63 +36,319 @@ SET_BACK = 4 * HOUR
 NOBODY = ("",)
 """The staff of a service that needs none: the one empty id."""
 
+MAX_RANGE_DAYS = 8
+"""The most dates of one DateRangeGrid."""
+
+MAX_RANGE_STAFF_DAYS = 600
+"""The most dates times staff members of one DateRangeGrid of several dates."""
+
+MAX_CACHED_OVERLAPS = 512
+"""The most intervals of which a DateRangeGrid keeps the starts that they overlap."""
+
+
+MAX_CACHED_NAMES = 512
+"""The most sets of staff members of which a Roster keeps the ids."""
+
 
 class Grid(NamedTuple):
-    """The starts of a date in order, and beside each who is on duty then.
+    """The starts of a date in order, and for each staff member those at which they are on duty.
 
-    People are bits: bit n stands for the n-th of the service's staff, bit 0 for
-    nobody where it needs none.
+    `on_duty` has the starts, as bits, of each of the service's staff in its
+    order; of nobody where the service needs none. It is empty where no start is.
     """
 
     starts: Sequence[int]
     on_duty: Sequence[int]
 
     def at(self, start: int) -> int:
-        """Who is on duty at a start; 0 off the grid."""
-        n = bisect_left(self.starts, start)
-        return self.on_duty[n] if n < len(self.starts) and self.starts[n] == start else 0
+        """Who is on duty at a start, as bits of the service's staff; 0 off the grid."""
+        p = bisect_left(self.starts, start)
+        if p == len(self.starts) or self.starts[p] != start:
+            return 0
+        return sum(1 << n for n, on_duty in enumerate(self.on_duty) if on_duty >> p & 1)
+
+
+class _Overlaps(dict[Interval, int]):
+    """For intervals the starts of the appointments that overlap them, as bits; bounded.
+
+    An appointment takes its staff from `before` its start (0 or less, the
+    buffer) until `after` it.
+    """
+
+    def __init__(self, starts: Sequence[int], before: int, after: int) -> None:
+        super().__init__()
+        self._starts, self._before, self._after = starts, before, after
+
+    def __missing__(self, interval: Interval) -> int:
+        if len(self) >= MAX_CACHED_OVERLAPS:
+            self.clear()
+        low = bisect_right(self._starts, interval[0] - self._after)
+        high = bisect_left(self._starts, interval[1] - self._before)
+        self[interval] = bits = (1 << high) - (1 << low) if low < high else 0
+        return bits
+
+
+class DateRangeGrid:
+    """The grids of consecutive dates as one; every start of a date comes before those of the next.
+
+    `bounds` has the position of the first start of each date, and at its end
+    the number of all.
+    """
+
+    starts: Sequence[int]
+    on_duty: Sequence[int]
+    bounds: Sequence[int]
+
+    def __init__(self, grids: Sequence[Grid], before: int, after: int) -> None:
+        self._before, self._after = before, after
+        self.starts = [start for grid in grids for start in grid.starts]
+        self.bounds = [0, *accumulate(len(grid.starts) for grid in grids)]
+        shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.starts]
+        self.on_duty = [
+            sum(bits << shift for bits, shift in zip(each, shifts, strict=True))
+            for each in zip(*(grid.on_duty for grid in grids if grid.starts), strict=True)
+        ]
+        if self.starts:
+            self._begin, self._end = self.starts[0] + before, self.starts[-1] + after
+        self._overlap = _Overlaps(self.starts, before, after).__getitem__
+
+    def only(self, start: int) -> "SingleStartGrid | None":
+        """The grid of one of the starts alone; None off the grid."""
+        p = bisect_left(self.starts, start)
+        if p == len(self.starts) or self.starts[p] != start:
+            return None
+        on_duty = [bits >> p & 1 for bits in self.on_duty]
+        return SingleStartGrid(start, on_duty, self._before, self._after)
+
+    def between(self, begin: int, end: int) -> int:
+        """The starts from `begin` to before `end`, as bits."""
+        low, high = bisect_left(self.starts, begin), bisect_left(self.starts, end)
+        return (1 << high) - (1 << low) if low < high else 0
+
+    def overlapping(self, taken: Sequence[Interval]) -> int:
+        """The starts of the appointments that overlap any of some intervals, as bits.
+
+        There is a start, and an interval; these are disjoint and in order.
+        """
+        begin, end = self._begin, self._end
+        if taken[0][0] < begin or end <= taken[-1][0]:
+            low = max(bisect_left(taken, (begin,)) - 1, 0)
+            taken = taken[low : bisect_left(taken, (end,))]
+        return reduce(or_, map(self._overlap, taken), 0)
+
+
+class SingleStartGrid(DateRangeGrid):
+    """The grid of one start, which a booking overlaps or not."""
+
+    def __init__(self, start: int, on_duty: Sequence[int], before: int, after: int) -> None:
+        self.starts, self.on_duty, self.bounds = (start,), on_duty, (0, 1)
+        self._begin, self._end = start + before, start + after
+
+    def overlapping(self, taken: Sequence[Interval]) -> int:
+        """1 where any of the intervals overlaps an appointment that begins then, else 0."""
+        position = bisect_left(taken, (self._end,))
+        return int(position > 0 and taken[position - 1][1] > self._begin)
+
+
+class _Opening(NamedTuple):
+    """When a place is open on a date, all relative to the first moment of it.
+
+    `here` is the open time of the date itself, `around` that of it and of all
+    other dates which an appointment touches, and `midnights` tells for steps on the wall from
+    when to when they count from which instant.
+    """
+
+    here: tuple[Interval, ...]
+    around: tuple[Interval, ...]
+    midnights: tuple[tuple[int, int, int], ...]
+
+
+class _ZoneDates(NamedTuple):
+    """The dates that a wall clock may show around an opening, and when, relative to its beginning.
+
+    `shown` has for each segment the number of its date, begin and end, and the
+    midnight from which its wall time counts.
+    """
+
+    weekday: int
+    days: int
+    shown: tuple[tuple[int, int, int, int], ...]
+
+    def open(self, hours: Sequence[Hours]) -> list[Interval]:
+        """The open time, given the hours of each of the dates."""
+        return merge(
+            (max(begin, midnight + opens * MINUTE), min(end, midnight + closes * MINUTE))
+            for n, begin, end, midnight in self.shown
+            for opens, closes in hours[n]
+        )
+
+
+class Names(dict[bytes, tuple[str, ...]]):
+    """For flags, one for each of some ids, the ids whose flag is 1; bounded."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__()
+        self._ids = ids
+
+    def __missing__(self, flags: bytes) -> tuple[str, ...]:
+        if len(self) >= MAX_CACHED_NAMES:
+            self.clear()
+        self[flags] = names = tuple(compress(self._ids, flags))
+        return names
+
+
+class Roster(NamedTuple):
+    """Who and what can serve at a place: active, and there.
+
+    `members` are staff members with their position in the service's list
+    (nobody at 0 where it needs none), `zones` all their time zones, and
+    `resource_ids` resources in the service's order. `names` are of all its staff.
+    """
+
+    members: Sequence[tuple[int, StaffMember | None]]
+    zones: Sequence[str]
+    resource_ids: tuple[str, ...]
+    names: Names
+
+
+class _Pattern(NamedTuple):
+    """A grid relative to the first moment at which the place is open.
+
+    `starts_of` has the starts of each of the service's staff by itself.
+    """
+
+    grid: Grid
+    starts_of: Sequence[Sequence[int]]
 
 
 class Timetable:
     """The grids of a catalogue.
 
     They depend on the catalogue alone, so they are worked out once and kept as
-    long as its version is.
+    long as its version is. Dates on which the same hours apply at the same
+    offsets share one pattern.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.day = lru_cache(maxsize=1 << 12)(self._day)
         self.grid = lru_cache(maxsize=1 << 12)(self._grid)
+        self.range_grid = lru_cache(maxsize=1 << 10)(self._range_grid)
         self.staff_open = lru_cache(maxsize=1 << 14)(self._staff_open)
+        self.roster = lru_cache(maxsize=1 << 9)(self._find_roster)
+        self._pattern = lru_cache(maxsize=1 << 8)(self._find_pattern)
 
     def _day(self, place: Place, day: date) -> Day:
         return place_day(self.catalog, place, day)
 
+    def _range_grid(self, service: Service, place: Place, first: date, last: date) -> DateRangeGrid:
+        """The grid of one of the `date_ranges`."""
+        grids = [self.grid(service, place, day) for day in dates(first, last)]
+        return DateRangeGrid(grids, *service.taken(0))
+
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
-        on_duty: dict[int, int] = {}
-        for n, staff_id in enumerate(service.staff_ids or NOBODY):
-            for start in self._staff_starts(service, place, day, staff_id):
-                on_duty[start] = on_duty.get(start, 0) | 1 << n
-        starts = sorted(on_duty)
-        return Grid(starts, [on_duty[start] for start in starts])
+        hours = self.day(place, day).hours
+        here = open_time(place.time_zone, day, hours) if hours and service.active else []
+        roster = self.roster(service, place) if here else None
+        if not roster or not roster.members:
+            return Grid((), ())
+        begin, reach = here[0][0], (here[0][0], here[-1][1] + service.duration)
+        opening = _Opening(
+            _shift(here, -begin),
+            _shift(merge(self.place_open(place, reach)), -begin),
+            self._midnights(service, place, reach),
+        )
+        around = [tuple(dates_touching(zone, reach)) for zone in roster.zones]
+        zones = tuple(
+            _zone_dates(zone, days, begin) for zone, days in zip(roster.zones, around, strict=True)
+        )
+        starts, on_duty = self._relative_grid(service, place, opening, around, zones)
+        return Grid([begin + start for start in starts], on_duty)
 
-    def _staff_starts(self, service: Service, place: Place, day: date, staff_id: str) -> set[int]:
-        here = open_time(place.time_zone, day, self.day(place, day).hours)
-        if not here or not service.active or not self.serves(staff_id, place):
-            return set()
-        reach = (here[0][0], here[-1][1] + service.duration)
-        place_open = self.place_open(place, reach)
-        staff_open = self.staff_open(staff_id, reach) if staff_id else place_open
-        openings = intersect(here, merge(staff_open)) if staff_id else here
-        both = intersect(merge(place_open), merge(staff_open))
-        return {
-            start
-            for opening in openings
-            for start in _steps(service, place, opening)
-            if covers(both, (start, start + service.duration))
+    def _relative_grid(
+        self,
+        service: Service,
+        place: Place,
+        opening: _Opening,
+        around: Sequence[Sequence[date]],
+        zones: tuple[_ZoneDates, ...],
+    ) -> Grid:
+        """The grid relative to the opening's beginning, staff members' overrides included."""
+        pattern, roster = (
+            self._pattern(service, place, opening, zones),
+            self.roster(service, place),
+        )
+        overridden = {
+            staff_id
+            for days in around
+            for day in days
+            for staff_id in self._overridden.get(day, ())
         }
+        changed = [
+            (n, member) for n, member in roster.members if member and member.id in overridden
+        ]
+        if not changed:
+            return pattern.grid
+        starts_of = list(pattern.starts_of)
+        for n, member in changed:
+            zone = roster.zones.index(member.time_zone)
+            hours = [staff_hours(self.catalog, member, day) for day in around[zone]]
+            starts_of[n] = _starts(service, opening, zones[zone].open(hours))
+        return _united(starts_of)
+
+    def _find_pattern(
+        self, service: Service, place: Place, opening: _Opening, zones: tuple[_ZoneDates, ...]
+    ) -> _Pattern:
+        """The grid of every date with this opening and these dates around it, without overrides."""
+        roster = self.roster(service, place)
+        starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NOBODY)
+        known: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
+        for n, member in roster.members:
+            if not member:
+                starts_of[n] = _starts(service, opening, None)
+                continue
+            zone = zones[roster.zones.index(member.time_zone)]
+            hours = tuple(
+                weekly(member.weekly_hours, zone.weekday + day) for day in range(zone.days)
+            )
+            key = (member.time_zone, hours)
+            if key not in known:
+                known[key] = _starts(service, opening, zone.open(hours))
+            starts_of[n] = known[key]
+        return _Pattern(_united(starts_of), starts_of)
+
+    def _find_roster(self, service: Service, place: Place) -> Roster:
+        members = [
+            (n, self.catalog.staff.get(staff_id))
+            for n, staff_id in enumerate(service.staff_ids or NOBODY)
+            if self.serves(staff_id, place)
+        ]
+        zones = dict.fromkeys(member.time_zone for _, member in members if member)
+        resource_ids = tuple(
+            resource_id
+            for resource_id in service.resource_ids
+            if (resource := self.catalog.resources.get(resource_id))
+            and resource.active
+            and resource.is_at(place)
+        )
+        return Roster(members, tuple(zones), resource_ids, Names(service.staff_ids))
+
+    @cached_property
+    def _overridden(self) -> Mapping[date, Sequence[str]]:
+        """Whose hours are overridden on each date."""
+        owners: dict[date, list[str]] = {}
+        for owner_id, day in self.catalog.overrides:
+            owners.setdefault(day, []).append(owner_id)
+        return owners
+
+    def _midnights(
+        self, service: Service, place: Place, reach: Interval
+    ) -> tuple[tuple[int, int, int], ...]:
+        if service.slot_alignment is SlotAlignment.OPENING:
+            return ()
+        days = tuple(dates_touching(place.time_zone, reach))
+        return tuple(shown[1:] for shown in _zone_dates(place.time_zone, days, reach[0]).shown)
 
     def serves(self, staff_id: str, place: Place) -> bool:
         """Whether a staff member is there at all, active and of this place; nobody always is."""
@@ -121,19 +382,70 @@ def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
     return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
 
 
-def _steps(service: Service, place: Place, opening: Interval) -> Iterable[int]:
-    """The starts within an opening: steps from its beginning, or from midnight on the wall."""
+def date_ranges(
+    service: Service, place: Place, first: date, last: date
+) -> Iterator[tuple[date, date]]:
+    """Cut the dates from first to last into ranges, in order, that a DateRangeGrid can hold.
+
+    The more staff the shorter they are, so that none takes long. They begin at
+    the same dates whatever is asked, so that different questions share them.
+    """
+    staff = len(service.staff_ids or NOBODY)
+    length = max(1, min(MAX_RANGE_DAYS, MAX_RANGE_STAFF_DAYS // staff))
+    while first <= last:
+        days = min(length - first.toordinal() % length, (last - first).days + 1)
+        for n in range(1, days):
+            if is_shown_early(place.time_zone, first + timedelta(days=n)):
+                days = n
+                break
+        end = first + timedelta(days=days - 1)
+        yield first, end
+        first = end + timedelta(days=1)
+
+
+def _zone_dates(zone: str, days: Sequence[date], origin: int) -> _ZoneDates:
+    shown = tuple(
+        (n, one.start - origin, one.end - origin, midnight(day) - one.offset - origin)
+        for n, day in enumerate(days)
+        for one in segments(zone, day)
+    )
+    return _ZoneDates(days[0].weekday(), len(days), shown)
+
+
+def _shift(intervals: Iterable[Interval], by: int) -> tuple[Interval, ...]:
+    return tuple([(start + by, end + by) for start, end in intervals])
+
+
+def _starts(
+    service: Service, opening: _Opening, staff_open: Sequence[Interval] | None
+) -> Sequence[int]:
+    """The starts of a staff member, given when they work; of nobody where that is None."""
+    around = opening.around if staff_open is None else intersect(opening.around, staff_open)
+    starts: list[int] = []
+    for since, until in around:
+        for begin, end in opening.here:
+            first, stop = max(since, begin), min(until - service.duration + 1, until, end)
+            if first < stop:
+                starts += _steps(service, opening, first, stop)
+    return starts
+
+
+def _steps(service: Service, opening: _Opening, begin: int, stop: int) -> Iterable[int]:
+    """The steps from `begin` to before `stop`: from the begin on, or from midnight on the wall."""
+    step = service.slot_step
     if service.slot_alignment is SlotAlignment.OPENING:
-        return range(*opening, service.slot_step)
-    return (
-        start
-        for day in dates_touching(place.time_zone, opening)
-        for segment in segments(place.time_zone, day)
-        for start in _wall_steps(midnight(day), segment, opening, service.slot_step)
+        return range(begin, stop, step)
+    return chain.from_iterable(
+        range(first + (origin - first) % step, min(until, stop), step)
+        for since, until, origin in opening.midnights
+        for first in [max(since, begin)]
     )
 
 
-def _wall_steps(wall: int, segment: Segment, opening: Interval, step: int) -> range:
-    origin = wall - segment.offset
-    begin = max(segment.start, opening[0])
-    return range(begin + (origin - begin) % step, min(segment.end, opening[1]), step)
+def _united(starts_of: Sequence[Sequence[int]]) -> Grid:
+    """The grid of staff members, given the starts of each; many of them have the same."""
+    distinct = {id(starts): starts for starts in starts_of}
+    united = sorted(set().union(*distinct.values()))
+    bit_of = {start: 1 << p for p, start in enumerate(united)}.__getitem__
+    bits = {key: sum(map(bit_of, starts)) for key, starts in distinct.items()}
+    return Grid(united, [bits[id(starts)] for starts in starts_of]) if united else Grid((), ())

@@ -9,6 +9,7 @@ handing one to a thread takes far longer than reading a row by its key.
 import asyncio
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -88,22 +89,27 @@ def use_write_ahead_log(connection: Connection) -> None:
 
     SQLite does not wait for others who do the same at this moment, so we do.
     """
-    _until_free(lambda: command(connection, "PRAGMA journal_mode=WAL"))
+    _until_free(lambda: command(connection, "PRAGMA journal_mode=WAL"), threading.Event())
 
 
-def begin_write(connection: Connection) -> None:
-    """Begin a transaction that may write, waiting for other writers first."""
-    _until_free(lambda: command(connection, "BEGIN IMMEDIATE"))
+def begin_write(connection: Connection, cancelled: threading.Event | None = None) -> None:
+    """Begin a transaction that may write, waiting for other writers first, until `cancelled`."""
+    _until_free(lambda: command(connection, "BEGIN IMMEDIATE"), cancelled or threading.Event())
 
 
-def _until_free(attempt: Callable[[], None]) -> None:
+def _until_free(attempt: Callable[[], None], cancelled: threading.Event) -> None:
+    """Repeat an attempt while another connection has the file locked."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             attempt()
             return
-        except FAILURES:
-            if time.monotonic() >= deadline:
+        except sqlite3.OperationalError as error:
+            is_locked = error.sqlite_errorcode & 0xFF in (
+                sqlite3.SQLITE_BUSY,
+                sqlite3.SQLITE_LOCKED,
+            )
+            if not is_locked or cancelled.is_set() or time.monotonic() >= deadline:
                 raise
             time.sleep(0.002)
 
@@ -192,7 +198,7 @@ class SqliteDatabase:
                     command(connection, "BEGIN IMMEDIATE")
                 except FAILURES:
                     # Another process writes, or the file fails: find out beside the event loop.
-                    await loop.run_in_executor(self._disk, begin_write, connection)
+                    await self._begin_beside(connection)
                 yield connection
                 # The thread goes on when the caller has gone: so it is waited for.
                 commit = loop.run_in_executor(self._disk, command, connection, "COMMIT")
@@ -206,6 +212,18 @@ class SqliteDatabase:
                 if _in_transaction(connection):
                     with suppress(*FAILURES):
                         command(connection, "ROLLBACK")
+
+    async def _begin_beside(self, connection: Connection) -> None:
+        """Begin on the thread; one whose caller is cancelled has stopped trying when this ends."""
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        beginning = loop.run_in_executor(self._disk, begin_write, connection, cancelled)
+        try:
+            await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.wait([beginning])
+            raise
 
 
 async def _finished(future: "asyncio.Future[T]") -> T:
