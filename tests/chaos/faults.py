@@ -152,6 +152,11 @@ async def _deafen(site: Site, fault: Fault) -> None:
     site.proxy.heal()
 
 
+async def _lose(site: Site, fault: Fault) -> None:
+    assert site.proxy
+    site.proxy.lose()
+
+
 async def _restart(site: Site, how: int) -> None:
     assert site.postgres
     await asyncio.to_thread(site.postgres.stop, how)
@@ -196,6 +201,7 @@ _DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
     "cut": _cut,
     "stall": _stall,
     "deafen": _deafen,
+    "lose": _lose,
     "fast": _fast,
     "immediate": _immediate,
     "full": _full,

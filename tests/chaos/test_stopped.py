@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from zimun.storage.postgresql import IDLE_TIMEOUT, LOCK_TIMEOUT
+from zimun.storage.postgresql import ANSWER_TIMEOUT, IDLE_TIMEOUT, LOCK_TIMEOUT
 from zimun.storage.sqlite import BUSY_TIMEOUT
 from zimun.v1 import resource_pb2, resources_service_pb2, resources_service_pb2_grpc
 
@@ -22,7 +22,7 @@ ORG = ORGS[0]
 SLACK = 3.0
 """Seconds for what is not waiting, on a busy machine."""
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 
 
 class Caller:
@@ -95,11 +95,27 @@ async def test_server_stopped_in_the_middle_of_a_group_holds_others_up_for_a_bou
                 assert attempt.outcome == NOTHING, attempt
                 assert took < refused_within + SLACK
             stopped.signal(signal.SIGCONT)
-            try:
-                assert await created == "Room four"
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE
-                assert await admin.create_resource() == "Room four"
+            # Where its transaction is gone it knows, and decides again.
+            assert await created == "Room four"
             attempt, _ = await caller.hold()
             assert attempt.outcome == OK, attempt
             assert 9.0 not in await admin.starts() == await caller.starts()
+
+
+async def test_server_whose_connections_are_lost_silently_answers_again_in_bounded_time(
+    tmp_path: Path,
+) -> None:
+    """Nobody tells the server that its connections lead nowhere; new ones are taken."""
+    async with opened("shared", tmp_path) as place:
+        server = place.server(0)
+        async with serving((server,)), grpc.aio.insecure_channel(server.target) as channel:
+            caller = Caller(place, channel)
+            assert 9.0 in await caller.starts()
+            assert place.proxy
+            place.proxy.lose()
+            began = time.monotonic()
+            attempt, _ = await caller.hold()
+            while attempt.outcome != OK:
+                attempt, _ = await caller.hold()
+            assert time.monotonic() - began < 2 * ANSWER_TIMEOUT + SLACK
+            assert 9.0 not in await caller.starts()
