@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .checker import violations
-from .history import OK, REFUSED, Attempt, Record, Row
+from .history import CATALOG_CHANGE, OK, REFUSED, Attempt, Record, Row
 from .ledger import FOREVER, LIVE, subjects_of
 from .scenario import DAY, HOLD_LENGTH, HOUR, SECOND, SERVICES, Service
 
@@ -31,6 +31,7 @@ class Books:
         self.tables["events"].append(
             {"org_id": ORG, "seq": 1, "time": self.now, **opened, "data": "{}"}
         )
+        self.tables["resources"] = []
         self.tables["ledgers"] = [{"org_id": ORG, "seq": 1, "time": self.now, "catalog_version": 1}]
         self._sessions: dict[str, Row] = {}
 
@@ -99,6 +100,33 @@ class Books:
         row.update(state="RELEASED")
         self._keep("HOLD_RELEASED", "ReleaseHold", {"hold_id": row["hold_id"]}, row)
         self.settle()
+
+    def rename(self, room_id: str) -> None:
+        """Give a room a new name."""
+        key, name = f"k{len(self.history)}", f"Room {len(self.history)}"
+        found = [one for one in self.tables["resources"] if one["id"] == room_id]
+        if not found:
+            found = [{"org_id": ORG, "id": room_id, "revision": 0}]
+            self.tables["resources"] += found
+        found[0].update(name=name, revision=found[0]["revision"] + 1)
+        [head] = self.tables["ledgers"]
+        head.update(seq=head["seq"] + 1, time=self.now, catalog_version=head["seq"] + 1)
+        self.tables["events"].append(
+            {
+                "org_id": ORG,
+                "seq": head["seq"],
+                "time": self.now,
+                "type": "RESOURCE_SET",
+                "client_id": "c_1",
+                "hold_id": "",
+                "revision": 0,
+                "data": json.dumps(found[0]),
+            }
+        )
+        answer = {"id": room_id, "name": name}
+        self._answer(CATALOG_CHANGE, {"id": room_id, "name": name}, answer, f"{key} answer")
+        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
+        self.tables["idempotency"].append(kept)
 
     def refuse(self, method: str, request: dict[str, Any], reason: str) -> None:
         key = f"k{len(self.history)}"

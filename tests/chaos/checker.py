@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
+from .catalog import miscatalogued
 from .history import Attempt, Record, Row
 from .ledger import Ledger, Life, Taking, put_together, shows, subjects_of, taking_of
 from .reads import misread
@@ -35,6 +36,7 @@ def violations(record: Record) -> list[str]:
         *misread(ledger, states),
         *_broken_stories(ledger),
         *disordered(ledger),
+        *miscatalogued(ledger),
     ]
 
 
@@ -136,7 +138,7 @@ def _out_of_time(ledger: Ledger) -> Iterator[str]:
 def _repeated(ledger: Ledger) -> Iterator[str]:
     """Under one key there is one answer, byte for byte."""
     answers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for operation in ledger.operations:
+    for operation in (*ledger.operations, *ledger.catalog_changes):
         for attempt in operation.oks:
             answers[attempt.org, attempt.client, attempt.key].add(attempt.raw)
     for key, found in answers.items():
@@ -151,7 +153,7 @@ def _kept_answers(ledger: Ledger) -> Iterator[str]:
         for row in ledger.tables["idempotency"]
     }
     possible = set()
-    for operation in ledger.operations:
+    for operation in (*ledger.operations, *ledger.catalog_changes):
         key = operation.first.org, operation.first.client, operation.first.key
         if operation.may_have_happened:
             possible.add(key)

@@ -19,6 +19,9 @@ UNKNOWN = "unknown"
 READS = ("GetAppointment", "ListAppointments", "GetAvailability")
 """The methods that change nothing; all others take an Idempotency-Key."""
 
+CATALOG_CHANGE = "UpdateResource"
+"""The method that changes the catalogue; all other changes are of reservations."""
+
 
 @dataclass
 class Attempt:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .history import OK, READS, UNKNOWN, Attempt, Record, Row, Tables
+from .history import CATALOG_CHANGE, OK, READS, UNKNOWN, Attempt, Record, Row, Tables
 from .scenario import DAY, SERVICES, Service
 
 FOREVER = 1 << 62
@@ -202,6 +202,8 @@ class Ledger:
     """Everything that the judge reads, put together."""
 
     operations: list[Operation]
+    """Those on reservations."""
+    catalog_changes: list[Operation]
     reads: list[Attempt]
     lives: dict[tuple[str, str], Life]
     tables: Tables
@@ -272,8 +274,9 @@ def put_together(record: Record) -> Ledger:
     writes = [one for one in record.attempts if one.method not in READS]
     reads = [one for one in record.attempts if one.method in READS]
     lives = _lives(record)
-    operations = _operations(writes)
-    ledger = Ledger(operations, reads, lives, record.tables, record.read_at, record.skew)
+    operations = _operations(one for one in writes if one.method != CATALOG_CHANGE)
+    changes = _operations(one for one in writes if one.method == CATALOG_CHANGE)
+    ledger = Ledger(operations, changes, reads, lives, record.tables, record.read_at, record.skew)
     ledger.orders = _orders(lives.values())
     _attribute(ledger)
     seen = _seen(ledger)

@@ -19,8 +19,9 @@ Judge = Callable[[Ledger, Attempt], bool]
 
 def unjustified(ledger: Ledger, states: States) -> Iterator[str]:
     """In words, every refusal that nothing explains."""
-    keys = _keys(ledger.operations)
-    writes = (attempt for operation in ledger.operations for attempt in operation.attempts)
+    keys = _keys((*ledger.operations, *ledger.catalog_changes))
+    changes = (*ledger.operations, *ledger.catalog_changes)
+    writes = (attempt for operation in changes for attempt in operation.attempts)
     for attempt in chain(writes, ledger.reads):
         if attempt.outcome != REFUSED:
             continue

@@ -25,5 +25,5 @@ def put_and_stop(*arguments: Any) -> None:
 
 
 if __name__ == "__main__":
-    ledgers.put_catalog = put_and_stop
+    ledgers.put_catalog = put_and_stop  # type: ignore[assignment]
     main()

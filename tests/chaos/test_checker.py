@@ -428,9 +428,40 @@ def listed_at_no_number(books: Books) -> None:
     books.read_again(books.seen()[1:], asked)
 
 
+def catalog_change_lost(books: Books) -> None:
+    books.rename("r_one")
+    books.tables["events"].pop()
+
+
+def catalog_change_twice(books: Books) -> None:
+    books.rename("r_one")
+    books.tables["events"].append(books.tables["events"][-1])
+
+
+def catalog_change_refused_and_done(books: Books) -> None:
+    books.rename("r_one")
+    books.history[-1] = replace(books.history[-1], outcome=REFUSED, reason="INTERNAL")
+
+
+def catalog_unlike_its_events(books: Books) -> None:
+    books.rename("r_one")
+    books.tables["resources"][0]["name"] = "another"
+
+
+def catalog_revision_left_out(books: Books) -> None:
+    books.rename("r_one")
+    books.tables["resources"][0]["revision"] += 1
+    books.rename("r_one")
+
+
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
+        (catalog_change_lost, "it has 0 events"),
+        (catalog_change_twice, "it has 2 events"),
+        (catalog_change_refused_and_done, "it was refused, and has an event"),
+        (catalog_unlike_its_events, "the last event of o_north r_one says"),
+        (catalog_revision_left_out, "o_north r_one: revision 3 after"),
         (gap, "the event after number 10 has the number 12"),
         (repetition, "the event after number 10 has the number 10"),
         (head_behind, "the head is at"),
@@ -499,6 +530,13 @@ def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], sa
     assert any(says in one for one in found), found
 
 
+def test_changes_of_the_catalogue_are_accepted(books: Books) -> None:
+    books.rename("r_one")
+    books.rename("r_two")
+    books.rename("r_one")
+    assert books.judge() == []
+
+
 def test_a_request_without_an_answer_may_have_happened_or_not(books: Books) -> None:
     done = books.history[0]
     lost_answer = replace(done, outcome=UNKNOWN, answer={}, raw="")
@@ -548,9 +586,10 @@ def test_a_server_whose_clock_is_ahead_is_accepted_within_its_skew(books: Books)
 
 def test_a_refusal_needs_one_moment_at_which_everybody_was_busy(books: Books) -> None:
     """Each room was taken while it was asked for, but not both of them at once."""
-    request, asked = {"service_id": "s_duo", "start": TIMES + 90 * MINUTE}, books.now
+    start, asked = TIMES + 90 * MINUTE, books.now
+    request = {"service_id": "s_duo", "start": start}
     for room in (("r_one", "r_two"), ("r_two", "r_three"), ("r_one", "r_three")):
-        row = books.hold("s_duo", request["start"], *room)
+        row = books.hold("s_duo", start, *room)
         books.release(row)
     books.refuse("HoldAppointment", request, "SLOT_UNAVAILABLE")
     books.history[-1] = replace(books.history[-1], sent=asked)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ class Caller:
 
     async def create_resource(self) -> str:
         """Create a resource; answers its name."""
-        stub = resources_service_pb2_grpc.ResourcesServiceStub(self._channel)
+        stub: Any = resources_service_pb2_grpc.ResourcesServiceStub(self._channel)  # type: ignore[no-untyped-call]
         request = resources_service_pb2.CreateResourceRequest(
             resource=resource_pb2.Resource(name="Room four")
         )

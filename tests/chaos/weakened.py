@@ -34,6 +34,9 @@ MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
+_DRAFT: Any = writer._Draft
+
+
 def blind() -> None:
     """The search sees nothing taken."""
     Ledger.busy = lambda *_: Busy({})  # type: ignore[method-assign]
@@ -62,15 +65,14 @@ def uncompared() -> None:
 
 def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
-    append = writer._Draft.append.fget
-    assert append
+    append = _DRAFT.append.fget
 
     def evolve_first(draft: writer._Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
 
-    writer._Draft.append = property(evolve_first)  # type: ignore[assignment, method-assign]
+    _DRAFT.append = property(evolve_first)
 
 
 def undropped() -> None:
@@ -88,7 +90,7 @@ def undropped() -> None:
             if draft := drafts.pop(memory.org_id, None):
                 writer._committed(draft)
 
-    writer._Lane._decide_all = decide_all  # type: ignore[method-assign]
+    writer._Lane._decide_all = decide_all  # type: ignore[assignment, method-assign]
     writer._drop = keep
 
 
@@ -114,20 +116,19 @@ def outdated() -> None:
 
 def stale() -> None:
     """Nothing is ever new in the file, as far as its version tells."""
-    SqliteLedgers.version = lambda _: 1  # type: ignore[method-assign]
+    SqliteLedgers.version = lambda _: 1  # type: ignore[assignment, method-assign]
 
 
 def hasty() -> None:
     """Callers are answered before the commit."""
-    append = writer._Draft.append.fget
-    assert append
+    append = _DRAFT.append.fget
 
     def settle_first(draft: writer._Draft) -> Append | None:
         writer._settle(draft.jobs)
         made: Append | None = append(draft)
         return made
 
-    writer._Draft.append = property(settle_first)  # type: ignore[assignment, method-assign]
+    _DRAFT.append = property(settle_first)
 
 
 def split() -> None:
