@@ -160,8 +160,8 @@ class _Opening(NamedTuple):
     """When a place is open on a date, all relative to the first moment of it.
 
     `here` is the open time of the date itself, `around` that of it and of all
-    other dates which an appointment touches, and `midnights` tells for steps on the wall from
-    when to when they count from which instant.
+    other dates that an appointment touches. Where steps count from midnight on
+    the wall, `midnights` has the begin and end of each segment, and its midnight.
     """
 
     here: tuple[Interval, ...]
@@ -309,10 +309,8 @@ class Timetable:
         zones: tuple[_ZoneDates, ...],
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
-        pattern, roster = (
-            self._pattern(service, place, opening, zones),
-            self.roster(service, place),
-        )
+        roster = self.roster(service, place)
+        pattern = self._pattern(service, place, opening, zones)
         overridden = {
             staff_id
             for days in around
