@@ -30,7 +30,6 @@ from zimun.domain.timetable import (
 )
 
 ONE_DAY = timedelta(days=1)
-
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
@@ -141,9 +140,8 @@ class Search:
         last: sessions that run already can still be joined.
         """
         service, roster = self.service, self._roster
-        if not service.active or not self.place_is_active:
-            return False
-        if not any(self._is_requested(self._staff[n]) for n, _ in roster.members):
+        served = any(self._is_requested(self._staff[n]) for n, _ in roster.members)
+        if not service.active or not self.place_is_active or not served:
             return False
         if service.capacity > 1 or not service.resource_requirements:
             return True
@@ -162,8 +160,7 @@ class Search:
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
         found = [slot for slots in self.slots_by_day(first, last) for slot in slots]
-        zone = self.place.time_zone
-        if any(is_shown_early(zone, day) for day in dates(first + ONE_DAY, last)):
+        if any(is_shown_early(self.place.time_zone, day) for day in dates(first + ONE_DAY, last)):
             found.sort(key=lambda slot: slot.start)
         return found
 
@@ -257,7 +254,8 @@ class Search:
         """The slots of each date of a grid, of the starts at the positions alone."""
         asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
         free = self._free_staff(grid, asked) if asked else []
-        resources = self._free_resources(grid, asked) if any(free) else []
+        things = self._roster.resource_ids if any(free) else ()
+        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
         new = self._new_starts(grid, reduce(or_, free, 0), resources)
         joinable = self._joinable_starts(grid, positions)
         found = reduce(or_, [1 << position for position in joinable], new)
@@ -270,9 +268,9 @@ class Search:
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
         if joinable or resources:
-            things = _transpose(resources, count)
+            able = _transpose(resources, count)
             for each in dates_positions:
-                yield [*self._mixed_slots(grid, each, new, staff, things, joinable)]
+                yield [*self._mixed_slots(grid, each, new, staff, able, joinable)]
             return
         starts, duration, names = grid.starts, self.service.duration, self._roster.names
         capacity = self.service.capacity
@@ -333,10 +331,6 @@ class Search:
                 if free[n] and staff_id in self.busy.starts:
                     free[n] &= ~self._full_starts(grid, staff_id)
         return free
-
-    def _free_resources(self, grid: DateRangeGrid, asked: int) -> list[int]:
-        """For each usable resource, at which of the starts in `asked` it is free, as bits."""
-        return [asked & ~self._taken(grid, one) for one in self._roster.resource_ids]
 
     def _taken(self, grid: DateRangeGrid, subject: str) -> int:
         """At which starts a subject is taken, as bits."""
