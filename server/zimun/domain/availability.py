@@ -185,8 +185,8 @@ class Search:
         and more dates around the instant are searched, until no other can have
         a nearer slot.
         """
-        middle = min(max(local_date(self.place.time_zone, wanted), first), last)
-        before, after, length = middle, middle, ONE_DAY
+        day, length = local_date(self.place.time_zone, wanted), ONE_DAY
+        before, after = max(first, min(day, last)), min(max(first, day), last)
         found = self.slots(before, after)
         while True:
             found = sorted(found, key=lambda slot: (abs(slot.start - wanted), slot.start))[:count]
