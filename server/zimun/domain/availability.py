@@ -1,8 +1,10 @@
 """What can be had: from the grid, the bookings and a service's rules to slots.
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
-window and somebody and everything needed is free. `Search` decides that;
-everything that looks for slots or takes one goes through its `_slots_of_range`.
+window, and a staff member and the resources that it needs are free. `Search`
+decides that; everything that looks for slots or takes one goes through its
+`_slots_of_range`. Sets of starts are bits there, so that a few operations on
+integers decide several dates at once.
 """
 
 from bisect import bisect_left, bisect_right
@@ -24,12 +26,10 @@ from zimun.domain.timetable import (
     DateRangeGrid,
     Roster,
     Timetable,
-    date_ranges,
     dates_touching,
 )
 
 ONE_DAY = timedelta(days=1)
-
 _EPOCH = date(1970, 1, 1).toordinal()
 
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
@@ -140,18 +140,17 @@ class Search:
         last: sessions that run already can still be joined.
         """
         service, roster = self.service, self._roster
-        if not service.active or not self.place_is_active:
-            return False
-        if not any(self._will_do(self._staff[n]) for n, _ in roster.members):
+        served = any(self._is_requested(self._staff[n]) for n, _ in roster.members)
+        if not service.active or not self.place_is_active or not served:
             return False
         if service.capacity > 1 or not service.resource_requirements:
             return True
         return self.assignment(set(roster.resource_ids)) is not None
 
     def next_open_date(self, first: date, last: date) -> date | None:
-        """The first date from first to last that can have a slot, as far as the catalogue tells.
+        """The first date from first to last on which the place is open; None if there is none.
 
-        It is one on which the place is open; None where there is none.
+        There is none either when the search is not bookable.
         """
         if not self.is_bookable:
             return None
@@ -161,8 +160,7 @@ class Search:
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
         found = [slot for slots in self.slots_by_day(first, last) for slot in slots]
-        zone = self.place.time_zone
-        if any(is_shown_early(zone, day) for day in dates(first + ONE_DAY, last)):
+        if any(is_shown_early(self.place.time_zone, day) for day in dates(first + ONE_DAY, last)):
             found.sort(key=lambda slot: slot.start)
         return found
 
@@ -175,8 +173,7 @@ class Search:
         begin, end = self._dates_within_window(first, last)
         if first < begin:
             yield from ([] for _ in dates(first, min(last, begin - ONE_DAY)))
-        for days in date_ranges(self.service, self.place, begin, end):
-            grid = self.timetable.range_grid(self.service, self.place, *days)
+        for grid in self.timetable.range_grids(self.service, self.place, begin, end):
             yield from self._slots_of_range(grid, self._within_window(grid))
         if end < last:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
@@ -188,8 +185,8 @@ class Search:
         and more dates around the instant are searched, until no other can have
         a nearer slot.
         """
-        middle = min(max(local_date(self.place.time_zone, wanted), first), last)
-        before, after, length = middle, middle, ONE_DAY
+        day, length = local_date(self.place.time_zone, wanted), ONE_DAY
+        before, after = max(first, min(day, last)), min(max(first, day), last)
         found = self.slots(before, after)
         while True:
             found = sorted(found, key=lambda slot: (abs(slot.start - wanted), slot.start))[:count]
@@ -257,7 +254,8 @@ class Search:
         """The slots of each date of a grid, of the starts at the positions alone."""
         asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
         free = self._free_staff(grid, asked) if asked else []
-        resources = self._free_resources(grid, asked) if any(free) else []
+        things = self._roster.resource_ids if any(free) else ()
+        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
         new = self._new_starts(grid, reduce(or_, free, 0), resources)
         joinable = self._joinable_starts(grid, positions)
         found = reduce(or_, [1 << position for position in joinable], new)
@@ -270,9 +268,9 @@ class Search:
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
         if joinable or resources:
-            things = _transpose(resources, count)
+            able = _transpose(resources, count)
             for each in dates_positions:
-                yield [*self._mixed_slots(grid, each, new, staff, things, joinable)]
+                yield [*self._mixed_slots(grid, each, new, staff, able, joinable)]
             return
         starts, duration, names = grid.starts, self.service.duration, self._roster.names
         capacity = self.service.capacity
@@ -307,24 +305,24 @@ class Search:
                 yield Slot(start, start + duration, staff_ids, capacity, resource_ids)
 
     def _on_duty(self, grid: DateRangeGrid, position: int) -> Iterator[bool]:
-        """For each staff member, whether they will do and are on duty at a start."""
+        """For each staff member, whether they are requested and on duty at a start."""
         for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            yield bool(on_duty >> position & 1) and self._will_do(staff_id)
+            yield bool(on_duty >> position & 1) and self._is_requested(staff_id)
 
     @cached_property
     def _staff(self) -> tuple[str, ...]:
         return self.service.staff_ids or NOBODY
 
-    def _will_do(self, staff_id: str) -> bool:
-        """Whether a staff member of the service is whoever is asked for."""
+    def _is_requested(self, staff_id: str) -> bool:
+        """Whether a staff member of the service is the one asked for, if one is."""
         return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
     def _free_staff(self, grid: DateRangeGrid, asked: int) -> list[int]:
-        """For each staff member at which of the starts that are asked about they are free."""
-        taken, everybody = self.busy.taken, self._will_do("")
+        """For each staff member, at which of the starts in `asked` they are free, as bits."""
+        taken, any_staff = self.busy.taken, self._is_requested("")
         free: list[int] = []
         for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            bits = on_duty & asked if everybody or self._will_do(staff_id) else 0
+            bits = on_duty & asked if any_staff or self._is_requested(staff_id) else 0
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)
@@ -333,10 +331,6 @@ class Search:
                 if free[n] and staff_id in self.busy.starts:
                     free[n] &= ~self._full_starts(grid, staff_id)
         return free
-
-    def _free_resources(self, grid: DateRangeGrid, asked: int) -> list[int]:
-        """For each usable resource at which of the starts that are asked about it is free."""
-        return [asked & ~self._taken(grid, one) for one in self._roster.resource_ids]
 
     def _taken(self, grid: DateRangeGrid, subject: str) -> int:
         """At which starts a subject is taken, as bits."""
@@ -363,9 +357,10 @@ class Search:
                 yield from shown
 
     def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
-        """Where somebody is free and for each requirement a resource is, as bits.
+        """The starts at which staff and for each requirement a resource are free, as bits.
 
-        That two requirements need the same resource is not seen here.
+        Two requirements that only the same resource could satisfy are not
+        recognized here, but when the resources are assigned.
         """
         if not free:
             return 0

@@ -39,8 +39,14 @@ NOBODY = ("",)
 MAX_RANGE_DAYS = 8
 """The most dates of one DateRangeGrid."""
 
-MAX_RANGE_STAFF_DAYS = 600
-"""The most dates times staff members of one DateRangeGrid of several dates."""
+MAX_NEW_STAFF_DAYS = 400
+"""The most dates times staff members whose grids are worked out at once."""
+
+MAX_RANGE_CELLS = 1 << 16
+"""The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
+
+MAX_KNOWN_RANGES = 1 << 12
+"""The most date ranges of which a Timetable keeps that their grids have been worked out."""
 
 MAX_CACHED_OVERLAPS = 512
 """The most intervals of which a DateRangeGrid keeps the starts that they overlap."""
@@ -154,8 +160,8 @@ class _Opening(NamedTuple):
     """When a place is open on a date, all relative to the first moment of it.
 
     `here` is the open time of the date itself, `around` that of it and of all
-    other dates which an appointment touches, and `midnights` tells for steps on the wall from
-    when to when they count from which instant.
+    other dates that an appointment touches. Where steps count from midnight on
+    the wall, `midnights` has the begin and end of each segment, and its midnight.
     """
 
     here: tuple[Interval, ...]
@@ -237,9 +243,37 @@ class Timetable:
         self.staff_open = lru_cache(maxsize=1 << 14)(self._staff_open)
         self.roster = lru_cache(maxsize=1 << 9)(self._find_roster)
         self._pattern = lru_cache(maxsize=1 << 8)(self._find_pattern)
+        self._known_ranges: set[tuple[Service, Place, date, date]] = set()
 
     def _day(self, place: Place, day: date) -> Day:
         return place_day(self.catalog, place, day)
+
+    def range_grids(
+        self, service: Service, place: Place, first: date, last: date
+    ) -> Iterator[DateRangeGrid]:
+        """The grids of the dates from first to last, as few as can each be used in milliseconds.
+
+        Of many staff members each date is a grid of its own the first time.
+        """
+        for begin, end in date_ranges(place.time_zone, first, last):
+            if self._is_quick(service, place, begin, end):
+                yield self.range_grid(service, place, begin, end)
+            else:
+                yield from (self.range_grid(service, place, day, day) for day in dates(begin, end))
+
+    def _is_quick(self, service: Service, place: Place, first: date, last: date) -> bool:
+        """Whether the grids of the dates are few or known, and as one are not too large."""
+        staff, days = len(service.staff_ids or NOBODY), (last - first).days + 1
+        if staff * days <= MAX_NEW_STAFF_DAYS:
+            return True
+        key = (service, place, first, last)
+        if key in self._known_ranges:
+            grids = [self.grid(service, place, day) for day in dates(first, last)]
+            return sum(len(grid.starts) for grid in grids) * staff <= MAX_RANGE_CELLS
+        if len(self._known_ranges) >= MAX_KNOWN_RANGES:
+            self._known_ranges.clear()
+        self._known_ranges.add(key)
+        return False
 
     def _range_grid(self, service: Service, place: Place, first: date, last: date) -> DateRangeGrid:
         """The grid of one of the `date_ranges`."""
@@ -275,10 +309,8 @@ class Timetable:
         zones: tuple[_ZoneDates, ...],
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
-        pattern, roster = (
-            self._pattern(service, place, opening, zones),
-            self.roster(service, place),
-        )
+        roster = self.roster(service, place)
+        pattern = self._pattern(service, place, opening, zones)
         overridden = {
             staff_id
             for days in around
@@ -382,20 +414,16 @@ def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
     return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
 
 
-def date_ranges(
-    service: Service, place: Place, first: date, last: date
-) -> Iterator[tuple[date, date]]:
+def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date]]:
     """Cut the dates from first to last into ranges, in order, that a DateRangeGrid can hold.
 
-    The more staff the shorter they are, so that none takes long. They begin at
-    the same dates whatever is asked, so that different questions share them.
+    They begin at the same dates whatever is asked, so that different questions
+    share them, and before a date that the zone's clock shows early.
     """
-    staff = len(service.staff_ids or NOBODY)
-    length = max(1, min(MAX_RANGE_DAYS, MAX_RANGE_STAFF_DAYS // staff))
     while first <= last:
-        days = min(length - first.toordinal() % length, (last - first).days + 1)
+        days = min(MAX_RANGE_DAYS - first.toordinal() % MAX_RANGE_DAYS, (last - first).days + 1)
         for n in range(1, days):
-            if is_shown_early(place.time_zone, first + timedelta(days=n)):
+            if is_shown_early(zone, first + timedelta(days=n)):
                 days = n
                 break
         end = first + timedelta(days=days - 1)
