@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
-from zimun.domain.availability import Busy, Search, Slot
 from zimun.domain.catalog import (
     Catalog,
     Organization,
@@ -24,6 +23,8 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime
 from zimun.domain.intervals import Interval
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Busy, Slot
 from zimun.domain.timetable import Timetable
 
 FIRST = date(2026, 3, 2)
@@ -58,7 +59,7 @@ class Scenario:
             resource_requirements=(("r_1",),) if self.archived_room else (),
         )
         return Catalog(
-            version="1",
+            version=1,
             organization=Organization(id="o_1", name="Bench", time_zone="Europe/Berlin"),
             services={"s_1": service},
             locations={},

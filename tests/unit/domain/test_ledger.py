@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Busy
 from zimun.domain.catalog import Service
 from zimun.domain.commands import (
     CancelAppointment,
@@ -39,6 +38,7 @@ from zimun.domain.ledger import (
 )
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.slot_request import SlotRequest
+from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
 
 from . import build

@@ -3,105 +3,29 @@
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
 window, and a staff member and the resources that it needs are free. `Search`
 decides that; everything that looks for slots or takes one goes through its
-`_slots_of_range`. Sets of starts are bits there, so that a few operations on
-integers decide several dates at once.
+`_slots_of_range`, where sets of starts are bits and several dates are one.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
 from itertools import compress, pairwise
 from operator import or_
-from typing import NamedTuple
 
+from zimun.domain.assignment import Assignments, assign
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
 from zimun.domain.instant import DAY, rfc3339
 from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
-from zimun.domain.timetable import (
-    NOBODY,
-    DateRangeGrid,
-    Roster,
-    Timetable,
-    dates_touching,
-)
+from zimun.domain.slots import Busy, Session, Slot
+from zimun.domain.start_grid import DateRangeGrid, transpose
+from zimun.domain.timetable import NOBODY, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1).toordinal()
-
-_FLAGS = bytes.maketrans(b"01", b"\0\1")
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One giving of a service at one time: its own allocation, shared by the seats sold in it."""
-
-    session_id: str
-    start: int
-    end: int
-    staff_id: str
-    resource_ids: tuple[str, ...]
-    location_id: str
-    seats_taken: int
-
-
-@dataclass(slots=True)
-class Busy:
-    """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
-
-    A subject is a staff member, a resource, or a service that needs neither.
-    `run_out` are those that a hold still takes although its time is over.
-    `starts` are when the bookings of staff members with a daily limit begin, in
-    order, on every date of theirs. None of it ends by itself before
-    `stands_until`.
-    """
-
-    taken: Mapping[str, Sequence[Interval]]
-    sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
-    starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    stands_until: int = 0
-    run_out: Set[str] = frozenset()
-
-    def of(self, subject: str) -> Sequence[Interval]:
-        """What is taken of a subject."""
-        return self.taken.get(subject, ())
-
-    def overlapping(self, subject: str, wanted: Interval) -> list[Interval]:
-        """What is taken of a subject within an interval."""
-        return [
-            (start, end) for start, end in self.of(subject) if start < wanted[1] and wanted[0] < end
-        ]
-
-
-class Slot(NamedTuple):
-    """A time that can be held: who is free for it, and the most seats one hold can take.
-
-    `resource_ids` are those that a new session would take, None where only
-    sessions that already run have room; `joinable` are these.
-    """
-
-    start: int
-    end: int
-    staff_ids: tuple[str, ...]
-    seats_left: int
-    resource_ids: tuple[str, ...] | None
-    joinable: tuple[Session, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Whom and what a hold takes; `session_id` is set when it joins a session that runs already."""
-
-    staff_id: str
-    resource_ids: tuple[str, ...]
-    session_id: str = ""
-
-    def subjects(self, service: Service) -> tuple[str, ...]:
-        """What is taken: the person and the things, or the service that needs neither."""
-        return (*((self.staff_id,) if self.staff_id else ()), *self.resource_ids) or (service.id,)
 
 
 @dataclass(frozen=True)
@@ -263,12 +187,12 @@ class Search:
             yield from ([] for _ in grid.bounds[1:])
             return
         count = len(grid.starts)
-        flags, staff = _transpose((found,), count), _transpose(free, count)
+        flags, staff = transpose((found,), count), transpose(free, count)
         dates_positions = (
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
         if joinable or resources:
-            able = _transpose(resources, count)
+            able = transpose(resources, count)
             for each in dates_positions:
                 yield [*self._mixed_slots(grid, each, new, staff, able, joinable)]
             return
@@ -376,8 +300,8 @@ class Search:
         return self.timetable.roster(self.service, self.place)
 
     @cached_property
-    def _assignments(self) -> "_Assignments":
-        return _Assignments(self.service, self._roster.resource_ids)
+    def _assignments(self) -> Assignments:
+        return Assignments(self.service, self._roster.resource_ids)
 
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
         """One of the resources for each requirement, all different; None where that cannot be."""
@@ -474,66 +398,3 @@ class Search:
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether a staff member has as many bookings on a start's date as they take."""
         return any(begin <= start < end for begin, end in self._full(staff_id, (start, start)))
-
-
-class _Assignments(dict[bytes, tuple[str, ...] | None]):
-    """The resources assigned where those that flags stand for are free; most starts are alike."""
-
-    def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
-        super().__init__()
-        self._service, self._usable = service, usable
-
-    def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
-        self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
-        return found
-
-
-def _transpose(rows: Sequence[int], count: int) -> bytes:
-    """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
-    bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
-    return bits[::-1].encode().translate(_FLAGS)
-
-
-def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
-    """One of the resources for each requirement, all different; None where that cannot be."""
-    requirements = service.resource_requirements
-    return match([[one for one in one_of if one in usable] for one_of in requirements])
-
-
-def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
-    """Whom and what a hold of the slot takes.
-
-    The fullest session with room, so that others stay whole; else a new one
-    with the staff member who has the fewest bookings that day, then the one
-    unused the longest, then the first by the service's list. `load` gives each
-    free staff member's (bookings that day, instant of the last booking).
-    """
-    if slot.joinable:
-        session = max(slot.joinable, key=lambda session: (session.seats_taken, session.session_id))
-        return Choice(session.staff_id, session.resource_ids, session.session_id)
-    assert slot.resource_ids is not None
-    staff_id = min(slot.staff_ids, key=lambda staff_id: load.get(staff_id, (0, 0)), default="")
-    return Choice(staff_id, slot.resource_ids)
-
-
-def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """Give each requirement one of its options, no option twice; None where that cannot be.
-
-    Augmenting paths (Kuhn 1955): a requirement may push another to its next option.
-    """
-    holder: dict[str, int] = {}
-
-    def place(requirement: int, tried: set[str]) -> bool:
-        for option in options[requirement]:
-            if option in tried:
-                continue
-            tried.add(option)
-            if option not in holder or place(holder[option], tried):
-                holder[option] = requirement
-                return True
-        return False
-
-    if not all(place(requirement, set()) for requirement in range(len(options))):
-        return None
-    chosen = {requirement: option for option, requirement in holder.items()}
-    return tuple(chosen[requirement] for requirement in range(len(options)))
