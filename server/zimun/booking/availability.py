@@ -6,22 +6,28 @@ the one by which holds and reschedules decide.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
+from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
 from zimun.domain.access import Caller
-from zimun.domain.availability import Search, Slot
 from zimun.domain.catalog import Place
 from zimun.domain.errors import ZimunError
 from zimun.domain.explanation import Obstacle, obstacles
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import AgingMap, Ledger
-from zimun.domain.schedule import Day, dates, local_date
-from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at, slots_within
+from zimun.domain.schedule import Day, dates, local_date, segments
+from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Slot
 from zimun.domain.timetable import Timetable
 
 MAX_DAYS = 92
 """The most dates of one question: any three months."""
+
+MAX_SUBJECT_DAYS = 1500
+"""How many days of single people and things are looked up at once."""
 
 FIRST_DAYS, MORE_DAYS = 7, 28
 """How many dates are searched at first for the next open slots, and at a time after these."""
@@ -86,65 +92,99 @@ class AnswerCache:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A search with all that is taken, the ledger's origin and number, the interval of starts."""
+class _Part:
+    """A search for the starts within a part of an interval, and the ledger it was opened on."""
 
-    origin: object
-    seq: int
+    ledger: Ledger
     search: Search
-    within: Interval
-    time_zone: str
+    part: Interval
+    whole: Interval
 
-    def answer(self) -> Availability:
-        """The slots, and the map of the place's dates that the interval touches."""
-        search, (start, end) = self.search, self.within
+    async def slots(self, pause: Pause) -> list[Slot]:
+        """The slots that start within the part, in time order but where a clock was set back."""
+        search = self.search
+        start, end = max(self.part[0], search.opens), min(self.part[1], search.closes + 1)
+        if start >= end:
+            return []
         zone = search.place.time_zone
-        covered = dates(local_date(zone, start), local_date(zone, end - 1)) if start < end else ()
-        days = [search.timetable.day(search.place, day) for day in covered]
-        slots = slots_within(search, self.within)
-        return Availability(search.service.id, self.time_zone, slots, days)
+        found: list[Slot] = []
+        for slots in search.slots_by_day(local_date(zone, start), local_date(zone, end - 1)):
+            found += [slot for slot in slots if start <= slot.start < end]
+            if pause.is_due:
+                await pause.take()
+        return found
 
     def kept(self, answer: Availability) -> _Kept:
-        """The answer with how long it stands although nobody changes anything.
+        """The whole answer with how long it stands although nobody changes anything.
 
         Seats of a class end hold by hold, and a horizon within the interval
         moves on: such answers do not stand at all.
         """
         search = self.search
-        if search.service.capacity > 1 or self.within[1] > search.closes:
+        if search.service.capacity > 1 or self.whole[1] > search.closes:
             until = 0
         else:
             first = answer.slots[0].start - search.service.lead_time + 1 if answer.slots else NEVER
             until = min(first, search.busy.stands_until)
-        return _Kept(self.origin, self.seq, search.now, until, answer)
+        return _Kept(self.ledger.origin, self.ledger.seq, search.now, until, answer)
 
 
 async def get_availability(
     reader: Reader, cache: AnswerCache, caller: Caller, request: SlotRequest, asked: DateRange
 ) -> Availability:
-    """The open slots of the dates; raises what `resolve` raises."""
+    """The open slots of the dates; raises what `resolve` raises.
+
+    Long ranges are answered part by part, each as of the moment at which it is read.
+    """
     key = (caller.org_id, request, asked)
+    parts: list[_Part] = []
+    slots: list[Slot] = []
+    pause = Pause()
+    while not parts or parts[-1].part[1] < parts[-1].whole[1]:
+        last = parts[-1] if parts else None
 
-    def question(ledger: Ledger, timetable: Timetable, now: int) -> _Opened | Availability:
-        return cache.get(key, ledger, now) or _open(ledger, timetable, now, request, asked)
+        def question(
+            ledger: Ledger, timetable: Timetable, now: int, last: _Part | None = last
+        ) -> _Part | Availability:
+            kept = None if last else cache.get(key, ledger, now)
+            return kept or _open(ledger, timetable, now, request, asked, last)
 
-    opened = await reader.ask(caller.org_id, question)
-    if isinstance(opened, Availability):
-        return opened
-    answer = opened.answer()
-    if not asked.days_ahead:
-        cache.put(key, opened.kept(answer))
+        opened = await reader.ask(caller.org_id, question)
+        if isinstance(opened, Availability):
+            return opened
+        parts.append(opened)
+        slots += await opened.slots(pause)
+    answer = _answer(parts[-1].search, slots, parts[-1].whole, asked)
+    if len(parts) == 1 and not asked.days_ahead:
+        cache.put(key, parts[0].kept(answer))
     return answer
 
 
 def _open(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, asked: DateRange
-) -> _Opened:
+    ledger: Ledger,
+    timetable: Timetable,
+    now: int,
+    request: SlotRequest,
+    asked: DateRange,
+    last: _Part | None,
+) -> _Part:
+    """The part of a range after the last one: as long as is looked up in a few milliseconds."""
     resolved = resolve(ledger, timetable, request)
-    within = asked.interval(resolved.place.time_zone, now)
-    search = resolved.search(ledger, now, resolved.bookable(now, within))
-    zone = asked.time_zone or resolved.place.time_zone
-    return _Opened(ledger.origin, ledger.seq, search, within, zone)
+    whole = last.whole if last else asked.interval(resolved.place.time_zone, now)
+    begin = last.part[1] if last else whole[0]
+    days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects))
+    part = begin, min(begin + days * DAY, whole[1])
+    search = resolved.search(ledger, now, resolved.bookable(now, part))
+    return _Part(ledger, search, part, whole)
+
+
+def _answer(search: Search, slots: list[Slot], whole: Interval, asked: DateRange) -> Availability:
+    """The slots, and the map of the place's dates that the interval touches."""
+    zone, (start, end) = search.place.time_zone, whole
+    covered = dates(local_date(zone, start), local_date(zone, end - 1)) if start < end else ()
+    days = [search.timetable.day(search.place, day) for day in covered]
+    slots.sort(key=itemgetter(0))
+    return Availability(search.service.id, asked.time_zone or zone, slots, days)
 
 
 async def find_next(
@@ -152,28 +192,45 @@ async def find_next(
 ) -> tuple[Sequence[Slot], Place]:
     """The first `count` slots that start at `start_from` or later, and their place.
 
-    They are looked for in longer and longer stretches, each by itself. Raises
-    what `resolve` raises.
+    They are looked for in longer and longer stretches, each as of the moment at
+    which it is read; dates on which nothing can be had are skipped. Raises what
+    `resolve` raises.
     """
     found: list[Slot] = []
-    begin, days = start_from, FIRST_DAYS
+    begin, days, pause = start_from, FIRST_DAYS, Pause()
     while True:
 
         def question(
-            ledger: Ledger,
-            timetable: Timetable,
-            now: int,
-            within: Interval = (begin, begin + days * DAY),
-        ) -> tuple[Search, Interval]:
-            resolved = resolve(ledger, timetable, request)
-            within = max(within[0], now), max(within[1], now + FIRST_DAYS * DAY)
-            return resolved.search(ledger, now, resolved.bookable(now, within)), within
+            ledger: Ledger, timetable: Timetable, now: int, begin: int = begin, days: int = days
+        ) -> _Part:
+            return _open_next(ledger, timetable, now, request, begin, days)
 
-        search, within = await reader.ask(caller.org_id, question)
-        found += slots_within(search, within)
-        if len(found) >= count or within[1] > search.closes:
+        opened = await reader.ask(caller.org_id, question)
+        found += await opened.slots(pause)
+        search, end = opened.search, opened.part[1]
+        if len(found) >= count or end > search.closes or not search.is_bookable:
+            found.sort(key=itemgetter(0))
             return found[:count], search.place
-        begin, days = max(within[1], search.opens), MORE_DAYS
+        begin, days = end, MORE_DAYS
+
+
+def _open_next(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, begin: int, days: int
+) -> _Part:
+    """The next stretch that can have slots, from an instant on."""
+    resolved = resolve(ledger, timetable, request)
+    empty = resolved.without_bookings(now)
+    begin = max(begin, empty.opens)
+    zone = resolved.place.time_zone
+    last = local_date(zone, max(begin, empty.closes))
+    day = empty.next_open_date(local_date(zone, begin), last)
+    if day is None:
+        return _Part(ledger, empty, (begin, max(begin, empty.closes + 1)), (begin, begin))
+    shown = segments(zone, day)
+    begin = max(begin, shown[0].start) if shown else begin
+    days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects)))
+    part = (begin, begin + days * DAY)
+    return _Part(ledger, resolved.search(ledger, now, resolved.bookable(now, part)), part, part)
 
 
 Verdict = Slot | ZimunError

@@ -110,11 +110,10 @@ def catalog_decision(
     return Decision(events, result, evolve_catalog(catalog, values))
 
 
-async def list_entries(
-    reader: Reader, caller: Caller, kind: type[E], archived: bool, size: int, after: Key | None
+def list_entries(
+    catalog: Catalog, kind: type[E], archived: bool, size: int, after: Key | None
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
-    catalog = await reader.catalog(caller.org_id)
     entries = catalog.listed(kind, archived)
     begin = bisect_right(entries, after, key=_key) if after else 0
     page = entries[begin : begin + size]

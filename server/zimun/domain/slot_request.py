@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from zimun.domain.availability import Search, Slot
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import InvalidRequest, SlotUnavailable
 from zimun.domain.instant import DAY
@@ -16,6 +15,8 @@ from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import Reservation
 from zimun.domain.schedule import dates, local_date, segments
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Busy, Slot
 from zimun.domain.timetable import Timetable
 
 ALTERNATIVES = 3
@@ -94,6 +95,12 @@ class ResolvedRequest:
             self.timetable, self.service, self.place, busy, now, self.staff_id, self.seats
         )
 
+    def without_bookings(self, now: int) -> Search:
+        """The search as if nothing were booked: what the catalogue alone allows."""
+        return Search(
+            self.timetable, self.service, self.place, Busy({}), now, self.staff_id, self.seats
+        )
+
     def bookable(self, now: int, within: Interval) -> Interval:
         """The part of an interval that the booking window leaves: from now to the horizon."""
         return max(within[0], now), min(within[1], now + self.service.horizon + 1)
@@ -128,16 +135,6 @@ def search_at(
 ) -> Search:
     """The search for one start; raises what `resolve` raises, and NotLoaded."""
     return resolve(ledger, timetable, request).search(ledger, now, (start, start + 1))
-
-
-def slots_within(search: Search, within: Interval) -> list[Slot]:
-    """The slots that start within an interval, in time order."""
-    start, end = _bookable(search, within)
-    if start >= end:
-        return []
-    zone = search.place.time_zone
-    found = search.slots(local_date(zone, start), local_date(zone, end - 1))
-    return [slot for slot in found if start <= slot.start < end]
 
 
 def _bookable(search: Search, within: Interval) -> Interval:

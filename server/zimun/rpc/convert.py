@@ -1,6 +1,6 @@
 """Protobuf to domain values and back. Requests come checked by `contract.check`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.booking.availability import MAX_DAYS, Availability
 from zimun.booking.store import AppointmentFilter
-from zimun.domain.availability import Slot
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.explanation import Obstacle
@@ -17,6 +16,7 @@ from zimun.domain.instant import SECOND
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.schedule import Day, local_rfc3339
 from zimun.domain.slot_request import DateRange, SlotRequest
+from zimun.domain.slots import Slot
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -160,19 +160,43 @@ def _bound(request: appointments_service_pb2.ListAppointmentsRequest, field: str
     return instant(getattr(request, field)) if request.HasField(field) else None
 
 
+MAX_SLOTS = 64
+"""The most slots of one piece of an answer."""
+
+
+def availability(found: Availability) -> Iterator[bytes]:
+    """An answer's bytes in pieces, which joined are the message (protobuf, "Message merging").
+
+    A short one that still stands is not written anew.
+    """
+    if len(found.slots) <= MAX_SLOTS:
+        yield _short_availability(found)
+        return
+    yield _availability(found, ())
+    for begin in range(0, len(found.slots), MAX_SLOTS):
+        slots = found.slots[begin : begin + MAX_SLOTS]
+        piece = availability_service_pb2.GetAvailabilityResponse(
+            slots=[slot.__wrapped__(each, found.time_zone) for each in slots]
+        )
+        yield piece.SerializeToString()
+
+
 @lru_cache(maxsize=1 << 10)
-def availability(found: Availability) -> bytes:
-    """The answer's bytes; one that still stands is not written anew."""
+def _short_availability(found: Availability) -> bytes:
+    return _availability(found, found.slots)
+
+
+def _availability(found: Availability, slots: Sequence[Slot]) -> bytes:
     answer = availability_service_pb2.GetAvailabilityResponse(
         service_id=found.service_id,
         time_zone=found.time_zone,
-        slots=[slot(each, found.time_zone) for each in found.slots],
+        slots=[slot(each, found.time_zone) for each in slots],
         days=[day(each) for each in found.days],
     )
     return answer.SerializeToString()
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def slot(found: Slot, zone: str) -> slot_pb2.Slot:
     """A slot on the wire; the same ones are asked for over and over. To be copied, not changed."""
     return slot_pb2.Slot(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from zimun.booking import appointments, availability
+from zimun.booking.pause import Pause
 from zimun.booking.requests import new_id
 from zimun.domain.commands import (
     CancelAppointment,
@@ -36,7 +37,12 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
         found = await availability.get_availability(
             self._reader, self._answers, caller(), asked, dates
         )
-        return convert.availability(found)
+        pieces, pause = [], Pause()
+        for piece in convert.availability(found):
+            pieces.append(piece)
+            if pause.is_due:
+                await pause.take()
+        return b"".join(pieces)
 
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
