@@ -23,11 +23,15 @@ def main() -> None:
     options.add_argument("--servers", type=int, default=2)
     options.add_argument("--callers", type=int, default=24)
     options.add_argument("--no-faults", action="store_true")
+    options.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
     options.add_argument(
         "--serve-with", default=" ".join(SERVING), help="the module that is a server"
     )
     options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
     options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
+    options.add_argument(
+        "--skew", type=float, default=0, help="seconds from one server's clock to the next one's"
+    )
     options.add_argument("--keep", type=Path, help="a new directory for history and logs")
     options.add_argument("--report", type=Path, help="a file for the counts, as JSON")
     given = options.parse_args()
@@ -41,6 +45,8 @@ def main() -> None:
         module=given.serve_with.split(),
         weaken=given.weaken,
         settling=given.settling,
+        kinds=given.kind,
+        skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))
     print(report)

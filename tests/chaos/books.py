@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from .checker import violations
-from .history import OK, REFUSED, Attempt, Record, Row
-from .ledger import FOREVER
+from .history import CATALOG_CHANGE, OK, REFUSED, Attempt, Record, Row
+from .ledger import FOREVER, LIVE, subjects_of
 from .scenario import DAY, HOLD_LENGTH, HOUR, SECOND, SERVICES, Service
 
 ORG = "o_north"
@@ -27,6 +27,13 @@ class Books:
             name: []
             for name in ("reservations", "events", "allocations", "sessions", "idempotency")
         }
+        opened = {"type": "ORGANIZATION_SET", "client_id": "", "hold_id": "", "revision": 0}
+        self.tables["events"].append(
+            {"org_id": ORG, "seq": 1, "time": self.now, **opened, "data": "{}"}
+        )
+        self.tables["resources"] = []
+        self.tables["ledgers"] = [{"org_id": ORG, "seq": 1, "time": self.now, "catalog_version": 1}]
+        self._sessions: dict[str, Row] = {}
 
     def hold(self, service_id: str, start: int, *taken: str, seats: int = 1, **more: Any) -> Row:
         """Hold a start for a staff member and rooms: what is taken, in that order."""
@@ -38,6 +45,7 @@ class Books:
             "appointment_id": "",
             "session_id": more.pop("session_id", f"x_{number}"),
             "service_id": service_id,
+            "location_id": "",
             "staff_id": "".join(staff),
             "resource_ids": json.dumps([one for one in taken if one not in staff]),
             "seats": seats,
@@ -46,6 +54,8 @@ class Books:
             "state": "HELD",
             "expires_at": self.now + HOLD_LENGTH,
             "create_time": self.now,
+            "update_time": self.now,
+            "revision": 0,
             "contact_name": "",
             "cancel_reason": "",
         }
@@ -74,7 +84,8 @@ class Books:
         self.settle()
 
     def move(self, row: Row, start: int) -> None:
-        row.update(start_time=start, end_time=start + SERVICES[row["service_id"]].duration)
+        service, session_id = SERVICES[row["service_id"]], f"x_{len(self.history)}"
+        row.update(start_time=start, end_time=start + service.duration, session_id=session_id)
         request = {"appointment_id": row["appointment_id"], "start": start}
         self._keep("APPOINTMENT_RESCHEDULED", "RescheduleAppointment", request, row)
         self.settle()
@@ -90,6 +101,33 @@ class Books:
         self._keep("HOLD_RELEASED", "ReleaseHold", {"hold_id": row["hold_id"]}, row)
         self.settle()
 
+    def rename(self, room_id: str) -> None:
+        """Give a room a new name."""
+        key, name = f"k{len(self.history)}", f"Room {len(self.history)}"
+        found = [one for one in self.tables["resources"] if one["id"] == room_id]
+        if not found:
+            found = [{"org_id": ORG, "id": room_id, "revision": 0}]
+            self.tables["resources"] += found
+        found[0].update(name=name, revision=found[0]["revision"] + 1)
+        [head] = self.tables["ledgers"]
+        head.update(seq=head["seq"] + 1, time=self.now, catalog_version=head["seq"] + 1)
+        self.tables["events"].append(
+            {
+                "org_id": ORG,
+                "seq": head["seq"],
+                "time": self.now,
+                "type": "RESOURCE_SET",
+                "client_id": "c_1",
+                "hold_id": "",
+                "revision": 0,
+                "data": json.dumps(found[0]),
+            }
+        )
+        answer = {"id": room_id, "name": name}
+        self._answer(CATALOG_CHANGE, {"id": room_id, "name": name}, answer, f"{key} answer")
+        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
+        self.tables["idempotency"].append(kept)
+
     def refuse(self, method: str, request: dict[str, Any], reason: str) -> None:
         key = f"k{len(self.history)}"
         sent, self.now = self.now, self.now + ANSWERING
@@ -98,22 +136,57 @@ class Books:
         )
 
     def _keep(self, event: str, method: str, request: dict[str, Any], row: Row) -> None:
-        key, at = f"k{len(self.history)}", self.now
-        revision = sum(one["hold_id"] == row["hold_id"] for one in self.tables["events"]) + 1
+        key = f"k{len(self.history)}"
+        row.update(update_time=self.now, revision=row["revision"] + 1)
+        [head] = self.tables["ledgers"]
+        head.update(seq=head["seq"] + 1, time=self.now)
+        sessions = self._touched(row)
         self.tables["events"].append(
             {
                 "org_id": ORG,
-                "hold_id": row["hold_id"],
-                "revision": revision,
-                "at": at,
+                "seq": head["seq"],
+                "time": self.now,
                 "type": event,
                 "client_id": "c_1",
-                "reservation": json.dumps(row),
+                "hold_id": row["hold_id"],
+                "revision": row["revision"],
+                "data": json.dumps({"reservation": row, "sessions": sessions}),
             }
         )
         self._answer(method, request, self._item(row), f"{key} answer")
         kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
         self.tables["idempotency"].append(kept)
+
+    def _touched(self, row: Row) -> list[Row]:
+        """The sessions that a change of a reservation touches, as it leaves them."""
+        left = [one for one in self._sessions.values() if row["hold_id"] in one["members"]]
+        for session in left:
+            del session["members"][row["hold_id"]]
+        if row["session_id"] not in self._sessions:
+            service = SERVICES[row["service_id"]]
+            self._sessions[row["session_id"]] = {
+                "session_id": row["session_id"],
+                "service_id": service.id,
+                "location_id": "",
+                "staff_id": row["staff_id"],
+                "resource_ids": json.loads(row["resource_ids"]),
+                "start": row["start_time"],
+                "end": row["end_time"],
+                "busy": [*service.taken(row["start_time"])],
+                "booked_at": self.now,
+                "capacity": service.capacity,
+                "members": {},
+            }
+        own = self._sessions[row["session_id"]]
+        if row["state"] in LIVE:
+            until = FOREVER if row["state"] == "CONFIRMED" else row["expires_at"]
+            own["members"][row["hold_id"]] = (until, row["seats"])
+        touched = [one for one in left if one is not own] + [own]
+        for session in touched:
+            members = session["members"].values()
+            session["until"] = max((until for until, _ in members), default=0)
+            session["seats_taken"] = sum(seats for _, seats in members)
+        return [{key: one[key] for key in one if key != "members"} for one in touched]
 
     def _item(self, row: Row) -> dict[str, Any]:
         """A reservation as it is answered."""
@@ -124,8 +197,7 @@ class Books:
             "resource_ids": json.loads(row["resource_ids"]),
         }
         if row["appointment_id"]:
-            events = self.tables["events"]
-            found["etag"] = str(sum(one["hold_id"] == row["hold_id"] for one in events))
+            found["etag"] = str(row["revision"])
         return found
 
     def _answer(
@@ -187,7 +259,7 @@ class Books:
         left = service.capacity
         for row in self.tables["reservations"]:
             busy = SERVICES[row["service_id"]].taken(row["start_time"])
-            met = busy[0] < end and begin < busy[1] and {*subjects} & {*_subjects(row)}
+            met = busy[0] < end and begin < busy[1] and {*subjects} & {*subjects_of(row)}
             if met and row["state"] in ("HELD", "CONFIRMED"):
                 joins = (row["service_id"], row["start_time"]) == (service.id, start)
                 left = left - row["seats"] if joins else 0
@@ -196,36 +268,26 @@ class Books:
     def settle(self) -> None:
         """Derive allocations and sessions anew."""
         self.tables["allocations"], self.tables["sessions"] = [], []
-        for row in self.tables["reservations"]:
-            if row["state"] not in ("HELD", "CONFIRMED"):
-                continue
-            begin, end = SERVICES[row["service_id"]].taken(row["start_time"])
-            for subject in _subjects(row):
-                self.tables["allocations"].append(
-                    {
-                        "org_id": ORG,
-                        "subject": subject,
-                        "session_id": row["session_id"],
-                        "busy_start": begin,
-                        "busy_end": end,
-                        "expires_at": FOREVER,
-                    }
-                )
-            if SERVICES[row["service_id"]].capacity > 1:
-                self._count(row)
+        live = [session for session in self._sessions.values() if session["members"]]
+        for session in live:
+            taken = [*filter(None, (session["staff_id"],)), *session["resource_ids"]]
+            self.tables["allocations"] += [
+                {
+                    "org_id": ORG,
+                    "subject": subject,
+                    "busy_start": session["busy"][0],
+                    "busy_end": session["busy"][1],
+                    "start_time": session["start"],
+                    "session_id": session["session_id"],
+                    "expires_at": session["until"],
+                    "booked_at": session["booked_at"],
+                }
+                for subject in taken or (session["service_id"],)
+            ]
+            if session["capacity"] > 1:
+                counts = {name: session[name] for name in ("seats_taken", "capacity")}
+                known = {"org_id": ORG, "session_id": session["session_id"]}
+                self.tables["sessions"].append(known | counts)
 
-    def _count(self, row: Row) -> None:
-        for session in self.tables["sessions"]:
-            if session["session_id"] == row["session_id"]:
-                session["seats_taken"] += row["seats"]
-                return
-        counted = {"org_id": ORG, "session_id": row["session_id"], "seats_taken": row["seats"]}
-        self.tables["sessions"].append(counted)
-
-    def judge(self) -> list[str]:
-        return violations(Record(self.history, self.tables, self.now))
-
-
-def _subjects(row: Row) -> tuple[str, ...]:
-    staff = (row["staff_id"],) if row["staff_id"] else ()
-    return (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],)
+    def judge(self, skew: int = 0) -> list[str]:
+        return violations(Record(self.history, self.tables, self.now, skew))

@@ -15,10 +15,12 @@ from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
     hold_pb2,
+    resource_pb2,
+    resources_service_pb2,
 )
 
 from .clock import SharedClock
-from .history import NOTHING, OK, READS, REFUSED, UNKNOWN, Attempt
+from .history import CATALOG_CHANGE, NOTHING, OK, READS, REFUSED, UNKNOWN, Attempt
 from .scenario import DAY
 
 OPTIONS = (
@@ -31,6 +33,7 @@ OPTIONS = (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_SERVICES = {"GetAvailability": "Availability", CATALOG_CHANGE: "Resources"}
 _HOLDS = ("HoldAppointment", "ExtendHold", "ReleaseHold")
 
 
@@ -49,7 +52,7 @@ async def send(
     channel: grpc.aio.Channel, clock: SharedClock, token: str, request: Request, patience: float
 ) -> Attempt:
     """Send a request once."""
-    service = "Availability" if request.method == "GetAvailability" else "Appointments"
+    service = _SERVICES.get(request.method, "Appointments")
     call: Any = channel.unary_unary(f"/zimun.v1.{service}Service/{request.method}")
     metadata = [("authorization", f"Bearer {token}")]
     if request.method not in READS:
@@ -97,6 +100,10 @@ _OPEN = (
 
 def _message(request: Request) -> Message:
     made: Any = _MESSAGES[request.method]()
+    if request.method == CATALOG_CHANGE:
+        made.resource.id, made.resource.name = request.content["id"], request.content["name"]
+        changed: Message = made
+        return changed
     for name, value in request.content.items():
         if name == "start":
             times = "appointment_time" if request.method == "HoldAppointment" else "start_time"
@@ -130,6 +137,7 @@ _MESSAGES: Mapping[str, Callable[[], Message]] = {
     "GetAppointment": appointments_service_pb2.GetAppointmentRequest,
     "ListAppointments": appointments_service_pb2.ListAppointmentsRequest,
     "GetAvailability": availability_service_pb2.GetAvailabilityRequest,
+    CATALOG_CHANGE: resources_service_pb2.UpdateResourceRequest,
 }
 
 
@@ -142,6 +150,9 @@ def _answer(method: str, raw: bytes) -> dict[str, Any]:
         return {**_common(hold), "state": state, **found}
     if method == "GetAvailability":
         return {"slots": _slots(raw)}
+    if method == CATALOG_CHANGE:
+        room = resource_pb2.Resource.FromString(raw)
+        return {"id": room.id, "name": room.name, "etag": room.etag}
     if method == "ListAppointments":
         listed = appointments_service_pb2.ListAppointmentsResponse.FromString(raw)
         return {"items": [_appointment(one) for one in listed.items]}

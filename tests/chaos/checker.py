@@ -4,23 +4,26 @@ It knows the offer as plain facts (`scenario`) and nothing of the server's code.
 `python -m tests.chaos.checker DIR` judges a run that was kept.
 """
 
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
+from .catalog import miscatalogued
 from .history import Attempt, Record, Row
-from .ledger import FOREVER, LIVE, Ledger, Life, Taking, put_together, shows
+from .ledger import Ledger, Life, Taking, put_together, shows, subjects_of, taking_of
 from .reads import misread
 from .refusals import unjustified
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
+from .sequence import disordered
+from .states import States
 
 
 def violations(record: Record) -> list[str]:
     """Everything that is wrong with a run."""
     ledger = put_together(record)
+    states = States(ledger)
     return [
         *_sold_twice_at_the_end(ledger),
         *_sold_twice_on_the_way(ledger),
@@ -29,11 +32,11 @@ def violations(record: Record) -> list[str]:
         *_out_of_time(ledger),
         *_repeated(ledger),
         *_kept_answers(ledger),
-        *unjustified(ledger),
-        *misread(ledger),
+        *unjustified(ledger, states),
+        *misread(ledger, states),
         *_broken_stories(ledger),
-        *_allocations(ledger),
-        *_sessions(ledger),
+        *disordered(ledger),
+        *miscatalogued(ledger),
     ]
 
 
@@ -47,28 +50,11 @@ def _live(ledger: Ledger) -> list[Row]:
     ]
 
 
-def _subjects(row: Row) -> tuple[str, ...]:
-    staff = (row["staff_id"],) if row["staff_id"] else ()
-    return (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],)
-
-
 def _sold_twice_at_the_end(ledger: Ledger) -> Iterator[str]:
     takings: dict[tuple[str, str], list[Taking]] = defaultdict(list)
     for row in _live(ledger):
-        busy = SERVICES[row["service_id"]].taken(row["start_time"])
-        for subject in _subjects(row):
-            takings[row["org_id"], subject].append(
-                Taking(
-                    row["hold_id"],
-                    row["session_id"],
-                    row["service_id"],
-                    row["start_time"],
-                    row["seats"],
-                    busy,
-                    0,
-                    FOREVER,
-                )
-            )
+        for subject in subjects_of(row):
+            takings[row["org_id"], subject].append(taking_of(row))
     for (org, subject), found in takings.items():
         yield from (f"at the end {org} {subject}: {what}" for what in _collisions(found))
 
@@ -140,7 +126,9 @@ def _out_of_time(ledger: Ledger) -> Iterator[str]:
     for life in ledger.lives.values():
         for revision in life.revisions:
             operation = revision.operation
-            if operation and not operation.sent <= revision.at <= operation.acknowledged:
+            if operation is None:
+                continue
+            if not operation.sent <= revision.at <= operation.acknowledged + ledger.skew:
                 yield (
                     f"{life.hold_id} revision {revision.number} is of {revision.at}, its request "
                     f"of {operation.sent} to {operation.acknowledged}"
@@ -150,7 +138,7 @@ def _out_of_time(ledger: Ledger) -> Iterator[str]:
 def _repeated(ledger: Ledger) -> Iterator[str]:
     """Under one key there is one answer, byte for byte."""
     answers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for operation in ledger.operations:
+    for operation in (*ledger.operations, *ledger.catalog_changes):
         for attempt in operation.oks:
             answers[attempt.org, attempt.client, attempt.key].add(attempt.raw)
     for key, found in answers.items():
@@ -165,7 +153,7 @@ def _kept_answers(ledger: Ledger) -> Iterator[str]:
         for row in ledger.tables["idempotency"]
     }
     possible = set()
-    for operation in ledger.operations:
+    for operation in (*ledger.operations, *ledger.catalog_changes):
         key = operation.first.org, operation.first.client, operation.first.key
         if operation.may_have_happened:
             possible.add(key)
@@ -227,44 +215,9 @@ def _broken_story(life: Life) -> Iterator[str]:
             if in_time == (after.type == "HOLD_EXPIRED"):
                 yield f"{after.type} at {after.at} of a hold until {expires_at}"
         limit = before.row["create_time"] + HOLD_LIMIT * HOLD_LENGTH
-        # Extensions may be carried out in another order than their clocks were read in.
         until = max(expires_at, min(after.at + HOLD_LENGTH, limit))
         if after.type == "HOLD_EXTENDED" and after.row["expires_at"] != until:
             yield f"extended at {after.at} from {expires_at} to {after.row['expires_at']}"
-
-
-def _allocations(ledger: Ledger) -> Iterator[str]:
-    """What is busy is exactly what the live reservations take."""
-    implied = {
-        (row["org_id"], subject, row["session_id"], *_busy(row))
-        for row in _live(ledger)
-        for subject in _subjects(row)
-    }
-    kept = {
-        (row["org_id"], row["subject"], row["session_id"], row["busy_start"], row["busy_end"])
-        for row in ledger.tables["allocations"]
-        if row["expires_at"] > ledger.read_at
-    }
-    yield from (f"taken without an allocation: {one}" for one in implied - kept)
-    yield from (f"an allocation that nobody takes: {one}" for one in kept - implied)
-
-
-def _busy(row: Row) -> tuple[int, int]:
-    return SERVICES[row["service_id"]].taken(row["start_time"])
-
-
-def _sessions(ledger: Ledger) -> Iterator[str]:
-    """Each group session counts the seats of its reservations, and has no more than there are."""
-    seats: dict[tuple[str, str], int] = defaultdict(int)
-    for row in ledger.tables["reservations"]:
-        if row["state"] in LIVE and SERVICES[row["service_id"]].capacity > 1:
-            seats[row["org_id"], row["session_id"]] += row["seats"]
-    counted = {
-        (row["org_id"], row["session_id"]): row["seats_taken"] for row in ledger.tables["sessions"]
-    }
-    for key in seats.keys() | counted.keys():
-        if seats.get(key) != counted.get(key):
-            yield f"session {key} has {seats.get(key)} seats sold and {counted.get(key)} counted"
 
 
 if __name__ == "__main__":

@@ -47,14 +47,19 @@ class Fault:
     size: int = 0
 
 
-def plan(seed: int, engine: str, servers: int, count: int) -> list[Fault]:
-    """So many faults, the same for the same seed; each kind comes before any comes again."""
+def plan(
+    seed: int, engine: str, servers: int, count: int, kinds: Sequence[str] = ()
+) -> list[Fault]:
+    """So many faults, the same for the same seed; each kind comes before any comes again.
+
+    They are of these kinds alone where any are given.
+    """
     rng = random.Random(f"faults {seed}")
-    kinds: list[str] = []
-    while len(kinds) < count:
-        deck = list(SHARED if engine == "shared" else EMBEDDED)
+    drawn: list[str] = []
+    while len(drawn) < count:
+        deck = list(kinds or (SHARED if engine == "shared" else EMBEDDED))
         rng.shuffle(deck)
-        kinds += deck
+        drawn += deck
     return [
         Fault(
             kind,
@@ -63,7 +68,7 @@ def plan(seed: int, engine: str, servers: int, count: int) -> list[Fault]:
             rng.uniform(*SPACING),
             rng.choice((0, 4096, 100_000, 1_000_000)),
         )
-        for kind in kinds[:count]
+        for kind in drawn[:count]
     ]
 
 
@@ -147,6 +152,11 @@ async def _deafen(site: Site, fault: Fault) -> None:
     site.proxy.heal()
 
 
+async def _lose(site: Site, fault: Fault) -> None:
+    assert site.proxy
+    site.proxy.lose()
+
+
 async def _restart(site: Site, how: int) -> None:
     assert site.postgres
     await asyncio.to_thread(site.postgres.stop, how)
@@ -191,6 +201,7 @@ _DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
     "cut": _cut,
     "stall": _stall,
     "deafen": _deafen,
+    "lose": _lose,
     "fast": _fast,
     "immediate": _immediate,
     "full": _full,

@@ -19,6 +19,9 @@ UNKNOWN = "unknown"
 READS = ("GetAppointment", "ListAppointments", "GetAvailability")
 """The methods that change nothing; all others take an Idempotency-Key."""
 
+CATALOG_CHANGE = "UpdateResource"
+"""The method that changes the catalogue; all other changes are of reservations."""
+
 
 @dataclass
 class Attempt:
@@ -51,18 +54,22 @@ Tables = Mapping[str, list[Row]]
 @dataclass
 class Record:
     """All that the judge is given: what was asked and answered, and the store as it was in the end,
-    read at an instant."""
+    read at an instant.
+
+    `skew` is by how many microseconds a server's clock may be ahead of the clock of the attempts.
+    """
 
     attempts: list[Attempt]
     tables: Tables
     read_at: int
+    skew: int = 0
 
     def save(self, directory: Path) -> None:
         """Write it into a directory."""
         with (directory / "history.jsonl").open("w") as file:
             file.writelines(json.dumps(asdict(attempt)) + "\n" for attempt in self.attempts)
         with (directory / "store.json").open("w") as file:
-            json.dump({"read_at": self.read_at, "tables": self.tables}, file)
+            json.dump({"read_at": self.read_at, "skew": self.skew, "tables": self.tables}, file)
 
     @classmethod
     def read(cls, directory: Path) -> "Record":

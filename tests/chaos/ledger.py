@@ -1,18 +1,20 @@
 """The final store read as lives of reservations, and which request brought each change about.
 
-When a change took effect is known only within bounds: not before its request
-was first sent, and not after it, or a later change of the same reservation,
-was answered. What is said to be certain holds anywhere within these bounds.
+When a change took effect is known only within bounds: not before its instant,
+and not after the first answer that shows it or a later event of the same
+organization: events take effect in the order of their numbers (`seq`). What is
+said to be certain holds anywhere within these bounds.
 """
 
 import json
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .history import OK, READS, UNKNOWN, Attempt, Record, Row, Tables
+from .history import CATALOG_CHANGE, OK, READS, UNKNOWN, Attempt, Record, Row, Tables
 from .scenario import DAY, SERVICES, Service
 
 FOREVER = 1 << 62
@@ -59,13 +61,20 @@ class Operation:
 
 @dataclass
 class Revision:
-    """One event, and the request it is attributed to."""
+    """One event, and the request it is attributed to.
+
+    `seq` is its number in the ledger, `position` its place among the organization's events about
+    reservations, from 1; `sessions` is what it says of the sessions that it touched.
+    """
 
     number: int
+    seq: int
     at: int
     type: str
     client: str
     row: Row
+    sessions: Sequence[Row]
+    position: int = 0
     operation: Operation | None = None
     not_before: int = 0
     not_after: int = FOREVER
@@ -76,12 +85,17 @@ class Revision:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        staff = (self.row["staff_id"],) if self.row["staff_id"] else ()
-        return (*staff, *json.loads(self.row["resource_ids"])) or (self.row["service_id"],)
+        return subjects_of(self.row)
 
     @property
     def place(self) -> tuple[object, ...]:
         return self.row["session_id"], self.row["start_time"], self.subjects
+
+
+def subjects_of(row: Row) -> tuple[str, ...]:
+    """What a reservation takes: its person and its rooms, or the service that needs neither."""
+    staff = (row["staff_id"],) if row["staff_id"] else ()
+    return (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],)
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,7 @@ class Life:
     hold_id: str
     row: Row | None
     revisions: list[Revision] = field(default_factory=list)
+    skew: int = 0
 
     def possible(self) -> Iterator[tuple[Revision, int, int]]:
         """Each stay at one place, with the longest time for which it may have been there."""
@@ -117,7 +132,7 @@ class Life:
                 first = None
             if revision.is_live:
                 first = first or revision
-                until = _runs_out(revision)
+                until = runs_out(revision.row)
         if first:
             yield first, first.not_before, until
 
@@ -133,13 +148,53 @@ class Life:
                     ),
                     FOREVER,
                 )
-                until = min(ended, _runs_out(revision))
+                until = min(ended, runs_out(revision.row) - self.skew)
                 if revision.not_after < until:
                     yield revision, revision.not_after, until
 
 
-def _runs_out(revision: Revision) -> int:
-    return FOREVER if revision.row["state"] == "CONFIRMED" else int(revision.row["expires_at"])
+def runs_out(row: Row) -> int:
+    """The instant at which a live reservation ends by itself."""
+    return FOREVER if row["state"] == "CONFIRMED" else int(row["expires_at"])
+
+
+def taking_of(row: Row, since: int = 0, until: int = FOREVER) -> Taking:
+    """What a reservation takes of each of its subjects."""
+    return Taking(
+        row["hold_id"],
+        row["session_id"],
+        row["service_id"],
+        row["start_time"],
+        row["seats"],
+        SERVICES[row["service_id"]].taken(row["start_time"]),
+        since,
+        until,
+    )
+
+
+Entry = tuple[Life, Revision]
+"""An event, and the reservation that it is about."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """An organization's events about reservations, in the order of their numbers."""
+
+    entries: Sequence[Entry]
+
+    @cached_property
+    def _not_before(self) -> list[int]:
+        return [revision.not_before for _, revision in self.entries]
+
+    @cached_property
+    def _not_after(self) -> list[int]:
+        return [revision.not_after for _, revision in self.entries]
+
+    def positions(self, sent: int, answered: int) -> tuple[int, int]:
+        """How many events had certainly taken effect when a request was sent, and how many may have
+        when it was answered: what was answered is the state after so many, or some between."""
+        certain = bisect_right(self._not_after, sent)
+        return certain, max(certain, bisect_right(self._not_before, answered))
 
 
 @dataclass
@@ -147,10 +202,14 @@ class Ledger:
     """Everything that the judge reads, put together."""
 
     operations: list[Operation]
+    """Those on reservations."""
+    catalog_changes: list[Operation]
     reads: list[Attempt]
     lives: dict[tuple[str, str], Life]
     tables: Tables
     read_at: int
+    skew: int = 0
+    orders: dict[str, Order] = field(default_factory=dict)
     unasked: list[str] = field(default_factory=list)
 
     @cached_property
@@ -204,19 +263,9 @@ class Ledger:
         found: dict[tuple[str, str, int], list[Taking]] = defaultdict(list)
         for life, times in stays:
             for revision, since, until in times:
-                row = revision.row
-                taking = Taking(
-                    life.hold_id,
-                    row["session_id"],
-                    row["service_id"],
-                    row["start_time"],
-                    row["seats"],
-                    SERVICES[row["service_id"]].taken(row["start_time"]),
-                    since,
-                    until,
-                )
+                taking = taking_of(revision.row, since, until)
                 for subject in revision.subjects:
-                    found[life.org, subject, row["start_time"] // DAY].append(taking)
+                    found[life.org, subject, taking.start // DAY].append(taking)
         return found
 
 
@@ -224,12 +273,15 @@ def put_together(record: Record) -> Ledger:
     """The ledger of a recorded run."""
     writes = [one for one in record.attempts if one.method not in READS]
     reads = [one for one in record.attempts if one.method in READS]
-    lives = _lives(record.tables)
-    ledger = Ledger(_operations(writes), reads, lives, record.tables, record.read_at)
+    lives = _lives(record)
+    operations = _operations(one for one in writes if one.method != CATALOG_CHANGE)
+    changes = _operations(one for one in writes if one.method == CATALOG_CHANGE)
+    ledger = Ledger(operations, changes, reads, lives, record.tables, record.read_at, record.skew)
+    ledger.orders = _orders(lives.values())
     _attribute(ledger)
     seen = _seen(ledger)
-    for life in ledger.lives.values():
-        _bound(life, seen)
+    for order in ledger.orders.values():
+        _bound(order.entries, seen, record.skew)
     return ledger
 
 
@@ -274,22 +326,37 @@ def _operations(attempts: Iterable[Attempt]) -> list[Operation]:
     return [Operation(sorted(group, key=lambda one: one.sent)) for group in found.values()]
 
 
-def _lives(tables: Tables) -> dict[tuple[str, str], Life]:
-    rows = {(row["org_id"], row["hold_id"]): row for row in tables["reservations"]}
-    lives = {key: Life(*key, row) for key, row in rows.items()}
-    for event in sorted(tables["events"], key=lambda event: int(event["revision"])):
+def _lives(record: Record) -> dict[tuple[str, str], Life]:
+    rows = {(row["org_id"], row["hold_id"]): row for row in record.tables["reservations"]}
+    lives = {key: Life(*key, row, skew=record.skew) for key, row in rows.items()}
+    of_holds = (event for event in record.tables["events"] if event["hold_id"])
+    for event in sorted(of_holds, key=lambda event: (event["seq"], event["revision"])):
         key = event["org_id"], event["hold_id"]
-        life = lives.setdefault(key, Life(*key, None))
+        life = lives.setdefault(key, Life(*key, None, skew=record.skew))
+        data = json.loads(event["data"])
         life.revisions.append(
             Revision(
                 event["revision"],
-                event["at"],
+                event["seq"],
+                event["time"],
                 event["type"],
                 event["client_id"],
-                json.loads(event["reservation"]),
+                data["reservation"],
+                data["sessions"],
             )
         )
     return lives
+
+
+def _orders(lives: Iterable[Life]) -> dict[str, Order]:
+    entries: dict[str, list[Entry]] = defaultdict(list)
+    for life in lives:
+        entries[life.org] += [(life, revision) for revision in life.revisions]
+    for some in entries.values():
+        some.sort(key=lambda entry: (entry[1].seq, entry[1].number))
+        for position, (_, revision) in enumerate(some, 1):
+            revision.position = position
+    return {org: Order(some) for org, some in entries.items()}
 
 
 Identity = tuple[object, ...]
@@ -308,19 +375,22 @@ def _attribute(ledger: Ledger) -> None:
             answered[_identity_answered(operation)].append(operation)
         elif operation.may_have_happened:
             open_ones[_asked(operation.first)].append(operation)
+    # In their order, to whoever was answered first: if any attribution fits, this one does.
     events = [
         (life, revision)
-        for life in ledger.lives.values()
-        for revision in life.revisions
+        for order in ledger.orders.values()
+        for life, revision in order.entries
         if revision.type in METHOD_OF
     ]
-    # In order of time, to whoever was answered first: if any attribution fits, this one does.
-    events.sort(key=lambda event: event[1].at)
+
+    def fits(revision: Revision, operation: Operation) -> bool:
+        return operation.sent <= revision.at <= operation.acknowledged + ledger.skew
+
     for life, revision in events:
         # A hold that is released already answers the same to whoever releases it again.
-        _give(revision, answered[_identity(life, revision)], _fits)
+        _give(revision, answered[_identity(life, revision)], fits)
     for life, revision in events:
-        _give(revision, open_ones[_asked_for(life, revision)], _fits)
+        _give(revision, open_ones[_asked_for(life, revision)], fits)
         _give(revision, answered[_identity(life, revision)], lambda *_: True)
         if revision.operation is None:
             ledger.unasked.append(
@@ -341,10 +411,6 @@ def _give(
     if found and revision.operation is None:
         revision.operation = found
         candidates.remove(found)
-
-
-def _fits(revision: Revision, operation: Operation) -> bool:
-    return operation.sent <= revision.at <= operation.acknowledged
 
 
 def _identity(life: Life, revision: Revision) -> Identity:
@@ -407,13 +473,13 @@ def _asked_for(life: Life, revision: Revision) -> Identity:
     return (*head, life.hold_id)
 
 
-def _bound(life: Life, seen: Mapping[tuple[str, str, str], int]) -> None:
+def _bound(entries: Sequence[Entry], seen: Mapping[tuple[str, str, str], int], skew: int) -> None:
     """When each revision took effect: between its instant, which the server read before it began,
-    and the first answer that shows it."""
+    and the first answer that shows it; and in the order of their numbers."""
     earliest, latest = 0, FOREVER
-    for revision in life.revisions:
-        earliest = revision.not_before = max(earliest, revision.at)
-    for revision in reversed(life.revisions):
+    for _, revision in entries:
+        earliest = revision.not_before = max(earliest, revision.at - skew)
+    for life, revision in reversed(entries):
         if revision.operation:
             latest = min(latest, revision.operation.acknowledged)
         latest = min(latest, seen.get((life.org, life.hold_id, str(revision.number)), FOREVER))

@@ -18,8 +18,8 @@ import grpc
 
 from .calls import OPTIONS, Request, send
 from .clock import SharedClock
-from .history import NOTHING, OK, READS, UNKNOWN, Attempt
-from .scenario import DAY, ORGS, SERVICES
+from .history import CATALOG_CHANGE, NOTHING, OK, READS, UNKNOWN, Attempt
+from .scenario import DAY, ORGS, ROOMS, SERVICES
 
 CLIENTS = 3
 """Clients of each organization."""
@@ -186,7 +186,7 @@ class Load:
         token = self._token(request.org, request.client)
         attempt = await send(rng.choice(self._channels), self._clock, token, request, patience)
         self.history.append(attempt)
-        if attempt.outcome == OK and request.method not in READS:
+        if attempt.outcome == OK and request.method not in (*READS, CATALOG_CHANGE):
             self._pools[request.org].learn(attempt)
         return attempt
 
@@ -196,8 +196,12 @@ class Load:
             return self._about_hold(rng, org, rng.choice(pool.holds))
         if pool.appointments and dice < 0.64:
             return self._about_appointment(rng, org, rng.choice(pool.appointments))
-        if dice < 0.84:
+        if dice < 0.83:
             return self._hold(rng, org)
+        if dice < 0.84:
+            # It changes nothing of what is offered.
+            new = {"id": rng.choice(ROOMS), "name": f"Room {next(self._keys)}"}
+            return self._request(rng, org, CATALOG_CHANGE, **new)
         return self._read(rng, org, pool)
 
     def _read(self, rng: random.Random, org: str, pool: Pool) -> Request:

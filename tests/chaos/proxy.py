@@ -1,4 +1,4 @@
-"""A TCP proxy between the servers and their database, which can cut, stall and deafen."""
+"""A TCP proxy between the servers and their database, which can cut, stall, deafen and lose."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ class Proxy:
         self._upstream = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Event] = set()
         self._asking = asyncio.Event()
         self._answering = asyncio.Event()
         self.heal()
@@ -48,6 +49,12 @@ class Proxy:
         answer is lost where `cut` follows."""
         self._answering.clear()
 
+    def lose(self) -> None:
+        """Let nothing through any more on the connections that there are, and tell neither end: as
+        a firewall does that has forgotten them. New ones are taken."""
+        for kept in self._kept:
+            kept.clear()
+
     def heal(self) -> None:
         self._asking.set()
         self._answering.set()
@@ -71,9 +78,12 @@ class Proxy:
             return
         both = {writer, questions}
         self._writers |= both
+        kept = asyncio.Event()
+        kept.set()
+        self._kept.add(kept)
         pumps = [
-            asyncio.create_task(_pump(reader, questions, self._asking)),
-            asyncio.create_task(_pump(answers, writer, self._answering)),
+            asyncio.create_task(_pump(reader, questions, self._asking, kept)),
+            asyncio.create_task(_pump(answers, writer, self._answering, kept)),
         ]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -82,15 +92,17 @@ class Proxy:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             self._writers -= both
+            self._kept.discard(kept)
             for one in both:
                 one.transport.abort()
 
 
 async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
 ) -> None:
     with contextlib.suppress(OSError):
         while chunk := await reader.read(CHUNK):
-            await gate.wait()
+            for gate in gates:
+                await gate.wait()
             writer.write(chunk)
             await writer.drain()

@@ -10,15 +10,16 @@ from itertools import pairwise
 
 from .history import OK, Attempt
 from .ledger import FOREVER, Ledger, Life, Revision, shows
-from .room import was_room
+from .room import slots, was_room
 from .scenario import DAY, SERVICES, Service
+from .states import States
 
 Span = tuple[int, int]
 
 
-def misread(ledger: Ledger) -> Iterator[str]:
+def misread(ledger: Ledger, states: States) -> Iterator[str]:
     """In words, everything that was read and cannot have been so."""
-    reader = Reader(ledger)
+    reader = Reader(ledger, states)
     for attempt in ledger.reads:
         if attempt.outcome == OK:
             for what in reader.judge(attempt):
@@ -29,10 +30,11 @@ def misread(ledger: Ledger) -> Iterator[str]:
 
 
 class Reader:
-    """A ledger, and which appointments were ever on which day."""
+    """A ledger, its states, and which appointments were ever on which day."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, states: States) -> None:
         self._ledger = ledger
+        self._states = states
         self._on_day: dict[tuple[str, int], list[Life]] = defaultdict(list)
         for life in ledger.lives.values():
             for day in {one.row["start_time"] // DAY for one in life.revisions}:
@@ -43,8 +45,8 @@ class Reader:
             "GetAvailability": self._availability,
         }
 
-    def judge(self, attempt: Attempt) -> Iterator[str]:
-        return self._judges[attempt.method](attempt)
+    def judge(self, attempt: Attempt) -> list[str]:
+        return [*self._judges[attempt.method](attempt)]
 
     def _appointment(self, attempt: Attempt) -> Iterator[str]:
         [item] = attempt.answer["items"]
@@ -60,10 +62,26 @@ class Reader:
             yield f"out of order or twice: {keys}"
         yield from (f"not asked for: {one}" for one in items if not _wanted(attempt, one))
         yield from self._at_one_moment(attempt)
+        if not self._is_a_list(attempt):
+            yield "so at no number of the ledger from its request to its answer"
         listed = {item["hold_id"] for item in items}
         for life in self._on_day[attempt.org, attempt.request["day"] // DAY]:
             if life.hold_id not in listed and _was_wanted_all_the_while(life, attempt):
                 yield f"{life.hold_id} is missing"
+
+    def _is_a_list(self, attempt: Attempt) -> bool:
+        """Whether the appointments are exactly those that there were after one event."""
+        order = self._ledger.orders.get(attempt.org)
+        first, last = order.positions(attempt.sent, attempt.answered) if order else (0, 0)
+        items = {item["hold_id"]: item for item in attempt.answer["items"]}
+        lives = self._on_day[attempt.org, attempt.request["day"] // DAY]
+        if items.keys() - {life.hold_id for life in lives}:
+            return False
+        changes = {one.position for life in lives for one in life.revisions}
+        return any(
+            all(_reads_so(life, position, attempt, items.get(life.hold_id)) for life in lives)
+            for position in sorted({first, *(one for one in changes if first < one <= last)})
+        )
 
     def _at_one_moment(self, attempt: Attempt) -> Iterator[str]:
         """All that was read together must have been so at the same moment."""
@@ -80,18 +98,20 @@ class Reader:
 
     def _availability(self, attempt: Attempt) -> Iterator[str]:
         service, day = SERVICES[attempt.request["service_id"]], attempt.request["day"]
-        slots = {start: (end, seats, staff) for start, end, seats, staff in attempt.answer["slots"]}
+        told = {start: (end, seats, staff) for start, end, seats, staff in attempt.answer["slots"]}
         starts = [start for start, *_ in attempt.answer["slots"]]
-        if starts != sorted(slots):
+        if starts != sorted(told):
             yield f"out of order or twice: {starts}"
         grid = service.grid(day)
-        for start, (end, *_) in slots.items():
+        for start, (end, *_) in told.items():
             if start not in grid or end != start + service.duration:
                 yield f"no slot of the service: {start} to {end}"
+        if not self._is_a_state(attempt, service):
+            yield "so at no number of the ledger from its request to its answer"
         offers = [
             (start, one, seats if one in (staff or [""]) else 0)
             for start in grid
-            for _, seats, staff in [slots.get(start, (0, 0, []))]
+            for _, seats, staff in [told.get(start, (0, 0, []))]
             for one in service.staff or ("",)
         ]
         possible = self._ledger.standing(self._ledger.possible, attempt, service, day)
@@ -100,6 +120,17 @@ class Reader:
                 yield f"{start} {staff_id} had room for more than {seats}"
         if not self._was_offered_at_once(attempt, service, [one for one in offers if one[2]]):
             yield f"never free together: {[one for one in offers if one[2]]}"
+
+    def _is_a_state(self, attempt: Attempt, service: Service) -> bool:
+        """Whether the slots are exactly those that were open after one event of the ledger."""
+        day = attempt.request["day"]
+        said = {
+            start: (end, seats, frozenset(staff))
+            for start, end, seats, staff in attempt.answer["slots"]
+        }
+        return any(
+            slots(standing, service, day) == said for standing in self._states.during(attempt, day)
+        )
 
     def _was_offered_at_once(
         self, attempt: Attempt, service: Service, offers: list[tuple[int, str, int]]
@@ -119,6 +150,14 @@ class Reader:
             if all(was_room(then, service, *offer) for offer in offers):
                 return True
         return False
+
+
+def _reads_so(life: Life, position: int, attempt: Attempt, item: dict[str, object] | None) -> bool:
+    """Whether a list that was read after so many events has just this of a reservation."""
+    there = [one for one in life.revisions if one.position <= position]
+    if item is None:
+        return not there or not _wanted(attempt, _item(there[-1]))
+    return bool(there) and shows(item, there[-1])
 
 
 def _span(life: Life | None, item: dict[str, object]) -> Span | None:

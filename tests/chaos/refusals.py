@@ -11,19 +11,24 @@ from .history import REFUSED, Attempt
 from .ledger import Ledger, Life, Operation, Revision
 from .room import was_room
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
+from .states import States
 
 Judge = Callable[[Ledger, Attempt], bool]
+"""Whether a refusal was justified."""
 
 
-def unjustified(ledger: Ledger) -> Iterator[str]:
+def unjustified(ledger: Ledger, states: States) -> Iterator[str]:
     """In words, every refusal that nothing explains."""
-    keys = _keys(ledger.operations)
-    writes = (attempt for operation in ledger.operations for attempt in operation.attempts)
+    keys = _keys((*ledger.operations, *ledger.catalog_changes))
+    changes = (*ledger.operations, *ledger.catalog_changes)
+    writes = (attempt for operation in changes for attempt in operation.attempts)
     for attempt in chain(writes, ledger.reads):
         if attempt.outcome != REFUSED:
             continue
         if attempt.reason == "IDEMPOTENCY_KEY_REUSED":
             justified = _is_reused(keys[attempt.org, attempt.client, attempt.key], attempt)
+        elif attempt.reason == "SLOT_UNAVAILABLE":
+            justified = _slot_unavailable(ledger, states, attempt)
         else:
             judge = _JUDGES.get(attempt.reason)
             justified = judge is not None and judge(ledger, attempt)
@@ -51,8 +56,8 @@ def _is_reused(same_key: Iterable[Operation], attempt: Attempt) -> bool:
     )
 
 
-def _slot_unavailable(ledger: Ledger, attempt: Attempt) -> bool:
-    """No combination that could serve was certainly free all the while."""
+def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which no combination that could serve was free."""
     request = attempt.request
     start, staff_id, own = request["start"], request.get("staff_id", ""), ""
     service_id, seats = request.get("service_id", ""), request.get("seats", 1)
@@ -63,8 +68,10 @@ def _slot_unavailable(ledger: Ledger, attempt: Attempt) -> bool:
         row = life.revisions[-1].row
         service_id, seats, own = row["service_id"], row["seats"], life.hold_id
     service = SERVICES[service_id]
-    standing = ledger.standing(ledger.possible, attempt, service, start)
-    return not was_room(standing, service, start, staff_id, seats, own)
+    return any(
+        not was_room(standing, service, start, staff_id, seats, own)
+        for standing in states.during(attempt, start)
+    )
 
 
 def _visible(life: Life | None, by: int, test: Callable[[Revision], bool]) -> bool:
@@ -75,7 +82,8 @@ def _visible(life: Life | None, by: int, test: Callable[[Revision], bool]) -> bo
 
 
 def _hold_expired(ledger: Ledger, attempt: Attempt) -> bool:
-    """It had run out by its answer, and was not certainly extended or confirmed before."""
+    """It had run out by its answer, on some server's clock, and was not certainly extended or
+    confirmed before."""
     life = ledger.of(attempt)
     held = [one for one in life.revisions if one.row["state"] == "HELD"] if life else []
     seen = [one for one in held if one.not_after <= attempt.sent]
@@ -84,7 +92,8 @@ def _hold_expired(ledger: Ledger, attempt: Attempt) -> bool:
         one.type == "APPOINTMENT_CONFIRMED" and one.not_after <= attempt.sent
         for one in life.revisions
     )
-    return not confirmed and any(lasts <= one.row["expires_at"] <= attempt.answered for one in held)
+    latest = attempt.answered + ledger.skew
+    return not confirmed and any(lasts <= one.row["expires_at"] <= latest for one in held)
 
 
 def _hold_released(ledger: Ledger, attempt: Attempt) -> bool:
@@ -121,7 +130,6 @@ def _not_found(ledger: Ledger, attempt: Attempt) -> bool:
 
 
 _JUDGES: dict[str, Judge] = {
-    "SLOT_UNAVAILABLE": _slot_unavailable,
     "HOLD_EXPIRED": _hold_expired,
     "HOLD_RELEASED": _hold_released,
     "HOLD_CONFIRMED": _hold_confirmed,

@@ -44,6 +44,10 @@ class Order:
     weaken: Sequence[str] = ()
     settling: float = 30.0
     """Seconds in which everything must be answered once nothing is broken any more."""
+    kinds: Sequence[str] = ()
+    """The only kinds of faults, beside the moves of the clock; all where none are named."""
+    skew: float = 0.0
+    """Seconds by which the clock of each server is ahead of the one's before it."""
 
 
 @dataclass
@@ -108,46 +112,30 @@ async def run(order: Order, keep: Path | None = None) -> Report:
 
 
 async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
-    data_dir = directory / "data"
-    data_dir.mkdir(mode=0o700)
-    database: postgres.Postgres | None = None
-    proxy: Proxy | None = None
-    base: EmbeddedBase | SharedBase
-    url = ""
-    if order.engine == "shared":
-        database = await asyncio.to_thread(postgres.Postgres)
-        stack.push_async_callback(asyncio.to_thread, database.remove)
-        await asyncio.to_thread(database.start)
-        base = await asyncio.to_thread(SharedBase, database)
-        proxy = Proxy(database.port)
-        port = await stack.enter_async_context(proxy.listening())
-        url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
-    else:
-        base = EmbeddedBase(data_dir)
-    keys = await prepare(base)
-    await _weaken(base, database, order.weaken)
-    clock = SharedClock.create(directory / "clock")
-    servers = [
-        Server(number, data_dir, url, clock.path, order.module) for number in range(order.servers)
-    ]
-    await stack.enter_async_context(_serving(servers))
-    load = Load(order.seed, [server.target for server in servers], _tokens(keys), clock)
-    site = Site(servers, clock, load, database, proxy)
+    place = await stack.enter_async_context(opened(order.engine, directory))
+    base, clock = place.base, place.clock
+    await _weaken(base, place.database, order.weaken)
+    skew = int(order.skew * SECOND)
+    servers = [place.server(number, order.module, number * skew) for number in range(order.servers)]
+    await stack.enter_async_context(serving(servers))
+    load = Load(order.seed, [server.target for server in servers], place.token, clock)
+    site = Site(servers, clock, load, place.database, place.proxy)
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
     most = 2 * int(order.seconds) if order.faults else 0
+    planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
     async with load.connected():
         await asyncio.gather(
             load.run(order.callers, until),
-            inject(site, plan(order.seed, order.engine, order.servers, most), until, done),
+            inject(site, planned, until, done),
             inject(site, moves(order.seed, most), until, done),
         )
     found = await load.settle(order.settling)
     for server in servers:
-        status = await asyncio.to_thread(server.stop)
-        found += [f"{server.target} ended with status {status}"] if status else []
+        how = await asyncio.to_thread(server.stop)
+        found += [f"{server.target} {how}"] if how else []
     read_at = clock.now()
-    record = Record(load.history, await base.tables(), read_at)
+    record = Record(load.history, await base.tables(), read_at, (order.servers - 1) * skew)
     record.save(directory)
     found += await asyncio.to_thread(violations, record)
     history = load.history
@@ -167,6 +155,44 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     )
 
 
+@dataclass(frozen=True)
+class Place:
+    """A database with the scenario in it, and all that servers on it need."""
+
+    directory: Path
+    base: EmbeddedBase | SharedBase
+    clock: SharedClock
+    token: Token
+    url: str = ""
+    database: postgres.Postgres | None = None
+    proxy: Proxy | None = None
+
+    def server(self, number: int, module: Sequence[str] = SERVING, skew: int = 0) -> Server:
+        """A server that is not started yet, its clock so many microseconds ahead."""
+        return Server(number, self.directory / "data", self.url, self.clock.path, module, skew)
+
+
+@asynccontextmanager
+async def opened(engine: str, directory: Path) -> AsyncIterator[Place]:
+    """The database of an engine, with PostgreSQL behind a proxy, while the context is open."""
+    (directory / "data").mkdir(mode=0o700)
+    clock = SharedClock.create(directory / "clock")
+    if engine == "embedded":
+        file = EmbeddedBase(directory / "data")
+        yield Place(directory, file, clock, _tokens(await prepare(file, clock)))
+        return
+    async with AsyncExitStack() as stack:
+        database = await asyncio.to_thread(postgres.Postgres)
+        stack.push_async_callback(asyncio.to_thread, database.remove)
+        await asyncio.to_thread(database.start)
+        base = await asyncio.to_thread(SharedBase, database)
+        proxy = Proxy(database.port)
+        port = await stack.enter_async_context(proxy.listening())
+        url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
+        token = _tokens(await prepare(base, clock))
+        yield Place(directory, base, clock, token, url, database, proxy)
+
+
 async def _weaken(
     base: EmbeddedBase | SharedBase, database: postgres.Postgres | None, statements: Sequence[str]
 ) -> None:
@@ -178,7 +204,8 @@ async def _weaken(
 
 
 @asynccontextmanager
-async def _serving(servers: Sequence[Server]) -> AsyncIterator[None]:
+async def serving(servers: Sequence[Server]) -> AsyncIterator[None]:
+    """Servers that run while the context is open."""
     try:
         for server in servers:
             server.spawn()

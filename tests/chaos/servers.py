@@ -19,7 +19,7 @@ SERVING = ("tests.chaos.serving",)
 
 
 class Server:
-    """One server on ports that stay its own, by the clock in a file."""
+    """One server on ports that stay its own, by the clock in a file, so many microseconds ahead."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class Server:
         database_url: str,
         clock: Path,
         module: Sequence[str] = SERVING,
+        skew: int = 0,
     ) -> None:
         self.port, self._auth_port = free_port(), free_port()
         self.log = data_dir.with_name(f"server-{number}.log")
@@ -35,6 +36,7 @@ class Server:
         self._database_url = database_url
         self._clock = clock
         self._module = module
+        self._skew = skew
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +54,7 @@ class Server:
         )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._module, self._clock],
+                [sys.executable, "-m", *self._module, self._clock, str(self._skew)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -81,6 +83,11 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             self._running.send_signal(number)
 
+    def is_stopped(self) -> bool:
+        """Whether it is stopped by SIGSTOP."""
+        stat = Path(f"/proc/{self._running.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
     def kill(self) -> None:
         """As a power cut would."""
         self._running.kill()
@@ -92,10 +99,15 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self._running.pid, resource.RLIMIT_FSIZE, limits)
 
-    def stop(self) -> int:
-        """Ask it to stop, and answer its exit status."""
+    def stop(self) -> str:
+        """Ask it to stop, and answer what went wrong with that, in words."""
         self._running.terminate()
-        return self._running.wait(STOP_SECONDS)
+        try:
+            status = self._running.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return f"did not stop within {STOP_SECONDS:g} s"
+        return f"ended with status {status}" if status else ""
 
     def close(self) -> None:
         """Leave nothing behind, whatever happened."""

@@ -1,4 +1,7 @@
-"""A server by the run's clock: `python -m tests.chaos.serving CLOCK`, all else from ZIMUN_*."""
+"""A server by the run's clock: `python -m tests.chaos.serving CLOCK SKEW`, all else from ZIMUN_*.
+
+Its clock is SKEW microseconds ahead of the run's.
+"""
 
 import logging
 import os
@@ -21,7 +24,7 @@ def main() -> None:
     logging.basicConfig(level=settings.log_level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        uvloop.run(_serve(settings, SharedClock(Path(sys.argv[1]))))
+        uvloop.run(_serve(settings, SharedClock(Path(sys.argv[1]), int(sys.argv[2]))))
     except EXPECTED as error:
         sys.exit(f"zimun: {error}")
 

@@ -4,21 +4,25 @@ import asyncio
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import asyncpg
 from sqlalchemy import URL, select
 
 from zimun import app
 from zimun.auth.keys import KeyStore
-from zimun.booking.store import CatalogEntry, Transaction
+from zimun.booking.catalog import catalog_decision
+from zimun.clock import Clock
 from zimun.domain import catalog
-from zimun.storage import dialect
+from zimun.domain.commands import Decision
+from zimun.domain.events import CatalogEntry
+from zimun.domain.ledger import Ledger
+from zimun.domain.timetable import Timetable
 from zimun.storage.migrate import migrate
-from zimun.storage.shared import SharedStore
 from zimun.storage.tables import metadata
-from zimun.storage.transactions import EmbeddedStore
+from zimun.storage.urls import database_url
 
 from ..postgres import Postgres
 from .history import Row
@@ -42,7 +46,7 @@ class EmbeddedBase:
     """The file in a data directory."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.url = dialect.database_url("", data_dir)
+        self.url = database_url("", data_dir)
 
     async def tables(self) -> dict[str, list[Row]]:
         with closing(sqlite3.connect(self.url.database or "")) as connection:
@@ -65,7 +69,7 @@ class SharedBase:
     def __init__(self, server: Postgres) -> None:
         self.name = server.create()
         self.address = server.url(self.name)
-        self.url = dialect.database_url(self.address, Path())
+        self.url = database_url(self.address, Path())
 
     async def tables(self) -> dict[str, list[Row]]:
         connection = await asyncpg.connect(self.address)
@@ -81,28 +85,31 @@ def _plain(row: Row) -> Row:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
 
 
-async def prepare(base: Base) -> KeyStore:
+async def prepare(base: Base, clock: Clock) -> KeyStore:
     """Bring the database to the schema and put the scenario into it; the keys of its tokens."""
     await asyncio.to_thread(migrate, base.url)
-    opened: Any = SharedStore if dialect.is_shared(base.url) else EmbeddedStore
-    async with opened(base.url) as store:
-        await store.write(_open_all)
-        return await KeyStore.open(app.credentials_of(store))
+    async with app.open_database(base.url, clock) as stores:
+        for org in ORGS:
+            await stores.writer.run(org, _CreateScenario(org), creates=True)
+        return await KeyStore.open(stores.credentials)
 
 
-def _open_all(tx: Transaction) -> None:
-    for org in ORGS:
-        tx.put_organization(
-            catalog.Organization(
-                id=org,
-                name=org,
-                time_zone="UTC",
-                weekly_hours=dict.fromkeys(range(7), ((OPENS * 60, CLOSES * 60),)),
-                hold_length=HOLD_LENGTH,
-            )
+@dataclass(frozen=True)
+class _CreateScenario:
+    """Makes the organization with all that it offers; its holds are shorter than the API allows."""
+
+    org: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        organization = catalog.Organization(
+            id=self.org,
+            name=self.org,
+            time_zone="UTC",
+            weekly_hours=dict.fromkeys(range(7), ((OPENS * 60, CLOSES * 60),)),
+            hold_length=HOLD_LENGTH,
         )
-        for entry in _entries():
-            tx.put_entry(org, entry)
+        values = [organization, *_entries()]
+        return catalog_decision(timetable.catalog, client_id, values, None)
 
 
 def _entries() -> list[CatalogEntry]:

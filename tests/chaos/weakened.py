@@ -1,95 +1,180 @@
 """Servers with a fault of their own, which the judge must find: `python -m tests.chaos.weakened`.
 
-The first argument names the fault, the other is that of `serving`.
+The first argument names the fault, the others are those of `serving`.
 """
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
-from zimun.booking import appointments, change
-from zimun.booking.store import Answer, Store
-from zimun.domain import reservation as booking
-from zimun.domain.availability import Busy
-from zimun.domain.reservation import Reservation
+from zimun.booking import reader, writer
+from zimun.booking.reader import LedgerMemory
+from zimun.booking.store import Append, Head
+from zimun.domain import reservation as rules
 from zimun.domain.catalog import Catalog, Service
+from zimun.domain.events import Event
 from zimun.domain.intervals import Interval
-from zimun.storage import dialect
-from zimun.storage.queries import Queries
-from zimun.storage.transactions import EmbeddedStore
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.reservation import Reservation
+from zimun.domain.slots import Busy
+from zimun.storage import postgresql
+from zimun.storage.sqlite import SqliteLedgers
 
 from .serving import main
 
 GAP = 0.05
-"""Seconds between a change and its answer's being kept, so that a kill falls between them."""
+"""Seconds for which a fault lasts, so that others come in between."""
+
+AGE = 0.25
+"""Seconds for which a look at the heads is used."""
 
 MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
+_DRAFT: Any = writer._Draft
+
+
 def blind() -> None:
     """The search sees nothing taken."""
-
-    def see(*_: object) -> Busy:
-        return Busy({})
-
-    Queries.busy = see  # type: ignore[assignment, method-assign]
+    Ledger.busy = lambda *_: Busy({})  # type: ignore[method-assign]
 
 
-def unlocked() -> None:
-    """Nobody waits for anybody."""
+def skipping() -> None:
+    """What another server held is not taken up by catching up: its event only counts."""
 
-    def lock(*_: object) -> bool:
-        return True
+    def skip(ledger: Ledger, event: Event) -> Ledger:
+        if event.type == "HOLD_CREATED":
+            return replace(ledger, seq=ledger.seq + 1)
+        return evolve(ledger, event)
 
-    dialect.lock = lock  # type: ignore[assignment]
+    reader.evolve = skip  # type: ignore[attr-defined]
 
 
-def split() -> None:
-    """The answer is kept in a transaction of its own, after the change's."""
-    once = change._once
+def uncompared() -> None:
+    """A group is written wherever the head of its ledger is."""
+    made = postgresql._group_sql
 
-    async def apply(store: Store, clock: Any, one: Any, fn: Any) -> bytes:
-        now = clock.now()
-        kept = await store.read(
-            lambda tx: tx.recall(one.caller.org_id, one.caller.client_id, one.method, one.key)
-        )
-        if kept:
-            return await store.write(lambda tx: once(tx, now, one, fn))
-        bare = change.Change(one.caller, one.method, "", one.fingerprint, one.encode)
-        response = await store.write(lambda tx: once(tx, now, bare, fn))
-        await asyncio.sleep(GAP)
-        answer = Answer(one.fingerprint, response, now + change.ANSWER_LIFETIME)
-        identity = one.caller.org_id, one.caller.client_id, one.method, one.key
-        await store.write(lambda tx: tx.remember(*identity, answer))
-        return response
+    def group_sql(*arguments: Any) -> str:
+        return made(*arguments).replace("AND ledgers.seq = h.seq::bigint ", "")
 
-    patched: Any = apply
-    appointments.apply = patched  # type: ignore[attr-defined]
+    postgresql._group_sql = group_sql  # type: ignore[assignment]
+
+
+def premature() -> None:
+    """Memory evolves before the commit, and stays so where another server was quicker."""
+    append = _DRAFT.append.fget
+
+    def evolve_first(draft: writer._Draft) -> Append | None:
+        made: Append | None = append(draft)
+        draft.memory.ledger = replace(draft.ledger, time=draft.now)
+        return made
+
+    _DRAFT.append = property(evolve_first)
+
+
+def undropped() -> None:
+    """Memory keeps what a group came to that failed."""
+    drafts: dict[str, writer._Draft] = {}
+    decide = writer._Lane._decide_all
+
+    async def decide_all(lane: Any, *arguments: Any) -> list[writer._Draft]:
+        decided = await decide(lane, *arguments)
+        drafts.update({draft.memory.org_id: draft for draft in decided})
+        return decided
+
+    def keep(memories: Iterable[LedgerMemory]) -> None:
+        for memory in memories:
+            if draft := drafts.pop(memory.org_id, None):
+                writer._committed(draft)
+
+    writer._Lane._decide_all = decide_all  # type: ignore[assignment, method-assign]
+    writer._drop = keep
+
+
+def outdated() -> None:
+    """Who asks while a look at the heads is under way is answered by that one."""
+    looks = reader._SharedLooks
+    head = looks.head
+    running: dict[str, asyncio.Task[Head | None]] = {}
+
+    async def look(self: Any, org_id: str) -> Head | None:
+        found = await head(self, org_id)
+        await asyncio.sleep(AGE)
+        running.pop(org_id)
+        return found
+
+    async def join(self: Any, org_id: str) -> Head | None:
+        if org_id not in running:
+            running[org_id] = asyncio.create_task(look(self, org_id))
+        return await running[org_id]
+
+    looks.head = join  # type: ignore[method-assign]
 
 
 def stale() -> None:
-    """Whoever asks again what is open is told what was, whatever has changed meanwhile."""
-    EmbeddedStore.version = lambda _: 1  # type: ignore[assignment, method-assign]
+    """Nothing is ever new in the file, as far as its version tells."""
+    SqliteLedgers.version = lambda _: 1  # type: ignore[assignment, method-assign]
+
+
+def hasty() -> None:
+    """Callers are answered before the commit."""
+    append = _DRAFT.append.fget
+
+    def settle_first(draft: writer._Draft) -> Append | None:
+        writer._settle(draft.jobs)
+        made: Append | None = append(draft)
+        return made
+
+    _DRAFT.append = property(settle_first)
+
+
+def split() -> None:
+    """Responses are kept in a transaction of their own, after the changes."""
+    whole = SqliteLedgers.append
+
+    async def append(self: SqliteLedgers, appends: Sequence[Append]) -> Set[str]:
+        written = await whole(self, [replace(one, responses={}) for one in appends])
+        await asyncio.sleep(GAP)
+        await whole(self, [_responses_alone(one) for one in appends])
+        return written
+
+    SqliteLedgers.append = append  # type: ignore[method-assign]
+
+
+def _responses_alone(append: Append) -> Append:
+    after = append.after
+    bare = Ledger(after.org_id, after.seq, append.time, after.catalog_version)
+    return Append(bare, bare, (), append.time, append.responses)
+
+
+def backwards() -> None:
+    """The instant of a decision is this server's clock, whatever the ledger's time."""
+
+    def first(*values: Any, **options: Any) -> Any:
+        return max(*values, **options) if options else values[0]
+
+    writer.max = first  # type: ignore[attr-defined]
 
 
 def late() -> None:
     """A hold still stands for a moment when its time has run out."""
-    standing = booking.standing
+    standing = rules.standing
 
     def stand(reservation: Reservation, now: int) -> Reservation:
         return standing(reservation, now - MOMENT)
 
-    booking.standing = stand
+    rules.standing = stand
 
 
 def early() -> None:
     """The search sees holds end a moment before they do."""
-    busy = Queries.busy
+    busy = Ledger.busy
 
     def see(
-        self: Queries,
+        self: Ledger,
         catalog: Catalog,
         service: Service,
         within: Interval,
@@ -98,16 +183,25 @@ def early() -> None:
     ) -> Busy:
         return busy(self, catalog, service, within, now + MOMENT, leaving)
 
-    Queries.busy = see  # type: ignore[method-assign]
+    Ledger.busy = see  # type: ignore[method-assign]
 
 
-FAULTS: dict[str, Callable[[], None]] = {
-    "blind": blind,
-    "unlocked": unlocked,
-    "split": split,
-    "stale": stale,
-    "late": late,
-    "early": early,
+FAULTS: Mapping[str, Callable[[], None]] = {
+    fault.__name__: fault
+    for fault in (
+        blind,
+        skipping,
+        uncompared,
+        premature,
+        undropped,
+        outdated,
+        stale,
+        hasty,
+        split,
+        backwards,
+        late,
+        early,
+    )
 }
 
 if __name__ == "__main__":

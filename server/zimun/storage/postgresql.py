@@ -55,6 +55,13 @@ STATEMENT_TIMEOUT = 30.0
 LOCK_TIMEOUT = 5.0
 """Seconds for which a statement waits for a row that another server has locked."""
 
+ANSWER_TIMEOUT = 10.0
+"""Seconds in which the server has to answer a group or a look, longer than `LOCK_TIMEOUT`: a
+connection that leads nowhere is noticed by nothing else."""
+
+LONG_ANSWER_TIMEOUT = STATEMENT_TIMEOUT + 5.0
+"""Seconds in which the server has to answer any other statement."""
+
 IDLE_TIMEOUT = 10.0
 """Seconds after which the server ends a transaction whose client does nothing."""
 
@@ -90,7 +97,10 @@ UNHURRIED = {"application_name": "zimun"}
 
 
 def open_engine(
-    url: URL, connections: int = 1, settings: Mapping[str, str] = _SETTINGS
+    url: URL,
+    connections: int = 1,
+    settings: Mapping[str, str] = _SETTINGS,
+    answer_timeout: float | None = LONG_ANSWER_TIMEOUT,
 ) -> AsyncEngine:
     """An engine of at most so many connections; READ COMMITTED."""
     return create_async_engine(
@@ -101,6 +111,7 @@ def open_engine(
         pool_timeout=QUEUE_TIMEOUT,
         connect_args={
             "timeout": CONNECT_TIMEOUT,
+            "command_timeout": answer_timeout,
             "prepared_statement_cache_size": 512,
             "server_settings": settings,
         },
@@ -125,6 +136,7 @@ class PostgresqlDatabase:
             max_size=self._connections,
             max_inactive_connection_lifetime=0,
             timeout=CONNECT_TIMEOUT,
+            command_timeout=ANSWER_TIMEOUT,
             statement_cache_size=512,
             server_settings=_SETTINGS | _GROUP_SETTINGS,
             connection_class=_Connection,
@@ -144,9 +156,18 @@ class PostgresqlDatabase:
         connection = await _with_retries(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
         try:
             found: Sequence[Any] = await connection.fetch(sql, *parameters)
+        except TimeoutError:
+            connection.terminate()
+            await self._replace_connections()
+            raise
         finally:
             await self._direct.release(connection)
         return found
+
+    async def _replace_connections(self) -> None:
+        """Use none of the present connections again: where one leads nowhere, others may, too."""
+        await self._direct.expire_connections()
+        await self._engine.dispose()
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on one snapshot."""
@@ -174,6 +195,8 @@ class PostgresqlDatabase:
                 # Nobody else is given a dead connection, or one whose caller went in the middle.
                 if not isinstance(error, Exception) or is_lost(error):
                     await connection.invalidate(error)
+                if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+                    await self._replace_connections()
                 raise
 
 

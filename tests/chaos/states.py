@@ -1,0 +1,73 @@
+"""What was taken of an organization on a day, after each event of its ledger.
+
+So an answer about what is open is compared with what it must have been, for
+each number of the ledger and each instant at which it may have been worked out.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .history import Attempt
+from .ledger import Ledger, Order, Taking, runs_out, subjects_of, taking_of
+from .room import Standing
+from .scenario import DAY
+
+
+class _State(NamedTuple):
+    """What was taken of a day after so many events, the last of which was of the instant `at`."""
+
+    position: int
+    at: int
+    taken: tuple[tuple[str, Taking], ...]
+
+
+class States:
+    """The states of all days of all organizations."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._states: dict[tuple[str, int], list[_State]] = defaultdict(lambda: [_State(0, 0, ())])
+        for org, order in ledger.orders.items():
+            self._replay(org, order)
+
+    def _replay(self, org: str, order: Order) -> None:
+        days: dict[int, dict[str, tuple[tuple[str, Taking], ...]]] = defaultdict(dict)
+        places: dict[str, int] = {}
+        for life, revision in order.entries:
+            changed = set()
+            if (before := places.pop(life.hold_id, None)) is not None:
+                del days[before][life.hold_id]
+                changed.add(before)
+            if revision.is_live:
+                day = places[life.hold_id] = revision.row["start_time"] // DAY
+                taking = taking_of(revision.row, until=runs_out(revision.row))
+                subjects = subjects_of(revision.row)
+                days[day][life.hold_id] = tuple((subject, taking) for subject in subjects)
+                changed.add(day)
+            for day in changed:
+                taken = tuple(one for some in days[day].values() for one in some)
+                self._states[org, day].append(_State(revision.position, revision.at, taken))
+
+    def during(self, attempt: Attempt, when: int) -> Iterator[Standing]:
+        """What was taken on the day of an instant, at each moment at which an attempt may have been
+        decided: one number of the ledger, and one instant of the server's clock."""
+        order = self._ledger.orders.get(attempt.org)
+        first, last = order.positions(attempt.sent, attempt.answered) if order else (0, 0)
+        states = self._states[attempt.org, when // DAY]
+        begin = bisect_right(states, first, key=lambda state: state.position) - 1
+        for state in states[begin : bisect_right(states, last, key=lambda state: state.position)]:
+            yield from _over_time(state, attempt.sent, attempt.answered + self._ledger.skew)
+
+
+def _over_time(state: _State, since: int, until: int) -> Iterator[Standing]:
+    """A state as it is while time alone ends holds, from one instant until another."""
+    since = max(since, state.at)
+    ends = {taking.until for _, taking in state.taken if since < taking.until <= until}
+    for now in sorted({since, *ends}):
+        standing: dict[str, list[Taking]] = defaultdict(list)
+        for subject, taking in state.taken:
+            if taking.until > now:
+                standing[subject].append(taking)
+        yield standing
