@@ -58,7 +58,7 @@ class Scenario:
             resource_requirements=(("r_1",),) if self.archived_room else (),
         )
         return Catalog(
-            version="1",
+            version=1,
             organization=Organization(id="o_1", name="Bench", time_zone="Europe/Berlin"),
             services={"s_1": service},
             locations={},
