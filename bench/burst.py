@@ -12,8 +12,9 @@ import socket
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import cycle, islice
 
 import grpc
 from h2.config import H2Configuration
@@ -81,14 +82,14 @@ class Connection:
 
 
 def burst(
-    port: int, path: str, request: bytes, metadata: Iterable[tuple[str, str]]
+    ports: Sequence[int], path: str, request: bytes, metadata: Iterable[tuple[str, str]]
 ) -> tuple[float, Counter[str]]:
-    """Send the request CALLERS times at once.
+    """Send the request CALLERS times at once, to all servers alike.
 
     Answers the p99 of the calls in seconds, each of which begins with the burst, and how they
     ended.
     """
-    connections = [Connection(port) for _ in range(CONNECTIONS)]
+    connections = [Connection(port) for port in islice(cycle(ports), CONNECTIONS)]
     each = CALLERS // CONNECTIONS
     calls = [connection.calls(path, request, metadata, each) for connection in connections]
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
@@ -112,18 +113,18 @@ def hold_at(start: int) -> bytes:
     return request.SerializeToString()
 
 
-def bursts(rounds: int, port: int, noop: int, where: site.Site) -> None:
+def bursts(rounds: int, ports: Sequence[int], noop: int, where: site.Site) -> None:
     """Bursts of each kind in turn, those of holds each at a slot of its own."""
     staff = len(catalogue.STAFF)
     found: dict[str, list[float]] = {"holds": [], "refused": [], "no-ops": []}
     for number in range(rounds + 1):
         wanted = hold_at(where.tomorrow + DAY + number * 60 * MINUTE)
-        for name, server, path, request, expected in (
-            ("holds", port, HOLD, wanted, {"OK": staff, "ABORTED": CALLERS - staff}),
-            ("refused", port, HOLD, b"", {"INVALID_ARGUMENT": CALLERS}),
-            ("no-ops", noop, NOOP, wanted, {"OK": CALLERS}),
+        for name, servers, path, request, expected in (
+            ("holds", ports, HOLD, wanted, {"OK": staff, "ABORTED": CALLERS - staff}),
+            ("refused", ports, HOLD, b"", {"INVALID_ARGUMENT": CALLERS}),
+            ("no-ops", [noop], NOOP, wanted, {"OK": CALLERS}),
         ):
-            p99, outcomes = burst(server, path, request, where.bearer)
+            p99, outcomes = burst(servers, path, request, where.bearer)
             assert outcomes == expected, outcomes
             if number:  # The first round finds everything cold.
                 found[name].append(1000 * p99)
@@ -136,11 +137,11 @@ def bursts(rounds: int, port: int, noop: int, where: site.Site) -> None:
 def main(rounds: int, workers: int, engine: str) -> None:
     with site.started("noop") as noop:
         if engine == "sqlite":
-            with site.on_sqlite() as where, site.serving(where, workers) as port:
-                bursts(rounds, port, noop["port"], where)
+            with site.on_sqlite() as where, site.serving(where, workers) as ports:
+                bursts(rounds, ports, noop["port"], where)
             return
-        with site.on_postgres() as (server, where), site.serving(where, workers) as port:
-            bursts(rounds, port, noop["port"], where)
+        with site.on_postgres() as (server, where), site.serving(where, workers) as ports:
+            bursts(rounds, ports, noop["port"], where)
             print(f"deadlocks logged: {server.log.read_text().count('deadlock detected')}")
 
 

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import os
 import random
-import re
 import signal
 import socket
 import statistics
@@ -43,11 +42,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 PATIENCE = 30.0
 """Seconds after which a client gives up."""
 
-_WHERE = re.compile(r"gRPC at \S+:(\d+), tokens of \S+ at port (\d+)")
-
 
 class Machine:
-    """One `zimun serve`: always on the same ports, however often it is started."""
+    """One `zimun serve`: always on the same ports, however often it is started.
+
+    One of several workers is started once: the ports that they get need not be consecutive.
+    """
 
     def __init__(self, environment: Mapping[str, str], workers: int) -> None:
         self._environment = dict(environment) | {"ZIMUN_WORKERS": str(workers)}
@@ -62,10 +62,13 @@ class Machine:
             env=self._environment,
         )
         assert self.process.stdout
-        told = _WHERE.match(self.process.stdout.readline())
-        assert told
-        self.grpc_port, self.auth_port = told.groups()
-        self._environment |= {"ZIMUN_GRPC_PORT": told[1], "ZIMUN_AUTH_PORT": told[2]}
+        told = site.parse_addresses(self.process.stdout.readline())
+        self.grpc_endpoints = [f"127.0.0.1:{port}" for port in told.grpc_ports]
+        self.auth_endpoint = f"127.0.0.1:{told.auth_port}"
+        self._environment |= {
+            "ZIMUN_GRPC_PORT": str(told.grpc_ports[0]),
+            "ZIMUN_AUTH_PORT": str(told.auth_port),
+        }
 
     def send(self, number: int) -> None:
         assert self.process
@@ -262,8 +265,8 @@ def _gateway(directory: str, machines: Sequence[Machine]) -> Iterator[str]:
         "ZIMUN_ADMIN_PORT": str(admin),
         "ZIMUN_ISSUER": Settings().public_issuer,
         "ZIMUN_RATE_LIMIT": "0",
-        "ZIMUN_GRPC_ENDPOINTS": ",".join(f"127.0.0.1:{one.grpc_port}" for one in machines),
-        "ZIMUN_AUTH_ENDPOINTS": ",".join(f"127.0.0.1:{one.auth_port}" for one in machines),
+        "ZIMUN_GRPC_ENDPOINTS": ",".join(at for one in machines for at in one.grpc_endpoints),
+        "ZIMUN_AUTH_ENDPOINTS": ",".join(one.auth_endpoint for one in machines),
     }
     with (Path(directory) / "gateway.log").open("wb") as log:
         process = subprocess.Popen(

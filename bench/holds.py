@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 from typing import Any
 
@@ -39,11 +39,11 @@ def crowded(midnight: int, number: int) -> int:
 
 
 async def load(
-    port: int, path: str, requests: Iterator[tuple[bytes, Any]], seconds: float
+    ports: Sequence[int], path: str, requests: Iterator[tuple[bytes, Any]], seconds: float
 ) -> float:
     """Keep IN_FLIGHT calls in flight for a while; calls per second."""
     done = 0
-    async with site.connected(port, CHANNELS) as channels:
+    async with site.connected(ports, CHANNELS) as channels:
         begin = time.perf_counter()
 
         async def caller(method: Any) -> None:
@@ -74,7 +74,7 @@ def main(rounds: int, seconds: float) -> None:
         spreading, crowding = (holds(where, starts, count()) for starts in (spread, crowded))
         idle = repeat((hold_at(where.tomorrow), where.bearer))
         kinds: dict[str, Callable[[], float]] = {
-            "no-op RPC": lambda: uvloop.run(load(noop["port"], NOOP, idle, seconds)),
+            "no-op RPC": lambda: uvloop.run(load([noop["port"]], NOOP, idle, seconds)),
             "holds, 1 worker": lambda: uvloop.run(load(alone, HOLD, spreading, seconds)),
             "holds, 2 workers": lambda: uvloop.run(load(together, HOLD, spreading, seconds)),
             "  all on one day": lambda: uvloop.run(load(together, HOLD, crowding, seconds)),

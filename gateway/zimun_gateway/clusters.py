@@ -10,10 +10,6 @@ SERVER = "zimun"
 AUTH = "zimun_auth"
 JWKS = "jwks"
 
-_CALLS = 4
-"""At once on one connection. More calls make more connections, which a machine's kernel spreads
-over the processes of a server."""
-
 _OPEN_REQUESTS = 64
 """Room for callers without a token. Routes that need one have priority HIGH and room of their own,
 so that nobody can take it away with health and reflection streams."""
@@ -26,17 +22,24 @@ def clusters(settings: Settings) -> list[Config]:
 
 
 def _server(settings: Settings) -> Config:
-    """The gRPC machines.
+    """Every worker of every machine, chosen by the hash of a call's organization (`affinity.py`).
+
+    Maglev (Eisenbud et al., NSDI 2016) moves hardly any organization but those of the server that
+    is unhealthy; Envoy's hash ring gives each server more points when there are fewer servers, and
+    so moves a tenth of the others too. There is no `hash_balance_factor`: it would send calls of a
+    busy organization to servers whose memory is cold for it.
+
+    Envoy sends calls to unhealthy servers only when none is healthy. By default it does so when
+    fewer than half are healthy, and one machine may have more than half of all workers.
 
     No HTTP/2 pings: a gRPC server hangs up on a client that pings more than every five minutes
     (GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS); health checks find dead peers sooner.
     """
     endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
     return _cluster(SERVER, endpoints) | {
-        "lb_policy": "LEAST_REQUEST",
-        "typed_extension_protocol_options": _protocol(
-            http2_protocol_options={"max_concurrent_streams": _CALLS}
-        ),
+        "lb_policy": "MAGLEV",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "typed_extension_protocol_options": _protocol(http2_protocol_options={}),
         "circuit_breakers": _circuit_breakers(
             DEFAULT=_OPEN_REQUESTS, HIGH=settings.max_concurrent_requests
         ),

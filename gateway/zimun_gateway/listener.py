@@ -7,6 +7,7 @@ that a client sends about itself is believed, every wait has an end, and every b
 from pathlib import Path
 
 from .access_log import access_log
+from .affinity import organization_filter
 from .auth import jwt_filter
 from .bodies import strict_body_filter
 from .cors import cors_filters, cors_policy
@@ -90,6 +91,7 @@ def _filters(settings: Settings) -> list[Config]:
         extension("envoy.filters.http.grpc_web", "extensions.filters.http.grpc_web.v3.GrpcWeb"),
         jwt_filter(settings),
         *rate_limit_filters(settings),
+        organization_filter(),
         size_filter(settings),
         strict_body_filter(settings),
         header_filter(),

@@ -7,6 +7,7 @@ a booking twice, so it is for the caller to decide. Clients cannot ask Envoy for
 x-envoy-* headers are dropped.
 """
 
+from .affinity import hash_by_organization
 from .auth import requires_token
 from .bodies import strict_bodies
 from .clusters import AUTH, SERVER
@@ -49,7 +50,7 @@ def _api_routes(settings: Settings) -> list[Config]:
         _route(grpc, SERVER, settings, requires_token()),
     ]
     for route in routes:
-        route["route"]["priority"] = "HIGH"
+        route["route"] |= {"priority": "HIGH", "hash_policy": hash_by_organization()}
     return routes
 
 
@@ -109,11 +110,14 @@ def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> 
 
 
 def retry_policy(*more: str) -> Config:
-    """When nothing was heard, and on more than that; the second try goes to another machine where
-    there is one."""
+    """When nothing was heard, and on more than that; each retry goes to another server if possible.
+
+    When a machine fails, all its workers fail with it, hence several retries. Envoy rehashes until
+    it selects a server that was not tried, at most `host_selection_retry_max_attempts` times.
+    """
     return {
         "retry_on": ",".join(("connect-failure", "refused-stream", *more)),
-        "num_retries": 2,
+        "num_retries": 4,
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [
             extension(
@@ -121,5 +125,5 @@ def retry_policy(*more: str) -> Config:
                 "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
             )
         ],
-        "host_selection_retry_max_attempts": 3,
+        "host_selection_retry_max_attempts": 64,
     }

@@ -18,8 +18,8 @@ class Settings:
     """On loopback; 0 lets the system choose."""
 
     grpc_endpoints: tuple[str, ...] = ("127.0.0.1:50051",)
-    """Every machine that runs the server."""
-    auth_endpoints: tuple[str, ...] = ("127.0.0.1:50052",)
+    """Every worker of every machine that runs the server."""
+    auth_endpoints: tuple[str, ...] = ("127.0.0.1:50050",)
     """Where those machines answer /oauth/token and publish their keys."""
     descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
 

@@ -24,13 +24,14 @@ from zimun.booking.credentials import CredentialStore
 from zimun.booking.reader import MAX_ROWS, Reader
 from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
-from zimun.clock import Clock
+from zimun.clock import Clock, WallClock
 from zimun.config import ConfigError, Settings
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
+from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
 from zimun.storage.distribute import is_distributed
@@ -122,15 +123,22 @@ def back_up(settings: Settings, path: Path) -> None:
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[Stores]:
-    """The stores of the settings; raises what `prepare` raises."""
+async def open_stores(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Stores]:
+    """The stores of the settings; raises what `prepare` raises.
+
+    Without a clock it is the one by which the database was last served: ledger
+    time does not run back, so an import at the machine's time would put an end
+    to the time of a sandbox.
+    """
     async with open_database(prepare(settings), clock, settings.max_rows) as stores:
         yield stores
 
 
 @asynccontextmanager
-async def open_database(url: URL, clock: Clock, max_rows: int = MAX_ROWS) -> AsyncIterator[Stores]:
-    """The stores in a database that has the schema of this code."""
+async def open_database(
+    url: URL, clock: Clock | None = None, max_rows: int = MAX_ROWS
+) -> AsyncIterator[Stores]:
+    """The stores in a database that has the schema of this code; as for `open_stores`."""
     async with AsyncExitStack() as stack:
         database: Database
         ledgers: LedgerStore
@@ -141,6 +149,7 @@ async def open_database(url: URL, clock: Clock, max_rows: int = MAX_ROWS) -> Asy
         else:
             file = await stack.enter_async_context(SqliteDatabase(url))
             database, ledgers = file, SqliteLedgers(file)
+        clock = clock or WallClock(await database.read(read_clock_offset))
         reader = Reader(ledgers, clock, max_rows)
         writer = await stack.enter_async_context(Writer(ledgers, reader, clock))
         yield Stores(database, ledgers, Credentials(database), reader, writer)
@@ -155,6 +164,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     """
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings, clock))
+        await _publish_offset(stores.database, clock)
         verify, endpoints = await _tokens(settings, stores.credentials, stack)
         pages = PageTokens(await stores.credentials.secret("page_token"))
         backend = Backend(stores.ledgers, stores.reader, stores.writer, pages)
@@ -174,6 +184,13 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         _settle_memory()
         yield Running(stores, server.port, auth_port)
+
+
+async def _publish_offset(database: Database, clock: Clock) -> None:
+    """Let commands on the same database, such as `zimun import`, have the server's time."""
+    offset = clock.offset if isinstance(clock, WallClock) else 0
+    if await database.read(read_clock_offset) != offset:
+        await database.write(lambda connection: write_clock_offset(connection, offset))
 
 
 def _settle_memory() -> None:
@@ -220,7 +237,8 @@ async def _listen_http(
 
 async def _probe(store: LedgerStore, server: RpcServer) -> None:
     """Try the store as a caller would, and let health checks know."""
-    readable = await _works(store.heads(()))
+    # The id of no organization: where none is asked about, nothing is read.
+    readable = await _works(store.heads(("",)))
     writable = await _works(store.probe())
     await server.set_health(readable, writable)
 

@@ -115,7 +115,7 @@ def serve_command(worker: bool, **given: Any) -> None:
 async def _serve(settings: Settings) -> None:
     stop = app.stop_signal()
     async with app.serve(settings, WallClock()) as server:
-        print(workers.where(settings, server.grpc_port, server.auth_port), flush=True)
+        print(workers.format_addresses(settings, [server.grpc_port], server.auth_port), flush=True)
         await stop.wait()
 
 
@@ -365,7 +365,7 @@ def _on_stores(run: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any
     settings = _settings(**given)
 
     async def program() -> T:
-        async with app.open_stores(settings, WallClock()) as stores:
+        async with app.open_stores(settings) as stores:
             return await run(stores)
 
     return _run(program())

@@ -17,7 +17,7 @@ class WallClock:
     """The machine's clock, shifted by `offset` microseconds (0 outside the sandbox)."""
 
     def __init__(self, offset: int = 0) -> None:
-        self._offset = offset
+        self.offset = offset
 
     @classmethod
     def starting_at(cls, instant: int) -> "WallClock":
@@ -25,7 +25,7 @@ class WallClock:
         return cls(instant - time.time_ns() // 1000)
 
     def now(self) -> int:
-        return time.time_ns() // 1000 + self._offset
+        return time.time_ns() // 1000 + self.offset
 
 
 class ManualClock:

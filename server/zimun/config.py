@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+MAX_PORT = 65535
+
 
 class ConfigError(Exception):
     """A setting has a value that it cannot have; the message names its variable."""
@@ -27,7 +29,7 @@ class Settings:
     port: int = 8080
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051
-    auth_port: int = 50052
+    auth_port: int = 50050
     admin_port: int = 9901
     issuer: str = ""
     audience: str = "zimun"
@@ -48,6 +50,18 @@ class Settings:
             raise ConfigError("ZIMUN_TLS_CERTIFICATE and ZIMUN_TLS_KEY come together")
         if self.jwks_url and not self.issuer:
             raise ConfigError("ZIMUN_ISSUER must be set where ZIMUN_JWKS_URL is")
+        first, last = self.grpc_ports[0], self.grpc_ports[-1]
+        if last > MAX_PORT:
+            raise ConfigError(f"ZIMUN_GRPC_PORT={first}: {self.workers} workers need {last}, too")
+        if self.auth_port and self.auth_port in self.grpc_ports:
+            raise ConfigError(
+                f"ZIMUN_AUTH_PORT={self.auth_port} is a gRPC port: there are {first} to {last}"
+            )
+
+    @property
+    def grpc_ports(self) -> tuple[int, ...]:
+        """The gRPC port of each worker: `grpc_port` and those after it; 0 for any free port."""
+        return tuple(self.grpc_port and self.grpc_port + number for number in range(self.workers))
 
     @property
     def public_issuer(self) -> str:
@@ -96,7 +110,7 @@ def _level(text: str) -> str:
     return text.upper()
 
 
-_port = _whole(0, 65535)
+_port = _whole(0, MAX_PORT)
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "data_dir": Path,

@@ -1,7 +1,9 @@
-"""`zimun serve --workers N`: several servers on one port, and who keeps them running.
+"""`zimun serve --workers N`: several servers on one machine, and who keeps them running.
 
-Each worker is a process of its own, `zimun serve --worker`, that listens on the
-same ports (SO_REUSEPORT): the kernel hands every new connection to one of them.
+Each worker is a process of its own, `zimun serve --worker`, with a gRPC port of its own, so that
+Envoy can send all calls of an organization to one of them. The supervisor reserves the ports: a
+worker that is replaced has the port of the one before it, and while it is renewed both listen there
+(SO_REUSEPORT). The port of the tokens is shared by all workers.
 """
 
 import asyncio
@@ -36,18 +38,16 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps so many workers running until it is told to stop.
+    """Keeps a worker running for each environment until it is told to stop.
 
-    `command`, with `environment`, starts one worker; it says READY on its standard output.
+    `command` starts a worker; it says READY on its standard output.
     """
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], workers: int
-    ) -> None:
+    def __init__(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
         self._command = command
-        self._environment = environment
+        self._environments = environments
         self._stopping = asyncio.Event()
-        self._renewals = [asyncio.Event() for _ in range(workers)]
+        self._renewals = [asyncio.Event() for _ in environments]
         self._turn = asyncio.Lock()
         self._ready = asyncio.Semaphore(0)
 
@@ -61,7 +61,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._renew)
-        await asyncio.gather(*(self._keep(renewal) for renewal in self._renewals))
+        await asyncio.gather(*map(self._keep, self._environments, self._renewals))
 
     async def wait_ready(self) -> None:
         """Return once every worker serves."""
@@ -72,29 +72,31 @@ class Supervisor:
         for renewal in self._renewals:
             renewal.set()
 
-    async def _keep(self, renewal: asyncio.Event) -> None:
+    async def _keep(self, environment: Mapping[str, str], renewal: asyncio.Event) -> None:
         """Keep one worker running: start another when it ends, and when it is to be renewed."""
-        worker, pause = await self._start(), SHORTEST_PAUSE
+        worker, pause = await self._start(environment), SHORTEST_PAUSE
         while not self._stopping.is_set():
             await _first(worker.wait(), renewal.wait(), self._stopping.wait())
             if worker.returncode is not None:
                 log.error("a worker ended with status %s; starting another", worker.returncode)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
-                worker = await self._start()
+                worker = await self._start(environment)
                 pause = (
                     SHORTEST_PAUSE if worker.returncode is None else min(2 * pause, LONGEST_PAUSE)
                 )
             elif renewal.is_set():
                 renewal.clear()
                 async with self._turn:
-                    worker = await self._replace(worker)
+                    worker = await self._replace(worker, environment)
         async with self._turn:
             await _end(worker)
 
-    async def _replace(self, worker: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+    async def _replace(
+        self, worker: asyncio.subprocess.Process, environment: Mapping[str, str]
+    ) -> asyncio.subprocess.Process:
         """The new worker, once the old one has ended; the old one where the new one fails."""
-        successor = await self._start()
+        successor = await self._start(environment)
         if self._stopping.is_set() or successor.returncode is not None:
             if not self._stopping.is_set():
                 log.error("the new worker does not serve; the one before it stays")
@@ -103,12 +105,12 @@ class Supervisor:
         await _end(worker)
         return successor
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
         """Start a worker, and wait until it serves, has ended, or everything is to stop."""
         worker = await asyncio.create_subprocess_exec(
             *self._command,
             stdout=asyncio.subprocess.PIPE,
-            env=self._environment,
+            env=environment,
             start_new_session=True,
         )
         await _first(self._wait_serving(worker), self._stopping.wait())
@@ -143,7 +145,7 @@ async def _end(worker: asyncio.subprocess.Process) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """Be one worker: serve, on ports that others share, until SIGTERM."""
+    """Be one worker: serve, on ports that the supervisor reserved, until SIGTERM."""
     stop = app.stop_signal()
     async with app.serve(settings, WallClock(), sharing=True):
         print(READY.decode(), flush=True)
@@ -157,47 +159,52 @@ async def supervise(settings: Settings) -> None:
     """
     app.prepare(settings)
     with ExitStack() as stack:
-        settings = _reserve(settings, stack)
-        supervisor = Supervisor(_command(), _environment(settings), settings.workers)
+        workers = _reserve_ports(settings, stack)
+        supervisor = Supervisor(_command(), [_environment(worker) for worker in workers])
         running = asyncio.create_task(supervisor.run())
         ready = asyncio.create_task(supervisor.wait_ready())
         await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
-            print(where(settings, settings.grpc_port, settings.auth_port), flush=True)
+            ports = [worker.grpc_port for worker in workers]
+            print(format_addresses(settings, ports, workers[0].auth_port), flush=True)
         ready.cancel()
         await running
 
 
-def where(settings: Settings, grpc_port: int, auth_port: int) -> str:
-    """What an operator reads first."""
-    return (
-        f"gRPC at {settings.grpc_host}:{grpc_port}, "
-        f"tokens of {settings.public_issuer} at port {auth_port}"
-    )
+def format_addresses(settings: Settings, grpc_ports: Sequence[int], auth_port: int) -> str:
+    """The first line of `zimun serve`: the address of each worker, and the port of the tokens."""
+    addresses = ", ".join(f"{settings.grpc_host}:{port}" for port in grpc_ports)
+    return f"gRPC at {addresses}, tokens of {settings.public_issuer} at port {auth_port}"
 
 
-def _reserve(settings: Settings, stack: ExitStack) -> Settings:
-    """The settings with ports that all workers can share, and that nobody else takes meanwhile.
+def _reserve_ports(settings: Settings, stack: ExitStack) -> Sequence[Settings]:
+    """The settings of each worker: its gRPC port is its own, the auth port is the same for all.
 
-    Raises PortTaken.
+    No other program gets these ports until the stack is closed. Raises PortTaken.
     """
     host = settings.grpc_host
-    return replace(
-        settings,
-        grpc_port=_hold(host, settings.grpc_port, stack),
-        auth_port=_hold(host, settings.auth_port, stack),
-    )
+    auth_port = _reserve_port(host, settings.auth_port, stack)
+    return [
+        replace(
+            settings, workers=1, grpc_port=_reserve_port(host, port, stack), auth_port=auth_port
+        )
+        for port in settings.grpc_ports
+    ]
 
 
-def _hold(host: str, port: int, stack: ExitStack) -> int:
+def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
+    """Reserve a port, any free one for port 0, for sockets of this user with SO_REUSEPORT."""
     if port and _is_taken(host, port):
         raise PortTaken(f"port {port} is in use")
-    held = stack.enter_context(socket.socket(_family(host)))
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host, port))
-    reserved: int = held.getsockname()[1]
-    return reserved
+    reserved = stack.enter_context(socket.socket(_family(host)))
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind((host, port))
+    # Needed to bind beside connections in TIME_WAIT; from now on it would let others bind, too,
+    # while no worker listens.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    number: int = reserved.getsockname()[1]
+    return number
 
 
 def _is_taken(host: str, port: int) -> bool:
@@ -226,6 +233,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     """What tells a worker the settings: unlike a command, others cannot read it, and the database's
     URL may hold a password."""
     return os.environ | {
+        "ZIMUN_WORKERS": str(settings.workers),
         "ZIMUN_GRPC_PORT": str(settings.grpc_port),
         "ZIMUN_AUTH_PORT": str(settings.auth_port),
         "ZIMUN_DATA_DIR": str(settings.data_dir),

@@ -13,12 +13,12 @@ from zimun.booking import reader, writer
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import reservation as rules
-from zimun.domain.availability import Busy
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.events import Event
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.reservation import Reservation
+from zimun.domain.slots import Busy
 from zimun.storage import postgresql
 from zimun.storage.sqlite import SqliteLedgers
 

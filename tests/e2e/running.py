@@ -52,12 +52,25 @@ def free_port() -> int:
     """A port nobody has now, below those the kernel hands to outgoing connections."""
     while True:
         port = next(_ports)
-        with closing(socket.socket()) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if _is_free(port):
             return port
+
+
+def free_ports(number: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        first = free_port()
+        if all(_is_free(first + offset) for offset in range(1, number)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def listens(port: int) -> bool:

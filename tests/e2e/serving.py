@@ -10,11 +10,11 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 import requests
@@ -49,7 +49,12 @@ from .running import (
 
 M = TypeVar("M", bound=Message)
 
-WHERE = re.compile(r"gRPC at 127\.0\.0\.1:(\d+), tokens of \S+ at port (\d+)\n")
+LISTEN = "0A"
+"""The state of a socket that listens, in /proc/net/tcp."""
+
+WHERE = re.compile(
+    r"gRPC at (127\.0\.0\.1:\d+(?:, 127\.0\.0\.1:\d+)*), tokens of \S+ at port (\d+)\n"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ class Server:
         self.site = site
         self.workers = workers
         self.ports = (grpc_port, auth_port)
-        self.grpc_port = self.auth_port = 0
+        self.grpc_ports: list[int] = []
+        self.auth_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path()
         self._token = ""
@@ -112,7 +118,7 @@ class Server:
         number = len(list(self.site.data_dir.glob("serve.*")))
         self._log = self.site.data_dir / f"serve.{number}"
         command = [
-            str(BIN / "zimun"), "serve", "--workers", str(self.workers),
+            str(BIN / "zimun"), "serve",
             "--grpc-port", str(self.ports[0]), "--auth-port", str(self.ports[1]),
             "--data-dir", str(self.site.data_dir),
         ]  # fmt: skip
@@ -122,7 +128,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=environment(**self.site.database),
+                env=environment(ZIMUN_WORKERS=str(self.workers), **self.site.database),
                 start_new_session=True,
             )
 
@@ -133,7 +139,8 @@ class Server:
 
     def wait_ready(self) -> "Server":
         found = until("the line that says where it serves", self._where, READY_SECONDS)
-        self.grpc_port, self.auth_port = (int(port) for port in found.groups())
+        self.grpc_ports = [int(address.rpartition(":")[2]) for address in found[1].split(", ")]
+        self.auth_port = int(found[2])
         return self
 
     def _where(self) -> "re.Match[str] | None":
@@ -172,20 +179,32 @@ class Server:
             for pid in filter(alive, family):
                 os.kill(pid, signal.SIGKILL)
 
-    # Who serves whom.
+    # Who serves where.
 
-    def listeners(self) -> int:
-        """How many sockets listen on its gRPC port."""
-        return sum(port == self.grpc_port and state == "0A" for port, state, _ in sockets())
+    def listeners(self) -> Counter[int]:
+        """How many sockets listen on each of its gRPC ports."""
+        return Counter(
+            port for port, state, _ in sockets() if port in self.grpc_ports and state == LISTEN
+        )
 
-    def connections(self) -> Counter[int]:
-        """How many gRPC connections each worker has."""
-        wanted = {
-            inode for port, state, inode in sockets() if port == self.grpc_port and state == "01"
+    def listens(self) -> bool:
+        """Whether there is exactly one worker at each of its addresses."""
+        return self.listeners() == Counter(self.grpc_ports)
+
+    def worker(self, grpc_port: int) -> int:
+        """The pid of the only worker that listens on this port."""
+        listening = {
+            inode for port, state, inode in sockets() if port == grpc_port and state == LISTEN
         }
-        return Counter({pid: len(wanted & inodes(pid)) for pid in self.children()})
+        [pid] = [pid for pid in self.children() if listening & inodes(pid)]
+        return pid
 
     # Its callers.
+
+    @property
+    def grpc_port(self) -> int:
+        """The first one."""
+        return self.grpc_ports[0]
 
     @property
     def target(self) -> str:
@@ -196,44 +215,29 @@ class Server:
         self._token = self._token or self.new_token()
         return self._token
 
-    def new_token(self) -> str:
+    def new_token(self, credentials: tuple[str, str] | None = None) -> str:
         answer = requests.post(
             f"http://127.0.0.1:{self.auth_port}/oauth/token",
             data={"grant_type": "client_credentials"},
-            auth=self.site.credentials,
+            auth=credentials or self.site.credentials,
             timeout=20,
         )
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
         return token
 
-    @contextmanager
-    def caller(self) -> Iterator["Caller"]:
-        """Somebody with a connection of their own."""
-        with Caller(self.target, self.token()) as caller:
-            yield caller
+    def caller(self, grpc_port: int = 0) -> "Caller":
+        """Somebody with a connection of their own, to the first worker unless a port is given."""
+        return Caller(f"127.0.0.1:{grpc_port or self.grpc_port}", self.token())
 
     @contextmanager
     def caller_at_each_worker(self) -> Iterator[dict[int, "Caller"]]:
         """One caller at each worker: pid -> caller."""
-        found: dict[int, Caller] = {}
-        others: list[Caller] = []
-        try:
-
-            def ask_once_more() -> bool:
-                before = self.connections()
-                caller = Caller(self.target, self.token())
-                others.append(caller)
-                caller.services()
-                [pid] = self.connections() - before
-                found.setdefault(pid, caller)
-                return len(found) == self.workers
-
-            until("a caller at each worker", ask_once_more, 20)
-            yield found
-        finally:
-            for caller in others:
-                caller.close()
+        with ExitStack() as stack:
+            yield {
+                self.worker(port): stack.enter_context(self.caller(port))
+                for port in self.grpc_ports
+            }
 
 
 class Caller:
@@ -244,7 +248,7 @@ class Caller:
         self.channel = grpc.insecure_channel(target, options)
         self.token = token
 
-    def __enter__(self) -> "Caller":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from ..postgres import shared
-from .running import BIN, alive, free_port, listens, run, until
+from .running import BIN, alive, free_port, free_ports, listens, run, until
 from .serving import Caller, Server, Site, outcome, outcome_of, starts
 
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
@@ -43,19 +43,22 @@ def writers_wait(site: Site) -> Iterator[None]:
 # One program of several workers.
 
 
-def test_both_workers_answer_on_the_ports_that_were_given(serve: Callable[..., Server]) -> None:
-    ports = {"grpc_port": free_port(), "auth_port": free_port()}
-    server = serve(workers=2, **ports).start()
-    assert {"grpc_port": server.grpc_port, "auth_port": server.auth_port} == ports
-    assert len(server.children()) == server.listeners() == 2
+def test_each_worker_answers_at_a_port_of_its_own_from_the_given_one_on(
+    serve: Callable[..., Server],
+) -> None:
+    first = free_ports(3)
+    server = serve(workers=2, grpc_port=first, auth_port=first + 2).start()
+    assert server.grpc_ports == [first, first + 1]
+    assert server.auth_port == first + 2
+    assert len(server.children()) == 2
+    assert server.listens()
     with server.caller_at_each_worker() as callers:
         assert callers.keys() == server.children()
         for caller in callers.values():
             assert caller.services()[0].id == "s_123"
             assert caller.health() == "SERVING"
     server.stop()
-    assert not listens(server.grpc_port)
-    assert not listens(server.auth_port)
+    assert not any(map(listens, (*server.grpc_ports, server.auth_port)))
 
 
 def test_a_password_of_the_database_is_not_in_a_command(
@@ -70,9 +73,9 @@ def test_a_password_of_the_database_is_not_in_a_command(
     server.stop()
 
 
-def test_workers_share_the_ports_that_the_system_chose(serve: Callable[..., Server]) -> None:
+def test_each_worker_has_a_port_that_the_system_chose(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).start()
-    assert 0 < server.grpc_port != server.auth_port > 0
+    assert len({*server.grpc_ports, server.auth_port} - {0}) == 3
     with server.caller_at_each_worker() as callers:
         one, other = callers.values()
         held = one.hold(TIME)
@@ -83,17 +86,19 @@ def test_workers_share_the_ports_that_the_system_chose(serve: Callable[..., Serv
 def test_a_killed_worker_is_replaced_while_the_other_serves(serve: Callable[..., Server]) -> None:
     server = serve(workers=2).start()
     first = server.children()
-    victim = min(first)
+    victim, other = server.grpc_ports
+    pid = server.worker(victim)
     server.token()
-    os.kill(victim, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
 
     def replaced() -> bool:
-        with server.caller() as caller:
+        with server.caller(other) as caller:
             assert caller.services(timeout=5)
-        return len(server.children()) == server.listeners() == 2
+        # A process that is killed has its sockets until it is scheduled.
+        return not alive(pid) and server.listens()
 
-    until("another worker", replaced, 10)
-    assert victim not in server.children()
+    until("another worker at the same port", replaced, 10)
+    assert pid not in server.children()
     assert len(server.children() & first) == 1
     with server.caller_at_each_worker() as callers:
         for number, caller in enumerate(callers.values()):
@@ -119,7 +124,7 @@ def test_a_signal_ends_all_workers_and_answers_what_they_are_doing(
                 assert caller.services()
             server.process.send_signal(how)
             # One after the other: the second serves until the first has ended.
-            until("a worker to listen no more", lambda: server.listeners() == 1)
+            until("a worker to listen no more", lambda: server.listeners().total() == 1)
             assert not any(call.done() for call in calls)
             assert server.process.poll() is None
         assert [outcome(call) for call in calls] == [("OK", "")] * 2
@@ -159,11 +164,12 @@ def test_workers_are_renewed_one_after_the_other_while_others_serve(
 
     def renewed() -> bool:
         nonlocal asked
-        with server.caller() as caller:
-            for _ in range(20):
-                asked += served(caller)
-        assert server.listeners() >= 2
-        return len(server.children()) == 2 and not server.children() & first
+        for port in server.grpc_ports:
+            with server.caller(port) as caller:
+                for _ in range(20):
+                    asked += served(caller)
+        assert server.listeners() >= Counter(server.grpc_ports)
+        return server.listens() and not server.children() & first
 
     until("two new workers", renewed, 30)
     assert asked > 20
@@ -204,11 +210,15 @@ def test_a_worker_that_does_not_start_is_tried_again_while_the_other_serves(
     server = serve(workers=2).start()
     server.token()
     with schema_too_new(site):
-        os.kill(min(server.children()), signal.SIGKILL)
+        vacant, other = server.grpc_ports
+        os.kill(server.worker(vacant), signal.SIGKILL)
         until("two failures", lambda: server.output().count("this Zimun does not know") >= 2, 20)
-        with server.caller() as caller:
+        with server.caller(other) as caller:
             assert caller.services()
-    until("another worker", lambda: server.listeners() == 2, 20)
+        # No other program can listen there meanwhile, although it asks with SO_REUSEADDR.
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", vacant))
+    until("another worker", server.listens, 20)
     server.stop()
 
 
@@ -229,12 +239,12 @@ def test_a_signal_ends_workers_that_somebody_watches(serve: Callable[..., Server
 
 @pytest.mark.about_the_program
 def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) -> None:
-    server = serve(workers=2).start()
+    server = serve(workers=2, grpc_port=free_ports(2), auth_port=free_port()).start()
     family = server.children()
     server.process.kill()
     server.process.wait(10)
     until("the workers to end", lambda: not [pid for pid in family if alive(pid)], 5)
-    until("their ports to be free", lambda: not listens(server.grpc_port), 5)
+    until("their ports to be free", lambda: not any(map(listens, server.grpc_ports)), 5)
     # Whoever comes next gets the same ports at once.
     again = serve(workers=2, grpc_port=server.grpc_port, auth_port=server.auth_port)
     again.start().stop()
@@ -243,7 +253,7 @@ def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) ->
 @pytest.mark.about_the_program
 def test_the_same_ports_can_be_had_again_at_once(serve: Callable[..., Server]) -> None:
     # Connections that the server closed linger as TIME_WAIT; nobody listens there.
-    server = serve(workers=2, grpc_port=free_port(), auth_port=free_port()).start()
+    server = serve(workers=2, grpc_port=free_ports(2), auth_port=free_port()).start()
     with requests.Session() as session, server.caller() as caller:
         keys = session.get(f"http://127.0.0.1:{server.auth_port}/.well-known/jwks.json", timeout=20)
         assert keys.status_code == 200
@@ -268,15 +278,21 @@ def refusal(site: Site, **ports: int) -> str:
 
 
 @pytest.mark.about_the_program
-@pytest.mark.parametrize("taken", ["grpc", "auth"])
+@pytest.mark.parametrize("taken", ["first", "second", "auth"])
 def test_a_taken_port_is_refused_in_one_line(site: Site, taken: str) -> None:
+    first, auth = free_ports(2), free_port()
+    port = {"first": first, "second": first + 1, "auth": auth}[taken]
     with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", 0))
+        somebody.bind(("127.0.0.1", port))
         somebody.listen()
-        port = somebody.getsockname()[1]
-        line = refusal(site, **{"grpc": free_port(), "auth": free_port(), taken: port})
-    assert str(port) in line
-    assert "in use" in line
+        assert refusal(site, grpc=first, auth=auth) == f"zimun: port {port} is in use"
+
+
+@pytest.mark.about_the_program
+def test_a_port_for_tokens_and_for_a_worker_is_refused_in_one_line(site: Site) -> None:
+    first = free_ports(2)
+    line = refusal(site, grpc=first, auth=first + 1)
+    assert line.startswith(f"zimun: ZIMUN_AUTH_PORT={first + 1} is a gRPC port")
 
 
 @pytest.mark.about_the_program
@@ -284,8 +300,9 @@ def test_workers_share_their_ports_with_nobody_else(
     serve: Callable[..., Server], site: Site
 ) -> None:
     server = serve(workers=2).start()
-    for taken, port in (("grpc", server.grpc_port), ("auth", server.auth_port)):
-        line = refusal(site, **{"grpc": free_port(), "auth": free_port(), taken: port})
+    ports = [*(("grpc", port) for port in server.grpc_ports), ("auth", server.auth_port)]
+    for taken, port in ports:
+        line = refusal(site, **{"grpc": free_ports(2), "auth": free_port(), taken: port})
         assert f"port {port} is in use" in line
         # Nor does a server without workers get in between.
         alone = serve(**{"grpc_port": free_port(), "auth_port": free_port(), f"{taken}_port": port})
@@ -293,7 +310,7 @@ def test_workers_share_their_ports_with_nobody_else(
         assert alone.process.wait(10) == 1
         [line] = alone.output().splitlines()
         assert f"port {port} is in use" in line
-    assert len(server.children()) == server.listeners() == 2
+    assert server.listens()
     server.stop()
 
 

@@ -41,7 +41,7 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
 )
 
-from ..postgres import shared
+from ..postgres import SET_UP, shared
 from . import at
 
 FRIDAY_MORNING = at("2025-11-28T09:00:00Z")
@@ -221,7 +221,7 @@ async def begin_anew(stores: app.Stores) -> None:
 def delete_rows(connection: Connection) -> None:
     for table in reversed(metadata.sorted_tables):
         if table not in (installation, signing_keys):
-            connection.execute(delete(table))
+            connection.execute(delete(table).prefix_with(SET_UP))
 
 
 async def seed(writer: Writer) -> None:

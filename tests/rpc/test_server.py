@@ -74,6 +74,17 @@ async def test_health_says_so_when_the_store_cannot_be_written(alone: Zimun) -> 
     await until(lambda: health(alone.channel, ""), SERVING)
 
 
+async def test_health_store_cannot_be_read_no_service_is_serving(
+    alone: Zimun, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "zimun.db", isolation_level=None)) as other:
+        other.execute("ALTER TABLE ledgers RENAME TO hidden")
+        for service in ("", "zimun.v1.AppointmentsService", "zimun.v1.AvailabilityService"):
+            await until(partial(health, alone.channel, service), NOT_SERVING)
+        other.execute("ALTER TABLE hidden RENAME TO ledgers")
+    await until(lambda: health(alone.channel, "zimun.v1.AvailabilityService"), SERVING)
+
+
 async def test_a_store_that_cannot_be_written_answers_unavailable(alone: Zimun) -> None:
     writing_connection(alone).exec_driver_sql("PRAGMA query_only=ON")
     told = await alone.refused(alone.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))

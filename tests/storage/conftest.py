@@ -7,9 +7,15 @@ import pytest
 
 from zimun.app import Stores
 from zimun.booking.credentials import CredentialStore
+from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 
 from .desk import ENGINES, NOW, Desk, Engine, SqliteEngine, check_ledger, open_salon
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at the statements of the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_statements.py")
 
 
 @pytest.fixture(params=ENGINES)
@@ -30,6 +36,12 @@ async def stores(engine: Engine, clock: ManualClock) -> AsyncIterator[Stores]:
     """Stores with nothing in them."""
     async with engine.open(clock) as opened:
         yield opened
+
+
+@pytest.fixture
+def store(stores: Stores) -> LedgerStore:
+    """The ledgers of those stores."""
+    return stores.ledgers
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ from zimun.booking.reader import MAX_ROWS
 from zimun.booking.requests import ChangeRequest, new_id
 from zimun.clock import ManualClock
 from zimun.domain.access import SCOPES, Caller
-from zimun.domain.availability import Slot
 from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMember
 from zimun.domain.commands import (
     CancelAppointment,
@@ -58,6 +57,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.slot_request import DateRange, SlotRequest
+from zimun.domain.slots import Slot
 from zimun.domain.timetable import Timetable
 from zimun.storage import rows
 from zimun.storage.migrate import migrate
@@ -693,7 +693,8 @@ def _check_first(event: Row, row: Row) -> None:
 
 
 def _check_step(event: Row, before: Row, after: Row) -> None:
-    step = _STEPS[event["type"]]
+    step = _STEPS.get(event["type"])
+    assert step, f"no step: {event}"
     assert (before["state"], after["state"]) == (step.before, step.after), f"no step: {event}"
     assert after["revision"] == before["revision"] + 1
     changed = {name for name in after if after[name] != before[name]}

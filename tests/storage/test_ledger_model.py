@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
+from zimun.clock import ManualClock
 from zimun.domain.catalog import HOLD_LENGTH, Service
 from zimun.domain.errors import (
     AppointmentNotFound,
@@ -30,6 +30,7 @@ from zimun.domain.errors import (
     ZimunError,
 )
 from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 
 from .desk import (
     ENGINES,
@@ -39,6 +40,7 @@ from .desk import (
     check_ledger,
     is_live,
     open_salon,
+    reservation_events,
     reservations_of,
     subjects_of,
 )
@@ -193,21 +195,24 @@ class Refusal:
 
 
 class Ledger(RuleBasedStateMachine):
-    """The store beside the model."""
+    """Two servers of one store beside the model."""
 
     @initialize()
     def open(self) -> None:
         self.directory = TemporaryDirectory()
         self.runner = asyncio.Runner()
-        self.engine = ENGINES["embedded"](Path(self.directory.name))
-        self.opened = self.engine.open()
-        self.desk = Desk(self.runner.run(self.opened.__aenter__()))
-        write = self.desk.store.write(lambda tx: open_salon(tx, SERVICES.values()))
-        self._ask(write)
+        self.engine = ENGINES["sqlite"](Path(self.directory.name))
+        clock = ManualClock(NOW)
+        # One that keeps what it has read, and one that keeps hardly anything.
+        self.opened = [self.engine.open(clock), self.engine.open(clock, max_rows=1)]
+        self.desks = [Desk(self.runner.run(one.__aenter__()), clock) for one in self.opened]
+        self.desk = self.desks[0]
+        self._ask(open_salon(self.desk.stores, SERVICES.values()))
         self.model = Model()
 
     def teardown(self) -> None:
-        self.runner.run(self.opened.__aexit__(None, None, None))
+        for one in self.opened:
+            self.runner.run(one.__aexit__(None, None, None))
         self.runner.close()
         self.directory.cleanup()
 
@@ -362,8 +367,13 @@ class Ledger(RuleBasedStateMachine):
             self.time_passes(min(due) - before - self.model.now)
 
     @rule()
-    def sweep(self) -> None:
-        assert self._ask(self.desk.sweep()) == self.model.expire()
+    def the_other_server_is_asked_from_now_on(self) -> None:
+        self.desks.reverse()
+        self.desk = self.desks[0]
+
+    @rule()
+    def expire_holds(self) -> None:
+        assert self._ask(self.desk.expire_holds()) == self.model.expire()
 
     @rule(service=st.sampled_from(list(SERVICES.values())), seats=st.integers(1, 4))
     def search(self, service: Service, seats: int) -> None:
@@ -379,7 +389,8 @@ class Ledger(RuleBasedStateMachine):
     def the_tables_are_what_the_model_says(self) -> None:
         tables = self.engine.tables()
         assert reservations_of(tables) == self.model.booked
-        assert len(tables["events"]) == sum(one.revision for one in self.model.booked.values())
+        revisions = sum(one.revision for one in self.model.booked.values())
+        assert len(reservation_events(tables)) == revisions
         check_ledger(tables, self.model.now, SERVICES)
 
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from zimun.booking.reader import MAX_ROWS
 from zimun.booking.store import Append, IdempotencyKey, KeptResponse, LedgerRead
 from zimun.clock import ManualClock
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
@@ -170,12 +171,16 @@ async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(desk: De
 
 @pytest.fixture
 async def desks(engine: Engine) -> AsyncIterator[list[Desk]]:
-    """A desk at each of several servers of one database, whose clocks differ by seconds."""
+    """A desk at each of several servers of one database, whose clocks differ by seconds.
+
+    The first of them keeps hardly anything in memory.
+    """
     async with AsyncExitStack() as stack:
         found = []
         for number in range(SERVERS):
             clock = ManualClock(NOW + number * SECOND)
-            found.append(Desk(await stack.enter_async_context(engine.open(clock)), clock))
+            stores = engine.open(clock, MAX_ROWS if number else 1)
+            found.append(Desk(await stack.enter_async_context(stores), clock))
         await open_salon(found[0].stores)
         yield found
     check_ledger(engine.tables(), max(desk.clock.now() for desk in found))

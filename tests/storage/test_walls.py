@@ -12,8 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from zimun.booking.store import Store, Transaction
-from zimun.domain.reservation import EventType
 from zimun.domain.errors import Overloaded
+from zimun.domain.reservation import EventType
 from zimun.storage import dialect
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.tables import metadata

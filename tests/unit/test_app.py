@@ -1,12 +1,18 @@
-"""Work in the background of a server: what it makes of a store that cannot be used."""
+"""Work in the background of a server, and the clock that it shares with commands beside it."""
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import pytest
 
 from zimun import app
+from zimun.booking.catalog import CreateOrganization
+from zimun.clock import WallClock
+from zimun.config import Settings
+from zimun.domain.catalog import Organization
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
+from zimun.domain.instant import DAY, MINUTE
 
 
 @pytest.mark.parametrize("told", [Overloaded("busy"), OutcomeUnknown("lost"), TimeoutError()])
@@ -34,3 +40,20 @@ async def test_background_work_waits_for_a_store_that_cannot_be_used(
     with contextlib.suppress(asyncio.CancelledError):
         await working
     assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+@pytest.mark.parametrize("days", [-365, 0, 365])
+async def test_command_beside_a_server_with_another_clock_decides_by_that_clock(
+    days: int, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    start = WallClock().now() + days * DAY
+    # What another server left is not what counts.
+    for offset in (30 * DAY, days * DAY):
+        async with app.serve(settings, WallClock(offset)):
+            pass
+    command = CreateOrganization(Organization(id="o_1", name="One", time_zone="UTC"))
+    async with app.open_stores(settings) as stores:
+        assert await stores.writer.run("o_1", command, creates=True)
+        heads = await stores.ledgers.heads(("o_1",))
+    assert start <= heads["o_1"].time < start + 10 * MINUTE

@@ -57,3 +57,25 @@ def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
 def test_what_belongs_together_comes_together(environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="ZIMUN_"):
         load(environ)
+
+
+def test_each_worker_has_a_grpc_port_of_its_own_from_the_given_one_on() -> None:
+    assert load({"ZIMUN_WORKERS": "3", "ZIMUN_GRPC_PORT": "9000"}).grpc_ports == (9000, 9001, 9002)
+    assert load({"ZIMUN_WORKERS": "2", "ZIMUN_GRPC_PORT": "0"}).grpc_ports == (0, 0)
+
+
+def test_the_default_ports_have_room_for_the_most_workers() -> None:
+    assert len(load({"ZIMUN_WORKERS": "256"}).grpc_ports) == 256
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"ZIMUN_GRPC_PORT": "65535"}, "ZIMUN_GRPC_PORT=65535"),
+        ({"ZIMUN_GRPC_PORT": "9000", "ZIMUN_AUTH_PORT": "9001"}, "ZIMUN_AUTH_PORT=9001"),
+    ],
+)
+def test_ports_that_workers_cannot_have_are_refused(environ: dict[str, str], named: str) -> None:
+    assert load(environ).workers == 1
+    with pytest.raises(ConfigError, match=named):
+        load(environ | {"ZIMUN_WORKERS": "2"})

@@ -11,7 +11,6 @@ from operator import itemgetter
 from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
 from zimun.domain.access import Caller
-from zimun.domain.availability import Search, Slot
 from zimun.domain.catalog import Place
 from zimun.domain.errors import ZimunError
 from zimun.domain.explanation import Obstacle, obstacles
@@ -20,6 +19,8 @@ from zimun.domain.intervals import Interval
 from zimun.domain.ledger import AgingMap, Ledger
 from zimun.domain.schedule import Day, dates, local_date, segments
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Slot
 from zimun.domain.timetable import Timetable
 
 MAX_DAYS = 92

@@ -58,7 +58,10 @@ Page = tuple[Sequence[E], Key | None]
 
 
 def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
-    """The catalogue after some changes, each a value as the change left it."""
+    """The catalogue after some changes, each a value as the change left it.
+
+    Its version stays: it is known once the changes have their numbers.
+    """
     kinds: dict[type, dict[str, Any]] = {
         kind: dict(catalog.all(kind)) for kind in (Service, Location, StaffMember, Resource)
     }
@@ -77,7 +80,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 kinds[type(value)][value.id] = value
                 span = max(span, value.longest_span) if isinstance(value, Service) else span
     return Catalog(
-        version=catalog.version + 1,
+        version=catalog.version,
         organization=organization,
         services=kinds[Service],
         locations=kinds[Location],
@@ -107,11 +110,10 @@ def catalog_decision(
     return Decision(events, result, evolve_catalog(catalog, values))
 
 
-async def list_entries(
-    reader: Reader, caller: Caller, kind: type[E], archived: bool, size: int, after: Key | None
+def list_entries(
+    catalog: Catalog, kind: type[E], archived: bool, size: int, after: Key | None
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
-    catalog = await reader.catalog(caller.org_id)
     entries = catalog.listed(kind, archived)
     begin = bisect_right(entries, after, key=_key) if after else 0
     page = entries[begin : begin + size]

@@ -126,7 +126,8 @@ class _Draft:
             self.ledger = evolve(self.ledger, event)
         self.events += decision.events
         if decision.catalog is not None:
-            self.timetable = Timetable(decision.catalog)
+            version = self.ledger.catalog_version
+            self.timetable = Timetable(replace(decision.catalog, version=version))
 
     @property
     def append(self) -> Append | None:

@@ -248,6 +248,9 @@ class Catalog:
     longest_span: int
     holiday: Callable[[date], str] = lambda day: ""
 
+    # By identity, as mappings do not hash.
+    __hash__ = object.__hash__
+
     @cached_property
     def _by_kind(self) -> Mapping[type[Entry], Mapping[str, Entry]]:
         return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from zimun.domain import reservation as rules
-from zimun.domain.availability import Choice, Search, Slot, choose
+from zimun.domain.assignment import choose
 from zimun.domain.catalog import Catalog, Place, Service
 from zimun.domain.errors import SlotUnavailable
 from zimun.domain.events import Event, EventType, ReservationEvent, Session
@@ -19,6 +19,8 @@ from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.schedule import local_date, segments
 from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Choice, Slot
 from zimun.domain.timetable import Timetable
 
 

@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, ClassVar
 from zimun.domain.instant import rfc3339
 
 if TYPE_CHECKING:
-    from zimun.domain.availability import Slot
+    from zimun.domain.slots import Slot
 
 
 class ZimunError(Exception):

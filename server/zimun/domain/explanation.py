@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from zimun.domain.availability import Search, Session
 from zimun.domain.catalog import Entry
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.schedule import DayStatus, local_date, local_rfc3339
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Session
 
 
 class Rule(StrEnum):

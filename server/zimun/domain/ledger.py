@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter, itemgetter
 from typing import Generic, NamedTuple, TypeVar
 
-from zimun.domain import availability
-from zimun.domain.availability import Busy
+from zimun.domain import slots
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.domain.slots import Busy
 
 BLOCK = 8 * DAY
 """How much of a subject's time is loaded at once (microseconds)."""
@@ -333,9 +333,9 @@ class Ledger:
 
     def _group_sessions(
         self, service: Service, within: Interval, now: int, leaving: Reservation | None
-    ) -> dict[int, Sequence[availability.Session]]:
+    ) -> dict[int, Sequence[slots.Session]]:
         """The sessions of a group service by their start, with the seats taken at `now`."""
-        found: dict[int, list[availability.Session]] = {}
+        found: dict[int, list[slots.Session]] = {}
         left = leaving.hold_id if leaving else ""
         for session in self.sessions_of(service.id, within):
             seats = sum(
@@ -344,7 +344,7 @@ class Ledger:
                 if member.until > now and hold_id != left
             )
             if seats:
-                shown = availability.Session(
+                shown = slots.Session(
                     session.session_id,
                     session.start,
                     session.end,

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from zimun.domain.availability import Busy, Search, Slot
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import InvalidRequest, SlotUnavailable
 from zimun.domain.instant import DAY
@@ -16,6 +15,8 @@ from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import Reservation
 from zimun.domain.schedule import dates, local_date, segments
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Busy, Slot
 from zimun.domain.timetable import Timetable
 
 ALTERNATIVES = 3

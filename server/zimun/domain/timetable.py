@@ -1,17 +1,13 @@
 """When a service may begin as far as the catalogue alone tells, whatever is booked.
 
 A start is on the *grid* of a date when the service is active, place and staff
-member are open for all of it, and it lies on a step. Sets of starts are bits:
-bit p stands for the p-th start of a grid, so that a rule applies to all starts
-of several dates, and all bookings of a staff member, in a few operations.
+member are open for all of it, and it lies on a step.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import cached_property, lru_cache, reduce
-from itertools import accumulate, chain, compress
-from operator import or_
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
@@ -29,6 +25,7 @@ from zimun.domain.schedule import (
     staff_hours,
     weekly,
 )
+from zimun.domain.start_grid import DateRangeGrid, Grid, Names
 
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
@@ -39,123 +36,22 @@ NOBODY = ("",)
 MAX_RANGE_DAYS = 8
 """The most dates of one DateRangeGrid."""
 
-MAX_RANGE_STAFF_DAYS = 600
-"""The most dates times staff members of one DateRangeGrid of several dates."""
+MAX_NEW_STAFF_DAYS = 400
+"""The most dates times staff members whose grids are worked out at once."""
 
-MAX_CACHED_OVERLAPS = 512
-"""The most intervals of which a DateRangeGrid keeps the starts that they overlap."""
+MAX_RANGE_CELLS = 1 << 16
+"""The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
 
-
-MAX_CACHED_NAMES = 512
-"""The most sets of staff members of which a Roster keeps the ids."""
-
-
-class Grid(NamedTuple):
-    """The starts of a date in order, and for each staff member those at which they are on duty.
-
-    `on_duty` has the starts, as bits, of each of the service's staff in its
-    order; of nobody where the service needs none. It is empty where no start is.
-    """
-
-    starts: Sequence[int]
-    on_duty: Sequence[int]
-
-    def at(self, start: int) -> int:
-        """Who is on duty at a start, as bits of the service's staff; 0 off the grid."""
-        p = bisect_left(self.starts, start)
-        if p == len(self.starts) or self.starts[p] != start:
-            return 0
-        return sum(1 << n for n, on_duty in enumerate(self.on_duty) if on_duty >> p & 1)
-
-
-class _Overlaps(dict[Interval, int]):
-    """For intervals the starts of the appointments that overlap them, as bits; bounded.
-
-    An appointment takes its staff from `before` its start (0 or less, the
-    buffer) until `after` it.
-    """
-
-    def __init__(self, starts: Sequence[int], before: int, after: int) -> None:
-        super().__init__()
-        self._starts, self._before, self._after = starts, before, after
-
-    def __missing__(self, interval: Interval) -> int:
-        if len(self) >= MAX_CACHED_OVERLAPS:
-            self.clear()
-        low = bisect_right(self._starts, interval[0] - self._after)
-        high = bisect_left(self._starts, interval[1] - self._before)
-        self[interval] = bits = (1 << high) - (1 << low) if low < high else 0
-        return bits
-
-
-class DateRangeGrid:
-    """The grids of consecutive dates as one; every start of a date comes before those of the next.
-
-    `bounds` has the position of the first start of each date, and at its end
-    the number of all.
-    """
-
-    starts: Sequence[int]
-    on_duty: Sequence[int]
-    bounds: Sequence[int]
-
-    def __init__(self, grids: Sequence[Grid], before: int, after: int) -> None:
-        self._before, self._after = before, after
-        self.starts = [start for grid in grids for start in grid.starts]
-        self.bounds = [0, *accumulate(len(grid.starts) for grid in grids)]
-        shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.starts]
-        self.on_duty = [
-            sum(bits << shift for bits, shift in zip(each, shifts, strict=True))
-            for each in zip(*(grid.on_duty for grid in grids if grid.starts), strict=True)
-        ]
-        if self.starts:
-            self._begin, self._end = self.starts[0] + before, self.starts[-1] + after
-        self._overlap = _Overlaps(self.starts, before, after).__getitem__
-
-    def only(self, start: int) -> "SingleStartGrid | None":
-        """The grid of one of the starts alone; None off the grid."""
-        p = bisect_left(self.starts, start)
-        if p == len(self.starts) or self.starts[p] != start:
-            return None
-        on_duty = [bits >> p & 1 for bits in self.on_duty]
-        return SingleStartGrid(start, on_duty, self._before, self._after)
-
-    def between(self, begin: int, end: int) -> int:
-        """The starts from `begin` to before `end`, as bits."""
-        low, high = bisect_left(self.starts, begin), bisect_left(self.starts, end)
-        return (1 << high) - (1 << low) if low < high else 0
-
-    def overlapping(self, taken: Sequence[Interval]) -> int:
-        """The starts of the appointments that overlap any of some intervals, as bits.
-
-        There is a start, and an interval; these are disjoint and in order.
-        """
-        begin, end = self._begin, self._end
-        if taken[0][0] < begin or end <= taken[-1][0]:
-            low = max(bisect_left(taken, (begin,)) - 1, 0)
-            taken = taken[low : bisect_left(taken, (end,))]
-        return reduce(or_, map(self._overlap, taken), 0)
-
-
-class SingleStartGrid(DateRangeGrid):
-    """The grid of one start, which a booking overlaps or not."""
-
-    def __init__(self, start: int, on_duty: Sequence[int], before: int, after: int) -> None:
-        self.starts, self.on_duty, self.bounds = (start,), on_duty, (0, 1)
-        self._begin, self._end = start + before, start + after
-
-    def overlapping(self, taken: Sequence[Interval]) -> int:
-        """1 where any of the intervals overlaps an appointment that begins then, else 0."""
-        position = bisect_left(taken, (self._end,))
-        return int(position > 0 and taken[position - 1][1] > self._begin)
+MAX_KNOWN_RANGES = 1 << 12
+"""The most date ranges of which a Timetable keeps that their grids have been worked out."""
 
 
 class _Opening(NamedTuple):
     """When a place is open on a date, all relative to the first moment of it.
 
     `here` is the open time of the date itself, `around` that of it and of all
-    other dates which an appointment touches, and `midnights` tells for steps on the wall from
-    when to when they count from which instant.
+    other dates that an appointment touches. Where steps count from midnight on
+    the wall, `midnights` has the begin and end of each segment, and its midnight.
     """
 
     here: tuple[Interval, ...]
@@ -181,20 +77,6 @@ class _ZoneDates(NamedTuple):
             for n, begin, end, midnight in self.shown
             for opens, closes in hours[n]
         )
-
-
-class Names(dict[bytes, tuple[str, ...]]):
-    """For flags, one for each of some ids, the ids whose flag is 1; bounded."""
-
-    def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__()
-        self._ids = ids
-
-    def __missing__(self, flags: bytes) -> tuple[str, ...]:
-        if len(self) >= MAX_CACHED_NAMES:
-            self.clear()
-        self[flags] = names = tuple(compress(self._ids, flags))
-        return names
 
 
 class Roster(NamedTuple):
@@ -237,9 +119,37 @@ class Timetable:
         self.staff_open = lru_cache(maxsize=1 << 14)(self._staff_open)
         self.roster = lru_cache(maxsize=1 << 9)(self._find_roster)
         self._pattern = lru_cache(maxsize=1 << 8)(self._find_pattern)
+        self._known_ranges: set[tuple[Service, Place, date, date]] = set()
 
     def _day(self, place: Place, day: date) -> Day:
         return place_day(self.catalog, place, day)
+
+    def range_grids(
+        self, service: Service, place: Place, first: date, last: date
+    ) -> Iterator[DateRangeGrid]:
+        """The grids of the dates from first to last, as few as can each be used in milliseconds.
+
+        Of many staff members each date is a grid of its own the first time.
+        """
+        for begin, end in date_ranges(place.time_zone, first, last):
+            if self._is_quick(service, place, begin, end):
+                yield self.range_grid(service, place, begin, end)
+            else:
+                yield from (self.range_grid(service, place, day, day) for day in dates(begin, end))
+
+    def _is_quick(self, service: Service, place: Place, first: date, last: date) -> bool:
+        """Whether the grids of the dates are few or known, and as one are not too large."""
+        staff, days = len(service.staff_ids or NOBODY), (last - first).days + 1
+        if staff * days <= MAX_NEW_STAFF_DAYS:
+            return True
+        key = (service, place, first, last)
+        if key in self._known_ranges:
+            grids = [self.grid(service, place, day) for day in dates(first, last)]
+            return sum(len(grid.starts) for grid in grids) * staff <= MAX_RANGE_CELLS
+        if len(self._known_ranges) >= MAX_KNOWN_RANGES:
+            self._known_ranges.clear()
+        self._known_ranges.add(key)
+        return False
 
     def _range_grid(self, service: Service, place: Place, first: date, last: date) -> DateRangeGrid:
         """The grid of one of the `date_ranges`."""
@@ -275,10 +185,8 @@ class Timetable:
         zones: tuple[_ZoneDates, ...],
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
-        pattern, roster = (
-            self._pattern(service, place, opening, zones),
-            self.roster(service, place),
-        )
+        roster = self.roster(service, place)
+        pattern = self._pattern(service, place, opening, zones)
         overridden = {
             staff_id
             for days in around
@@ -382,20 +290,16 @@ def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
     return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
 
 
-def date_ranges(
-    service: Service, place: Place, first: date, last: date
-) -> Iterator[tuple[date, date]]:
+def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date]]:
     """Cut the dates from first to last into ranges, in order, that a DateRangeGrid can hold.
 
-    The more staff the shorter they are, so that none takes long. They begin at
-    the same dates whatever is asked, so that different questions share them.
+    They begin at the same dates whatever is asked, so that different questions
+    share them, and before a date that the zone's clock shows early.
     """
-    staff = len(service.staff_ids or NOBODY)
-    length = max(1, min(MAX_RANGE_DAYS, MAX_RANGE_STAFF_DAYS // staff))
     while first <= last:
-        days = min(length - first.toordinal() % length, (last - first).days + 1)
+        days = min(MAX_RANGE_DAYS - first.toordinal() % MAX_RANGE_DAYS, (last - first).days + 1)
         for n in range(1, days):
-            if is_shown_early(place.time_zone, first + timedelta(days=n)):
+            if is_shown_early(zone, first + timedelta(days=n)):
                 days = n
                 break
         end = first + timedelta(days=days - 1)

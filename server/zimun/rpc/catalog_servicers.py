@@ -4,6 +4,7 @@ What they do is the same for every kind of entry, so it is said once, in `_Entri
 """
 
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
@@ -18,6 +19,7 @@ from zimun.booking.catalog import (
     UpdateEntry,
     UpdateOrganization,
 )
+from zimun.domain.catalog import Catalog
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.rpc import entries
@@ -45,6 +47,11 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
 )
 
+MAX_PAGES = 16
+"""How many pages of lists are kept of one catalogue."""
+
+_PAGES: WeakKeyDictionary[Catalog, dict[object, bytes]] = WeakKeyDictionary()
+
 E = TypeVar("E", bound=CatalogEntry)
 M = TypeVar("M", bound=Message)
 
@@ -56,11 +63,22 @@ class _Entries(Generic[E]):
         self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
         self._kind = kind
 
-    async def list(self, request: Any, answer: type[M]) -> M:
+    async def list(self, request: Any, answer: type[M]) -> bytes:
+        """A page's bytes; those of the same request are kept while the catalogue is the same."""
+        known = await self._reader.catalog(caller().org_id)
+        kept, asked = _PAGES.setdefault(known, {}), request.SerializeToString()
+        key = (self._kind.entry, asked)
+        if key not in kept:
+            if len(kept) >= MAX_PAGES:
+                kept.clear()
+            kept[key] = self._page(known, request, answer).SerializeToString()
+        return kept[key]
+
+    def _page(self, known: Catalog, request: Any, answer: type[M]) -> M:
         size, question = page_size(request.page_size), question_of(request)
         after = self._pages.read(request.page_token, question)
-        found, next_key = await catalog.list_entries(
-            self._reader, caller(), self._kind.entry, request.include_archived, size, after
+        found, next_key = catalog.list_entries(
+            known, self._kind.entry, request.include_archived, size, after
         )
         token = self._pages.write(next_key, question)
         return answer(items=map(self._kind.write, found), next_page_token=token)
@@ -94,7 +112,7 @@ class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
 
     async def ListServices(
         self, request: services_service_pb2.ListServicesRequest, context: Context
-    ) -> services_service_pb2.ListServicesResponse:
+    ) -> bytes:
         return await self._services.list(request, services_service_pb2.ListServicesResponse)
 
     async def GetService(
@@ -125,7 +143,7 @@ class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
 
     async def ListLocations(
         self, request: locations_service_pb2.ListLocationsRequest, context: Context
-    ) -> locations_service_pb2.ListLocationsResponse:
+    ) -> bytes:
         return await self._locations.list(request, locations_service_pb2.ListLocationsResponse)
 
     async def GetLocation(
@@ -157,7 +175,7 @@ class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
 
     async def ListStaff(
         self, request: staff_service_pb2.ListStaffRequest, context: Context
-    ) -> staff_service_pb2.ListStaffResponse:
+    ) -> bytes:
         return await self._staff.list(request, staff_service_pb2.ListStaffResponse)
 
     async def GetStaffMember(
@@ -188,7 +206,7 @@ class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
 
     async def ListResources(
         self, request: resources_service_pb2.ListResourcesRequest, context: Context
-    ) -> resources_service_pb2.ListResourcesResponse:
+    ) -> bytes:
         return await self._resources.list(request, resources_service_pb2.ListResourcesResponse)
 
     async def GetResource(

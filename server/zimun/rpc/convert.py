@@ -9,7 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.booking.availability import MAX_DAYS, Availability
 from zimun.booking.store import AppointmentFilter
-from zimun.domain.availability import Slot
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.explanation import Obstacle
@@ -17,6 +16,7 @@ from zimun.domain.instant import SECOND
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.schedule import Day, local_rfc3339
 from zimun.domain.slot_request import DateRange, SlotRequest
+from zimun.domain.slots import Slot
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,

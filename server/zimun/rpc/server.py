@@ -53,7 +53,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    # Who stays connected for long is spread over the workers anew; what is under way goes on.
+    # A client with several servers to choose from chooses anew; what is under way goes on.
     ("grpc.max_connection_age_ms", 300_000),
 )
 

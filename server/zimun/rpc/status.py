@@ -12,8 +12,8 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from zimun.domain import errors
-from zimun.domain.availability import Slot
 from zimun.domain.instant import SECOND
+from zimun.domain.slots import Slot
 from zimun.rpc import convert
 from zimun.v1.error_reason_pb2 import ErrorReason
 

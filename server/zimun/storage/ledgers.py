@@ -2,11 +2,22 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, case, delete, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    case,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -43,6 +54,7 @@ from zimun.storage.tables import (
     IS_APPOINTMENT,
     IS_LIVE,
     IS_NAMED,
+    IS_OF_HOLD,
     allocations,
     events,
     idempotency,
@@ -64,6 +76,9 @@ _ENTRY_TABLES: Mapping[type, Table] = {
     Resource: resources,
     Location: locations,
 }
+
+MAX_DROPPED = 1000
+"""The most kept responses that one transaction deletes."""
 
 
 def head(connection: Connection, org_id: str) -> Head | None:
@@ -276,8 +291,9 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
         (allocations, "session_id", session_ids),
         (sessions, "session_id", session_ids),
     ):
-        these = table.c[column].in_(ids)
-        connection.execute(delete(table).where(table.c.org_id == org_id, these))
+        these = delete(table).where(table.c.org_id == org_id, table.c[column].in_(ids))
+        # Those of holds are found by a partial index, whose condition must be worded, too.
+        connection.execute(these.where(IS_OF_HOLD) if table is events else these)
     connection.execute(
         insert(events).values(
             org_id=org_id,
@@ -314,13 +330,26 @@ def _prunable(org_id: str, before: int) -> "Select[str, str]":
     return select(c.hold_id, c.session_id).where(*over, ~has_hold)
 
 
-def organizations_with_responses_over(connection: Connection, now: int) -> list[str]:
-    """Some organizations that have kept responses whose lifetime is over."""
-    return [row[0] for row in statements.OVER_RESPONSES.run(connection, {"now": now})]
+ResponseKey = tuple[str, str, str, str]
+"""The key of a kept response: (org_id, client_id, method, key)."""
 
 
-def drop_responses(connection: Connection, org_ids: Iterable[str], now: int) -> None:
-    """Delete the kept responses of organizations whose lifetime is over."""
+def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
+    """Kept responses whose lifetime is over, oldest first, at most MAX_DROPPED."""
+    parameters = {"now": now, "limit": MAX_DROPPED}
+    return [(*row,) for row in statements.OVER_RESPONSES.run(connection, parameters)]
+
+
+def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: int) -> None:
+    """Delete those of these responses whose lifetime is over."""
+    own = [column == bindparam(f"own_{column.name}") for column in idempotency.primary_key]
+    names = [f"own_{column.name}" for column in idempotency.primary_key]
+    over = delete(idempotency).where(*own, idempotency.c.expires_at <= now)
+    connection.execute(over, [dict(zip(names, key, strict=True)) for key in keys])
+
+
+def drop_responses_of(connection: Connection, org_ids: Iterable[str], now: int) -> None:
+    """Delete all kept responses of organizations whose lifetime is over."""
     c = idempotency.c
     for org_id in org_ids:
         connection.execute(delete(idempotency).where(c.org_id == org_id, c.expires_at <= now))

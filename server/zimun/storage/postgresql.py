@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -381,11 +381,11 @@ class PostgresqlLedgers:
 
     async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        over = [*org_ids] or await self._database.read(
-            lambda tx: ledgers.organizations_with_responses_over(tx, now)
-        )
-        if over:
-            await self._database.write(lambda tx: ledgers.drop_responses(tx, over, now))
+        if org_ids:
+            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
+            return
+        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
+            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
 
     async def appointments(
         self,

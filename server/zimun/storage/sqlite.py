@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -290,12 +290,11 @@ class SqliteLedgers:
 
     async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
-        over = [*org_ids]
-        if not over:
-            with self._database.snapshot() as connection:
-                over = ledgers.organizations_with_responses_over(connection, now)
-        if over:
-            await self._database.write(lambda tx: ledgers.drop_responses(tx, over, now))
+        if org_ids:
+            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
+            return
+        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
+            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
 
     async def appointments(
         self,

@@ -7,7 +7,7 @@ for the time: `now` comes in as a value.
 
 from functools import lru_cache
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, select
 
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
@@ -85,8 +85,13 @@ def reservations_by(column: str, ids: int) -> Prepared:
 
 
 def _members() -> "Select[tuple[object, ...]]":
-    """Live reservations, each with an allocation and the seats of its session."""
-    r, a, s = reservations.c, allocations.c, sessions.c
+    """Live reservations, each with an allocation and the seats of its session.
+
+    The index of allocations by session has no more than their keys, by which their
+    rows are found: else SQLite prefers to read all that the organization has.
+    """
+    keys = allocations.alias("keys")
+    r, a, s, k = reservations.c, allocations.c, sessions.c, keys.c
     return (
         select(
             r.session_id, r.service_id, r.location_id, r.staff_id, r.resource_ids, r.start_time,
@@ -94,10 +99,12 @@ def _members() -> "Select[tuple[object, ...]]":
             r.hold_id, r.seats, r.state, r.expires_at,
         )
         .select_from(
-            reservations.join(
+            reservations.join(keys, and_(k.org_id == ORG, k.session_id == r.session_id))
+            .join(
                 allocations,
-                and_(a.org_id == ORG, a.session_id == r.session_id),
-            ).outerjoin(sessions, and_(s.org_id == ORG, s.session_id == r.session_id))
+                and_(a.org_id == ORG, a.subject == k.subject, a.busy_start == k.busy_start),
+            )
+            .outerjoin(sessions, and_(s.org_id == ORG, s.session_id == r.session_id))
         )
         .where(r.org_id == ORG, IS_LIVE)
     )  # fmt: skip
@@ -125,10 +132,10 @@ EXPIRED_HOLDS = Prepared(
 )
 
 OVER_RESPONSES = Prepared(
-    select(idempotency.c.org_id)
+    select(*idempotency.primary_key)
     .where(idempotency.c.expires_at <= bindparam("now"))
-    .distinct()
-    .limit(literal_column("100"))
+    .order_by(idempotency.c.expires_at)
+    .limit(bindparam("limit"))
 )
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Busy, Search, Session
 from zimun.domain.catalog import (
     HOLD_LENGTH,
     Catalog,
@@ -30,6 +29,8 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.schedule import local_date, segments
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Busy, Session
 from zimun.domain.timetable import Timetable
 
 E = TypeVar("E", bound=Entry)

@@ -10,8 +10,8 @@ from functools import lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from zimun.domain.availability import Session
 from zimun.domain.catalog import Hours, SlotAlignment
+from zimun.domain.slots import Session
 
 from .build import World
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Busy, Search, Slot
 from zimun.domain.catalog import Override, Place, SlotAlignment
 from zimun.domain.errors import InvalidRequest, NotASlot, OutsideBookingWindow, SlotUnavailable
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.slot_search import Search
+from zimun.domain.slots import Busy, Slot
 
 from .build import (
     ALL_DAY,

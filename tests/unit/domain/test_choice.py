@@ -5,7 +5,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Choice, Session, Slot, choose, match
+from zimun.domain.assignment import choose, match
+from zimun.domain.slots import Choice, Session, Slot
 
 from .build import examples, session
 

@@ -8,11 +8,11 @@ from functools import reduce
 import pytest
 from hypothesis import given
 
-from zimun.domain.availability import Search
 from zimun.domain.catalog import Override, Resource, StaffMember
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable, ZimunError
 from zimun.domain.explanation import Obstacle, Rule, obstacles
 from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.slot_search import Search
 
 from .build import (
     World,

@@ -6,13 +6,12 @@ that loads from it, early or late, must know the same.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability import Busy
 from zimun.domain.catalog import Service
 from zimun.domain.commands import (
     CancelAppointment,
@@ -39,6 +38,7 @@ from zimun.domain.ledger import (
 )
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.slot_request import SlotRequest
+from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
 
 from . import build
@@ -247,7 +247,7 @@ def check_nothing_sold_twice(model: Model) -> None:
             assert not (shared and _overlap(one.busy, other.busy)), (one, other)
 
 
-def command_of(draw: st.DrawFn, model: Model, number: int) -> Command:
+def command_of(draw: Callable[[st.SearchStrategy[Any]], Any], model: Model, number: int) -> Command:
     """Something that callers may ask for at this point."""
     known = list(model.reservations.values())
     kind = draw(st.sampled_from(["hold", "hold", "hold", "confirm", "confirm", "move", "move",

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain import timetable as timetable_module
-from zimun.domain.availability import Session
 from zimun.domain.catalog import Override, Resource, SlotAlignment, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.schedule import dates, local_date
-from zimun.domain.timetable import MAX_RANGE_STAFF_DAYS, Timetable, date_ranges
+from zimun.domain.slots import Session
+from zimun.domain.timetable import MAX_NEW_STAFF_DAYS, Timetable, date_ranges
 
 from .build import (
     ALL_DAY,
@@ -72,6 +72,24 @@ def test_slots_by_day_are_exact_where_a_date_is_shown_before_the_end_of_the_one_
 ) -> None:
     days = timedelta(days=around)
     check_days(replace(asked, first=asked.first - days, last=asked.last + days))
+
+
+def test_bookings_around_a_date_that_is_shown_early_take_exactly_their_starts() -> None:
+    """St John's again, open all day: bookings in the 7th's first minute, and on both sides."""
+    asked = world(
+        service(duration=MINUTE, slot_step=MINUTE),
+        BACK_INTO_YESTERDAY - timedelta(days=2),
+        BACK_INTO_YESTERDAY + timedelta(days=2),
+        organization=organization(time_zone="America/St_Johns", weekly_hours=every_day(ALL_DAY)),
+        taken=(
+            ("s_1", utc("2010-11-07T01:00"), utc("2010-11-07T02:29")),
+            ("s_1", utc("2010-11-07T02:35"), utc("2010-11-07T03:35")),
+        ),
+    )
+    check_days(asked)
+    starts = [slot.start for slot in asked.search().slots(asked.first, asked.last)]
+    assert len(starts) == 5 * 24 * 60 + 60 - 89 - 60
+    assert utc("2010-11-07T02:30") in starts
 
 
 class _Clinic:
@@ -314,6 +332,12 @@ def test_a_session_can_be_joined_though_its_room_is_archived_since() -> None:
     assert [[slot.joinable for slot in slots] for slots in by_day] == [[(running,)]] + [[]] * 27
 
 
+def test_the_nearest_slots_of_no_dates_are_none() -> None:
+    search = world(service(), MONDAY).search()
+    assert search.nearest(NINE, 3, MONDAY, MONDAY - timedelta(days=1)) == []
+    assert len(search.nearest(NINE, 3, MONDAY, MONDAY)) == 3
+
+
 def test_the_next_open_date_is_the_first_with_hours() -> None:
     open_days = [Override(owner_id="o_1", date=date(2026, 6, 1), hours=NINE_TO_FIVE)]
     asked = world(
@@ -352,22 +376,35 @@ def test_a_step_builds_grids_of_few_dates_the_fewer_the_more_people(people: int)
     for slots in steps:
         assert len(slots) == 4
         added, before = built().misses - before, built().misses
-        assert added == 1 or added * people <= MAX_RANGE_STAFF_DAYS
+        assert added == 1 or added * people <= MAX_NEW_STAFF_DAYS
 
 
-def test_ranges_of_different_questions_begin_at_the_same_dates() -> None:
-    asked = world(service(), MONDAY)
-    ranges = [
-        list(date_ranges(asked.service, asked.place, MONDAY + timedelta(days=n), MONDAY + WEEKS))
-        for n in range(20)
-    ]
-    for one in ranges[1:]:
-        assert (
-            one[1:] == ranges[0][-len(one) + 1 :] if len(one) > 1 else one[0][1] == MONDAY + WEEKS
-        )
-        assert [day for first, last in one for day in dates(first, last)] == list(
-            dates(one[0][0], MONDAY + WEEKS)
-        )
+@pytest.mark.parametrize("zone", ["UTC", "America/St_Johns"])
+def test_date_ranges_of_different_questions_cover_all_dates_and_begin_alike(zone: str) -> None:
+    last = BACK_INTO_YESTERDAY + WEEKS
+    begins = {first for first, _ in date_ranges(zone, BACK_INTO_YESTERDAY - WEEKS, last)}
+    for n in range(40):
+        day = BACK_INTO_YESTERDAY - timedelta(days=n - 20)
+        ranges = list(date_ranges(zone, day, last))
+        assert {first for first, _ in ranges[1:]} <= begins
+        covered = [one for first, last in ranges for one in dates(first, last)]
+        assert covered == list(dates(day, last))
+    assert (BACK_INTO_YESTERDAY in begins) == (zone != "UTC")
+
+
+@examples(20)
+@given(clinics())
+def test_a_search_that_is_repeated_with_the_same_timetable_has_the_same_slots(
+    asked: World,
+) -> None:
+    """Of many people only the first one goes date by date."""
+    first = asked.search()
+    again = replace(asked.search(), timetable=first.timetable)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timetable_module, "MAX_KNOWN_RANGES", 3)
+        expected = first.slots(asked.first, asked.last)
+        for _ in range(2):
+            assert again.slots(asked.first, asked.last) == expected
 
 
 def test_no_zone_changes_its_offset_twice_within_a_day() -> None:

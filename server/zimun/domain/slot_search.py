@@ -1,107 +1,31 @@
 """What can be had: from the grid, the bookings and a service's rules to slots.
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
-window and somebody and everything needed is free. `Search` decides that;
-everything that looks for slots or takes one goes through its `_slots_of_range`.
+window, and a staff member and the resources that it needs are free. `Search`
+decides that; everything that looks for slots or takes one goes through its
+`_slots_of_range`, where sets of starts are bits and several dates are one.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
 from itertools import compress, pairwise
 from operator import or_
-from typing import NamedTuple
 
+from zimun.domain.assignment import Assignments, assign
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
 from zimun.domain.instant import DAY, rfc3339
 from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
-from zimun.domain.timetable import (
-    NOBODY,
-    DateRangeGrid,
-    Roster,
-    Timetable,
-    date_ranges,
-    dates_touching,
-)
+from zimun.domain.slots import Busy, Session, Slot
+from zimun.domain.start_grid import DateRangeGrid, transpose
+from zimun.domain.timetable import NOBODY, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
-
 _EPOCH = date(1970, 1, 1).toordinal()
-
-_FLAGS = bytes.maketrans(b"01", b"\0\1")
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One giving of a service at one time: its own allocation, shared by the seats sold in it."""
-
-    session_id: str
-    start: int
-    end: int
-    staff_id: str
-    resource_ids: tuple[str, ...]
-    location_id: str
-    seats_taken: int
-
-
-@dataclass(slots=True)
-class Busy:
-    """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
-
-    A subject is a staff member, a resource, or a service that needs neither.
-    `run_out` are those that a hold still takes although its time is over.
-    `starts` are when the bookings of staff members with a daily limit begin, in
-    order, on every date of theirs. None of it ends by itself before
-    `stands_until`.
-    """
-
-    taken: Mapping[str, Sequence[Interval]]
-    sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
-    starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    stands_until: int = 0
-    run_out: Set[str] = frozenset()
-
-    def of(self, subject: str) -> Sequence[Interval]:
-        """What is taken of a subject."""
-        return self.taken.get(subject, ())
-
-    def overlapping(self, subject: str, wanted: Interval) -> list[Interval]:
-        """What is taken of a subject within an interval."""
-        return [
-            (start, end) for start, end in self.of(subject) if start < wanted[1] and wanted[0] < end
-        ]
-
-
-class Slot(NamedTuple):
-    """A time that can be held: who is free for it, and the most seats one hold can take.
-
-    `resource_ids` are those that a new session would take, None where only
-    sessions that already run have room; `joinable` are these.
-    """
-
-    start: int
-    end: int
-    staff_ids: tuple[str, ...]
-    seats_left: int
-    resource_ids: tuple[str, ...] | None
-    joinable: tuple[Session, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Whom and what a hold takes; `session_id` is set when it joins a session that runs already."""
-
-    staff_id: str
-    resource_ids: tuple[str, ...]
-    session_id: str = ""
-
-    def subjects(self, service: Service) -> tuple[str, ...]:
-        """What is taken: the person and the things, or the service that needs neither."""
-        return (*((self.staff_id,) if self.staff_id else ()), *self.resource_ids) or (service.id,)
 
 
 @dataclass(frozen=True)
@@ -140,18 +64,17 @@ class Search:
         last: sessions that run already can still be joined.
         """
         service, roster = self.service, self._roster
-        if not service.active or not self.place_is_active:
-            return False
-        if not any(self._will_do(self._staff[n]) for n, _ in roster.members):
+        served = any(self._is_requested(self._staff[n]) for n, _ in roster.members)
+        if not service.active or not self.place_is_active or not served:
             return False
         if service.capacity > 1 or not service.resource_requirements:
             return True
         return self.assignment(set(roster.resource_ids)) is not None
 
     def next_open_date(self, first: date, last: date) -> date | None:
-        """The first date from first to last that can have a slot, as far as the catalogue tells.
+        """The first date from first to last on which the place is open; None if there is none.
 
-        It is one on which the place is open; None where there is none.
+        There is none either when the search is not bookable.
         """
         if not self.is_bookable:
             return None
@@ -161,8 +84,7 @@ class Search:
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
         found = [slot for slots in self.slots_by_day(first, last) for slot in slots]
-        zone = self.place.time_zone
-        if any(is_shown_early(zone, day) for day in dates(first + ONE_DAY, last)):
+        if any(is_shown_early(self.place.time_zone, day) for day in dates(first + ONE_DAY, last)):
             found.sort(key=lambda slot: slot.start)
         return found
 
@@ -175,8 +97,7 @@ class Search:
         begin, end = self._dates_within_window(first, last)
         if first < begin:
             yield from ([] for _ in dates(first, min(last, begin - ONE_DAY)))
-        for days in date_ranges(self.service, self.place, begin, end):
-            grid = self.timetable.range_grid(self.service, self.place, *days)
+        for grid in self.timetable.range_grids(self.service, self.place, begin, end):
             yield from self._slots_of_range(grid, self._within_window(grid))
         if end < last:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
@@ -188,8 +109,8 @@ class Search:
         and more dates around the instant are searched, until no other can have
         a nearer slot.
         """
-        middle = min(max(local_date(self.place.time_zone, wanted), first), last)
-        before, after, length = middle, middle, ONE_DAY
+        day, length = local_date(self.place.time_zone, wanted), ONE_DAY
+        before, after = max(first, min(day, last)), min(max(first, day), last)
         found = self.slots(before, after)
         while True:
             found = sorted(found, key=lambda slot: (abs(slot.start - wanted), slot.start))[:count]
@@ -257,7 +178,8 @@ class Search:
         """The slots of each date of a grid, of the starts at the positions alone."""
         asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
         free = self._free_staff(grid, asked) if asked else []
-        resources = self._free_resources(grid, asked) if any(free) else []
+        things = self._roster.resource_ids if any(free) else ()
+        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
         new = self._new_starts(grid, reduce(or_, free, 0), resources)
         joinable = self._joinable_starts(grid, positions)
         found = reduce(or_, [1 << position for position in joinable], new)
@@ -265,14 +187,14 @@ class Search:
             yield from ([] for _ in grid.bounds[1:])
             return
         count = len(grid.starts)
-        flags, staff = _transpose((found,), count), _transpose(free, count)
+        flags, staff = transpose((found,), count), transpose(free, count)
         dates_positions = (
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
         if joinable or resources:
-            things = _transpose(resources, count)
+            able = transpose(resources, count)
             for each in dates_positions:
-                yield [*self._mixed_slots(grid, each, new, staff, things, joinable)]
+                yield [*self._mixed_slots(grid, each, new, staff, able, joinable)]
             return
         starts, duration, names = grid.starts, self.service.duration, self._roster.names
         capacity = self.service.capacity
@@ -307,24 +229,24 @@ class Search:
                 yield Slot(start, start + duration, staff_ids, capacity, resource_ids)
 
     def _on_duty(self, grid: DateRangeGrid, position: int) -> Iterator[bool]:
-        """For each staff member, whether they will do and are on duty at a start."""
+        """For each staff member, whether they are requested and on duty at a start."""
         for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            yield bool(on_duty >> position & 1) and self._will_do(staff_id)
+            yield bool(on_duty >> position & 1) and self._is_requested(staff_id)
 
     @cached_property
     def _staff(self) -> tuple[str, ...]:
         return self.service.staff_ids or NOBODY
 
-    def _will_do(self, staff_id: str) -> bool:
-        """Whether a staff member of the service is whoever is asked for."""
+    def _is_requested(self, staff_id: str) -> bool:
+        """Whether a staff member of the service is the one asked for, if one is."""
         return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
     def _free_staff(self, grid: DateRangeGrid, asked: int) -> list[int]:
-        """For each staff member at which of the starts that are asked about they are free."""
-        taken, everybody = self.busy.taken, self._will_do("")
+        """For each staff member, at which of the starts in `asked` they are free, as bits."""
+        taken, any_staff = self.busy.taken, self._is_requested("")
         free: list[int] = []
         for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            bits = on_duty & asked if everybody or self._will_do(staff_id) else 0
+            bits = on_duty & asked if any_staff or self._is_requested(staff_id) else 0
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)
@@ -333,10 +255,6 @@ class Search:
                 if free[n] and staff_id in self.busy.starts:
                     free[n] &= ~self._full_starts(grid, staff_id)
         return free
-
-    def _free_resources(self, grid: DateRangeGrid, asked: int) -> list[int]:
-        """For each usable resource at which of the starts that are asked about it is free."""
-        return [asked & ~self._taken(grid, one) for one in self._roster.resource_ids]
 
     def _taken(self, grid: DateRangeGrid, subject: str) -> int:
         """At which starts a subject is taken, as bits."""
@@ -363,9 +281,10 @@ class Search:
                 yield from shown
 
     def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
-        """Where somebody is free and for each requirement a resource is, as bits.
+        """The starts at which staff and for each requirement a resource are free, as bits.
 
-        That two requirements need the same resource is not seen here.
+        Two requirements that only the same resource could satisfy are not
+        recognized here, but when the resources are assigned.
         """
         if not free:
             return 0
@@ -381,8 +300,8 @@ class Search:
         return self.timetable.roster(self.service, self.place)
 
     @cached_property
-    def _assignments(self) -> "_Assignments":
-        return _Assignments(self.service, self._roster.resource_ids)
+    def _assignments(self) -> Assignments:
+        return Assignments(self.service, self._roster.resource_ids)
 
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
         """One of the resources for each requirement, all different; None where that cannot be."""
@@ -479,66 +398,3 @@ class Search:
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether a staff member has as many bookings on a start's date as they take."""
         return any(begin <= start < end for begin, end in self._full(staff_id, (start, start)))
-
-
-class _Assignments(dict[bytes, tuple[str, ...] | None]):
-    """The resources assigned where those that flags stand for are free; most starts are alike."""
-
-    def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
-        super().__init__()
-        self._service, self._usable = service, usable
-
-    def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
-        self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
-        return found
-
-
-def _transpose(rows: Sequence[int], count: int) -> bytes:
-    """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
-    bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
-    return bits[::-1].encode().translate(_FLAGS)
-
-
-def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
-    """One of the resources for each requirement, all different; None where that cannot be."""
-    requirements = service.resource_requirements
-    return match([[one for one in one_of if one in usable] for one_of in requirements])
-
-
-def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
-    """Whom and what a hold of the slot takes.
-
-    The fullest session with room, so that others stay whole; else a new one
-    with the staff member who has the fewest bookings that day, then the one
-    unused the longest, then the first by the service's list. `load` gives each
-    free staff member's (bookings that day, instant of the last booking).
-    """
-    if slot.joinable:
-        session = max(slot.joinable, key=lambda session: (session.seats_taken, session.session_id))
-        return Choice(session.staff_id, session.resource_ids, session.session_id)
-    assert slot.resource_ids is not None
-    staff_id = min(slot.staff_ids, key=lambda staff_id: load.get(staff_id, (0, 0)), default="")
-    return Choice(staff_id, slot.resource_ids)
-
-
-def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """Give each requirement one of its options, no option twice; None where that cannot be.
-
-    Augmenting paths (Kuhn 1955): a requirement may push another to its next option.
-    """
-    holder: dict[str, int] = {}
-
-    def place(requirement: int, tried: set[str]) -> bool:
-        for option in options[requirement]:
-            if option in tried:
-                continue
-            tried.add(option)
-            if option not in holder or place(holder[option], tried):
-                holder[option] = requirement
-                return True
-        return False
-
-    if not all(place(requirement, set()) for requirement in range(len(options))):
-        return None
-    chosen = {requirement: option for option, requirement in holder.items()}
-    return tuple(chosen[requirement] for requirement in range(len(options)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -11,14 +11,31 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from zimun.booking.store import Answer
-from zimun.domain.reservation import State
+from zimun.booking.reader import Reader
+from zimun.booking.store import Append, AppointmentFilter
+from zimun.clock import ManualClock
+from zimun.domain.catalog import Resource, Service, StaffMember
 from zimun.domain.errors import Overloaded
-from zimun.domain.instant import DAY
+from zimun.domain.ledger import Ledger
+from zimun.domain.reservation import Reservation, State
+from zimun.domain.timetable import Timetable
 
-from .desk import CUT, KIOSK, NOW, ORG, SAM, Desk, Embedded, at, check_ledger, open_salon
+from .appending import KEY, response
+from .desk import (
+    CUT,
+    KIOSK,
+    NOW,
+    ORG,
+    SAM,
+    Desk,
+    SqliteEngine,
+    at,
+    check_ledger,
+    open_salon,
+    put_catalog,
+)
 
-ROOM = 12
+FREE_PAGES = 12
 """How many pages the disk has left when it is nearly full."""
 
 
@@ -39,13 +56,13 @@ class Disk:
             cursor.close()
             yield found
 
-    def nearly_full(self, room: int = ROOM) -> None:
+    def nearly_full(self, free: int = FREE_PAGES) -> None:
         pages = max(self._each("PRAGMA page_count"))
-        limits = list(self._each(f"PRAGMA max_page_count={pages + room}"))
+        limits = list(self._each(f"PRAGMA max_page_count={pages + free}"))
         assert limits
-        assert set(limits) == {pages + room}
+        assert set(limits) == {pages + free}
 
-    def has_room(self) -> None:
+    def has_space(self) -> None:
         limits = set(self._each("PRAGMA max_page_count=1000000"))
         assert limits == {1_000_000}
 
@@ -56,14 +73,14 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-async def desk(disk: Disk, embedded: Embedded) -> AsyncIterator[Desk]:
+async def desk(disk: Disk, sqlite_engine: SqliteEngine) -> AsyncIterator[Desk]:
     event.listen(Engine, "connect", disk.opened)
-    async with embedded.open() as store:
+    clock = ManualClock(NOW)
+    async with sqlite_engine.open(clock) as stores:
         event.remove(Engine, "connect", disk.opened)
-        await store.write(open_salon)
-        opened = Desk(store)
-        yield opened
-        check_ledger(embedded.tables(), opened.clock.now())
+        await open_salon(stores)
+        yield Desk(stores, clock)
+        check_ledger(sqlite_engine.tables(), clock.now())
 
 
 Writing = Callable[[Desk, int], Awaitable[object]]
@@ -80,17 +97,23 @@ async def _confirm(desk: Desk, number: int) -> object:
 
 async def _put_entry(desk: Desk, number: int) -> object:
     entry = replace(CUT, id=f"s_{number}", description="x" * 20_000)
-    return await desk.store.write(lambda tx: tx.put_entry(ORG, entry))
+    await put_catalog(desk.stores, entry)
+    return entry
 
 
 async def _grow_entry(desk: Desk, number: int) -> object:
     entry = replace(CUT, description="x" * 10_000 * number)
-    return await desk.store.write(lambda tx: tx.put_entry(ORG, entry))
+    await put_catalog(desk.stores, entry)
+    return entry
 
 
-async def _remember(desk: Desk, number: int) -> object:
-    answer = Answer(b"", b"x" * 20_000, NOW + DAY)
-    return await desk.store.write(lambda tx: tx.remember(ORG, "c", "m", f"{number}", answer))
+async def _append_response(desk: Desk, number: int) -> object:
+    """A response by itself, appended to the store."""
+    store = desk.stores.ledgers
+    head = (await store.heads([ORG]))[ORG]
+    ledger = Ledger(ORG, *head)
+    responses = {KEY._replace(key=f"{number}"): response(b"x" * 20_000)}
+    return await store.append([Append(ledger, ledger, (), head.time, responses)])
 
 
 WRITINGS: dict[str, Writing] = {
@@ -98,8 +121,30 @@ WRITINGS: dict[str, Writing] = {
     "confirm": _confirm,
     "put": _put_entry,
     "grow": _grow_entry,
-    "remember": _remember,
+    "response": _append_response,
 }
+
+
+async def listed(desk: Desk) -> Sequence[Reservation]:
+    """The appointments, read on another connection than holds are."""
+    return await desk.stores.ledgers.appointments(ORG, AppointmentFilter(), None, 1000)
+
+
+async def check_memory(desk: Desk) -> None:
+    """Assert that what is kept of the ledger in memory is what a reader without any finds."""
+    fresh = Reader(desk.stores.ledgers, desk.clock)
+    for service in (CUT, KIOSK):
+        within = (at(0), at(24 * 30))
+
+        def busy(ledger: Ledger, timetable: Timetable, now: int) -> object:
+            own = timetable.catalog.entry(Service, service.id)  # noqa: B023 - asked at once
+            return ledger.seq, ledger.busy(timetable.catalog, own, within, now)  # noqa: B023
+
+        assert await desk.stores.reader.ask(ORG, busy) == await fresh.ask(ORG, busy)
+    known, read = await desk.stores.reader.catalog(ORG), await fresh.catalog(ORG)
+    assert known.organization == read.organization
+    for kind in (Service, StaffMember, Resource):
+        assert known.all(kind) == read.all(kind)
 
 
 async def fill(desk: Desk, write: Writing) -> int:
@@ -114,19 +159,20 @@ async def fill(desk: Desk, write: Writing) -> int:
 
 @pytest.mark.parametrize("what", WRITINGS)
 async def test_writes_to_a_full_disk_are_overload_and_leave_nothing_half_done(
-    desk: Desk, disk: Disk, embedded: Embedded, what: str
+    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine, what: str
 ) -> None:
     write = WRITINGS[what]
     disk.nearly_full()
     done = await fill(desk, write)
     assert done > 0  # it was the disk that ended it, and not the first try
-    before = embedded.tables()
+    before = sqlite_engine.tables()
     for number in range(done + 1, done + 4):
         with pytest.raises(Overloaded):
             await write(desk, number)
-    check_ledger(embedded.tables(), NOW)
+    check_ledger(sqlite_engine.tables(), NOW)
+    await check_memory(desk)
     if what != "confirm":  # there, a hold may still have fitted
-        assert embedded.tables() == before
+        assert sqlite_engine.tables() == before
 
 
 async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
@@ -135,12 +181,10 @@ async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
     disk.nearly_full()
     done = await fill(desk, _hold)
     assert len(await desk.slots(CUT.id)) == 48
-    assert await desk.store.scan(lambda tx: tx.organization_ids()) == [ORG]
+    assert len(await listed(desk)) == 0
     with pytest.raises(Overloaded):
-        await desk.store.write(
-            lambda tx: tx.remember(ORG, "c", "m", "k", Answer(b"", b"x" * 99999, 1))
-        )
-    disk.has_room()
+        await put_catalog(desk.stores, replace(CUT, description="x" * 99999))
+    disk.has_space()
     # The key of the hold that was refused is free, and the hold is made now.
     assert await _hold(desk, done)
     held = await desk.hold(at(10), KIOSK.id)
@@ -148,35 +192,37 @@ async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
 
 
 async def test_a_crowd_on_a_full_disk_is_answered_whole(
-    desk: Desk, disk: Disk, embedded: Embedded
+    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
-    disk.nearly_full(room=40)
+    disk.nearly_full(free=40)
     outcomes = await asyncio.gather(
         *(_confirm(desk, number) for number in range(300)), return_exceptions=True
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert {type(outcome) for outcome in refused} == {Overloaded}
-    tables = embedded.tables()
+    tables = sqlite_engine.tables()
     check_ledger(tables, NOW)
     confirmed = [row for row in tables["reservations"] if row["state"] == "CONFIRMED"]
     assert len(confirmed) == 300 - len(refused)
-    disk.has_room()
+    await check_memory(desk)
+    disk.has_space()
     assert await _confirm(desk, 500)
+    await check_memory(desk)
 
 
-async def test_a_sweep_on_a_full_disk_is_overload_and_made_up_for_later(
-    desk: Desk, disk: Disk, embedded: Embedded
+async def test_recording_of_expiries_on_a_full_disk_is_overload_and_made_up_for_later(
+    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
     holds = [await desk.hold(at(24) + n * KIOSK.duration, KIOSK.id) for n in range(200)]
     desk.clock.instant = holds[-1].expires_at
-    disk.nearly_full(room=1)
+    disk.nearly_full(free=1)
     with pytest.raises(Overloaded):
-        await desk.sweep()
-    check_ledger(embedded.tables(), desk.clock.now())
+        await desk.expire_holds()
+    check_ledger(sqlite_engine.tables(), desk.clock.now())
     assert at(0) in await desk.slots(KIOSK.id)  # over all the same
-    disk.has_room()
-    await desk.sweep()
-    states = [row["state"] for row in embedded.tables()["reservations"]]
+    disk.has_space()
+    await desk.expire_holds()
+    states = [row["state"] for row in sqlite_engine.tables()["reservations"]]
     assert states == ["EXPIRED"] * 200
 
 
@@ -192,17 +238,18 @@ def no_file_grows_beyond(size: int) -> Iterator[None]:
 
 
 async def test_a_commit_that_the_disk_refuses_is_overload_for_the_whole_group(
-    desk: Desk, embedded: Embedded
+    desk: Desk, sqlite_engine: SqliteEngine
 ) -> None:
     await _confirm(desk, 0)
-    wal = embedded.path.with_name(embedded.path.name + "-wal")
-    before = embedded.tables()
+    wal = sqlite_engine.path.with_name(sqlite_engine.path.name + "-wal")
+    before = sqlite_engine.tables()
     with no_file_grows_beyond(wal.stat().st_size):
         outcomes = await asyncio.gather(
             *(_hold(desk, number) for number in range(1, 20)), return_exceptions=True
         )
         assert {type(outcome) for outcome in outcomes} == {Overloaded}
         assert len(await desk.slots(CUT.id)) == 48
-        assert await desk.store.scan(lambda tx: tx.organization_ids()) == [ORG]
-    assert embedded.tables() == before
+        assert len(await listed(desk)) == 1
+    assert sqlite_engine.tables() == before
+    await check_memory(desk)
     assert len({await _hold(desk, number) for number in range(1, 20)}) == 19

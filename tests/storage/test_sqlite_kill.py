@@ -1,4 +1,4 @@
-"""kill -9 while it writes: whatever was answered is there, and everything agrees."""
+"""kill -9 while SQLite's store writes: whatever was answered is there, and everything agrees."""
 
 import asyncio
 import os
@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from zimun.domain.reservation import State
+from zimun.clock import ManualClock
 from zimun.domain.errors import SlotUnavailable
+from zimun.domain.reservation import State
 
-from .desk import KIOSK, NOW, Desk, Embedded, at, check_ledger, open_salon, opened, reservations_of
+from .desk import (
+    KIOSK,
+    NOW,
+    Desk,
+    SqliteEngine,
+    at,
+    check_ledger,
+    open_salon,
+    opened,
+    reservations_of,
+)
 
 WORKERS = 16
 
@@ -25,8 +36,8 @@ def start_of(number: int) -> int:
 
 async def load(directory: Path) -> None:
     """Hold and confirm as fast as it goes, telling of each answer on a line of its own."""
-    async with Embedded(directory).open() as store:
-        desk = Desk(store)
+    async with SqliteEngine(directory).open() as stores:
+        desk = Desk(stores, ManualClock(NOW))
 
         async def work(number: int) -> None:
             while True:
@@ -59,17 +70,17 @@ def killed_under_load(directory: Path, enough: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("enough", [40, 400])
-async def test_every_answered_write_survives_kill_9_and_the_ledger_is_sound(
-    embedded: Embedded, enough: int
+async def test_every_answered_command_survives_kill_9_and_the_ledger_is_legal(
+    sqlite_engine: SqliteEngine, enough: int
 ) -> None:
-    async with embedded.open() as store:
-        await store.write(open_salon)
-    answered = killed_under_load(embedded.path.parent, enough)
+    async with sqlite_engine.open() as stores:
+        await open_salon(stores)
+    answered = killed_under_load(sqlite_engine.path.parent, enough)
     assert len(answered) >= enough
 
-    with closing(sqlite3.connect(embedded.path)) as connection:
+    with closing(sqlite3.connect(sqlite_engine.path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    tables = embedded.tables()
+    tables = sqlite_engine.tables()
     check_ledger(tables, NOW)
     kept = reservations_of(tables)
     for state, _, hold_id, appointment_id in answered:
@@ -80,8 +91,8 @@ async def test_every_answered_write_survives_kill_9_and_the_ledger_is_sound(
             assert kept[hold_id].state in (State.HELD, State.CONFIRMED)
 
     # It serves on: keys have their answers, what is taken is refused, holds can be confirmed.
-    async with embedded.open() as store:
-        desk = Desk(store)
+    async with sqlite_engine.open() as stores:
+        desk = Desk(stores, ManualClock(NOW))
         for state, number, hold_id, _ in answered:
             start = start_of(int(number))
             if state == "HELD":
@@ -91,4 +102,4 @@ async def test_every_answered_write_survives_kill_9_and_the_ledger_is_sound(
             await desk.hold(start, KIOSK.id)
         held = next(found for found in kept.values() if found.state is State.HELD)
         assert (await desk.confirm(held.hold_id)).state is State.CONFIRMED
-    check_ledger(embedded.tables(), NOW)
+    check_ledger(sqlite_engine.tables(), NOW)

@@ -1,0 +1,64 @@
+"""Whom and what a hold takes: a staff member by fairness, a resource for each requirement."""
+
+from collections.abc import Mapping, Sequence, Set
+from itertools import compress
+
+from zimun.domain.catalog import Service
+from zimun.domain.slots import Choice, Slot
+
+
+def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
+    """Whom and what a hold of the slot takes.
+
+    The fullest session with room, so that others stay whole; else a new one
+    with the staff member who has the fewest bookings that day, then the one
+    unused the longest, then the first by the service's list. `load` gives each
+    free staff member's (bookings that day, instant of the last booking).
+    """
+    if slot.joinable:
+        session = max(slot.joinable, key=lambda session: (session.seats_taken, session.session_id))
+        return Choice(session.staff_id, session.resource_ids, session.session_id)
+    assert slot.resource_ids is not None
+    staff_id = min(slot.staff_ids, key=lambda staff_id: load.get(staff_id, (0, 0)), default="")
+    return Choice(staff_id, slot.resource_ids)
+
+
+def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """Give each requirement one of its options, no option twice; None where that cannot be.
+
+    Augmenting paths (Kuhn 1955): a requirement may push another to its next option.
+    """
+    holder: dict[str, int] = {}
+
+    def place(requirement: int, tried: set[str]) -> bool:
+        for option in options[requirement]:
+            if option in tried:
+                continue
+            tried.add(option)
+            if option not in holder or place(holder[option], tried):
+                holder[option] = requirement
+                return True
+        return False
+
+    if not all(place(requirement, set()) for requirement in range(len(options))):
+        return None
+    chosen = {requirement: option for option, requirement in holder.items()}
+    return tuple(chosen[requirement] for requirement in range(len(options)))
+
+
+def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
+    """One of the resources for each requirement, all different; None where that cannot be."""
+    requirements = service.resource_requirements
+    return match([[one for one in one_of if one in usable] for one_of in requirements])
+
+
+class Assignments(dict[bytes, tuple[str, ...] | None]):
+    """The resources assigned where those that flags stand for are free; most starts are alike."""
+
+    def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
+        super().__init__()
+        self._service, self._usable = service, usable
+
+    def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
+        self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
+        return found

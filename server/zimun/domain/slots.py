@@ -1,0 +1,77 @@
+"""The values of a search: what is taken, the sessions that run, slots, and what a hold takes."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from zimun.domain.catalog import Service
+from zimun.domain.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One giving of a service at one time: its own allocation, shared by the seats sold in it."""
+
+    session_id: str
+    start: int
+    end: int
+    staff_id: str
+    resource_ids: tuple[str, ...]
+    location_id: str
+    seats_taken: int
+
+
+@dataclass(slots=True)
+class Busy:
+    """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
+
+    A subject is a staff member, a resource, or a service that needs neither.
+    `run_out` are those that a hold still takes although its time is over.
+    `starts` are when the bookings of staff members with a daily limit begin, in
+    order, on every date of theirs. None of it ends by itself before
+    `stands_until`.
+    """
+
+    taken: Mapping[str, Sequence[Interval]]
+    sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
+    starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    stands_until: int = 0
+    run_out: Set[str] = frozenset()
+
+    def of(self, subject: str) -> Sequence[Interval]:
+        """What is taken of a subject."""
+        return self.taken.get(subject, ())
+
+    def overlapping(self, subject: str, wanted: Interval) -> list[Interval]:
+        """What is taken of a subject within an interval."""
+        return [
+            (start, end) for start, end in self.of(subject) if start < wanted[1] and wanted[0] < end
+        ]
+
+
+class Slot(NamedTuple):
+    """A time that can be held: who is free for it, and the most seats one hold can take.
+
+    `resource_ids` are those that a new session would take, None where only
+    sessions that already run have room; `joinable` are these.
+    """
+
+    start: int
+    end: int
+    staff_ids: tuple[str, ...]
+    seats_left: int
+    resource_ids: tuple[str, ...] | None
+    joinable: tuple[Session, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom and what a hold takes; `session_id` is set when it joins a session that runs already."""
+
+    staff_id: str
+    resource_ids: tuple[str, ...]
+    session_id: str = ""
+
+    def subjects(self, service: Service) -> tuple[str, ...]:
+        """What is taken: the person and the things, or the service that needs neither."""
+        return (*((self.staff_id,) if self.staff_id else ()), *self.resource_ids) or (service.id,)

@@ -1,0 +1,144 @@
+"""Grids of starts as values: of a date, of several dates as one, and of a single start.
+
+Sets of starts are bits: bit p stands for the p-th start of a grid, so that a
+rule applies to all starts of several dates, and all bookings of a staff member,
+in a few operations.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate, compress
+from operator import or_
+from typing import NamedTuple
+
+from zimun.domain.intervals import Interval
+
+_FLAGS = bytes.maketrans(b"01", b"\0\1")
+
+MAX_CACHED_OVERLAPS = 512
+"""The most intervals of which a DateRangeGrid keeps the starts that they overlap."""
+
+
+MAX_CACHED_NAMES = 512
+"""The most sets of staff members of which a Roster keeps the ids."""
+
+
+class Grid(NamedTuple):
+    """The starts of a date in order, and for each staff member those at which they are on duty.
+
+    `on_duty` has the starts, as bits, of each of the service's staff in its
+    order; of nobody where the service needs none. It is empty where no start is.
+    """
+
+    starts: Sequence[int]
+    on_duty: Sequence[int]
+
+    def at(self, start: int) -> int:
+        """Who is on duty at a start, as bits of the service's staff; 0 off the grid."""
+        p = bisect_left(self.starts, start)
+        if p == len(self.starts) or self.starts[p] != start:
+            return 0
+        return sum(1 << n for n, on_duty in enumerate(self.on_duty) if on_duty >> p & 1)
+
+
+class _Overlaps(dict[Interval, int]):
+    """For intervals the starts of the appointments that overlap them, as bits; bounded.
+
+    An appointment takes its staff from `before` its start (0 or less, the
+    buffer) until `after` it.
+    """
+
+    def __init__(self, starts: Sequence[int], before: int, after: int) -> None:
+        super().__init__()
+        self._starts, self._before, self._after = starts, before, after
+
+    def __missing__(self, interval: Interval) -> int:
+        if len(self) >= MAX_CACHED_OVERLAPS:
+            self.clear()
+        low = bisect_right(self._starts, interval[0] - self._after)
+        high = bisect_left(self._starts, interval[1] - self._before)
+        self[interval] = bits = (1 << high) - (1 << low) if low < high else 0
+        return bits
+
+
+class DateRangeGrid:
+    """The grids of consecutive dates as one; every start of a date comes before those of the next.
+
+    `bounds` has the position of the first start of each date, and at its end
+    the number of all.
+    """
+
+    starts: Sequence[int]
+    on_duty: Sequence[int]
+    bounds: Sequence[int]
+
+    def __init__(self, grids: Sequence[Grid], before: int, after: int) -> None:
+        self._before, self._after = before, after
+        self.starts = [start for grid in grids for start in grid.starts]
+        self.bounds = [0, *accumulate(len(grid.starts) for grid in grids)]
+        shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.starts]
+        self.on_duty = [
+            sum(bits << shift for bits, shift in zip(each, shifts, strict=True))
+            for each in zip(*(grid.on_duty for grid in grids if grid.starts), strict=True)
+        ]
+        if self.starts:
+            self._begin, self._end = self.starts[0] + before, self.starts[-1] + after
+        self._overlap = _Overlaps(self.starts, before, after).__getitem__
+
+    def only(self, start: int) -> "SingleStartGrid | None":
+        """The grid of one of the starts alone; None off the grid."""
+        p = bisect_left(self.starts, start)
+        if p == len(self.starts) or self.starts[p] != start:
+            return None
+        on_duty = [bits >> p & 1 for bits in self.on_duty]
+        return SingleStartGrid(start, on_duty, self._before, self._after)
+
+    def between(self, begin: int, end: int) -> int:
+        """The starts from `begin` to before `end`, as bits."""
+        low, high = bisect_left(self.starts, begin), bisect_left(self.starts, end)
+        return (1 << high) - (1 << low) if low < high else 0
+
+    def overlapping(self, taken: Sequence[Interval]) -> int:
+        """The starts of the appointments that overlap any of some intervals, as bits.
+
+        There is a start, and an interval; these are disjoint and in order.
+        """
+        begin, end = self._begin, self._end
+        if taken[0][0] < begin or end <= taken[-1][0]:
+            low = max(bisect_left(taken, (begin,)) - 1, 0)
+            taken = taken[low : bisect_left(taken, (end,))]
+        return reduce(or_, map(self._overlap, taken), 0)
+
+
+class SingleStartGrid(DateRangeGrid):
+    """The grid of one start, which a booking overlaps or not."""
+
+    def __init__(self, start: int, on_duty: Sequence[int], before: int, after: int) -> None:
+        self.starts, self.on_duty, self.bounds = (start,), on_duty, (0, 1)
+        self._begin, self._end = start + before, start + after
+
+    def overlapping(self, taken: Sequence[Interval]) -> int:
+        """1 where any of the intervals overlaps an appointment that begins then, else 0."""
+        position = bisect_left(taken, (self._end,))
+        return int(position > 0 and taken[position - 1][1] > self._begin)
+
+
+class Names(dict[bytes, tuple[str, ...]]):
+    """For flags, one for each of some ids, the ids whose flag is 1; bounded."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__()
+        self._ids = ids
+
+    def __missing__(self, flags: bytes) -> tuple[str, ...]:
+        if len(self) >= MAX_CACHED_NAMES:
+            self.clear()
+        self[flags] = names = tuple(compress(self._ids, flags))
+        return names
+
+
+def transpose(rows: Sequence[int], count: int) -> bytes:
+    """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
+    bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
+    return bits[::-1].encode().translate(_FLAGS)

@@ -1,0 +1,246 @@
+"""What a store tells of many reservations, and what it deletes."""
+
+from dataclasses import replace
+
+import pytest
+
+from zimun.booking.store import (
+    AppointmentFilter,
+    Head,
+    LedgerStore,
+)
+from zimun.clock import ManualClock
+from zimun.domain.reservation import Reservation, State
+
+from .appending import OTHER, Script, begun
+from .desk import CLASS, NOW, ORG, Engine, at
+from .reading import check_store, read_one
+
+# What has expired.
+
+
+async def test_expired_holds_are_those_of_all_organizations_from_their_instant_oldest_first(
+    store: LedgerStore,
+) -> None:
+    script, other = begun(), begun(OTHER)
+    for number, expires_at in enumerate((30, 10, 20, 10, 10, 10), 1):
+        script.hold(number, expires_at=expires_at, start=at(number), end=at(number + 1))
+    script.expire(4)
+    script.release(5)
+    script.confirm(6)
+    other.hold(7, expires_at=11)
+    await script.write(store)
+    await other.write(store)
+    assert await store.expired_holds(9, 10) == []
+    assert await store.expired_holds(10, 10) == [(ORG, "h_2")]
+    assert await store.expired_holds(29, 10) == [(ORG, "h_2"), (OTHER, "h_7"), (ORG, "h_3")]
+    everything = [(ORG, "h_2"), (OTHER, "h_7"), (ORG, "h_3"), (ORG, "h_1")]
+    assert await store.expired_holds(30, 10) == everything
+    assert await store.expired_holds(30, 2) == everything[:2]
+    script.expire(2)
+    await script.write(store)
+    assert await store.expired_holds(30, 10) == everything[1:]
+
+
+# Lists of appointments.
+
+
+def appointment(script: Script, number: int, start: int, **changes: object) -> None:
+    """An appointment whose state is that of `state`, once it is confirmed."""
+    state = changes.pop("state", State.CONFIRMED)
+    staff_id = changes.pop("staff_id", "t_ada")
+    times = {"start": start, "end": start + 1, "busy": (start, start + 1)}
+    subjects = {"staff_id": staff_id, "resource_ids": (f"r_{number}",)}
+    script.hold(number, **{**subjects, **times, **changes})  # type: ignore[arg-type]
+    script.confirm(number, state=state)
+
+
+async def keep_book(store: LedgerStore) -> None:
+    script, other = begun(), begun(OTHER)
+    appointment(script, 1, 50)
+    appointment(script, 2, 30, staff_id="t_ben")
+    appointment(script, 3, 30, service_id="s_spa", state=State.CANCELLED)
+    appointment(script, 4, 10, service_id="s_spa", staff_id="t_ben", state=State.COMPLETED)
+    appointment(script, 5, 40, state=State.NO_SHOW)
+    script.hold(7, start=20, end=21)
+    appointment(other, 6, 20)
+    await script.write(store)
+    await other.write(store)
+
+
+async def listed(
+    store: LedgerStore,
+    wanted: AppointmentFilter = AppointmentFilter(),  # noqa: B008 - frozen
+    after: tuple[int, str] | None = None,
+    limit: int = 100,
+) -> list[str]:
+    found = await store.appointments(ORG, wanted, after, limit)
+    return [reservation.appointment_id for reservation in found]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (AppointmentFilter(), ["a_4", "a_2", "a_3", "a_5", "a_1"]),
+        (AppointmentFilter(service_id="s_spa"), ["a_4", "a_3"]),
+        (AppointmentFilter(staff_id="t_ben"), ["a_4", "a_2"]),
+        (AppointmentFilter(state=State.CONFIRMED), ["a_2", "a_1"]),
+        (AppointmentFilter(state=State.CANCELLED), ["a_3"]),
+        (AppointmentFilter(start_from=30), ["a_2", "a_3", "a_5", "a_1"]),
+        (AppointmentFilter(start_before=30), ["a_4"]),
+        (AppointmentFilter(start_from=30, start_before=50), ["a_2", "a_3", "a_5"]),
+        (AppointmentFilter(start_from=0, start_before=0), []),
+        (AppointmentFilter(service_id="s_spa", staff_id="t_ben"), ["a_4"]),
+        (AppointmentFilter(service_id="s_cut", staff_id="t_ada", start_from=41), ["a_1"]),
+        (AppointmentFilter(service_id="s_nothing"), []),
+    ],
+)
+async def test_appointments_are_listed_in_order_of_start_and_id_as_filtered(
+    store: LedgerStore, wanted: AppointmentFilter, expected: list[str]
+) -> None:
+    await keep_book(store)
+    assert await listed(store, wanted) == expected
+
+
+async def test_list_goes_on_after_its_key_whether_or_not_that_appointment_is_left(
+    store: LedgerStore,
+) -> None:
+    await keep_book(store)
+    assert await listed(store, after=(10, "a_4")) == ["a_2", "a_3", "a_5", "a_1"]
+    assert await listed(store, after=(30, "a_2")) == ["a_3", "a_5", "a_1"]
+    assert await listed(store, after=(30, "a_2"), limit=2) == ["a_3", "a_5"]
+    assert await listed(store, after=(30, "a_25")) == ["a_3", "a_5", "a_1"]
+    assert await listed(store, after=(29, "z")) == ["a_2", "a_3", "a_5", "a_1"]
+    assert await listed(store, after=(50, "a_1")) == []
+    assert await listed(store, AppointmentFilter(staff_id="t_ben"), after=(10, "a_4")) == ["a_2"]
+    assert await listed(store, limit=1) == ["a_4"]
+
+
+async def test_pages_of_any_size_join_to_the_whole_list(store: LedgerStore) -> None:
+    script = begun()
+    for number in range(1, 14):
+        appointment(script, number, number * 7 % 5, staff_id=f"t_{number}")
+    await script.write(store)
+    whole = await listed(store)
+    assert len(whole) == 13
+    for size in (1, 2, 5, 13):
+        found: list[Reservation] = []
+        while True:
+            key = (found[-1].start, found[-1].appointment_id) if found else None
+            page = await store.appointments(ORG, AppointmentFilter(), key, size)
+            if not page:
+                break
+            found += page
+        assert [reservation.appointment_id for reservation in found] == whole
+
+
+# Pruning.
+
+
+async def test_pruning_deletes_what_ended_before_an_instant_with_its_events(
+    store: LedgerStore, engine: Engine
+) -> None:
+    script, other = begun(), begun(OTHER)
+    script.hold(1, start=at(1), end=at(2))
+    script.confirm(1)
+    script.hold(2, start=at(2), end=at(3), capacity=3)
+    script.confirm(2)
+    script.hold(3, start=at(3), end=at(4), service_id=CLASS.id)
+    script.hold(4, start=at(1), end=at(2), staff_id="t_ben")
+    script.release(4)
+    script.hold(5, start=at(1), end=at(2), staff_id="t_chloe")
+    other.hold(1, start=at(1), end=at(2))
+    other.confirm(1)
+    await script.write(store)
+    await other.write(store)
+    head = Head(script.model.seq, NOW, 2)
+    assert await store.prune(ORG, at(2), 10) == 0
+    assert await store.heads([ORG]) == {ORG: head}
+
+    assert await store.prune(ORG, at(3), 10) == 2  # the hold is not recorded to have expired
+    tables = engine.tables()
+    ours = {
+        table: [row for row in rows if row.get("org_id") == ORG] for table, rows in tables.items()
+    }
+    assert sorted(row["hold_id"] for row in ours["reservations"]) == ["h_2", "h_3", "h_5"]
+    assert {row["session_id"] for row in ours["allocations"]} == {"x_2", "x_3", "x_5"}
+    assert {row["hold_id"] for row in ours["events"]} == {"", "h_2", "h_3", "h_5"}
+    assert [row["session_id"] for row in ours["sessions"]] == ["x_2"]
+    assert await store.prune(ORG, at(3) + 1, 10) == 1
+    assert engine.tables()["sessions"] == []
+    await check_store(store, other)
+
+
+async def test_pruning_deletes_at_most_so_many_at_a_time_until_there_are_none(
+    store: LedgerStore,
+) -> None:
+    script = begun()
+    for number in range(1, 8):
+        script.hold(number, start=number, end=number + 1)
+        script.confirm(number)
+    await script.write(store)
+    assert [await store.prune(ORG, at(0), 3) for _ in range(4)] == [3, 3, 1, 0]
+    assert await listed(store) == []
+
+
+async def test_catch_up_after_pruning_has_no_events_and_a_later_one_has(
+    store: LedgerStore,
+) -> None:
+    script = begun()
+    script.hold(1, start=1, end=2)
+    script.confirm(1)
+    await script.write(store)
+    before = script.model.seq
+    script.hold(2)
+    await script.write(store)
+    assert await store.prune(ORG, at(0), 10) == 1
+    head = Head(script.model.seq + 1, NOW, 2)
+    assert await store.heads([ORG]) == {ORG: head}
+    for seq in range(head.seq):
+        update = await read_one(store, seq=seq, version=2)
+        assert (update.head, update.events) == (head, None), seq
+    assert (await read_one(store, seq=head.seq, version=2)).events == ()
+    # Whoever was there before the pruning is refused, and goes on from after it.
+    script.hold(3, staff_id="t_ben")
+    assert await store.append([script.append()]) == frozenset()
+    moved = replace(script.append().before, seq=head.seq)
+    after = replace(script.append().after, seq=head.seq + 1)
+    append = replace(script.append(), before=moved, after=after)
+    assert await store.append([append]) == {ORG}
+    update = await read_one(store, seq=head.seq, version=2)
+    assert update.events == [script.model.events[-1]]
+    assert (await read_one(store, seq=before, version=2)).events is None
+
+
+# The store itself.
+
+
+async def test_probe_changes_nothing_that_anybody_reads(store: LedgerStore, engine: Engine) -> None:
+    await begun().write(store)
+    before = engine.tables()
+    await store.probe()
+    after = engine.tables()
+    assert {**after, "installation": []} == {**before, "installation": []}
+
+
+async def test_version_is_another_number_after_every_commit_and_else_the_same(
+    engine: Engine, clock: ManualClock
+) -> None:
+    async with engine.open(clock) as one, engine.open(clock) as other:
+        script = begun()
+        seen = {one.ledgers.version()}
+        for number, writer in enumerate((one, other, other, one), 1):
+            await script.write(writer.ledgers)
+            script.hold(number, start=at(number), end=at(number + 1))
+            await check_known(one.ledgers)
+            seen.add(one.ledgers.version())
+    assert seen == {None} or len(seen) == 5
+
+
+async def check_known(store: LedgerStore) -> None:
+    """Reading does not change the version."""
+    version = store.version()
+    await store.heads([ORG])
+    await read_one(store)
+    await store.expired_holds(NOW, 1)
+    assert store.version() == version
