@@ -22,6 +22,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--servers", type=int, default=2)
     options.add_argument("--callers", type=int, default=24)
+    options.add_argument("--more-reads", type=float, default=0, help="the share of more reads")
     options.add_argument("--no-faults", action="store_true")
     options.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
     options.add_argument(
@@ -46,6 +47,7 @@ def main() -> None:
         weaken=given.weaken,
         settling=given.settling,
         kinds=given.kind,
+        more_reads=given.more_reads,
         skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))

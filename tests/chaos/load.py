@@ -61,12 +61,21 @@ class Pool:
 class Load:
     """Callers on the servers at `targets`, and the history that they write."""
 
-    def __init__(self, seed: int, targets: Sequence[str], token: Token, clock: SharedClock) -> None:
+    def __init__(
+        self,
+        seed: int,
+        targets: Sequence[str],
+        token: Token,
+        clock: SharedClock,
+        more_reads: float = 0.0,
+    ) -> None:
+        """Of all requests the share `more_reads` are reads, and of the others some, too."""
         self.history: list[Attempt] = []
         self._seed = seed
         self._clock = clock
         self._targets = targets
         self._token = token
+        self._more_reads = more_reads
         self._pools = {org: Pool() for org in ORGS}
         self._keys = itertools.count()
         self._open: list[Request] = []
@@ -192,6 +201,8 @@ class Load:
 
     def _choose(self, rng: random.Random, org: str) -> Request:
         pool, dice = self._pools[org], rng.random()
+        if self._more_reads and rng.random() < self._more_reads:
+            return self._read(rng, org, pool)
         if pool.holds and dice < 0.34:
             return self._about_hold(rng, org, rng.choice(pool.holds))
         if pool.appointments and dice < 0.64:

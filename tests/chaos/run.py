@@ -46,6 +46,8 @@ class Order:
     """Seconds in which everything must be answered once nothing is broken any more."""
     kinds: Sequence[str] = ()
     """The only kinds of faults, beside the moves of the clock; all where none are named."""
+    more_reads: float = 0.0
+    """The share of requests that are reads, beside those that are among the others."""
     skew: float = 0.0
     """Seconds by which the clock of each server is ahead of the one's before it."""
 
@@ -118,7 +120,8 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     skew = int(order.skew * SECOND)
     servers = [place.server(number, order.module, number * skew) for number in range(order.servers)]
     await stack.enter_async_context(serving(servers))
-    load = Load(order.seed, [server.target for server in servers], place.token, clock)
+    targets = [server.target for server in servers]
+    load = Load(order.seed, targets, place.token, clock, order.more_reads)
     site = Site(servers, clock, load, place.database, place.proxy)
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()

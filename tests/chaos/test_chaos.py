@@ -13,7 +13,7 @@ import pytest
 
 from .clock import SharedClock
 from .faults import moves, plan
-from .history import READS
+from .history import CATALOG_CHANGE, READS
 from .scenario import SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +73,21 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
     assert found["operations"] > 2000
     assert found["outcomes"]["ok"] > 1000
     assert found["events"]["HOLD_EXPIRED"] > 50
+    assert found["methods"][CATALOG_CHANGE] > 10
     assert all(found["methods"][method] > 50 for method in READS)
     assert refusals["SLOT_UNAVAILABLE"] > 100
     assert refusals["HOLD_EXPIRED"] > 10
+
+
+def test_ledger_of_servers_whose_clocks_differ_by_two_seconds_is_one_history() -> None:
+    found = chaos("shared", "--seconds=20", "--seed=7", "--skew=2")
+    assert found["violations"] == []
+    assert found["outcomes"]["ok"] > 200
+    assert found["events"]["HOLD_EXPIRED"] > 10
+
+
+def test_plan_of_named_kinds_has_no_others() -> None:
+    assert {fault.kind for fault in plan(7, "shared", 2, 50, ("cut", "lose"))} == {"cut", "lose"}
 
 
 def test_the_seed_is_the_plan() -> None:
