@@ -23,17 +23,7 @@ from zimun.domain.events import (
 )
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import (
-    BLOCK,
-    MAX_RECENT,
-    Allocation,
-    BlockKey,
-    Booking,
-    Ledger,
-    Loaded,
-    Needs,
-    evolve,
-)
+from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Ledger, Loaded, Needs, evolve
 from zimun.domain.reservation import LIVE, Reservation, State
 
 from .desk import CUT, NOW, ORG, booked
@@ -103,10 +93,10 @@ class Model:
             if session.service_id == service_id and session.start // BLOCK == number
         }
 
-    def recent(self, staff_id: str) -> list[Booking]:
-        """The last bookings of a staff member that still stand, in order."""
-        sessions = [one for one in self.sessions.values() if one.staff_id == staff_id]
-        return sorted((one.booked_at, one.session_id) for one in sessions)[-MAX_RECENT:]
+    def last_booked(self, staff_id: str) -> int:
+        """When a staff member was last booked, as far as that still stands."""
+        sessions = self.sessions.values()
+        return max((one.booked_at for one in sessions if one.staff_id == staff_id), default=0)
 
     def needs(self) -> Needs:
         """All that there is, the blocks before and after it, and of everything one more."""
@@ -144,7 +134,7 @@ class Model:
                 list(dict.fromkeys(allocations)),
                 list(self.sessions.values()),
                 list(self.reservations.values()),
-                {staff_id: self.recent(staff_id) for staff_id in needs.staff_ids},
+                {staff_id: self.last_booked(staff_id) for staff_id in needs.staff_ids},
             )
         )
 

@@ -78,9 +78,7 @@ async def check_loaded(store: LedgerStore, script: Script) -> None:
         if reservation.appointment_id:
             assert ledger.appointment(reservation.appointment_id) == reservation
     for staff_id in needs.staff_ids:
-        recent = ledger.recent.get(staff_id)
-        assert recent
-        assert [*recent.bookings] == model.recent(staff_id), staff_id
+        assert ledger.last_booked.get(staff_id) == model.last_booked(staff_id), staff_id
 
 
 def check_tables(tables: Tables, *scripts: Script) -> None:

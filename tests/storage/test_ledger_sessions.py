@@ -14,12 +14,12 @@ from zimun.domain.events import (
     FOREVER,
 )
 from zimun.domain.instant import DAY, HOUR
-from zimun.domain.ledger import BLOCK, MAX_RECENT, Needs
+from zimun.domain.ledger import BLOCK, Needs
 from zimun.domain.reservation import Reservation
 
 from .appending import OTHER, Script, begun, facts
 from .desk import CLASS, CUT, KIOSK, NOW, ORG, SPA, Engine, at
-from .reading import check_loaded, check_store, check_tables, loaded
+from .reading import check_loaded, check_store, check_tables, loaded, read_one
 
 # What takes people and things.
 
@@ -158,35 +158,20 @@ async def test_longest_span_never_becomes_shorter(store: LedgerStore, engine: En
     assert row["longest_span"] == 60 * HOUR + SPA.buffer_before + SPA.buffer_after
 
 
-async def test_last_bookings_of_staff_are_those_that_still_stand(store: LedgerStore) -> None:
+async def test_last_booking_of_staff_is_the_latest_that_still_stands(store: LedgerStore) -> None:
     script = begun()
     script.hold(1, booked_at=NOW - 3)
     script.hold(2, booked_at=NOW - 1, start=at(12), end=at(13))
     script.hold(3, booked_at=NOW - 5, staff_id="t_ben")
     await script.write(store)
     needs = Needs(staff_ids={"t_ada", "t_ben", "t_chloe"})
-    ledger = await loaded(store, needs)
-    assert ledger.recent.get("t_ada") == (((NOW - 3, "x_1"), (NOW - 1, "x_2")), True)
-    assert ledger.recent.get("t_ben") == (((NOW - 5, "x_3"),), True)
-    assert ledger.recent.get("t_chloe") == ((), True)
+    assert dict((await read_one(store, needs=needs)).loaded.last_booked) == {
+        "t_ada": NOW - 1,
+        "t_ben": NOW - 5,
+    }
     script.release(2)
     await script.write(store)
-    assert (await loaded(store, needs)).recent.get("t_ada") == (((NOW - 3, "x_1"),), True)
-
-
-async def test_last_bookings_of_staff_are_the_latest_where_there_are_too_many(
-    store: LedgerStore,
-) -> None:
-    script = begun()
-    for number in range(1, MAX_RECENT + 3):
-        start = at(10, 30 * number)
-        script.hold(number, booked_at=NOW - number, start=start, end=start + 1)
-    await script.write(store)
-    members = {"t_ada", *(f"t_{number}" for number in range(70))}
-    recent = (await loaded(store, Needs(staff_ids=members))).recent.get("t_ada")
-    assert recent
-    assert [*recent.bookings] == [(NOW - n, f"x_{n}") for n in range(MAX_RECENT, 0, -1)]
-    assert not recent.is_whole
+    assert (await read_one(store, needs=needs)).loaded.last_booked["t_ada"] == NOW - 3
 
 
 # Sessions of groups.

@@ -189,7 +189,7 @@ async def test_unknown_id_and_another_organizations_read_the_same(
     )
     update = await read_one(store, needs=needs)
     assert (*update.loaded.reservations, *update.loaded.sessions) == ()
-    assert not update.loaded.recent.get("t_ada")
+    assert not update.loaded.last_booked.get("t_ada")
 
 
 async def test_hold_is_no_appointment(store: LedgerStore) -> None:

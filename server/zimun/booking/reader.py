@@ -77,7 +77,6 @@ class LedgerMemory:
             ledger = ledger.with_loaded(update.loaded)
             self.size += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
             self.size += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
-            self.size += sum(1 + len(bookings) for bookings in update.loaded.recent.values())
         self.ledger = ledger
 
     def begin(self, catalog: Catalog) -> None:

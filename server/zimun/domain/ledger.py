@@ -90,52 +90,19 @@ class NotLoaded(Exception):
         self.needs = needs
 
 
-MAX_RECENT = 100
-"""How many of a staff member's last bookings are loaded: more than a group of commands ends."""
-
-Booking = tuple[int, str]
-"""When a session was made, or moved to where it is, and its id."""
-
-
-class RecentBookings(NamedTuple):
-    """The last bookings of a staff member that still stand, in order.
-
-    `is_whole` where there are no earlier ones. With neither, nothing is known.
-    """
-
-    bookings: tuple[Booking, ...]
-    is_whole: bool
-
-    def after(self, session: Session) -> "RecentBookings":
-        """The bookings after an event that left the session as it is now."""
-        bookings, booking = self.bookings, (session.booked_at, session.session_id)
-        at = bisect_left(bookings, booking)
-        if at < len(bookings) and bookings[at] == booking:
-            if session.until:
-                return self
-            return RecentBookings((*bookings[:at], *bookings[at + 1 :]), self.is_whole)
-        # An earlier one may have others between itself and those that are known.
-        if not session.until or (at == 0 and not self.is_whole):
-            return self
-        bookings = (*bookings[:at], booking, *bookings[at:])
-        is_whole = self.is_whole and len(bookings) <= MAX_RECENT
-        return RecentBookings(bookings[-MAX_RECENT:], is_whole)
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What was read for some `needs`, all at one number of the ledger.
 
     `allocations` come with their subjects; `sessions` know their members;
-    `recent` has each staff member's last bookings that still stand, MAX_RECENT at
-    the most, as (booked_at, session_id).
+    `last_booked` has the instant of each staff member's last booking.
     """
 
     needs: Needs
     allocations: Sequence[tuple[str, Allocation]] = ()
     sessions: Sequence[Session] = ()
     reservations: Sequence[Reservation] = ()
-    recent: Mapping[str, Sequence[Booking]] = field(default_factory=dict)
+    last_booked: Mapping[str, int] = field(default_factory=dict)
 
 
 class AgingMap(Generic[K, V]):
@@ -225,7 +192,7 @@ _ABSENT = Reservation(
 )
 """What is loaded of an id that no reservation has."""
 
-_MAPS = ("blocks", "group_blocks", "sessions", "reservations", "appointments", "recent")
+_MAPS = ("blocks", "group_blocks", "sessions", "reservations", "appointments", "last_booked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +215,7 @@ class Ledger:
     sessions: "_Layer[str, Session]" = field(default_factory=_layer)
     reservations: "_Layer[str, Reservation]" = field(default_factory=_layer)
     appointments: "_Layer[str, str]" = field(default_factory=_layer)
-    recent: "_Layer[str, RecentBookings]" = field(default_factory=_layer)
+    last_booked: "_Layer[str, int]" = field(default_factory=_layer)
     origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:
@@ -417,10 +384,10 @@ class Ledger:
         load = {}
         for staff_id, allocations in self._allocations(staff_ids, day, needs):
             count = sum(day[0] <= one.start < day[1] and one.until > now for one in allocations)
-            recent = self.recent.get(staff_id)
-            if recent is None or not (recent.bookings or recent.is_whole):
+            last = self.last_booked.get(staff_id)
+            if last is None:
                 needs.staff_ids.add(staff_id)
-            load[staff_id] = (count, recent.bookings[-1][0] if recent and recent.bookings else 0)
+            load[staff_id] = (count, last or 0)
         if needs:
             raise NotLoaded(needs)
         return load
@@ -457,8 +424,8 @@ class Ledger:
             appointments=self.appointments.with_changes(
                 dict.fromkeys(needs.appointment_ids, "") | appointments
             ),
-            recent=self.recent.with_changes(
-                {staff_id: _recent(loaded.recent.get(staff_id, ())) for staff_id in needs.staff_ids}
+            last_booked=self.last_booked.with_changes(
+                dict.fromkeys(needs.staff_ids, 0) | dict(loaded.last_booked)
             ),
         ).merged()
 
@@ -473,16 +440,13 @@ class Ledger:
 
     def size(self) -> int:
         """About how many rows it holds: the measure of the bound on memory."""
-        blocks = sum(
+        return sum(
             sum(1 + len(block) for block in getattr(self, name).base.values())
             for name in ("blocks", "group_blocks")
-        )
-        values = sum(
-            sum(1 for _ in getattr(self, name).base.values())
+        ) + sum(
+            4 * sum(1 for _ in getattr(self, name).base.values())
             for name in ("sessions", "reservations", "appointments")
         )
-        recent = sum(1 + len(found.bookings) for found in self.recent.base.values())
-        return blocks + 4 * values + recent
 
 
 def evolve(ledger: Ledger, event: Event) -> Ledger:
@@ -494,16 +458,16 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
     blocks: dict[BlockKey, tuple[Allocation, ...]] = {}
     groups: dict[BlockKey, tuple[str, ...]] = {}
     sessions: dict[str, Session] = {}
-    recent: dict[str, RecentBookings] = {}
+    last_booked: dict[str, int] = {}
     for session in event.sessions:
         _set_allocation(ledger, blocks, session)
         _set_group(ledger, groups, session)
         if (known := _members(ledger, event, session)) is not None:
             sessions[session.session_id] = replace(session, members=known)
-        if session.staff_id:
-            before = recent.get(session.staff_id) or ledger.recent.get(session.staff_id)
-            if before is not None and (after := before.after(session)) is not before:
-                recent[session.staff_id] = after
+        if session.until and session.staff_id and session.booked_at:
+            before = ledger.last_booked.get(session.staff_id)
+            if before is not None and before < session.booked_at:
+                last_booked[session.staff_id] = session.booked_at
     return Ledger(
         ledger.org_id,
         seq,
@@ -516,12 +480,8 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
         ledger.appointments.with_changes(
             {own.appointment_id: own.hold_id} if own.appointment_id else {}
         ),
-        ledger.recent.with_changes(recent),
+        ledger.last_booked.with_changes(last_booked),
     )
-
-
-def _recent(bookings: Sequence[Booking]) -> RecentBookings:
-    return RecentBookings(tuple(sorted(bookings)), len(bookings) < MAX_RECENT)
 
 
 def _members(

