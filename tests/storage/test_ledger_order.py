@@ -200,7 +200,7 @@ calls = st.lists(
     max_size=60,
 )
 
-Answers = tuple[Busy, Mapping[str, tuple[int, int]], Sequence[Reservation]]
+Answers = tuple[Busy, Mapping[str, int], Sequence[Reservation]]
 
 
 def question(call: Call, hold_ids: Sequence[str]) -> Question[Answers]:
@@ -213,7 +213,8 @@ def question(call: Call, hold_ids: Sequence[str]) -> Question[Answers]:
         leaving = ledger.reservation(hold_ids[0]) if hold_ids and call.there else None
         return (
             ledger.busy(catalog, catalog.entry(Service, call.service.id), within, now, leaving),
-            ledger.staff_load(STAFF, day, now),
+            # Of the last bookings those that were cancelled since may count or not.
+            {one: load[0] for one, load in ledger.staff_load(STAFF, day, now).items()},
             [ledger.reservation(hold_id) for hold_id in hold_ids],
         )
 
