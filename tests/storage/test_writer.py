@@ -5,11 +5,14 @@ import logging
 
 import pytest
 
-from zimun.domain.errors import SlotUnavailable
+from zimun.app import Stores
+from zimun.booking.catalog import CreateOrganization
+from zimun.clock import ManualClock
+from zimun.domain.errors import SlotUnavailable, TokenInvalid
 from zimun.domain.ledger import BLOCK, Ledger, Loaded, Needs
 from zimun.domain.reservation import Reservation
 
-from .desk import KIOSK, ORG, Desk, at
+from .desk import CALLER, KIOSK, NOW, ORG, SALON, Desk, Engine, at, salon_entries
 
 
 def forget_bookings(desk: Desk) -> None:
@@ -35,3 +38,30 @@ async def test_a_group_that_meets_a_constraint_is_decided_again_from_a_fresh_rea
     [record] = caplog.records
     assert "met a constraint" in record.getMessage()
     assert "allocations" in record.getMessage()
+
+
+async def test_command_beside_the_making_of_its_organization_is_refused_and_takes_no_effect(
+    stores: Stores, engine: Engine
+) -> None:
+    """It came while there was no such organization, whatever else is in its group."""
+    desk = Desk(stores, ManualClock(NOW), CALLER)
+    creation = CreateOrganization(SALON, salon_entries())
+    held, made = await asyncio.gather(
+        desk.hold(at(10), KIOSK.id),
+        stores.writer.run(ORG, creation, creates=True),
+        return_exceptions=True,
+    )
+    assert isinstance(held, TokenInvalid)
+    assert made is True
+    assert engine.tables()["reservations"] == []
+
+
+async def test_organization_that_many_make_at_once_is_made_once(
+    stores: Stores, engine: Engine
+) -> None:
+    creation = CreateOrganization(SALON, salon_entries())
+    made = await asyncio.gather(
+        *(stores.writer.run(ORG, creation, creates=True) for _ in range(20))
+    )
+    assert sorted(made) == [False] * 19 + [True]
+    assert len(engine.tables()["organizations"]) == 1
