@@ -46,13 +46,13 @@ async def test_command_beside_the_making_of_its_organization_is_refused_and_take
     """It came while there was no such organization, whatever else is in its group."""
     desk = Desk(stores, ManualClock(NOW), CALLER)
     creation = CreateOrganization(SALON, salon_entries())
-    held, made = await asyncio.gather(
+    got: list[object] = await asyncio.gather(
         desk.hold(at(10), KIOSK.id),
         stores.writer.run(ORG, creation, creates=True),
         return_exceptions=True,
     )
-    assert isinstance(held, TokenInvalid)
-    assert made is True
+    assert isinstance(got[0], TokenInvalid)
+    assert got[1] is True
     assert engine.tables()["reservations"] == []
 
 
