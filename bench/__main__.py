@@ -1,135 +1,267 @@
-"""`python -m bench`: requests per second as ratios to a no-op RPC.
+"""`python -m bench`: requests per second as ratios to a no-op RPC, on both stores.
 
 The no-op is a unary RPC that answers its request, on grpc.aio with the same
 event loop, in a process of its own as Zimun is, called by the same client with
-the same metadata and the same 32 calls in flight. Kinds of call take turns in
-short rounds, and a ratio is the median over the rounds, so that a noisy machine
-disturbs all alike.
+the same metadata and the same 32 calls in flight, straight at the gRPC port.
+Kinds of call take turns in short rounds, and a ratio is the median over the
+rounds, so that a noisy machine disturbs all alike. Draws `bench/speed.svg`.
 """
 
 import argparse
 import asyncio
+import contextlib
+import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
+from pathlib import Path
 from typing import Any
 
 import grpc
+import uvloop
 
-from bench import catalogue, site
+from bench import catalogue, picture, site
+from tests.postgres import running
 from zimun.domain.instant import DAY, MINUTE, SECOND
-from zimun.v1 import appointments_service_pb2, availability_service_pb2, services_service_pb2
+from zimun.v1 import (
+    appointment_pb2,
+    appointments_service_pb2,
+    availability_service_pb2,
+    hold_pb2,
+    services_service_pb2,
+)
 
 CONCURRENCY = 32
 
-GET_AVAILABILITY = "/zimun.v1.AvailabilityService/GetAvailability"
-ANEW = "  the same, searched anew"
-MONTH = "  31 days, 50 staff, anew"
+Metadata = tuple[tuple[str, str], ...]
+Call = tuple[bytes, Metadata]
 
-Call = Callable[[int], tuple[bytes, tuple[tuple[str, str], ...]]]
-"""From a number to a request and its metadata."""
+APPOINTMENTS = "/zimun.v1.AppointmentsService"
+
+TARGETS = {
+    "ListServices": (0.75, 0.70),
+    "GetAvailability": (0.60, 0.55),
+    "HoldAppointment": (0.50, 0.45),
+    "  all on one day": (0.50, 0.40),
+    "  of 32 organizations": (0.45, 0.30),
+    "ConfirmAppointment": (0.50, 0.45),
+    "RescheduleAppointment": (0.40, 0.35),
+    "CancelAppointment": (0.45, 0.40),
+}
+"""The ratios to reach, on SQLite and on PostgreSQL."""
 
 
-async def main(rounds: int, seconds: float) -> None:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        tempfile.TemporaryDirectory() as other,
-        site.started("noop") as noop,
-        site.started("zimun", directory) as zimun,
-        site.started("anew", other) as anew,
-    ):
-        calls = _calls(zimun) | _searches(anew)
-        rates: dict[str, list[float]] = {name: [] for name in calls}
-        delays: dict[str, list[float]] = {name: [] for name in calls}
-        async with (
-            grpc.aio.insecure_channel(f"127.0.0.1:{noop['port']}") as plain,
-            grpc.aio.insecure_channel(f"127.0.0.1:{zimun['port']}") as channel,
-            grpc.aio.insecure_channel(f"127.0.0.1:{anew['port']}") as searching,
+@dataclass
+class Measured:
+    """Calls per second of each round, and the seconds of each call."""
+
+    rates: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
+
+
+class Bench:
+    """A server with the benchmarks' organizations, and the calls to it."""
+
+    def __init__(self, server: dict[str, Any], channel: grpc.aio.Channel, noop: Any) -> None:
+        self._tokens, self._tomorrow = server["tokens"], int(server["tomorrow"])
+        self._channel, self._noop = channel, noop
+        self._keys = count()
+        self._random = random.Random(3)
+        self._days = cycle(range(1000, 1080))
+        self.measured: dict[str, Measured] = {name: Measured() for name in ("no-op", *TARGETS)}
+
+    def _bearer(self, org_id: str = catalogue.SPEED_ORG_ID) -> Metadata:
+        return (("authorization", f"Bearer {self._tokens[org_id]}"),)
+
+    def _keyed(self, org_id: str = catalogue.SPEED_ORG_ID) -> Metadata:
+        return (*self._bearer(org_id), ("idempotency-key", f"k{next(self._keys)}"))
+
+    async def round(self, seconds: float, counts: bool) -> None:
+        """Every kind of call once; where `counts` is false it only warms up."""
+        listing = services_service_pb2.ListServicesRequest(page_size=50).SerializeToString()
+        bearer = self._bearer()
+        same = cycle([(listing, bearer)])
+        listed = self._method("/zimun.v1.ServicesService/ListServices")
+        held: list[bytes] = []
+        day, other = next(self._days), next(self._days)
+        one_day = (self._hold(day * DAY + n // 5 * MINUTE) for n in range(5 * 1440))
+        many = (
+            self._hold(other * DAY + n // 160 * MINUTE, catalogue.SPEED_ORG_IDS[n % 32])
+            for n in range(32 * 5 * 1440)
+        )
+        steps: list[tuple[str, Any, Iterator[Call], list[bytes]]] = [
+            ("no-op", self._noop, same, []),
+            ("ListServices", listed, same, []),
+            ("GetAvailability", self._availability, self._one_day(), []),
+            ("HoldAppointment", self._holding, self._holds(), held),
+            ("  all on one day", self._holding, one_day, []),
+            ("  of 32 organizations", self._holding, many, []),
+        ]
+        for name, method, calls, answers in steps:
+            await self._measure(name, method, calls, seconds, answers, counts)
+        appointments: list[bytes] = []
+        moved: list[bytes] = []
+        for name, call, given, answers in (
+            ("ConfirmAppointment", self._confirm, held, appointments),
+            ("RescheduleAppointment", self._reschedule, appointments, moved),
+            ("CancelAppointment", self._cancel, moved, []),
         ):
-            channels = {"no-op": plain, ANEW: searching, MONTH: searching}
-            numbers = count()
-            for turn in range(rounds + 1):
-                for name, (path, call) in calls.items():
-                    method: Any = channels.get(name, channel).unary_unary(path)
-                    rate, delay = await _load(method, call, numbers, seconds)
-                    if turn:
-                        rates[name].append(rate)
-                        delays[name] += delay
-        _report(rates, delays)
+            method = self._method(f"{APPOINTMENTS}/{name}")
+            calls = map(call, given)
+            await self._measure(name, method, calls, seconds, answers, counts)
 
+    async def _measure(
+        self,
+        name: str,
+        method: Any,
+        calls: Iterator[Call],
+        seconds: float,
+        answers: list[bytes],
+        counts: bool,
+    ) -> None:
+        rate, delays = await _load(method, calls, seconds, answers)
+        if counts:
+            self.measured[name].rates.append(rate)
+            self.measured[name].delays += delays
 
-def _calls(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
-    bearer = (("authorization", f"Bearer {server['token']}"),)
-    tomorrow = int(server["tomorrow"])
-    first = datetime.fromtimestamp(tomorrow / SECOND, UTC).date().isoformat()
-    listing = services_service_pb2.ListServicesRequest(page_size=50).SerializeToString()
-    one_day = availability_service_pb2.GetAvailabilityRequest(
-        service_id=catalogue.BUSY_SERVICE_ID, date=first
-    ).SerializeToString()
+    def _method(self, path: str) -> Any:
+        return self._channel.unary_unary(path)
 
-    def hold(number: int) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-        request = appointments_service_pb2.HoldAppointmentRequest(service_id=catalogue.SERVICE_ID)
-        # Five people: every slot is held five times.
-        start = tomorrow + DAY + number // len(catalogue.STAFF) * 10 * MINUTE
-        request.appointment_time.FromMicroseconds(start)
-        return request.SerializeToString(), (*bearer, ("idempotency-key", f"k{number}"))
+    @property
+    def _availability(self) -> Any:
+        return self._method("/zimun.v1.AvailabilityService/GetAvailability")
 
-    return {
-        "no-op": ("/bench.Noop/Call", lambda _: (listing, bearer)),
-        "ListServices": ("/zimun.v1.ServicesService/ListServices", lambda _: (listing, bearer)),
-        "HoldAppointment": ("/zimun.v1.AppointmentsService/HoldAppointment", hold),
-        "GetAvailability, one day": (GET_AVAILABILITY, lambda _: (one_day, bearer)),
-    }
+    @property
+    def _holding(self) -> Any:
+        return self._method(f"{APPOINTMENTS}/HoldAppointment")
 
+    def _one_day(self) -> Iterator[Call]:
+        """Another day each time."""
+        first = datetime.fromtimestamp(self._tomorrow / SECOND, UTC).date()
+        for number in count(self._random.randrange(1000)):
+            day = first + timedelta(days=number * 7 % catalogue.LONG_DAYS)
+            request = availability_service_pb2.GetAvailabilityRequest(
+                service_id=catalogue.LONG_SERVICE_ID, date=day.isoformat()
+            )
+            yield request.SerializeToString(), self._bearer()
 
-def _searches(server: dict[str, Any]) -> dict[str, tuple[str, Call]]:
-    """What a search costs that is worked out anew: one day, and a crowded month."""
-    path, call = _calls(server)["GetAvailability, one day"]
-    bearer = (("authorization", f"Bearer {server['token']}"),)
-    first = datetime.fromtimestamp(int(server["tomorrow"]) / SECOND, UTC).date()
-    month = availability_service_pb2.GetAvailabilityRequest(
-        service_id=catalogue.BIG_SERVICE_ID,
-        start_date=first.isoformat(),
-        end_date=(first + timedelta(days=30)).isoformat(),
-    ).SerializeToString()
-    return {ANEW: (path, call), MONTH: (path, lambda _: (month, bearer))}
+    def _holds(self) -> Iterator[Call]:
+        while True:
+            minute = self._random.randrange(1000 * 1440)
+            yield self._hold(minute * MINUTE)
+
+    def _hold(self, after: int, org_id: str = catalogue.SPEED_ORG_ID) -> Call:
+        request = appointments_service_pb2.HoldAppointmentRequest(
+            service_id=catalogue.MINUTE_SERVICE_ID
+        )
+        request.appointment_time.FromMicroseconds(self._tomorrow + after)
+        return request.SerializeToString(), self._keyed(org_id)
+
+    def _confirm(self, answer: bytes) -> Call:
+        request = appointments_service_pb2.ConfirmAppointmentRequest(
+            hold_id=hold_pb2.Hold.FromString(answer).hold_id,
+            contact_name="Sam Rivers",
+            contact_email="sam@example.com",
+        )
+        return request.SerializeToString(), self._keyed()
+
+    def _reschedule(self, answer: bytes) -> Call:
+        request = appointments_service_pb2.RescheduleAppointmentRequest(
+            appointment_id=appointment_pb2.Appointment.FromString(answer).appointment_id
+        )
+        minute = self._random.randrange(1000 * 1440)
+        request.start_time.FromMicroseconds(self._tomorrow + minute * MINUTE)
+        return request.SerializeToString(), self._keyed()
+
+    def _cancel(self, answer: bytes) -> Call:
+        request = appointments_service_pb2.CancelAppointmentRequest(
+            appointment_id=appointment_pb2.Appointment.FromString(answer).appointment_id
+        )
+        return request.SerializeToString(), self._keyed()
+
+    def ratios(self) -> dict[str, float]:
+        """Of each kind of call to the no-op, the median over the rounds."""
+        base = self.measured["no-op"].rates
+        return {
+            name: statistics.median(rate / one for rate, one in zip(found.rates, base, strict=True))
+            for name, found in self.measured.items()
+        }
 
 
 async def _load(
-    method: Any, call: Call, numbers: Iterator[int], seconds: float
+    method: Any, calls: Iterator[Call], seconds: float, answers: list[bytes]
 ) -> tuple[float, list[float]]:
-    """Keep CONCURRENCY calls in flight for a while: calls per second, and each one's seconds."""
+    """Keep CONCURRENCY calls in flight, for a while or until there are no more.
+
+    Answers calls per second and the seconds of each; a taken slot is no answer.
+    """
     delays: list[float] = []
     begin = time.perf_counter()
     deadline = begin + seconds
 
-    async def worker() -> None:
-        while (sent := time.perf_counter()) < deadline:
-            request, metadata = call(next(numbers) if call.__name__ == "hold" else 0)
-            await method(request, metadata=metadata)
+    async def caller() -> None:
+        for request, metadata in calls:
+            sent = time.perf_counter()
+            if sent >= deadline:
+                return
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                answers.append(await method(request, metadata=metadata))
             delays.append(time.perf_counter() - sent)
 
-    await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
+    await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
     return len(delays) / (time.perf_counter() - begin), delays
 
 
-def _report(rates: dict[str, list[float]], delays: dict[str, list[float]]) -> None:
-    base = rates["no-op"]
-    print(f"{'call':<28}{'per second':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
-    for name, measured in rates.items():
-        ratio = statistics.median(rate / one for rate, one in zip(measured, base, strict=True))
-        centiles = statistics.quantiles(delays[name], n=100)
+async def measure(port: int, server: dict[str, Any], rounds: int, seconds: float) -> Bench:
+    """Run the rounds against one server, one more to warm up."""
+    async with (
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as plain,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server['port']}") as channel,
+    ):
+        bench = Bench(server, channel, plain.unary_unary("/bench.Noop/Call"))
+        for turn in range(rounds + 1):
+            await bench.round(seconds, turn > 0)
+    return bench
+
+
+def main(rounds: int, seconds: float, stores: Sequence[str]) -> None:
+    """Measure each store, print its table, and draw the picture of all."""
+    ratios: dict[str, dict[str, float]] = {}
+    for store in stores:
+        with contextlib.ExitStack() as stack:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            where = [directory]
+            if store == "PostgreSQL":
+                server = stack.enter_context(running())
+                where.append(server.url(server.create()))
+            noop = stack.enter_context(site.started("noop"))
+            zimun = stack.enter_context(site.started("zimun", *where))
+            bench = uvloop.run(measure(noop["port"], zimun, rounds, seconds))
+        ratios[store] = bench.ratios()
+        _report(store, bench)
+    picture.draw(Path(__file__).with_name("speed.svg"), ratios, TARGETS)
+
+
+def _report(store: str, bench: Bench) -> None:
+    print(f"{store:<24}{'per second':>12}{'ratio':>8}{'aim':>6}{'p50 ms':>9}{'p99 ms':>9}")
+    ratios = bench.ratios()
+    for name, found in bench.measured.items():
+        aim = TARGETS[name][store == "PostgreSQL"] if name in TARGETS else 1.0
+        centiles = statistics.quantiles(found.delays, n=100)
         print(
-            f"{name:<28}{statistics.median(measured):>12,.0f}{ratio:>8.2f}"
-            f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}"
+            f"{name:<24}{statistics.median(found.rates):>12,.0f}{ratios[name]:>8.2f}{aim:>6.2f}"
+            f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}",
+            flush=True,
         )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each kind in each round")
-    asyncio.run(main(**vars(parser.parse_args())))
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each kind in each round")
+    parser.add_argument("--stores", nargs="+", default=["SQLite", "PostgreSQL"])
+    main(**vars(parser.parse_args()))

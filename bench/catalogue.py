@@ -1,4 +1,10 @@
-"""The organization that the benchmarks book: five people, open day and night, ten-minute slots."""
+"""The organizations that the benchmarks book.
+
+`o_bench` has five people who are open day and night for ten-minute slots, and
+people whose time is half taken. `o_speed` and `o_speed_0` to `o_speed_31` have
+eleven services; one is held a minute at a time by any of five people in one of
+five rooms, another has 1,000 days of which four slots in ten are taken.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +13,7 @@ from random import Random
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.writer import Writer
-from zimun.domain.catalog import Organization, Service, StaffMember, WeeklyHours
+from zimun.domain.catalog import Organization, Resource, Service, StaffMember, WeeklyHours
 from zimun.domain.commands import Decision
 from zimun.domain.events import CatalogEntry, EventType, ReservationEvent, Session
 from zimun.domain.instant import DAY, MINUTE
@@ -22,6 +28,16 @@ STAFF = tuple(f"t_{n}" for n in range(5))
 BUSY_STAFF = tuple(f"t_busy_{n}" for n in range(5))
 BIG_SERVICE_ID = "s_big"
 BIG_STAFF = tuple(f"t_big_{n}" for n in range(50))
+
+SPEED_ORG_ID = "o_speed"
+SPEED_ORG_IDS = tuple(f"o_speed_{n}" for n in range(32))
+MINUTE_SERVICE_ID = "s_minute"
+LONG_SERVICE_ID = "s_long"
+MINUTE_STAFF = tuple(f"t_minute_{n}" for n in range(5))
+LONG_STAFF = tuple(f"t_long_{n}" for n in range(5))
+ROOMS = tuple(f"r_minute_{n}" for n in range(5))
+LONG_ROOMS = tuple(f"r_long_{n}" for n in range(5))
+LONG_DAYS = 1000
 
 BATCH = 500
 """How many bookings one command makes."""
@@ -55,11 +71,41 @@ class Book:
         return Decision(self.bookings, None)
 
 
-async def book(writer: Writer, bookings: Iterable[ReservationEvent]) -> None:
+async def book(writer: Writer, bookings: Iterable[ReservationEvent], org_id: str = ORG_ID) -> None:
     """Record bookings, so many by one command as a transaction can well take."""
     remaining = iter(bookings)
     while batch := tuple(islice(remaining, BATCH)):
-        await writer.run(ORG_ID, Book(batch))
+        await writer.run(org_id, Book(batch))
+
+
+async def seed_speed(writer: Writer, midnight: int) -> None:
+    """Make the organizations of `python -m bench`, with LONG_DAYS booked from `midnight` on."""
+    for org_id in (SPEED_ORG_ID, *SPEED_ORG_IDS):
+        organization = Organization(id=org_id, name="Speed", time_zone="UTC")
+        creation = CreateOrganization(organization, tuple(_speed_entries()))
+        await writer.run(org_id, creation, creates=True)
+    await book(writer, _long_days(midnight), SPEED_ORG_ID)
+
+
+def _speed_entries() -> Iterator[CatalogEntry]:
+    yield from (_member(staff_id, _ALWAYS) for staff_id in MINUTE_STAFF)
+    yield from (_member(staff_id, _OFFICE) for staff_id in LONG_STAFF)
+    yield from (Resource(id=room, name=room) for room in (*ROOMS, *LONG_ROOMS))
+    yield _service(MINUTE_SERVICE_ID, MINUTE, MINUTE_STAFF, ROOMS)
+    yield _service(LONG_SERVICE_ID, 30 * MINUTE, LONG_STAFF, LONG_ROOMS)
+    yield from (_service(f"s_other_{n}", 30 * MINUTE, LONG_STAFF) for n in range(9))
+
+
+def _long_days(midnight: int) -> Iterator[ReservationEvent]:
+    """Four half hours in ten of LONG_STAFF, each with a room."""
+    random = Random(2)
+    for day in range(LONG_DAYS):
+        for slot in range(16):
+            taken = random.sample(range(5), 2)
+            rooms = random.sample(LONG_ROOMS, 2)
+            for person, room in zip(taken, rooms, strict=True):
+                start = midnight + day * DAY + 9 * 60 * MINUTE + slot * 30 * MINUTE
+                yield _booked(start, LONG_STAFF[person], (room,), SPEED_ORG_ID)
 
 
 def busy_days(midnight: int, days: int) -> Iterator[ReservationEvent]:
@@ -94,28 +140,33 @@ def _member(staff_id: str, week: WeeklyHours) -> StaffMember:
     return StaffMember(id=staff_id, name=staff_id, time_zone="UTC", weekly_hours=week)
 
 
-def _service(service_id: str, duration: int, staff_ids: tuple[str, ...]) -> Service:
+def _service(
+    service_id: str, duration: int, staff_ids: tuple[str, ...], rooms: tuple[str, ...] = ()
+) -> Service:
     return Service(
         id=service_id,
         name=service_id,
         duration=duration,
         slot_step=duration,
-        horizon=1000 * DAY,
+        horizon=1090 * DAY,
         staff_ids=staff_ids,
+        resource_requirements=(rooms,) if rooms else (),
     )
 
 
-def _booked(start: int, staff_id: str) -> ReservationEvent:
+def _booked(
+    start: int, staff_id: str, rooms: tuple[str, ...] = (), org_id: str = ORG_ID
+) -> ReservationEvent:
     name = f"{staff_id}_{start}"
     end = start + 30 * MINUTE
     reservation = Reservation(
-        org_id=ORG_ID,
+        org_id=org_id,
         hold_id=f"h_{name}",
         session_id=f"x_{name}",
         service_id=BUSY_SERVICE_ID,
         location_id="",
         staff_id=staff_id,
-        resource_ids=(),
+        resource_ids=rooms,
         seats=1,
         start=start,
         end=end,
@@ -132,7 +183,7 @@ def _booked(start: int, staff_id: str) -> ReservationEvent:
         service_id=reservation.service_id,
         location_id="",
         staff_id=staff_id,
-        resource_ids=(),
+        resource_ids=rooms,
         start=start,
         end=end,
         busy=(start, end),

@@ -1,8 +1,7 @@
-"""The servers under load, each a process of its own: `python -m bench.server noop|zimun|anew DIR`.
+"""The servers under load, each a process of its own.
 
-`anew` is Zimun that keeps no availability answers, to see what a search costs.
-
-Prints one line of JSON when it serves: the gRPC port and, for zimun, a token.
+`python -m bench.server noop`, or `python -m bench.server zimun DIRECTORY [DATABASE_URL]`.
+Prints one line of JSON when it serves: the gRPC port and, for zimun, tokens by organization.
 """
 
 import json
@@ -17,13 +16,10 @@ from bench import catalogue
 from zimun import app
 from zimun.auth.keys import KeyStore
 from zimun.auth.tokens import Issuer
-from zimun.booking.availability import AnswerCache
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Client
 from zimun.domain.instant import DAY
-
-BUSY_DAYS = 35
 
 
 async def noop() -> None:
@@ -41,19 +37,21 @@ async def noop() -> None:
     await server.stop(0)
 
 
-async def zimun(directory: Path) -> None:
-    settings = Settings(data_dir=directory, grpc_port=0, auth_port=0)
+async def zimun(directory: Path, database_url: str) -> None:
+    settings = Settings(
+        data_dir=directory, database_url=database_url, grpc_port=0, auth_port=0, log_level="ERROR"
+    )
     clock = WallClock()
     async with app.serve(settings, clock) as server:
         tomorrow = (clock.now() // DAY + 1) * DAY
-        writer = server.stores.writer
-        await catalogue.seed(writer)
-        await catalogue.book(writer, catalogue.busy_days(tomorrow, BUSY_DAYS))
-        await catalogue.book(writer, catalogue.busy_month(tomorrow, 31, 10_000))
+        await catalogue.seed_speed(server.stores.writer, tomorrow)
         keys = await KeyStore.open(server.stores.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=3600)
-        client = Client("c_bench", catalogue.ORG_ID, "Bench", SCOPES, "", 0)
-        _announce(port=server.grpc_port, token=issuer.issue(client, SCOPES), tomorrow=tomorrow)
+        tokens = {}
+        for org_id in (catalogue.SPEED_ORG_ID, *catalogue.SPEED_ORG_IDS):
+            client = Client(f"c_{org_id[2:]}", org_id, "Bench", SCOPES, "", 0)
+            tokens[org_id] = issuer.issue(client, SCOPES)
+        _announce(port=server.grpc_port, tokens=tokens, tomorrow=tomorrow)
         await app.stop_signal().wait()
 
 
@@ -62,7 +60,7 @@ def _announce(**facts: object) -> None:
 
 
 if __name__ == "__main__":
-    kind = sys.argv[1]
-    if kind == "anew":
-        AnswerCache.get = lambda *_: None  # type: ignore[method-assign]
-    uvloop.run(noop() if kind == "noop" else zimun(Path(sys.argv[2])))
+    if sys.argv[1] == "noop":
+        uvloop.run(noop())
+    else:
+        uvloop.run(zimun(Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else ""))
