@@ -12,17 +12,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
-from zimun.storage import dialect
+from zimun.storage import sqlite
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.tables import metadata
+from zimun.storage.urls import database_url
 
-from .desk import ORG, Embedded, open_salon
+from .desk import ORG, SqliteEngine, open_salon
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> URL:
     """Of a file that is not there yet."""
-    return dialect.database_url("", tmp_path)
+    return database_url("", tmp_path)
 
 
 def file_of(url: URL) -> Path:
@@ -44,7 +45,7 @@ def schema(url: URL) -> dict[str, str]:
 
 def test_alembic_finds_no_difference_between_the_migrations_and_the_tables(url: URL) -> None:
     migrate(url)
-    engine = dialect.open_engine(url)
+    engine = sqlite.open_engine(url)
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
@@ -55,8 +56,8 @@ def test_the_migrations_make_what_the_tables_would_have_made_to_the_letter(
     url: URL, tmp_path: Path
 ) -> None:
     migrate(url)
-    direct = dialect.database_url(f"sqlite:///{tmp_path / 'direct.db'}", tmp_path)
-    engine = dialect.open_engine(direct)
+    direct = database_url(f"sqlite:///{tmp_path / 'direct.db'}", tmp_path)
+    engine = sqlite.open_engine(direct)
     metadata.create_all(engine)
     engine.dispose()
     migrated, wanted = schema(url), schema(direct)
@@ -77,27 +78,28 @@ def test_every_table_of_an_organization_leads_with_its_id() -> None:
         assert (first == "org_id") == (table.name not in shared), table.name
 
 
-async def test_migrating_again_changes_nothing(embedded: Embedded) -> None:
-    async with embedded.open() as store:
-        await store.write(open_salon)
-    before, rows = embedded.path.read_bytes(), embedded.tables()
-    migrate(embedded.url)
-    assert embedded.path.read_bytes() == before
-    assert embedded.tables() == rows
+async def test_migrating_again_changes_nothing(sqlite_engine: SqliteEngine) -> None:
+    async with sqlite_engine.open() as stores:
+        await open_salon(stores)
+    before, rows = sqlite_engine.path.read_bytes(), sqlite_engine.tables()
+    migrate(sqlite_engine.url)
+    assert sqlite_engine.path.read_bytes() == before
+    assert sqlite_engine.tables() == rows
 
 
-async def test_migrating_under_an_open_store_disturbs_nobody(embedded: Embedded) -> None:
-    async with embedded.open() as store:
-        migrate(embedded.url)
-        await store.write(open_salon)
-        migrate(embedded.url)
-        assert await store.read(lambda tx: tx.organization_ids()) == [ORG]
+async def test_migrating_under_an_open_store_disturbs_nobody(sqlite_engine: SqliteEngine) -> None:
+    async with sqlite_engine.open() as stores:
+        migrate(sqlite_engine.url)
+        await open_salon(stores)
+        migrate(sqlite_engine.url)
+        assert await stores.ledgers.organization_ids() == [ORG]
 
 
 PROGRAM = """
 import multiprocessing, sys
 from pathlib import Path
-from zimun.storage.urls import database_url, open_engine
+from zimun.storage.sqlite import open_engine
+from zimun.storage.urls import database_url
 from zimun.storage.migrate import migrate
 
 def open_only(url):
@@ -137,7 +139,7 @@ def test_processes_that_start_on_one_new_file_at_once_all_succeed(
     assert Counter(ended.stdout.splitlines()) == {"well": 4 * rounds}
     if step == "migrate":
         for number in range(rounds):
-            url = dialect.database_url("", tmp_path / str(number))
+            url = database_url("", tmp_path / str(number))
             with closing(sqlite3.connect(file_of(url))) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 found = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
@@ -145,17 +147,19 @@ def test_processes_that_start_on_one_new_file_at_once_all_succeed(
             assert schema(url).keys() >= metadata.tables.keys()
 
 
-async def test_a_schema_newer_than_the_code_is_refused_and_left_alone(embedded: Embedded) -> None:
-    async with embedded.open() as store:
-        await store.write(open_salon)
-    with closing(sqlite3.connect(embedded.path)) as connection:
+async def test_a_schema_newer_than_the_code_is_refused_and_left_alone(
+    sqlite_engine: SqliteEngine,
+) -> None:
+    async with sqlite_engine.open() as stores:
+        await open_salon(stores)
+    with closing(sqlite3.connect(sqlite_engine.path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
-    before = embedded.tables()
+    before = sqlite_engine.tables()
     with pytest.raises(SchemaTooNew, match="9999"):
-        migrate(embedded.url)
-    assert embedded.tables() == before
-    with closing(sqlite3.connect(embedded.path)) as connection:
+        migrate(sqlite_engine.url)
+    assert sqlite_engine.tables() == before
+    with closing(sqlite3.connect(sqlite_engine.path)) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     assert found == [("9999",)]
 
@@ -174,8 +178,8 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(url: URL) -> None:
     assert schema(url).keys() >= metadata.tables.keys()
 
 
-def test_the_file_keeps_what_it_says_on_disk(embedded: Embedded) -> None:
-    engine = dialect.open_engine(embedded.url)
+def test_the_file_keeps_what_it_says_on_disk(sqlite_engine: SqliteEngine) -> None:
+    engine = sqlite.open_engine(sqlite_engine.url)
     with engine.connect() as connection:
         found = {
             pragma: connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
@@ -190,4 +194,4 @@ def test_the_file_keeps_what_it_says_on_disk(embedded: Embedded) -> None:
 )
 def test_a_database_that_cannot_be_opened_is_refused_by_name(text: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"database URL|must be sqlite"):
-        dialect.database_url(text, tmp_path)
+        database_url(text, tmp_path)

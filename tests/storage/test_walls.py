@@ -1,8 +1,8 @@
-"""The walls of the schema: what comes past the locks and the search is refused by the database."""
+"""The constraints of the schema: what rules and store let through is refused by the database."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,79 +10,143 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
-from zimun.booking.store import Store, Transaction
+from zimun.app import Stores
 from zimun.domain.errors import Overloaded
-from zimun.domain.reservation import EventType
-from zimun.storage import dialect
+from zimun.storage import postgresql
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.tables import metadata
+from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared
-from .desk import Engine, at, booked
+from .appending import KEY, begun, response
+from .desk import ORG, Engine, Row, at
 
 _NOWHERE = Path()
-"""Where there is no embedded file."""
+"""Where there is no SQLite file."""
+
+Run = Callable[[Connection], object]
 
 
-def take(number: int, start: int, end: int, capacity: int = 1) -> Callable[[Transaction], None]:
-    """Take Ada for a session of its own, whoever has her."""
-    found = booked(number, start=start, end=end)
-
-    def run(tx: Transaction) -> None:
-        tx.add(EventType.HOLD_CREATED, found, "c_desk")
-        tx.allocate(found, found.subjects, (start, end), start, capacity)
-
-    return run
+def insert(table: str, row: Mapping[str, object]) -> Run:
+    return lambda connection: connection.execute(metadata.tables[table].insert(), dict(row))
 
 
-def join(number: int, seats: int) -> Callable[[Transaction], None]:
-    """Take seats in the first session, whether or not there are any."""
-    return lambda tx: tx.join(booked(number, session_id="x_1", seats=seats), 2)
+def update(table: str, where: Mapping[str, object], **values: object) -> Run:
+    found = metadata.tables[table]
+    conditions = [found.c[name] == value for name, value in where.items()]
+    return lambda connection: connection.execute(found.update().where(*conditions).values(values))
 
 
-async def refused(store: Store, run: Callable[[Transaction], None]) -> None:
-    """The embedded engine refuses at once; the other one after it has tried again."""
-    with pytest.raises((sqlite3.IntegrityError, Overloaded)):
-        await store.write(run)
+async def refused(stores: Stores, engine: Engine, run: Run) -> None:
+    """Assert that a constraint refuses a change, and that nothing of its transaction is there."""
+    before = engine.tables()
+
+    def write(connection: Connection) -> None:
+        insert("installation", {"name": "mine", "value": b""})(connection)
+        run(connection)
+
+    attempt = getattr(stores.database, "attempt", stores.database.write)
+    with pytest.raises((IntegrityError, Overloaded)) as caught:
+        await attempt(write)
+    overloaded = isinstance(caught.value, Overloaded)
+    error = caught.value.__cause__ if overloaded else caught.value
+    assert isinstance(error, IntegrityError)
+    assert re.search("constraint|overlap|moves", str(error.orig))
+    assert engine.tables() == before
+
+
+@pytest.fixture
+async def rows(stores: Stores, engine: Engine) -> Mapping[str, Row]:
+    """One row of each table of bookings: Ada is taken from ten until half past."""
+    script = begun()
+    script.hold(1, capacity=3, seats=2)
+    script.confirm(1)
+    script.keep(KEY, response())
+    await script.write(stores.ledgers)
+    return {table: dict(found[-1]) for table, found in engine.tables().items() if found}
 
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(at(9), at(11)), (at(9), at(10) + 1), (at(11) - 1, at(12)), (at(10) + 1, at(11) - 1)],
+    [
+        (at(9), at(11)),
+        (at(9), at(10) + 1),
+        (at(10), at(10, 30)),
+        (at(10, 30) - 1, at(12)),
+        (at(10) + 1, at(10, 30) - 1),
+    ],
 )
-async def test_nobody_is_taken_twice_at_a_time(
-    store: Store, engine: Engine, start: int, end: int
+async def test_allocation_that_overlaps_another_of_its_subject_is_refused(
+    stores: Stores, engine: Engine, rows: Mapping[str, Row], start: int, end: int
 ) -> None:
-    await store.write(take(1, at(10), at(11)))
-    before = engine.tables()
-    await refused(store, take(2, start, end))
-    assert engine.tables() == before
+    row = rows["allocations"] | {"session_id": "x_2", "busy_start": start, "busy_end": end}
+    await refused(stores, engine, insert("allocations", row))
+    for other in ({"org_id": "o_other"}, {"subject": "t_ben"}):
+        await stores.database.write(insert("allocations", row | other))
 
 
-async def test_what_only_touches_is_no_overlap(store: Store, engine: Engine) -> None:
-    for number, hour in enumerate((10, 9, 11), 1):
-        await store.write(take(number, at(hour), at(hour + 1)))
+async def test_allocation_that_only_touches_others_is_none_that_overlaps(
+    stores: Stores, engine: Engine, rows: Mapping[str, Row]
+) -> None:
+    for start, end in ((at(9), at(10)), (at(10, 30), at(11))):
+        row = rows["allocations"] | {"session_id": "x_2", "busy_start": start, "busy_end": end}
+        await stores.database.write(insert("allocations", row))
     assert len(engine.tables()["allocations"]) == 3
 
 
-async def test_a_session_has_no_more_seats_than_it_has(store: Store, engine: Engine) -> None:
-    await store.write(take(1, at(10), at(11), capacity=2))
-    await refused(store, join(2, seats=2))
-    await store.write(join(2, seats=1))
-    await refused(store, join(3, seats=1))
-    [session] = engine.tables()["sessions"]
-    assert (session["seats_taken"], session["capacity"]) == (2, 2)
+async def test_allocation_that_is_moved_over_another_is_refused(
+    stores: Stores, engine: Engine, rows: Mapping[str, Row]
+) -> None:
+    later = {"session_id": "x_2", "busy_start": at(12), "busy_end": at(13)}
+    await stores.database.write(insert("allocations", rows["allocations"] | later))
+    where = {"org_id": ORG, "session_id": "x_2"}
+    await refused(stores, engine, update("allocations", where, busy_start=at(10, 10)))
+    await refused(stores, engine, update("allocations", {"org_id": ORG}, busy_end=at(12, 30)))
+    await stores.database.write(update("allocations", where, expires_at=1))
 
 
-async def test_a_revision_is_made_once(store: Store) -> None:
-    await store.write(take(1, at(10), at(11)))
-    await refused(store, lambda tx: tx.change(EventType.HOLD_EXTENDED, booked(1), booked(1), ""))
+@pytest.mark.parametrize("seats", [4, 5])
+async def test_session_with_more_seats_taken_than_it_has_is_refused(
+    stores: Stores, engine: Engine, rows: Mapping[str, Row], seats: int
+) -> None:
+    where = {"org_id": ORG, "session_id": "x_1"}
+    await refused(stores, engine, update("sessions", where, seats_taken=seats))
+    await refused(stores, engine, update("sessions", where, capacity=1))
+    row = rows["sessions"] | {"session_id": "x_2", "seats_taken": seats}
+    await refused(stores, engine, insert("sessions", row))
+    await stores.database.write(update("sessions", where, seats_taken=3))
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("events", {"hold_id": "h_2"}),  # the number of an event
+        ("events", {"seq": 99}),  # a reservation's revision
+        ("reservations", {"appointment_id": "a_2"}),
+        ("reservations", {"hold_id": "h_2"}),  # an appointment's id
+        ("sessions", {"capacity": 9}),
+        ("ledgers", {"seq": 99}),
+        ("organizations", {"name": "Another"}),
+        ("services", {"name": "Another"}),
+        ("idempotency", {"response": b"another"}),
+    ],
+)
+async def test_row_with_a_key_that_another_has_is_refused(
+    stores: Stores, engine: Engine, rows: Mapping[str, Row], table: str, changes: Row
+) -> None:
+    row = rows[table] | changes
+    binary = {"fingerprint": b"", "response": b""}
+    row |= {name: value for name, value in binary.items() if name in row}
+    await refused(stores, engine, insert(table, row))
+    fresh = {"org_id": "o_other"}
+    await stores.database.write(insert(table, row | fresh))
 
 
 def _on_server(run: Callable[[Connection], Any]) -> Any:
     async def work() -> Any:
-        engine = dialect.open_shared_engine(dialect.database_url(emptied(), _NOWHERE), 1)
+        engine = postgresql.open_engine(database_url(emptied(), _NOWHERE))
         async with engine.begin() as connection:
             found = await connection.run_sync(run)
         await engine.dispose()
@@ -98,10 +162,10 @@ def test_alembic_finds_no_difference_on_the_server_either() -> None:
     assert found == []
 
 
-def test_a_server_of_a_newer_schema_is_refused() -> None:
+def test_server_of_a_newer_schema_is_refused() -> None:
     server, _ = shared()
     name = server.create()
-    url = dialect.database_url(server.url(name), _NOWHERE)
+    url = database_url(server.url(name), _NOWHERE)
     migrate(url)
     server.execute(name, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaTooNew, match="9999"):
@@ -110,7 +174,7 @@ def test_a_server_of_a_newer_schema_is_refused() -> None:
 
 def test_many_who_bring_the_schema_at_once_all_succeed() -> None:
     server, _ = shared()
-    url = dialect.database_url(server.url(server.create()), _NOWHERE)
+    url = database_url(server.url(server.create()), _NOWHERE)
 
     async def all_at_once() -> None:
         await asyncio.gather(*(asyncio.to_thread(migrate, url) for _ in range(8)))

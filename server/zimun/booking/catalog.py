@@ -274,7 +274,7 @@ class CreateOrganization:
 
 def exists(ledger: Ledger) -> bool:
     """Whether the organization of a ledger has been made."""
-    return ledger.time > 0
+    return ledger.seq > 0 or ledger.time > 0
 
 
 def check_organization(organization: Organization, catalog: Catalog) -> None:

@@ -26,6 +26,7 @@ from zimun.booking.store import (
     KeptResponse,
     LedgerRead,
     LedgerStore,
+    LedgerUpdate,
 )
 from zimun.clock import Clock
 from zimun.domain.access import Caller
@@ -119,6 +120,16 @@ class _Draft:
         except SlotUnavailable as error:
             self.refusals[key] = (self.ledger.seq, error.copy())
             raise
+
+    def decide_all(self, kept: Mapping[IdempotencyKey, KeptResponse]) -> Needs:
+        """Decide every command; answers what is not loaded and must be, to decide them again."""
+        needs = Needs()
+        for job in self.jobs:
+            try:
+                _decide(self, job, kept)
+            except NotLoaded as lacking:
+                needs |= lacking.needs
+        return needs
 
     def add(self, decision: Decision) -> None:
         """Go on from what a command has come to."""
@@ -317,49 +328,56 @@ class _Lane:
         self, group: list[_Job], memories: Mapping[str, LedgerMemory]
     ) -> list[_Draft]:
         """Decide every command, having read what they need, as often as they need more."""
-        needs: dict[str, Needs] = {org_id: Needs() for org_id in memories}
-        jobs: dict[str, list[_Job]] = {}
-        for job in group:
-            if not job.future.done():
-                jobs.setdefault(job.org_id, []).append(job)
+        needs: dict[str, Needs] = {}
         for _ in range(MAX_LOADS):
+            jobs = _by_organization(group)
             updates = await self._store.read(
                 [
-                    _with_keys(memories[org_id].read(needs[org_id]), some)
+                    _with_keys(memories[org_id].read(needs.get(org_id)), some)
                     for org_id, some in jobs.items()
                 ]
             )
             drafts: list[_Draft] = []
-            lacking = False
+            needs = {}
             for (org_id, some), update in zip(jobs.items(), updates, strict=True):
-                memory = memories[org_id]
-                needs[org_id] = Needs()
-                if update.head is None and not any(job.creates for job in some):
-                    memory.drop()
-                    for job in some:
-                        job.refusal = TokenInvalid("the token's organization does not exist")
-                    _settle(some)
-                    continue
-                if update.head is None:
-                    memory.begin(empty_catalog(org_id))
-                else:
-                    memory.apply(update)
-                if memory.ledger is None or memory.timetable is None:
-                    lacking = True
-                    continue
-                now = max(self._clock.now(), memory.ledger.time)
-                is_new = update.head is None
-                draft = _Draft(memory, memory.ledger, memory.timetable, now, some, is_new)
-                drafts.append(draft)
-                for job in some:
-                    try:
-                        _decide(draft, job, update.responses)
-                    except NotLoaded as missing:
-                        lacking = True
-                        needs[org_id] |= missing.needs
-            if not lacking:
+                if draft := self._open_draft(memories[org_id], update, some):
+                    drafts.append(draft)
+                    if missing := draft.decide_all(update.responses):
+                        needs[org_id] = missing
+            if not needs:
                 return drafts
         raise AssertionError("a command that never has what it needs")
+
+    def _open_draft(
+        self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[_Job]
+    ) -> _Draft | None:
+        """A draft on what was read; None where that shows that there is no such organization."""
+        is_new = update.head is None
+        if is_new:
+            others = [job for job in jobs if not job.creates]
+            for job in others:
+                job.refusal = TokenInvalid("the token's organization does not exist")
+            _settle(others)
+            jobs = [job for job in jobs if job.creates]
+            if not jobs:
+                memory.drop()
+                return None
+            memory.begin(empty_catalog(memory.org_id))
+        else:
+            memory.apply(update)
+        assert memory.ledger, "memory has been brought up to date"
+        assert memory.timetable, "memory has been brought up to date"
+        now = max(self._clock.now(), memory.ledger.time)
+        return _Draft(memory, memory.ledger, memory.timetable, now, jobs, is_new)
+
+
+def _by_organization(group: Sequence[_Job]) -> dict[str, list[_Job]]:
+    """The commands of each organization that still wait for their outcome."""
+    jobs: dict[str, list[_Job]] = {}
+    for job in group:
+        if not job.future.done():
+            jobs.setdefault(job.org_id, []).append(job)
+    return jobs
 
 
 def _with_keys(read: LedgerRead, jobs: Sequence[_Job]) -> LedgerRead:

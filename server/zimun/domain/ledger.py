@@ -378,7 +378,7 @@ class Ledger:
     ) -> Mapping[str, tuple[int, int]]:
         """Each staff member's (bookings that start within the day, instant of the last booking).
 
-        Raises NotLoaded.
+        A last booking that has been cancelled since may count or not. Raises NotLoaded.
         """
         needs = Needs()
         load = {}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zimun.domain import start_grid
 from zimun.domain import timetable as timetable_module
 from zimun.domain.catalog import Override, Resource, SlotAlignment, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE
@@ -249,8 +250,8 @@ def test_grids_of_dates_that_share_a_pattern_are_those_worked_out_anew(asked: Wo
 def test_caches_that_are_cleared_over_and_over_change_no_answer(asked: World) -> None:
     expected = asked.search().slots(asked.first, asked.last)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable_module, "MAX_CACHED_OVERLAPS", 2)
-        patch.setattr(timetable_module, "MAX_CACHED_NAMES", 2)
+        patch.setattr(start_grid, "MAX_CACHED_OVERLAPS", 2)
+        patch.setattr(start_grid, "MAX_CACHED_NAMES", 2)
         assert asked.search().slots(asked.first, asked.last) == expected
 
 
@@ -336,6 +337,25 @@ def test_the_nearest_slots_of_no_dates_are_none() -> None:
     search = world(service(), MONDAY).search()
     assert search.nearest(NINE, 3, MONDAY, MONDAY - timedelta(days=1)) == []
     assert len(search.nearest(NINE, 3, MONDAY, MONDAY)) == 3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "week", "expected"),
+    [
+        ("2026-01-05T23:30", {0: ((480, 540),), 1: ((0, 60),)}, ["01-06T00:00", "01-06T00:30"]),
+        (
+            "2026-01-06T00:30",
+            {0: ((1380, 1440),), 1: ((1200, 1260),)},
+            ["01-05T23:30", "01-05T23:00"],
+        ),
+    ],
+)
+def test_the_nearest_slots_are_of_the_next_date_or_the_one_before_where_these_are_nearer(
+    wanted: str, week: dict[int, tuple[tuple[int, int], ...]], expected: list[str]
+) -> None:
+    asked = world(service(), MONDAY, organization=organization(weekly_hours=week))
+    found = asked.search().nearest(utc(wanted), 2, MONDAY, MONDAY + WEEKS)
+    assert [slot.start for slot in found] == [utc(f"2026-{start}") for start in expected]
 
 
 def test_the_next_open_date_is_the_first_with_hours() -> None:

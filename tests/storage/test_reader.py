@@ -1,0 +1,125 @@
+"""Reading ledgers from memory: no answer is older than its question, and looks are shared."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+
+from zimun.booking.reader import Reader
+from zimun.booking.store import Head, LedgerStore
+from zimun.domain.errors import Overloaded, TokenInvalid
+from zimun.domain.ledger import Ledger
+from zimun.domain.timetable import Timetable
+
+from .desk import ORG, Desk, at
+
+
+class GatedStore:
+    """A store whose heads are read at once and told when the gate is open.
+
+    It has no version, so that every question needs a look at the head.
+    """
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.looks: asyncio.Queue[None] = asyncio.Queue()
+        self.error: Exception | None = None
+
+    def version(self) -> int | None:
+        return None
+
+    async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
+        found = await self._store.heads(org_ids)
+        self.looks.put_nowait(None)
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def seq(ledger: Ledger, timetable: Timetable, now: int) -> int:
+    return ledger.seq
+
+
+@pytest.fixture
+def store(desk: Desk) -> GatedStore:
+    return GatedStore(desk.stores.ledgers)
+
+
+@pytest.fixture
+async def reader(desk: Desk, store: GatedStore) -> Reader:
+    """A server's reader that has read the ledger, and looks no more until the gate is open."""
+    reader = Reader(store, desk.clock)
+    await reader.ask(ORG, seq)
+    await store.looks.get()
+    store.gate.clear()
+    return reader
+
+
+async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older_than_it(
+    desk: Desk, store: GatedStore, reader: Reader
+) -> None:
+    before = await desk.stores.reader.ask(ORG, seq)
+    first = asyncio.create_task(reader.ask(ORG, seq))
+    await store.looks.get()
+    await desk.hold(at(10))
+    second = asyncio.create_task(reader.ask(ORG, seq))
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert await second == before + 1
+    assert await first >= before
+
+
+async def test_questions_asked_while_a_look_is_under_way_share_the_next_one(
+    store: GatedStore, reader: Reader
+) -> None:
+    first = asyncio.create_task(reader.ask(ORG, seq))
+    await store.looks.get()
+    asked = [asyncio.create_task(reader.ask(ORG, seq)) for _ in range(10)]
+    await asyncio.sleep(0)
+    store.gate.set()
+    assert {await one for one in asked} == {await first}
+    assert store.looks.qsize() == 1
+
+
+async def test_a_look_that_fails_is_told_to_all_who_share_it_and_the_next_one_works(
+    store: GatedStore, reader: Reader
+) -> None:
+    asked = [asyncio.create_task(reader.ask(ORG, seq)) for _ in range(3)]
+    await store.looks.get()
+    store.error = Overloaded("the store cannot be read")
+    store.gate.set()
+    got = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in got] == [Overloaded] * 3
+    store.error = None
+    assert await reader.ask(ORG, seq) > 0
+
+
+async def test_a_caller_that_goes_while_a_look_is_under_way_leaves_it_to_the_others(
+    store: GatedStore, reader: Reader
+) -> None:
+    gone = asyncio.create_task(reader.ask(ORG, seq))
+    stays = asyncio.create_task(reader.ask(ORG, seq))
+    await store.looks.get()
+    gone.cancel()
+    store.gate.set()
+    assert await stays > 0
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+
+
+async def test_an_unknown_organization_is_refused_beside_one_that_is_known(
+    store: GatedStore, reader: Reader
+) -> None:
+    known = asyncio.create_task(reader.ask(ORG, seq))
+    unknown = asyncio.create_task(reader.ask("o_nobody", seq))
+    store.gate.set()
+    assert await known > 0
+    with pytest.raises(TokenInvalid):
+        await unknown
