@@ -22,6 +22,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--servers", type=int, default=2)
     options.add_argument("--callers", type=int, default=24)
+    options.add_argument("--max-rows", type=int, default=0, help="the servers' ZIMUN_MAX_ROWS")
     options.add_argument("--more-reads", type=float, default=0, help="the share of more reads")
     options.add_argument("--no-faults", action="store_true")
     options.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
@@ -48,6 +49,7 @@ def main() -> None:
         settling=given.settling,
         kinds=given.kind,
         more_reads=given.more_reads,
+        max_rows=given.max_rows,
         skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))

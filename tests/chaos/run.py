@@ -48,6 +48,8 @@ class Order:
     """The only kinds of faults, beside the moves of the clock; all where none are named."""
     more_reads: float = 0.0
     """The share of requests that are reads, beside those that are among the others."""
+    max_rows: int = 0
+    """How many rows of ledgers a server keeps in memory; as many as usual where it is 0."""
     skew: float = 0.0
     """Seconds by which the clock of each server is ahead of the one's before it."""
 
@@ -118,7 +120,10 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     base, clock = place.base, place.clock
     await _weaken(base, place.database, order.weaken)
     skew = int(order.skew * SECOND)
-    servers = [place.server(number, order.module, number * skew) for number in range(order.servers)]
+    servers = [
+        place.server(number, order.module, number * skew, order.max_rows)
+        for number in range(order.servers)
+    ]
     await stack.enter_async_context(serving(servers))
     targets = [server.target for server in servers]
     load = Load(order.seed, targets, place.token, clock, order.more_reads)
@@ -170,9 +175,13 @@ class Place:
     database: postgres.Postgres | None = None
     proxy: Proxy | None = None
 
-    def server(self, number: int, module: Sequence[str] = SERVING, skew: int = 0) -> Server:
+    def server(
+        self, number: int, module: Sequence[str] = SERVING, skew: int = 0, max_rows: int = 0
+    ) -> Server:
         """A server that is not started yet, its clock so many microseconds ahead."""
-        return Server(number, self.directory / "data", self.url, self.clock.path, module, skew)
+        data_dir, clock = self.directory / "data", self.clock.path
+        settings = {"ZIMUN_MAX_ROWS": str(max_rows)} if max_rows else {}
+        return Server(number, data_dir, self.url, clock, module, skew, settings)
 
 
 @asynccontextmanager

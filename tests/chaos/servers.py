@@ -6,7 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..e2e.running import environment, free_port, listens, until
@@ -29,7 +29,9 @@ class Server:
         clock: Path,
         module: Sequence[str] = SERVING,
         skew: int = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
+        """`settings` are more ZIMUN_ variables."""
         self.port, self._auth_port = free_port(), free_port()
         self.log = data_dir.with_name(f"server-{number}.log")
         self._data_dir = data_dir
@@ -37,6 +39,7 @@ class Server:
         self._clock = clock
         self._module = module
         self._skew = skew
+        self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,6 +54,7 @@ class Server:
             ZIMUN_DATA_DIR=str(self._data_dir),
             ZIMUN_DATABASE_URL=self._database_url,
             ZIMUN_LOG_LEVEL="WARNING",
+            **self._settings,
         )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -56,11 +56,8 @@ LOCK_TIMEOUT = 5.0
 """Seconds for which a statement waits for a row that another server has locked."""
 
 ANSWER_TIMEOUT = 10.0
-"""Seconds in which the server has to answer a group or a look, longer than `LOCK_TIMEOUT`: a
-connection that leads nowhere is noticed by nothing else."""
-
-LONG_ANSWER_TIMEOUT = STATEMENT_TIMEOUT + 5.0
-"""Seconds in which the server has to answer any other statement."""
+"""Seconds in which the server has to answer a statement, longer than `LOCK_TIMEOUT`: a connection
+that leads nowhere is noticed by nothing else."""
 
 IDLE_TIMEOUT = 10.0
 """Seconds after which the server ends a transaction whose client does nothing."""
@@ -100,7 +97,7 @@ def open_engine(
     url: URL,
     connections: int = 1,
     settings: Mapping[str, str] = _SETTINGS,
-    answer_timeout: float | None = LONG_ANSWER_TIMEOUT,
+    answer_timeout: float | None = ANSWER_TIMEOUT,
 ) -> AsyncEngine:
     """An engine of at most so many connections; READ COMMITTED."""
     return create_async_engine(
