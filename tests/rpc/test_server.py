@@ -28,6 +28,7 @@ from zimun.storage.sqlite import SqliteDatabase
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 
 from . import hold_of
+from .asking import search
 from .conftest import FRIDAY_MORNING, Zimun, seed, serving
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -132,6 +133,21 @@ async def test_a_call_whose_deadline_has_passed_changes_nothing(
     key = IdempotencyKey(demo.CLIENT_ID, "HoldAppointment", "k")
     [update] = await alone.stores.ledgers.read([LedgerRead(demo.ORG_ID, keys=(key,))])
     assert update.responses == {}
+
+
+async def test_question_while_a_commit_waits_for_the_file_is_answered(
+    alone: Zimun, tmp_path: Path
+) -> None:
+    with locked(tmp_path):
+        hold = asyncio.create_task(
+            alone.call(alone.appointments.HoldAppointment, hold_of("2025-12-01T10:00:00Z"))
+        )
+        await until(partial(_waits, alone.stores.reader), True)
+        # Of neither date is anything in memory yet.
+        for date in ("2026-02-02", "2026-04-01"):
+            assert len((await search(alone, "s_123", date)).slots) == 16
+        assert not hold.done()
+    assert (await hold).hold_id
 
 
 async def test_write_cancelled_while_the_file_is_locked_leaves_no_transaction(

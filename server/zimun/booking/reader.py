@@ -27,6 +27,10 @@ MAX_LOAD = 64
 MAX_ROUNDS = 1000
 """How often a question may ask for more before it counts as one that never ends."""
 
+MAX_WAIT = 0.2
+"""Seconds for which a question waits for a group that is being committed, before what it needs is
+read apart from memory: a commit that waits for a lock must not hold up who only asks."""
+
 T = TypeVar("T")
 
 Question = Callable[[Ledger, Timetable, int], T]
@@ -118,13 +122,13 @@ class Reader:
         for _ in range(MAX_ROUNDS):
             ledger, timetable = memory.ledger, memory.timetable
             if ledger is None or timetable is None:
-                await self.load(memory, Needs())
+                memory = await self.load(memory, Needs())
                 continue
             try:
                 return question(ledger, timetable, max(self._clock.now(), ledger.time))
             except NotLoaded as lacking:
                 needs = lacking.needs
-            await self.load(memory, needs)
+            memory = await self.load(memory, needs)
         raise AssertionError("a question that never has what it needs")
 
     async def catalog(self, org_id: str) -> Catalog:
@@ -145,7 +149,7 @@ class Reader:
         if head is None:
             raise TokenInvalid("the token's organization does not exist")
         if ledger is None or ledger.seq < head.seq:
-            await self.load(memory, Needs())
+            memory = await self.load(memory, Needs())
         elif ledger.seq == head.seq:
             memory.version = version
         return memory
@@ -163,15 +167,28 @@ class Reader:
         for memory in self._memories.values():
             memory.drop()
 
-    async def load(self, memory: LedgerMemory, needs: Needs) -> None:
-        """Bring memory up to date, and load what a question needs, a part at a time."""
+    async def load(self, memory: LedgerMemory, needs: Needs) -> LedgerMemory:
+        """Bring memory up to date, and load what a question needs, a part at a time.
+
+        Answers the memory that has it, which is one of the question's own where
+        the other is in use for longer than MAX_WAIT.
+        """
         for part in needs.parts(MAX_LOAD):
-            async with memory.lock:
+            try:
+                async with asyncio.timeout(MAX_WAIT):
+                    await memory.lock.acquire()
+            except TimeoutError:
+                memory, part = LedgerMemory(memory.org_id), Needs()
+                await memory.lock.acquire()
+            try:
                 [update] = await self._store.read([memory.read(part)])
                 memory.apply(update)
+            finally:
+                memory.lock.release()
             # Others have their turn between two parts, even where reading suspends nothing.
             await asyncio.sleep(0)
         self.trim()
+        return memory
 
     def trim(self) -> None:
         """Keep memory within its bound: the least recently used goes first."""
