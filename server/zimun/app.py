@@ -36,7 +36,7 @@ from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
 from zimun.storage.distribute import is_distributed
 from zimun.storage.migrate import migrate
-from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
+from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers, Timeouts
 from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers, backup
 from zimun.storage.urls import database_url, is_postgresql
 
@@ -130,20 +130,28 @@ async def open_stores(settings: Settings, clock: Clock | None = None) -> AsyncIt
     time does not run back, so an import at the machine's time would put an end
     to the time of a sandbox.
     """
-    async with open_database(prepare(settings), clock, settings.max_rows) as stores:
+    timeouts = Timeouts(
+        settings.database_lock_timeout,
+        settings.database_idle_timeout,
+        settings.database_answer_timeout,
+    )
+    async with open_database(prepare(settings), clock, settings.max_rows, timeouts) as stores:
         yield stores
 
 
 @asynccontextmanager
 async def open_database(
-    url: URL, clock: Clock | None = None, max_rows: int = MAX_ROWS
+    url: URL,
+    clock: Clock | None = None,
+    max_rows: int = MAX_ROWS,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Stores]:
     """The stores in a database that has the schema of this code; as for `open_stores`."""
     async with AsyncExitStack() as stack:
         database: Database
         ledgers: LedgerStore
         if is_postgresql(url):
-            server = await stack.enter_async_context(PostgresqlDatabase(url))
+            server = await stack.enter_async_context(PostgresqlDatabase(url, timeouts))
             ledgers = PostgresqlLedgers(server, await server.read(is_distributed))
             database = server
         else:

@@ -20,7 +20,9 @@ class Settings:
     are found; empty for http://localhost:PORT. Setting `jwks_url` (http, https,
     or a file's path) hands the tokens over to an outside provider, whose
     `issuer` and `audience` must be set with it. `max_rows` bounds how many rows
-    of ledgers a server keeps in memory.
+    of ledgers a server keeps in memory. The time-outs of PostgreSQL are seconds: for
+    a row that another server has locked, for a transaction whose client does nothing,
+    and for an answer, which must be longer than that for a lock.
     """
 
     data_dir: Path = Path(".zimun")
@@ -43,6 +45,9 @@ class Settings:
     auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
     max_rows: int = 1_000_000
+    database_lock_timeout: int = 5
+    database_idle_timeout: int = 10
+    database_answer_timeout: int = 10
     log_level: str = field(default="INFO")
 
     def __post_init__(self) -> None:
@@ -50,6 +55,10 @@ class Settings:
             raise ConfigError("ZIMUN_TLS_CERTIFICATE and ZIMUN_TLS_KEY come together")
         if self.jwks_url and not self.issuer:
             raise ConfigError("ZIMUN_ISSUER must be set where ZIMUN_JWKS_URL is")
+        if self.database_answer_timeout <= self.database_lock_timeout:
+            raise ConfigError(
+                "ZIMUN_DATABASE_ANSWER_TIMEOUT must be more than ZIMUN_DATABASE_LOCK_TIMEOUT"
+            )
         first, last = self.grpc_ports[0], self.grpc_ports[-1]
         if last > MAX_PORT:
             raise ConfigError(f"ZIMUN_GRPC_PORT={first}: {self.workers} workers need {last}, too")
@@ -122,6 +131,9 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "rate_limit": _whole(0, 1_000_000),
     "workers": _whole(1, 256),
     "max_rows": _whole(1_000, 1_000_000_000),
+    "database_lock_timeout": _whole(1, 3600),
+    "database_idle_timeout": _whole(1, 3600),
+    "database_answer_timeout": _whole(1, 3600),
     "cors_origins": _list,
     "tls_certificate": Path,
     "tls_key": Path,

@@ -79,3 +79,10 @@ def test_ports_that_workers_cannot_have_are_refused(environ: dict[str, str], nam
     assert load(environ).workers == 1
     with pytest.raises(ConfigError, match=named):
         load(environ | {"ZIMUN_WORKERS": "2"})
+
+
+def test_answer_timeout_not_longer_than_that_of_locks_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ZIMUN_DATABASE_ANSWER_TIMEOUT"):
+        load({"ZIMUN_DATABASE_LOCK_TIMEOUT": "10"})
+    settings = load({"ZIMUN_DATABASE_LOCK_TIMEOUT": "10", "ZIMUN_DATABASE_ANSWER_TIMEOUT": "11"})
+    assert settings.database_answer_timeout == 11

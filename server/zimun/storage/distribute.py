@@ -33,7 +33,7 @@ async def distribute(url: URL) -> Sequence[DistributedTable]:
     """
     if not is_postgresql(url):
         raise NotDistributable("only a PostgreSQL database can be distributed")
-    engine = postgresql.open_engine(url, settings=postgresql.UNHURRIED)
+    engine = postgresql.open_engine(url, timeouts=postgresql.UNHURRIED)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_distribute)

@@ -43,7 +43,7 @@ def migrate(url: URL, revision: str = "head") -> None:
 
 
 async def _migrate_postgresql(url: URL, revision: str) -> None:
-    engine = postgresql.open_engine(url, settings=postgresql.UNHURRIED, answer_timeout=None)
+    engine = postgresql.open_engine(url, timeouts=postgresql.UNHURRIED)
     try:
         async with engine.begin() as connection:
             # One process at a time; nothing else locks by such a number.

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -49,9 +50,6 @@ CONNECT_TIMEOUT = 2.0
 QUEUE_TIMEOUT = 10.0
 """Seconds for which a transaction waits for a connection."""
 
-STATEMENT_TIMEOUT = 30.0
-"""Seconds after which the server ends a statement."""
-
 LOCK_TIMEOUT = 5.0
 """Seconds for which a statement waits for a row that another server has locked."""
 
@@ -73,12 +71,34 @@ RECONNECT_TIME = 0.5
 
 log = logging.getLogger(__name__)
 
-_SETTINGS = {
-    "application_name": "zimun",
-    "lock_timeout": f"{LOCK_TIMEOUT}s",
-    "statement_timeout": f"{STATEMENT_TIMEOUT}s",
-    "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT}s",
-}
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for which the database may keep a server waiting, and a server the database.
+
+    `lock` is for a row that another server has locked; `idle` for a transaction
+    whose client does nothing; `answer`, longer than `lock`, for a statement: a
+    connection that leads nowhere is noticed by nothing else. None is no limit.
+    """
+
+    lock: float | None = LOCK_TIMEOUT
+    idle: float | None = IDLE_TIMEOUT
+    answer: float | None = ANSWER_TIMEOUT
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a connection tells the database of them."""
+        return {
+            "application_name": "zimun",
+            "lock_timeout": _milliseconds(self.lock),
+            "statement_timeout": _milliseconds(self.answer),
+            "idle_in_transaction_session_timeout": _milliseconds(self.idle),
+        }
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return str(round((seconds or 0) * 1000))
+
 
 _GROUP_SETTINGS = {
     # Groups find rows by their keys alone; a plan made while tables were small must not scan them.
@@ -89,15 +109,14 @@ _GROUP_SETTINGS = {
 }
 
 
-UNHURRIED = {"application_name": "zimun"}
-"""The settings of a connection whose statements may take as long as they do: of migrations."""
+UNHURRIED = Timeouts(None, None, None)
+"""For statements that may take as long as they do: those of migrations."""
 
 
 def open_engine(
     url: URL,
     connections: int = 1,
-    settings: Mapping[str, str] = _SETTINGS,
-    answer_timeout: float | None = ANSWER_TIMEOUT,
+    timeouts: Timeouts = Timeouts(),
 ) -> AsyncEngine:
     """An engine of at most so many connections; READ COMMITTED."""
     return create_async_engine(
@@ -108,9 +127,9 @@ def open_engine(
         pool_timeout=QUEUE_TIMEOUT,
         connect_args={
             "timeout": CONNECT_TIMEOUT,
-            "command_timeout": answer_timeout,
+            "command_timeout": timeouts.answer,
             "prepared_statement_cache_size": 512,
-            "server_settings": settings,
+            "server_settings": timeouts.settings,
         },
     )
 
@@ -118,12 +137,18 @@ def open_engine(
 class PostgresqlDatabase:
     """Connections to a server; a `storage.database.Database`. Use it on one event loop."""
 
-    def __init__(self, url: URL, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self,
+        url: URL,
+        timeouts: Timeouts = Timeouts(),
+        connections: int = CONNECTIONS,
+    ) -> None:
         self._url = url
+        self._timeouts = timeouts
         self._connections = connections
 
     async def __aenter__(self) -> "PostgresqlDatabase":
-        self._engine = open_engine(self._url, self._connections)
+        self._engine = open_engine(self._url, self._connections, self._timeouts)
         self._snapshots = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -133,9 +158,9 @@ class PostgresqlDatabase:
             max_size=self._connections,
             max_inactive_connection_lifetime=0,
             timeout=CONNECT_TIMEOUT,
-            command_timeout=ANSWER_TIMEOUT,
+            command_timeout=self._timeouts.answer,
             statement_cache_size=512,
-            server_settings=_SETTINGS | _GROUP_SETTINGS,
+            server_settings=self._timeouts.settings | _GROUP_SETTINGS,
             connection_class=_Connection,
         )
         await self._direct
