@@ -6,6 +6,9 @@ from itertools import compress
 from zimun.domain.catalog import Service
 from zimun.domain.slots import Choice, Slot
 
+MAX_CACHED_ASSIGNMENTS = 512
+"""How many assignments are kept of one service at one place."""
+
 
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
     """Whom and what a hold of the slot takes.
@@ -60,5 +63,7 @@ class Assignments(dict[bytes, tuple[str, ...] | None]):
         self._service, self._usable = service, usable
 
     def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
+        if len(self) >= MAX_CACHED_ASSIGNMENTS:
+            self.clear()
         self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
         return found

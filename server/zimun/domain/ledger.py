@@ -9,7 +9,7 @@ Busy time is kept by subject and *block*, eight days at a time. What is not
 loaded needs no evolving: it is read as it is when it is asked for.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter, itemgetter
@@ -509,12 +509,17 @@ def _set_allocation(
             block = blocks.get(key)
             if block is None:
                 block = ledger.blocks.get(key)
-            if block is None:
-                continue
-            others = [one for one in block if one.session_id != session.session_id]
-            if session.until:
-                insort(others, new)
-            blocks[key] = tuple(others)
+            if block is not None:
+                blocks[key] = _replaced(block, new)
+
+
+def _replaced(block: tuple[Allocation, ...], new: Allocation) -> tuple[Allocation, ...]:
+    """A block with an allocation in place of its session's earlier one, or without both."""
+    at = bisect_left(block, new[:1])
+    others = block[at:]
+    if others and others[0].session_id == new.session_id and others[0].busy_start == new.busy_start:
+        others = others[1:]
+    return (*block[:at], new, *others) if new.until else (*block[:at], *others)
 
 
 def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:

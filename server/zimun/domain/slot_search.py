@@ -14,7 +14,7 @@ from functools import cached_property, reduce
 from itertools import compress, pairwise
 from operator import or_
 
-from zimun.domain.assignment import Assignments, assign
+from zimun.domain.assignment import assign
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
 from zimun.domain.instant import DAY, rfc3339
@@ -219,7 +219,7 @@ class Search:
         `resources` have, transposed, the free ones.
         """
         count, duration, capacity = len(grid.starts), self.service.duration, self.service.capacity
-        names, assignments = self._roster.names, self._assignments
+        names, assignments = self._roster.names, self._roster.assignments
         for p in positions:
             start, staff_ids = grid.starts[p], names[staff[p::count]]
             resource_ids = assignments[resources[p::count]] if new >> p & 1 else None
@@ -298,10 +298,6 @@ class Search:
     @cached_property
     def _roster(self) -> Roster:
         return self.timetable.roster(self.service, self.place)
-
-    @cached_property
-    def _assignments(self) -> Assignments:
-        return Assignments(self.service, self._roster.resource_ids)
 
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
         """One of the resources for each requirement, all different; None where that cannot be."""

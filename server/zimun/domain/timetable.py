@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
+from zimun.domain.assignment import Assignments
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, intersect, merge
@@ -84,13 +85,15 @@ class Roster(NamedTuple):
 
     `members` are staff members with their position in the service's list
     (nobody at 0 where it needs none), `zones` all their time zones, and
-    `resource_ids` resources in the service's order. `names` are of all its staff.
+    `resource_ids` resources in the service's order. `names` are of all its
+    staff, `assignments` of its resources.
     """
 
     members: Sequence[tuple[int, StaffMember | None]]
     zones: Sequence[str]
     resource_ids: tuple[str, ...]
     names: Names
+    assignments: Assignments
 
 
 class _Pattern(NamedTuple):
@@ -240,7 +243,8 @@ class Timetable:
             and resource.active
             and resource.is_at(place)
         )
-        return Roster(members, tuple(zones), resource_ids, Names(service.staff_ids))
+        names, assignments = Names(service.staff_ids), Assignments(service, resource_ids)
+        return Roster(members, tuple(zones), resource_ids, names, assignments)
 
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
