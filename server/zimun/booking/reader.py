@@ -181,6 +181,9 @@ class Reader:
                 memory, part = LedgerMemory(memory.org_id), Needs()
                 await memory.lock.acquire()
             try:
+                # Who waited for the lock may find that others have loaded the same.
+                if part and memory.ledger and not (part := memory.ledger.lacks(part)):
+                    continue
                 [update] = await self._store.read([memory.read(part)])
                 memory.apply(update)
             finally:

@@ -44,7 +44,7 @@ from zimun.domain.events import Event, reservation_events
 from zimun.domain.ledger import Ledger, Needs, NotLoaded, evolve
 from zimun.domain.timetable import Timetable
 
-MAX_GROUP = 64
+MAX_GROUP = 32
 """The most commands of one group: bounds how long deciding keeps the event loop."""
 
 MAX_WAITING = 4096

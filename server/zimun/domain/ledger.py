@@ -429,6 +429,17 @@ class Ledger:
             ),
         ).merged()
 
+    def lacks(self, needs: Needs) -> Needs:
+        """What of some needs is not loaded by now."""
+        return Needs(
+            {key for key in needs.blocks if self.blocks.get(key) is None},
+            {key for key in needs.group_blocks if self.group_blocks.get(key) is None},
+            {key for key in needs.hold_ids if self.reservations.get(key) is None},
+            {key for key in needs.appointment_ids if self.appointments.get(key) is None},
+            {key for key in needs.session_ids if self.sessions.get(key) is None},
+            {key for key in needs.staff_ids if self.last_booked.get(key) is None},
+        )
+
     def merged(self) -> "Ledger":
         """The same ledger, its changes where all later ones share them."""
         return replace(self, **{name: getattr(self, name).merged() for name in _MAPS})
