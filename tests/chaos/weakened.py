@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from zimun.booking import reader, writer
+from zimun.booking import group, reader, writer
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import reservation as rules
@@ -34,7 +34,7 @@ MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
-_DRAFT: Any = writer._Draft
+_DRAFT: Any = group.Draft
 
 
 def blind() -> None:
@@ -74,7 +74,7 @@ def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
     append = _DRAFT.append.fget
 
-    def evolve_first(draft: writer._Draft) -> Append | None:
+    def evolve_first(draft: group.Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
@@ -84,10 +84,10 @@ def premature() -> None:
 
 def undropped() -> None:
     """Memory keeps what a group came to that failed."""
-    drafts: dict[str, writer._Draft] = {}
+    drafts: dict[str, group.Draft] = {}
     decide = writer._Lane._decide_all
 
-    async def decide_all(lane: Any, *arguments: Any) -> list[writer._Draft]:
+    async def decide_all(lane: Any, *arguments: Any) -> list[group.Draft]:
         decided = await decide(lane, *arguments)
         drafts.update({draft.memory.org_id: draft for draft in decided})
         return decided
@@ -95,7 +95,7 @@ def undropped() -> None:
     def keep(memories: Iterable[LedgerMemory]) -> None:
         for memory in memories:
             if draft := drafts.pop(memory.org_id, None):
-                writer._committed(draft)
+                draft.committed()
 
     writer._Lane._decide_all = decide_all  # type: ignore[assignment, method-assign]
     writer._drop = keep
@@ -132,8 +132,8 @@ def hasty() -> None:
     """Callers are answered before the commit."""
     append = _DRAFT.append.fget
 
-    def settle_first(draft: writer._Draft) -> Append | None:
-        writer._settle(draft.jobs)
+    def settle_first(draft: group.Draft) -> Append | None:
+        group.settle(draft.jobs)
         made: Append | None = append(draft)
         return made
 

@@ -23,7 +23,8 @@ from zimun.domain.events import (
 )
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Ledger, Loaded, Needs, evolve
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 
 from .desk import CUT, NOW, ORG, booked

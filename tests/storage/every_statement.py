@@ -6,7 +6,7 @@ from zimun.booking.store import AppointmentFilter, LedgerRead, LedgerStore
 from zimun.domain.catalog import Location, Override, Resource, StaffMember
 from zimun.domain.events import OverrideDeleted
 from zimun.domain.instant import DAY, to_datetime
-from zimun.domain.ledger import BLOCK, Needs
+from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import State
 
 from .appending import KEY, OTHER, Script, begun, response

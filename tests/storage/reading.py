@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from zimun.booking.store import Head, IdempotencyKey, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.domain.events import CatalogEvent, Event, ReservationEvent
-from zimun.domain.ledger import Ledger, Needs
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import Needs
 
 from .appending import UNKNOWN, Script, facts_of
 from .desk import ORG, Tables, reservations_of

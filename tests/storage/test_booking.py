@@ -35,7 +35,8 @@ from zimun.domain.errors import (
 )
 from zimun.domain.events import EventType
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import Ledger, Needs, NotLoaded
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import Needs, NotLoaded
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 from zimun.domain.timetable import Timetable
 

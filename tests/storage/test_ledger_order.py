@@ -22,7 +22,8 @@ from zimun.domain.access import SCOPES, Caller
 from zimun.domain.catalog import Service, StaffMember
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import BLOCK, Ledger
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import BLOCK
 from zimun.domain.reservation import Reservation, State
 from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable

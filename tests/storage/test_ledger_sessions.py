@@ -14,7 +14,7 @@ from zimun.domain.events import (
     FOREVER,
 )
 from zimun.domain.instant import DAY, HOUR
-from zimun.domain.ledger import BLOCK, Needs
+from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import Reservation
 
 from .appending import OTHER, Script, begun, facts

@@ -14,7 +14,7 @@ from zimun.domain.catalog import (
     Service,
 )
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.ledger import Needs
+from zimun.domain.loading import Needs
 from zimun.domain.reservation import Contact, Reservation, State
 
 from .appending import KEY, OTHER, UNKNOWN, begun, facts_of, response

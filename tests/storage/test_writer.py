@@ -9,7 +9,8 @@ from zimun.app import Stores
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.errors import SlotUnavailable, TokenInvalid
-from zimun.domain.ledger import BLOCK, Ledger, Loaded, Needs
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import BLOCK, Loaded, Needs
 from zimun.domain.reservation import Reservation
 
 from .desk import CALLER, KIOSK, NOW, ORG, SALON, Desk, Engine, at, salon_entries

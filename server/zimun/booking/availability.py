@@ -16,7 +16,8 @@ from zimun.domain.errors import ZimunError
 from zimun.domain.explanation import Obstacle, obstacles
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import AgingMap, Ledger
+from zimun.domain.layers import AgingMap
+from zimun.domain.ledger import Ledger
 from zimun.domain.schedule import Day, dates, local_date, segments
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
 from zimun.domain.slot_search import Search

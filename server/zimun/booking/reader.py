@@ -15,7 +15,8 @@ from zimun.booking.store import Head, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
 from zimun.domain.catalog import Catalog
 from zimun.domain.errors import TokenInvalid
-from zimun.domain.ledger import Ledger, Needs, NotLoaded, evolve
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.loading import Needs, NotLoaded
 from zimun.domain.timetable import Timetable
 
 MAX_ROWS = 1_000_000

@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 
 from zimun.domain.catalog import Catalog
 from zimun.domain.events import Event
-from zimun.domain.ledger import Ledger, Loaded, Needs
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation, State
 
 

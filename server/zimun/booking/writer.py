@@ -4,7 +4,7 @@ A group reads the heads of its ledgers and the Idempotency-Keys of its commands,
 decides its commands one after the other, each seeing what those before it did,
 and writes all that they come to in one transaction, which holds only where no
 other server has moved a head on meanwhile (optimistic concurrency control). Then
-memory evolves, and only then anybody is answered.
+memory evolves, and only then are the callers answered.
 """
 
 import asyncio
@@ -14,16 +14,14 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from zimun.booking.group import Draft, PendingCommand, by_organization, fail, settle
 from zimun.booking.reader import LedgerMemory, Reader
 from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import (
-    Append,
     Conflict,
-    IdempotencyKey,
-    KeptResponse,
     LedgerRead,
     LedgerStore,
     LedgerUpdate,
@@ -31,18 +29,13 @@ from zimun.booking.store import (
 from zimun.clock import Clock
 from zimun.domain.access import Caller
 from zimun.domain.catalog import empty_catalog
-from zimun.domain.commands import Command, Decision, Hold
+from zimun.domain.commands import Command
 from zimun.domain.errors import (
-    IdempotencyKeyReused,
     OutcomeUnknown,
     Overloaded,
-    SlotUnavailable,
     TokenInvalid,
-    ZimunError,
 )
-from zimun.domain.events import Event, reservation_events
-from zimun.domain.ledger import Ledger, Needs, NotLoaded, evolve
-from zimun.domain.timetable import Timetable
+from zimun.domain.loading import Needs
 
 MAX_GROUP = 32
 """The most commands of one group: bounds how long deciding keeps the event loop."""
@@ -64,98 +57,6 @@ MAX_PAUSE = 0.02
 collide do not go on colliding."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Job:
-    """A command that waits, and where its outcome goes."""
-
-    request: ChangeRequest
-    command: Command
-    creates: bool
-    future: "asyncio.Future[bytes]"
-    response: bytes = b""
-    refusal: Exception | None = None
-
-    @property
-    def org_id(self) -> str:
-        return self.request.caller.org_id
-
-    def settle(self) -> None:
-        """Tell the caller, unless they have gone."""
-        if self.future.done():
-            return
-        if self.refusal is None:
-            self.future.set_result(self.response)
-        else:
-            self.future.set_exception(self.refusal)
-            # The refusal's traceback must not keep this job, or both wait for the collector.
-            self.refusal = None
-
-
-@dataclass(slots=True)
-class _Draft:
-    """What the commands of one organization have come to so far, on top of what is in memory."""
-
-    memory: LedgerMemory
-    ledger: Ledger
-    timetable: Timetable
-    now: int
-    jobs: list[_Job]
-    is_new: bool
-    events: list[Event] = field(default_factory=list)
-    responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
-    refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
-    meets_old_keys: bool = False
-
-    def decide(self, command: Command, client_id: str) -> Decision:
-        """Decide a command; holds of one slot that nothing has changed for are refused alike."""
-        if not isinstance(command, Hold):
-            return command.decide(self.ledger, self.timetable, self.now, client_id)
-        key = (command.request, command.start)
-        if (refused := self.refusals.get(key)) and refused[0] == self.ledger.seq:
-            raise refused[1].copy()
-        try:
-            return command.decide(self.ledger, self.timetable, self.now, client_id)
-        except SlotUnavailable as error:
-            self.refusals[key] = (self.ledger.seq, error.copy())
-            raise
-
-    def decide_all(self, kept: Mapping[IdempotencyKey, KeptResponse]) -> Needs:
-        """Decide every command; answers what is not loaded and must be, to decide them again."""
-        needs = Needs()
-        for job in self.jobs:
-            try:
-                _decide(self, job, kept)
-            except NotLoaded as lacking:
-                needs |= lacking.needs
-        return needs
-
-    def add(self, decision: Decision) -> None:
-        """Go on from what a command has come to."""
-        for event in decision.events:
-            self.ledger = evolve(self.ledger, event)
-        self.events += decision.events
-        if decision.catalog is not None:
-            version = self.ledger.catalog_version
-            self.timetable = Timetable(replace(decision.catalog, version=version))
-
-    @property
-    def append(self) -> Append | None:
-        """What is to be written; None where nothing is."""
-        if not self.events and not self.responses:
-            return None
-        assert self.memory.ledger is not None
-        spans = (
-            session.busy[1] - session.busy[0]
-            for event in reservation_events(self.events)
-            for session in event.sessions
-        )
-        span = max(spans, default=0)
-        longest = span if span > self.timetable.catalog.longest_span else 0
-        return Append(
-            self.memory.ledger, self.ledger, self.events, self.now, self.responses, longest
-        )
 
 
 class Writer:
@@ -204,7 +105,7 @@ class _Lane:
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._store, self._reader, self._clock = store, reader, clock
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[PendingCommand] = deque()
         self._arrival = asyncio.Event()
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -226,7 +127,7 @@ class _Lane:
             raise Overloaded("the server is stopping")
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many changes are waiting")
-        job = _Job(request, command, creates, asyncio.get_running_loop().create_future())
+        job = PendingCommand(request, command, creates, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._arrival.set()
         return job.future
@@ -240,13 +141,13 @@ class _Lane:
                     await self._commit(group)
                 except Exception as error:
                     log.exception("a group of commands failed")
-                    _fail(group, error)
+                    fail(group, error)
                 group.clear()
 
-    def _next_group(self) -> list[_Job]:
+    def _next_group(self) -> list[PendingCommand]:
         """The commands that go together; those whose callers have gone are dropped."""
-        group: list[_Job] = []
-        others: list[_Job] = []
+        group: list[PendingCommand] = []
+        others: list[PendingCommand] = []
         while self._waiting and len(group) < MAX_GROUP:
             job = self._waiting.popleft()
             if job.future.done():
@@ -256,7 +157,7 @@ class _Lane:
         self._waiting.extendleft(reversed(others))
         return group
 
-    async def _commit(self, group: list[_Job]) -> None:
+    async def _commit(self, group: list[PendingCommand]) -> None:
         """Decide and write a group until every one of its commands has its outcome."""
         memories = {job.org_id: self._reader.memory(job.org_id) for job in group}
         async with AsyncExitStack() as stack:
@@ -265,7 +166,9 @@ class _Lane:
             await self._commit_locked(group, memories)
         self._reader.trim()
 
-    async def _commit_locked(self, group: list[_Job], memories: Mapping[str, LedgerMemory]) -> None:
+    async def _commit_locked(
+        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+    ) -> None:
         conflicts = 0
         unknown: OutcomeUnknown | None = None
         for attempt in range(MAX_ATTEMPTS):
@@ -288,14 +191,16 @@ class _Lane:
             except Exception as error:
                 _drop(memories.values())
                 # What was lost while it committed may have been done, whatever comes of asking.
-                _fail(group, unknown or error)
+                fail(group, unknown or error)
                 return
             if not group:
                 return
             await asyncio.sleep(random.uniform(0, min(MAX_PAUSE, 0.001 * 2**attempt)))  # noqa: S311
-        _fail(group, unknown or Overloaded("other servers were quicker each time"))
+        fail(group, unknown or Overloaded("other servers were quicker each time"))
 
-    async def _attempt(self, group: list[_Job], memories: Mapping[str, LedgerMemory]) -> list[_Job]:
+    async def _attempt(
+        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+    ) -> list[PendingCommand]:
         """Decide a group on its ledgers as they are now, and write it.
 
         Answers the commands whose ledger has been moved on by another server.
@@ -309,15 +214,15 @@ class _Lane:
             draft.memory.org_id: append for draft in drafts if (append := draft.append) is not None
         }
         written = await self._store.append(list(appends.values())) if appends else frozenset()
-        again: list[_Job] = []
+        again: list[PendingCommand] = []
         for draft in drafts:
             if draft.memory.org_id not in appends:
-                _settle(draft.jobs)
+                settle(draft.jobs)
                 if draft.is_new:
                     draft.memory.drop()
             elif draft.memory.org_id in written:
-                _committed(draft)
-                _settle(draft.jobs)
+                draft.committed()
+                settle(draft.jobs)
             else:
                 again += draft.jobs
                 if draft.is_new:
@@ -325,19 +230,19 @@ class _Lane:
         return again
 
     async def _decide_all(
-        self, group: list[_Job], memories: Mapping[str, LedgerMemory]
-    ) -> list[_Draft]:
+        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+    ) -> list[Draft]:
         """Decide every command, having read what they need, as often as they need more."""
         needs: dict[str, Needs] = {}
         for _ in range(MAX_LOADS):
-            jobs = _by_organization(group)
+            jobs = by_organization(group)
             updates = await self._store.read(
                 [
                     _with_keys(memories[org_id].read(needs.get(org_id)), some)
                     for org_id, some in jobs.items()
                 ]
             )
-            drafts: list[_Draft] = []
+            drafts: list[Draft] = []
             needs = {}
             for (org_id, some), update in zip(jobs.items(), updates, strict=True):
                 if draft := self._open_draft(memories[org_id], update, some):
@@ -349,15 +254,15 @@ class _Lane:
         raise AssertionError("a command that never has what it needs")
 
     def _open_draft(
-        self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[_Job]
-    ) -> _Draft | None:
+        self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]
+    ) -> Draft | None:
         """A draft on what was read; None where that shows that there is no such organization."""
         is_new = update.head is None
         if is_new:
             others = [job for job in jobs if not job.creates]
             for job in others:
                 job.refusal = TokenInvalid("the token's organization does not exist")
-            _settle(others)
+            settle(others)
             jobs = [job for job in jobs if job.creates]
             if not jobs:
                 memory.drop()
@@ -368,66 +273,12 @@ class _Lane:
         assert memory.ledger, "memory has been brought up to date"
         assert memory.timetable, "memory has been brought up to date"
         now = max(self._clock.now(), memory.ledger.time)
-        return _Draft(memory, memory.ledger, memory.timetable, now, jobs, is_new)
+        return Draft(memory, memory.ledger, memory.timetable, now, jobs, is_new)
 
 
-def _by_organization(group: Sequence[_Job]) -> dict[str, list[_Job]]:
-    """The commands of each organization that still wait for their outcome."""
-    jobs: dict[str, list[_Job]] = {}
-    for job in group:
-        if not job.future.done():
-            jobs.setdefault(job.org_id, []).append(job)
-    return jobs
-
-
-def _with_keys(read: LedgerRead, jobs: Sequence[_Job]) -> LedgerRead:
+def _with_keys(read: LedgerRead, jobs: Sequence[PendingCommand]) -> LedgerRead:
     keys = tuple({job.request.identity for job in jobs if job.request.key})
     return replace(read, keys=keys) if keys else read
-
-
-def _decide(draft: _Draft, job: _Job, kept: Mapping[IdempotencyKey, KeptResponse]) -> None:
-    """Decide one command on top of those before it; raises NotLoaded."""
-    request, job.refusal = job.request, None
-    try:
-        if request.key:
-            known = draft.responses.get(request.identity) or kept.get(request.identity)
-            if known and draft.now < known.expires_at:
-                if known.fingerprint != request.fingerprint:
-                    raise IdempotencyKeyReused(request.method)
-                job.response = known.response
-                return
-        decision = draft.decide(job.command, request.caller.client_id)
-        job.response = request.encode(decision.result)
-    except NotLoaded:
-        raise
-    except Exception as error:
-        # Its traceback would keep the draft, and with it the whole group.
-        job.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
-        return
-    draft.add(decision)
-    if request.key:
-        # A response that is still kept under the key is one whose lifetime is over.
-        draft.meets_old_keys |= request.identity in kept
-        draft.responses[request.identity] = request.kept(job.response, draft.now)
-
-
-def _committed(draft: _Draft) -> None:
-    """Let memory have what is on disk now."""
-    ledger = replace(draft.ledger, time=draft.now)
-    draft.memory.evolved(ledger, draft.timetable, len(draft.events))
-
-
-def _settle(jobs: Sequence[_Job]) -> None:
-    for job in jobs:
-        job.settle()
-
-
-def _fail(jobs: Sequence[_Job], error: Exception) -> None:
-    """Tell everybody of a group that it was not written, and why."""
-    for job in jobs:
-        own = type(error)(*error.args) if isinstance(error, Overloaded) else error
-        job.refusal = own.with_traceback(None)
-    _settle(jobs)
 
 
 def _drop(memories: Iterable[LedgerMemory]) -> None:
@@ -435,8 +286,10 @@ def _drop(memories: Iterable[LedgerMemory]) -> None:
         memory.drop()
 
 
-def _after_lost_answer(jobs: Sequence[_Job], error: OutcomeUnknown) -> list[_Job]:
+def _after_lost_answer(
+    jobs: Sequence[PendingCommand], error: OutcomeUnknown
+) -> list[PendingCommand]:
     """Those that can be tried again: their key tells whether they had been committed."""
     keyed = [job for job in jobs if job.request.key]
-    _fail([job for job in jobs if not job.request.key], error)
+    fail([job for job in jobs if not job.request.key], error)
     return keyed

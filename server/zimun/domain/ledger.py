@@ -6,14 +6,15 @@ that has not been loaded gets `NotLoaded`, which names all that is missing; with
 that loaded the question is asked again.
 
 Busy time is kept by subject and *block*, eight days at a time. What is not
-loaded needs no evolving: it is read as it is when it is asked for.
+loaded needs no evolving: it is read as it is when it is asked for. The file is
+a little long, as the questions and `evolve` share how blocks are laid out.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter, itemgetter
-from typing import Generic, NamedTuple, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 
 from zimun.domain import slots
 from zimun.domain.catalog import Catalog, Service
@@ -21,158 +22,12 @@ from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
+from zimun.domain.layers import Layer, new_layer
+from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs, NotLoaded
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.domain.slots import Busy
 
-BLOCK = 8 * DAY
-"""How much of a subject's time is loaded at once (microseconds)."""
-
-BlockKey = tuple[str, int]
-"""A subject (or, of group sessions, a service) and the number of a block since 1970."""
-
-K = TypeVar("K")
 V = TypeVar("V")
-
-
-class Allocation(NamedTuple):
-    """The time for which a session takes a subject; it counts while now < `until`."""
-
-    busy_start: int
-    busy_end: int
-    until: int
-    start: int
-    session_id: str
-
-
-@dataclass(slots=True)
-class Needs:
-    """What a question needs of a ledger that is not loaded.
-
-    `blocks` are of subjects, `group_blocks` of services (their sessions),
-    `staff_ids` those whose last booking is asked for.
-    """
-
-    blocks: set[BlockKey] = field(default_factory=set)
-    group_blocks: set[BlockKey] = field(default_factory=set)
-    hold_ids: set[str] = field(default_factory=set)
-    appointment_ids: set[str] = field(default_factory=set)
-    session_ids: set[str] = field(default_factory=set)
-    staff_ids: set[str] = field(default_factory=set)
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.blocks
-            or self.group_blocks
-            or self.hold_ids
-            or self.appointment_ids
-            or self.session_ids
-            or self.staff_ids
-        )
-
-    def __ior__(self, other: "Needs") -> "Needs":
-        for name in self.__slots__:
-            getattr(self, name).update(getattr(other, name))
-        return self
-
-    def parts(self, size: int) -> Iterator["Needs"]:
-        """The same in parts of at most `size` blocks; at least one part."""
-        blocks = sorted(self.blocks, key=itemgetter(1, 0))
-        yield replace(self, blocks=set(blocks[:size]))
-        for begin in range(size, len(blocks), size):
-            yield Needs(blocks=set(blocks[begin : begin + size]))
-
-
-class NotLoaded(Exception):
-    """A question needs what the ledger has not loaded; not an error of any caller."""
-
-    def __init__(self, needs: Needs) -> None:
-        super().__init__()
-        self.needs = needs
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What was read for some `needs`, all at one number of the ledger.
-
-    `allocations` come with their subjects; `sessions` know their members;
-    `last_booked` has the instant of each staff member's last booking.
-    """
-
-    needs: Needs
-    allocations: Sequence[tuple[str, Allocation]] = ()
-    sessions: Sequence[Session] = ()
-    reservations: Sequence[Reservation] = ()
-    last_booked: Mapping[str, int] = field(default_factory=dict)
-
-
-class AgingMap(Generic[K, V]):
-    """A mapping that can forget what has not been used for long, in two generations."""
-
-    __slots__ = ("_old", "_young")
-
-    def __init__(self) -> None:
-        self._young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
-
-    def get(self, key: K) -> V | None:
-        """The value, which counts as used now."""
-        value = self._young.get(key)
-        if value is not None or not self._old:
-            return value
-        if (value := self._old.pop(key, None)) is not None:
-            self._young[key] = value
-        return value
-
-    def update(self, values: Mapping[K, V]) -> None:
-        """Set values; they count as used now."""
-        if self._old:
-            for key in values:
-                self._old.pop(key, None)
-        self._young.update(values)
-
-    def age(self) -> None:
-        """Forget what has not been used since this was last called."""
-        self._old, self._young = self._young, {}
-
-    def values(self) -> Iterator[V]:
-        """Every value, in no order."""
-        yield from self._young.values()
-        yield from self._old.values()
-
-
-class _Layer(Generic[K, V]):
-    """Changes over a mapping that others share; a new layer for every change."""
-
-    __slots__ = ("_base", "_changes")
-
-    def __init__(self, base: AgingMap[K, V], changes: Mapping[K, V]) -> None:
-        self._base, self._changes = base, changes
-
-    def get(self, key: K) -> V | None:
-        if self._changes and (value := self._changes.get(key)) is not None:
-            return value
-        return self._base.get(key)
-
-    def with_changes(self, changes: Mapping[K, V]) -> "_Layer[K, V]":
-        return _Layer(self._base, {**self._changes, **changes}) if changes else self
-
-    @property
-    def changes(self) -> Mapping[K, V]:
-        return self._changes
-
-    @property
-    def base(self) -> AgingMap[K, V]:
-        return self._base
-
-    def merged(self) -> "_Layer[K, V]":
-        """The same, with the changes in the shared mapping."""
-        self._base.update(self._changes)
-        return _Layer(self._base, {})
-
-
-def _layer() -> "_Layer[K, V]":
-    return _Layer(AgingMap(), {})
-
 
 _ABSENT = Reservation(
     org_id="",
@@ -210,12 +65,12 @@ class Ledger:
     seq: int
     time: int
     catalog_version: int
-    blocks: "_Layer[BlockKey, tuple[Allocation, ...]]" = field(default_factory=_layer)
-    group_blocks: "_Layer[BlockKey, tuple[str, ...]]" = field(default_factory=_layer)
-    sessions: "_Layer[str, Session]" = field(default_factory=_layer)
-    reservations: "_Layer[str, Reservation]" = field(default_factory=_layer)
-    appointments: "_Layer[str, str]" = field(default_factory=_layer)
-    last_booked: "_Layer[str, int]" = field(default_factory=_layer)
+    blocks: "Layer[BlockKey, tuple[Allocation, ...]]" = field(default_factory=new_layer)
+    group_blocks: "Layer[BlockKey, tuple[str, ...]]" = field(default_factory=new_layer)
+    sessions: "Layer[str, Session]" = field(default_factory=new_layer)
+    reservations: "Layer[str, Reservation]" = field(default_factory=new_layer)
+    appointments: "Layer[str, str]" = field(default_factory=new_layer)
+    last_booked: "Layer[str, int]" = field(default_factory=new_layer)
     origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:

@@ -46,7 +46,7 @@ from zimun.domain.events import (
     OverrideDeleted,
     Session,
 )
-from zimun.domain.ledger import BLOCK, Allocation, BlockKey, Loaded, Needs
+from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.storage import rows, statements
 from zimun.storage.statements import padded

@@ -5,6 +5,8 @@ never left open: it moves the heads of its ledgers on where they are as they
 were known to be, and writes all rows, of the ledgers whose heads it moved, by
 data-modifying parts of one WITH. Rows come as arrays of text: asyncpg knows
 that type on every connection without asking for it.
+
+The file is long, as each engine is whole in one.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ from zimun.booking.store import (
     LedgerUpdate,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
-from zimun.domain.ledger import Loaded, Needs
+from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Changes, Part, changes_of

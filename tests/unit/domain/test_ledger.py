@@ -26,16 +26,9 @@ from zimun.domain.commands import (
 from zimun.domain.errors import HoldNotFound, SlotUnavailable, ZimunError
 from zimun.domain.events import FOREVER, Event, EventType, Member, ReservationEvent, Session
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import (
-    BLOCK,
-    AgingMap,
-    Allocation,
-    Ledger,
-    Loaded,
-    Needs,
-    NotLoaded,
-    evolve,
-)
+from zimun.domain.layers import AgingMap
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.loading import BLOCK, Allocation, Loaded, Needs, NotLoaded
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.slot_request import SlotRequest
 from zimun.domain.slots import Busy

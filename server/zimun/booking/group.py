@@ -1,0 +1,168 @@
+"""A group of commands: those that wait, and what they come to while they are decided."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zimun.booking.reader import LedgerMemory
+from zimun.booking.requests import ChangeRequest
+from zimun.booking.store import Append, IdempotencyKey, KeptResponse
+from zimun.domain.commands import Command, Decision, Hold
+from zimun.domain.errors import (
+    IdempotencyKeyReused,
+    Overloaded,
+    SlotUnavailable,
+    ZimunError,
+)
+from zimun.domain.events import Event, reservation_events
+from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.loading import Needs, NotLoaded
+from zimun.domain.timetable import Timetable
+
+
+@dataclass(eq=False, slots=True)
+class PendingCommand:
+    """A command that waits, and where its outcome goes."""
+
+    request: ChangeRequest
+    command: Command
+    creates: bool
+    future: "asyncio.Future[bytes]"
+    response: bytes = b""
+    refusal: Exception | None = None
+
+    @property
+    def org_id(self) -> str:
+        """The organization whose ledger it concerns."""
+        return self.request.caller.org_id
+
+    def settle(self) -> None:
+        """Tell the caller, unless they have gone."""
+        if self.future.done():
+            return
+        if self.refusal is None:
+            self.future.set_result(self.response)
+        else:
+            self.future.set_exception(self.refusal)
+            # The refusal's traceback must not keep this job, or both wait for the collector.
+            self.refusal = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the commands of one organization have come to so far, on top of what is in memory."""
+
+    memory: LedgerMemory
+    ledger: Ledger
+    timetable: Timetable
+    now: int
+    jobs: list[PendingCommand]
+    is_new: bool
+    events: list[Event] = field(default_factory=list)
+    responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
+    refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
+    meets_old_keys: bool = False
+
+    def decide_all(self, kept: Mapping[IdempotencyKey, KeptResponse]) -> Needs:
+        """Decide every command; answers what is not loaded and must be, to decide them again."""
+        needs = Needs()
+        for job in self.jobs:
+            try:
+                self._decide_one(job, kept)
+            except NotLoaded as lacking:
+                needs |= lacking.needs
+        return needs
+
+    def _decide_one(self, job: PendingCommand, kept: Mapping[IdempotencyKey, KeptResponse]) -> None:
+        """Decide one command on top of those before it; raises NotLoaded."""
+        request, job.refusal = job.request, None
+        try:
+            if request.key:
+                known = self.responses.get(request.identity) or kept.get(request.identity)
+                if known and self.now < known.expires_at:
+                    if known.fingerprint != request.fingerprint:
+                        raise IdempotencyKeyReused(request.method)
+                    job.response = known.response
+                    return
+            decision = self._decide(job.command, request.caller.client_id)
+            job.response = request.encode(decision.result)
+        except NotLoaded:
+            raise
+        except Exception as error:
+            # Its traceback would keep the draft, and with it the whole group.
+            job.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
+            return
+        self._add(decision)
+        if request.key:
+            # A response that is still kept under the key is one whose lifetime is over.
+            self.meets_old_keys |= request.identity in kept
+            self.responses[request.identity] = request.kept(job.response, self.now)
+
+    def _decide(self, command: Command, client_id: str) -> Decision:
+        """Decide a command; holds of one slot that nothing has changed for are refused alike."""
+        if not isinstance(command, Hold):
+            return command.decide(self.ledger, self.timetable, self.now, client_id)
+        key = (command.request, command.start)
+        if (refused := self.refusals.get(key)) and refused[0] == self.ledger.seq:
+            raise refused[1].copy()
+        try:
+            return command.decide(self.ledger, self.timetable, self.now, client_id)
+        except SlotUnavailable as error:
+            self.refusals[key] = (self.ledger.seq, error.copy())
+            raise
+
+    def _add(self, decision: Decision) -> None:
+        """Go on from what a command has come to."""
+        for event in decision.events:
+            self.ledger = evolve(self.ledger, event)
+        self.events += decision.events
+        if decision.catalog is not None:
+            version = self.ledger.catalog_version
+            self.timetable = Timetable(replace(decision.catalog, version=version))
+
+    @property
+    def append(self) -> Append | None:
+        """What is to be written; None where nothing is."""
+        if not self.events and not self.responses:
+            return None
+        assert self.memory.ledger is not None
+        spans = (
+            session.busy[1] - session.busy[0]
+            for event in reservation_events(self.events)
+            for session in event.sessions
+        )
+        span = max(spans, default=0)
+        longest = span if span > self.timetable.catalog.longest_span else 0
+        return Append(
+            self.memory.ledger, self.ledger, self.events, self.now, self.responses, longest
+        )
+
+    def committed(self) -> None:
+        """Let memory have what is on disk now."""
+        ledger = replace(self.ledger, time=self.now)
+        self.memory.evolved(ledger, self.timetable, len(self.events))
+
+
+def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:
+    """The commands of each organization that still wait for their outcome."""
+    jobs: dict[str, list[PendingCommand]] = {}
+    for job in group:
+        if not job.future.done():
+            jobs.setdefault(job.org_id, []).append(job)
+    return jobs
+
+
+def settle(jobs: Sequence[PendingCommand]) -> None:
+    """Tell the callers of some commands what came of these."""
+    for job in jobs:
+        job.settle()
+
+
+def fail(jobs: Sequence[PendingCommand], error: Exception) -> None:
+    """Tell the callers of some commands that these were not written, and why."""
+    for job in jobs:
+        if isinstance(error, Overloaded):
+            # Each caller raises an exception of their own.
+            error = Overloaded(error.message, error.retry_after)
+        job.refusal = error.with_traceback(None)
+    settle(jobs)

@@ -1,0 +1,87 @@
+"""What ledgers load: busy time by subject and block, sessions, reservations; what they lack."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import NamedTuple
+
+from zimun.domain.events import Session
+from zimun.domain.instant import DAY
+from zimun.domain.reservation import Reservation
+
+BLOCK = 8 * DAY
+"""How much of a subject's time is loaded at once (microseconds)."""
+
+BlockKey = tuple[str, int]
+"""A subject (or, of group sessions, a service) and the number of a block since 1970."""
+
+
+class Allocation(NamedTuple):
+    """The time for which a session takes a subject; it counts while now < `until`."""
+
+    busy_start: int
+    busy_end: int
+    until: int
+    start: int
+    session_id: str
+
+
+@dataclass(slots=True)
+class Needs:
+    """What a question needs of a ledger that is not loaded.
+
+    `blocks` are of subjects, `group_blocks` of services (their sessions),
+    `staff_ids` those whose last booking is asked for.
+    """
+
+    blocks: set[BlockKey] = field(default_factory=set)
+    group_blocks: set[BlockKey] = field(default_factory=set)
+    hold_ids: set[str] = field(default_factory=set)
+    appointment_ids: set[str] = field(default_factory=set)
+    session_ids: set[str] = field(default_factory=set)
+    staff_ids: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.blocks
+            or self.group_blocks
+            or self.hold_ids
+            or self.appointment_ids
+            or self.session_ids
+            or self.staff_ids
+        )
+
+    def __ior__(self, other: "Needs") -> "Needs":
+        for name in self.__slots__:
+            getattr(self, name).update(getattr(other, name))
+        return self
+
+    def parts(self, size: int) -> Iterator["Needs"]:
+        """The same in parts of at most `size` blocks; at least one part."""
+        blocks = sorted(self.blocks, key=itemgetter(1, 0))
+        yield replace(self, blocks=set(blocks[:size]))
+        for begin in range(size, len(blocks), size):
+            yield Needs(blocks=set(blocks[begin : begin + size]))
+
+
+class NotLoaded(Exception):
+    """A question needs what the ledger has not loaded; not an error of any caller."""
+
+    def __init__(self, needs: Needs) -> None:
+        super().__init__()
+        self.needs = needs
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was read for some `needs`, all at one number of the ledger.
+
+    `allocations` come with their subjects; `sessions` know their members;
+    `last_booked` has the instant of each staff member's last booking.
+    """
+
+    needs: Needs
+    allocations: Sequence[tuple[str, Allocation]] = ()
+    sessions: Sequence[Session] = ()
+    reservations: Sequence[Reservation] = ()
+    last_booked: Mapping[str, int] = field(default_factory=dict)
