@@ -32,6 +32,9 @@ MAX_WAIT = 0.2
 """Seconds for which a question waits for a group that is being committed, before what it needs is
 read apart from memory: a commit that waits for a lock must not hold up who only asks."""
 
+LOOK_INTERVAL = 0.002
+"""Seconds from one look at heads to the next while more and more ask: each serves several."""
+
 T = TypeVar("T")
 
 Question = Callable[[Ledger, Timetable, int], T]
@@ -228,9 +231,13 @@ class _SharedLooks:
         return await future
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
+            begun = loop.time()
             asking, self._waiting = self._waiting, []
             await self._look([one for one in asking if not one[1].done()])
+            if self._waiting:
+                await asyncio.sleep(begun + LOOK_INTERVAL - loop.time())
         self._task = None
 
     async def _look(self, asking: Sequence[tuple[str, "asyncio.Future[Head | None]"]]) -> None:

@@ -2,13 +2,14 @@
 
 import itertools
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zimun.domain.catalog import Hours
-from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 from zimun.domain.schedule import (
     dates,
     local_date,
@@ -200,3 +201,22 @@ def test_local_time_carries_the_offset_of_its_instant() -> None:
     assert local_rfc3339(zone, noon - 6 * HOUR) == "2026-03-08T01:00:00-05:00"
     assert local_rfc3339(zone, noon) == "2026-03-08T08:00:00-04:00"
     assert local_date(zone, noon - DAY // 2) == date(2026, 3, 7)
+
+
+@examples(2000)
+@given(
+    zone=st.sampled_from(sorted(CHANGES)),
+    days=st.integers(-2, 2),
+    seconds=st.integers(0, 86_400),
+    microseconds=st.sampled_from([0, 0, 0, 1, 500_000]),
+    data=st.data(),
+)
+def test_wall_time_with_its_offset_is_that_of_the_standard_library(
+    zone: str, days: int, seconds: int, microseconds: int, data: st.DataObject
+) -> None:
+    day = data.draw(st.sampled_from(CHANGES[zone]))
+    begin = utc(f"{day}T00:00")
+    instant = begin + days * DAY + seconds * SECOND + microseconds
+    assert local_rfc3339(zone, instant) == (
+        to_datetime(instant).astimezone(ZoneInfo(zone)).isoformat()
+    )
