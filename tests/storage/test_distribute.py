@@ -5,16 +5,28 @@ down what they were called with, so these tests say nothing about Citus itself.
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from zimun.booking.catalog import CreateOrganization
+from zimun.booking.reader import Reader
+from zimun.booking.requests import new_id
+from zimun.booking.writer import Writer
+from zimun.clock import ManualClock
+from zimun.domain.commands import Hold
+from zimun.domain.slot_request import SlotRequest
 from zimun.storage.distribute import NotDistributable, distribute
 from zimun.storage.migrate import migrate
+from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
 from zimun.storage.tables import metadata
 from zimun.storage.urls import database_url
 
-from ..postgres import shared
+from ..postgres import emptied, shared
+from .desk import KIOSK, NOW, SALON, at, salon_entries
 
 CITUS = """
 CREATE TABLE pg_dist_partition (logicalrelid text, how text);
@@ -70,3 +82,47 @@ def test_distribute_again_does_what_a_migration_has_added(name: str) -> None:
     assert run(name) == []
     server.execute(name, "DELETE FROM pg_dist_partition WHERE logicalrelid = 'events'")
     assert run(name) == [("events", "by org_id")]
+
+
+async def test_groups_on_distributed_tables_are_of_one_organization_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each statement that writes says its organization's id as a value, and no other's."""
+    sent: list[tuple[str, object]] = []
+    fetch = PostgresqlDatabase.fetch
+
+    async def recorded(self: PostgresqlDatabase, sql: str, *parameters: object) -> Sequence[Any]:
+        if sql.startswith("WITH locked"):
+            sent.append((sql, parameters[0]))
+        return await fetch(self, sql, *parameters)
+
+    monkeypatch.setattr(PostgresqlDatabase, "fetch", recorded)
+    monkeypatch.setattr(PostgresqlLedgers, "lanes", 1)
+    org_ids = [f"o_distributed_{n}" for n in range(3)]
+    url = database_url(emptied(), Path())
+    async with PostgresqlDatabase(url) as database:
+        ledgers, clock = PostgresqlLedgers(database, is_distributed=True), ManualClock(NOW)
+        reader = Reader(ledgers, clock)
+        async with Writer(ledgers, reader, clock) as writer:
+            for org_id in org_ids:
+                organization = replace(SALON, id=org_id)
+                creation = CreateOrganization(organization, salon_entries())
+                assert await writer.run(org_id, creation, creates=True)
+            held = await asyncio.gather(
+                *(
+                    writer.run(
+                        org_ids[n % 3],
+                        Hold(
+                            SlotRequest(service_id=KIOSK.id),
+                            at(8) + n // 3 * KIOSK.duration,
+                            new_id("h"),
+                            new_id("x"),
+                        ),
+                    )
+                    for n in range(30)
+                )
+            )
+    assert [one.org_id for one in held] == [org_ids[n % 3] for n in range(30)]
+    assert {org_id for _, org_id in sent} == set(org_ids)
+    assert all("ANY" not in sql for sql, _ in sent)
+    assert len(sent) < 30
