@@ -118,7 +118,8 @@ def outdated() -> None:
     async def join(self: Any, org_id: str) -> Head | None:
         if org_id not in running:
             running[org_id] = asyncio.create_task(look(self, org_id))
-        return await running[org_id]
+        # A caller who goes does not take the look from the others.
+        return await asyncio.shield(running[org_id])
 
     looks.head = join  # type: ignore[method-assign]
 
