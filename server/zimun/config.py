@@ -44,7 +44,7 @@ class Settings:
     grpc_endpoints: tuple[str, ...] = ()
     auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
-    max_rows: int = 1_000_000
+    max_rows: int = 500_000
     database_lock_timeout: int = 5
     database_idle_timeout: int = 10
     database_answer_timeout: int = 10

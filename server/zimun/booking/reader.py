@@ -19,8 +19,8 @@ from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.loading import Needs, NotLoaded
 from zimun.domain.timetable import Timetable
 
-MAX_ROWS = 1_000_000
-"""How many rows of all ledgers are kept in memory unless a setting says otherwise: about 300 MB."""
+MAX_ROWS = 500_000
+"""How many rows of all ledgers are kept in memory unless a setting says otherwise: some 230 MB."""
 
 MAX_LOAD = 64
 """How many blocks are loaded at a time: what is worked off on the event loop at once."""
