@@ -64,7 +64,7 @@ def local_date(zone: str, instant: int) -> date:
 
 def local_rfc3339(zone: str, instant: int) -> str:
     """Wall time with its offset (RFC 3339 section 5.6), e.g. 2026-02-20T10:00:00+01:00."""
-    offset = _quarter_offset(zone, instant // QUARTER)
+    offset = _day_offset(zone, instant // DAY)
     if offset is None or instant % SECOND:
         return to_datetime(instant).astimezone(ZoneInfo(zone)).isoformat()
     days, seconds = divmod((instant + offset[0]) // SECOND, DAY // SECOND)
@@ -72,20 +72,16 @@ def local_rfc3339(zone: str, instant: int) -> str:
     return f"{_date_text(days)}T{minutes // 60:02}:{minutes % 60:02}:{second:02}{offset[1]}"
 
 
-QUARTER = 15 * MINUTE
-"""The stretch of time for which an offset is kept."""
-
-
 @lru_cache(maxsize=1 << 14)
-def _quarter_offset(zone: str, number: int) -> tuple[int, str] | None:
-    """The offset in a quarter of an hour since 1970, and as text; None where it changes."""
+def _day_offset(zone: str, number: int) -> tuple[int, str] | None:
+    """The offset on a day of UTC since 1970, and as text; None where it changes."""
     first, last = (
         to_datetime(instant).astimezone(ZoneInfo(zone))
-        for instant in (number * QUARTER, (number + 1) * QUARTER - SECOND)
+        for instant in (number * DAY, (number + 1) * DAY - SECOND)
     )
     if first.utcoffset() != last.utcoffset():
         return None
-    return _offset(zone, number * QUARTER), first.isoformat()[19:]
+    return _offset(zone, number * DAY), first.isoformat()[19:]
 
 
 @lru_cache(maxsize=1 << 12)
