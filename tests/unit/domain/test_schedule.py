@@ -64,15 +64,18 @@ def test_all_day_is_exact_on_every_date_around_a_change(zone: str) -> None:
 
 
 @examples(200)
+@example(zoned=("America/St_Johns", date(1998, 10, 27)))
 @given(zoned_dates)
 def test_dates_share_no_instant_and_leave_none_out(zoned: tuple[str, date]) -> None:
     zone, day = zoned
     around = [
         (segment.start, segment.end)
-        for near in dates(day - timedelta(days=2), day + timedelta(days=2))
+        for near in dates(day - timedelta(days=3), day + timedelta(days=3))
         for segment in segments(zone, near)
     ]
-    ordered = sorted(around)
+    # The outermost dates may have minutes among those of dates that are not looked at.
+    within = midnight(day) - 2 * DAY, midnight(day) + 2 * DAY
+    ordered = [one for one in sorted(around) if within[0] <= one[0] < within[1]]
     assert all(left[1] == right[0] for left, right in itertools.pairwise(ordered))
 
 
