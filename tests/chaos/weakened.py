@@ -102,24 +102,16 @@ def undropped() -> None:
 
 
 def outdated() -> None:
-    """Who asks while a look at the heads is under way is answered by that one."""
+    """A look at a head is used for questions that come after it, for a while."""
     looks = reader._SharedLooks
     head = looks.head
-    running: dict[str, asyncio.Task[Head | None]] = {}
-
-    async def look(self: Any, org_id: str) -> Head | None:
-        try:
-            found = await head(self, org_id)
-            await asyncio.sleep(AGE)
-            return found
-        finally:
-            running.pop(org_id)
+    kept: dict[str, tuple[float, Head | None]] = {}
 
     async def join(self: Any, org_id: str) -> Head | None:
-        if org_id not in running:
-            running[org_id] = asyncio.create_task(look(self, org_id))
-        # A caller who goes does not take the look from the others.
-        return await asyncio.shield(running[org_id])
+        began = asyncio.get_running_loop().time()
+        if org_id not in kept or began - kept[org_id][0] > AGE:
+            kept[org_id] = (began, await head(self, org_id))
+        return kept[org_id][1]
 
     looks.head = join  # type: ignore[method-assign]
 
