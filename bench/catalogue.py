@@ -63,7 +63,7 @@ def _entries() -> Iterator[CatalogEntry]:
 
 @dataclass(frozen=True)
 class Book:
-    """Record bookings as they are, whoever has them."""
+    """Record bookings as they are, without a decision."""
 
     bookings: Sequence[ReservationEvent]
 

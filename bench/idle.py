@@ -1,4 +1,4 @@
-"""What a server does while nobody asks anything: `python -m bench.idle`.
+"""What a server does while no request comes: `python -m bench.idle`.
 
 A thousand organizations and nothing to expire: statements a second, as PostgreSQL
 logs them, and milliseconds of processor time a second of the whole server process.

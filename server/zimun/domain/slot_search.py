@@ -141,10 +141,6 @@ class Search:
             return slot
         raise SlotUnavailable(self.service.id)
 
-    def room(self, slot: Slot) -> int:
-        """For about how many holds a slot has room; never none, as it is offered."""
-        return max(len(slot.staff_ids), slot.seats_left // self.seats)
-
     def _dates_within_window(self, first: date, last: date) -> tuple[date, date]:
         """The dates that can have a start within the booking window; last before first for none."""
         if not self.is_bookable:

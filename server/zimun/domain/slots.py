@@ -1,6 +1,6 @@
 """The values of a search: what is taken, the sessions that run, slots, and what a hold takes."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,7 +26,6 @@ class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
     A subject is a staff member, a resource, or a service that needs neither.
-    `run_out` are those that a hold still takes although its time is over.
     `starts` are when the bookings of staff members with a daily limit begin, in
     order, on every date of theirs. None of it ends by itself before
     `stands_until`.
@@ -36,7 +35,6 @@ class Busy:
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
     starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     stands_until: int = 0
-    run_out: Set[str] = frozenset()
 
     def of(self, subject: str) -> Sequence[Interval]:
         """What is taken of a subject."""
