@@ -36,7 +36,7 @@ PLANTED = {
     ("shared", "skipping"): CALM,
     ("shared", "uncompared"): ("--seconds=10", *CALM[1:], *UNCONSTRAINED),
     ("shared", "premature"): CALM,
-    ("shared", "undropped"): ("--seconds=20", "--settling=5", "--kind=cut"),
+    ("shared", "undropped"): ("--seconds=10", *CALM[1:]),
     ("shared", "outdated"): ("--seconds=10", "--more-reads=0.5", *CALM[1:]),
     ("embedded", "stale"): CALM,
     ("embedded", "hasty"): CALM,

@@ -4,6 +4,7 @@ The first argument names the fault, the others are those of `serving`.
 """
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -14,12 +15,14 @@ from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import reservation as rules
 from zimun.domain.catalog import Catalog, Service
+from zimun.domain.errors import Overloaded
 from zimun.domain.events import Event
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.reservation import Reservation
 from zimun.domain.slots import Busy
 from zimun.storage import postgresql
+from zimun.storage.postgresql import PostgresqlLedgers
 from zimun.storage.sqlite import SqliteLedgers
 
 from .serving import main
@@ -29,6 +32,9 @@ GAP = 0.05
 
 AGE = 0.25
 """Seconds for which a look at the heads is used."""
+
+FAILING = 4
+"""One group in so many fails."""
 
 MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
@@ -83,7 +89,7 @@ def premature() -> None:
 
 
 def undropped() -> None:
-    """Memory keeps what a group came to that failed."""
+    """Memory keeps what a group came to that failed, and now and then one fails."""
     drafts: dict[str, group.Draft] = {}
     decide = writer._Lane._decide_all
 
@@ -97,8 +103,17 @@ def undropped() -> None:
             if draft := drafts.pop(memory.org_id, None):
                 draft.committed()
 
+    append = PostgresqlLedgers.append
+    count = itertools.count(1)
+
+    async def fail_some(self: PostgresqlLedgers, appends: Sequence[Append]) -> Set[str]:
+        if next(count) % FAILING == 0:
+            raise Overloaded("planted: the database refused a group")
+        return await append(self, appends)
+
     writer._Lane._decide_all = decide_all  # type: ignore[assignment, method-assign]
     writer._drop = keep
+    PostgresqlLedgers.append = fail_some  # type: ignore[method-assign]
 
 
 def outdated() -> None:
