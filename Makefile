@@ -9,7 +9,7 @@ GENERATED := server/zimun/v1/descriptors.binpb
 PROTOS := $(shell find protos -name "*.proto")
 GOOGLEAPIS := build/googleapis/.done
 
-.PHONY: install generate run test check format bench baseline clean
+.PHONY: install generate run test check security format bench baseline clean
 
 install: $(INSTALLED) $(GENERATED)
 
@@ -45,6 +45,12 @@ check: install $(GOOGLEAPIS)
 	$(BIN)/buf lint
 	$(BIN)/buf breaking protos --against protos/baseline.binpb
 	$(BIN)/python -m zimun_gateway --check envoy.yaml
+
+# The long run of the attacks: FACTOR times the cases of CI, from another SEED; prints their counts.
+FACTOR ?= 100
+SEED ?= 11
+security: install
+	SECURITY_FACTOR=$(FACTOR) SECURITY_SEED=$(SEED) $(BIN)/python -m pytest tests/security
 
 format: install
 	$(BIN)/ruff format .

@@ -267,12 +267,23 @@ def _find(keys: Mapping[str, Key], kid: str | None) -> Key | None:
 
 def _claims(signed: CompactSignature) -> dict[str, Any]:
     try:
-        claims = json.loads(signed.payload or b"")
+        claims = json.loads(signed.payload or b"", object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise TokenInvalid("malformed token") from error
     if not isinstance(claims, dict):
         raise TokenInvalid("malformed token")
     return claims
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names are unique, as RFC 7519 section 4 wants them: Envoy refuses others.
+
+    Raises ValueError.
+    """
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name is there twice")
+    return members
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -89,7 +89,7 @@ class Gate(grpc.aio.ServerInterceptor):
         return _handler(call)
 
     async def _admit(self, context: Context, scope: str) -> None:
-        kind, _, token = header(context, "authorization").partition(" ")
+        kind, _, token = _authorization(context).partition(" ")
         if kind.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
         who = await self._verify(token.strip())
@@ -108,11 +108,22 @@ async def _refuse_unknown(_: bytes, context: Context) -> bytes:
 
 
 def header(context: Context, name: str) -> str:
-    """The first value that the caller sent under a lower-case name, or nothing."""
-    for key, value in context.invocation_metadata() or ():
-        if key == name:
-            return value if isinstance(value, str) else value.decode("ascii", "replace")
-    return ""
+    """The value that the caller sent under a lower-case name, or nothing.
+
+    Raises InvalidRequest where there are several: others on the way may have read another one.
+    """
+    values = [value for key, value in context.invocation_metadata() or () if key == name]
+    if len(values) > 1:
+        raise InvalidRequest({name: "must not be there more than once"})
+    value = values[0] if values else ""
+    return value if isinstance(value, str) else value.decode("ascii", "replace")
+
+
+def _authorization(context: Context) -> str:
+    try:
+        return header(context, "authorization")
+    except InvalidRequest as error:
+        raise TokenInvalid("there is more than one authorization header") from error
 
 
 def _decode(deserialize: Callable[[bytes], Message], raw: bytes) -> Message:

@@ -1,0 +1,1 @@
+"""Attacks on a running Zimun: each must be refused, and none may take it down."""

@@ -1,0 +1,85 @@
+"""One running program on each store, and the count of attacks in the summary.
+
+`target` is shared by every test that asks for it: an attack must leave it serving. A test
+that stops, breaks or overloads its program starts one of its own (`tests/e2e/running.py`,
+`tests/gateway/harness.py`).
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..e2e.running import Zimun, closed_after
+from ..postgres import shared
+from .attacks import AttackCounter
+from .doors import Door, GrpcDoor, JsonDoor
+from .target import VICTIM, Target
+
+STORES = ("sqlite", "postgresql")
+
+_COUNTER = AttackCounter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "one_store: no store takes part in what is tested")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of a target runs on each store, but for those marked `one_store`."""
+    if "store" in metafunc.fixturenames:
+        stores = STORES[:1] if metafunc.definition.get_closest_marker("one_store") else STORES
+        metafunc.parametrize("store", stores, indirect=True, scope="session")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = list(_COUNTER.report())
+    if lines:
+        terminalreporter.section("attacks")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def attacks() -> AttackCounter:
+    """Counts attacks by kind: `attacks.count("token", "refused")`."""
+    return _COUNTER
+
+
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> str:
+    """Where the target keeps its data: "sqlite" or "postgresql"."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A program without rate limits that every test shares, with an organization to attack."""
+    data_dir = tmp_path_factory.mktemp("security") / "data"
+    with closed_after(Zimun(data_dir, ZIMUN_RATE_LIMIT="0", **_database(store))) as program:
+        program.start()
+        program.cli("org", "create", VICTIM, "--name", "Victim")
+        yield Target(program)
+        program.stop()
+
+
+@pytest.fixture(scope="session")
+def doors(target: Target) -> Iterator[dict[str, Door]]:
+    """The three ways in."""
+    program = target.program
+    opened: dict[str, Door] = {
+        "json": JsonDoor(program.port),
+        "grpc by envoy": GrpcDoor(f"127.0.0.1:{program.port}"),
+        "grpc": GrpcDoor(program.grpc_target),
+    }
+    yield opened
+    for door in opened.values():
+        door.close()
+
+
+def _database(store: str) -> dict[str, str]:
+    """The variables that name an empty database."""
+    if store == "sqlite":
+        return {}
+    server, _ = shared()
+    return {"ZIMUN_DATABASE_URL": server.url(server.create())}
