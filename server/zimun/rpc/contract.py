@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache, partial
+from itertools import islice
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
@@ -48,6 +49,12 @@ FILES = (
 
 DEFAULT_MAX_LENGTH = 64
 """The most characters of a string, or entries of a list or map, that declares no max_length."""
+
+MAX_VIOLATIONS = 20
+"""The most violations that one refusal names: they travel as metadata, which is short."""
+
+MAX_DESCRIPTION = 200
+"""The most characters that a violation quotes of what a parser says."""
 
 YEARS = range(1971, 9998)
 """The years that a request may speak of: every one of their instants has a date in every zone."""
@@ -102,9 +109,11 @@ def check(request: Message) -> None:
     That is: required fields are there; ids, dates, times of day, time zones and
     e-mail addresses are what their field's name says; strings, lists and maps
     are no longer than they may be; enum values are known; times lie in YEARS.
-    Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`.
+    Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`;
+    of very many, the first MAX_VIOLATIONS.
     """
-    violations = dict(violations_of(request, body_field(request.DESCRIPTOR)))
+    found = violations_of(request, body_field(request.DESCRIPTOR))
+    violations = dict(islice(found, MAX_VIOLATIONS))
     if violations:
         raise InvalidRequest(violations)
 
@@ -175,13 +184,18 @@ def _check_of_one(field: FieldDescriptor, most: int) -> Callable[[Any], str]:
     if field.type == field.TYPE_STRING:
         for ending, check_format in _FORMATS.items():
             if f"_{field.name}".endswith(ending):
-                return check_format
+                return partial(_check_format, most, check_format)
         return partial(_check_text, most)
     if field.enum_type:
         return partial(_check_enum, field.enum_type)
     if field.message_type:
         return _MESSAGES.get(field.message_type.full_name, lambda value: "")
     return lambda value: ""
+
+
+def _check_format(most: int, check: Callable[[str], str], value: str) -> str:
+    """The length first: a parser may take a time that grows with the square of it."""
+    return check(value) if len(value) <= most else f"must have at most {most} characters"
 
 
 def _check_id(value: str) -> str:
@@ -205,7 +219,7 @@ def _check_email(value: str) -> str:
     try:
         validate_email(value, check_deliverability=False)
     except EmailNotValidError as error:
-        return str(error)
+        return str(error)[:MAX_DESCRIPTION]
     return ""
 
 

@@ -1,0 +1,58 @@
+"""Long values: refused for their length, before anything that could take long reads them."""
+
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from zimun.domain.errors import InvalidRequest
+from zimun.rpc import contract, status
+from zimun.v1 import availability_service_pb2 as availability_pb2
+
+LENGTH = 240_000
+
+HOSTILE = ('"' * LENGTH, "é" * LENGTH, "a@" + "1." * (LENGTH // 2), "2026-01-01" * (LENGTH // 10))
+"""What takes parsers of addresses, dates and zones a time that grows with the square of it."""
+
+
+def string_fields() -> Iterator[tuple[type[Message], FieldDescriptor]]:
+    """Every string field that a request of the contract can have, lists and inner messages, too."""
+    seen = set()
+    waiting = [method.input_type for service in contract.services() for method in service.methods]
+    while waiting:
+        message = waiting.pop()
+        if message.full_name in seen:
+            continue
+        seen.add(message.full_name)
+        for field in message.fields:
+            if field.type == field.TYPE_STRING:
+                yield GetMessageClass(message), field
+            elif field.message_type and field.message_type.file.package == contract.PACKAGE:
+                if not field.message_type.GetOptions().map_entry:
+                    waiting.append(field.message_type)
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:3]))
+def test_every_string_field_is_measured_before_it_is_read(value: str) -> None:
+    fields = list(string_fields())
+    assert len(fields) > 50
+    for kind, field in fields:
+        given = {field.name: [value] if field.is_repeated else value}
+        violations = dict(contract.violations_of(kind(**given)))
+        assert violations[field.name].startswith("must have at most "), field.full_name
+
+
+def test_a_parser_does_not_quote_more_than_it_may() -> None:
+    message = contract._check_email('"' * 250 + "@x.de")
+    assert 0 < len(message) <= contract.MAX_DESCRIPTION
+
+
+def test_a_request_of_faults_alone_gets_a_short_refusal() -> None:
+    bad = availability_pb2.SlotCheck(service_id="?", location_id="?", staff_id="?")
+    request = availability_pb2.BatchCheckAvailabilityRequest(checks=[bad] * 100, time_zone="?")
+    with pytest.raises(InvalidRequest) as caught:
+        contract.check(request)
+    assert len(caught.value.violations) == contract.MAX_VIOLATIONS
+    assert status.status_of(caught.value).ByteSize() < 4096
