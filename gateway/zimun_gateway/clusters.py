@@ -7,18 +7,23 @@ from .proto import Config, extension, socket_address, typed
 from .settings import Settings, split_endpoint
 
 SERVER = "zimun"
+OPEN = "zimun_open"
+"""The same servers, for callers without a token: with connections, and bounds, of their own."""
 AUTH = "zimun_auth"
 JWKS = "jwks"
 
-_OPEN_REQUESTS = 64
-"""Room for callers without a token. Routes that need one have priority HIGH and room of their own,
-so that nobody can take it away with health and reflection streams."""
+MAX_OPEN_STREAMS = 256
+"""Of reflection and of health's Watch, by all strangers together."""
+MAX_OPEN_CALLS = 64
+"""Of health's Check, likewise."""
+MAX_TOKEN_REQUESTS = 128
+"""To the token endpoint, apart from Envoy's own look for keys."""
 
 
 def clusters(settings: Settings) -> list[Config]:
     if settings.jwks_uri:
-        return [_server(settings), _jwks(settings)]
-    return [_server(settings), _auth(settings)]
+        return [_server(settings), _jwks(settings), _open(settings)]
+    return [_server(settings), _auth(settings), _open(settings)]
 
 
 def _server(settings: Settings) -> Config:
@@ -35,16 +40,30 @@ def _server(settings: Settings) -> Config:
     No HTTP/2 pings: a gRPC server hangs up on a client that pings more than every five minutes
     (GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS); health checks find dead peers sooner.
     """
-    endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
-    return _cluster(SERVER, endpoints) | {
+    return _grpc_cluster(SERVER, settings) | {
         "lb_policy": "MAGLEV",
+        "circuit_breakers": _circuit_breakers(
+            DEFAULT=settings.max_concurrent_requests, HIGH=settings.max_concurrent_requests
+        ),
+        "outlier_detection": _outlier_detection(),
+    }
+
+
+def _open(settings: Settings) -> Config:
+    """What a stranger sends counts against no server: there is no outlier detection, and a header
+    that a server refuses is remembered by no connection that a client's calls share."""
+    return _grpc_cluster(OPEN, settings) | {
+        "lb_policy": "LEAST_REQUEST",
+        "circuit_breakers": _circuit_breakers(DEFAULT=MAX_OPEN_STREAMS, HIGH=MAX_OPEN_CALLS),
+    }
+
+
+def _grpc_cluster(name: str, settings: Settings) -> Config:
+    endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
+    return _cluster(name, endpoints) | {
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "typed_extension_protocol_options": _protocol(http2_protocol_options={}),
-        "circuit_breakers": _circuit_breakers(
-            DEFAULT=_OPEN_REQUESTS, HIGH=settings.max_concurrent_requests
-        ),
         "health_checks": [_health_check()],
-        "outlier_detection": _outlier_detection(),
     }
 
 
@@ -54,7 +73,7 @@ def _auth(settings: Settings) -> Config:
     return _cluster(AUTH, endpoints) | {
         "outlier_detection": _outlier_detection(),
         "typed_extension_protocol_options": _protocol(http_protocol_options={}),
-        "circuit_breakers": _circuit_breakers(DEFAULT=settings.max_concurrent_requests),
+        "circuit_breakers": _circuit_breakers(DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS),
     }
 
 
@@ -129,12 +148,15 @@ def _health_check() -> Config:
 
 
 def _outlier_detection() -> Config:
-    """Leaves out a machine that only fails, but never more than half of them: when the store is
-    down, all of them answer UNAVAILABLE, and that answer is better than none."""
+    """Leaves out a server that cannot be reached or hangs up, but never more than half of them.
+
+    What a server answers does not count, whatever it is: callers can bring about every status, so
+    they could have a server left out. Health checks notice a server that answers but cannot work.
+    """
     return {
-        "consecutive_5xx": 10,
         "split_external_local_origin_errors": True,
         "consecutive_local_origin_failure": 5,
+        "enforcing_consecutive_5xx": 0,
         "enforcing_success_rate": 0,
         "enforcing_local_origin_success_rate": 0,
         "interval": "1s",

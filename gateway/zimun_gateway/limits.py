@@ -5,9 +5,11 @@ same bucket on every connection, JSON and gRPC alike. Who has no token yet is kn
 Buckets live in one Envoy: two gateways allow twice as much.
 """
 
+from dataclasses import dataclass
+
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
-from .proto import Config, always, extension, typed
+from .proto import Config, always, extension, seconds, typed
 from .settings import Settings
 
 BY_ADDRESS = "zimun.limit_by_address"
@@ -19,6 +21,25 @@ _BUCKETS = 10_000
 """Callers remembered at a time; the one seen longest ago is forgotten first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Streams that anybody may open: for each address `burst` at once, and one more each
+    `interval` seconds. Each ends after `lifetime` seconds, so that an address has at most
+    `most` of them at a time."""
+
+    burst: int
+    interval: float
+    lifetime: float
+
+    @property
+    def most(self) -> int:
+        return self.burst + round(self.lifetime / self.interval)
+
+
+WATCH = Streams(burst=10, interval=10, lifetime=60)
+REFLECTION = Streams(burst=20, interval=0.5, lifetime=5)
+
+
 def rate_limit_filters(settings: Settings) -> list[Config]:
     """One for clients, and one that does nothing but on routes with `limited_by_address`."""
     if not settings.rate_limit:
@@ -27,8 +48,7 @@ def rate_limit_filters(settings: Settings) -> list[Config]:
     by_client = _limit(
         "clients",
         {claim: _claim(claim) for claim in claims},
-        settings.rate_limit,
-        burst=2 * settings.rate_limit,
+        _bucket(2 * settings.rate_limit, settings.rate_limit),
     )
     return [
         {"name": _BY_CLIENT, "typed_config": by_client},
@@ -40,8 +60,14 @@ def limited_by_address(settings: Settings, per_second: int) -> Config:
     """For a route's typed_per_filter_config; empty when limits are off."""
     if not settings.rate_limit:
         return {}
-    keys = {"masked_remote_address": _address()}
-    return {BY_ADDRESS: _limit("addresses", keys, per_second, burst=per_second, default=True)}
+    return {BY_ADDRESS: _by_address(_bucket(per_second, per_second))}
+
+
+def streams_by_address(settings: Settings, streams: Streams) -> Config:
+    """For the typed_per_filter_config of a route with streams; empty when limits are off."""
+    if not settings.rate_limit:
+        return {}
+    return {BY_ADDRESS: _by_address(_bucket(streams.burst, 1, streams.interval))}
 
 
 def size_filter(settings: Settings) -> Config:
@@ -55,14 +81,21 @@ def unbuffered() -> Config:
     return {_BUFFER: typed("config.route.v3.FilterConfig", disabled=True)}
 
 
-def _limit(
-    stat_prefix: str, keys: dict[str, Config], per_second: int, burst: int, default: bool = False
-) -> Config:
+def _by_address(bucket: Config) -> Config:
+    return _limit("addresses", {"masked_remote_address": _address()}, bucket) | {
+        "token_bucket": bucket,
+    }
+
+
+def _bucket(burst: int, tokens: int, interval: float = 1) -> Config:
+    return {"max_tokens": burst, "tokens_per_fill": tokens, "fill_interval": seconds(interval)}
+
+
+def _limit(stat_prefix: str, keys: dict[str, Config], bucket: Config) -> Config:
     """A bucket for each value of each key.
 
-    Where the limit is a route's own, Envoy demands one for requests without any key (`default`).
+    Where the limit is a route's own, Envoy demands a `token_bucket` for requests without any key.
     """
-    bucket = {"max_tokens": burst, "tokens_per_fill": per_second, "fill_interval": "1s"}
     return typed(
         _MESSAGE,
         stat_prefix=stat_prefix,
@@ -70,7 +103,6 @@ def _limit(
         filter_enforced=always(),
         rate_limits=[{"actions": [action]} for action in keys.values()],
         descriptors=[{"entries": [{"key": key}], "token_bucket": bucket} for key in keys],
-        **({"token_bucket": bucket} if default else {}),
         always_consume_default_token_bucket=False,
         max_dynamic_descriptors=_BUCKETS,
         enable_x_ratelimit_headers="DRAFT_VERSION_03",

@@ -10,17 +10,24 @@ x-envoy-* headers are dropped.
 from .affinity import hash_by_organization
 from .auth import requires_token
 from .bodies import strict_bodies
-from .clusters import AUTH, SERVER
+from .clusters import AUTH, OPEN, SERVER
 from .contract import PACKAGE
-from .limits import limited_by_address, unbuffered
+from .limits import (
+    REFLECTION,
+    WATCH,
+    Streams,
+    limited_by_address,
+    streams_by_address,
+    unbuffered,
+)
 from .proto import Config, extension, seconds
 from .settings import Settings
 from .transcoding import untranscoded, without_grpc_headers
 
 API = "/api/v1"
 PUBLISHED = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
-OPEN_SERVICES = (
-    "grpc.health.v1.Health",
+HEALTH = "grpc.health.v1.Health"
+REFLECTIONS = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 )
@@ -79,20 +86,39 @@ def _not_grpc() -> Config:
 def _auth_routes(settings: Settings) -> list[Config]:
     token = limited_by_address(settings, settings.token_rate_limit)
     published = limited_by_address(settings, settings.rate_limit)
+    ask = _route({"path": "/oauth/token"}, AUTH, settings, untranscoded() | token)
+    ask["route"]["priority"] = "HIGH"
     return [
-        _route({"path": "/oauth/token"}, AUTH, settings, untranscoded() | token),
+        ask,
         *(_route({"path": path}, AUTH, settings, untranscoded() | published) for path in PUBLISHED),
     ]
 
 
 def _open_routes(settings: Settings) -> list[Config]:
-    """Health and reflection: what anybody may ask, for as long as the stream is used."""
-    filters = unbuffered() | limited_by_address(settings, settings.rate_limit)
-    routes = [_route({"prefix": f"/{name}/"}, SERVER, settings, filters) for name in OPEN_SERVICES]
-    for route in routes:
-        route["route"] |= {"timeout": "0s", "idle_timeout": "300s"}
-        del route["route"]["max_stream_duration"]
-    return routes
+    """Health and reflection: what anybody may ask."""
+    limited = limited_by_address(settings, settings.rate_limit)
+    check = _route({"path": f"/{HEALTH}/Check"}, OPEN, settings, limited)
+    check["route"]["priority"] = "HIGH"
+    return [
+        check,
+        _stream({"prefix": f"/{HEALTH}/"}, WATCH, settings),
+        *(_stream({"prefix": f"/{name}/"}, REFLECTION, settings) for name in REFLECTIONS),
+    ]
+
+
+def _stream(match: Config, streams: Streams, settings: Settings) -> Config:
+    """A stream that ends after its time, however much it is used."""
+    filters = unbuffered() | streams_by_address(settings, streams)
+    route = _route(match, OPEN, settings, filters)
+    lifetime = seconds(streams.lifetime)
+    route["route"] |= {
+        "timeout": "0s",
+        "max_stream_duration": {
+            "max_stream_duration": lifetime,
+            "grpc_timeout_header_max": lifetime,
+        },
+    }
+    return route
 
 
 def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> Config:

@@ -97,6 +97,11 @@ class Gateway:
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
         return await self.call("POST", path, headers, body)
 
+    async def admin(self, path: str) -> str:
+        """What Envoy's admin port answers."""
+        async with self.http.get(f"http://{self.envoy.admin_address}{path}") as response:
+            return await response.text()
+
     def stub(self, channel: grpc.aio.Channel) -> Any:
         """Generated stubs are untyped."""
         make: Any = ServicesServiceStub
@@ -110,8 +115,13 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(workdir: Path, **changes: Any) -> AsyncIterator[Gateway]:
-    """Stubs and an Envoy with these settings changed; an outside provider if `jwks_uri` is True."""
+async def running(
+    workdir: Path, *, also_grpc: tuple[str, ...] = (), **changes: Any
+) -> AsyncIterator[Gateway]:
+    """Stubs and an Envoy with these settings changed; an outside provider if `jwks_uri` is True.
+
+    `also_grpc` are addresses of further servers.
+    """
     server, issuer = StubServer(), Issuer()
     await server.start()
     await issuer.start()
@@ -122,7 +132,7 @@ async def running(workdir: Path, **changes: Any) -> AsyncIterator[Gateway]:
             listen_address="127.0.0.1",
             listen_port=free_port(),
             admin_port=0,
-            grpc_endpoints=(server.target,),
+            grpc_endpoints=(server.target, *also_grpc),
             auth_endpoints=(issuer.endpoint,),
             descriptors=DESCRIPTORS,
             access_log=str(workdir / "access.log"),

@@ -101,15 +101,6 @@ async def test_health_needs_no_token(gateway: Gateway) -> None:
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_streams_without_a_token_leave_room_for_callers_with_one(gateway: Gateway) -> None:
-    async with gateway.channel() as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        streams = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(65)]
-        first = await asyncio.gather(*(stream.read() for stream in streams), return_exceptions=True)
-        assert [type(answer) for answer in first].count(grpc.aio.AioRpcError) == 1
-        assert (await gateway.get("/api/v1/services")).status == 200
-
-
 async def test_grpcurl_needs_no_token_to_look_around(gateway: Gateway, repository: Path) -> None:
     program = await asyncio.create_subprocess_exec(
         repository / ".venv/bin/grpcurl",
