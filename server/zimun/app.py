@@ -6,9 +6,11 @@ import gc
 import logging
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -35,10 +37,14 @@ from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
 from zimun.storage.distribute import is_distributed
+from zimun.storage.holds import HoldCounts, count_holds
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers, Timeouts
 from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers, backup
 from zimun.storage.urls import database_url, is_postgresql
+from zimun.telemetry.calls import CallObserver
+from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
+from zimun.telemetry.metrics import ServerCollector, Sources
 
 GRACE = 10.0
 """Seconds that calls under way have when the server stops."""
@@ -66,11 +72,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that serves: what it works with, and the ports that it got."""
+    """A server that serves: what it works with, and the ports that it got.
+
+    `metrics_port` is None where metrics are not asked for.
+    """
 
     stores: "Stores"
     grpc_port: int
     auth_port: int
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +186,19 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         verify, endpoints = await _tokens(settings, stores.credentials, stack)
         pages = PageTokens(await stores.credentials.secret("page_token"))
         backend = Backend(stores.ledgers, stores.reader, stores.writer, pages)
-        server = RpcServer(backend, verify, sharing)
-        auth_port = await _listen_http(settings, endpoints, stack, sharing)
+        observer = CallObserver(settings.slow_request)
+        server = RpcServer(backend, verify, sharing, interceptors=(observer,))
+        statuses: Counter[int] = Counter()
+        endpoints.middlewares.insert(0, count_statuses(statuses))
+        auth_port = await _listen_http(
+            endpoints, settings.grpc_host, settings.auth_port, "auth", stack, sharing
+        )
+        metrics_port = None
+        if settings.metrics_port is not None:
+            metrics = _metrics(stores, clock, server, observer, statuses)
+            metrics_port = await _listen_http(
+                metrics, settings.metrics_host, settings.metrics_port, "metrics", stack, sharing
+            )
         await server.start(settings.grpc_host, settings.grpc_port)
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
@@ -191,7 +212,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(task))
         _settle_memory()
-        yield Running(stores, server.port, auth_port)
+        yield Running(stores, server.port, auth_port, metrics_port)
 
 
 async def _publish_offset(database: Database, clock: Clock) -> None:
@@ -228,19 +249,50 @@ async def _tokens(
     return own.verify, application(credentials, issuer)
 
 
+def _metrics(
+    stores: Stores,
+    clock: Clock,
+    server: RpcServer,
+    observer: CallObserver,
+    statuses: Mapping[int, int],
+) -> web.Application:
+    """The endpoint of the metrics of all that serves."""
+    sources = Sources(
+        tallies=lambda: observer.tallies,
+        active=lambda: observer.active,
+        counters=stores.reader.counters,
+        waiting=lambda: stores.writer.waiting,
+        rows=lambda: stores.reader.rows,
+        connections=stores.database.connections_in_use,
+        serving=lambda: server.serving,
+        token_requests=statuses,
+    )
+
+    async def holds() -> HoldCounts:
+        return await stores.database.read(partial(count_holds, now=clock.now()))
+
+    return MetricsEndpoint(ServerCollector(sources), holds).application()
+
+
 async def _listen_http(
-    settings: Settings, endpoints: web.Application, stack: AsyncExitStack, sharing: bool
+    endpoints: web.Application,
+    host: str,
+    port: int,
+    name: str,
+    stack: AsyncExitStack,
+    sharing: bool,
 ) -> int:
+    """Listen until the stack is closed; answers the port. Raises PortTaken."""
     runner = web.AppRunner(endpoints, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, settings.grpc_host, settings.auth_port, reuse_port=sharing or None)
+    site = web.TCPSite(runner, host, port, reuse_port=sharing or None)
     try:
         await site.start()
     except OSError as error:
-        raise PortTaken(f"auth port {settings.auth_port} is in use") from error
-    port: int = runner.addresses[0][1]
-    return port
+        raise PortTaken(f"{name} port {port} is in use") from error
+    number: int = runner.addresses[0][1]
+    return number
 
 
 async def _probe(store: LedgerStore, server: RpcServer) -> None:

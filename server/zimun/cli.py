@@ -36,6 +36,7 @@ from zimun.rpc.server import PortTaken
 from zimun.storage.distribute import NotDistributable
 from zimun.storage.distribute import distribute as distribute_tables
 from zimun.storage.migrate import SchemaTooNew
+from zimun.telemetry import logs
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
 from zimun_gateway.process import EnvoyError, envoy_binary
@@ -350,9 +351,7 @@ def remove_key(kid: str, **given: Any) -> None:
 
 def _settings(**given: Any) -> Settings:
     settings = load(os.environ, **given)
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(settings.log_level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return settings
 

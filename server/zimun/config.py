@@ -1,6 +1,7 @@
 """What an operator may choose: ZIMUN_* variables, and the command line over them."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ class Settings:
     of ledgers a server keeps in memory. The time-outs of PostgreSQL are seconds: for
     a row that another server has locked, for a transaction whose client does nothing,
     and for an answer, which must be longer than that for a lock.
+
+    Metrics are served where they have a port: those of the k-th worker at
+    `metrics_port` + k, those of Envoy at `gateway_metrics_port`. `slow_request` is
+    seconds, 0 for no warning.
     """
 
     data_dir: Path = Path(".zimun")
@@ -44,6 +49,10 @@ class Settings:
     grpc_endpoints: tuple[str, ...] = ()
     auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    gateway_metrics_port: int | None = None
+    slow_request: float = 1.0
     max_rows: int = 500_000
     database_lock_timeout: int = 5
     database_idle_timeout: int = 10
@@ -59,18 +68,32 @@ class Settings:
             raise ConfigError(
                 "ZIMUN_DATABASE_ANSWER_TIMEOUT must be more than ZIMUN_DATABASE_LOCK_TIMEOUT"
             )
+        self._check_ports("ZIMUN_GRPC_PORT", self.grpc_ports)
+        self._check_ports("ZIMUN_METRICS_PORT", self.metrics_ports)
         first, last = self.grpc_ports[0], self.grpc_ports[-1]
-        if last > MAX_PORT:
-            raise ConfigError(f"ZIMUN_GRPC_PORT={first}: {self.workers} workers need {last}, too")
         if self.auth_port and self.auth_port in self.grpc_ports:
             raise ConfigError(
                 f"ZIMUN_AUTH_PORT={self.auth_port} is a gRPC port: there are {first} to {last}"
             )
 
+    def _check_ports(self, variable: str, ports: Sequence[int]) -> None:
+        if ports and ports[-1] > MAX_PORT:
+            raise ConfigError(
+                f"{variable}={ports[0]}: {self.workers} workers need {ports[-1]}, too"
+            )
+
     @property
     def grpc_ports(self) -> tuple[int, ...]:
         """The gRPC port of each worker: `grpc_port` and those after it; 0 for any free port."""
-        return tuple(self.grpc_port and self.grpc_port + number for number in range(self.workers))
+        return self._ports_of_workers(self.grpc_port)
+
+    @property
+    def metrics_ports(self) -> tuple[int, ...]:
+        """The same for metrics; nothing where these are not asked for."""
+        return () if self.metrics_port is None else self._ports_of_workers(self.metrics_port)
+
+    def _ports_of_workers(self, first: int) -> tuple[int, ...]:
+        return tuple(first and first + number for number in range(self.workers))
 
     @property
     def public_issuer(self) -> str:
@@ -109,6 +132,15 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _seconds(most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > most:
+            raise ValueError(f"must be seconds from 0 to {most:g}")
+        return float(text)
+
+    return parse
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -127,6 +159,9 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "grpc_port": _port,
     "auth_port": _port,
     "admin_port": _port,
+    "metrics_port": _port,
+    "gateway_metrics_port": _port,
+    "slow_request": _seconds(3600),
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
     "workers": _whole(1, 256),

@@ -178,17 +178,23 @@ def format_addresses(settings: Settings, grpc_ports: Sequence[int], auth_port: i
 
 
 def _reserve_ports(settings: Settings, stack: ExitStack) -> Sequence[Settings]:
-    """The settings of each worker: its gRPC port is its own, the auth port is the same for all.
+    """The settings of each worker: its ports for gRPC and metrics are its own, that for tokens is
+    the same for all.
 
     No other program gets these ports until the stack is closed. Raises PortTaken.
     """
     host = settings.grpc_host
     auth_port = _reserve_port(host, settings.auth_port, stack)
+    metrics = [_reserve_port(settings.metrics_host, port, stack) for port in settings.metrics_ports]
     return [
         replace(
-            settings, workers=1, grpc_port=_reserve_port(host, port, stack), auth_port=auth_port
+            settings,
+            workers=1,
+            grpc_port=_reserve_port(host, port, stack),
+            auth_port=auth_port,
+            metrics_port=metrics[number] if metrics else None,
         )
-        for port in settings.grpc_ports
+        for number, port in enumerate(settings.grpc_ports)
     ]
 
 
@@ -232,7 +238,9 @@ def _command() -> list[str]:
 def _environment(settings: Settings) -> Mapping[str, str]:
     """What tells a worker the settings: unlike a command, others cannot read it, and the database's
     URL may hold a password."""
+    metrics = "" if settings.metrics_port is None else str(settings.metrics_port)
     return os.environ | {
+        "ZIMUN_METRICS_PORT": metrics,
         "ZIMUN_WORKERS": str(settings.workers),
         "ZIMUN_GRPC_PORT": str(settings.grpc_port),
         "ZIMUN_AUTH_PORT": str(settings.auth_port),

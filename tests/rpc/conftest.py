@@ -158,12 +158,20 @@ async def serving(
 ) -> AsyncIterator[Zimun]:
     """A server on what the database, or else the directory, holds, and stubs to it."""
     settings = Settings(data_dir=data_dir, database_url=database_url, grpc_port=0, auth_port=0)
-    async with app.serve(settings, clock) as server:
-        target = f"127.0.0.1:{server.grpc_port}"
-        keys = await KeyStore.open(server.stores.credentials)
-        issuer = Issuer(keys, settings.public_issuer, settings.audience)
-        async with grpc.aio.insecure_channel(target) as channel:
-            yield Zimun(clock, server.stores, target, channel, issuer)
+    async with app.serve(settings, clock) as server, connected(server, settings, clock) as zimun:
+        yield zimun
+
+
+@asynccontextmanager
+async def connected(
+    server: app.Running, settings: Settings, clock: ManualClock
+) -> AsyncIterator[Zimun]:
+    """Stubs to a server."""
+    target = f"127.0.0.1:{server.grpc_port}"
+    keys = await KeyStore.open(server.stores.credentials)
+    issuer = Issuer(keys, settings.public_issuer, settings.audience)
+    async with grpc.aio.insecure_channel(target) as channel:
+        yield Zimun(clock, server.stores, target, channel, issuer)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:

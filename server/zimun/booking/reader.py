@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from zimun.booking.counters import Counters
 from zimun.booking.store import Head, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
 from zimun.domain.catalog import Catalog
@@ -54,6 +55,7 @@ class LedgerMemory:
     version: int | None = None
     size: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    counters: Counters = field(default_factory=Counters)
 
     def read(self, needs: Needs | None = None) -> LedgerRead:
         """What is to be read to bring it up to date, and to load `needs`."""
@@ -73,6 +75,7 @@ class LedgerMemory:
             ledger = Ledger(self.org_id, *update.head)
             self.size = 0
         elif update.events:
+            self.counters.catch_ups += 1
             for event in update.events:
                 ledger = evolve(ledger, event)
             ledger = ledger.merged()
@@ -116,6 +119,12 @@ class Reader:
         self._max_rows = max_rows
         self._memories: OrderedDict[str, LedgerMemory] = OrderedDict()
         self._looks = _SharedLooks(store)
+        self.counters = Counters()
+
+    @property
+    def rows(self) -> int:
+        """How many rows of ledgers are kept in memory, about; `max_rows` bounds them."""
+        return sum(memory.size for memory in self._memories.values())
 
     async def ask(self, org_id: str, question: Question[T]) -> T:
         """The answer to a question about an organization, as of now or later.
@@ -162,7 +171,8 @@ class Reader:
         """What is kept of an organization, whether or not it is up to date."""
         memory = self._memories.get(org_id)
         if memory is None:
-            memory = self._memories[org_id] = LedgerMemory(org_id)
+            memory = LedgerMemory(org_id, counters=self.counters)
+            self._memories[org_id] = memory
         self._memories.move_to_end(org_id)
         return memory
 
@@ -182,7 +192,8 @@ class Reader:
                 async with asyncio.timeout(MAX_WAIT):
                     await memory.lock.acquire()
             except TimeoutError:
-                memory, part = LedgerMemory(memory.org_id), Needs()
+                memory = LedgerMemory(memory.org_id, counters=self.counters)
+                part = Needs()
                 await memory.lock.acquire()
             try:
                 # Who waited for the lock may find that others have loaded the same.
@@ -199,7 +210,7 @@ class Reader:
 
     def trim(self) -> None:
         """Keep memory within its bound: the least recently used goes first."""
-        total = sum(memory.size for memory in self._memories.values())
+        total = self.rows
         for memory in list(self._memories.values()):
             if total <= self._max_rows:
                 return

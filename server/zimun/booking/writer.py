@@ -64,6 +64,12 @@ class Writer:
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._lanes = [_Lane(store, reader, clock) for _ in range(store.lanes)]
+        self.counters = reader.counters
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for the group under way, in all lanes."""
+        return sum(lane.waiting for lane in self._lanes)
 
     async def __aenter__(self) -> "Writer":
         for lane in self._lanes:
@@ -110,6 +116,10 @@ class _Lane:
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
@@ -137,6 +147,7 @@ class _Lane:
             await self._arrival.wait()
             self._arrival.clear()
             while group := self._next_group():
+                self._reader.counters.group_sizes.observe(len(group))
                 try:
                     await self._commit(group)
                 except Exception as error:
@@ -176,6 +187,7 @@ class _Lane:
                 group = await self._attempt(group, memories)
             except Conflict as error:
                 conflicts += 1
+                self._reader.counters.conflicts += 1
                 _drop(memories.values())
                 log.warning("a group of %d commands met a constraint: %s", len(group), error)
                 if conflicts > MAX_CONFLICTS and len(group) > 1:
@@ -222,8 +234,10 @@ class _Lane:
                     draft.memory.drop()
             elif draft.memory.org_id in written:
                 draft.committed()
+                self._reader.counters.count_events(appends[draft.memory.org_id].events)
                 settle(draft.jobs)
             else:
+                self._reader.counters.moved += 1
                 again += draft.jobs
                 if draft.is_new:
                     draft.memory.drop()

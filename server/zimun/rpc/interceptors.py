@@ -29,6 +29,11 @@ def caller() -> Caller:
     return _caller.get()
 
 
+def caller_or_none() -> Caller | None:
+    """Who calls, or called, in this task; None where that is not known (yet)."""
+    return _caller.get(None)
+
+
 def method() -> str:
     """The name of the method that is running, without its service."""
     return _method.get()

@@ -1,6 +1,6 @@
 """The gRPC server: every service of the contract, health, reflection."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -63,16 +63,23 @@ class PortTaken(Exception):
 
 
 class RpcServer:
-    """A server on one port; `port` is the one that it got.
+    """A server on one port; `port` is the one that it got, `serving` what health checks are told.
 
-    Servers share a port knowingly (`sharing`) or not at all.
+    Servers share a port knowingly (`sharing`) or not at all. `interceptors` stand around the gate.
     """
 
-    def __init__(self, backend: Backend, verify: Verify, sharing: bool = False) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        verify: Verify,
+        sharing: bool = False,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
-        self._server = grpc.aio.server(interceptors=(Gate(verify),), options=options)
+        self._server = grpc.aio.server(interceptors=(*interceptors, Gate(verify)), options=options)
         self._health = Health()
         self.port = 0
+        self.serving: dict[str, bool] = {}
         for add, servicer in _SERVICERS.items():
             add(servicer(backend), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -91,7 +98,7 @@ class RpcServer:
     async def set_health(self, readable: bool, writable: bool) -> None:
         """Tell health checks which services can do their work now."""
         for name in ("", *(service.full_name for service in contract.services())):
-            serving = readable and (writable or name not in WRITING)
+            serving = self.serving[name] = readable and (writable or name not in WRITING)
             status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)
 

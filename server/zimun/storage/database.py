@@ -1,6 +1,6 @@
 """A database as functions of a connection see it, whichever engine it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -33,3 +33,6 @@ class Database(Protocol):
         Raises Overloaded when the database cannot be written (nothing was
         done), and OutcomeUnknown when the connection was lost during COMMIT.
         """
+
+    def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
+        """How many connections of each pool are in use, and its limit; nothing for a file."""

@@ -172,6 +172,15 @@ class PostgresqlDatabase:
         self._direct.terminate()
         await self._engine.dispose()
 
+    def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
+        """Of the pool of groups and looks, and of that of everything else."""
+        direct = self._direct.get_size() - self._direct.get_idle_size()
+        pool: Any = self._engine.pool
+        return {
+            "groups": (direct, self._connections),
+            "reads": (pool.checkedout(), self._connections),
+        }
+
     async def fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
         """The rows of one statement, which is a transaction of its own.
 

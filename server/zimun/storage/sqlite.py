@@ -162,6 +162,10 @@ class SqliteDatabase:
             return int(version)
         return None
 
+    def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
+        """None: a file has no pool."""
+        return {}
+
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run a short read where it stands, on the event loop."""
         with self.snapshot() as connection:

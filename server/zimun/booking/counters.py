@@ -1,0 +1,31 @@
+"""What reading and writing ledgers counts as it goes, in plain numbers."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from zimun.domain.events import Event, EventType
+from zimun.tally import Histogram
+
+GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Of one process, since it began.
+
+    `moved` are parts of groups to be decided again, as another server had moved the ledger on;
+    `conflicts` are groups that a constraint of the store refused; `catch_ups` are reads that
+    brought what other servers had written; `events` are those committed here, by type.
+    """
+
+    group_sizes: Histogram = field(default_factory=lambda: Histogram(GROUP_SIZES))
+    moved: int = 0
+    conflicts: int = 0
+    catch_ups: int = 0
+    events: Counter[EventType] = field(default_factory=Counter)
+
+    def count_events(self, events: Iterable[Event]) -> None:
+        """Count events that have been committed."""
+        for event in events:
+            self.events[event.type] += 1

@@ -1,0 +1,21 @@
+"""How many holds there are now, over all organizations."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from zimun.storage.tables import IS_HELD, reservations
+
+
+class HoldCounts(NamedTuple):
+    """Holds that are live, and those whose time is over and whose expiry is not recorded yet."""
+
+    live: int
+    overdue: int
+
+
+def count_holds(connection: Connection, now: int) -> HoldCounts:
+    """Counts by the index of expiry, which has held reservations alone."""
+    held = select(func.count()).select_from(reservations).where(IS_HELD)
+    overdue = connection.execute(held.where(reservations.c.expires_at <= now)).scalar_one()
+    return HoldCounts(connection.execute(held).scalar_one() - overdue, overdue)

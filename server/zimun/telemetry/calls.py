@@ -1,0 +1,131 @@
+"""Every call is counted and timed, and what is logged within it has its request id."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import grpc
+from grpc import StatusCode
+
+from zimun.rpc import contract
+from zimun.rpc.interceptors import caller_or_none
+from zimun.tally import Histogram
+from zimun.telemetry import logs
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Bounds of the latency histograms."""
+
+MAX_SLOW_LINES = 10
+"""Warnings of slow calls in a second: under overload every call is slow."""
+
+UNKNOWN_METHOD = "unknown"
+"""The name under which calls of methods that do not exist are counted, whatever they asked for."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class MethodTally:
+    """The calls of one method, without the leading slash: how many by code, and how long."""
+
+    method: str
+    codes: Counter[StatusCode] = field(default_factory=Counter)
+    seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+
+
+class CallObserver(grpc.aio.ServerInterceptor):
+    """Counts and times unary calls; warns of those that take `slow_after` seconds (0: of none).
+
+    It is to be the outermost interceptor. Streams (health Watch, reflection) are not counted: how
+    long they take is for their callers to choose.
+    """
+
+    def __init__(self, slow_after: float = 0) -> None:
+        self._slow_after = slow_after or float("inf")
+        self._slow_lines = logs.Limiter(MAX_SLOW_LINES)
+        self._observed: dict[str, tuple[Handler, Handler]] = {}
+        names = (*contract.required_scopes(), "/grpc.health.v1.Health/Check")
+        self._tallies = {name: MethodTally(name.removeprefix("/")) for name in names}
+        self._unknown = MethodTally(UNKNOWN_METHOD)
+        self.active = 0
+
+    @property
+    def tallies(self) -> list[MethodTally]:
+        """What was counted, by method."""
+        return [*self._tallies.values(), self._unknown]
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler, observed; what is made of one handler is kept for its next call."""
+        logs.enter_call(handler_call_details.invocation_metadata)
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        method = handler_call_details.method
+        known, observed = self._observed.get(method, (None, handler))
+        if known is not handler:
+            observed = self._observe(self._tallies.get(method, self._unknown), handler)
+            if method in self._tallies:
+                self._observed[method] = (handler, observed)
+        return observed
+
+    def _observe(self, tally: MethodTally, handler: Handler) -> Handler:
+        run: Any = handler.unary_unary
+
+        async def call(request: Any, context: Context) -> Any:
+            begun, code = perf_counter(), None
+            self.active += 1
+            try:
+                return await run(request, context)
+            except asyncio.CancelledError:
+                code = _code_of_cancelled(context)
+                raise
+            except Exception:
+                code = context.code() or StatusCode.UNKNOWN
+                raise
+            finally:
+                self.active -= 1
+                self._count(tally, code or context.code() or StatusCode.OK, perf_counter() - begun)
+
+        make: Any = grpc.unary_unary_rpc_method_handler
+        observed: Handler = make(call, handler.request_deserializer, handler.response_serializer)
+        return observed
+
+    def _count(self, tally: MethodTally, code: StatusCode, seconds: float) -> None:
+        tally.codes[code] += 1
+        tally.seconds.observe(seconds)
+        if seconds >= self._slow_after:
+            self._warn(tally.method, code, seconds)
+
+    def _warn(self, method: str, code: StatusCode, seconds: float) -> None:
+        left_out = self._slow_lines.admit()
+        if left_out is None:
+            return
+        who = caller_or_none()
+        log.warning(
+            "slow call: method=%s organization=%s code=%s seconds=%.3f%s",
+            method,
+            who.org_id if who else "",
+            code.name,
+            seconds,
+            f" ({left_out} more were left out)" if left_out else "",
+        )
+
+
+def _code_of_cancelled(context: Context) -> StatusCode:
+    """gRPC cancels a call when its caller has gone, and when its time is over."""
+    remaining = context.time_remaining()
+    is_over = remaining is not None and remaining <= 0
+    return StatusCode.DEADLINE_EXCEEDED if is_over else StatusCode.CANCELLED

@@ -1,0 +1,95 @@
+"""Log lines: one line each but for tracebacks, bounded, with the request id of their call.
+
+Envoy makes a request id (x-request-id) for every request, logs it and answers it, so that a
+caller's report leads to the lines of both logs.
+"""
+
+import contextvars
+import logging
+import re
+import time
+from collections.abc import Iterable
+
+MAX_MESSAGE = 2_000
+MAX_TRACEBACK = 16_000
+"""Characters. What is longer is cut: part of it may have been sent by a stranger."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Headers = Iterable[tuple[str, str | bytes]]
+
+_headers: contextvars.ContextVar[Headers] = contextvars.ContextVar("headers", default=())
+
+
+def enter_call(headers: Headers) -> None:
+    """Say that what follows in this task is done for a call with these headers."""
+    _headers.set(headers)
+
+
+def request_id() -> str:
+    """The request id of the call at hand; empty without a call, or for one that is not well-formed.
+
+    It is looked for when a line is logged: most calls log nothing.
+    """
+    for name, value in _headers.get():
+        if name == "x-request-id":
+            return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else ""
+    return ""
+
+
+class Formatter(logging.Formatter):
+    """`TIME LEVEL LOGGER [request_id=ID]: MESSAGE`, cut, with control characters escaped."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s%(call)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a traceback follows on lines of its own."""
+        call = request_id()
+        record.call = f" request_id={call}" if call else ""
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line without a traceback."""
+        record.message = _CONTROL.sub(_escaped, _cut(record.message, MAX_MESSAGE))
+        return super().formatMessage(record)
+
+    def formatException(self, ei: "logging._SysExcInfoType") -> str:
+        """A traceback; of a long one its end, which says what happened."""
+        text = super().formatException(ei)
+        return text if len(text) <= MAX_TRACEBACK else f"…{text[-MAX_TRACEBACK:]}"
+
+
+def configure(level: str) -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter())
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
+
+
+def _escaped(found: "re.Match[str]") -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+class Limiter:
+    """At most so many lines a second, so that a flood of calls is no flood of lines."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second, self._passed, self._left_out = 0, 0, 0
+
+    def admit(self) -> int | None:
+        """None where a line is to be left out, else how many have been left out before it."""
+        if (second := int(time.monotonic())) != self._second:
+            self._second, self._passed = second, 0
+        if self._passed >= self._per_second:
+            self._left_out += 1
+            return None
+        self._passed += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
