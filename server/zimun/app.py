@@ -4,18 +4,17 @@ import asyncio
 import contextlib
 import gc
 import logging
+import shlex
 import signal
-import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
 from zimun.auth.endpoints import application
 from zimun.auth.keys import KeyStore
@@ -33,14 +32,16 @@ from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
+from zimun.storage import sqlite_file
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
 from zimun.storage.distribute import is_distributed
+from zimun.storage.failures import FAILURES, brief
 from zimun.storage.holds import HoldCounts, count_holds
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers, Timeouts
-from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers, backup
+from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers
 from zimun.storage.urls import database_url, is_postgresql
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
@@ -102,39 +103,59 @@ def make_directory(settings: Settings) -> None:
         raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error
 
 
-def prepare(settings: Settings) -> URL:
-    """Bring the database to the schema of this code, and say where it is.
+def locate(settings: Settings) -> URL:
+    """Where the database is; raises ConfigError for a URL that cannot be opened."""
+    try:
+        return database_url(settings.database_url, settings.data_dir)
+    except ValueError as error:
+        raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from None
 
-    Raises ConfigError for a database URL that cannot be opened, and SchemaTooNew.
+
+def embedded_file(settings: Settings) -> Path:
+    """The file of the embedded database; raises ConfigError where there is a database server."""
+    url = locate(settings)
+    if is_postgresql(url):
+        raise ConfigError("a database server is backed up with its own pg_dump and pg_restore")
+    return Path(str(url.database))
+
+
+@contextmanager
+def claimed(settings: Settings, checked: bool = True) -> Iterator[URL]:
+    """A database at the schema of this code, which nobody restores while the context is open.
+
+    An embedded one is `checked` for damage first, which takes about a second for a gigabyte. Raises
+    ConfigError, FileRefused and SchemaTooNew.
     """
     make_directory(settings)
-    try:
-        url = database_url(settings.database_url, settings.data_dir)
-    except ValueError as error:
-        raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from error
-    try:
-        migrate(url)
-    except (OSError, DBAPIError) as error:
-        raise ConfigError(f"ZIMUN_DATABASE_URL: the database cannot be opened: {error}") from error
-    return url
+    url = locate(settings)
+    with ExitStack() as stack:
+        if not is_postgresql(url):
+            file = Path(str(url.database))
+            stack.enter_context(sqlite_file.claim(file))
+            sqlite_file.make(file)
+            if checked:
+                sqlite_file.check(file)
+            warn_of_modes(sqlite_file.exposed(file))
+        try:
+            migrate(url)
+        except FAILURES as error:
+            raise ConfigError(
+                f"ZIMUN_DATABASE_URL: the database cannot be opened: {brief(error)}"
+            ) from error
+        yield url
 
 
-def back_up(settings: Settings, path: Path) -> None:
-    """Write a copy of the embedded database; raises ConfigError where that cannot be."""
-    if path.exists():
-        raise ConfigError(f"{path} exists already")
-    try:
-        url = database_url(settings.database_url, settings.data_dir)
-        if is_postgresql(url):
-            raise ValueError("a database server is backed up with its own pg_dump")
-        backup(url, path)
-    except (ValueError, sqlite3.Error) as error:
-        raise ConfigError(f"no backup was made: {error}") from error
+def warn_of_modes(exposed: Iterable[Path]) -> None:
+    """Tell the operator of files with secrets that others can read, and how to mend it."""
+    if paths := " ".join(shlex.quote(str(path)) for path in exposed):
+        log.warning("others can read the keys that sign tokens: chmod go= %s", paths)
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Stores]:
-    """The stores of the settings; raises what `prepare` raises.
+async def open_stores(
+    settings: Settings, clock: Clock | None = None, checked: bool = False
+) -> AsyncIterator[Stores]:
+    """The stores of the settings; raises what `claimed` raises.
 
     Without a clock it is the one by which the database was last served: ledger
     time does not run back, so an import at the machine's time would put an end
@@ -145,8 +166,9 @@ async def open_stores(settings: Settings, clock: Clock | None = None) -> AsyncIt
         settings.database_idle_timeout,
         settings.database_answer_timeout,
     )
-    async with open_database(prepare(settings), clock, settings.max_rows, timeouts) as stores:
-        yield stores
+    with claimed(settings, checked) as url:
+        async with open_database(url, clock, settings.max_rows, timeouts) as stores:
+            yield stores
 
 
 @asynccontextmanager
@@ -181,7 +203,8 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     Raises PortTaken, and what `open_stores` and `KeyStore.open` raise.
     """
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_stores(settings, clock))
+        # The supervisor of workers has checked the database.
+        stores = await stack.enter_async_context(open_stores(settings, clock, not sharing))
         await _publish_offset(stores.database, clock)
         verify, endpoints = await _tokens(settings, stores.credentials, stack)
         pages = PageTokens(await stores.credentials.secret("page_token"))

@@ -33,9 +33,12 @@ from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, from_datetime, rfc3339
 from zimun.rpc import catalog_file
 from zimun.rpc.server import PortTaken
+from zimun.storage import sqlite_file
 from zimun.storage.distribute import NotDistributable
 from zimun.storage.distribute import distribute as distribute_tables
+from zimun.storage.failures import FAILURES, brief
 from zimun.storage.migrate import SchemaTooNew
+from zimun.storage.sqlite_file import OTHERS, FileRefused
 from zimun.telemetry import logs
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
@@ -53,6 +56,7 @@ EXPECTED = (
     EnvoyError,
     ChildDied,
     DirectoryInUse,
+    FileRefused,
 )
 """What an operator can do something about: told in one line."""
 
@@ -62,10 +66,14 @@ database = click.option("--database-url", help="ZIMUN_DATABASE_URL")
 
 def main() -> None:
     """Run a command; what an operator can mend is one line and exit status 1."""
+    os.umask(OTHERS)
     try:
         commands(standalone_mode=False)
     except EXPECTED as error:
         sys.exit(f"zimun: {error}")
+    except FAILURES as error:
+        # The machine, its disk or its database: nothing in this program.
+        sys.exit(f"zimun: {brief(error)}")
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -139,10 +147,10 @@ def gateway_command(only_print: bool, **given: Any) -> None:
 @database
 def migrate_command(distribute: bool, **given: Any) -> None:
     """Bring the database to this version's schema."""
-    url = app.prepare(_settings(**given))
-    if not distribute:
-        return
-    done = _run(distribute_tables(url))
+    with app.claimed(_settings(**given)) as url:
+        if not distribute:
+            return
+        done = _run(distribute_tables(url))
     for table in done:
         click.echo(f"{table.name}: {table.how}")
     if not done:
@@ -197,7 +205,19 @@ def export_command(org: str | None, **given: Any) -> None:
 @database
 def backup_command(file: Path, **given: Any) -> None:
     """Copy the embedded database to FILE, while servers go on using it."""
-    app.back_up(_settings(**given), file)
+    sqlite_file.back_up(app.embedded_file(_settings(**given)), file)
+
+
+@commands.command("restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@data_dir
+@database
+def restore_command(file: Path, **given: Any) -> None:
+    """Put the copy FILE in the place of the embedded database, while no server runs."""
+    settings = _settings(**given)
+    app.make_directory(settings)
+    aside = sqlite_file.restore(file, app.embedded_file(settings))
+    click.echo(f"restored {file}" + (f"; the database before it is in {aside}" if aside else ""))
 
 
 @commands.command("prune")

@@ -155,10 +155,10 @@ async def work(settings: Settings) -> None:
 async def supervise(settings: Settings) -> None:
     """Run `settings.workers` workers until SIGINT or SIGTERM.
 
-    Raises what `app.prepare` raises, and PortTaken.
+    Raises what `app.claimed` raises, and PortTaken.
     """
-    app.prepare(settings)
     with ExitStack() as stack:
+        stack.enter_context(app.claimed(settings))
         workers = _reserve_ports(settings, stack)
         supervisor = Supervisor(_command(), [_environment(worker) for worker in workers])
         running = asyncio.create_task(supervisor.run())

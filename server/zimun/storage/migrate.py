@@ -53,14 +53,25 @@ async def _migrate_postgresql(url: URL, revision: str) -> None:
         await engine.dispose()
 
 
+def check_known(revision: str) -> None:
+    """Raise SchemaTooNew for a revision of the schema that this code does not know."""
+    script = ScriptDirectory.from_config(_config())
+    if revision not in {step.revision for step in script.walk_revisions()}:
+        raise SchemaTooNew(f"the database is at schema {revision}, which this Zimun does not know")
+
+
 def _upgrade(connection: Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == ScriptDirectory.from_config(config).get_current_head():
+        return
+    if current:
+        check_known(current)
+    command.upgrade(config, revision)
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current == script.get_current_head():
-        return
-    if current and current not in {step.revision for step in script.walk_revisions()}:
-        raise SchemaTooNew(f"the database is at schema {current}, which this Zimun does not know")
-    command.upgrade(config, revision)
+    return config

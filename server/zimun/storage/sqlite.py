@@ -13,9 +13,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -118,15 +117,6 @@ def _in_transaction(connection: Connection) -> bool:
     """Whether the database still has the transaction: it ends one by itself when the disk fails."""
     driver = connection.connection.driver_connection
     return driver is not None and driver.in_transaction
-
-
-def backup(url: URL, path: Path) -> None:
-    """Write a copy of the database as it is now, while others go on using it."""
-    with (
-        closing(sqlite3.connect(str(url.database))) as source,
-        closing(sqlite3.connect(path)) as copy,
-    ):
-        source.backup(copy)
 
 
 class SqliteDatabase:
