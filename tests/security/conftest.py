@@ -5,11 +5,14 @@ that stops, breaks or overloads its program starts one of its own (`tests/e2e/ru
 `tests/gateway/harness.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from ..e2e.running import Zimun, closed_after
+from ..e2e.serving import Server, Site, seeded
 from ..postgres import shared
 from .attacks import AttackCounter
 from .doors import Door, GrpcDoor, JsonDoor
@@ -83,3 +86,28 @@ def _database(store: str) -> dict[str, str]:
         return {}
     server, _ = shared()
     return {"ZIMUN_DATABASE_URL": server.url(server.create())}
+
+
+@pytest.fixture(scope="session")
+def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The demo in a file, as `zimun up --demo` leaves it, to be copied."""
+    return seeded(tmp_path_factory.mktemp("site") / "data", {})
+
+
+@pytest.fixture
+def site(demo_site: Site, tmp_path: Path) -> Site:
+    """A copy of the demo that only this test serves, breaks or replaces."""
+    return demo_site.copy(tmp_path / "site")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Site], Server]]:
+    """Makes a server on a site, not started, without Envoy."""
+    with ExitStack() as stack:
+
+        def make(site: Site) -> Server:
+            server = Server(site)
+            stack.callback(server.close)
+            return server
+
+        yield make

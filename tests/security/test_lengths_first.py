@@ -29,9 +29,12 @@ def string_fields() -> Iterator[tuple[type[Message], FieldDescriptor]]:
         for field in message.fields:
             if field.type == field.TYPE_STRING:
                 yield GetMessageClass(message), field
-            elif field.message_type and field.message_type.file.package == contract.PACKAGE:
-                if not field.message_type.GetOptions().map_entry:
-                    waiting.append(field.message_type)
+            elif (
+                (inner := field.message_type)
+                and inner.file.package == contract.PACKAGE
+                and not inner.GetOptions().map_entry
+            ):
+                waiting.append(inner)
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: ascii(value[:3]))
