@@ -33,11 +33,9 @@ class Backend:
     answers: AnswerCache = field(default_factory=AnswerCache)
 
 
-def change_request(
-    request: Message, context: Context, to_wire: Callable[[T], Message]
-) -> ChangeRequest:
+def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeRequest:
     """Who asks for a change, by which method, under which Idempotency-Key."""
-    key = header(context, "idempotency-key")
+    key = header("idempotency-key")
     if len(key) > 255:
         raise InvalidRequest({"idempotency-key": "must have at most 255 characters"})
     return ChangeRequest(

@@ -88,20 +88,20 @@ class _Entries(Generic[E]):
         return self._kind.write(found)
 
     async def create(self, request: Message, sent: Any, context: Context) -> bytes:
-        change = change_request(request, context, self._kind.write)
+        change = change_request(request, self._kind.write)
         command = CreateEntry(self._kind.entry, self._kind.said(sent))
         return await self._writer.submit(change, command)
 
     async def update(self, request: Any, sent: Any, context: Context) -> bytes:
         if not sent.id:
             raise InvalidRequest({"id": "is required"})
-        change = change_request(request, context, self._kind.write)
+        change = change_request(request, self._kind.write)
         edit = self._kind.edit(sent, request.update_mask)
         command = UpdateEntry(self._kind.entry, sent.id, sent.etag, edit)
         return await self._writer.submit(change, command)
 
     async def archive(self, request: Any, entry_id: str, context: Context) -> bytes:
-        change = change_request(request, context, self._kind.write)
+        change = change_request(request, self._kind.write)
         command = ArchiveEntry(self._kind.entry, entry_id, request.etag)
         return await self._writer.submit(change, command)
 
@@ -244,7 +244,7 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
     async def UpdateOrganization(
         self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, entries.organization)
+        change = change_request(request, entries.organization)
         sent = request.organization
         if sent.id not in ("", caller().org_id):
             raise InvalidRequest({"id": "must be that of the caller's organization"})
@@ -275,12 +275,12 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     async def CreateOverride(
         self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, entries.override)
+        change = change_request(request, entries.override)
         command = CreateOverride(entries.read_override(request.override))
         return await self._writer.submit(change, command)
 
     async def DeleteOverride(
         self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, lambda _: Empty())
+        change = change_request(request, lambda _: Empty())
         return await self._writer.submit(change, DeleteOverride(request.override_id))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -20,8 +20,13 @@ Verify = Callable[[str], Awaitable[Caller]]
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+Metadata = Sequence[tuple[str, str | bytes]]
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
 _method: contextvars.ContextVar[str] = contextvars.ContextVar("method")
+_metadata: contextvars.ContextVar[Metadata] = contextvars.ContextVar("metadata")
 
 
 def caller() -> Caller:
@@ -39,7 +44,7 @@ def method() -> str:
     return _method.get()
 
 
-class Gate(grpc.aio.ServerInterceptor):
+class Gate(grpc.GenericRpcHandler):
     """Lets through what carries a good token with the method's scope, and words every refusal.
 
     It stands in the server although Envoy verifies tokens as well: a caller may
@@ -47,39 +52,25 @@ class Gate(grpc.aio.ServerInterceptor):
     every method of the contract declares its scope, or there is no server.
     """
 
-    def __init__(self, verify: Verify) -> None:
+    def __init__(self, verify: Verify, handlers: Mapping[str, Handler]) -> None:
         self._verify = verify
-        self._scopes = contract.required_scopes()
-        self._gated: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._handlers = dict(handlers)
+        for path, scope in contract.required_scopes().items():
+            self._handlers[path] = self._gate(path, handlers[path], scope)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        method = handler_call_details.method
-        if gated := self._gated.get(method):
-            return gated
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return _UNKNOWN
-        if method not in self._scopes:
-            return handler
-        self._gated[method] = self._gate(method, handler, self._scopes[method])
-        return self._gated[method]
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """What answers a method; asked at the beginning of each call, in the call's own context."""
+        _metadata.set(handler_call_details.invocation_metadata)
+        return self._handlers.get(handler_call_details.method, _UNKNOWN)
 
-    def _gate(
-        self, path: str, handler: grpc.RpcMethodHandler[Any, Any], scope: str
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    def _gate(self, path: str, handler: Handler, scope: str) -> Handler:
         name = path.rpartition("/")[2]
         decode: Any = handler.request_deserializer
         run: Any = handler.unary_unary
 
         async def call(raw: bytes, context: Context) -> bytes | Message:
             try:
-                await self._admit(context, scope)
+                await self._admit(scope)
                 request = _decode(decode, raw)
                 contract.check(request)
                 _method.set(name)
@@ -93,8 +84,8 @@ class Gate(grpc.aio.ServerInterceptor):
 
         return _handler(call)
 
-    async def _admit(self, context: Context, scope: str) -> None:
-        kind, _, token = _authorization(context).partition(" ")
+    async def _admit(self, scope: str) -> None:
+        kind, _, token = _authorization().partition(" ")
         if kind.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
         who = await self._verify(token.strip())
@@ -103,30 +94,30 @@ class Gate(grpc.aio.ServerInterceptor):
         _caller.set(who)
 
 
-def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:
     make: Any = grpc.unary_unary_rpc_method_handler
-    return cast("grpc.RpcMethodHandler[Any, Any]", make(call, response_serializer=_encode))
+    return cast("Handler", make(call, response_serializer=_encode))
 
 
 async def _refuse_unknown(_: bytes, context: Context) -> bytes:
     return await _refuse(context, status.UNKNOWN_METHOD, ())
 
 
-def header(context: Context, name: str) -> str:
-    """The value that the caller sent under a lower-case name, or nothing.
+def header(name: str) -> str:
+    """The value that the caller of the running method sent under a lower-case name, or nothing.
 
     Raises InvalidRequest where there are several: others on the way may have read another one.
     """
-    values = [value for key, value in context.invocation_metadata() or () if key == name]
+    values = [value for key, value in _metadata.get() if key == name]
     if len(values) > 1:
         raise InvalidRequest({name: "must not be there more than once"})
     value = values[0] if values else ""
     return value if isinstance(value, str) else value.decode("ascii", "replace")
 
 
-def _authorization(context: Context) -> str:
+def _authorization() -> str:
     try:
-        return header(context, "authorization")
+        return header("authorization")
     except InvalidRequest as error:
         raise TokenInvalid("there is more than one authorization header") from error
 

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.descriptor_pool import Default
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from zimun.rpc import contract
 from zimun.rpc.calls import Backend
@@ -20,7 +20,7 @@ from zimun.rpc.catalog_servicers import (
     StaffServicer,
 )
 from zimun.rpc.health import Health
-from zimun.rpc.interceptors import Gate, Verify
+from zimun.rpc.interceptors import Gate, Handler, Verify
 from zimun.rpc.servicers import AppointmentsServicer, AvailabilityServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
@@ -36,7 +36,7 @@ from zimun.v1 import (
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
 """The services that are of no use while the store cannot be written; "" is the whole server."""
 
-_SERVICERS: Mapping[Callable[[Any, grpc.aio.Server], None], Callable[[Backend], object]] = {
+_SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Backend], object]] = {
     appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
     availability_service_pb2_grpc.add_AvailabilityServiceServicer_to_server: AvailabilityServicer,
     locations_service_pb2_grpc.add_LocationsServiceServicer_to_server: LocationsServicer,
@@ -58,6 +58,24 @@ _OPTIONS = (
 )
 
 
+class _Handlers:
+    """Stands for a server where handlers are added, and keeps them by the method's path.
+
+    A server of grpc.aio waits for each registered method by itself, and at every
+    call goes through all of them: 10 to 20 % of a short call, with fifty methods.
+    """
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, Handler] = {}
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """As of `grpc.aio.Server`."""
+        self.by_path |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
+
+    def add_generic_rpc_handlers(self, _: object) -> None:
+        """As of `grpc.aio.Server`; the same handlers come one by one."""
+
+
 class PortTaken(Exception):
     """Something else listens where the server is to listen."""
 
@@ -75,17 +93,22 @@ class RpcServer:
         sharing: bool = False,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
-        options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
-        self._server = grpc.aio.server(interceptors=(*interceptors, Gate(verify)), options=options)
         self._health = Health()
         self.port = 0
         self.serving: dict[str, bool] = {}
+        handlers = _Handlers()
         for add, servicer in _SERVICERS.items():
-            add(servicer(backend), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+            add(servicer(backend), handlers)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
         names = [service.full_name for service in contract.services()]
         reflected = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(reflected, self._server, Default())
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
+            reflection.aio.ReflectionServicer(reflected, Default()), handlers
+        )
+        options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
+        self._server = grpc.aio.server(
+            handlers=(Gate(verify, handlers.by_path),), interceptors=interceptors, options=options
+        )
 
     async def start(self, host: str, port: int) -> None:
         """Listen on host:port, any free one for port 0; raises PortTaken."""

@@ -103,37 +103,37 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     ) -> bytes:
         start = convert.instant(request.appointment_time)
         command = Hold(convert.slot_request(request), start, new_id("h"), new_id("x"))
-        return await self._writer.submit(change_request(request, context, convert.hold), command)
+        return await self._writer.submit(change_request(request, convert.hold), command)
 
     async def ExtendHold(
         self, request: appointments_service_pb2.ExtendHoldRequest, context: Context
     ) -> bytes:
         command = ExtendHold(request.hold_id)
-        return await self._writer.submit(change_request(request, context, convert.hold), command)
+        return await self._writer.submit(change_request(request, convert.hold), command)
 
     async def ReleaseHold(
         self, request: appointments_service_pb2.ReleaseHoldRequest, context: Context
     ) -> bytes:
         command = ReleaseHold(request.hold_id)
-        return await self._writer.submit(change_request(request, context, convert.hold), command)
+        return await self._writer.submit(change_request(request, convert.hold), command)
 
     async def ConfirmAppointment(
         self, request: appointments_service_pb2.ConfirmAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, convert.appointment)
+        change = change_request(request, convert.appointment)
         command = ConfirmHold(request.hold_id, new_id("a"), convert.contact(request))
         return await self._writer.submit(change, command)
 
     async def RescheduleAppointment(
         self, request: appointments_service_pb2.RescheduleAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, convert.appointment)
+        change = change_request(request, convert.appointment)
         return await self._writer.submit(change, convert.reschedule(request, new_id("x")))
 
     async def CancelAppointment(
         self, request: appointments_service_pb2.CancelAppointmentRequest, context: Context
     ) -> bytes:
-        change = change_request(request, context, convert.appointment)
+        change = change_request(request, convert.appointment)
         command = CancelAppointment(request.appointment_id, request.cancel_reason, request.etag)
         return await self._writer.submit(change, command)
 
