@@ -16,6 +16,8 @@ from .faults import moves, plan
 from .history import CATALOG_CHANGE, READS
 from .scenario import SECOND
 
+pytestmark = pytest.mark.quiet
+
 ROOT = Path(__file__).parents[2]
 LONGEST = 240
 

@@ -9,6 +9,8 @@ import pytest
 from .test_chaos import chaos
 from .weakened import FAULTS
 
+pytestmark = pytest.mark.quiet
+
 CALM = ("--seconds=4", "--no-faults", "--settling=2")
 ENDS = ("--seconds=20", "--settling=5")
 

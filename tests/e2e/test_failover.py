@@ -9,6 +9,8 @@ from bench import failover, site
 
 from ..postgres import shared
 
+pytestmark = pytest.mark.quiet
+
 
 @pytest.mark.parametrize("roll", [False, True], ids=["killed", "renewed"])
 async def test_no_booking_is_lost_and_none_is_made_twice(roll: bool) -> None:

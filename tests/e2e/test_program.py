@@ -37,6 +37,7 @@ def first_answers(zimun: Zimun) -> float:
     return time.monotonic() - zimun.started
 
 
+@pytest.mark.quiet
 def test_the_first_request_is_answered_within_three_seconds(private: Callable[..., Zimun]) -> None:
     # The best of three, as the machine may have other things to do.
     seconds: list[float] = []
