@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=80' 'grpcio-tools>=1.85,<2' 'googleapis-common-protos>=1.76,<2'
 	$(BIN)/python setup.py --quiet generate
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[server,gateway,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[server,gateway,tracing,dev]'
 	touch $@
 
 generate: $(GENERATED)

@@ -4,8 +4,10 @@ import yaml
 
 from .clusters import clusters
 from .listener import listener
+from .metrics import metrics_clusters, metrics_listeners
 from .proto import Config, extension, socket_address
 from .settings import Settings
+from .tracing import tracing_clusters
 
 HEADER = "# Written by `python -m zimun_gateway --write envoy.yaml`; edit gateway/ instead.\n"
 
@@ -19,8 +21,12 @@ def build(settings: Settings) -> Config:
         "admin": {"address": socket_address("127.0.0.1", settings.admin_port)},
         "overload_manager": _overload(settings),
         "static_resources": {
-            "listeners": [listener(settings)],
-            "clusters": clusters(settings),
+            "listeners": [listener(settings), *metrics_listeners(settings)],
+            "clusters": [
+                *clusters(settings),
+                *metrics_clusters(settings),
+                *tracing_clusters(settings),
+            ],
         },
     }
 

@@ -77,6 +77,12 @@ def _auth(settings: Settings) -> Config:
     }
 
 
+def otlp_cluster(name: str, endpoint: str) -> Config:
+    """A collector of traces (gRPC, in clear)."""
+    cluster = _cluster(name, [split_endpoint(endpoint)])
+    return cluster | {"typed_extension_protocol_options": _protocol(http2_protocol_options={})}
+
+
 def _jwks(settings: Settings) -> Config:
     """The outside provider; over https its certificate must name the host that was asked for."""
     uri = urlsplit(settings.jwks_uri)

@@ -17,6 +17,7 @@ from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
 from .settings import Settings
 from .token_errors import token_replies
+from .tracing import tracing
 from .transcoding import header_filter, transcoder_filter
 
 _ROUTER = "extensions.filters.http.router.v3.Router"
@@ -64,6 +65,7 @@ def _http(settings: Settings) -> Config:
         local_reply_config={"mappers": _replies(settings)},
         route_config=_route_config(settings),
         http_filters=_filters(settings),
+        **tracing(settings),
     )
 
 

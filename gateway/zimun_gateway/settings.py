@@ -16,6 +16,13 @@ class Settings:
     listen_port: int = 8080
     admin_port: int = 9901
     """On loopback; 0 lets the system choose."""
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """Where Prometheus finds Envoy's metrics; then `admin_port` must not be 0. None: nowhere."""
+    otlp_endpoint: str = ""
+    """An OpenTelemetry collector (OTLP over gRPC, in clear). Empty: no traces."""
+    trace_ratio: float = 0.01
+    """How many of the requests are traced."""
 
     grpc_endpoints: tuple[str, ...] = ("127.0.0.1:50051",)
     """Every worker of every machine that runs the server."""
@@ -64,6 +71,8 @@ class Settings:
             raise ValueError("grpc_endpoints needs at least one host:port")
         if not self.auth_endpoints:
             raise ValueError("auth_endpoints needs at least one host:port")
+        if self.metrics_port is not None and not self.admin_port:
+            raise ValueError("metrics_port needs an admin_port")
         if self.clock_skew < 1:
             raise ValueError("clock_skew must be at least 1 second")
         if self.rate_limit < 0 or self.token_rate_limit < 1:

@@ -46,6 +46,7 @@ from zimun.storage.urls import database_url, is_postgresql
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
 from zimun.telemetry.metrics import ServerCollector, Sources
+from zimun.telemetry.tracing import tracing
 
 GRACE = 10.0
 """Seconds that calls under way have when the server stops."""
@@ -200,7 +201,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
     With `sharing` other servers may listen on the same ports.
-    Raises PortTaken, and what `open_stores` and `KeyStore.open` raise.
+    Raises PortTaken, TracingMissing, and what `open_stores` and `KeyStore.open` raise.
     """
     async with AsyncExitStack() as stack:
         # The supervisor of workers has checked the database.
@@ -210,7 +211,10 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         pages = PageTokens(await stores.credentials.secret("page_token"))
         backend = Backend(stores.ledgers, stores.reader, stores.writer, pages)
         observer = CallObserver(settings.slow_request)
-        server = RpcServer(backend, verify, sharing, interceptors=(observer,))
+        traced = await stack.enter_async_context(
+            tracing(settings.otlp_endpoint, settings.trace_ratio)
+        )
+        server = RpcServer(backend, verify, sharing, interceptors=(observer, *traced))
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
         auth_port = await _listen_http(

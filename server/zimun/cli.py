@@ -40,6 +40,7 @@ from zimun.storage.failures import FAILURES, brief
 from zimun.storage.migrate import SchemaTooNew
 from zimun.storage.sqlite_file import OTHERS, FileRefused
 from zimun.telemetry import logs
+from zimun.telemetry.tracing import TracingMissing
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
 from zimun_gateway.process import EnvoyError, envoy_binary
@@ -57,6 +58,7 @@ EXPECTED = (
     ChildDied,
     DirectoryInUse,
     FileRefused,
+    TracingMissing,
 )
 """What an operator can do something about: told in one line."""
 

@@ -27,7 +27,8 @@ class Settings:
 
     Metrics are served where they have a port: those of the k-th worker at
     `metrics_port` + k, those of Envoy at `gateway_metrics_port`. `slow_request` is
-    seconds, 0 for no warning.
+    seconds, 0 for no warning. `trace_ratio` of the requests are traced where
+    `otlp_endpoint` (host:port) names a collector.
     """
 
     data_dir: Path = Path(".zimun")
@@ -53,6 +54,8 @@ class Settings:
     metrics_port: int | None = None
     gateway_metrics_port: int | None = None
     slow_request: float = 1.0
+    otlp_endpoint: str = ""
+    trace_ratio: float = 0.01
     max_rows: int = 500_000
     database_lock_timeout: int = 5
     database_idle_timeout: int = 10
@@ -132,13 +135,20 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(most: float) -> Callable[[str], float]:
+def _decimal(most: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > most:
-            raise ValueError(f"must be seconds from 0 to {most:g}")
+            raise ValueError(f"must be a number from 0 to {most:g}")
         return float(text)
 
     return parse
+
+
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
+        raise ValueError("must be host:port")
+    return text
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -161,7 +171,9 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "admin_port": _port,
     "metrics_port": _port,
     "gateway_metrics_port": _port,
-    "slow_request": _seconds(3600),
+    "slow_request": _decimal(3600),
+    "otlp_endpoint": _endpoint,
+    "trace_ratio": _decimal(1),
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
     "workers": _whole(1, 256),

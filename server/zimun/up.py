@@ -93,7 +93,11 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
     return GatewaySettings(
         listen_address=settings.host,
         listen_port=settings.port,
-        admin_port=0 if server else settings.admin_port,
+        admin_port=0 if server and settings.gateway_metrics_port is None else settings.admin_port,
+        metrics_address=settings.metrics_host,
+        metrics_port=settings.gateway_metrics_port,
+        otlp_endpoint=settings.otlp_endpoint,
+        trace_ratio=settings.trace_ratio,
         grpc_endpoints=grpc or tuple(f"{host}:{port}" for port in settings.grpc_ports),
         auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
         descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),

@@ -43,6 +43,10 @@ def test_the_issuer_follows_the_port_and_the_scheme_unless_set() -> None:
         ("ZIMUN_RATE_LIMIT", "many"),
         ("ZIMUN_TOKEN_LIFETIME", "0"),
         ("ZIMUN_LOG_LEVEL", "loud"),
+        ("ZIMUN_METRICS_PORT", "65536"),
+        ("ZIMUN_SLOW_REQUEST", "soon"),
+        ("ZIMUN_TRACE_RATIO", "1.5"),
+        ("ZIMUN_OTLP_ENDPOINT", "collector"),
     ],
 )
 def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
@@ -72,6 +76,7 @@ def test_the_default_ports_have_room_for_the_most_workers() -> None:
     ("environ", "named"),
     [
         ({"ZIMUN_GRPC_PORT": "65535"}, "ZIMUN_GRPC_PORT=65535"),
+        ({"ZIMUN_METRICS_PORT": "65535"}, "ZIMUN_METRICS_PORT=65535"),
         ({"ZIMUN_GRPC_PORT": "9000", "ZIMUN_AUTH_PORT": "9001"}, "ZIMUN_AUTH_PORT=9001"),
     ],
 )
