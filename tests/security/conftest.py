@@ -5,6 +5,7 @@ that stops, breaks or overloads its program starts one of its own (`tests/e2e/ru
 `tests/gateway/harness.py`).
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,9 @@ from ..e2e.serving import Server, Site, seeded
 from ..postgres import shared
 from .attacks import AttackCounter
 from .doors import Door, GrpcDoor, JsonDoor
-from .target import VICTIM, Target
+from .population import create_organizations, populate
+from .target import CANARY, TESTER, VICTIM, Target
+from .valid_requests import Ids
 
 STORES = ("sqlite", "postgresql")
 
@@ -61,7 +64,7 @@ def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tar
     data_dir = tmp_path_factory.mktemp("security") / "data"
     with closed_after(Zimun(data_dir, ZIMUN_RATE_LIMIT="0", **_database(store))) as program:
         program.start()
-        program.cli("org", "create", VICTIM, "--name", "Victim")
+        asyncio.run(create_organizations(program, VICTIM, TESTER))
         yield Target(program)
         program.stop()
 
@@ -78,6 +81,18 @@ def doors(target: Target) -> Iterator[dict[str, Door]]:
     yield opened
     for door in opened.values():
         door.close()
+
+
+@pytest.fixture(scope="session")
+def victim(target: Target, doors: dict[str, Door]) -> Ids:
+    """What VICTIM has: two of everything, with CANARY in its texts."""
+    return populate(target, doors["json"], VICTIM, CANARY)
+
+
+@pytest.fixture(scope="session")
+def tester(target: Target, doors: dict[str, Door]) -> Ids:
+    """What TESTER has: two of everything, for requests that may well change it."""
+    return populate(target, doors["json"], TESTER, "test")
 
 
 def _database(store: str) -> dict[str, str]:

@@ -23,6 +23,9 @@ ATTACKER = "o_demo"
 VICTIM = "o_victim"
 """The organization that is attacked; what it has carries CANARY."""
 
+TESTER = "o_tester"
+"""An organization whose own clients send hostile requests, which may well change it."""
+
 CANARY = "kestrel"
 """A word in every name, note and address of the victim: no other caller may ever read it."""
 

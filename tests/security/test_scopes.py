@@ -1,0 +1,74 @@
+"""A token opens the methods whose scope it has, whatever other scopes it has, and no others."""
+
+from collections.abc import Iterator
+from itertools import chain, combinations
+from typing import Any
+
+import pytest
+
+from .attacks import AttackCounter
+from .doors import Answer, Door
+from .forgeries import bearer, sign
+from .methods import METHODS
+from .target import SCOPES, Target, encode_part
+
+pytestmark = pytest.mark.one_store
+
+SCOPE_MISSING = ("PERMISSION_DENIED", "SCOPE_MISSING")
+
+MALFORMED_SCOPES: tuple[Any, ...] = (
+    "*",
+    "org:*",
+    "org",
+    "all",
+    "ORG:READ ORG:WRITE APPOINTMENTS:WRITE",
+    "org:read,org:write,appointments:write",
+    "org:read;org:write",
+    "org:readorg:write",
+    "org:rea\0d",
+    "org:read\u200b",
+    {"org:write": True},
+    [["org:read", "org:write"]],
+    True,
+    5,
+    None,
+)
+"""Values of the claim `scope` that grant nothing."""
+
+
+def every_combination() -> Iterator[tuple[str, ...]]:
+    return chain.from_iterable(combinations(SCOPES, size) for size in range(len(SCOPES) + 1))
+
+
+def is_open(answer: Answer) -> bool:
+    """Whether a request was taken; an empty one may well be malformed."""
+    assert answer.code in ("OK", "INVALID_ARGUMENT", "NOT_FOUND", "PERMISSION_DENIED"), answer
+    return (answer.code, answer.reason) != SCOPE_MISSING
+
+
+@pytest.mark.parametrize("way", ["json", "grpc"])
+def test_a_method_is_open_to_its_scope_alone(
+    target: Target, doors: dict[str, Door], way: str, attacks: AttackCounter
+) -> None:
+    for scopes in every_combination():
+        headers = bearer(target.token(scopes=scopes))
+        for method in METHODS.values():
+            answer = doors[way].call(method, {}, headers)
+            expected = method.scope in scopes
+            assert is_open(answer) == expected, (method.name, scopes, answer)
+            attacks.count("scope, combination", "answered" if expected else "refused")
+
+
+@pytest.mark.parametrize("way", ["json", "grpc"])
+@pytest.mark.parametrize("claim", ["scope", "scp", "scopes", "permissions"])
+def test_a_malformed_scope_opens_nothing(
+    target: Target, doors: dict[str, Door], way: str, claim: str, attacks: AttackCounter
+) -> None:
+    for value in MALFORMED_SCOPES:
+        claims = {**target.claims(), "scope": None, claim: value}
+        present = {name: given for name, given in claims.items() if given is not None}
+        token = sign(encode_part(target.header()), encode_part(present), target.signing_key)
+        for name in ("ListServices", "GetAvailability", "CreateService", "HoldAppointment"):
+            answer = doors[way].call(METHODS[name], {}, bearer(token))
+            assert (answer.code, answer.reason) == SCOPE_MISSING, (value, answer)
+            attacks.count("scope, malformed")
