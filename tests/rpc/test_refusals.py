@@ -6,10 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
+from zimun.v1.service_pb2 import Service
 
 from . import confirm_of, hold_of, stamp
 from .conftest import Zimun, refusal
@@ -224,3 +226,31 @@ async def test_an_unforeseen_error_shows_an_id_and_nothing_else(
     assert "secret" not in told.message
     assert told.info.metadata["error_id"] in caplog.text
     assert "the secret inside" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (["x" * 100_000], "a field's path has at most 128 characters"),
+        (["name"] * 65, "must name at most 64 fields"),
+        (["名" * 128], f"{'名' * 128!r} is no field"),
+    ],
+)
+async def test_a_refusal_of_what_a_caller_sent_fits_into_headers(
+    zimun: Zimun, paths: list[str], told: str
+) -> None:
+    """An error travels in headers: with a long path in it, gRPC would refuse to send it."""
+    request = services_pb2.UpdateServiceRequest(service=Service(id="s_123", name="Talk"))
+    request.update_mask.paths.extend(paths)
+    refused = await zimun.refused(zimun.services.UpdateService, request)
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.fields == {"update_mask": told}
+
+
+@pytest.mark.parametrize("nanos", [-1000, 1_000_000_000, 2_000_000_000])
+async def test_a_duration_whose_nanos_are_more_than_a_second_is_refused(
+    zimun: Zimun, nanos: int
+) -> None:
+    request = hold_of("2025-12-01T10:00:00Z", duration=Duration(seconds=1799, nanos=nanos))
+    refused = await zimun.refused(zimun.appointments.HoldAppointment, request)
+    assert list(refused.fields) == ["duration"]

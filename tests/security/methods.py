@@ -58,10 +58,16 @@ def _take_path(request: Json, name: str) -> str:
     """Remove the field `a` or `a.b` from a request; its value as a segment of a path."""
     outer, _, inner = name.partition(".")
     if not inner:
-        return quote(str(request.pop(outer, "")), safe="") or "%20"
-    message = dict(request.get(outer, {}))
-    request[outer] = message
-    return quote(str(message.pop(inner, "")), safe="") or "%20"
+        return _segment(request.pop(outer, ""))
+    if not isinstance(message := request.get(outer, {}), dict):
+        return _segment(message)
+    request[outer] = {key: value for key, value in message.items() if key != inner}
+    return _segment(message.get(inner, ""))
+
+
+def _segment(value: object) -> str:
+    """A value in a path; an empty one would be no segment."""
+    return quote(str(value), safe="") or "%20"
 
 
 def _flatten(prefix: str, value: object) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from google.protobuf.descriptor import (
     ServiceDescriptor,
 )
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -55,6 +56,9 @@ MAX_VIOLATIONS = 20
 
 MAX_DESCRIPTION = 200
 """The most characters that a violation quotes of what a parser says."""
+
+MAX_PATH_LENGTH = 128
+"""The most characters of a path in a field mask."""
 
 YEARS = range(1971, 9998)
 """The years that a request may speak of: every one of their instants has a date in every zone."""
@@ -271,14 +275,24 @@ def _check_timestamp(value: Timestamp) -> str:
 
 
 def _check_duration(value: Duration) -> str:
-    if value.nanos % 1000 or not 0 <= value.seconds <= _LONGEST.seconds or value.nanos < 0:
+    whole = 0 <= value.nanos < 1_000_000_000 and value.nanos % 1000 == 0
+    if not whole or not 0 <= value.seconds <= _LONGEST.seconds:
         return "must be whole microseconds, and no more than 10 years"
+    return ""
+
+
+def _check_mask(value: FieldMask) -> str:
+    if len(value.paths) > DEFAULT_MAX_LENGTH:
+        return f"must name at most {DEFAULT_MAX_LENGTH} fields"
+    if any(len(path) > MAX_PATH_LENGTH for path in value.paths):
+        return f"a field's path has at most {MAX_PATH_LENGTH} characters"
     return ""
 
 
 _MESSAGES: Mapping[str, Callable[[Any], str]] = {
     Timestamp.DESCRIPTOR.full_name: _check_timestamp,
     Duration.DESCRIPTOR.full_name: _check_duration,
+    FieldMask.DESCRIPTOR.full_name: _check_mask,
 }
 
 

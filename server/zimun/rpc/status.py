@@ -17,6 +17,10 @@ from zimun.domain.slots import Slot
 from zimun.rpc import convert
 from zimun.v1.error_reason_pb2 import ErrorReason
 
+MAX_TEXT_LENGTH = 300
+"""The most characters of a message or description, which may quote what a caller sent: an error
+travels in headers, and gRPC refuses to send them beyond 16 kB."""
+
 DOMAIN = "zimun"
 """The `domain` of every ErrorInfo."""
 
@@ -71,12 +75,16 @@ def unforeseen(error: Exception) -> Status:
 
 
 def _status(code: StatusCode, message: str, *details: Message) -> Status:
-    status = Status(code=code.value[0], message=message)
+    status = Status(code=code.value[0], message=_cut(message))
     for detail in details:
         packed = Any()
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 1]}…"
 
 
 def _info(reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
@@ -93,7 +101,7 @@ UNKNOWN_METHOD = _status(
 def _more(error: errors.ZimunError) -> list[Message]:
     if isinstance(error, errors.InvalidRequest):
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(description))
             for field, description in error.violations.items()
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
