@@ -18,7 +18,7 @@ from ..postgres import shared
 from .attacks import AttackCounter
 from .doors import Door, GrpcDoor, JsonDoor
 from .population import create_organizations, populate
-from .target import CANARY, TESTER, VICTIM, Target
+from .target import CANARY, TESTER, TWIN, VICTIM, Target
 from .valid_requests import Ids
 
 STORES = ("sqlite", "postgresql")
@@ -64,7 +64,7 @@ def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tar
     data_dir = tmp_path_factory.mktemp("security") / "data"
     with closed_after(Zimun(data_dir, ZIMUN_RATE_LIMIT="0", **_database(store))) as program:
         program.start()
-        asyncio.run(create_organizations(program, VICTIM, TESTER))
+        asyncio.run(create_organizations(program, VICTIM, TWIN, TESTER))
         yield Target(program)
         program.stop()
 
@@ -87,6 +87,12 @@ def doors(target: Target) -> Iterator[dict[str, Door]]:
 def victim(target: Target, doors: dict[str, Door]) -> Ids:
     """What VICTIM has: two of everything, with CANARY in its texts."""
     return populate(target, doors["json"], VICTIM, CANARY)
+
+
+@pytest.fixture(scope="session")
+def twin(target: Target, doors: dict[str, Door]) -> Ids:
+    """What TWIN has: as the victim, its entries under the same ids."""
+    return populate(target, doors["json"], TWIN, "twin")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ ATTACKER = "o_demo"
 VICTIM = "o_victim"
 """The organization that is attacked; what it has carries CANARY."""
 
+TWIN = "o_twin"
+"""An organization whose entries have the same ids as the victim's."""
+
 TESTER = "o_tester"
 """An organization whose own clients send hostile requests, which may well change it."""
 

@@ -12,7 +12,7 @@ from .attacks import AttackCounter
 from .doors import Answer, Door, Headers
 from .forgeries import bearer, sign
 from .methods import METHODS, Method
-from .target import CANARY, TESTER, VICTIM, Target, encode_part
+from .target import CANARY, TWIN, VICTIM, Target, encode_part
 from .valid_requests import DEMO_IDS, Ids, valid_request
 
 GENERATED = {
@@ -153,13 +153,13 @@ def test_the_victims_page_tokens_are_refused(
 
 
 def test_the_victims_idempotency_key_gives_nobody_else_its_response(
-    target: Target, doors: dict[str, Door], victim: Ids, tester: Ids, attacks: AttackCounter
+    target: Target, doors: dict[str, Door], victim: Ids, twin: Ids, attacks: AttackCounter
 ) -> None:
     """Not even a client of the same id, which an outside provider may give to anybody."""
     key = ("idempotency-key", "k_victim")
     request = {**valid_request("HoldAppointment", victim), "appointment_time": LATER}
-    assert request == {**valid_request("HoldAppointment", tester), "appointment_time": LATER}
-    claims = {**target.claims(TESTER), "client_id": target.claims(VICTIM)["client_id"]}
+    assert request == {**valid_request("HoldAppointment", twin), "appointment_time": LATER}
+    claims = {**target.claims(TWIN), "client_id": target.claims(VICTIM)["client_id"]}
     other = bearer(sign(encode_part(target.header()), encode_part(claims), target.signing_key))
     own = bearer(target.token(VICTIM))
     answers = [
