@@ -2,6 +2,7 @@
 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
+from .headers import remembered
 from .proto import Config, extension
 from .settings import Settings
 
@@ -11,8 +12,8 @@ _LINE = {
     "client_id": f"%DYNAMIC_METADATA({JWT_FILTER}:{CLAIMS}:client_id)%",
     "remote_address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "protocol": "%PROTOCOL%",
-    "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
-    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "method": remembered("method"),
+    "path": remembered("path"),
     "status": "%RESPONSE_CODE%",
     "grpc_status": "%GRPC_STATUS%",
     "flags": "%RESPONSE_FLAGS%",
@@ -21,7 +22,7 @@ _LINE = {
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
     "server": "%UPSTREAM_HOST%",
-    "user_agent": "%REQ(USER-AGENT)%",
+    "user_agent": remembered("user_agent"),
 }
 
 

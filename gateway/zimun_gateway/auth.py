@@ -34,13 +34,17 @@ def requires_token() -> Config:
 
 
 def _provider(settings: Settings) -> Config:
-    """Tokens are taken from the header alone: a query string ends up in logs (RFC 6750, 5.3)."""
+    """Tokens are taken from the header alone: a query string ends up in logs (RFC 6750, 5.3).
+
+    The name of a scheme has no case (RFC 9110, 11.1), but a prefix has for Envoy. So it takes the
+    token after the first blank, and that the scheme is Bearer is for the server to check.
+    """
     return {
         "issuer": settings.issuer,
         "audiences": [settings.audience],
         "require_expiration": True,
         "clock_skew_seconds": settings.clock_skew,
-        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "from_headers": [{"name": "Authorization", "value_prefix": " "}],
         "forward": True,
         "payload_in_metadata": CLAIMS,
         "jwt_cache_config": {"jwt_cache_size": 1000},

@@ -19,6 +19,7 @@ def build(settings: Settings) -> Config:
     """
     return {
         "admin": {"address": socket_address("127.0.0.1", settings.admin_port)},
+        "layered_runtime": _runtime(),
         "overload_manager": _overload(settings),
         "static_resources": {
             "listeners": [listener(settings), *metrics_listeners(settings)],
@@ -43,6 +44,12 @@ class _Plain(yaml.SafeDumper):
 
     def ignore_aliases(self, _: object) -> bool:
         return True
+
+
+def _runtime() -> Config:
+    """Envoy refuses regular expressions of more than 100 RE2 instructions unless told otherwise."""
+    layer = {"re2.max_program_size.error_level": 4000}
+    return {"layers": [{"name": "zimun", "static_layer": layer}]}
 
 
 def _overload(settings: Settings) -> Config:

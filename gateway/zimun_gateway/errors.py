@@ -8,19 +8,25 @@ message. A gRPC or gRPC-Web caller gets the same reasons as grpc-status-details-
 fixed, as it has to equal the one inside those details.
 """
 
+import dataclasses
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from . import checks
 from .proto import Config, extension
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
+JSON_ROUTE = "json"
+"""Name of the routes of JSON callers, whose requests look like gRPC once they are transcoded."""
+READING_ROUTE = "json, reading"
 MARK = "x-zimun-refused"
 """Header of an answer that `malformed.py` has still to rewrite; it takes the header off."""
 
@@ -30,7 +36,8 @@ class Refusal:
     """What one kind of Envoy's own replies becomes.
 
     `json_message` and `metadata` may hold Envoy's %OPERATORS%, so only JSON callers get them.
-    `http` and `grpc` overrule the status that Envoy chose and the `code`.
+    `http` and `grpc` overrule the status that Envoy chose and the `code`. A header that is to
+    blame is the `field`, as the server itself would name it.
     """
 
     when: Config
@@ -38,17 +45,25 @@ class Refusal:
     reason: str
     message: str
     json_message: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    field: str = ""
     retry: bool = False
     http: int | None = None
     grpc: Code | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def details(self, metadata: dict[str, str]) -> list[Message]:
-        info = ErrorInfo(reason=self.reason, domain="zimun", metadata=metadata)
-        retry = RetryInfo()
-        retry.retry_delay.seconds = RETRY_SECONDS
-        return [info, retry] if self.retry else [info]
+        named = {"field": self.field} if self.field else {}
+        found: list[Message] = [
+            ErrorInfo(reason=self.reason, domain="zimun", metadata=metadata | named)
+        ]
+        if self.field:
+            description = self.message.removeprefix(f"{self.field}: ")
+            violation = BadRequest.FieldViolation(field=self.field, description=description)
+            found.append(BadRequest(field_violations=[violation]))
+        if self.retry:
+            found.append(RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
+        return found
 
 
 def status_is(code: int, op: str = "EQ") -> Config:
@@ -65,43 +80,109 @@ def _flags(*flags: str) -> Config:
     return {"response_flag_filter": {"flags": list(flags)}}
 
 
-def _details(text: str) -> Config:
+def both(*filters: Config) -> Config:
+    return {"and_filter": {"filters": list(filters)}}
+
+
+def details_have(text: str) -> Config:
     """By what Envoy notes in %RESPONSE_CODE_DETAILS%, where a status code does not tell enough."""
-    cel = extension(
-        "envoy.access_loggers.extension_filters.cel",
-        "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-        expression=f"response.code_details.contains('{text}')",
-    )
-    return {"extension_filter": cel}
+    return _expression(f"response.code_details.contains('{text}')")
+
+
+def _on_route(name: str) -> Config:
+    return _expression(f"xds.route_name == '{name}'")
+
+
+def _expression(cel: str) -> Config:
+    message = "extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    name = "envoy.access_loggers.extension_filters.cel"
+    return {"extension_filter": extension(name, message, expression=cel)}
 
 
 _ERROR_ID = {"error_id": "%REQ(X-REQUEST-ID)%"}
 _UNHEARD = "the service cannot take the request now; nothing was done"
-_LATE = (
+_LATE = "the request took too long"
+_LATE_WRITE = (
     "the request took too long; repeat it with the same Idempotency-Key to learn what became of it"
 )
-_LOST = "the answer of the server was lost; repeat the request with the same Idempotency-Key"
+_LOST = "the answer of the server was lost; ask again"
+_LOST_WRITE = "the answer of the server was lost; repeat the request with the same Idempotency-Key"
 _NOT_ACCEPTED = "the bearer token is missing, malformed, expired, or not for this service"
 
-_REFUSALS = (
+_TOO_LATE = either(status_is(408), status_is(504))
+_ANSWER_LOST = either(_flags("UC", "UR", "LR", "UPE"), status_is(502))
+
+
+def _lost(when: Config, message: str) -> Refusal:
+    return Refusal(when, Code.UNAVAILABLE, "INTERNAL", message, metadata=_ERROR_ID, http=502)
+
+
+def _late(when: Config, message: str) -> Refusal:
+    return Refusal(when, Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message)
+
+
+def _bad_header(policy: str, name: str, why: str, code: Code = Code.INVALID_ARGUMENT) -> Refusal:
+    message = f"{name}: {why}"
+    http = 400 if code == Code.INVALID_ARGUMENT else 501
+    return Refusal(details_have(policy), code, "INVALID_FIELD", message, field=name, http=http)
+
+
+_CHECKS = (
     Refusal(
-        _details("Jwks_remote_fetch_is_failed"),
+        details_have(checks.PATH),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        "the path has a character or a segment that no path of this service has",
+        http=400,
+    ),
+    Refusal(
+        either(details_have(checks.HEADERS), status_is(431)),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        f"path, query and headers have more than {checks.MAX_HEADERS_KIB} KiB together",
+        http=431,
+    ),
+    _bad_header(
+        checks.IDEMPOTENCY_KEY, "idempotency-key", "must be 1 to 255 printable ASCII characters"
+    ),
+    _bad_header(checks.CONDITION, "if-match", "is not read; say the etag in the body"),
+    _bad_header(checks.GRPC_TIMEOUT, "grpc-timeout", "must be 1 to 8 digits and a unit"),
+    _bad_header(
+        checks.GRPC_ENCODING,
+        "grpc-encoding",
+        "must be identity, deflate or gzip",
+        Code.UNIMPLEMENTED,
+    ),
+    _bad_header(checks.GRPC_CONTENT_TYPE, "content-type", "must be application/grpc"),
+    Refusal(
+        details_have("low_version"),
+        Code.INVALID_ARGUMENT,
+        "REQUEST_REFUSED",
+        "the service speaks HTTP/1.1 and HTTP/2",
+        http=505,
+    ),
+    Refusal(
+        status_is(501),
+        Code.UNIMPLEMENTED,
+        "REQUEST_REFUSED",
+        "the service does not know this transfer coding",
+    ),
+)
+
+_REFUSALS = (
+    *_CHECKS,
+    Refusal(
+        details_have("Jwks_remote_fetch_is_failed"),
         Code.UNAVAILABLE,
         "OVERLOADED",
         "the keys that tokens are verified with cannot be fetched now",
         retry=True,
         http=503,
     ),
+    _lost(both(_ANSWER_LOST, _on_route(READING_ROUTE)), _LOST),
+    _lost(_ANSWER_LOST, _LOST_WRITE),
     Refusal(
-        either(_flags("UC", "UR", "LR", "UPE"), status_is(502)),
-        Code.UNAVAILABLE,
-        "INTERNAL",
-        _LOST,
-        metadata=_ERROR_ID,
-        http=502,
-    ),
-    Refusal(
-        _details("Jwt_is_missing"),
+        details_have("Jwt_is_missing"),
         Code.UNAUTHENTICATED,
         "TOKEN_INVALID",
         _NOT_ACCEPTED,
@@ -129,9 +210,8 @@ _REFUSALS = (
         "REQUEST_REFUSED",
         "no such method on this path",
     ),
-    Refusal(
-        either(status_is(408), status_is(504)), Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", _LATE
-    ),
+    _late(both(_TOO_LATE, _on_route(READING_ROUTE)), _LATE),
+    _late(_TOO_LATE, _LATE_WRITE),
     Refusal(
         status_is(413),
         Code.INVALID_ARGUMENT,
@@ -146,7 +226,7 @@ _REFUSALS = (
         status_is(500, op="GE"), Code.INTERNAL, "INTERNAL", "the gateway failed", metadata=_ERROR_ID
     ),
     Refusal(
-        either(_details("grpc_json_transcode_failure"), _details("lua_response")),
+        either(details_have("grpc_json_transcode_failure"), details_have("lua_response")),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
         "the request is not what the contract says",
@@ -183,7 +263,7 @@ def _mappers(refusal: Refusal) -> list[Config]:
     if refusal.retry:
         headers["retry-after"] = str(RETRY_SECONDS)
     override = {} if refusal.http is None else {"status_code": refusal.http}
-    return [_grpc_mapper(refusal, headers) | override, _json_mapper(refusal, headers) | override]
+    return [_grpc_mapper(refusal, headers), _json_mapper(refusal, headers) | override]
 
 
 def _json_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
@@ -211,31 +291,22 @@ def _grpc_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
         status.details.add().Pack(detail)
     grpc_headers = {
         "grpc-status": str(int(code)),
+        "grpc-message": refusal.message,
         "grpc-status-details-bin": b64encode(status.SerializeToString(deterministic=True)).decode(),
     }
     return {
-        "filter": {"and_filter": {"filters": [refusal.when, *_is_grpc()]}},
+        "filter": both(refusal.when, *_is_grpc()),
+        "status_code": 200,
         "headers_to_add": [header(*pair) for pair in (headers | grpc_headers).items()],
-        "body": {"inline_string": refusal.message},
-        "body_format_override": {"text_format_source": {"inline_string": ENVOY_SAYS}},
+        "body_format_override": {"text_format_source": {"inline_string": ""}},
     }
 
 
 def _is_grpc() -> list[Config]:
-    """The transcoder too leaves a gRPC content type behind, and the path that it came from."""
-    grpc = {"string_match": {"prefix": "application/grpc"}}
-    return [
-        {"header_filter": {"header": {"name": "content-type"} | grpc}},
-        {
-            "header_filter": {
-                "header": {
-                    "name": "x-envoy-original-path",
-                    "present_match": True,
-                    "invert_match": True,
-                }
-            }
-        },
-    ]
+    """What the transcoder has made has a content type of gRPC, too."""
+    grpc = {"string_match": {"safe_regex": {"regex": "application/grpc(?:[-+;].*)?"}}}
+    called = {"header_filter": {"header": {"name": "content-type"} | grpc}}
+    return [called, _expression("!has(xds.route_name) || !xds.route_name.startsWith('json')")]
 
 
 def header(name: str, value: str) -> Config:

@@ -10,15 +10,17 @@ from .access_log import access_log
 from .affinity import organization_filter
 from .auth import jwt_filter
 from .bodies import strict_body_filter
+from .checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .cors import cors_filters, cors_policy
 from .errors import replies
+from .headers import forwarding_filters, header_filter, remembering_filter
 from .limits import rate_limit_filters, size_filter
 from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
 from .settings import Settings
 from .token_errors import token_replies
 from .tracing import tracing
-from .transcoding import header_filter, transcoder_filter
+from .transcoding import transcoder_filter
 
 _ROUTER = "extensions.filters.http.router.v3.Router"
 
@@ -46,13 +48,15 @@ def _http(settings: Settings) -> Config:
         use_remote_address=True,
         xff_num_trusted_hops=settings.trusted_proxies,
         always_set_request_id_in_response=True,
-        normalize_path=True,
+        max_request_headers_kb=MAX_CODEC_HEADERS_KIB,
         merge_slashes=True,
         path_with_escaped_slashes_action="REJECT_REQUEST",
         common_http_protocol_options={
             "idle_timeout": "300s",
-            "headers_with_underscores_action": "REJECT_REQUEST",
+            "headers_with_underscores_action": "DROP_HEADER",
+            "max_headers_count": 1000,
         },
+        http_protocol_options={"ignore_http_11_upgrade": [{"safe_regex": {"regex": ".*"}}]},
         http2_protocol_options={
             "max_concurrent_streams": 100,
             "initial_stream_window_size": 64 * 1024,
@@ -89,8 +93,10 @@ def _replies(settings: Settings) -> list[Config]:
 def _filters(settings: Settings) -> list[Config]:
     """In the order of a request: who is it, is it too much, what does it say."""
     return [
+        remembering_filter(),
         *cors_filters(settings),
         extension("envoy.filters.http.grpc_web", "extensions.filters.http.grpc_web.v3.GrpcWeb"),
+        check_filter(),
         jwt_filter(settings),
         *rate_limit_filters(settings),
         organization_filter(),
@@ -98,7 +104,12 @@ def _filters(settings: Settings) -> list[Config]:
         strict_body_filter(settings),
         header_filter(),
         transcoder_filter(settings),
-        extension("envoy.filters.http.router", _ROUTER, suppress_envoy_headers=True),
+        extension(
+            "envoy.filters.http.router",
+            _ROUTER,
+            suppress_envoy_headers=True,
+            upstream_http_filters=forwarding_filters(),
+        ),
     ]
 
 

@@ -10,8 +10,11 @@ x-envoy-* headers are dropped.
 from .affinity import hash_by_organization
 from .auth import requires_token
 from .bodies import strict_bodies
+from .checks import grpc_checks, json_checks
 from .clusters import AUTH, OPEN, SERVER
 from .contract import PACKAGE
+from .errors import JSON_ROUTE, READING_ROUTE
+from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
 from .limits import (
     REFLECTION,
     WATCH,
@@ -22,9 +25,10 @@ from .limits import (
 )
 from .proto import Config, extension, seconds
 from .settings import Settings
-from .transcoding import untranscoded, without_grpc_headers
+from .transcoding import untranscoded
 
 API = "/api/v1"
+GRPC_CONTENT_TYPE = "application/grpc"
 PUBLISHED = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
 HEALTH = "grpc.health.v1.Health"
 REFLECTIONS = (
@@ -32,33 +36,58 @@ REFLECTIONS = (
     "grpc.reflection.v1alpha.ServerReflection",
 )
 
+_UNREAD = ("x-forwarded-for", "content-length")
+"""What the token endpoint reads, and the methods of the contract do not."""
+
 
 def routes(settings: Settings) -> list[Config]:
     """What matches none of them is a 404 that Envoy makes."""
     own = [] if settings.jwks_uri else _auth_routes(settings)
-    return [*own, *_api_routes(settings), *_open_routes(settings)]
+    return [*own, *_api_routes(settings), *map(_guarded, _open_routes(settings))]
 
 
 def _api_routes(settings: Settings) -> list[Config]:
     """JSON and gRPC to the same methods, behind the same lock."""
     json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
-    json_filters = requires_token() | strict_bodies() | without_grpc_headers()
-    grpc: Config = {"prefix": f"/{PACKAGE}."}
+    json_filters = (
+        requires_token()
+        | json_checks()
+        | strict_bodies()
+        | without_headers((*GRPC_REQUEST, *_UNREAD), GRPC_RESPONSE)
+    )
+    grpc = {"prefix": f"/{PACKAGE}.", "headers": _called_by_grpc()}
+    grpc_filters = requires_token() | grpc_checks() | without_headers(_UNREAD)
     repeatable = [
-        _route(_with(json, _reading()), SERVER, settings, json_filters),
-        _route(_with(json, _keyed()), SERVER, settings, json_filters),
-        _route(_with(grpc, _keyed()), SERVER, settings, requires_token()),
+        _route(_with(json, _reading()), SERVER, settings, json_filters) | {"name": READING_ROUTE},
+        _route(_with(json, _keyed()), SERVER, settings, json_filters) | {"name": JSON_ROUTE},
+        _route(_with(grpc, _keyed()), SERVER, settings, grpc_filters),
     ]
     for route in repeatable:
         route["route"]["retry_policy"] = retry_policy("reset", "cancelled")
     routes = [
         *repeatable,
-        _route(json, SERVER, settings, json_filters),
-        _route(grpc, SERVER, settings, requires_token()),
+        _route(json, SERVER, settings, json_filters) | {"name": JSON_ROUTE},
+        _route(grpc, SERVER, settings, grpc_filters),
     ]
     for route in routes:
         route["route"] |= {"priority": "HIGH", "hash_policy": hash_by_organization()}
     return routes
+
+
+def _guarded(route: Config) -> Config:
+    """The open route for gRPC callers alone, and without the headers that nothing open reads."""
+    read_by_others = ("authorization", "idempotency-key", *_UNREAD)
+    route["typed_per_filter_config"] |= grpc_checks() | without_headers(read_by_others)
+    return route | {"match": route["match"] | {"headers": _called_by_grpc()}}
+
+
+def _called_by_grpc() -> list[Config]:
+    """Match a call of gRPC with a path that could be a method's."""
+    return [
+        {"name": ":path", "string_match": {"safe_regex": {"regex": r"/[\w.]{1,64}/\w{1,64}"}}},
+        {"name": ":method", "string_match": {"exact": "POST"}},
+        {"name": "content-type", "string_match": {"prefix": GRPC_CONTENT_TYPE}},
+    ]
 
 
 def _with(match: Config, header: Config) -> Config:
@@ -70,27 +99,27 @@ def _reading() -> Config:
 
 
 def _keyed() -> Config:
-    """The server takes an empty key for none."""
-    return {"name": "idempotency-key", "string_match": {"safe_regex": {"regex": ".+"}}}
+    return {"name": "idempotency-key", "present_match": True}
 
 
 def _not_grpc() -> Config:
     return {
         "name": "content-type",
-        "string_match": {"prefix": "application/grpc"},
+        "string_match": {"prefix": GRPC_CONTENT_TYPE},
         "invert_match": True,
         "treat_missing_header_as_empty": True,
     }
 
 
 def _auth_routes(settings: Settings) -> list[Config]:
+    plain = untranscoded() | without_headers(GRPC_REQUEST)
     token = limited_by_address(settings, settings.token_rate_limit)
     published = limited_by_address(settings, settings.rate_limit)
-    ask = _route({"path": "/oauth/token"}, AUTH, settings, untranscoded() | token)
+    ask = _route({"path": "/oauth/token"}, AUTH, settings, plain | token)
     ask["route"]["priority"] = "HIGH"
     return [
         ask,
-        *(_route({"path": path}, AUTH, settings, untranscoded() | published) for path in PUBLISHED),
+        *(_route({"path": path}, AUTH, settings, plain | published) for path in PUBLISHED),
     ]
 
 

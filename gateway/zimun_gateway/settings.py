@@ -37,9 +37,9 @@ class Settings:
     endpoint."""
     jwks_ca: Path = Path("/etc/ssl/certs/ca-certificates.crt")
     """The authorities that may vouch for an outside provider's https address."""
-    clock_skew: int = 1
-    """How long after `exp` a token still passes. Envoy reads 0 as its own default of 60 seconds, so
-    1 is the strictest there is."""
+    clock_skew: int = 60
+    """How far a clock of an issuer may be ahead or behind, for `nbf` and `exp`, as the server takes
+    `nbf`. The server itself ends a token at its `exp`."""
 
     rate_limit: int = 1000
     """For each client, with a burst of twice as many; 0 turns every limit off."""

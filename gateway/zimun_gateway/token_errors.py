@@ -8,11 +8,13 @@ itself uses it here, and the status and Retry-After tell a client that does not 
 A token that was made and lost on the way harms nobody, so every such failure may be tried again.
 """
 
-from .errors import RETRY_SECONDS, either, header, status_is
+from . import checks
+from .errors import RETRY_SECONDS, details_have, either, header, status_is
 from .proto import Config
 
 _LATER = "temporarily_unavailable"
 _INVALID = "invalid_request"
+_LARGE_HEADERS = either(details_have(checks.HEADERS), status_is(431))
 _RETRY = {"retry-after": str(RETRY_SECONDS)}
 
 
@@ -23,6 +25,7 @@ def token_replies() -> list[Config]:
         _mapper(status_is(503), _LATER, "the token endpoint cannot answer now", _RETRY),
         _mapper(either(status_is(408), status_is(504)), _LATER, "the request took too long"),
         _mapper(status_is(500, "GE"), _LATER, "the token endpoint cannot answer now"),
+        _mapper(_LARGE_HEADERS, _INVALID, "the headers are too large") | {"status_code": 431},
         _mapper(status_is(413), _INVALID, "the request is too large"),
         _mapper(status_is(400, "GE"), _INVALID, "the request cannot be understood"),
     ]

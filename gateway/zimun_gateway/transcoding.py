@@ -9,8 +9,6 @@ from .contract import services
 from .proto import Config, extension, typed
 from .settings import Settings
 
-_HEADERS = "envoy.filters.http.header_mutation"
-_MUTATION = "extensions.filters.http.header_mutation.v3"
 _FILTER = "envoy.filters.http.grpc_json_transcoder"
 
 
@@ -40,15 +38,3 @@ def transcoder_filter(settings: Settings) -> Config:
 def untranscoded() -> Config:
     """For routes that speak plain HTTP to the server: typed_per_filter_config."""
     return {_FILTER: typed("config.route.v3.FilterConfig", disabled=True)}
-
-
-def header_filter() -> Config:
-    """Before the transcoder in the list: answers pass the filters in reverse."""
-    return extension(_HEADERS, f"{_MUTATION}.HeaderMutation")
-
-
-def without_grpc_headers() -> Config:
-    """For the JSON route: what the transcoder leaves of gRPC in the headers of a good answer."""
-    names = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding")
-    mutations = {"response_mutations": [{"remove": name} for name in names]}
-    return {_HEADERS: typed(f"{_MUTATION}.HeaderMutationPerRoute", mutations=mutations)}

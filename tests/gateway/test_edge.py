@@ -27,7 +27,7 @@ async def test_nothing_of_envoy_shows(gateway: Gateway) -> None:
 
 
 async def test_clients_cannot_steer_envoy(gateway: Gateway) -> None:
-    """From loopback too, which Envoy would call internal."""
+    """From loopback too, which Envoy would call internal; nothing of it reaches the server."""
     steering = {
         "x-envoy-upstream-rq-timeout-ms": "1",
         "x-envoy-internal": "true",
@@ -36,10 +36,7 @@ async def test_clients_cannot_steer_envoy(gateway: Gateway) -> None:
         "x-forwarded-proto": "https",
     }
     assert (await gateway.get(SERVICES, gateway.bearer() | steering)).status == 200
-    seen = gateway.server.last().metadata
-    allowed = {"x-forwarded-proto"}
-    assert not (set(steering) - allowed) & set(seen)
-    assert seen["x-forwarded-proto"] == "http"
+    assert not set(steering) & set(gateway.server.last().metadata)
 
 
 async def test_the_log_has_the_request_and_no_token(tmp_path: Path) -> None:
@@ -49,7 +46,7 @@ async def test_the_log_has_the_request_and_no_token(tmp_path: Path) -> None:
     text = (tmp_path / "access.log").read_text()
     line: dict[str, Any] = json.loads(text.splitlines()[-1])
     assert line["request_id"] == answer.headers["x-request-id"]
-    assert (line["method"], line["path"]) == ("GET", "/api/v1/services?page_size=1")
+    assert (line["method"], line["path"]) == ("GET", "/api/v1/services")
     assert (line["status"], line["client_id"]) == (200, "c_1")
     assert token not in text
 

@@ -235,7 +235,7 @@ async def test_a_malformed_query_parameter_is_named(
 async def test_what_is_too_long_to_rewrite_is_refused_all_the_same(gateway: Gateway) -> None:
     long = "y" * 40_000
     answers = [
-        await gateway.get(f"/api/v1/services?{long}=1"),
+        await gateway.get(f"/api/v1/services?{long[:31_000]}=1"),
         await gateway.post(HOLD, {long: 1}),
         await gateway.post(HOLD, {"seats": long}),
     ]
