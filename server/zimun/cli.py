@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 import uvloop
 
-from zimun import app, workers
+from zimun import app, doctor, workers
 from zimun.auth import clients
 from zimun.auth.keys import KeyStore, KeyStoreError
 from zimun.booking import retention
@@ -231,6 +231,16 @@ def prune_command(days: int, **given: Any) -> None:
     before = _real_now() - days * DAY
     pruned = _on_stores(lambda stores: retention.prune(stores.ledgers, before), **given)
     click.echo(f"pruned {pruned}")
+
+
+@commands.command("doctor")
+@click.option("--running", is_flag=True, help="the server and Envoy must answer")
+@data_dir
+@database
+def doctor_command(running: bool, **given: Any) -> None:
+    """Look at what Zimun needs, a line for each; exit status 1 where anything fails."""
+    if not _run(doctor.run(os.environ, running, given)):
+        sys.exit(1)
 
 
 @commands.group("org")

@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
-from .running import Zimun, closed_after, free_port, free_ports, until
+from .running import BIN, Zimun, closed_after, free_port, free_ports, run, until
 from .serving import Server, Site
 
 pytestmark = pytest.mark.about_the_program
@@ -176,3 +176,15 @@ def test_each_worker_has_metrics_at_a_port_of_its_own(site: Site) -> None:
         ]
         assert calls == [0, 1]
         server.stop()
+
+
+def test_doctor_finds_a_running_program_well(observed: Zimun) -> None:
+    ports = {"ZIMUN_PORT": str(observed.port), "ZIMUN_GRPC_PORT": str(observed.grpc_port)}
+    command = (str(BIN / "zimun"), "doctor", "--running", "--data-dir", str(observed.data_dir))
+    done = run(*command, **observed.env | ports)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"envoy: 127.0.0.1:{observed.port} answers, and asks for a token" in done.stdout
+    assert "failure" not in done.stdout
+    done = run(*command, **observed.env | ports | {"ZIMUN_PORT": str(free_port())})
+    assert done.returncode == 1
+    assert "failure  envoy: nothing listens" in done.stdout

@@ -60,6 +60,11 @@ def check_known(revision: str) -> None:
         raise SchemaTooNew(f"the database is at schema {revision}, which this Zimun does not know")
 
 
+def newest_revision() -> str:
+    """The schema of this code."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
 def _upgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection

@@ -16,7 +16,8 @@ def database_url(text: str, data_dir: Path) -> URL:
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise ValueError(f"{text!r} is not a database URL") from error
+        # What is malformed may hold a password anywhere.
+        raise ValueError("is not a database URL") from error
     name = url.get_backend_name()
     if name in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+asyncpg")
