@@ -5,7 +5,8 @@ import yaml
 from .clusters import clusters
 from .listener import listener
 from .metrics import metrics_clusters, metrics_listeners
-from .proto import Config, extension, socket_address
+from .overload import overload_manager, release_memory
+from .proto import Config, socket_address
 from .settings import Settings
 from .tracing import tracing_clusters
 
@@ -20,7 +21,8 @@ def build(settings: Settings) -> Config:
     return {
         "admin": {"address": socket_address("127.0.0.1", settings.admin_port)},
         "layered_runtime": _runtime(),
-        "overload_manager": _overload(settings),
+        "overload_manager": overload_manager(settings),
+        "memory_allocator_manager": release_memory(),
         "static_resources": {
             "listeners": [listener(settings), *metrics_listeners(settings)],
             "clusters": [
@@ -50,13 +52,3 @@ def _runtime() -> Config:
     """Envoy refuses regular expressions of more than 100 RE2 instructions unless told otherwise."""
     layer = {"re2.max_program_size.error_level": 4000}
     return {"layers": [{"name": "zimun", "static_layer": layer}]}
-
-
-def _overload(settings: Settings) -> Config:
-    """Connections have a limit too; those beyond it are closed at once."""
-    monitor = extension(
-        "envoy.resource_monitors.global_downstream_max_connections",
-        "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-        max_active_downstream_connections=settings.max_connections,
-    )
-    return {"resource_monitors": [monitor]}

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from .proto import Config, extension, socket_address, typed
+from .proto import Config, extension, seconds, socket_address, typed
 from .settings import Settings, split_endpoint
 
 SERVER = "zimun"
@@ -18,6 +18,15 @@ MAX_OPEN_CALLS = 64
 """Of health's Check, likewise."""
 MAX_TOKEN_REQUESTS = 128
 """To the token endpoint, apart from Envoy's own look for keys."""
+
+GRPC_IDLE, GRPC_AGE = 60.0, 240.0
+AUTH_IDLE, AUTH_AGE = 15.0, 240.0
+"""Seconds after which Envoy closes a connection to a server. Servers do it later: where a server
+hangs up while Envoy reads an answer, the caller gets a part of it."""
+
+_STREAMS = 256
+"""On a connection to a server; more calls have more connections."""
+_STREAM_WINDOW = 256 * 1024
 
 
 def clusters(settings: Settings) -> list[Config]:
@@ -62,7 +71,9 @@ def _grpc_cluster(name: str, settings: Settings) -> Config:
     endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
     return _cluster(name, endpoints) | {
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
-        "typed_extension_protocol_options": _protocol(http2_protocol_options={}),
+        "typed_extension_protocol_options": _protocol(
+            _connection(GRPC_IDLE, GRPC_AGE), http2_protocol_options=_http2()
+        ),
         "health_checks": [_health_check()],
     }
 
@@ -72,7 +83,9 @@ def _auth(settings: Settings) -> Config:
     endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
     return _cluster(AUTH, endpoints) | {
         "outlier_detection": _outlier_detection(),
-        "typed_extension_protocol_options": _protocol(http_protocol_options={}),
+        "typed_extension_protocol_options": _protocol(
+            _connection(AUTH_IDLE, AUTH_AGE), http_protocol_options={}
+        ),
         "circuit_breakers": _circuit_breakers(DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS),
     }
 
@@ -115,9 +128,26 @@ def _is_ip(host: str) -> bool:
     return True
 
 
-def _protocol(**explicit: Config) -> Config:
-    options = typed("extensions.upstreams.http.v3.HttpProtocolOptions")
-    options["explicit_http_config"] = explicit
+def _connection(idle: float, age: float) -> Config:
+    return {"idle_timeout": seconds(idle), "max_connection_duration": seconds(age)}
+
+
+def _http2() -> Config:
+    """All streams of a connection may be full, of answers that callers read slowly, and it still
+    carries the answers of others."""
+    return {
+        "max_concurrent_streams": _STREAMS,
+        "initial_stream_window_size": _STREAM_WINDOW,
+        "initial_connection_window_size": _STREAMS * _STREAM_WINDOW,
+    }
+
+
+def _protocol(connection: Config, **explicit: Config) -> Config:
+    options = typed(
+        "extensions.upstreams.http.v3.HttpProtocolOptions",
+        common_http_protocol_options=connection,
+        explicit_http_config=explicit,
+    )
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
 
 

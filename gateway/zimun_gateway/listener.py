@@ -22,11 +22,18 @@ from .token_errors import token_replies
 from .tracing import tracing
 from .transcoding import transcoder_filter
 
+HANDSHAKE_TIMEOUT = "5s"
+HEADER_TIMEOUT = 5.0
+"""Seconds from the first byte of a request to the last one of its headers."""
+
 _ROUTER = "extensions.filters.http.router.v3.Router"
 
 
 def listener(settings: Settings) -> Config:
-    chain: Config = {"filters": [_http(settings)]}
+    chain: Config = {
+        "filters": [_http(settings)],
+        "transport_socket_connect_timeout": HANDSHAKE_TIMEOUT,
+    }
     if settings.tls_certificate and settings.tls_key:
         chain["transport_socket"] = _tls(settings.tls_certificate, settings.tls_key)
     return {
@@ -52,7 +59,7 @@ def _http(settings: Settings) -> Config:
         merge_slashes=True,
         path_with_escaped_slashes_action="REJECT_REQUEST",
         common_http_protocol_options={
-            "idle_timeout": "300s",
+            "idle_timeout": seconds(settings.idle_timeout),
             "headers_with_underscores_action": "DROP_HEADER",
             "max_headers_count": 1000,
         },
@@ -61,10 +68,12 @@ def _http(settings: Settings) -> Config:
             "max_concurrent_streams": 100,
             "initial_stream_window_size": 64 * 1024,
             "initial_connection_window_size": 1024 * 1024,
+            "connection_keepalive": {"interval": "30s", "timeout": "10s"},
         },
-        request_headers_timeout="5s",
+        request_headers_timeout=seconds(min(HEADER_TIMEOUT, settings.request_timeout)),
         request_timeout=seconds(settings.request_timeout),
-        stream_idle_timeout="60s",
+        drain_timeout="2s",
+        stream_idle_timeout=seconds(settings.request_timeout + 5),
         access_log=access_log(settings),
         local_reply_config={"mappers": _replies(settings)},
         route_config=_route_config(settings),

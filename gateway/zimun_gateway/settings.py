@@ -52,10 +52,15 @@ class Settings:
     max_request_bytes: int = 256 * 1024
     max_response_bytes: int = 16 * 1024 * 1024
     """Of a transcoded answer, which is held whole."""
-    max_concurrent_requests: int = 2048
-    """To all servers together; what comes beyond is told to come back later."""
-    max_connections: int = 20_000
+    max_concurrent_requests: int = 512
+    """To all servers together; what comes beyond is told at once to come back later."""
+    max_connections: int = 10_000
+    """Those beyond it are closed at once."""
+    max_heap_bytes: int = 1024 * 1024 * 1024
+    """Of Envoy's own memory: near it Envoy gives way, at 95 % of it requests are refused."""
     request_timeout: float = 15.0
+    idle_timeout: float = 60.0
+    """After which a connection without a request is closed."""
 
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call; `*` for any. None: no CORS."""

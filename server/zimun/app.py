@@ -27,6 +27,7 @@ from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
 from zimun.clock import Clock, WallClock
 from zimun.config import ConfigError, Settings
+from zimun.connections import IDLE_TIME, bounded, http_share, rpc_share
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.calls import Backend
 from zimun.rpc.interceptors import Verify
@@ -214,7 +215,8 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         traced = await stack.enter_async_context(
             tracing(settings.otlp_endpoint, settings.trace_ratio)
         )
-        server = RpcServer(backend, verify, sharing, interceptors=(observer, *traced))
+        interceptors = (observer, *traced)
+        server = RpcServer(backend, verify, rpc_share(), sharing, interceptors)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
         auth_port = await _listen_http(
@@ -310,15 +312,18 @@ async def _listen_http(
     sharing: bool,
 ) -> int:
     """Listen until the stack is closed; answers the port. Raises PortTaken."""
-    runner = web.AppRunner(endpoints, access_log=None)
+    runner = web.AppRunner(endpoints, access_log=None, keepalive_timeout=IDLE_TIME)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, host, port, reuse_port=sharing or None)
+    assert runner.server
+    protocol = bounded(runner.server, http_share())
+    loop = asyncio.get_running_loop()
     try:
-        await site.start()
+        server = await loop.create_server(protocol, host, port, reuse_port=sharing or None)
     except OSError as error:
         raise PortTaken(f"{name} port {port} is in use") from error
-    number: int = runner.addresses[0][1]
+    stack.callback(server.close)
+    number: int = server.sockets[0].getsockname()[1]
     return number
 
 

@@ -17,6 +17,7 @@ from zimun import app, demo
 from zimun.auth import clients
 from zimun.clock import Clock
 from zimun.config import Settings
+from zimun.connections import gateway_share
 from zimun.domain.access import SCOPES
 from zimun_gateway.process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
@@ -105,6 +106,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,
+        max_connections=gateway_share(),
         cors_origins=settings.cors_origins,
         tls_certificate=settings.tls_certificate,
         tls_key=settings.tls_key,

@@ -61,9 +61,13 @@ class StubServer:
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     _server: grpc.aio.Server | None = None
 
-    async def start(self, port: int = 0, leave_out: str = "") -> None:
-        """Without the method called `leave_out`, as a server of an older contract."""
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    async def start(self, port: int = 0, leave_out: str = "", **options: int) -> None:
+        """Without the method called `leave_out`, as a server of an older contract.
+
+        `options` are those of gRPC that begin with "grpc.".
+        """
+        more = [(f"grpc.{name}", value) for name, value in options.items()]
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *more])
         names = [service for module in CONTRACT for service in _services(module)]
         for service in names:
             handlers = {

@@ -1,5 +1,6 @@
 """The HTTP side: the token endpoint (RFC 6749), the JWKS, the server's metadata (RFC 8414)."""
 
+import asyncio
 import base64
 import logging
 import math
@@ -20,6 +21,9 @@ from zimun.domain.instant import SECOND
 TOKEN_PATH = "/oauth/token"  # noqa: S105, a path
 JWKS_PATH = "/.well-known/jwks.json"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
+
+BODY_TIME = 10.0
+"""Seconds that a request's body may take to arrive."""
 
 _LARGEST_BODY = 16 * 1024
 _MOST_PARAMETERS = 100
@@ -135,7 +139,11 @@ async def _form(request: web.Request) -> dict[str, str]:
     """The parameters of the body, each at most once, empty ones left out (section 3.2)."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "the body must be application/x-www-form-urlencoded")
-    body = await request.read()
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            body = await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
     try:
         pairs = parse_qsl(
             body.decode(),

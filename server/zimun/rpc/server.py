@@ -52,14 +52,24 @@ _SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Backend], object]] = {
 MAX_METADATA_BYTES = 64 * 1024
 """Of a call's headers: twice what Envoy lets through, and never at random between two limits."""
 
+MAX_CONNECTION_AGE = 300
+"""Seconds, give or take a tenth."""
+
 _OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_receive_message_length", 1 << 20),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_concurrent_streams", 256),
+    # Until the client's first frame, and with nothing under way. Envoy hangs up sooner than the
+    # latter, and than the age: an answer that it is reading when the server does may be cut.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 120_000),
     # A client with several servers to choose from chooses anew; what is under way goes on.
-    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE * 1000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 2),
 )
 
 
@@ -88,13 +98,15 @@ class PortTaken(Exception):
 class RpcServer:
     """A server on one port; `port` is the one that it got, `serving` what health checks are told.
 
-    Servers share a port knowingly (`sharing`) or not at all. `interceptors` stand around the gate.
+    Connections beyond `max_connections` are closed at once. Servers share a port knowingly
+    (`sharing`) or not at all. `interceptors` stand around the gate.
     """
 
     def __init__(
         self,
         backend: Backend,
         verify: Verify,
+        max_connections: int,
         sharing: bool = False,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
@@ -110,7 +122,11 @@ class RpcServer:
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
             reflection.aio.ReflectionServicer(reflected, Default()), handlers
         )
-        options = (*_OPTIONS, ("grpc.so_reuseport", int(sharing)))
+        options = (
+            *_OPTIONS,
+            ("grpc.max_allowed_incoming_connections", max_connections),
+            ("grpc.so_reuseport", int(sharing)),
+        )
         self._server = grpc.aio.server(
             handlers=(Gate(verify, handlers.by_path),), interceptors=interceptors, options=options
         )

@@ -1,0 +1,166 @@
+"""Connections that are many, idle or slow take no one else's place, at Envoy's port."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from zimun.rpc.server import MAX_CONNECTION_AGE
+from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
+from zimun_gateway import clusters
+from zimun_gateway.clusters import GRPC_AGE
+
+from ..gateway.harness import Gateway, running
+from ..gateway.stubs import Context, StubServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVICES = "/api/v1/services"
+CONNECTIONS = 20
+IDLE = 1.0
+BEGUN = b"GET /api/v1/services HTTP/1.1\r\nHost: a\r\nX-Slow: "
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    async with running(
+        tmp_path_factory.mktemp("envoy"),
+        max_connections=CONNECTIONS,
+        idle_timeout=IDLE,
+        request_timeout=1.0,
+    ) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def opened(gateway: Gateway, number: int, sent: bytes = b"") -> AsyncIterator[Any]:
+    """So many connections, on which the same was sent."""
+    port = gateway.settings.listen_port
+    made = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
+    for _, writer in made:
+        writer.write(sent)
+    try:
+        yield made
+    finally:
+        for _, writer in made:
+            writer.close()
+
+
+async def seconds_open(connection: Connection, limit: float = 5.0) -> float:
+    """How long it is until the other side hangs up."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    async with asyncio.timeout(limit):
+        try:
+            while await connection[0].read(65536):
+                pass
+        except ConnectionResetError:
+            pass
+    return loop.time() - since
+
+
+async def test_too_many_are_refused_and_those_that_are_open_are_served(gateway: Gateway) -> None:
+    """A caller that is connected goes on; another one gets in when idle ones are closed."""
+    assert (await gateway.get(SERVICES)).status == 200
+    async with opened(gateway, CONNECTIONS + 10) as many:
+        times = [asyncio.create_task(seconds_open(one)) for one in many]
+        refused, _ = await asyncio.wait(times, timeout=IDLE / 2)
+        assert len(refused) == 11
+        assert (await gateway.get(SERVICES)).status == 200
+        assert max(await asyncio.gather(*times)) < 3 * IDLE
+        async with opened(gateway, 1, request(gateway)) as [newcomer]:
+            assert (await newcomer[0].readline()).startswith(b"HTTP/1.1 200")
+
+
+def request(gateway: Gateway) -> bytes:
+    token = gateway.bearer()["Authorization"]
+    return f"GET {SERVICES} HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\r\n".encode()
+
+
+async def test_slow_headers(gateway: Gateway) -> None:
+    async with opened(gateway, 5, BEGUN) as slow:
+        dripping = asyncio.create_task(drip(slow))
+        answers = [(await reader.readline()).split()[1] for reader, _ in slow]
+        dripping.cancel()
+    assert set(answers) == {b"408"}
+
+
+async def test_a_slow_body(gateway: Gateway) -> None:
+    begun = request(gateway).replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\n")
+    begun += b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    gateway.server.calls.clear()
+    async with opened(gateway, 5, begun) as slow:
+        dripping = asyncio.create_task(drip(slow))
+        answers = [(await reader.readline()).split()[1] for reader, _ in slow]
+        dripping.cancel()
+    assert set(answers) == {b"408"}
+    assert gateway.server.calls == []
+
+
+async def drip(connections: list[Connection]) -> None:
+    """A byte of each every tenth of a second."""
+    while True:
+        for _, writer in connections:
+            writer.write(b" ")
+        await asyncio.sleep(0.1)
+
+
+async def test_slow_readers(gateway: Gateway) -> None:
+    """What nobody reads is dropped with its connection, so Envoy keeps nothing of it."""
+
+    async def much(_: Any, __: Context) -> ListServicesResponse:
+        return ListServicesResponse(next_page_token="x" * 4_000_000)
+
+    gateway.server.behaviours["ListServices"] = much
+    async with opened(gateway, 5, request(gateway)) as readers:
+        for reader, _ in readers:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            reader._transport.pause_reading()
+        async with asyncio.timeout(15):
+            while await connections(gateway) > 1:  # noqa: ASYNC110 - Envoy can only be asked
+                await asyncio.sleep(0.05)
+    gateway.server.behaviours.clear()
+
+
+async def connections(gateway: Gateway) -> int:
+    stats = json.loads(await gateway.admin("/stats?format=json&filter=downstream_cx_active$"))
+    values = {one["name"]: one["value"] for one in stats["stats"]}
+    return int(values["http.zimun.downstream_cx_active"])
+
+
+async def test_answers_are_whole_while_connections_to_servers_age(tmp_path: Path) -> None:
+    """Envoy hangs up first: where a server does, it passes a part of the answer on and no more."""
+    assert GRPC_AGE < 0.9 * MAX_CONNECTION_AGE
+    aging = StubServer()
+    await aging.start(max_connection_age_ms=1000)
+
+    async def much(_: Any, __: Context) -> ListServicesResponse:
+        await asyncio.sleep(0.005)
+        return ListServicesResponse(next_page_token="x" * 100_000)
+
+    aging.behaviours["ListServices"] = much
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clusters, "GRPC_AGE", 0.8)
+        async with (
+            running(tmp_path, grpc_endpoints=(aging.target,)) as gateway,
+            gateway.channel() as channel,
+        ):
+            await asyncio.gather(*(ask_for(gateway, channel, seconds=4) for _ in range(8)))
+    await aging.stop()
+    assert len(aging.calls) > 500
+
+
+async def ask_for(gateway: Gateway, channel: Any, seconds: float) -> None:
+    """Ask again and again; what fails is raised."""
+    stub = gateway.stub(channel)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        await stub.ListServices(ListServicesRequest(), metadata=gateway.metadata())
