@@ -19,6 +19,7 @@ def metrics_listeners(settings: Settings) -> list[Config]:
             "name": "metrics",
             "address": socket_address(settings.metrics_address, settings.metrics_port),
             "per_connection_buffer_limit_bytes": 32 * 1024,
+            "ignore_global_conn_limit": True,
             "filter_chains": [{"filters": [_http()]}],
         }
     ]

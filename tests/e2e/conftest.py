@@ -100,8 +100,8 @@ def serve(site: Site) -> Iterator[Callable[..., Server]]:
     """Makes a server on `site`, not started: serve(workers=2, grpc_port=…, auth_port=…)."""
     with ExitStack() as stack:
 
-        def make(**options: int) -> Server:
-            server = Server(site, **options)
+        def make(workers: int = 1, grpc_port: int = 0, auth_port: int = 0) -> Server:
+            server = Server(site, workers, grpc_port, auth_port)
             stack.callback(server.close)
             return server
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -99,9 +99,16 @@ class Server:
     """One `zimun serve` on a site; can be stopped, killed and started again."""
 
     def __init__(
-        self, site: Site, workers: int = 1, grpc_port: int = 0, auth_port: int = 0
+        self,
+        site: Site,
+        workers: int = 1,
+        grpc_port: int = 0,
+        auth_port: int = 0,
+        *,
+        started_by: Sequence[str] = (),
     ) -> None:
         self.site = site
+        self.started_by = started_by
         self.workers = workers
         self.ports = (grpc_port, auth_port)
         self.grpc_ports: list[int] = []
@@ -118,7 +125,7 @@ class Server:
         number = len(list(self.site.data_dir.glob("serve.*")))
         self._log = self.site.data_dir / f"serve.{number}"
         command = [
-            str(BIN / "zimun"), "serve",
+            *self.started_by, str(BIN / "zimun"), "serve",
             "--grpc-port", str(self.ports[0]), "--auth-port", str(self.ports[1]),
             "--data-dir", str(self.site.data_dir),
         ]  # fmt: skip
