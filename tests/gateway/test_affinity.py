@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from joserfc.jwk import ECKey
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
+from zimun_gateway.clusters import OPEN
 
 from .harness import Gateway, running
 from .stubs import StubServer, free_port
@@ -95,13 +96,13 @@ def stat(gateway: Gateway, name: str) -> int:
     return int(line.rpartition(":")[2])
 
 
-def requests_by_server(gateway: Gateway) -> dict[str, int]:
-    """How many requests Envoy has sent to each gRPC server."""
+def requests_by_server(gateway: Gateway, cluster: str) -> dict[str, int]:
+    """How many requests of a cluster Envoy has sent to each gRPC server."""
     lines = (line.split("::") for line in _admin(gateway, "/clusters").splitlines())
     return {
         parts[1]: int(parts[3])
         for parts in lines
-        if parts[0] == "zimun" and parts[2:3] == ["rq_total"]
+        if parts[0] == cluster and parts[2:3] == ["rq_total"]
     }
 
 
@@ -176,13 +177,13 @@ async def test_health_checks_through_the_gateway_are_spread(
     gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
     gateway, _ = gateway_and_servers
-    before = requests_by_server(gateway)
+    before = requests_by_server(gateway, OPEN)
     async with gateway.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)
         for _ in range(40):
             # A token says nothing where none is asked for.
             await health.Check(health_pb2.HealthCheckRequest(), metadata=gateway.metadata())
-    after = requests_by_server(gateway)
+    after = requests_by_server(gateway, OPEN)
     assert len(after) == 3
     assert all(after[server] > before[server] for server in after)
 

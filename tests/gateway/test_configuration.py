@@ -150,11 +150,11 @@ def test_admin_is_on_loopback_only() -> None:
     }
 
 
-def test_the_server_is_health_checked_and_ejected_when_it_only_fails() -> None:
+def test_servers_are_health_checked_and_requests_at_a_time_are_bounded() -> None:
     cluster = build(DEFAULT)["static_resources"]["clusters"][0]
     assert cluster["health_checks"][0]["grpc_health_check"] == {}
     assert cluster["outlier_detection"]["max_ejection_percent"] == 50
-    assert cluster["circuit_breakers"]["thresholds"][1]["max_requests"] == 2048
+    assert cluster["circuit_breakers"]["thresholds"][1]["max_requests"] == DEFAULT.max_concurrent_requests
 
 
 @pytest.mark.parametrize(
