@@ -154,7 +154,10 @@ def test_servers_are_health_checked_and_requests_at_a_time_are_bounded() -> None
     cluster = build(DEFAULT)["static_resources"]["clusters"][0]
     assert cluster["health_checks"][0]["grpc_health_check"] == {}
     assert cluster["outlier_detection"]["max_ejection_percent"] == 50
-    assert cluster["circuit_breakers"]["thresholds"][1]["max_requests"] == DEFAULT.max_concurrent_requests
+    assert (
+        cluster["circuit_breakers"]["thresholds"][1]["max_requests"]
+        == DEFAULT.max_concurrent_requests
+    )
 
 
 @pytest.mark.parametrize(
