@@ -93,7 +93,8 @@ def _auth(settings: Settings) -> Config:
 def otlp_cluster(name: str, endpoint: str) -> Config:
     """A collector of traces (gRPC, in clear)."""
     cluster = _cluster(name, [split_endpoint(endpoint)])
-    return cluster | {"typed_extension_protocol_options": _protocol(http2_protocol_options={})}
+    protocol = _protocol(_connection(GRPC_IDLE, GRPC_AGE), http2_protocol_options={})
+    return cluster | {"typed_extension_protocol_options": protocol}
 
 
 def _jwks(settings: Settings) -> Config:
