@@ -345,13 +345,16 @@ async def _works(attempt: Awaitable[object]) -> bool:
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Do the work over and over; a failure is logged and the next turn comes."""
+    """Do the work over and over; a failure is logged, once in a row, and the next turn comes."""
+    fails = False
     while True:
         await asyncio.sleep(seconds)
         try:
             await work()
+            fails = False
         except UNUSABLE as error:
-            log.warning("background work has to wait: %s", error)
+            log.log(logging.DEBUG if fails else logging.WARNING, "work has to wait: %s", error)
+            fails = True
         except Exception:
             log.exception("background work failed")
 

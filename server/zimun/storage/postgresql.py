@@ -12,13 +12,14 @@ The file is long, as each engine is whole in one.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import URL, Connection, exc
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zimun.booking.store import (
@@ -36,6 +37,18 @@ from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Changes, Part, changes_of
+from zimun.storage.failures import Refusals, brief
+from zimun.storage.permits import Permits
+from zimun.storage.sqlstates import (
+    BROKEN,
+    CONSTRAINTS,
+    TOO_MANY_CONNECTIONS,
+    is_conflict,
+    is_lost,
+    is_refusal,
+    is_refusal_to_serve,
+    state_of,
+)
 from zimun.storage.tables import metadata
 
 T = TypeVar("T")
@@ -70,6 +83,12 @@ MIN_PAUSE, MAX_PAUSE = 0.005, 0.2
 
 RECONNECT_TIME = 0.5
 """Seconds for which a lost server is tried again before the caller is told."""
+
+BROKEN_TIME = 3.0
+"""Seconds for which a server that refused work for what is wrong with it counts as broken."""
+
+REGROW_INTERVAL = 1.0
+"""Seconds after which a connection that the server would not give is asked for again."""
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +146,8 @@ def open_engine(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=QUEUE_TIMEOUT,
+        # Errors are logged: they must not tell contacts and secrets.
+        hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT,
             "command_timeout": timeouts.answer,
@@ -148,6 +169,11 @@ class PostgresqlDatabase:
         self._url = url
         self._timeouts = timeouts
         self._connections = connections
+        self._group_permits, self._read_permits = (
+            Permits(connections, REGROW_INTERVAL, QUEUE_TIMEOUT) for _ in range(2)
+        )
+        self._refusals = Refusals(log)
+        self._broken_until = 0.0
 
     async def __aenter__(self) -> "PostgresqlDatabase":
         self._engine = open_engine(self._url, self._connections, self._timeouts)
@@ -186,29 +212,103 @@ class PostgresqlDatabase:
 
         Raises Overloaded where there is no connection, and the driver's errors.
         """
-        connection = await _with_retries(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
-        try:
-            found: Sequence[Any] = await connection.fetch(sql, *parameters)
-        except TimeoutError:
-            connection.terminate()
-            await self._replace_connections()
-            raise
-        finally:
-            await self._direct.release(connection)
+        async with self._group_connection() as connection:
+            try:
+                found: Sequence[Any] = await connection.fetch(sql, *parameters)
+            except TimeoutError:
+                connection.terminate()
+                await self._replace_connections()
+                raise
         return found
+
+    @asynccontextmanager
+    async def _group_connection(self) -> AsyncIterator[Any]:
+        async def connect() -> Any:
+            return await self.retry(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
+
+        async with self._group_permits.connection(connect, _is_full, self._close_reader) as found:
+            try:
+                yield found
+            finally:
+                await self._direct.release(found)
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async def connect() -> AsyncConnection:
+            return await self.retry(lambda: engine.connect().start())
+
+        async with self._read_permits.connection(connect, _is_full, self._close_group) as found:
+            try:
+                yield found
+            finally:
+                await asyncio.shield(asyncio.create_task(found.close()))
+
+    async def _close_reader(self) -> None:
+        """Give up an idle connection of reads, where there is one: the server has no more."""
+        pool: Any = self._engine.pool
+        if pool.checkedin():
+            async with self._engine.connect() as connection:
+                await connection.invalidate()
+
+    async def _close_group(self) -> None:
+        """Give up an idle connection of groups, where there is one."""
+        if self._direct.get_idle_size():
+            connection = await self._direct.acquire()
+            await connection.close()
+            await self._direct.release(connection)
 
     async def _replace_connections(self) -> None:
         """Use none of the present connections again: where one leads nowhere, others may, too."""
         await self._direct.expire_connections()
         await self._engine.dispose()
 
+    async def retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try again what failed because of others, or of a lost connection, for a while.
+
+        Pauses grow and are random in part, so that those who collided do not meet
+        again. Raises Overloaded in the end.
+        """
+        loop = asyncio.get_running_loop()
+        reconnect_until, pause = loop.time() + RECONNECT_TIME, MIN_PAUSE
+        for number in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return await attempt()
+            except (ZimunError, Conflict):
+                raise
+            except Exception as error:
+                last = error
+                if is_lost(error):
+                    if loop.time() >= reconnect_until:
+                        break
+                elif is_refusal_to_serve(error):
+                    break
+                elif not is_conflict(error):
+                    raise
+            log.debug("attempt %d of a transaction failed: %s", number, brief(last))
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+            pause = min(2 * pause, MAX_PAUSE)
+        raise self.refused(last) from last
+
+    def refused(self, error: BaseException) -> Overloaded:
+        """What callers are told of a server that cannot do the work now; it is counted."""
+        state = state_of(error)
+        self._refusals.note(state or "connection", "the store cannot be used", error)
+        if state.startswith(BROKEN):
+            self._broken_until = asyncio.get_running_loop().time() + BROKEN_TIME
+        return Overloaded("the store cannot be used")
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it refused work a short while ago for what a probe may not meet: a full disk."""
+        return asyncio.get_running_loop().time() < self._broken_until
+
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on one snapshot."""
-        return await _with_retries(lambda: self._run(self._snapshots, fn))
+        return await self.retry(lambda: self._run(self._snapshots, fn))
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn`; when this returns, its effect is on the server's disk."""
-        return await _with_retries(lambda: self.attempt(fn))
+        return await self.retry(lambda: self.attempt(fn))
 
     async def attempt(self, fn: Callable[[Connection], T]) -> T:
         """As `write`, once; raises the driver's errors."""
@@ -217,7 +317,7 @@ class PostgresqlDatabase:
     async def _run(
         self, engine: AsyncEngine, fn: Callable[[Connection], T], writing: bool = False
     ) -> T:
-        async with engine.connect() as connection:
+        async with self._connection(engine) as connection:
             try:
                 await connection.begin()
                 result = await connection.run_sync(fn)
@@ -245,95 +345,14 @@ async def _commit(connection: AsyncConnection) -> None:
     try:
         await connection.commit()
     except Exception as error:
-        if _is_refusal(error):
+        if is_refusal(error):
             raise
         await connection.invalidate(error)
         raise OutcomeUnknown("the store was lost while it committed") from error
 
 
-async def _with_retries(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Try again what failed because of others, or of a lost connection, for a while.
-
-    Pauses grow and are random in part, so that those who collided do not meet
-    again. Raises Overloaded in the end.
-    """
-    loop = asyncio.get_running_loop()
-    reconnect_until, pause = loop.time() + RECONNECT_TIME, MIN_PAUSE
-    for number in range(1, MAX_ATTEMPTS + 1):
-        try:
-            return await attempt()
-        except (ZimunError, Conflict):
-            raise
-        except Exception as error:
-            last = error
-            if isinstance(error, exc.TimeoutError):
-                raise Overloaded("too many transactions are waiting") from error
-            if is_lost(error):
-                if loop.time() >= reconnect_until:
-                    break
-            elif _is_refusal_to_serve(error):
-                break
-            elif not is_conflict(error):
-                raise
-        log.info("attempt %d of a transaction failed: %s", number, last)
-        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
-        pause = min(2 * pause, MAX_PAUSE)
-    log.error("the store cannot be used: %s", last)
-    raise Overloaded("the store cannot be used") from last
-
-
-def is_conflict(error: BaseException) -> bool:
-    """Whether a transaction failed because of another one, and may well succeed when repeated.
-
-    Serialization failures, deadlocks, and what the constraints of the schema
-    refused: unique keys, the exclusion of overlaps, checks (PostgreSQL, appendix A).
-    """
-    return state_of(error) in ("40001", "40P01", *_CONSTRAINTS)
-
-
-_CONSTRAINTS = ("23505", "23P01", "23514")
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, was never there, or cannot be used any more.
-
-    Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
-    than of a statement has none.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError | TimeoutError | EOFError):
-            return True
-        if type(seen).__name__ in ("InterfaceError", "InternalClientError"):
-            return True
-        seen = getattr(seen, "orig", None) or seen.__cause__
-    return state_of(error).startswith(("08", "57P"))
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Whether the server said that it did nothing, so that the outcome is known.
-
-    Errors of the system or of another node (classes 08, 57P, 58, XX) say nothing
-    about it.
-    """
-    state = state_of(error)
-    return bool(state) and not state.startswith(("08", "57P", "58", "XX"))
-
-
-def _is_refusal_to_serve(error: BaseException) -> bool:
-    """Whether the server cannot take the work now: connections, disk, time, read-only (classes
-    25, 53, 55 and 57)."""
-    return state_of(error).startswith(("25", "53", "55", "57"))
-
-
-def state_of(error: BaseException) -> str:
-    """The SQLSTATE of an error, however it is wrapped; empty for one without."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if state := getattr(seen, "sqlstate", None):
-            return str(state)
-        seen = getattr(seen, "orig", None) or seen.__cause__
-    return ""
+def _is_full(error: BaseException) -> bool:
+    return state_of(error) == TOO_MANY_CONNECTIONS
 
 
 class PostgresqlLedgers:
@@ -403,7 +422,18 @@ class PostgresqlLedgers:
         except (ZimunError, Conflict):
             raise
         except Exception as error:
-            raise _told(error) from error
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> Exception:
+        """What the writer is told of an error of the driver."""
+        state = state_of(error)
+        if state in CONSTRAINTS:
+            return Conflict(brief(error))
+        if state in ("40001", "40P01"):
+            return Conflict(f"another transaction: {brief(error)}")
+        if not is_refusal(error):
+            return OutcomeUnknown("the store was lost while it committed")
+        return self._database.refused(error) if is_refusal_to_serve(error) else error
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
         """One look into an index of the instant alone."""
@@ -443,14 +473,26 @@ class PostgresqlLedgers:
         return await self._database.read(ledgers.organization_ids)
 
     async def probe(self) -> None:
-        """Ask whether the server takes writes; no row is written, so that servers do not meet."""
-        [[read_only]] = await self._fetch("SELECT current_setting('transaction_read_only')")
+        """Commit something; no row is written, so that servers do not meet.
+
+        Reads have connections of their own, which are tried as well.
+        """
+        if self._database.is_broken:
+            raise Overloaded("the database cannot do its work")
+        [[read_only, _]] = await self._fetch(_PROBE)
         if read_only != "off":
             raise Overloaded("the database is read-only")
+        await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def _fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
-        return await _with_retries(lambda: self._database.fetch(sql, *parameters))
+        return await self._database.retry(lambda: self._database.fetch(sql, *parameters))
 
+
+_PROBE = """
+SELECT current_setting('transaction_read_only'),
+pg_logical_emit_message(true, 'zimun.probe', '')::text
+"""
+"""The message is for nobody: it makes the commit write, and wait for the server's disk."""
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
 
@@ -466,20 +508,6 @@ AND method = k.method AND key = k.key AND org_id = ANY($1::text[]) OFFSET 0
 ) AS i
 """
 """Heads, and kept responses. OFFSET 0 keeps the planner to one look into the index for each key."""
-
-
-def _told(error: Exception) -> Exception:
-    """What the writer is told of an error of the driver."""
-    state = state_of(error)
-    if state in _CONSTRAINTS:
-        return Conflict(str(error))
-    if state in ("40001", "40P01"):
-        return Conflict(f"another transaction: {error}")
-    if _is_refusal_to_serve(error) and _is_refusal(error):
-        return Overloaded("the store cannot be written")
-    if _is_refusal(error):
-        return error
-    return OutcomeUnknown("the store was lost while it committed")
 
 
 def _append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:

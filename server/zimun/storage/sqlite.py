@@ -33,6 +33,7 @@ from zimun.domain.errors import Overloaded
 from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Part, changes_of
+from zimun.storage.failures import brief
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ def open_engine(url: URL, read_only: bool = False, timeout: float = BUSY_TIMEOUT
     engine = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": timeout},
     )
 
@@ -274,7 +276,7 @@ class SqliteLedgers:
                 _write(connection, current)
             return {one.before.org_id for one in current}
         except sqlite3.IntegrityError as error:
-            raise Conflict(str(error)) from error
+            raise Conflict(brief(error)) from error
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
         """One look into an index of the instant alone."""

@@ -1,0 +1,75 @@
+"""What an error of PostgreSQL means, by its SQLSTATE (PostgreSQL, appendix A)."""
+
+from sqlalchemy import exc
+
+CONSTRAINTS = ("23505", "23P01", "23514")
+"""What the constraints of the schema refused: unique keys, the exclusion of overlaps, checks."""
+
+CANNOT_SERVE = (
+    "25",  # read-only, or a transaction that was ended
+    "28",  # the password or the role is good no more
+    "3D",
+    "3F",  # the database or the schema is gone
+    "42501",
+    "42P01",  # a privilege or a table is gone
+    "53",  # connections, disk, memory
+    "55",  # a lock is not to be had in time, no connections are accepted
+    "57",  # ended by a time-out or an operator
+    "58",
+    "F0",
+    "XX",  # files, configuration, damaged data
+)
+"""Classes and codes of a server that cannot do the work now, whatever the work is."""
+
+BROKEN = ("25006", "28", "3D", "3F", "42501", "42P01", "53100", "53200", "58", "XX")
+"""What is wrong with the server itself: read-only, gone, without disk or memory, damaged."""
+
+TOO_MANY_CONNECTIONS = "53300"
+
+_OUTCOME_UNKNOWN = ("08", "57P", "58", "XX")
+"""Errors of the connection, the system or another node: they say nothing of what was done."""
+
+
+def state_of(error: BaseException | None) -> str:
+    """The SQLSTATE of an error, however it is wrapped; empty for one without."""
+    seen = error
+    while seen is not None:
+        if state := getattr(seen, "sqlstate", None):
+            return str(state)
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return ""
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a transaction failed because of another one, and may well succeed when repeated:
+    serialization failures, deadlocks, constraints."""
+    return state_of(error) in ("40001", "40P01", *CONSTRAINTS)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, was never there, or cannot be used any more.
+
+    Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
+    than of a statement has none.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError | TimeoutError | EOFError):
+            return True
+        if type(seen).__name__ in ("InterfaceError", "InternalClientError"):
+            return True
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return state_of(error).startswith(("08", "57P"))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server said that it did nothing, so that the outcome is known."""
+    if isinstance(error, exc.TimeoutError):
+        return True
+    state = state_of(error)
+    return bool(state) and not state.startswith(_OUTCOME_UNKNOWN)
+
+
+def is_refusal_to_serve(error: BaseException) -> bool:
+    """Whether the server, or the queue for its connections, cannot take the work now."""
+    return isinstance(error, exc.TimeoutError) or state_of(error).startswith(CANNOT_SERVE)

@@ -1,0 +1,224 @@
+"""What PostgreSQL refuses is told as UNAVAILABLE, logged rarely, and health says so."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+from zimun.v1 import appointments_service_pb2
+
+from .. import postgres
+from ..e2e.running import until
+from ..e2e.serving import Caller, Server, Site, details, outcome, outcome_of, seeded, starts
+
+OK, REFUSED = ("OK", ""), ("UNAVAILABLE", "OVERLOADED")
+APPOINTMENTS = "zimun.v1.AppointmentsService"
+MAX_CONNECTIONS = 12
+TIMES = starts()
+
+Break = Callable[["Database"], None]
+
+
+class Database:
+    """A database with an owner that is no superuser, on a server that only these tests have."""
+
+    def __init__(self, server: postgres.Postgres) -> None:
+        self.server = server
+        server.execute("postgres", "CREATE ROLE clerk LOGIN")
+        server.execute("postgres", "CREATE DATABASE shop OWNER clerk")
+        self.url = f"postgresql://clerk@127.0.0.1:{server.port}/shop"
+
+    def shop(self, sql: str) -> None:
+        self.server.execute("shop", sql)
+
+    def config(self, sql: str) -> None:
+        """For the whole server: ALTER SYSTEM, which takes no transaction."""
+        self.server.execute("postgres", sql)
+        self.server.execute("postgres", "SELECT pg_reload_conf()")
+
+    def cut_off(self, sql: str) -> None:
+        """Change what new connections meet, and end those that there are."""
+        self.server.execute("postgres", sql)
+        self.server.execute(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop'",
+        )
+
+
+FULL = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON events EXECUTE FUNCTION full_disk()
+"""
+
+AWAY: dict[str, tuple[Break, Break]] = {
+    "no connection is to be had": (
+        lambda db: db.cut_off("ALTER DATABASE shop CONNECTION LIMIT 0"),
+        lambda db: db.server.execute("postgres", "ALTER DATABASE shop CONNECTION LIMIT -1"),
+    ),
+    "it takes no connections": (
+        lambda db: db.cut_off("ALTER DATABASE shop ALLOW_CONNECTIONS false"),
+        lambda db: db.server.execute("postgres", "ALTER DATABASE shop ALLOW_CONNECTIONS true"),
+    ),
+    "the role may not log in": (
+        lambda db: db.cut_off("ALTER ROLE clerk NOLOGIN"),
+        lambda db: db.server.execute("postgres", "ALTER ROLE clerk LOGIN"),
+    ),
+    "the tables are gone": (
+        lambda db: db.shop("ALTER SCHEMA public RENAME TO elsewhere"),
+        lambda db: db.shop("ALTER SCHEMA elsewhere RENAME TO public"),
+    ),
+}
+"""Nothing works: how it is broken, and how it is mended."""
+
+UNWRITABLE: dict[str, tuple[Break, Break]] = {
+    "it is read-only": (
+        lambda db: db.config("ALTER SYSTEM SET default_transaction_read_only = on"),
+        lambda db: db.config("ALTER SYSTEM RESET default_transaction_read_only"),
+    ),
+    "its disk is full": (
+        lambda db: db.shop(FULL),
+        lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),
+    ),
+    "a privilege is gone": (
+        lambda db: db.shop("REVOKE INSERT ON events FROM clerk"),
+        lambda db: db.shop("GRANT INSERT ON events TO clerk"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Database]:
+    options = (f"max_connections={MAX_CONNECTIONS}", "superuser_reserved_connections=1")
+    with postgres.running("fsync=off", *options) as server:
+        yield Database(server)
+
+
+@pytest.fixture(scope="module")
+def server(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    variables = {"ZIMUN_DATABASE_URL": database.url}
+    site = seeded(tmp_path_factory.mktemp("refusals") / "data", variables)
+    hasty = {"ZIMUN_DATABASE_LOCK_TIMEOUT": "1", "ZIMUN_DATABASE_ANSWER_TIMEOUT": "3"}
+    running = Server(Site(site.data_dir, variables | hasty, site.credentials)).start()
+    try:
+        yield running
+        assert "Traceback" not in running.output()
+        running.stop()
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[Caller]:
+    with server.caller() as caller:
+        assert write(caller) == OK
+        yield caller
+        until("service", lambda: write(caller) == read(caller) == OK, 20)
+        until("health", lambda: caller.health() == "SERVING", 20)
+
+
+def write(caller: Caller) -> tuple[str, str]:
+    call = caller.begin_hold(next(TIMES))
+    found = outcome(call)
+    if found == REFUSED:
+        retry = error_details_pb2.RetryInfo()
+        assert [one.Unpack(retry) for one in details(call)].count(True) == 1
+    return found
+
+
+def read(caller: Caller) -> tuple[str, str]:
+    request = appointments_service_pb2.ListAppointmentsRequest()
+    answer = appointments_service_pb2.ListAppointmentsResponse
+    return outcome(caller.future("AppointmentsService/ListAppointments", request, answer))
+
+
+def rename(caller: Caller) -> tuple[str, str]:
+    try:
+        caller.rename("Another name")
+    except grpc.RpcError as error:
+        return outcome_of(error)
+    return OK
+
+
+@contextmanager
+def broken(database: Database, ways: tuple[Break, Break]) -> Iterator[None]:
+    ways[0](database)
+    try:
+        yield
+    finally:
+        ways[1](database)
+
+
+@pytest.mark.parametrize("name", AWAY)
+def test_a_database_that_does_nothing_is_told(
+    name: str, database: Database, server: Server, caller: Caller
+) -> None:
+    before = len(server.output().splitlines())
+    with broken(database, AWAY[name]):
+        for ask in (write, read, rename) * 5:
+            assert ask(caller) == REFUSED
+        until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+        assert caller.health(APPOINTMENTS) == "NOT_SERVING"
+    lines = server.output().splitlines()[before:]
+    assert len([line for line in lines if "ERROR" in line]) <= 3, lines
+
+
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_a_database_that_cannot_be_written_is_told_and_is_read(
+    name: str, database: Database, caller: Caller
+) -> None:
+    with broken(database, UNWRITABLE[name]):
+        for _ in range(3):
+            assert write(caller) == rename(caller) == REFUSED
+            assert read(caller) == OK
+        until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+        assert caller.health(APPOINTMENTS) == "NOT_SERVING"
+
+
+@pytest.mark.parametrize("ending", ["lock timeout", "cancelled"])
+def test_a_statement_that_is_ended_is_told(ending: str, database: Database, caller: Caller) -> None:
+    with database.server.session(database.server.url("shop")) as execute:
+        execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        call = caller.begin_hold(next(TIMES))
+        if ending == "cancelled":
+            blocked = "wait_event_type = 'Lock' AND datname = 'shop'"
+            until("a statement that waits", lambda: cancelled(database, blocked))
+        assert outcome(call) == REFUSED
+        execute("ROLLBACK")
+
+
+def cancelled(database: Database, which: str) -> bool:
+    sql = f"SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE {which}"
+    return bool(database.server.value("postgres", sql))
+
+
+def test_calls_share_the_connections_that_there_are_and_more_are_taken_up_again(
+    database: Database, server: Server
+) -> None:
+    """Before the server has any of its own, others have all but a few."""
+    found: list[tuple[str, str]] = []
+
+    def works(caller: Caller) -> None:
+        found.extend(ask(caller) for ask in (write, read) * 10)
+
+    database.cut_off("SELECT 1")
+    with ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS - 4):
+            stack.enter_context(database.server.session(database.server.url("postgres")))
+        callers = [stack.enter_context(server.caller()) for _ in range(8)]
+        threads = [threading.Thread(target=works, args=(caller,)) for caller in callers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found.count(OK) == len(found) == 160
+        assert callers[0].health() == "SERVING"
+
+
+def test_no_line_tells_what_callers_sent(server: Server, tmp_path: Path) -> None:
+    assert "clerk@" not in server.output()
+    assert "parameters" not in server.output()
