@@ -1,10 +1,10 @@
 """Where requests go, and when a machine is left alone."""
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from .proto import Config, extension, seconds, socket_address, typed
+from .proto import Config, seconds, socket_address, typed
 from .settings import Settings, split_endpoint
+from .upstream_tls import is_ip, upstream_tls, verified_tls
 
 SERVER = "zimun"
 OPEN = "zimun_open"
@@ -69,25 +69,35 @@ def _open(settings: Settings) -> Config:
 
 def _grpc_cluster(name: str, settings: Settings) -> Config:
     endpoints = [split_endpoint(endpoint) for endpoint in settings.grpc_endpoints]
-    return _cluster(name, endpoints) | {
-        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
-        "typed_extension_protocol_options": _protocol(
-            _connection(GRPC_IDLE, GRPC_AGE), http2_protocol_options=_http2()
-        ),
-        "health_checks": [_health_check()],
-    }
+    return (
+        _cluster(name, endpoints)
+        | upstream_tls(settings, "h2")
+        | {
+            "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+            "typed_extension_protocol_options": _protocol(
+                _connection(GRPC_IDLE, GRPC_AGE), http2_protocol_options=_http2()
+            ),
+            "health_checks": [_health_check()],
+        }
+    )
 
 
 def _auth(settings: Settings) -> Config:
     """Their token endpoints: one of another machine does as well."""
     endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
-    return _cluster(AUTH, endpoints) | {
-        "outlier_detection": _outlier_detection(),
-        "typed_extension_protocol_options": _protocol(
-            _connection(AUTH_IDLE, AUTH_AGE), http_protocol_options={}
-        ),
-        "circuit_breakers": _circuit_breakers(DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS),
-    }
+    return (
+        _cluster(AUTH, endpoints)
+        | upstream_tls(settings, "http/1.1")
+        | {
+            "outlier_detection": _outlier_detection(),
+            "typed_extension_protocol_options": _protocol(
+                _connection(AUTH_IDLE, AUTH_AGE), http_protocol_options={}
+            ),
+            "circuit_breakers": _circuit_breakers(
+                DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS
+            ),
+        }
+    )
 
 
 def otlp_cluster(name: str, endpoint: str) -> Config:
@@ -105,12 +115,12 @@ def _jwks(settings: Settings) -> Config:
         raise ValueError(f"jwks_uri {settings.jwks_uri!r} is not an http or https address")
     cluster = _cluster(JWKS, [(uri.hostname, uri.port or (443 if secure else 80))])
     if secure:
-        cluster["transport_socket"] = _verified_tls(uri.hostname, str(settings.jwks_ca))
+        cluster["transport_socket"] = verified_tls(uri.hostname, settings.jwks_ca)
     return cluster
 
 
 def _cluster(name: str, endpoints: list[tuple[str, int]]) -> Config:
-    static = all(_is_ip(host) for host, _ in endpoints)
+    static = all(is_ip(host) for host, _ in endpoints)
     addresses = [{"endpoint": {"address": socket_address(*endpoint)}} for endpoint in endpoints]
     return {
         "name": name,
@@ -119,14 +129,6 @@ def _cluster(name: str, endpoints: list[tuple[str, int]]) -> Config:
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": addresses}]},
     }
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _connection(idle: float, age: float) -> Config:
@@ -201,17 +203,3 @@ def _outlier_detection() -> Config:
         "max_ejection_time": "60s",
         "max_ejection_percent": 50,
     }
-
-
-def _verified_tls(host: str, authorities: str) -> Config:
-    kind = "IP_ADDRESS" if _is_ip(host) else "DNS"
-    validation = {
-        "trusted_ca": {"filename": authorities},
-        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
-    }
-    return extension(
-        "envoy.transport_sockets.tls",
-        "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        sni=host,
-        common_tls_context={"validation_context": validation},
-    )

@@ -66,12 +66,21 @@ class Settings:
     """Origins whose pages may call; `*` for any. None: no CORS."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    upstream_tls_ca: Path | None = None
+    """The authority that vouches for the servers. None: they are called in clear."""
+    upstream_tls_name: str = "zimun"
+    """The name that the certificates of all servers carry."""
+    upstream_tls_certificate: Path | None = None
+    upstream_tls_key: Path | None = None
+    """Envoy's own, for servers that ask for one."""
     access_log: str = "/dev/stdout"
     """Empty: none."""
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key come together")
+        if (self.upstream_tls_certificate is None) != (self.upstream_tls_key is None):
+            raise ValueError("upstream_tls_certificate and upstream_tls_key come together")
         if not self.grpc_endpoints:
             raise ValueError("grpc_endpoints needs at least one host:port")
         if not self.auth_endpoints:

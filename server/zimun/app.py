@@ -48,6 +48,7 @@ from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
 from zimun.telemetry.metrics import ServerCollector, Sources
 from zimun.telemetry.tracing import tracing
+from zimun.tls import ServerTls, server_tls
 
 GRACE = 10.0
 """Seconds that calls under way have when the server stops."""
@@ -219,8 +220,9 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         server = RpcServer(backend, verify, rpc_share(), sharing, interceptors)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
+        tls = server_tls(settings)
         auth_port = await _listen_http(
-            endpoints, settings.grpc_host, settings.auth_port, "auth", stack, sharing
+            endpoints, settings.grpc_host, settings.auth_port, "auth", stack, sharing, tls
         )
         metrics_port = None
         if settings.metrics_port is not None:
@@ -228,7 +230,7 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
             metrics_port = await _listen_http(
                 metrics, settings.metrics_host, settings.metrics_port, "metrics", stack, sharing
             )
-        await server.start(settings.grpc_host, settings.grpc_port)
+        await server.start(settings.grpc_host, settings.grpc_port, tls.grpc if tls else None)
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
         for task in (
@@ -310,6 +312,7 @@ async def _listen_http(
     name: str,
     stack: AsyncExitStack,
     sharing: bool,
+    tls: ServerTls | None = None,
 ) -> int:
     """Listen until the stack is closed; answers the port. Raises PortTaken."""
     runner = web.AppRunner(endpoints, access_log=None, keepalive_timeout=IDLE_TIME)
@@ -318,8 +321,11 @@ async def _listen_http(
     assert runner.server
     protocol = bounded(runner.server, http_share())
     loop = asyncio.get_running_loop()
+    context = tls.http if tls else None
     try:
-        server = await loop.create_server(protocol, host, port, reuse_port=sharing or None)
+        server = await loop.create_server(
+            protocol, host, port, ssl=context, reuse_port=sharing or None
+        )
     except OSError as error:
         raise PortTaken(f"{name} port {port} is in use") from error
     stack.callback(server.close)

@@ -135,12 +135,17 @@ async def _serve(settings: Settings) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
 def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
-    text = bootstrap.dump(gateway_settings(_settings(**given)))
+    settings = _settings(**given)
+    text = bootstrap.dump(gateway_settings(settings))
     if only_print:
         click.echo(text, nl=False)
         return
+    app.make_directory(settings)
+    # In a file: it is longer than an argument may be.
+    config = settings.data_dir / f"gateway-{settings.port}.yaml"
+    config.write_text(text)
     binary = str(envoy_binary())
-    os.execv(binary, [binary, "--disable-hot-restart", "--config-yaml", text])  # noqa: S606
+    os.execv(binary, [binary, "--disable-hot-restart", "--config-path", str(config)])  # noqa: S606
 
 
 @commands.command("migrate")

@@ -25,6 +25,10 @@ class Settings:
     a row that another server has locked, for a transaction whose client does nothing,
     and for an answer, which must be longer than that for a lock.
 
+    The gRPC and token ports speak TLS where `grpc_tls_certificate` is set, and ask callers
+    for a certificate of `grpc_tls_client_ca`; Envoy calls them by TLS where
+    `upstream_tls_ca` vouches for a certificate of `upstream_tls_name`.
+
     Metrics are served where they have a port: those of the k-th worker at
     `metrics_port` + k, those of Envoy at `gateway_metrics_port`. `slow_request` is
     seconds, 0 for no warning. `trace_ratio` of the requests are traced where
@@ -47,6 +51,13 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    grpc_tls_certificate: Path | None = None
+    grpc_tls_key: Path | None = None
+    grpc_tls_client_ca: Path | None = None
+    upstream_tls_ca: Path | None = None
+    upstream_tls_name: str = "zimun"
+    upstream_tls_certificate: Path | None = None
+    upstream_tls_key: Path | None = None
     grpc_endpoints: tuple[str, ...] = ()
     auth_endpoints: tuple[str, ...] = ()
     workers: int = 1
@@ -63,8 +74,7 @@ class Settings:
     log_level: str = field(default="INFO")
 
     def __post_init__(self) -> None:
-        if bool(self.tls_certificate) != bool(self.tls_key):
-            raise ConfigError("ZIMUN_TLS_CERTIFICATE and ZIMUN_TLS_KEY come together")
+        self._check_tls()
         if self.jwks_url and not self.issuer:
             raise ConfigError("ZIMUN_ISSUER must be set where ZIMUN_JWKS_URL is")
         if self.database_answer_timeout <= self.database_lock_timeout:
@@ -78,6 +88,17 @@ class Settings:
             raise ConfigError(
                 f"ZIMUN_AUTH_PORT={self.auth_port} is a gRPC port: there are {first} to {last}"
             )
+
+    def _check_tls(self) -> None:
+        for prefix in ("", "GRPC_", "UPSTREAM_"):
+            name = f"{prefix.lower()}tls"
+            if bool(getattr(self, f"{name}_certificate")) != bool(getattr(self, f"{name}_key")):
+                names = f"ZIMUN_{prefix}TLS_CERTIFICATE and ZIMUN_{prefix}TLS_KEY"
+                raise ConfigError(f"{names} come together")
+        if self.grpc_tls_client_ca and not self.grpc_tls_certificate:
+            raise ConfigError("ZIMUN_GRPC_TLS_CLIENT_CA needs ZIMUN_GRPC_TLS_CERTIFICATE")
+        if self.upstream_tls_certificate and not self.upstream_tls_ca:
+            raise ConfigError("ZIMUN_UPSTREAM_TLS_CERTIFICATE needs ZIMUN_UPSTREAM_TLS_CA")
 
     def _check_ports(self, variable: str, ports: Sequence[int]) -> None:
         if ports and ports[-1] > MAX_PORT:
@@ -184,6 +205,12 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "cors_origins": _list,
     "tls_certificate": Path,
     "tls_key": Path,
+    "grpc_tls_certificate": Path,
+    "grpc_tls_key": Path,
+    "grpc_tls_client_ca": Path,
+    "upstream_tls_ca": Path,
+    "upstream_tls_certificate": Path,
+    "upstream_tls_key": Path,
     "grpc_endpoints": _list,
     "auth_endpoints": _list,
     "log_level": _level,

@@ -269,7 +269,11 @@ async def _server(settings: Settings, port: int, running: bool) -> Finding:
     where = f"{_dialled(settings.grpc_host)}:{port}"
     if not await _listens(where):
         return _absent("server", where, running)
-    async with grpc.aio.insecure_channel(where) as channel:
+    try:
+        dialled = _channel(settings, where)
+    except OSError as error:
+        return Finding("failure", "server", f"{where} cannot be asked: {error.strerror}")
+    async with dialled as channel:
         make = health_pb2_grpc.HealthStub
         try:
             told = await make(channel).Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_TIME)
@@ -277,6 +281,20 @@ async def _server(settings: Settings, port: int, running: bool) -> Finding:
             return Finding("failure", "server", f"{where} is not Zimun: {error.code().name}")
     state = health_pb2.HealthCheckResponse.ServingStatus.Name(told.status)
     return Finding("ok" if state == "SERVING" else "failure", "server", f"{where} is {state}")
+
+
+def _channel(settings: Settings, where: str) -> grpc.aio.Channel:
+    """As Envoy calls it."""
+    if not settings.upstream_tls_ca:
+        return grpc.aio.insecure_channel(where)
+    own, key = settings.upstream_tls_certificate, settings.upstream_tls_key
+    credentials = grpc.ssl_channel_credentials(
+        settings.upstream_tls_ca.read_bytes(),
+        key.read_bytes() if key else None,
+        own.read_bytes() if own else None,
+    )
+    name = ("grpc.ssl_target_name_override", settings.upstream_tls_name)
+    return grpc.aio.secure_channel(where, credentials, options=(name,))
 
 
 async def _ports(settings: Settings) -> AsyncIterator[Finding]:

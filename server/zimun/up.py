@@ -16,7 +16,7 @@ from pathlib import Path
 from zimun import app, demo
 from zimun.auth import clients
 from zimun.clock import Clock
-from zimun.config import Settings
+from zimun.config import ConfigError, Settings
 from zimun.connections import gateway_share
 from zimun.domain.access import SCOPES
 from zimun_gateway.process import Envoy
@@ -40,6 +40,8 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
     Raises ChildDied when Envoy ends first, EnvoyError when it cannot start,
     DirectoryInUse, and what `app.serve` raises.
     """
+    if settings.grpc_tls_certificate and not settings.upstream_tls_ca:
+        raise ConfigError("ZIMUN_UPSTREAM_TLS_CA must be set, too: Envoy calls the gRPC port")
     stop = app.stop_signal()
     app.make_directory(settings)
     env_file = settings.data_dir / "demo.env"
@@ -110,6 +112,10 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         cors_origins=settings.cors_origins,
         tls_certificate=settings.tls_certificate,
         tls_key=settings.tls_key,
+        upstream_tls_ca=settings.upstream_tls_ca,
+        upstream_tls_name=settings.upstream_tls_name,
+        upstream_tls_certificate=settings.upstream_tls_certificate,
+        upstream_tls_key=settings.upstream_tls_key,
         access_log=str(settings.data_dir / "envoy" / "access.log") if server else "/dev/stdout",
     )
 

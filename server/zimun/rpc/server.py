@@ -131,10 +131,19 @@ class RpcServer:
             handlers=(Gate(verify, handlers.by_path),), interceptors=interceptors, options=options
         )
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen on host:port, any free one for port 0; raises PortTaken."""
+    async def start(
+        self, host: str, port: int, credentials: grpc.ServerCredentials | None = None
+    ) -> None:
+        """Listen on host:port, any free one for port 0, in clear without credentials.
+
+        Raises PortTaken.
+        """
+        address = f"{host}:{port}"
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{port}")
+            if credentials:
+                self.port = self._server.add_secure_port(address, credentials)
+            else:
+                self.port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise PortTaken(f"gRPC port {port} is in use") from error
         await self._server.start()
