@@ -112,7 +112,7 @@ def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
     for name in (one.name for one in fields(Settings) if "tls" in one.name):
-        if path := getattr(settings, name):
+        if isinstance(path := getattr(settings, name), Path):
             yield _file(f"ZIMUN_{name.upper()}", path, is_key=name.endswith("key"))
 
 

@@ -188,3 +188,12 @@ def test_files_that_do_not_fit_are_told_in_one_line(
     [line] = done.stderr.splitlines()
     assert line.startswith("zimun: ")
     assert words in line
+
+
+def test_doctor_asks_the_server_as_envoy_does(secured: Secured) -> None:
+    zimun = secured.zimun
+    ports = {"ZIMUN_PORT": str(zimun.port), "ZIMUN_GRPC_PORT": str(zimun.grpc_port)}
+    command = (str(BIN / "zimun"), "doctor", "--running", "--data-dir", str(zimun.data_dir))
+    done = run(*command, **zimun.env | ports)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"127.0.0.1:{zimun.grpc_port} is SERVING" in done.stdout
