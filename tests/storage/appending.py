@@ -5,8 +5,8 @@ that the rules of booking do not allow, and a fault of theirs cannot hide one of
 the store.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -222,7 +222,7 @@ class Script:
     def change(self, kind: EventType, number: int, **changes: Any) -> Reservation:
         """A change of reservation `number` where it is."""
         before = self.model.reservations[f"h_{number}"]
-        after = replace(before, revision=before.revision + 1, update_time=self.time, **changes)
+        after = before._replace(revision=before.revision + 1, update_time=self.time, **changes)
         session = self.model.sessions[before.session_id]
         live = after.state in LIVE
         session = session.joined_by(after) if live else session.left_by(after.hold_id)
@@ -254,8 +254,7 @@ class Script:
     def move(self, number: int, session_id: str, capacity: int = 1, **changes: Any) -> Reservation:
         """The reservation in another session, new or as it is."""
         before = self.model.reservations[f"h_{number}"]
-        after = replace(
-            before,
+        after = before._replace(
             session_id=session_id,
             revision=before.revision + 1,
             update_time=self.time,
@@ -299,11 +298,6 @@ def begun(org_id: str = ORG) -> Script:
     return script
 
 
-def facts(session: Session) -> tuple[Session, Mapping[str, object]]:
-    """A session with its members, which do not take part when two are compared."""
-    return session, dict(session.members or {})
-
-
-def facts_of(sessions: Iterable[Session]) -> dict[str, tuple[Session, Mapping[str, object]]]:
-    """Sessions with their members by id."""
-    return {session.session_id: facts(session) for session in sessions}
+def by_id(sessions: Iterable[Session]) -> dict[str, Session]:
+    """Sessions by their ids."""
+    return {session.session_id: session for session in sessions}

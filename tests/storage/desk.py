@@ -13,7 +13,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
@@ -200,7 +200,7 @@ def booked(number: int = 1, **changes: Any) -> Reservation:
         create_time=NOW,
         update_time=NOW,
     )
-    return replace(plain, **changes)
+    return plain._replace(**changes)
 
 
 def appointment(number: int = 1, **changes: Any) -> Reservation:
@@ -230,7 +230,7 @@ def session_of(
     for member in members:
         if member.state in LIVE:
             session = session.joined_by(member)
-    return replace(session, **changes)
+    return session._replace(**changes)
 
 
 _FIRST_TYPES = {

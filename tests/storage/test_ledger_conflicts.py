@@ -186,7 +186,7 @@ async def test_append_of_a_revision_that_exists_raises_conflict_and_leaves_every
     script.hold(1)
     await script.write(store)
     await bystander.write(store)
-    script.model.reservations["h_1"] = replace(script.model.reservations["h_1"], revision=0)
+    script.model.reservations["h_1"] = script.model.reservations["h_1"]._replace(revision=0)
     script.confirm(1)
     message = await refused(store, engine, script, bystander, with_catalog)
     assert "hold_id" in message or "events_by_revision" in message

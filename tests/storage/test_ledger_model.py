@@ -9,7 +9,7 @@ ZIMUN_EXAMPLES makes a long run of it.
 import asyncio
 import os
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -153,7 +153,7 @@ class Model:
 
     def keep(self, before: Reservation, **changes: object) -> Reservation:
         told = {"update_time": self.now, "revision": before.revision + 1, **changes}
-        after = replace(before, **told)  # type: ignore[arg-type]
+        after = before._replace(**told)  # type: ignore[arg-type]
         self.booked[before.hold_id] = after
         return after
 

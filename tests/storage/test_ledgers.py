@@ -1,6 +1,6 @@
 """What a store reads of ledgers is what was appended to them, on both engines."""
 
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +17,7 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.loading import Needs
 from zimun.domain.reservation import Contact, Reservation, State
 
-from .appending import KEY, OTHER, UNKNOWN, begun, facts_of, response
+from .appending import KEY, OTHER, UNKNOWN, begun, by_id, response
 from .desk import CUT, NOW, ORG, SPA, at
 from .reading import check_store, loaded, read_one
 
@@ -146,13 +146,13 @@ async def test_read_since_a_number_has_every_later_event_as_it_was_appended(
 
 
 def test_the_full_reservation_differs_from_the_default_in_every_field() -> None:
-    defaults = {f.name: f.default for f in fields(FULL) if f.default is not MISSING}
+    defaults = Reservation._field_defaults
     assert [name for name, default in defaults.items() if getattr(FULL, name) == default] == []
 
 
 async def test_reservation_reads_as_it_was_appended_in_every_field(store: LedgerStore) -> None:
     script = begun()
-    script.hold(1, **{field.name: getattr(FULL, field.name) for field in fields(FULL)})
+    script.hold(1, **FULL._asdict())
     await script.write(store)
     ledger = await loaded(store, Needs(hold_ids={"h_1"}))
     assert repr(ledger.reservation("h_1")) == repr(FULL)
@@ -210,7 +210,7 @@ async def test_loaded_reservation_that_is_live_comes_with_its_session(store: Led
     await script.write(store)
     for needs in (Needs(hold_ids={"h_1", "h_3"}), Needs(hold_ids={"h_2"})):
         update = await read_one(store, needs=needs)
-        assert facts_of(update.loaded.sessions) == facts_of(script.model.sessions.values())
+        assert by_id(update.loaded.sessions) == by_id(script.model.sessions.values())
 
 
 # Responses that are kept.

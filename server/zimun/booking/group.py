@@ -76,9 +76,10 @@ class Draft:
     def _decide_one(self, job: PendingCommand, kept: Mapping[IdempotencyKey, KeptResponse]) -> None:
         """Decide one command on top of those before it; raises NotLoaded."""
         request, job.refusal = job.request, None
+        identity = request.identity if request.key else None
         try:
-            if request.key:
-                known = self.responses.get(request.identity) or kept.get(request.identity)
+            if identity:
+                known = self.responses.get(identity) or kept.get(identity)
                 if known and self.now < known.expires_at:
                     if known.fingerprint != request.fingerprint:
                         raise IdempotencyKeyReused(request.method)
@@ -93,10 +94,10 @@ class Draft:
             job.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
             return
         self._add(decision)
-        if request.key:
+        if identity:
             # A response that is still kept under the key is one whose lifetime is over.
-            self.meets_old_keys |= request.identity in kept
-            self.responses[request.identity] = request.kept(job.response, self.now)
+            self.meets_old_keys |= identity in kept
+            self.responses[identity] = request.kept(job.response, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; holds of one slot that nothing has changed for are refused alike."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from zimun.domain.errors import (
     InvalidRequest,
@@ -220,8 +220,14 @@ class Service(Entry):
         return start - self.buffer_before, start + self.duration + self.buffer_after
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Demand(NamedTuple):
+    """All that a session of a service could take, and who of its staff has a daily limit."""
+
+    subjects: tuple[str, ...]
+    limited: tuple[str, ...]
+
+
+class Place(NamedTuple):
     """Where a service is given: a location, or (id empty) the organization itself."""
 
     id: str
@@ -314,6 +320,17 @@ class Catalog:
         """The most bookings that a staff member begins on one date; 0 for any number."""
         member = self.staff.get(staff_id)
         return member.daily_limit if member else 0
+
+    @cached_property
+    def _demands(self) -> dict[str, Demand]:
+        return {}
+
+    def demand(self, service: Service) -> Demand:
+        """What a service of the catalogue could take, however long it is given."""
+        if service.id not in self._demands:
+            limited = tuple([one for one in service.staff_ids if self.daily_limit(one)])
+            self._demands[service.id] = Demand(service.subjects, limited)
+        return self._demands[service.id]
 
     def check_staff(self, service: Service, staff_id: str) -> None:
         """Raise StaffNotFound for an unknown id, InvalidRequest for one who does not give it."""

@@ -6,7 +6,7 @@ is the instant of the decision (ledger time, microseconds).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from zimun.domain import reservation as rules
@@ -60,7 +60,7 @@ class Hold:
         except SlotUnavailable:
             raise slot_unavailable(ledger, timetable, now, self.request, self.start) from None
         choice = _choose(ledger, search, slot)
-        events = _clear(ledger, search, choice, self.start, now)
+        events = _clear(ledger, search, choice, now)
         service = search.service
         held = Reservation(
             org_id=ledger.org_id,
@@ -171,10 +171,10 @@ class RescheduleAppointment:
         except SlotUnavailable:
             raise slot_unavailable(ledger, timetable, now, request, self.start) from None
         if before.staff_id in slot.staff_ids:
-            slot = replace(search, staff_id=before.staff_id).slot_at(self.start)
+            slot = slot.given_by(before.staff_id)
         choice = _choose(ledger, search, slot)
         own = ledger.session(before.session_id)
-        events = _clear(ledger, search, choice, self.start, now, own)
+        events = _clear(ledger, search, choice, now, own)
         cleared = _evolved(ledger, events)
         after = rules.move(
             before,
@@ -225,7 +225,7 @@ def _session_for(
 ) -> Session:
     """The session of a reservation that takes its place: the one it joins, or a new one."""
     if joins:
-        session = replace(ledger.session(reservation.session_id), capacity=service.capacity)
+        session = ledger.session(reservation.session_id)._replace(capacity=service.capacity)
         return session.joined_by(reservation)
     return Session(
         session_id=reservation.session_id,
@@ -259,7 +259,6 @@ def _clear(
     ledger: Ledger,
     search: Search,
     choice: Choice,
-    start: int,
     now: int,
     left: Session | None = None,
 ) -> list[Event]:
@@ -268,14 +267,9 @@ def _clear(
     Holds that have expired take their subjects in the tables until that is
     recorded, and their seats in the session that is joined or `left`.
     """
-    taken = search.service.taken(start)
-    over = {
-        one.session_id
-        for _, allocations in ledger.allocations(choice.subjects(search.service), taken)
-        for one in allocations
-        if one.until <= now
-    }
-    sessions = [ledger.session(session_id) for session_id in sorted(over)]
+    over = search.busy.over
+    found = {one for subject in choice.subjects(search.service) for one in over.get(subject, ())}
+    sessions = [ledger.session(session_id) for session_id in sorted(found)]
     sessions += [ledger.session(choice.session_id)] if choice.session_id else []
     sessions += [left] if left else []
     return _expiries(ledger, sessions, now)

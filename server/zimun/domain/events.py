@@ -6,9 +6,10 @@ brought up to date from events alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from zimun.domain.catalog import (
     Location,
@@ -47,8 +48,7 @@ class EventType(StrEnum):
     HISTORY_PRUNED = "HISTORY_PRUNED"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A reservation's part in a session: its seats, and the instant until which it keeps them.
 
     A hold that has expired stays a member until its expiry is recorded.
@@ -64,8 +64,7 @@ def member_of(reservation: Reservation) -> Member:
     return Member(reservation.seats, FOREVER if confirmed else reservation.expires_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(NamedTuple):
     """One giving of a service: what it takes of people and things, and until when it counts.
 
     `busy` is its time with its buffers. It counts while now < `until`, which is
@@ -86,7 +85,7 @@ class Session:
     capacity: int
     until: int = 0
     seats_taken: int = 0
-    members: Mapping[str, Member] | None = field(default=None, compare=False)
+    members: Mapping[str, Member] | None = None
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -98,9 +97,8 @@ class Session:
         """The session with these reservations in it; it has ended where there are none."""
         if len(members) == 1:
             [one] = members.values()
-            return replace(self, members=members, until=one.until, seats_taken=one.seats)
-        return replace(
-            self,
+            return self._replace(members=members, until=one.until, seats_taken=one.seats)
+        return self._replace(
             members=members,
             until=max((member.until for member in members.values()), default=0),
             seats_taken=sum(member.seats for member in members.values()),
@@ -117,8 +115,7 @@ class Session:
         return self.with_members(stay)
 
 
-@dataclass(frozen=True, slots=True)
-class ReservationEvent:
+class ReservationEvent(NamedTuple):
     """A change of a reservation: `sessions` are those that it touched, as it left them.
 
     `client_id` is who asked for it; empty for what time alone brought about.

@@ -120,12 +120,13 @@ class _Explanation:
     def _could_be_joined(self, session: Session) -> bool:
         """Whether it would serve, had it the seats: whoever gives it is asked for and on duty."""
         if not self.service.staff_ids:
-            return session.staff_id == "" and bool(self._on_duty)
+            return session.staff_id == "" and any(self._on_duty)
         wanted = session.staff_id in self.search.candidates
         return wanted and self._is_on_duty(session.staff_id)
 
     def _is_on_duty(self, staff_id: str) -> bool:
-        return bool(self._on_duty >> self.service.staff_ids.index(staff_id) & 1)
+        on_duty = self._on_duty
+        return bool(on_duty and on_duty[self.service.staff_ids.index(staff_id)])
 
     def _seats(self, session: Session) -> Iterator[Obstacle]:
         left = self.service.capacity - session.seats_taken
@@ -136,7 +137,7 @@ class _Explanation:
     def _staff(self, closed: bool) -> Iterator[Obstacle]:
         """Each staff member who could serve were it not for something; none where one can."""
         if not self.service.staff_ids:
-            if not closed and not self._on_duty:
+            if not closed and not any(self._on_duty):
                 yield self._of(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
             return
         each = [list(self._member(staff_id, closed)) for staff_id in self.search.candidates]
@@ -193,7 +194,7 @@ class _Explanation:
             yield Obstacle(rule=rule, message=told, subject_id=entry.id, busy=(begin, end))
 
     @property
-    def _on_duty(self) -> int:
+    def _on_duty(self) -> Sequence[int]:
         day = local_date(self.place.time_zone, self.start)
         return self.search.timetable.grid(self.service, self.place, day).at(self.start)
 

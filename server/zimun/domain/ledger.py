@@ -10,13 +10,13 @@ loaded needs no evolving: it is read as it is when it is asked for. The file is
 a little long, as the questions and `evolve` share how blocks are laid out.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TypeVar
 
 from zimun.domain import slots
+from zimun.domain.blocks import Block, block_numbers, block_of
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
@@ -65,7 +65,7 @@ class Ledger:
     seq: int
     time: int
     catalog_version: int
-    blocks: "Layer[BlockKey, tuple[Allocation, ...]]" = field(default_factory=new_layer)
+    blocks: "Layer[BlockKey, Block]" = field(default_factory=new_layer)
     group_blocks: "Layer[BlockKey, tuple[str, ...]]" = field(default_factory=new_layer)
     sessions: "Layer[str, Session]" = field(default_factory=new_layer)
     reservations: "Layer[str, Reservation]" = field(default_factory=new_layer)
@@ -115,18 +115,20 @@ class Ledger:
         self, subjects: Iterable[str], within: Interval, needs: Needs
     ) -> list[tuple[str, Sequence[Allocation]]]:
         """As `allocations`; what is not loaded is added to `needs`."""
-        first, last = within[0] // BLOCK, (within[1] - 1) // BLOCK
+        numbers = block_numbers(*within)
         found: list[tuple[str, Sequence[Allocation]]] = []
         get = self.blocks.get
         for subject in subjects:
             taken: Sequence[Allocation] = ()
-            for number in range(first, last + 1):
+            for number in numbers:
                 block = get((subject, number))
                 if block is None:
                     needs.blocks.add((subject, number))
-                elif block:
-                    overlapping = _overlapping(block, number, first, within)
-                    taken = (*taken, *overlapping) if taken else overlapping
+                elif number == numbers.start:
+                    taken = block.overlapping(within)
+                else:
+                    # What reaches into it from the block before is there already.
+                    taken = (*taken, *block.beginning((number * BLOCK, within[1])))
             found.append((subject, taken))
         return found
 
@@ -147,22 +149,25 @@ class Ledger:
         needs = Needs()
         vacated = _collect(needs, lambda: self._vacated(leaving, now)) if leaving else ""
         taken: dict[str, Sequence[Interval]] = {}
+        over: dict[str, list[str]] = {}
         stands_until = FOREVER
-        for subject, allocations in self._allocations(service.subjects, within, needs):
+        demand = catalog.demand(service)
+        for subject, allocations in self._allocations(demand.subjects, within, needs):
             if not allocations:
                 continue
             intervals = []
             for begin, end, until, _, session_id in allocations:
-                if until > now and session_id != vacated:
+                if until <= now:
+                    over.setdefault(subject, []).append(session_id)
+                elif session_id != vacated:
                     intervals.append((begin, end))
                     if until < stands_until:
                         stands_until = until
             if intervals:
                 taken[subject] = intervals
-        limited = [one for one in service.staff_ids if catalog.daily_limit(one)]
         starts: dict[str, Sequence[int]] = {}
         wider = (within[0] - 2 * DAY, within[1] + 2 * DAY)
-        for staff_id, allocations in self._allocations(limited, wider, needs):
+        for staff_id, allocations in self._allocations(demand.limited, wider, needs):
             counting = [
                 allocation
                 for allocation in allocations
@@ -175,7 +180,7 @@ class Ledger:
             sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
         if needs:
             raise NotLoaded(needs)
-        return Busy(taken, sessions or {}, starts, stands_until)
+        return Busy(taken, sessions or {}, starts, stands_until, over)
 
     def _vacated(self, leaving: Reservation, now: int) -> str:
         """The session that ends when a reservation leaves it; empty where others stay."""
@@ -213,7 +218,7 @@ class Ledger:
 
     def sessions_of(self, service_id: str, within: Interval) -> list[Session]:
         """The sessions of a service that start within an interval; raises NotLoaded."""
-        numbers = range(within[0] // BLOCK, (within[1] - 1) // BLOCK + 1)
+        numbers = block_numbers(*within)
         ids: list[str] = []
         needs = Needs()
         for number in numbers:
@@ -237,11 +242,20 @@ class Ledger:
         """
         needs = Needs()
         load = {}
-        for staff_id, allocations in self._allocations(staff_ids, day, needs):
-            count = sum(day[0] <= one.start < day[1] and one.until > now for one in allocations)
-            last = self.last_booked.get(staff_id)
+        parts = [
+            (number, (max(number * BLOCK, day[0]), min((number + 1) * BLOCK, day[1])))
+            for number in block_numbers(*day)
+        ]
+        for staff_id in staff_ids:
+            count, last = 0, self.last_booked.get(staff_id)
             if last is None:
                 needs.staff_ids.add(staff_id)
+            for number, part in parts:
+                block = self.blocks.get((staff_id, number))
+                if block is None:
+                    needs.blocks.add((staff_id, number))
+                else:
+                    count += block.count_starts(part, now)
             load[staff_id] = (count, last or 0)
         if needs:
             raise NotLoaded(needs)
@@ -252,7 +266,7 @@ class Ledger:
         needs = loaded.needs
         blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in needs.blocks}
         for subject, allocation in loaded.allocations:
-            for number in _numbers(allocation.busy_start, allocation.busy_end):
+            for number in block_numbers(allocation.busy_start, allocation.busy_end):
                 if (block := blocks.get((subject, number))) is not None:
                     block.append(allocation)
         groups: dict[BlockKey, list[str]] = {key: [] for key in needs.group_blocks}
@@ -266,7 +280,7 @@ class Ledger:
         return replace(
             self,
             blocks=self.blocks.with_changes(
-                {key: tuple(sorted(block)) for key, block in blocks.items()}
+                {key: block_of(block) for key, block in blocks.items()}
             ),
             group_blocks=self.group_blocks.with_changes(
                 {key: tuple(group) for key, group in groups.items()}
@@ -306,13 +320,10 @@ class Ledger:
 
     def size(self) -> int:
         """About how many rows it holds: the measure of the bound on memory."""
-        return sum(
-            sum(1 + len(block) for block in getattr(self, name).base.values())
-            for name in ("blocks", "group_blocks")
-        ) + sum(
-            4 * sum(1 for _ in getattr(self, name).base.values())
-            for name in ("sessions", "reservations", "appointments")
-        )
+        blocks = sum(1 + len(block.allocations) for block in self.blocks.base.values())
+        groups = sum(1 + len(group) for group in self.group_blocks.base.values())
+        others = (self.sessions, self.reservations, self.appointments)
+        return blocks + groups + sum(4 * sum(1 for _ in one.base.values()) for one in others)
 
 
 def evolve(ledger: Ledger, event: Event) -> Ledger:
@@ -321,15 +332,17 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
     if isinstance(event, CatalogEvent):
         return replace(ledger, seq=seq, catalog_version=seq)
     own = event.reservation
-    blocks: dict[BlockKey, tuple[Allocation, ...]] = {}
+    blocks: dict[BlockKey, Block] = {}
     groups: dict[BlockKey, tuple[str, ...]] = {}
     sessions: dict[str, Session] = {}
     last_booked: dict[str, int] = {}
     for session in event.sessions:
         _set_allocation(ledger, blocks, session)
         _set_group(ledger, groups, session)
-        if (known := _members(ledger, event, session)) is not None:
-            sessions[session.session_id] = replace(session, members=known)
+        if session.members is not None:
+            sessions[session.session_id] = session
+        elif (known := _members(ledger, event, session)) is not None:
+            sessions[session.session_id] = session._replace(members=known)
         if session.until and session.staff_id and session.booked_at:
             before = ledger.last_booked.get(session.staff_id)
             if before is not None and before < session.booked_at:
@@ -347,15 +360,15 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             {own.appointment_id: own.hold_id} if own.appointment_id else {}
         ),
         ledger.last_booked.with_changes(last_booked),
+        ledger.origin,
     )
 
 
 def _members(
     ledger: Ledger, event: ReservationEvent, session: Session
 ) -> Mapping[str, Member] | None:
-    """The members of a session after an event; None where those before are not loaded."""
-    if session.members is not None:
-        return session.members
+    """The members of a session after an event that does not tell them; None where those before
+    are not loaded."""
     known = ledger.sessions.get(session.session_id)
     if known is not None and known.members is not None:
         return event.members_after(session, known.members)
@@ -364,28 +377,15 @@ def _members(
     return after if alone else None
 
 
-def _set_allocation(
-    ledger: Ledger, blocks: dict[BlockKey, tuple[Allocation, ...]], session: Session
-) -> None:
+def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Session) -> None:
     begin, end = session.busy
     new = Allocation(begin, end, session.until, session.start, session.session_id)
     for subject in session.subjects:
-        for number in _numbers(begin, end):
+        for number in block_numbers(begin, end):
             key = (subject, number)
-            block = blocks.get(key)
-            if block is None:
-                block = ledger.blocks.get(key)
+            block = blocks.get(key) or ledger.blocks.get(key)
             if block is not None:
-                blocks[key] = _replaced(block, new)
-
-
-def _replaced(block: tuple[Allocation, ...], new: Allocation) -> tuple[Allocation, ...]:
-    """A block with an allocation in place of its session's earlier one, or without both."""
-    at = bisect_left(block, new[:1])
-    others = block[at:]
-    if others and others[0].session_id == new.session_id and others[0].busy_start == new.busy_start:
-        others = others[1:]
-    return (*block[:at], new, *others) if new.until else (*block[:at], *others)
+                blocks[key] = block.replaced(new)
 
 
 def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
@@ -395,26 +395,6 @@ def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session:
         return
     others = tuple([one for one in group if one != session.session_id])
     groups[key] = (*others, session.session_id) if session.until else others
-
-
-def _overlapping(
-    block: tuple[Allocation, ...], number: int, first: int, within: Interval
-) -> tuple[Allocation, ...]:
-    """What of a block overlaps an interval and does not begin in the block before it.
-
-    Allocations of one subject are disjoint, so only the last that begins before can reach into it.
-    """
-    low = bisect_left(block, within[:1])
-    if number != first:
-        low = max(low, bisect_left(block, (number * BLOCK,)))
-    elif low and block[low - 1][1] > within[0]:
-        low -= 1
-    return block[low : bisect_left(block, within[1:])]
-
-
-def _numbers(begin: int, end: int) -> range:
-    """The numbers of the blocks that an interval touches."""
-    return range(begin // BLOCK, (end - 1) // BLOCK + 1)
 
 
 def _collect(needs: Needs, question: Callable[[], V]) -> V | None:

@@ -10,8 +10,9 @@ has recorded its expiry yet.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from zimun.domain.catalog import Service
 from zimun.domain.errors import (
@@ -57,8 +58,7 @@ class Contact:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A hold and, from confirmation on, the appointment it became. Times are instants.
 
     Reservations of one group session share its `session_id`. `revision` counts
@@ -200,8 +200,7 @@ def move(
 
 
 def _changed(reservation: Reservation, now: int, **changes: object) -> Reservation:
-    return replace(
-        reservation,
+    return reservation._replace(
         update_time=now,
         revision=reservation.revision + 1,
         **changes,  # type: ignore[arg-type]

@@ -5,8 +5,8 @@ can be held.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import InvalidRequest, SlotUnavailable
@@ -26,8 +26,7 @@ ALTERNATIVE_RADII = (1, 7, 31)
 """How many days around the requested time are searched for alternatives, one after the other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRequest:
+class SlotRequest(NamedTuple):
     """A service, where, by whom, for how many and how long.
 
     What is empty or 0 is not specified: any place, any staff member, one seat,
@@ -44,8 +43,7 @@ class SlotRequest:
     ignore_appointment_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DateRange:
+class DateRange(NamedTuple):
     """Which dates: from first to last, or as many as `days_ahead` from today on.
 
     They are dates of `time_zone`, or of the place where that is empty.
@@ -73,8 +71,7 @@ class DateRange:
         return (shown[0].start, shown[-1].end) if shown else (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRequest:
+class ResolvedRequest(NamedTuple):
     """A request with the catalogue's values in it; `leaving` is the appointment to ignore."""
 
     timetable: Timetable
@@ -89,7 +86,7 @@ class ResolvedRequest:
 
         Raises NotLoaded.
         """
-        reach = self.service.taken(within[0])[0], self.service.taken(within[1])[1]
+        reach = self.service.taken(within[0])[0], self.service.taken(within[1] - 1)[1]
         busy = ledger.busy(self.timetable.catalog, self.service, reach, now, self.leaving)
         return Search(
             self.timetable, self.service, self.place, busy, now, self.staff_id, self.seats

@@ -8,11 +8,12 @@ decides that; everything that looks for slots or takes one goes through its
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import compress, pairwise
 from operator import or_
+from typing import NamedTuple
 
 from zimun.domain.assignment import assign
 from zimun.domain.catalog import Place, Service
@@ -21,14 +22,25 @@ from zimun.domain.instant import DAY, rfc3339
 from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
 from zimun.domain.slots import Busy, Session, Slot
-from zimun.domain.start_grid import DateRangeGrid, transpose
+from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.timetable import NOBODY, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-@dataclass(frozen=True)
+class _Free(NamedTuple):
+    """Which starts each staff member and each resource of the roster is free at, as bits.
+
+    At the starts in `new` a session can begin, as far as its resources can be assigned.
+    """
+
+    staff: Sequence[int]
+    resources: Sequence[int]
+    new: int
+
+
+@dataclass(eq=False, slots=True)
 class Search:
     """One question about one service at one place: what is open, asked at the instant `now`.
 
@@ -43,6 +55,10 @@ class Search:
     now: int
     staff_id: str = ""
     seats: int = 1
+    _roster: Roster = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._roster = self.timetable.roster(self.service, self.place)
 
     @property
     def opens(self) -> int:
@@ -54,7 +70,7 @@ class Search:
         """The last instant at which a slot may start."""
         return self.now + self.service.horizon
 
-    @cached_property
+    @property
     def is_bookable(self) -> bool:
         """Whether any date can have a slot at all, as far as the catalogue tells.
 
@@ -67,9 +83,7 @@ class Search:
         served = any(self._is_requested(self._staff[n]) for n, _ in roster.members)
         if not service.active or not self.place_is_active or not served:
             return False
-        if service.capacity > 1 or not service.resource_requirements:
-            return True
-        return self.assignment(set(roster.resource_ids)) is not None
+        return service.capacity > 1 or roster.is_equipped
 
     def next_open_date(self, first: date, last: date) -> date | None:
         """The first date from first to last on which the place is open; None if there is none.
@@ -130,14 +144,15 @@ class Search:
         is needed is free.
         """
         day = local_date(self.place.time_zone, start)
-        grid = self.timetable.range_grid(self.service, self.place, day, day).only(start)
-        if not grid or not any(self._on_duty(grid, 0)):
+        on_duty = self.timetable.grid(self.service, self.place, day).at(start)
+        if not any(self._requested(on_duty)):
             raise self._why_off_grid(start, day)
         if start < self.opens:
             raise OutsideBookingWindow("LEAD_TIME", self.opens, self.closes)
         if start > self.closes:
             raise OutsideBookingWindow("HORIZON", self.opens, self.closes)
-        for slot in next(self._slots_of_range(grid, range(1))):
+        grid = SingleStartGrid(start, on_duty, *self.service.taken(0))
+        if slot := self._slot_of_single_start(grid):
             return slot
         raise SlotUnavailable(self.service.id)
 
@@ -173,10 +188,7 @@ class Search:
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
         """The slots of each date of a grid, of the starts at the positions alone."""
         asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
-        free = self._free_staff(grid, asked) if asked else []
-        things = self._roster.resource_ids if any(free) else ()
-        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
-        new = self._new_starts(grid, reduce(or_, free, 0), resources)
+        free, resources, new = self._free(grid, asked)
         joinable = self._joinable_starts(grid, positions)
         found = reduce(or_, [1 << position for position in joinable], new)
         if not found:
@@ -224,12 +236,34 @@ class Search:
             elif resource_ids is not None:
                 yield Slot(start, start + duration, staff_ids, capacity, resource_ids)
 
-    def _on_duty(self, grid: DateRangeGrid, position: int) -> Iterator[bool]:
-        """For each staff member, whether they are requested and on duty at a start."""
-        for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            yield bool(on_duty >> position & 1) and self._is_requested(staff_id)
+    def _slot_of_single_start(self, grid: SingleStartGrid) -> Slot | None:
+        """The slot of the one start of a grid; None where it cannot be had."""
+        [start] = grid.starts
+        free, resources, new = self._free(grid, 1)
+        staff_ids = self._roster.names[bytes(free)]
+        resource_ids = self._roster.assignments[bytes(resources)] if new else None
+        for joinable in self._joinable_starts(grid, range(1)).values():
+            return self._joinable_slot(start, staff_ids, resource_ids, joinable)
+        if resource_ids is None:
+            return None
+        end = start + self.service.duration
+        return Slot(start, end, staff_ids, self.service.capacity, resource_ids)
 
-    @cached_property
+    def _free(self, grid: DateRangeGrid, asked: int) -> "_Free":
+        """What is free at those of the starts that are asked about."""
+        staff = self._free_staff(grid, asked) if asked else []
+        things = self._roster.resource_ids if any(staff) else ()
+        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
+        return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
+
+    def _requested(self, on_duty: Sequence[int]) -> Sequence[int]:
+        """For each staff member the starts at which they are on duty, if they are requested."""
+        if self._is_requested(""):
+            return on_duty
+        each = zip(self._staff, on_duty, strict=False)
+        return [starts if self._is_requested(staff_id) else 0 for staff_id, starts in each]
+
+    @property
     def _staff(self) -> tuple[str, ...]:
         return self.service.staff_ids or NOBODY
 
@@ -239,10 +273,10 @@ class Search:
 
     def _free_staff(self, grid: DateRangeGrid, asked: int) -> list[int]:
         """For each staff member, at which of the starts in `asked` they are free, as bits."""
-        taken, any_staff = self.busy.taken, self._is_requested("")
+        taken = self.busy.taken
         free: list[int] = []
-        for staff_id, on_duty in zip(self._staff, grid.on_duty, strict=False):
-            bits = on_duty & asked if any_staff or self._is_requested(staff_id) else 0
+        for staff_id, on_duty in zip(self._staff, self._requested(grid.on_duty), strict=False):
+            bits = on_duty & asked
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)
@@ -291,10 +325,6 @@ class Search:
             free &= reduce(or_, [bits for one, bits in usable if one in one_of], 0)
         return free
 
-    @cached_property
-    def _roster(self) -> Roster:
-        return self.timetable.roster(self.service, self.place)
-
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
         """One of the resources for each requirement, all different; None where that cannot be."""
         return assign(self.service, usable)
@@ -314,7 +344,8 @@ class Search:
 
     def _joinable(self, grid: DateRangeGrid, position: int) -> Iterator[Session]:
         room = self.service.capacity - self.seats
-        able = set(compress(self._staff, self._on_duty(grid, position)))
+        on_duty = [starts >> position & 1 for starts in self._requested(grid.on_duty)]
+        able = set(compress(self._staff, on_duty))
         for session in self.sessions_at(grid.starts[position]):
             if session.seats_taken <= room and session.staff_id in able:
                 yield session

@@ -28,13 +28,15 @@ class Busy:
     A subject is a staff member, a resource, or a service that needs neither.
     `starts` are when the bookings of staff members with a daily limit begin, in
     order, on every date of theirs. None of it ends by itself before
-    `stands_until`.
+    `stands_until`. Per subject, `over` are the sessions whose holds have expired
+    and are recorded to take it still.
     """
 
     taken: Mapping[str, Sequence[Interval]]
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
     starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     stands_until: int = 0
+    over: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, subject: str) -> Sequence[Interval]:
         """What is taken of a subject."""
@@ -61,9 +63,13 @@ class Slot(NamedTuple):
     resource_ids: tuple[str, ...] | None
     joinable: tuple[Session, ...] = ()
 
+    def given_by(self, staff_id: str) -> "Slot":
+        """The same, given by one of its staff members."""
+        joinable = tuple([one for one in self.joinable if one.staff_id == staff_id])
+        return self._replace(staff_ids=(staff_id,), joinable=joinable)
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+
+class Choice(NamedTuple):
     """Whom and what a hold takes; `session_id` is set when it joins a session that runs already."""
 
     staff_id: str

@@ -27,19 +27,32 @@ MAX_CACHED_NAMES = 512
 class Grid(NamedTuple):
     """The starts of a date in order, and for each staff member those at which they are on duty.
 
-    `on_duty` has the starts, as bits, of each of the service's staff in its
-    order; of nobody where the service needs none. It is empty where no start is.
+    `steps` are the starts, relative to `begin`, so that dates can share them.
+    `on_duty` has them, as bits, of each of the service's staff in its order; of
+    nobody where the service needs none. It is empty where no start is.
     """
 
-    starts: Sequence[int]
+    begin: int
+    steps: Sequence[int]
     on_duty: Sequence[int]
 
-    def at(self, start: int) -> int:
-        """Who is on duty at a start, as bits of the service's staff; 0 off the grid."""
-        p = bisect_left(self.starts, start)
-        if p == len(self.starts) or self.starts[p] != start:
-            return 0
-        return sum(1 << n for n, on_duty in enumerate(self.on_duty) if on_duty >> p & 1)
+    @property
+    def starts(self) -> list[int]:
+        """The starts as instants."""
+        begin = self.begin
+        return [begin + step for step in self.steps]
+
+    def at(self, start: int) -> list[int]:
+        """For each staff member 1 where they are on duty at a start, else 0; empty off the grid."""
+        step = start - self.begin
+        p = bisect_left(self.steps, step)
+        if p == len(self.steps) or self.steps[p] != step:
+            return []
+        return [bits >> p & 1 for bits in self.on_duty]
+
+
+NO_STARTS = Grid(0, (), ())
+"""The grid of a date on which no appointment can start."""
 
 
 class _Overlaps(dict[Interval, int]):
@@ -74,25 +87,16 @@ class DateRangeGrid:
     bounds: Sequence[int]
 
     def __init__(self, grids: Sequence[Grid], before: int, after: int) -> None:
-        self._before, self._after = before, after
         self.starts = [start for grid in grids for start in grid.starts]
-        self.bounds = [0, *accumulate(len(grid.starts) for grid in grids)]
-        shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.starts]
+        self.bounds = [0, *accumulate(len(grid.steps) for grid in grids)]
+        shifts = [bound for bound, grid in zip(self.bounds, grids, strict=False) if grid.steps]
         self.on_duty = [
             sum(bits << shift for bits, shift in zip(each, shifts, strict=True))
-            for each in zip(*(grid.on_duty for grid in grids if grid.starts), strict=True)
+            for each in zip(*(grid.on_duty for grid in grids if grid.steps), strict=True)
         ]
         if self.starts:
             self._begin, self._end = self.starts[0] + before, self.starts[-1] + after
         self._overlap = _Overlaps(self.starts, before, after).__getitem__
-
-    def only(self, start: int) -> "SingleStartGrid | None":
-        """The grid of one of the starts alone; None off the grid."""
-        p = bisect_left(self.starts, start)
-        if p == len(self.starts) or self.starts[p] != start:
-            return None
-        on_duty = [bits >> p & 1 for bits in self.on_duty]
-        return SingleStartGrid(start, on_duty, self._before, self._after)
 
     def between(self, begin: int, end: int) -> int:
         """The starts from `begin` to before `end`, as bits."""

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from zimun.domain.assignment import Assignments
+from zimun.domain.assignment import Assignments, assign
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, intersect, merge
@@ -26,7 +26,7 @@ from zimun.domain.schedule import (
     staff_hours,
     weekly,
 )
-from zimun.domain.start_grid import DateRangeGrid, Grid, Names
+from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
 
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
@@ -85,13 +85,15 @@ class Roster(NamedTuple):
 
     `members` are staff members with their position in the service's list
     (nobody at 0 where it needs none), `zones` all their time zones, and
-    `resource_ids` resources in the service's order. `names` are of all its
-    staff, `assignments` of its resources.
+    `resource_ids` resources in the service's order, which satisfy its requirements
+    (`is_equipped`) or not even while all are free. `names` are of all its staff,
+    `assignments` of its resources.
     """
 
     members: Sequence[tuple[int, StaffMember | None]]
     zones: Sequence[str]
     resource_ids: tuple[str, ...]
+    is_equipped: bool
     names: Names
     assignments: Assignments
 
@@ -148,7 +150,7 @@ class Timetable:
         key = (service, place, first, last)
         if key in self._known_ranges:
             grids = [self.grid(service, place, day) for day in dates(first, last)]
-            return sum(len(grid.starts) for grid in grids) * staff <= MAX_RANGE_CELLS
+            return sum(len(grid.steps) for grid in grids) * staff <= MAX_RANGE_CELLS
         if len(self._known_ranges) >= MAX_KNOWN_RANGES:
             self._known_ranges.clear()
         self._known_ranges.add(key)
@@ -165,7 +167,7 @@ class Timetable:
         here = open_time(place.time_zone, day, hours) if hours and service.active else []
         roster = self.roster(service, place) if here else None
         if not roster or not roster.members:
-            return Grid((), ())
+            return NO_STARTS
         begin, reach = here[0][0], (here[0][0], here[-1][1] + service.duration)
         opening = _Opening(
             _shift(here, -begin),
@@ -176,8 +178,8 @@ class Timetable:
         zones = tuple(
             _zone_dates(zone, days, begin) for zone, days in zip(roster.zones, around, strict=True)
         )
-        starts, on_duty = self._relative_grid(service, place, opening, around, zones)
-        return Grid([begin + start for start in starts], on_duty)
+        relative = self._relative_grid(service, place, opening, around, zones)
+        return relative._replace(begin=begin)
 
     def _relative_grid(
         self,
@@ -244,7 +246,8 @@ class Timetable:
             and resource.is_at(place)
         )
         names, assignments = Names(service.staff_ids), Assignments(service, resource_ids)
-        return Roster(members, tuple(zones), resource_ids, names, assignments)
+        is_equipped = assign(service, set(resource_ids)) is not None
+        return Roster(members, tuple(zones), resource_ids, is_equipped, names, assignments)
 
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
@@ -356,4 +359,4 @@ def _united(starts_of: Sequence[Sequence[int]]) -> Grid:
     united = sorted(set().union(*distinct.values()))
     bit_of = {start: 1 << p for p, start in enumerate(united)}.__getitem__
     bits = {key: sum(map(bit_of, starts)) for key, starts in distinct.items()}
-    return Grid(united, [bits[id(starts)] for starts in starts_of]) if united else Grid((), ())
+    return Grid(0, united, [bits[id(starts)] for starts in starts_of]) if united else NO_STARTS

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 from hypothesis import settings
@@ -142,10 +141,9 @@ CELLS = [(way, name, outcome) for way, row in TABLE.items() for name, outcome in
 
 def changes(before: Reservation, after: Reservation) -> dict[str, object]:
     """The fields that differ, as they are afterwards."""
-    names = [field.name for field in fields(Reservation)]
     return {
         name: getattr(after, name)
-        for name in names
+        for name in Reservation._fields
         if getattr(after, name) != getattr(before, name)
     }
 
@@ -183,7 +181,7 @@ def test_no_transition_changes_what_it_is_given(way: str) -> None:
 
 
 def test_a_reservation_cannot_be_changed_in_place() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         reservation().state = State.CONFIRMED  # type: ignore[misc]
 
 
@@ -461,7 +459,7 @@ class Life(RuleBasedStateMachine):
     @rule(how=st.sampled_from([State.COMPLETED, State.NO_SHOW]))
     def end(self, how: State) -> None:
         """Nothing in booking.py does this yet: as it will be, by hand."""
-        self.kept = replace(self.kept, state=how)
+        self.kept = self.kept._replace(state=how)
         self.state = how
 
     @precondition(lambda self: self.state not in LIVE)

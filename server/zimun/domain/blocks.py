@@ -1,0 +1,73 @@
+"""Blocks: what takes a subject within eight days, and what is asked of that.
+
+What is recorded to take one subject is disjoint, so of an interval only the
+last allocation that begins before it can reach into it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from zimun.domain.events import FOREVER
+from zimun.domain.intervals import Interval
+from zimun.domain.loading import BLOCK, Allocation
+
+
+class Block(NamedTuple):
+    """The allocations of a subject that touch a block of time, in order.
+
+    None of them ends by itself before `stands_until`.
+    """
+
+    allocations: tuple[Allocation, ...]
+    stands_until: int
+
+    def replaced(self, new: Allocation) -> "Block":
+        """With an allocation in place of its session's earlier one, or, if it is over, without."""
+        others, until = self.allocations, self.stands_until
+        at = bisect_left(others, new[:1])
+        before, after = others[:at], others[at:]
+        earlier = after[0] if after else None
+        if earlier and (earlier[0], earlier[4]) == (new[0], new[4]):
+            after = after[1:]
+            if earlier.until == until:
+                until = min([one.until for one in before + after], default=FOREVER)
+        if not new.until:
+            return Block(before + after, until)
+        return Block((*before, new, *after), min(until, new.until))
+
+    def overlapping(self, within: Interval) -> tuple[Allocation, ...]:
+        """What overlaps an interval."""
+        allocations = self.allocations
+        low = bisect_left(allocations, within[:1])
+        if low and allocations[low - 1][1] > within[0]:
+            low -= 1
+        return allocations[low : bisect_left(allocations, within[1:], low)]
+
+    def beginning(self, within: Interval) -> tuple[Allocation, ...]:
+        """What begins within an interval, buffers included."""
+        low, high = (bisect_left(self.allocations, (instant,)) for instant in within)
+        return self.allocations[low:high]
+
+    def count_starts(self, within: Interval, now: int) -> int:
+        """How many appointments start within an interval, of those that are not over at `now`."""
+        if self.stands_until <= now:
+            live = [one for one in self.allocations if one.until > now]
+            return sum(within[0] <= one.start < within[1] for one in live)
+        return self._starts_before(within[1]) - self._starts_before(within[0])
+
+    def _starts_before(self, instant: int) -> int:
+        """How many appointments, whose buffers may begin earlier, start before an instant."""
+        count = bisect_left(self.allocations, (instant,))
+        return count - 1 if count and self.allocations[count - 1].start >= instant else count
+
+
+def block_of(allocations: Iterable[Allocation]) -> Block:
+    """A block of allocations in any order."""
+    some = tuple(sorted(allocations))
+    return Block(some, min([one.until for one in some], default=FOREVER))
+
+
+def block_numbers(begin: int, end: int) -> range:
+    """The numbers of the blocks that an interval touches."""
+    return range(begin // BLOCK, (end - 1) // BLOCK + 1)
