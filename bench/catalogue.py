@@ -38,6 +38,8 @@ LONG_STAFF = tuple(f"t_long_{n}" for n in range(5))
 ROOMS = tuple(f"r_minute_{n}" for n in range(5))
 LONG_ROOMS = tuple(f"r_long_{n}" for n in range(5))
 LONG_DAYS = 1000
+MANY_ORG_IDS = tuple(f"o_many_{n}" for n in range(50))
+MANY_DAYS = 30
 
 BATCH = 500
 """How many bookings one command makes."""
@@ -84,7 +86,16 @@ async def seed_speed(writer: Writer, midnight: int) -> None:
         organization = Organization(id=org_id, name="Speed", time_zone="UTC")
         creation = CreateOrganization(organization, tuple(_speed_entries()))
         await writer.run(org_id, creation, creates=True)
-    await book(writer, _long_days(midnight), SPEED_ORG_ID)
+    await book(writer, _long_days(midnight, LONG_DAYS, SPEED_ORG_ID), SPEED_ORG_ID)
+
+
+async def seed_many(writer: Writer, midnight: int) -> None:
+    """Make the organizations of `python -m bench.overload`, each with MANY_DAYS booked."""
+    for org_id in MANY_ORG_IDS:
+        organization = Organization(id=org_id, name="Many", time_zone="UTC")
+        creation = CreateOrganization(organization, tuple(_speed_entries()))
+        await writer.run(org_id, creation, creates=True)
+        await book(writer, _long_days(midnight, MANY_DAYS, org_id), org_id)
 
 
 def _speed_entries() -> Iterator[CatalogEntry]:
@@ -96,16 +107,16 @@ def _speed_entries() -> Iterator[CatalogEntry]:
     yield from (_service(f"s_other_{n}", 30 * MINUTE, LONG_STAFF) for n in range(9))
 
 
-def _long_days(midnight: int) -> Iterator[ReservationEvent]:
+def _long_days(midnight: int, days: int, org_id: str) -> Iterator[ReservationEvent]:
     """Four half hours in ten of LONG_STAFF, each with a room."""
     random = Random(2)
-    for day in range(LONG_DAYS):
+    for day in range(days):
         for slot in range(16):
             taken = random.sample(range(5), 2)
             rooms = random.sample(LONG_ROOMS, 2)
             for person, room in zip(taken, rooms, strict=True):
                 start = midnight + day * DAY + 9 * 60 * MINUTE + slot * 30 * MINUTE
-                yield _booked(start, LONG_STAFF[person], (room,), SPEED_ORG_ID)
+                yield _booked(start, LONG_STAFF[person], (room,), org_id)
 
 
 def busy_days(midnight: int, days: int) -> Iterator[ReservationEvent]:

@@ -1,10 +1,12 @@
 """The servers under load, each a process of its own.
 
-`python -m bench.server noop`, or `python -m bench.server zimun DIRECTORY [DATABASE_URL]`.
-Prints one line of JSON when it serves: the gRPC port and, for zimun, tokens by organization.
+`python -m bench.server noop`, or `python -m bench.server zimun|many DIRECTORY [DATABASE_URL]`.
+Prints one line of JSON when it serves: the gRPC port, the process and, for zimun and many, which
+has fifty organizations, tokens by organization.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,30 +39,38 @@ async def noop() -> None:
     await server.stop(0)
 
 
-async def zimun(directory: Path, database_url: str) -> None:
+async def zimun(directory: Path, database_url: str, many: bool) -> None:
     settings = Settings(
         data_dir=directory, database_url=database_url, grpc_port=0, auth_port=0, log_level="ERROR"
     )
     clock = WallClock()
     async with app.serve(settings, clock) as server:
         tomorrow = (clock.now() // DAY + 1) * DAY
-        await catalogue.seed_speed(server.stores.writer, tomorrow)
+        org_ids: tuple[str, ...] = (catalogue.SPEED_ORG_ID, *catalogue.SPEED_ORG_IDS)
+        if many:
+            org_ids = catalogue.MANY_ORG_IDS
+            await catalogue.seed_many(server.stores.writer, tomorrow)
+        else:
+            await catalogue.seed_speed(server.stores.writer, tomorrow)
         keys = await KeyStore.open(server.stores.credentials)
         issuer = Issuer(keys, settings.public_issuer, settings.audience, lifetime=3600)
         tokens = {}
-        for org_id in (catalogue.SPEED_ORG_ID, *catalogue.SPEED_ORG_IDS):
+        for org_id in org_ids:
             client = Client(f"c_{org_id[2:]}", org_id, "Bench", SCOPES, "", 0)
             tokens[org_id] = issuer.issue(client, SCOPES)
-        _announce(port=server.grpc_port, tokens=tokens, tomorrow=tomorrow)
+        _announce(
+            port=server.grpc_port, auth_port=server.auth_port, tokens=tokens, tomorrow=tomorrow
+        )
         await app.stop_signal().wait()
 
 
 def _announce(**facts: object) -> None:
-    print(json.dumps(facts), flush=True)
+    print(json.dumps({"pid": os.getpid(), **facts}), flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "noop":
         uvloop.run(noop())
     else:
-        uvloop.run(zimun(Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else ""))
+        url = sys.argv[3] if len(sys.argv) > 3 else ""
+        uvloop.run(zimun(Path(sys.argv[2]), url, sys.argv[1] == "many"))

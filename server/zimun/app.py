@@ -296,6 +296,8 @@ def _metrics(
         rows=lambda: stores.reader.rows,
         connections=stores.database.connections_in_use,
         serving=lambda: server.serving,
+        calls_waiting=lambda: server.admission.waiting,
+        calls_refused=lambda: server.admission.refused,
         token_requests=statuses,
     )
 

@@ -2,9 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 MAX_STEP = 0.002
 """Seconds for which a piece of long work keeps the event loop at once, but for its last step."""
+
+
+async def _let_others_run() -> None:
+    await asyncio.sleep(0)
+
+
+next_step: ContextVar[Callable[[], Awaitable[None]]] = ContextVar(
+    "next_step", default=_let_others_run
+)
+"""How the work that is running waits until it may go on."""
 
 
 class Pause:
@@ -19,6 +31,6 @@ class Pause:
         return time.perf_counter() - self._since > MAX_STEP
 
     async def take(self) -> None:
-        """Let everything else that can run do so once."""
-        await asyncio.sleep(0)
+        """Let others run until this may go on; raises Overloaded where too much is to do."""
+        await next_step.get()()
         self._since = time.perf_counter()

@@ -11,9 +11,11 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
+from zimun.booking.pause import next_step
 from zimun.domain.access import Caller
 from zimun.domain.errors import InvalidRequest, Overloaded, ScopeMissing, TokenInvalid, ZimunError
 from zimun.rpc import contract, status
+from zimun.rpc.admission import Admission, Kind, metered
 
 Verify = Callable[[str], Awaitable[Caller]]
 """From a bearer token to its caller; raises TokenInvalid."""
@@ -52,30 +54,43 @@ class Gate(grpc.GenericRpcHandler):
     every method of the contract declares its scope, or there is no server.
     """
 
-    def __init__(self, verify: Verify, handlers: Mapping[str, Handler]) -> None:
-        self._verify = verify
+    def __init__(
+        self, verify: Verify, admission: Admission, handlers: Mapping[str, Handler]
+    ) -> None:
+        self._verify, self._admission = verify, admission
         self._handlers = dict(handlers)
         for path, scope in contract.required_scopes().items():
             self._handlers[path] = self._gate(path, handlers[path], scope)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """What answers a method; asked at the beginning of each call, in the call's own context."""
+        self._admission.arrivals += 1
         _metadata.set(handler_call_details.invocation_metadata)
         return self._handlers.get(handler_call_details.method, _UNKNOWN)
 
     def _gate(self, path: str, handler: Handler, scope: str) -> Handler:
         name = path.rpartition("/")[2]
+        kind = Kind.WRITE if scope.endswith(":write") else Kind.READ
         decode: Any = handler.request_deserializer
         run: Any = handler.unary_unary
 
+        async def serve(raw: bytes, context: Context) -> bytes | Message:
+            request = _decode(decode, raw)
+            contract.check(request)
+            _method.set(name)
+            response: bytes | Message = await run(request, context)
+            return response
+
         async def call(raw: bytes, context: Context) -> bytes | Message:
             try:
-                await self._admit(scope)
-                request = _decode(decode, raw)
-                contract.check(request)
-                _method.set(name)
-                response: bytes | Message = await run(request, context)
-                return response
+                turn = self._admission.enter(kind, await self._authorize(scope))
+                if turn.waiting:
+                    await turn.begin()
+                next_step.set(turn.step)
+                try:
+                    return await metered(serve(raw, context), turn.charge)
+                finally:
+                    turn.leave()
             except ZimunError as error:
                 answer, headers = status.status_of(error), _headers(error)
             except Exception as error:
@@ -84,7 +99,8 @@ class Gate(grpc.GenericRpcHandler):
 
         return _handler(call)
 
-    async def _admit(self, scope: str) -> None:
+    async def _authorize(self, scope: str) -> str:
+        """The organization of the caller, who has the scope; raises TokenInvalid, ScopeMissing."""
         kind, _, token = _authorization().partition(" ")
         if kind.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
@@ -92,6 +108,7 @@ class Gate(grpc.GenericRpcHandler):
         if scope not in who.scopes:
             raise ScopeMissing(scope)
         _caller.set(who)
+        return who.org_id
 
 
 def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:

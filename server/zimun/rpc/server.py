@@ -9,7 +9,9 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from zimun.booking.writer import MAX_GROUP
 from zimun.rpc import contract
+from zimun.rpc.admission import Admission
 from zimun.rpc.calls import Backend
 from zimun.rpc.catalog_servicers import (
     LocationsServicer,
@@ -70,6 +72,9 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
+    # What waits before the event loop has seen it; grpc's core says CANCELLED to what is beyond.
+    ("grpc.server.max_pending_requests", 512),
+    ("grpc.server.max_pending_requests_hard_limit", 1024),
 )
 
 
@@ -127,8 +132,11 @@ class RpcServer:
             ("grpc.max_allowed_incoming_connections", max_connections),
             ("grpc.so_reuseport", int(sharing)),
         )
+        self.admission = Admission(2 * MAX_GROUP * backend.store.lanes)
         self._server = grpc.aio.server(
-            handlers=(Gate(verify, handlers.by_path),), interceptors=interceptors, options=options
+            handlers=(Gate(verify, self.admission, handlers.by_path),),
+            interceptors=interceptors,
+            options=options,
         )
 
     async def start(

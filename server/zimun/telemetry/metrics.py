@@ -29,7 +29,8 @@ class Sources:
     """Where the numbers of a server are, each a function that reads them now.
 
     `connections` answers, for each pool, those in use and the limit; `serving` whether each
-    service of the health check is SERVING, by its name ("" for the whole server).
+    service of the health check is SERVING, by its name ("" for the whole server). Calls that
+    wait and calls that were refused are by kind of work.
     """
 
     tallies: Callable[[], Iterable[MethodTally]]
@@ -39,6 +40,8 @@ class Sources:
     rows: Callable[[], int]
     connections: Callable[[], Mapping[str, tuple[int, int]]]
     serving: Callable[[], Mapping[str, bool]]
+    calls_waiting: Callable[[], Mapping[str, int]]
+    calls_refused: Callable[[], Mapping[str, int]]
     token_requests: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -53,6 +56,7 @@ class ServerCollector(Collector):
         """Every family, as of now."""
         yield from self._calls()
         yield from self._writes()
+        yield from self._admission()
         yield from self._state()
         yield from self._holds()
         yield _build_info()
@@ -103,6 +107,22 @@ class ServerCollector(Collector):
             "Reads that brought what other servers had written.",
             counted.catch_ups,
         )
+
+    def _admission(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "zimun_calls_waiting",
+            "Calls that wait for their turn, and long reads under way.",
+            labels=("kind",),
+        )
+        for kind, number in self._sources.calls_waiting().items():
+            waiting.add_metric((kind,), number)
+        yield waiting
+        refused = CounterMetricFamily(
+            "zimun_calls_refused", "Calls refused as there was too much to do.", labels=("kind",)
+        )
+        for kind, number in self._sources.calls_refused().items():
+            refused.add_metric((kind,), number)
+        yield refused
 
     def _state(self) -> Iterator[Metric]:
         yield _gauge(

@@ -1,0 +1,168 @@
+"""A gRPC client that costs little: frames of HTTP/2 (RFC 9113) written and read by hand.
+
+A load generator shares the machine with what it loads, so it must not be the
+slower of the two. Requests are literal headers (RFC 7541, section 6.2.2) and one
+message; the server is told to keep no header table, so that trailers can be
+searched for grpc-status as they are.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import cast
+
+from hpack import Decoder
+
+_HEAD = Struct("!HBBBL")
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+_END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
+_WINDOW = (1 << 31) - 1
+_TOP_UP = 1 << 30
+
+UNKNOWN = 2
+"""The status of an answer that says none."""
+
+RESET = -1
+"""The status of a call whose stream was reset, or whose connection is gone."""
+
+Answered = Callable[[int], None]
+"""What is told the grpc-status of a call."""
+
+
+def header_block(path: str, metadata: Iterable[tuple[str, str]]) -> bytes:
+    """The headers of a call, none of which is to be kept in a table."""
+    fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "bench"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        *metadata,
+    ]
+    return b"".join(b"\0" + _string(name) + _string(value) for name, value in fields)
+
+
+def _string(text: str) -> bytes:
+    """A literal without Huffman coding (section 5.2); its length is an integer of 7 bits first."""
+    raw = text.encode()
+    if len(raw) < 127:
+        return bytes((len(raw),)) + raw
+    rest, length = len(raw) - 127, b"\x7f"
+    while rest >= 128:
+        length += bytes((rest % 128 + 128,))
+        rest //= 128
+    return length + bytes((rest,)) + raw
+
+
+def message(request: bytes) -> bytes:
+    """A message with gRPC's prefix: not compressed, and its length."""
+    return b"\0" + len(request).to_bytes(4, "big") + request
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    size = len(payload)
+    return _HEAD.pack(size >> 8, size & 255, kind, flags, stream) + payload
+
+
+class Wire(asyncio.Protocol):
+    """A connection with any number of calls at once; it is `quiet` while there are none."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._calls: dict[int, Answered] = {}
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+        self._received, self._unacknowledged = b"", 0
+        self._next = 1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # One of uvloop's is none of asyncio's class, but does the same.
+        self._transport = cast("asyncio.Transport", transport)
+        settings = b"".join(
+            number.to_bytes(2, "big") + value.to_bytes(4, "big")
+            for number, value in ((1, 0), (2, 0), (4, _WINDOW))
+        )
+        window = (_WINDOW - 65_535).to_bytes(4, "big")
+        self._transport.write(
+            _PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW_UPDATE, 0, 0, window)
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        for stream in tuple(self._calls):
+            self._end(stream, RESET)
+
+    def close(self) -> None:
+        """Leave; calls under way are told RESET."""
+        if self._transport:
+            self._transport.close()
+
+    def call(self, headers: bytes, body: bytes, answered: Answered) -> None:
+        """Send a call of a `header_block` and a `message`."""
+        assert self._transport
+        if self._transport.is_closing():
+            answered(RESET)
+            return
+        stream, self._next = self._next, self._next + 2
+        self._calls[stream] = answered
+        self.quiet.clear()
+        self._transport.write(
+            _frame(_HEADERS, _END_HEADERS, stream, headers)
+            + _frame(_DATA, _END_STREAM, stream, body)
+        )
+
+    def data_received(self, data: bytes) -> None:
+        data = self._received + data
+        begin = 0
+        while len(data) - begin >= 9:
+            high, low, kind, flags, stream = _HEAD.unpack_from(data, begin)
+            end = begin + 9 + (high << 8 | low)
+            if len(data) < end:
+                break
+            self._take(kind, flags, stream, data[begin + 9 : end])
+            begin = end
+        self._received = data[begin:]
+
+    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == _HEADERS and flags & _END_STREAM:
+            self._end(stream, _status(payload))
+        elif kind == _DATA:
+            self._acknowledge(len(payload))
+        elif kind == _RST_STREAM:
+            self._end(stream, RESET)
+        elif kind in (_SETTINGS, _PING) and not flags & _ACK:
+            assert self._transport
+            self._transport.write(_frame(kind, _ACK, 0, payload if kind == _PING else b""))
+
+    def _acknowledge(self, size: int) -> None:
+        """Let the server send on once much of the connection's window is used."""
+        self._unacknowledged += size
+        if self._unacknowledged >= _TOP_UP:
+            assert self._transport
+            more = self._unacknowledged.to_bytes(4, "big")
+            self._transport.write(_frame(_WINDOW_UPDATE, 0, 0, more))
+            self._unacknowledged = 0
+
+    def _end(self, stream: int, status: int) -> None:
+        if answered := self._calls.pop(stream, None):
+            answered(status)
+        if not self._calls:
+            self.quiet.set()
+
+
+def _status(trailers: bytes) -> int:
+    """The grpc-status in a block of literal headers; Envoy's have Huffman coding."""
+    if (found := trailers.find(b"grpc-status")) < 0:
+        headers = dict(Decoder().decode(trailers, raw=True))
+        return int(headers.get(b"grpc-status", UNKNOWN))
+    name = found + len(b"grpc-status")
+    length = trailers[name]
+    return int(trailers[name + 1 : name + 1 + length])
+
+
+async def connect(port: int, count: int) -> list[Wire]:
+    """So many connections to a port of this machine."""
+    loop = asyncio.get_running_loop()
+    made = [await loop.create_connection(Wire, "127.0.0.1", port) for _ in range(count)]
+    return [wire for _, wire in made]

@@ -1,0 +1,250 @@
+"""More calls than can be served: refused at once, in turns by organization, none for who has gone.
+
+The load itself is `python -m bench.overload`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
+
+from zimun.booking.pause import Pause, next_step
+from zimun.clock import ManualClock
+from zimun.domain.errors import Overloaded
+from zimun.rpc import admission, server
+from zimun.rpc.admission import Admission, FairQueue, Kind, Turn, metered
+from zimun.v1 import services_service_pb2
+
+from ..rpc.conftest import FRIDAY_MORNING, Zimun, seed, serving
+
+FLOOD = 10_000
+
+
+def waiting(queue: FairQueue, org_id: str, count: int) -> list["asyncio.Future[None]"]:
+    futures = [asyncio.get_running_loop().create_future() for _ in range(count)]
+    for future in futures:
+        queue.add(org_id, future)
+    return futures
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> Admission:
+    """An admission in which every read has to wait."""
+    monkeypatch.setattr(admission, "MAX_READS", 0)
+    return Admission(max_writes=1)
+
+
+def take_all(all_calls: Admission, org_id: str) -> list[Turn]:
+    """As many reads of an organization as may wait."""
+    turns: list[Turn] = []
+    with contextlib.suppress(Overloaded):
+        turns.extend(all_calls.enter(Kind.READ, org_id) for _ in range(FLOOD))
+    return turns
+
+
+async def test_a_flood_is_refused_and_leaves_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_calls = full(monkeypatch)
+    noisy = take_all(all_calls, "o_noisy")
+    quiet = take_all(all_calls, "o_quiet")
+    assert len(noisy) < FLOOD
+    assert len(quiet) >= len(noisy) // 3
+    assert all_calls.waiting[Kind.READ] == len(noisy) + len(quiet)
+    assert all_calls.refused[Kind.READ] == 2
+
+
+async def test_the_room_shrinks_when_calls_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_calls = full(monkeypatch)
+    short = len(take_all(all_calls, "o_one"))
+    slow = full(monkeypatch)
+    for _ in range(100):
+        slow._queues[Kind.READ].room.learn(0.02)
+    assert len(take_all(slow, "o_one")) < short / 4
+
+
+async def test_a_flood_of_one_organization_leaves_the_others_their_turns() -> None:
+    queue = FairQueue()
+    flood = waiting(queue, "o_noisy", 100)
+    others = [waiting(queue, f"o_{n}", 1)[0] for n in range(10)]
+    for _ in range(11):
+        queue.begin_next(0.001)
+    assert all(future.done() for future in others)
+    assert sum(future.done() for future in flood) == 1
+
+
+async def test_turns_are_shared_by_what_they_cost() -> None:
+    queue = FairQueue()
+    dear, cheap = waiting(queue, "o_dear", 100), waiting(queue, "o_cheap", 100)
+    for _ in range(50):
+        before = sum(future.done() for future in dear)
+        queue.begin_next(0.001)
+        if sum(future.done() for future in dear) > before:
+            queue.settle("o_dear", 0.009)
+    assert 4 <= sum(future.done() for future in dear) <= 6
+    assert 44 <= sum(future.done() for future in cheap) <= 46
+
+
+async def test_who_has_gone_gets_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_calls = full(monkeypatch)
+    turn = all_calls.enter(Kind.READ, "o_one")
+    task = asyncio.create_task(turn.begin())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert all_calls.waiting[Kind.READ] == 0
+    assert not all_calls._queues[Kind.READ].waiting.begin_next(0.001)
+
+
+async def test_a_granted_turn_of_who_has_gone_is_given_back() -> None:
+    all_calls = Admission(max_writes=1)
+    first = all_calls.enter(Kind.WRITE, "o_one")
+    second = all_calls.enter(Kind.WRITE, "o_one")
+    task = asyncio.create_task(second.begin())
+    await asyncio.sleep(0)
+    first.leave()
+    all_calls._queues[Kind.WRITE].begin_next()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert all_calls._queues[Kind.WRITE].running == 0
+
+
+async def test_calls_wait_while_a_limit_is_reached_and_all_have_their_turn() -> None:
+    all_calls = Admission(max_writes=2)
+    most = running = 0
+
+    async def call(org_id: str) -> None:
+        nonlocal most, running
+        turn = all_calls.enter(Kind.WRITE, org_id)
+        if turn.waiting:
+            await turn.begin()
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        turn.leave()
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(call(f"o_{n % 3}") for n in range(50)))
+    assert most == 2
+    assert all_calls.waiting == dict.fromkeys(Kind, 0)
+
+
+async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
+    all_calls = Admission(max_writes=1)
+    steps: list[str] = []
+
+    async def long_read(org_id: str) -> None:
+        turn = all_calls.enter(Kind.READ, org_id)
+        next_step.set(turn.step)
+        try:
+            for _ in range(5):
+                await Pause().take()
+                steps.append(org_id)
+        finally:
+            turn.leave()
+
+    async with asyncio.timeout(10):
+        flood = [asyncio.create_task(long_read("o_noisy")) for _ in range(40)]
+        await asyncio.sleep(0)
+        await asyncio.create_task(long_read("o_quiet"))
+        begun = len(steps)
+        await asyncio.gather(*flood)
+    assert begun < 20
+    assert all_calls.waiting[Kind.LONG] == 0
+    all_calls._long_room.learn(1e6)
+    for number in range(admission.MIN_ROOM):
+        all_calls._long_room.take(f"o_{number}")
+    with pytest.raises(Overloaded):
+        await long_read("o_third")
+    assert all_calls.refused[Kind.LONG] == 1
+
+
+async def test_metered_work_is_charged_for_its_steps_and_fails_as_it_would() -> None:
+    charges: list[float] = []
+
+    async def work(fails: bool) -> int:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            return 2
+        if fails:
+            raise ValueError
+        return 1
+
+    assert await metered(work(fails=False), charges.append) == 1
+    assert len(charges) == 2
+    with pytest.raises(ValueError, match=r"^$"):
+        await metered(work(fails=True), charges.append)
+    task = asyncio.create_task(_as_coroutine(metered(work(fails=False), charges.append)))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == 2
+
+
+async def _as_coroutine(awaitable: Awaitable[int]) -> int:
+    return await awaitable
+
+
+async def on_a_full_server(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    ask: Callable[[Zimun, Admission], Awaitable[None]],
+) -> None:
+    """A server whose reads all wait, and the admission in it."""
+    made: list[Admission] = []
+
+    def make(max_writes: int) -> Admission:
+        made.append(full(monkeypatch))
+        return made[0]
+
+    monkeypatch.setattr(server, "Admission", make)
+    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as running:
+        await seed(running.stores.writer)
+        await ask(running, made[0])
+
+
+async def test_a_refusal_says_when_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(admission, "MIN_ROOM", 0)
+    monkeypatch.setattr(admission, "MAX_WAIT", 0)
+
+    async def ask(zimun: Zimun, _: Admission) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await zimun.call(
+                zimun.services.ListServices, services_service_pb2.ListServicesRequest()
+            )
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        trailers = dict(caught.value.trailing_metadata())
+        assert trailers["retry-after"] == "1"
+        status = Status.FromString(trailers["grpc-status-details-bin"])
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+        assert status.details[0].Unpack(info)
+        assert status.details[1].Unpack(retry)
+        assert info.reason == "OVERLOADED"
+        assert retry.retry_delay.seconds == 1
+
+    await on_a_full_server(monkeypatch, tmp_path, ask)
+
+
+async def test_a_call_whose_deadline_has_passed_waits_no_longer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def ask(zimun: Zimun, all_calls: Admission) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await zimun.services.ListServices(
+                services_service_pb2.ListServicesRequest(), metadata=zimun.bearer(), timeout=0.2
+            )
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        async with asyncio.timeout(10):
+            while all_calls.waiting[Kind.READ]:  # noqa: ASYNC110 - only looking tells
+                await asyncio.sleep(0.01)
+
+    await on_a_full_server(monkeypatch, tmp_path, ask)
