@@ -21,8 +21,11 @@ from typing import Any, TypeVar
 
 from zimun.domain.errors import Overloaded
 
-MAX_WAIT = 0.4
+MAX_WAIT = 0.5
 """Seconds of waiting that a call is taken on with, about."""
+
+SHARE = 4
+"""How many times what is still free an organization may take of the room: alone, four fifths."""
 
 MIN_ROOM = 8
 """How many calls of a kind may wait, however long they take."""
@@ -66,7 +69,7 @@ class _Room:
     """How many calls of a kind may be taken on, in all and of one organization."""
 
     def __init__(self) -> None:
-        self.cost = 0.001
+        self.cost = 0.0005
         self.refused = 0
         self._held: Counter[str] = Counter()
         self._total = 0
@@ -75,9 +78,9 @@ class _Room:
         return self._total
 
     def take(self, org_id: str) -> None:
-        """Count one more; raises Overloaded where the organization has as many as are free."""
+        """Count one more; raises Overloaded where the organization has its share of the room."""
         room = max(MIN_ROOM, MAX_WAIT / self.cost)
-        if self._held[org_id] >= room - self._total:
+        if self._held[org_id] >= SHARE * (room - self._total):
             self.refused += 1
             raise Overloaded("the server has too much to do")
         self._held[org_id] += 1
@@ -228,8 +231,9 @@ class Turn:
         if self._is_long:
             self._admission.end_long(self)
             return
-        queue, running = self._queue, self._queue.running
-        cost = max(self.seconds, (perf_counter() - self._begun) / running)
+        # Calls that wait for the store together share its time, as many as may run.
+        queue = self._queue
+        cost = max(self.seconds, (perf_counter() - self._begun) / queue.limit)
         queue.waiting.settle(self.org_id, cost - queue.room.cost)
         queue.room.learn(cost)
         self._admission.end(queue)
