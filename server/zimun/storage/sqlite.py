@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -33,7 +34,8 @@ from zimun.domain.errors import Overloaded
 from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Part, changes_of
-from zimun.storage.failures import brief
+from zimun.storage.failures import Refusals, brief
+from zimun.storage.presence import Presence
 
 T = TypeVar("T")
 
@@ -126,6 +128,7 @@ class SqliteDatabase:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self._refusals = Refusals(log)
 
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
@@ -135,6 +138,9 @@ class SqliteDatabase:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
         self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
         self._writing = asyncio.Lock()
+        # Reading opens the logs, too.
+        self.version()
+        self._presence = Presence(Path(str(self._url.database)))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -167,14 +173,14 @@ class SqliteDatabase:
         """Run a read whose statements may be long on a thread, with a connection of its own."""
 
         def run() -> T:
-            with _snapshot(self._scanner) as connection:
+            with self._snapshot(self._scanner) as connection:
                 return fn(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._scans, run)
 
     def snapshot(self) -> "Any":
         """The reading connection in a transaction that sees one snapshot."""
-        return _snapshot(self._reader)
+        return self._snapshot(self._reader)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` between BEGIN IMMEDIATE and COMMIT."""
@@ -196,18 +202,42 @@ class SqliteDatabase:
                     # Another process writes, or the file fails: find out beside the event loop.
                     await self._begin_beside(connection)
                 yield connection
+                self._presence.check()
                 # The thread goes on when the caller has gone: so it is waited for.
                 commit = loop.run_in_executor(self._disk, command, connection, "COMMIT")
                 await _finished(commit)
             except sqlite3.IntegrityError:
                 raise
             except FAILURES as error:
-                log.error("the store cannot be written: %s", error)
-                raise Overloaded("the store cannot be written") from error
+                raise self._failed("written", error) from error
             finally:
                 if _in_transaction(connection):
                     with suppress(*FAILURES):
                         command(connection, "ROLLBACK")
+
+    @contextmanager
+    def _snapshot(self, connection: Connection) -> Iterator[Connection]:
+        self._presence.require()
+        try:
+            command(connection, "BEGIN")
+            try:
+                yield connection
+            finally:
+                if _in_transaction(connection):
+                    command(connection, "COMMIT")
+        except FAILURES as error:
+            raise self._failed("read", error) from error
+
+    def _failed(self, done: str, error: BaseException) -> Overloaded:
+        """What callers are told of a file that fails; it is counted."""
+        self._presence.note(error)
+        message = f"the store cannot be {done}"
+        self._refusals.note(done, message, error)
+        return Overloaded(message)
+
+    async def look(self) -> None:
+        """Raise Overloaded where a newcomer would not find what is written here."""
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._presence.look)
 
     async def _begin_beside(self, connection: Connection) -> None:
         """Begin on the thread; one whose caller is cancelled has stopped trying when this ends."""
@@ -229,19 +259,6 @@ async def _finished(future: "asyncio.Future[T]") -> T:
     except asyncio.CancelledError:
         await asyncio.wait([future])
         raise
-
-
-@contextmanager
-def _snapshot(connection: Connection) -> Iterator[Connection]:
-    try:
-        command(connection, "BEGIN")
-        yield connection
-    except FAILURES as error:
-        log.error("the store cannot be read: %s", error)
-        raise Overloaded("the store cannot be read") from error
-    finally:
-        if _in_transaction(connection):
-            command(connection, "COMMIT")
 
 
 class SqliteLedgers:
@@ -316,8 +333,9 @@ class SqliteLedgers:
         return await self._database.read(ledgers.organization_ids)
 
     async def probe(self) -> None:
-        """Write a row that means nothing."""
+        """Write a row that means nothing, to the file of that name."""
         await self._database.write(ledgers.touch)
+        await self._database.look()
 
 
 def _move_head(connection: Connection, append: Append) -> bool:

@@ -146,8 +146,8 @@ def _check_companions(path: Path) -> None:
     log = beside(path, "-wal")
     if not log.exists() or not log.stat().st_size:
         return
-    if not path.exists():
-        raise FileRefused(f"{path} is gone, and {log} is of no use without it: move it away")
+    if not path.exists() or not path.stat().st_size:
+        raise FileRefused(f"{path} is gone, and {log} is of no use without it: use `zimun restore`")
     with path.open("rb") as file:
         if file.read(20)[18:] == _ROLLBACK_FORMAT:
             raise FileRefused(f"{log} is not of {path}, which is a copy: use `zimun restore`")

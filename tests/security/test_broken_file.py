@@ -1,0 +1,115 @@
+"""A database file that is removed, replaced or damaged while a server has it open."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..e2e.running import until
+from ..e2e.serving import Caller, Server, Site, outcome, starts
+from .files import refused
+
+REFUSED = ("UNAVAILABLE", "OVERLOADED")
+APPOINTMENTS = "zimun.v1.AppointmentsService"
+PAGE = 4096
+
+Serve = Callable[[Site], Server]
+
+
+def removed(database: Path) -> None:
+    shutil.rmtree(database.parent)
+
+
+def removed_alone(database: Path) -> None:
+    database.unlink()
+
+
+def without_log(database: Path) -> None:
+    database.with_name("zimun.db-wal").unlink()
+
+
+def replaced(database: Path) -> None:
+    """By a copy, as `cp` and `mv` do."""
+    shutil.copy(database, database.with_name("copy"))
+    database.with_name("copy").replace(database)
+
+
+GONE = [removed, removed_alone, without_log, replaced]
+
+
+def overwritten(database: Path) -> None:
+    """In place, every page of it."""
+    with database.open("r+b") as file:
+        file.write(b"\xa5" * database.stat().st_size)
+    cut(database.with_name("zimun.db-wal"))
+
+
+def zeroed(database: Path) -> None:
+    with database.open("r+b") as file:
+        file.write(bytes(database.stat().st_size))
+    cut(database.with_name("zimun.db-wal"))
+
+
+def cut(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(0)
+
+
+DAMAGED = [overwritten, zeroed, cut]
+
+
+@pytest.mark.parametrize("lose", GONE)
+def test_a_file_that_is_gone_takes_no_bookings(
+    lose: Callable[[Path], None], site: Site, serve: Serve, tmp_path: Path
+) -> None:
+    server, times = serve(site).start(), starts()
+    with server.caller() as caller:
+        caller.hold(next(times))
+        lose(site.data_dir / "zimun.db")
+        assert outcome(caller.begin_hold(next(times))) == REFUSED
+        is_told(caller)
+
+
+def is_told(caller: Caller) -> None:
+    """Asserts that nothing is served, and that health says so."""
+    until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+    assert caller.health(APPOINTMENTS) == "NOT_SERVING"
+    at = next(starts())
+    assert outcome(caller.begin_hold(at)) == REFUSED
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_file_that_is_damaged_is_told_and_is_not_started_on(
+    damage: Callable[[Path], None], site: Site, serve: Serve
+) -> None:
+    server, times = serve(site).start(), starts()
+    path = site.data_dir / "zimun.db"
+    with server.caller() as caller:
+        caller.hold(next(times))
+        damage(path)
+        for at in (next(times) for _ in range(40)):
+            code, _ = outcome(caller.begin_hold(at))
+            assert code in ("OK", "UNAVAILABLE")
+        is_told(caller)
+    assert "Traceback" not in server.output()
+    errors = [line for line in server.output().splitlines() if "ERROR" in line]
+    assert len(errors) <= 3, errors
+    server.process.kill()
+    server.process.wait()
+    line = refused("serve", "--grpc-port", "0", "--auth-port", "0", data_dir=site.data_dir)
+    assert str(path) in line
+
+
+def test_a_directory_that_was_moved_and_comes_back_is_served_again(
+    site: Site, serve: Serve
+) -> None:
+    server, times = serve(site).start(), starts()
+    moved = site.data_dir.with_name("moved")
+    with server.caller() as caller:
+        site.data_dir.rename(moved)
+        assert outcome(caller.begin_hold(next(times))) == REFUSED
+        is_told(caller)
+        moved.rename(site.data_dir)
+        until("SERVING", lambda: caller.health() == "SERVING")
+        assert outcome(caller.begin_hold(next(times))) == ("OK", "")
