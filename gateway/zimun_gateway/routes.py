@@ -40,6 +40,13 @@ _UNREAD = ("x-forwarded-for", "content-length")
 """What the token endpoint reads, and the methods of the contract do not."""
 
 
+_ADDRESS: Config = {
+    "header": {"key": "x-zimun-address", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+"""Failures are limited by address in the server: it knows what a failure is."""
+
+
 def routes(settings: Settings) -> list[Config]:
     """What matches none of them is a 404 that Envoy makes."""
     own = [] if settings.jwks_uri else _auth_routes(settings)
@@ -116,6 +123,7 @@ def _auth_routes(settings: Settings) -> list[Config]:
     token = limited_by_address(settings, settings.token_rate_limit)
     published = limited_by_address(settings, settings.rate_limit)
     ask = _route({"path": "/oauth/token"}, AUTH, settings, plain | token)
+    ask["request_headers_to_add"] = [_ADDRESS]
     ask["route"]["priority"] = "HIGH"
     return [
         ask,

@@ -43,7 +43,7 @@ class Settings:
 
     rate_limit: int = 1000
     """For each client, with a burst of twice as many; 0 turns every limit off."""
-    token_rate_limit: int = 20
+    token_rate_limit: int = 200
     """On the token endpoint, for each address."""
     trusted_proxies: int = 0
     """How many proxies in front append to X-Forwarded-For; the address of a caller is read behind

@@ -18,6 +18,8 @@ from sqlalchemy import URL
 
 from zimun.auth.endpoints import application
 from zimun.auth.keys import KeyStore
+from zimun.auth.limits import TokenLimits
+from zimun.auth.listening import Runner
 from zimun.auth.provider import ProviderKeys
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
@@ -277,7 +279,8 @@ async def _tokens(
     stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.look)))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
     own = Verifier(keys, settings.public_issuer, settings.audience)
-    return own.verify, application(credentials, issuer)
+    limits = TokenLimits() if settings.rate_limit else None
+    return own.verify, application(credentials, issuer, limits=limits)
 
 
 def _metrics(
@@ -317,7 +320,7 @@ async def _listen_http(
     tls: ServerTls | None = None,
 ) -> int:
     """Listen until the stack is closed; answers the port. Raises PortTaken."""
-    runner = web.AppRunner(endpoints, access_log=None, keepalive_timeout=IDLE_TIME)
+    runner = Runner(endpoints, access_log=None, keepalive_timeout=IDLE_TIME)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -14,6 +15,8 @@ from zimun.domain.instant import SECOND
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_LENGTH = 200
+
+_log = logging.getLogger(__name__)
 
 _NO_HASH = "0" * 64
 """Compared with in place of a hash that is not there; nothing hashes to it."""
@@ -101,9 +104,16 @@ async def authenticate(
     presented = hash_secret(secret)
     fits_new = hmac.compare_digest(presented, client.secret_hash if client else _NO_HASH)
     fits_old = hmac.compare_digest(presented, _old_hash(client, now))
-    if client is None or client.revoke_time is not None:
-        return None
-    return client if fits_new or fits_old else None
+    if client is None:
+        # Not the id: clients have sent their secret in its place.
+        _log.info("refused an unknown client")
+    elif client.revoke_time is not None:
+        _log.info("refused client %s: it is revoked", client_id)
+    elif not (fits_new or fits_old):
+        _log.info("refused client %s: wrong secret", client_id)
+    else:
+        return client
+    return None
 
 
 def hash_secret(secret: str) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from aiohttp import web
 
 from zimun.auth.clients import authenticate
+from zimun.auth.limits import TokenLimits
 from zimun.auth.tokens import Issuer
 from zimun.booking.credentials import CredentialStore
 from zimun.domain.access import SCOPES, Client
@@ -25,6 +26,12 @@ METADATA_PATH = "/.well-known/oauth-authorization-server"
 BODY_TIME = 10.0
 """Seconds that a request's body may take to arrive."""
 
+ADDRESS_HEADER = "X-Zimun-Address"
+"""The caller's address as Envoy knows it, which overwrites what callers send under this name."""
+
+REFUSAL_TIME = 0.05
+"""Seconds after which wrong credentials are refused: the time tells nothing of what was found."""
+
 _LARGEST_BODY = 16 * 1024
 _MOST_PARAMETERS = 100
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -35,14 +42,18 @@ _log = logging.getLogger(__name__)
 
 
 def application(
-    credentials: CredentialStore, issuer: Issuer, time: Callable[[], float] = time.time
+    credentials: CredentialStore,
+    issuer: Issuer,
+    time: Callable[[], float] = time.time,
+    limits: TokenLimits | None = None,
 ) -> web.Application:
     """The endpoints of our own issuer, to be served beside the gRPC port.
 
     Not for a server that trusts an outside provider: it issues no tokens. The
     issuer's name is the public base URL under which these paths are found.
+    Without `limits` everybody may ask as often as they like.
     """
-    endpoints = _Endpoints(credentials, issuer, time)
+    endpoints = _Endpoints(credentials, issuer, time, limits)
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_refusals_in_json])
     app.router.add_post(TOKEN_PATH, endpoints.token)
     app.router.add_get(JWKS_PATH, endpoints.jwks)
@@ -59,17 +70,26 @@ class OAuthError(Exception):
         self.description = description
 
 
+class TooOften(Exception):
+    """A client or an address asks too often; it may ask again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("too many requests")
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class _Endpoints:
     credentials: CredentialStore
     issuer: Issuer
     time: Callable[[], float]
+    limits: TokenLimits | None
 
     async def token(self, request: web.Request) -> web.Response:
         """The client credentials grant (RFC 6749 section 4.4)."""
         form = await _form(request)
         _check_grant(form)
-        client = await self._authenticated(*_credentials(request, form))
+        client = await self._authenticated(request, *_credentials(request, form))
         scopes = _granted(client, form.get("scope"))
         answer = {
             "access_token": self.issuer.issue(client, scopes),
@@ -97,13 +117,22 @@ class _Endpoints:
         }
         return web.json_response(document, headers=_CACHEABLE)
 
-    async def _authenticated(self, client_id: str, secret: str) -> Client:
+    async def _authenticated(self, request: web.Request, client_id: str, secret: str) -> Client:
+        """The client. Wrong credentials are refused at one time, whatever is wrong with them."""
+        loop = asyncio.get_running_loop()
+        refused_at = loop.time() + REFUSAL_TIME
         now = round(self.time() * SECOND)
         client = await authenticate(self.credentials, client_id, secret, now)
-        if client is None:
-            _log.info("refused the credentials of client %.64r", client_id)
-            raise OAuthError("invalid_client", "unknown client, wrong secret or revoked")
-        return client
+        if client is not None:
+            if self.limits and (wait := self.limits.succeeded(client.client_id)):
+                raise TooOften(wait)
+            return client
+        address = request.headers.get(ADDRESS_HEADER) or request.remote or ""
+        wait = self.limits.failed(client_id, address) if self.limits else 0
+        await asyncio.sleep(refused_at - loop.time())
+        if wait:
+            raise TooOften(wait)
+        raise OAuthError("invalid_client", "unknown client, wrong secret or revoked")
 
 
 @web.middleware
@@ -118,14 +147,21 @@ async def _refusals_in_json(
             return _refusal(401, refusal.error, refusal.description, _CHALLENGE)
         return _refusal(400, refusal.error, refusal.description)
     except Overloaded as overload:
-        wait = {"Retry-After": str(max(1, math.ceil(overload.retry_after)))}
+        wait = _retry_after(overload.retry_after)
         return _refusal(503, "temporarily_unavailable", "try again later", wait)
+    except TooOften as refusal:
+        wait = _retry_after(refusal.seconds)
+        return _refusal(429, "temporarily_unavailable", str(refusal), wait)
     except web.HTTPException as refusal:
         allow = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else None
         return _refusal(refusal.status, "invalid_request", refusal.reason.lower(), allow)
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return _refusal(500, "server_error", "an error that nobody foresaw")
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}
 
 
 def _refusal(

@@ -1,0 +1,67 @@
+"""How often the token endpoint hears a client or an address, so that no stranger uses up another's.
+
+Failures are counted by client id and by address, and successes by client, each apart: whoever
+proves who it is gets a token however often others failed in its name or from its address.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+
+MAX_KEYS = 10_000
+"""Keys remembered at a time by each limit; the one seen longest ago is forgotten first."""
+
+MAX_KEY_LENGTH = 64
+"""Characters of a key that count."""
+
+
+@dataclass
+class Limit:
+    """A token bucket for each key: `rate` a second, `burst` at once. `time` only goes forward."""
+
+    rate: float
+    burst: float
+    time: Callable[[], float] = time.monotonic
+    _used: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def take(self, key: str) -> float:
+        """Count one; 0, or the seconds until there is another to be had."""
+        key, now = key[:MAX_KEY_LENGTH], self.time()
+        left, at = self._used.pop(key, (self.burst, now))
+        left = min(left + (now - at) * self.rate, self.burst)
+        is_over = left < 1
+        self._used[key] = (left if is_over else left - 1, now)
+        if len(self._used) > MAX_KEYS:
+            self._used.popitem(last=False)
+        return (1 - left) / self.rate if is_over else 0
+
+
+@dataclass
+class TokenLimits:
+    """The limits of one server."""
+
+    successes: Limit = field(default_factory=lambda: Limit(20, 100))
+    failures_of_client: Limit = field(default_factory=lambda: Limit(1, 10))
+    failures_of_address: Limit = field(default_factory=lambda: Limit(5, 30))
+
+    def succeeded(self, client_id: str) -> float:
+        """Count a token for a client; 0, or the seconds after which it may have one."""
+        return self.successes.take(client_id)
+
+    def failed(self, client_id: str, address: str) -> float:
+        """Count credentials that were wrong; 0, or the seconds for which to try no more."""
+        by_client = self.failures_of_client.take(client_id)
+        return max(by_client, self.failures_of_address.take(subscriber(address)))
+
+
+def subscriber(address: str) -> str:
+    """What one subscriber has: an address of IPv4, a /64 of IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return ""
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))

@@ -1,0 +1,46 @@
+"""An HTTP server that tells of what is not HTTP in words of its own, and logs none of it."""
+
+import logging
+from http import HTTPStatus
+
+from aiohttp import web
+
+_log = logging.getLogger(__name__)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's, whose own words about a request that it cannot read repeat part of it."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A refusal as RFC 6749 section 5.2 shapes it; the connection is closed."""
+        del message
+        if request.writer.output_size:
+            raise ConnectionError("an answer is under way")
+        is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_ours:
+            _log.error("an answer failed", exc_info=exc)
+        error = "server_error" if is_ours else "invalid_request"
+        body = {"error": error, "error_description": HTTPStatus(status).phrase.lower()}
+        answer = web.json_response(body, status=status, headers={"Cache-Control": "no-store"})
+        answer.force_close()
+        return answer
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs an application; use it as aiohttp's, which has no setting for this."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        made.__class__ = _Server
+        return made

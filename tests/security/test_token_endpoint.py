@@ -1,0 +1,132 @@
+"""The token endpoint: what strangers send costs no good client its token, and is not logged."""
+
+import base64
+import secrets
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from ..e2e.running import Zimun, closed_after, until
+
+GRANT = {"grant_type": "client_credentials"}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
+    data_dir = tmp_path_factory.mktemp("tokens") / "data"
+    with closed_after(Zimun(data_dir, ZIMUN_LOG_LEVEL="DEBUG")) as program:
+        yield program.start()
+        assert "Traceback" not in program.output()
+        program.stop()
+
+
+def ask(program: Zimun, client: tuple[str, str], **headers: str) -> requests.Response:
+    """One request, on a connection of its own."""
+    return requests.post(
+        f"{program.url}/oauth/token", data=GRANT, auth=client, headers=headers, timeout=20
+    )
+
+
+def flood(
+    program: Zimun, stop: threading.Event, client: Callable[[], tuple[str, str]]
+) -> Counter[int]:
+    """Bad credentials one after the other, until told to stop."""
+    answers: Counter[int] = Counter()
+    while not stop.is_set():
+        answers[ask(program, client()).status_code] += 1
+    return answers
+
+
+@pytest.mark.parametrize("named", ["other clients", "the good client"])
+def test_a_client_that_proves_itself_is_served_while_strangers_fail_from_its_address(
+    named: str, program: Zimun
+) -> None:
+    def bad() -> tuple[str, str]:
+        guess = f"zs_{secrets.token_urlsafe(32)}"
+        return (program.credentials[0] if "good" in named else f"c_{secrets.token_hex(4)}"), guess
+
+    stop, found = threading.Event(), []
+    strangers = [
+        threading.Thread(target=lambda: found.append(flood(program, stop, bad))) for _ in range(6)
+    ]
+    for stranger in strangers:
+        stranger.start()
+    try:
+        for _ in range(20):
+            assert ask(program, program.credentials).status_code == 200
+            time.sleep(0.05)
+    finally:
+        stop.set()
+        for stranger in strangers:
+            stranger.join()
+    answers = sum(found, Counter[int]())
+    assert set(answers) == {401, 429}
+    [late] = until("429", lambda: [one for one in [ask(program, bad())] if one.status_code == 429])
+    assert late.json()["error"] == "temporarily_unavailable"
+    assert int(late.headers["Retry-After"]) >= 1
+
+
+def test_callers_do_not_choose_the_address_that_counts(program: Zimun) -> None:
+    def refused_for_now() -> bool:
+        headers = {"X-Zimun-Address": f"198.51.100.{secrets.randbelow(256)}"}
+        other = (f"c_{secrets.token_hex(4)}", "wrong")
+        return ask(program, other, **headers).status_code == 429
+
+    until("429 whatever the address", refused_for_now, 20)
+
+
+@pytest.mark.parametrize("length", [8_190, 9_000, 20_000])
+def test_a_long_header_is_refused_in_our_words_and_not_logged(length: int, program: Zimun) -> None:
+    marker = secrets.token_hex(8)
+    header = f"Basic {base64.b64encode((marker * (length // 16)).encode()).decode()}"
+    answer = requests.post(
+        f"{program.url}/oauth/token", data=GRANT, headers={"Authorization": header}, timeout=20
+    )
+    assert answer.status_code in (400, 401, 431)
+    assert set(answer.json()) == {"error", "error_description"}
+    for text in (answer.text, program.output()):
+        assert header[6:40] not in text
+        assert marker not in text
+
+
+def test_a_secret_that_is_sent_as_client_id_is_not_logged(program: Zimun) -> None:
+    client_id, secret = program.credentials
+    before = len(program.output())
+    ask(program, (secret, secret))
+    ask(program, (secret, client_id))
+    form: dict[str, Any] = GRANT | {"client_id": secret, "client_secret": client_id}
+    requests.post(f"{program.url}/oauth/token", data=form, timeout=20)
+    ask(program, (client_id, secret[:-1]))
+
+    def logged() -> bool:
+        lines = program.output()[before:]
+        return "refused an unknown client" in lines and f"client {client_id}: wrong" in lines
+
+    until("lines", logged)
+    for path in [program.log("err"), program.log("out"), *Path(program.data_dir).rglob("*.log")]:
+        lines = path.read_text(errors="replace")[before if path == program.log("err") else 0 :]
+        assert secret[:-1] not in lines.replace(program.log("out").read_text(), ""), path
+    assert secret not in program.log("err").read_text()
+
+
+def test_the_time_of_a_refusal_does_not_tell_whether_a_client_exists(program: Zimun) -> None:
+    seconds: dict[str, list[float]] = {"known": [], "unknown": []}
+    session = requests.Session()
+    for number in range(60):
+        kind = ("known", "unknown")[number % 2]
+        client_id = program.credentials[0] if kind == "known" else f"c_{secrets.token_hex(2)}"
+        began = time.perf_counter()
+        session.post(f"{program.url}/oauth/token", data=GRANT, auth=(client_id, "x"), timeout=20)
+        seconds[kind].append(time.perf_counter() - began)
+    session.close()
+    # Both wait for one and the same timer.
+    assert min(map(min, seconds.values())) >= 0.05
+    known, unknown = map(statistics.median, seconds.values())
+    assert abs(known - unknown) < 0.01
