@@ -31,8 +31,12 @@ async def list_appointments(
     """A page of appointments in order of start, and the key after which the next one begins."""
     found = await store.appointments(caller.org_id, wanted, after, size + 1)
     page = found[:size]
-    more = len(found) > size
-    return page, (page[-1].start, page[-1].appointment_id) if more else None
+    return page, key_of(page[-1]) if len(found) > size else None
+
+
+def key_of(appointment: Reservation) -> PageKey:
+    """The key after which a page begins that follows an appointment."""
+    return appointment.start, appointment.appointment_id
 
 
 async def expire_holds(store: LedgerStore, writer: Writer, clock: Clock) -> int:

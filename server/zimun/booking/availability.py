@@ -6,13 +6,14 @@ the one by which holds and reschedules decide.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 
 from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
 from zimun.domain.access import Caller
 from zimun.domain.catalog import Place
-from zimun.domain.errors import ZimunError
+from zimun.domain.errors import AnswerTooLarge, ZimunError
 from zimun.domain.explanation import Obstacle, obstacles
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
@@ -36,8 +37,17 @@ FIRST_DAYS, MORE_DAYS = 7, 28
 NEVER = 1 << 62
 """An instant beyond all others."""
 
-MAX_KEPT = 500_000
-"""How many slots and staff members all kept answers may name together: about 50 MB."""
+MAX_KEPT = 32 << 20
+"""The most bytes of all kept answers together."""
+
+MAX_ANSWER = 15 << 20
+"""The most bytes of one answer as JSON; the gateway takes 16 MiB."""
+
+_SLOT_BYTES, _STAFF_BYTES = 200, 8
+"""What a slot takes in memory, and each staff member that it names."""
+
+_SLOT_TEXT, _STAFF_TEXT, _LONGEST_ID = 240, 3, 64
+"""What they take as JSON, ids apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +58,12 @@ class Availability:
     time_zone: str
     slots: Sequence[Slot]
     days: Sequence[Day]
+
+    @cached_property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        count = 2 + len(self.slots) + len(self.days)
+        return _SLOT_BYTES * count + _STAFF_BYTES * sum(len(one.staff_ids) for one in self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +85,8 @@ class AnswerCache:
     """Answers that still stand: while the ledger's number is the same, and until time itself
     changes them (a slot comes too near, a hold expires)."""
 
-    def __init__(self, max_kept: int = MAX_KEPT) -> None:
-        self._max_kept = max_kept
+    def __init__(self, max_bytes: int = MAX_KEPT) -> None:
+        self._max_bytes = max_bytes
         self._kept: AgingMap[object, _Kept] = AgingMap()
         self._size = 0
 
@@ -83,12 +99,13 @@ class AnswerCache:
 
     def put(self, key: object, kept: _Kept) -> None:
         """Keep an answer; those not asked for lately go when there are too many."""
-        if kept.until <= kept.since:
+        size, half = kept.answer.size, self._max_bytes // 2
+        if kept.until <= kept.since or size > half:
             return
-        self._size += 1 + sum(1 + len(slot.staff_ids) for slot in kept.answer.slots)
-        if self._size > self._max_kept // 2:
+        self._size += size
+        if self._size > half:
             self._kept.age()
-            self._size = 0
+            self._size = size
         self._kept.update({key: kept})
 
 
@@ -133,13 +150,14 @@ class _Part:
 async def get_availability(
     reader: Reader, cache: AnswerCache, caller: Caller, request: SlotRequest, asked: DateRange
 ) -> Availability:
-    """The open slots of the dates; raises what `resolve` raises.
+    """The open slots of the dates; raises what `resolve` raises, and AnswerTooLarge.
 
     Long ranges are answered part by part, each as of the moment at which it is read.
     """
     key = (caller.org_id, request, asked)
     parts: list[_Part] = []
     slots: list[Slot] = []
+    size = 0
     pause = Pause()
     while not parts or parts[-1].part[1] < parts[-1].whole[1]:
         last = parts[-1] if parts else None
@@ -154,11 +172,23 @@ async def get_availability(
         if isinstance(opened, Availability):
             return opened
         parts.append(opened)
-        slots += await opened.slots(pause)
+        found = await opened.slots(pause)
+        size += _text_size(opened.search, found)
+        if size > MAX_ANSWER:
+            raise AnswerTooLarge(asked.last_field, MAX_ANSWER)
+        slots += found
     answer = _answer(parts[-1].search, slots, parts[-1].whole, asked)
     if len(parts) == 1 and not asked.days_ahead:
         cache.put(key, parts[0].kept(answer))
     return answer
+
+
+def _text_size(search: Search, slots: Sequence[Slot]) -> int:
+    """About how many bytes the slots take as JSON; at least that many, where it is little."""
+    most = len(slots) * (_SLOT_TEXT + (_STAFF_TEXT + _LONGEST_ID) * len(search.service.staff_ids))
+    if most < MAX_ANSWER // 100:
+        return most
+    return sum(_SLOT_TEXT + _STAFF_TEXT * len(ids) + sum(map(len, ids)) for _, _, ids, *_ in slots)
 
 
 def _open(

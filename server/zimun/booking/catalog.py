@@ -30,6 +30,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.commands import Decision
 from zimun.domain.errors import (
+    CatalogLimitReached,
     EtagMismatch,
     IdTaken,
     InvalidRequest,
@@ -45,9 +46,16 @@ from zimun.domain.events import (
 )
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
+from zimun.domain.weight import weight
 
 E = TypeVar("E", bound=CatalogEntry)
 Settings = TypeVar("Settings", bound=Organization | CatalogEntry)
+
+MAX_ENTRIES = 20_000
+"""The most entries and overrides of an organization, archived ones included."""
+
+MAX_BYTES = 32 << 20
+"""The most bytes that an organization's catalogue may take in memory, as they are estimated."""
 
 Key = tuple[int, str]
 """Where a page begins: after the entry with this (create_time, id), or the override with this
@@ -66,10 +74,11 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         kind: dict(catalog.all(kind)) for kind in (Service, Location, StaffMember, Resource)
     }
     organization, overrides = catalog.organization, dict(catalog.overrides)
-    span, holiday = catalog.longest_span, catalog.holiday
+    span, holiday, weighs = catalog.longest_span, catalog.holiday, catalog.entry_bytes
     for value in values:
         match value:
             case Organization():
+                weighs += weight(value) - weight(organization)
                 organization, holiday = value, public_holidays(value.holiday_region)
             case Override():
                 overrides = _without(overrides, value.id)
@@ -77,7 +86,11 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
             case _:
-                kinds[type(value)][value.id] = value
+                of_kind = kinds[type(value)]
+                weighs += weight(value) - (
+                    weight(before) if (before := of_kind.get(value.id)) else 0
+                )
+                of_kind[value.id] = value
                 span = max(span, value.longest_span) if isinstance(value, Service) else span
     return Catalog(
         version=catalog.version,
@@ -89,6 +102,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         overrides=overrides,
         longest_span=span,
         holiday=holiday,
+        entry_bytes=weighs,
     )
 
 
@@ -103,11 +117,24 @@ def _without(
 def catalog_decision(
     catalog: Catalog, client_id: str, values: Sequence[CatalogValue], result: Any
 ) -> Decision:
-    """The decision to make some changes of the catalogue; none of them where there are none."""
+    """The decision to make some changes of the catalogue; none of them where there are none.
+
+    Raises CatalogLimitReached.
+    """
     if not values:
         return Decision((), result)
     events = [CatalogEvent(client_id, value) for value in values]
-    return Decision(events, result, evolve_catalog(catalog, values))
+    after = evolve_catalog(catalog, values)
+    _check_limits(catalog, after)
+    return Decision(events, result, after)
+
+
+def _check_limits(before: Catalog, after: Catalog) -> None:
+    """Raise CatalogLimitReached where a catalogue has grown beyond a limit; it may shrink to it."""
+    if after.count > max(before.count, MAX_ENTRIES):
+        raise CatalogLimitReached("entries", MAX_ENTRIES)
+    if after.size > max(before.size, MAX_BYTES):
+        raise CatalogLimitReached("bytes", MAX_BYTES)
 
 
 def list_entries(
@@ -115,13 +142,14 @@ def list_entries(
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
     entries = catalog.listed(kind, archived)
-    begin = bisect_right(entries, after, key=_key) if after else 0
+    begin = bisect_right(entries, after, key=key_of) if after else 0
     page = entries[begin : begin + size]
     more = begin + size < len(entries)
-    return page, _key(page[-1]) if more else None
+    return page, key_of(page[-1]) if more else None
 
 
-def _key(entry: Entry) -> Key:
+def key_of(entry: Entry) -> Key:
+    """The key after which a page begins that follows an entry."""
     return entry.create_time, entry.id
 
 

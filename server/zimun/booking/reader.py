@@ -23,6 +23,9 @@ from zimun.domain.timetable import Timetable
 MAX_ROWS = 500_000
 """How many rows of all ledgers are kept in memory unless a setting says otherwise: some 230 MB."""
 
+ROW_BYTES = 460
+"""About how many bytes a row takes in memory."""
+
 MAX_LOAD = 64
 """How many blocks are loaded at a time: what is worked off on the event loop at once."""
 
@@ -46,13 +49,15 @@ Question = Callable[[Ledger, Timetable, int], T]
 class LedgerMemory:
     """What is kept of one organization. Change it under its lock alone.
 
-    `version` is the store's version at which the ledger was seen to be current.
+    `version` is the store's version at which the ledger was seen to be current. `size` is
+    rows of the ledger, with its catalogue and what is worked out from that as so many rows.
     """
 
     org_id: str
     ledger: Ledger | None = None
     timetable: Timetable | None = None
     version: int | None = None
+    rows: int = 0
     size: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     counters: Counters = field(default_factory=Counters)
@@ -73,22 +78,23 @@ class LedgerMemory:
         if ledger is None or update.events is None:
             # Nothing is known, or the events in between have been pruned.
             ledger = Ledger(self.org_id, *update.head)
-            self.size = 0
+            self.rows = 0
         elif update.events:
             self.counters.catch_ups += 1
             for event in update.events:
                 ledger = evolve(ledger, event)
             ledger = ledger.merged()
-            self.size += 4 * len(update.events)
+            self.rows += 4 * len(update.events)
         if ledger.time != update.head.time or ledger.seq != update.head.seq:
             ledger = _at(ledger, update.head)
         if update.catalog is not None:
             self.timetable = Timetable(update.catalog)
         if update.loaded.needs and self.ledger is not None and update.events is not None:
             ledger = ledger.with_loaded(update.loaded)
-            self.size += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
-            self.size += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
+            self.rows += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
+            self.rows += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
         self.ledger = ledger
+        self.weigh()
 
     def begin(self, catalog: Catalog) -> None:
         """Start the ledger of an organization that is not in the store yet."""
@@ -97,12 +103,26 @@ class LedgerMemory:
     def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
         """Go on to a ledger whose last events have just been committed."""
         self.ledger, self.timetable = ledger.merged(), timetable
-        self.size += 4 * events
+        self.rows += 4 * events
+        self.weigh()
 
     def drop(self) -> None:
         """Forget everything: it is read afresh when it is next asked for."""
         self.ledger = self.timetable = self.version = None
-        self.size = 0
+        self.rows = self.size = 0
+
+    def weigh(self) -> None:
+        """Settle its size."""
+        self.size = self.rows + (self.timetable.size // ROW_BYTES if self.timetable else 0)
+
+    def shrink(self) -> None:
+        """Forget what has not been used lately."""
+        if self.ledger:
+            self.ledger.age()
+            self.rows = self.ledger.size()
+        if self.timetable:
+            self.timetable.forget_grids()
+        self.weigh()
 
 
 def _at(ledger: Ledger, head: Head) -> Ledger:
@@ -218,9 +238,7 @@ class Reader:
                 continue
             total -= memory.size
             if memory is next(reversed(self._memories.values())):
-                if memory.ledger:
-                    memory.ledger.age()
-                    memory.size = memory.ledger.size()
+                memory.shrink()
             else:
                 del self._memories[memory.org_id]
 

@@ -4,7 +4,7 @@ Times of day are minutes since local midnight (1440 is 24:00); durations and
 instants are microseconds. An empty id means "none".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -36,6 +36,10 @@ HOLD_LENGTH = 10 * MINUTE
 
 HORIZON = 60 * DAY
 """How far ahead a new service can be booked, unless it or the organization says."""
+
+
+OVERRIDE_BYTES = 1000
+"""About how many bytes an override takes in memory."""
 
 
 class SlotAlignment(StrEnum):
@@ -242,6 +246,7 @@ class Catalog:
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` gives
     the name of a date's public holiday in the organization's region, or nothing.
+    `entry_bytes` is what organization and entries weigh (`weight`), without overrides.
     """
 
     version: int
@@ -253,6 +258,7 @@ class Catalog:
     overrides: Mapping[tuple[str, date], Override]
     longest_span: int
     holiday: Callable[[date], str] = lambda day: ""
+    entry_bytes: int = 0
 
     # By identity, as mappings do not hash.
     __hash__ = object.__hash__
@@ -269,6 +275,22 @@ class Catalog:
     def all(self, kind: type[E]) -> Mapping[str, E]:
         """Every entry of a kind by its id, active or not."""
         return cast("Mapping[str, E]", self._by_kind[kind])
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        return self.entry_bytes + OVERRIDE_BYTES * len(self.overrides)
+
+    @property
+    def count(self) -> int:
+        """How many entries and overrides it has, active or not."""
+        return sum(map(len, self._by_kind.values())) + len(self.overrides)
+
+    def entries(self) -> Iterator[Entry]:
+        """The organization, and every entry of each kind, active or not."""
+        yield self.organization
+        for entries in self._by_kind.values():
+            yield from entries.values()
 
     def entry(self, kind: type[E], entry_id: str) -> E:
         """The entry, active or not; raises the NotFound of its kind."""

@@ -2,6 +2,7 @@
 
     ZimunError
     ├── InvalidRequest              a field is missing, malformed or out of range
+    ├── AnswerTooLarge              the fields ask for more than one answer has
     ├── TokenInvalid                no good bearer token
     ├── ScopeMissing                a good token without the method's scope
     ├── NotFound
@@ -22,6 +23,7 @@
     │   ├── OutsideBookingWindow
     │   ├── OutsideCancellationWindow
     │   ├── OutsideRescheduleWindow
+    │   ├── CatalogLimitReached
     │   └── NotASlot
     ├── Conflict                    somebody else was first; look again and retry
     │   ├── SlotUnavailable
@@ -66,6 +68,17 @@ class InvalidRequest(ZimunError):
         field, description = next(iter(violations.items()))
         super().__init__(f"{field}: {description}", field=field)
         self.violations = violations
+
+
+class AnswerTooLarge(ZimunError):
+    """The answer would be larger than one may be; `violations` names what to narrow."""
+
+    reason = "REQUEST_REFUSED"
+
+    def __init__(self, field: str, most: int) -> None:
+        narrow = f"asks for more than {most >> 20} MiB: name fewer dates, or a staff_id"
+        super().__init__(f"{field}: {narrow}", field=field)
+        self.violations = {field: narrow}
 
 
 class TokenInvalid(ZimunError):
@@ -213,6 +226,16 @@ class OutsideRescheduleWindow(Refused):
             appointment_id=appointment_id,
             until=last,
         )
+
+
+class CatalogLimitReached(Refused):
+    """The catalogue would have more than it may of something: `entries` or `bytes`."""
+
+    reason = "CATALOG_LIMIT_REACHED"
+
+    def __init__(self, of: str, limit: int) -> None:
+        message = f"an organization's catalogue has at most {limit} {of}"
+        super().__init__(message, of=of, limit=str(limit))
 
 
 class NotASlot(Refused):

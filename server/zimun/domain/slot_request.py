@@ -59,6 +59,13 @@ class DateRange(NamedTuple):
         """How many dates that makes."""
         return (self.last - self.first).days + 1 if self.first and self.last else self.days_ahead
 
+    @property
+    def last_field(self) -> str:
+        """The field of the request that says how far they go."""
+        if self.days_ahead:
+            return "days_ahead"
+        return "date" if self.first == self.last else "end_date"
+
     def interval(self, zone: str, now: int) -> Interval:
         """The time that the dates take in their zone, which is `zone` unless they name one.
 

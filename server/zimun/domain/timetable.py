@@ -4,11 +4,12 @@ A start is on the *grid* of a date when the service is active, place and staff
 member are open for all of it, and it lies on a step.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from weakref import proxy
 
 from zimun.domain.assignment import Assignments, assign
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
@@ -28,6 +29,11 @@ from zimun.domain.schedule import (
 )
 from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
 
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
+
+T = TypeVar("T")
+
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
 
@@ -42,6 +48,12 @@ MAX_NEW_STAFF_DAYS = 400
 
 MAX_RANGE_CELLS = 1 << 16
 """The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
+
+MAX_GRID_BYTES = 32 << 20
+"""The most bytes of the grids that a Timetable keeps."""
+
+START_BYTES, STAFF_BYTES = 40, 36
+"""What a start takes of a grid, and a staff member beside a bit for each start."""
 
 MAX_KNOWN_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
@@ -118,13 +130,31 @@ class Timetable:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.day = lru_cache(maxsize=1 << 12)(self._day)
-        self.grid = lru_cache(maxsize=1 << 12)(self._grid)
-        self.range_grid = lru_cache(maxsize=1 << 10)(self._range_grid)
-        self.staff_open = lru_cache(maxsize=1 << 14)(self._staff_open)
-        self.roster = lru_cache(maxsize=1 << 9)(self._find_roster)
-        self._pattern = lru_cache(maxsize=1 << 8)(self._find_pattern)
+        self.day = _kept(self._day, 1 << 12)
+        self.grid = _kept(self._grid, 1 << 12)
+        self.range_grid = _kept(self._range_grid, 1 << 10)
+        self.staff_open = _kept(self._staff_open, 1 << 14)
+        self.roster = _kept(self._find_roster, 1 << 9)
+        self._pattern = _kept(self._find_pattern, 1 << 8)
         self._known_ranges: set[tuple[Service, Place, date, date]] = set()
+        self._grid_bytes = 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the catalogue and the grids that are kept take in memory."""
+        return self.catalog.size + self._grid_bytes
+
+    def _count(self, starts: int, staff: int) -> None:
+        """Count a grid that will be kept; all go where there are too many."""
+        self._grid_bytes += starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
+        if self._grid_bytes > MAX_GRID_BYTES:
+            self.forget_grids()
+
+    def forget_grids(self) -> None:
+        """Work the grids out anew where they are asked for again."""
+        self.grid.cache_clear()
+        self.range_grid.cache_clear()
+        self._grid_bytes = 0
 
     def _day(self, place: Place, day: date) -> Day:
         return place_day(self.catalog, place, day)
@@ -159,7 +189,9 @@ class Timetable:
     def _range_grid(self, service: Service, place: Place, first: date, last: date) -> DateRangeGrid:
         """The grid of one of the `date_ranges`."""
         grids = [self.grid(service, place, day) for day in dates(first, last)]
-        return DateRangeGrid(grids, *service.taken(0))
+        found = DateRangeGrid(grids, *service.taken(0))
+        self._count(len(found.starts), len(found.on_duty))
+        return found
 
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
@@ -286,6 +318,16 @@ class Timetable:
             for day in dates_touching(member.time_zone, reach)
             for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
         )
+
+
+def _kept(method: Callable[..., T], most: int) -> "_lru_cache_wrapper[T]":
+    """A method of a Timetable whose latest results are kept.
+
+    It refers to its Timetable weakly: a catalogue and all grids of it go with their last
+    user, and do not wait for the garbage collector.
+    """
+    function, owner = method.__func__, proxy(method.__self__)  # type: ignore[attr-defined]
+    return lru_cache(most)(partial(function, owner))
 
 
 def dates_touching(zone: str, interval: Interval) -> Iterator[date]:

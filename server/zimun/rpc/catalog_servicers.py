@@ -26,7 +26,7 @@ from zimun.rpc import entries
 from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.entries import Kind
 from zimun.rpc.interceptors import caller
-from zimun.rpc.paging import page_size
+from zimun.rpc.paging import fitting, page_size
 from zimun.v1 import (
     location_pb2,
     locations_service_pb2,
@@ -50,6 +50,9 @@ from zimun.v1 import (
 MAX_PAGES = 16
 """How many pages of lists are kept of one catalogue."""
 
+MAX_KEPT_PAGE = 1 << 16
+"""The most bytes of a page that is kept."""
+
 _PAGES: WeakKeyDictionary[Catalog, dict[object, bytes]] = WeakKeyDictionary()
 
 E = TypeVar("E", bound=CatalogEntry)
@@ -69,9 +72,12 @@ class _Entries(Generic[E]):
         kept, asked = _PAGES.setdefault(known, {}), request.SerializeToString()
         key = (self._kind.entry, asked)
         if key not in kept:
+            page = self._page(known, request, answer).SerializeToString()
+            if len(page) > MAX_KEPT_PAGE:
+                return page
             if len(kept) >= MAX_PAGES:
                 kept.clear()
-            kept[key] = self._page(known, request, answer).SerializeToString()
+            kept[key] = page
         return kept[key]
 
     def _page(self, known: Catalog, request: Any, answer: type[M]) -> M:
@@ -80,8 +86,10 @@ class _Entries(Generic[E]):
         found, next_key = catalog.list_entries(
             known, self._kind.entry, request.include_archived, size, after
         )
-        token = self._pages.write(next_key, question)
-        return answer(items=map(self._kind.write, found), next_page_token=token)
+        items = [*fitting(map(self._kind.write, found))]
+        if len(items) < len(found):
+            next_key = catalog.key_of(found[len(items) - 1])
+        return answer(items=items, next_page_token=self._pages.write(next_key, question))
 
     async def get(self, entry_id: str) -> Any:
         found = await catalog.get_entry(self._reader, caller(), self._kind.entry, entry_id)

@@ -163,6 +163,12 @@ def _bound(request: appointments_service_pb2.ListAppointmentsRequest, field: str
 MAX_SLOTS = 64
 """The most slots of one piece of an answer."""
 
+MAX_KEPT_ANSWER = 1 << 13
+"""The most bytes, in memory, of an answer whose message is kept."""
+
+MAX_KEPT_STAFF = 50
+"""The most staff members of a slot whose message is kept."""
+
 
 def availability(found: Availability) -> Iterator[bytes]:
     """An answer's bytes in pieces, which joined are the message (protobuf, "Message merging").
@@ -170,13 +176,14 @@ def availability(found: Availability) -> Iterator[bytes]:
     A short one that still stands is not written anew.
     """
     if len(found.slots) <= MAX_SLOTS:
-        yield _short_availability(found)
+        short = found.size <= MAX_KEPT_ANSWER
+        yield _short_availability(found) if short else _availability(found, found.slots)
         return
     yield _availability(found, ())
     for begin in range(0, len(found.slots), MAX_SLOTS):
         slots = found.slots[begin : begin + MAX_SLOTS]
         piece = availability_service_pb2.GetAvailabilityResponse(
-            slots=[slot.__wrapped__(each, found.time_zone) for each in slots]
+            slots=[_slot(each, found.time_zone) for each in slots]
         )
         yield piece.SerializeToString()
 
@@ -196,9 +203,12 @@ def _availability(found: Availability, slots: Sequence[Slot]) -> bytes:
     return answer.SerializeToString()
 
 
-@lru_cache(maxsize=1 << 12)
 def slot(found: Slot, zone: str) -> slot_pb2.Slot:
     """A slot on the wire; the same ones are asked for over and over. To be copied, not changed."""
+    return _kept_slot(found, zone) if len(found.staff_ids) <= MAX_KEPT_STAFF else _slot(found, zone)
+
+
+def _slot(found: Slot, zone: str) -> slot_pb2.Slot:
     return slot_pb2.Slot(
         start_time=timestamp(found.start),
         end_time=timestamp(found.end),
@@ -207,6 +217,9 @@ def slot(found: Slot, zone: str) -> slot_pb2.Slot:
         staff_ids=found.staff_ids,
         seats_left=found.seats_left,
     )
+
+
+_kept_slot = lru_cache(maxsize=1 << 12)(_slot)
 
 
 def day(found: Day) -> slot_pb2.Day:

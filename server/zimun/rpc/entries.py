@@ -30,15 +30,34 @@ from zimun.v1 import (
     staff_member_pb2,
 )
 
+M = TypeVar("M", bound=Message)
 E = TypeVar("E", bound=catalog.Organization | CatalogEntry)
 
 FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
 
+MAX_KEPT_METADATA = 8
+"""The most pairs of metadata of an entry whose message is kept."""
+
+MAX_KEPT_STAFF = 100
+"""The most staff members of one."""
+
 _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
 
 
-@lru_cache(maxsize=1 << 12)
+def _kept_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
+    """Keep the messages of the entries asked for lately, but for large ones."""
+    kept = lru_cache(maxsize=1 << 11)(convert)
+
+    def converted(entry: Any) -> M:
+        few = len(entry.metadata) <= MAX_KEPT_METADATA
+        small = few and len(getattr(entry, "staff_ids", ())) <= MAX_KEPT_STAFF
+        return kept(entry) if small else convert(entry)
+
+    return converted
+
+
+@_kept_if_small
 def service(entry: catalog.Service) -> service_pb2.Service:
     """A service on the wire: one message for all who ask, to be copied and not changed."""
     return service_pb2.Service(
@@ -96,7 +115,7 @@ def _price(sent: Money) -> Mapping[str, str | int]:
     return {"currency_code": sent.currency_code, "units": sent.units, "nanos": sent.nanos}
 
 
-@lru_cache(maxsize=1 << 12)
+@_kept_if_small
 def location(entry: catalog.Location) -> location_pb2.Location:
     """A location on the wire, kept as `service` is."""
     return location_pb2.Location(
@@ -116,7 +135,7 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1 << 12)
+@_kept_if_small
 def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
     """A staff member on the wire, kept as `service` is."""
     return staff_member_pb2.StaffMember(
@@ -138,7 +157,7 @@ def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1 << 12)
+@_kept_if_small
 def resource(entry: catalog.Resource) -> resource_pb2.Resource:
     """A resource on the wire, kept as `service` is."""
     return resource_pb2.Resource(

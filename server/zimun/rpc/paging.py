@@ -10,7 +10,10 @@ import binascii
 import hashlib
 import hmac
 import json
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
 
 from zimun.domain.errors import InvalidRequest
 
@@ -21,6 +24,22 @@ DEFAULT_SIZE = 50
 MAX_SIZE = 1000
 
 _SEAL = 16
+
+
+MAX_PAGE = 4_000_000
+"""The most bytes of the items of a page: what gRPC clients take unless they say, less a little."""
+
+M = TypeVar("M", bound=Message)
+
+
+def fitting(messages: Iterable[M]) -> Iterator[M]:
+    """The first messages, at least one where there is one, that fit into a page."""
+    size = 0
+    for number, message in enumerate(messages):
+        size += message.ByteSize()
+        if number and size > MAX_PAGE:
+            return
+        yield message
 
 
 def page_size(asked: int) -> int:

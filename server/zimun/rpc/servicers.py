@@ -16,7 +16,7 @@ from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status
 from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.interceptors import caller
-from zimun.rpc.paging import page_size
+from zimun.rpc.paging import fitting, page_size
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -152,7 +152,13 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         found, next_key = await appointments.list_appointments(
             self._store, caller(), wanted, size, after
         )
+        items, pause = [], Pause()
+        for item in fitting(map(convert.appointment, found)):
+            items.append(item)
+            if pause.is_due:
+                await pause.take()
+        if len(items) < len(found):
+            next_key = appointments.key_of(found[len(items) - 1])
         return appointments_service_pb2.ListAppointmentsResponse(
-            items=map(convert.appointment, found),
-            next_page_token=self._pages.write(next_key, question),
+            items=items, next_page_token=self._pages.write(next_key, question)
         )

@@ -3,7 +3,7 @@
 import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ from zimun.domain.events import (
     Session,
 )
 from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.weight import weight
 from zimun.storage.tables import (
     ledgers,
     locations,
@@ -248,7 +249,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
     version = connection.execute(
         select(ledgers.c.catalog_version).where(ledgers.c.org_id == org_id)
     ).scalar_one()
-    return Catalog(
+    catalog = Catalog(
         version=version,
         organization=_organization(organization),
         services=entries(services, _service),
@@ -259,6 +260,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         longest_span=organization.longest_span,
         holiday=public_holidays(organization.holiday_region),
     )
+    return replace(catalog, entry_bytes=sum(map(weight, catalog.entries())))
 
 
 def _organization(row: Row[Any]) -> Organization:

@@ -22,7 +22,7 @@ from zimun.domain.errors import (
 from zimun.v1.error_reason_pb2 import ErrorReason
 
 REASONS = frozenset(ErrorReason.keys())
-OF_THE_BORDER = {"RATE_LIMITED", "REQUEST_REFUSED", "INTERNAL"}
+OF_THE_BORDER = {"RATE_LIMITED", "INTERNAL"}
 """Reasons that the gateway and the servicers give, not the domain."""
 
 

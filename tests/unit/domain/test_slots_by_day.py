@@ -241,8 +241,9 @@ def test_four_weeks_of_many_people_have_the_slots_that_each_start_and_the_oracle
 def test_grids_of_dates_that_share_a_pattern_are_those_worked_out_anew(asked: World) -> None:
     shared = Timetable(asked.catalog)
     for day in dates(asked.first, asked.last):
-        anew = Timetable(asked.catalog).grid(asked.service, asked.place, day)
-        assert shared.grid(asked.service, asked.place, day) == anew
+        anew = Timetable(asked.catalog)
+        grid = anew.grid(asked.service, asked.place, day)
+        assert shared.grid(asked.service, asked.place, day) == grid
 
 
 @examples(20)

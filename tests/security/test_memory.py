@@ -1,0 +1,205 @@
+"""What is kept in memory, and what one answer or one organization may have, is bounded in bytes."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+
+from zimun.booking import availability, catalog
+from zimun.booking.availability import AnswerCache, Availability
+from zimun.booking.catalog import ArchiveEntry, CreateEntry, evolve_catalog
+from zimun.booking.reader import ROW_BYTES, LedgerMemory
+from zimun.clock import ManualClock
+from zimun.domain.catalog import Catalog, Organization, Place, Service, StaffMember, empty_catalog
+from zimun.domain.errors import CatalogLimitReached
+from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.ledger import Ledger
+from zimun.domain.slots import Slot
+from zimun.domain.timetable import MAX_GRID_BYTES, Timetable
+from zimun.rpc import catalog_servicers, convert, entries, paging
+from zimun.v1 import availability_service_pb2 as availability_pb2
+from zimun.v1 import service_pb2, services_service_pb2
+
+from ..rpc.conftest import FRIDAY_MORNING, Zimun, refusal, seed, serving
+
+METADATA = {f"k{n}": "x" * 1000 for n in range(50)}
+EVERY_DAY = dict.fromkeys(range(7), ((0, 1440),))
+PLACE = Place("", "UTC")
+FIRST = date(2026, 1, 1)
+
+
+def organized(*entries: Service | StaffMember) -> Catalog:
+    """An organization that is always open, with some entries."""
+    organization = Organization(id="o_1", name="One", time_zone="UTC", weekly_hours=EVERY_DAY)
+    return evolve_catalog(empty_catalog("o_1"), [organization, *entries])
+
+
+def a_service(number: int = 0, **fields: object) -> Service:
+    said = {"duration": MINUTE, "slot_step": MINUTE, "horizon": 366 * DAY, **fields}
+    return Service(id=f"s_{number}", name="Service", **said)  # type: ignore[arg-type]
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def test_an_old_catalogue_goes_at_once_with_all_that_was_worked_out_from_it() -> None:
+    known = organized(a_service())
+    with without_collector():
+        memory = LedgerMemory("o_1")
+        memory.evolved(Ledger("o_1", 1, 0, 0), Timetable(known), 0)
+        assert memory.timetable
+        assert [*memory.timetable.range_grids(known.services["s_0"], PLACE, FIRST, FIRST)]
+        old, old_catalog = weakref.ref(memory.timetable), weakref.ref(known)
+        changed = evolve_catalog(known, [a_service(1)])
+        memory.evolved(Ledger("o_1", 2, 0, 0), Timetable(changed), 1)
+        del known
+        assert old() is None
+        assert old_catalog() is None
+
+
+def test_grids_of_many_dates_stay_within_their_bytes() -> None:
+    timetable = Timetable(organized(a_service()))
+    service = timetable.catalog.services["s_0"]
+    for number in range(1500):
+        day = FIRST + timedelta(days=number)
+        timetable.range_grid(service, PLACE, day, day)
+        assert timetable.size - timetable.catalog.size <= MAX_GRID_BYTES
+    assert timetable.range_grid.cache_info().currsize < 1000
+
+
+def test_memory_counts_the_catalogue_and_its_grids() -> None:
+    memory = LedgerMemory("o_1")
+    timetable = Timetable(organized(*(a_service(n, metadata=METADATA) for n in range(20))))
+    memory.evolved(Ledger("o_1", 1, 0, 0), timetable, 0)
+    assert memory.size * ROW_BYTES > 20 * 50_000
+    memory.drop()
+    assert memory.size == 0
+
+
+def test_a_catalogue_weighs_the_same_however_it_came_to_be() -> None:
+    one = organized(a_service(metadata=METADATA), a_service(1))
+    again = evolve_catalog(organized(a_service()), [a_service(1), a_service(metadata=METADATA)])
+    assert one.size == again.size
+    smaller = evolve_catalog(again, [a_service()])
+    assert again.size - smaller.size > 50_000
+
+
+def test_a_catalogue_has_a_limit_of_bytes_and_may_always_shrink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timetable = Timetable(organized(a_service(metadata=METADATA)))
+    ledger = Ledger("o_1", 1, 0, 0)
+    monkeypatch.setattr(catalog, "MAX_BYTES", timetable.catalog.size - 1)
+    create = CreateEntry(Service, {"name": "Another", "duration": MINUTE})
+    with pytest.raises(CatalogLimitReached) as caught:
+        create.decide(ledger, timetable, 0, "c_1")
+    assert caught.value.metadata["of"] == "bytes"
+    edit = catalog.UpdateEntry(Service, "s_0", "", lambda entry: replace(entry, metadata={}))
+    assert edit.decide(ledger, timetable, 0, "c_1").events
+    assert ArchiveEntry(Service, "s_0", "").decide(ledger, timetable, 0, "c_1").events
+
+
+def test_a_catalogue_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "MAX_ENTRIES", 1)
+    timetable = Timetable(organized(a_service()))
+    create = CreateEntry(Service, {"name": "Another", "duration": MINUTE})
+    with pytest.raises(CatalogLimitReached, match="at most 1 entries"):
+        create.decide(Ledger("o_1", 1, 0, 0), timetable, 0, "c_1")
+
+
+def an_answer(slots: int, staff: int) -> Availability:
+    names = tuple(f"t_{n}" for n in range(staff))
+    found = [Slot(n, n + 1, names, 1, ()) for n in range(slots)]
+    return Availability("s_0", "UTC", found, ())
+
+
+def kept(answer: Availability, ledger: Ledger) -> availability._Kept:
+    return availability._Kept(ledger.origin, ledger.seq, 0, 1, answer)
+
+
+def test_kept_answers_are_weighed() -> None:
+    ledger, answer = Ledger("o_1", 1, 0, 0), an_answer(slots=1000, staff=10)
+    cache = AnswerCache(max_bytes=10 * answer.size)
+    for number in range(100):
+        cache.put(number, kept(answer, ledger))
+    held = [number for number in range(100) if cache.get(number, ledger, 0)]
+    assert 4 <= len(held) <= 10
+
+
+def test_large_messages_are_not_kept() -> None:
+    convert._short_availability.cache_clear()
+    large = an_answer(slots=10, staff=500)
+    assert len(b"".join(convert.availability(large))) > 10_000
+    assert convert._short_availability.cache_info().currsize == 0
+    convert._kept_slot.cache_clear()
+    convert.slot(large.slots[0], "UTC")
+    assert convert._kept_slot.cache_info().currsize == 0
+    entry = a_service(metadata=METADATA)
+    assert entries.service(entry) is not entries.service(entry)
+    small = a_service()
+    assert entries.service(small) is entries.service(small)
+
+
+def test_a_page_ends_before_it_is_too_large() -> None:
+    message = service_pb2.Service(id="s_1", metadata=METADATA)
+    fitting = list(paging.fitting([message] * 1000))
+    assert 10 < len(fitting) <= paging.MAX_PAGE // message.ByteSize()
+    huge = service_pb2.Service(description="x" * (paging.MAX_PAGE + 1))
+    assert list(paging.fitting([huge, huge])) == [huge]
+
+
+async def test_a_list_of_large_entries_comes_in_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paging, "MAX_PAGE", 1)
+    monkeypatch.setattr(catalog_servicers, "MAX_KEPT_PAGE", 0)
+    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+        await seed(zimun.stores.writer)
+        walked, token = [], ""
+        while True:
+            request = services_service_pb2.ListServicesRequest(page_size=1000, page_token=token)
+            page = await zimun.call(zimun.services.ListServices, request)
+            assert len(page.items) == 1
+            walked += [item.id for item in page.items]
+            if not (token := page.next_page_token):
+                break
+        assert len(set(walked)) == len(walked) > 2
+
+
+async def test_an_answer_that_is_too_large_says_what_to_narrow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(availability, "MAX_ANSWER", 2000)
+    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+        await seed(zimun.stores.writer)
+        for fields, field in (
+            ({"date": "2025-12-01"}, "date"),
+            ({"days_ahead": 14}, "days_ahead"),
+            ({"start_date": "2025-12-01", "end_date": "2025-12-09"}, "end_date"),
+        ):
+            request = availability_pb2.GetAvailabilityRequest(service_id="s_123", **fields)
+            await _is_too_large(zimun, request, field)
+
+
+async def _is_too_large(
+    zimun: Zimun, request: availability_pb2.GetAvailabilityRequest, field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await zimun.call(zimun.availability.GetAvailability, request)
+    told = refusal(caught.value)
+    assert told.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert told.reason == "REQUEST_REFUSED"
+    assert list(told.fields) == [field]
