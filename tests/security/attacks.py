@@ -27,10 +27,15 @@ class AttackCounter:
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._notes: list[str] = []
 
     def count(self, kind: str, outcome: str = "refused", number: int = 1) -> None:
         """Add attacks of a kind that ended alike: "refused", "answered as unknown" and so on."""
         self._counts[kind][outcome] += number
+
+    def note(self, text: str) -> None:
+        """Add a line to the summary, such as what was measured."""
+        self._notes.append(text)
 
     def report(self) -> Iterator[str]:
         """A line for each kind, and one for their sum."""
@@ -39,6 +44,7 @@ class AttackCounter:
         if self._counts:
             total = sum((outcomes for outcomes in self._counts.values()), Counter[str]())
             yield f"{'all':32} {total.total():>9,} tried with seed {SEED}"
+        yield from self._notes
 
 
 def _list_outcomes(outcomes: Counter[str]) -> str:
