@@ -1,19 +1,21 @@
 """What the transcoder would drop, or take for something else, is refused.
 
 It drops body fields that the contract does not name and has no option that says otherwise, so a
-misspelt `staff_id` would book anybody. A Lua filter walks the body beside the contract's field
-names and stops at the first that is none. It stops too at a list, an object or a null where the
-contract has none, and at anything but a list where it has one: the transcoder does not say where it
-found those, or makes of them what nobody wrote. And a query must not say what is for the path or
-the body to say, for the transcoder would believe the query.
+misspelt `staff_id` would book anybody; it takes texts in single quotes and other things that are no
+JSON (RFC 8259), the last of two members of one name, dates such as 2026-2-20, and from a query what
+is for the path or the body to say. `lua/request.lua` looks at the query, `lua/json.lua` walks the
+body beside the contract's field names, and `lua/formats.lua` knows timestamps and durations. They
+stop at the first fault.
 
-It judges nothing else: what is malformed or mistyped is the transcoder's to refuse, and
-`malformed.py` makes the answer to both.
+They judge nothing else: what is mistyped is the transcoder's to refuse, and `lua/answer.lua` makes
+the answer to both.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from google.api.annotations_pb2 import http
@@ -21,127 +23,15 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from .contract import is_map, methods, nested, written
-from .malformed import naming_hook
+from .malformed import FORMATS, constants
 from .proto import Config, extension, typed
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.lua"
 _VARIABLE = re.compile(r"\{(\w+)")
-
-_WALK = """
-local walk
-
--- Each takes a position in the text s and gives the one after what it read; nil for malformed JSON.
--- What the contract forbids is nil, the path of the field, and what is wrong with it.
-local function text(s, i)
-  while true do
-    i = s:find('["\\\\]', i + 1)
-    if not i then return nil end
-    if s:byte(i) == 34 then return i + 1 end
-    i = i + 1
-  end
-end
-
--- One value of a list or a map.
-local function element(s, i, shape, depth)
-  if s:find("^%s*null", i) then return nil, "", "each value must not be null" end
-  local after, path, why = walk(s, i, shape, depth)
-  return after, path, path == "" and "each value " .. why or why
-end
-
-local function object(s, i, shape, depth)
-  local fields = MESSAGES[shape.message]
-  i = s:find("%S", i + 1)
-  while i and s:byte(i) ~= 125 do
-    local stop = s:byte(i) == 34 and text(s, i)
-    if not stop then return nil end
-    local name = s:sub(i + 1, stop - 2)
-    if not (shape.values or fields[name]) then return nil, name, "is unknown" end
-    local value = s:match("^%s*:()", stop)
-    if not value then return nil end
-    local after, path, why
-    if shape.values then
-      after, path, why = element(s, value, shape.values, depth)
-    else
-      after, path, why = walk(s, value, fields[name], depth)
-      path = path and (path == "" and name or name .. "." .. path)
-    end
-    if not after then return nil, path, why end
-    i = s:match("^%s*,?%s*()", after)
-  end
-  return i and i + 1
-end
-
-local function array(s, i, shape, depth)
-  i = s:find("%S", i + 1)
-  while i and s:byte(i) ~= 93 do
-    local after, path, why = element(s, i, shape.elements, depth)
-    if not after then return nil, path, why end
-    i = s:match("^%s*,?%s*()", after)
-  end
-  return i and i + 1
-end
-
-walk = function(s, i, shape, depth)
-  i = s:find("%S", i)
-  if not i or depth == 0 then return nil end
-  local first = s:byte(i)
-  if first == 91 then
-    if not shape.elements then return nil, "", "must not be a list" end
-    return array(s, i, shape, depth - 1)
-  end
-  if shape.elements and first ~= 110 then return nil, "", "must be a list" end
-  if first == 123 then
-    if not (shape.message or shape.values) then return nil, "", "must not be an object" end
-    return object(s, i, shape, depth - 1)
-  end
-  if first == 34 then return text(s, i) end
-  return s:match("^[^%s,%]}]+()", i)
-end
-
--- What a body of this message gets wrong.
-local function refusal(s, message)
-  local first = s:match("%S")
-  if first ~= "{" then return first and NO_OBJECT end
-  local _, path, why = walk(s, 1, {message = message}, 100)
-  return path and "field " .. why .. ": " .. path
-end
-
-local function character(hex)
-  return string.char(tonumber(hex, 16))
-end
-
--- A query parameter that is for the path or the body to say.
-local function misplaced(query, elsewhere)
-  for name in query:gmatch("([^&=]+)=") do
-    local field = name:gsub("%%(%x%x)", character):match("^[^.]*")
-    if elsewhere[field] then return "field is no query parameter: " .. name end
-  end
-end
-
-local function rule_of(method, path)
-  for _, rule in ipairs(RULES) do
-    if rule.verb == method and path:match(rule.path) then return rule end
-  end
-end
-
-function envoy_on_request(handle)
-  local headers = handle:headers()
-  local path, query = headers:get(":path"):match("^([^?]*)(.*)$")
-  local rule = rule_of(headers:get(":method"), path)
-  if not rule then return end
-  local refused = misplaced(query:sub(2), rule.elsewhere)
-  local body = not refused and rule.message and handle:body()
-  if body and body:length() > 0 then
-    refused = refusal(body:getBytes(0, body:length()), rule.message)
-  end
-  if refused then
-    handle:respond({[":status"] = "400"}, refused)
-  elseif rule.root then
-    handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root)
-  end
-end
-"""
+_MASK = "google.protobuf.FieldMask"
+"""A query may have several: they are one mask."""
+_SCRIPTS = ("formats", "json", "request", "answer")
 
 
 def strict_body_filter(settings: Settings) -> Config:
@@ -161,50 +51,77 @@ def strict_bodies() -> Config:
 
 
 def _source(descriptors: Path) -> str:
-    """The contract as Lua tables, the walk, and the hook that answers."""
+    """The contract as Lua tables, and the scripts that read them."""
     rules = [rule for method in methods(descriptors) for rule in _rules(method)]
-    messages = written(rule.message for rule in rules if rule.message is not None)
+    messages = written(message for rule in rules for message in rule.messages())
     tables = [f'  ["{name}"] = {{{_fields(messages[name])}}},' for name in sorted(messages)]
-    lines = [f"  {rule.table()}," for rule in rules if rule.elsewhere or rule.message]
-    parts = ["local RULES = {", *lines, "}", "local MESSAGES = {", *tables, "}"]
-    return "\n".join([*parts, naming_hook(descriptors), _WALK.strip(), ""])
+    parts = ["local MESSAGES = {", *tables, "}", *_paths(rules), *constants(descriptors)]
+    return "\n".join([*parts, *map(_script, _SCRIPTS)])
+
+
+def _script(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text()
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One HTTP rule of a method, as far as the filter knows it."""
+    """One HTTP rule of a method, as far as the scripts know it."""
 
     verb: str
     path: str
-    message: Descriptor | None
+    request: Descriptor
+    """What a query fills."""
+    body: Descriptor | None
     """What the body is; None without one."""
     root: str
     """The field of the request that the body is, where it is no more than that."""
     elsewhere: list[FieldDescriptor]
     """Those that the path and the body say, so that the query must not."""
 
+    def messages(self) -> list[Descriptor]:
+        return [self.request, self.body] if self.body else [self.request]
+
     def table(self) -> str:
         names = [f"{name} = true" for field in self.elsewhere for name in _names(field)]
         parts = [
-            f'verb = "{self.verb}", path = "{_pattern(self.path)}"',
+            f'request = "{self.request.full_name}"',
             f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
-            *([f'message = "{self.message.full_name}"'] if self.message else []),
+            *([f'message = "{self.body.full_name}"'] if self.body else []),
             *([f'root = "{self.root}"'] if self.root else []),
         ]
-        return f"{{{', '.join(parts)}}}"
+        return f"{self.verb} = {{{', '.join(parts)}}}"
+
+
+def _paths(rules: list[_Rule]) -> Iterator[str]:
+    """Lines of Lua: rules by their verbs, by paths as they are and by patterns of paths."""
+    by_path: defaultdict[str, list[str]] = defaultdict(list)
+    for rule in rules:
+        by_path[rule.path].append(rule.table())
+    verbs = {path: f"{{{', '.join(tables)}}}" for path, tables in by_path.items()}
+    yield "local PATHS = {"
+    yield from (f'  ["{path}"] = {of},' for path, of in verbs.items() if "{" not in path)
+    yield "}\nlocal TEMPLATES = {"
+    for path, of in verbs.items():
+        if "{" in path:
+            yield f'  {{path = "{_pattern(path)}", verbs = {of}}},'
+    yield "}"
 
 
 def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
     rule: HttpRule = method.GetOptions().Extensions[http]
-    fields = method.input_type.fields_by_name
+    request = method.input_type
     for binding in (rule, *rule.additional_bindings):
         verb = binding.WhichOneof("pattern")
         if verb is None:
             continue
         path: str = getattr(binding, verb)
         root = binding.body.strip("*")
-        elsewhere = [fields[name] for name in (*_VARIABLE.findall(path), root) if name]
-        yield _Rule(verb.upper(), path, _message(method, binding.body), root, elsewhere)
+        said = [name for name in (*_VARIABLE.findall(path), root) if name]
+        elsewhere = [request.fields_by_name[name] for name in said]
+        if binding.body == "*":
+            elsewhere = list(request.fields)
+        body = _message(method, binding.body)
+        yield _Rule(verb.upper(), path, request, body, root, elsewhere)
 
 
 def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
@@ -217,7 +134,7 @@ def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
 def _pattern(path: str) -> str:
     """A path template as a Lua pattern: a variable is one segment."""
     segments = ["[^/]+" if "{" in part else _escaped(part) for part in path.split("/")]
-    return "^" + "/".join(segments) + "/?$"
+    return "^" + "/".join(segments) + "$"
 
 
 def _escaped(text: str) -> str:
@@ -225,9 +142,10 @@ def _escaped(text: str) -> str:
 
 
 def _fields(message: Descriptor) -> str:
-    """Every name by which JSON may call a field, and the shape of its value."""
+    """A list of shapes with the names by which JSON may call them."""
     return ", ".join(
-        f"{name} = {_shape(field)}" for field in message.fields for name in _names(field)
+        f'{{name = "{field.name}", json = "{field.json_name}"{_shape(field)}}}'
+        for field in message.fields
     )
 
 
@@ -236,12 +154,23 @@ def _names(field: FieldDescriptor) -> list[str]:
 
 
 def _shape(field: FieldDescriptor) -> str:
-    """A Lua table: what is inside an object or a list; empty for what is neither.
+    """What is inside an object or a list, and what a text must be; nothing for anything else.
 
     A contract with google.protobuf.Struct or its like, whose JSON is any object, is not foreseen.
     """
-    inner = nested(field)
-    one = "{}" if inner is None else f'{{message = "{inner.full_name}"}}'
+    one = ", ".join(_inside(field))
     if is_map(field):
-        return f"{{values = {one}}}"
-    return f"{{elements = {one}}}" if field.is_repeated else one
+        return f", values = {{{one}}}"
+    if field.is_repeated:
+        return f", elements = {{{one}}}"
+    return f", {one}" if one else ""
+
+
+def _inside(field: FieldDescriptor) -> Iterator[str]:
+    inner = nested(field)
+    if inner is not None:
+        yield f'message = "{inner.full_name}"'
+    elif field.message_type is not None and field.message_type.full_name in FORMATS:
+        yield f'format = "{FORMATS[field.message_type.full_name][0]}"'
+    elif field.message_type is not None and field.message_type.full_name == _MASK:
+        yield "repeats = true"

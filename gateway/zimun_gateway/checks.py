@@ -49,6 +49,7 @@ def grpc_checks() -> Config:
         _everywhere()
         | _of_clients()
         | {
+            PATH: _unlike(":path", r"/[\w.]{1,64}/\w{1,64}"),
             GRPC_TIMEOUT: _unlike("grpc-timeout", "[0-9]{1,8}[HMSmun]"),
             GRPC_ENCODING: _unlike("grpc-encoding", "identity|deflate|gzip"),
             GRPC_CONTENT_TYPE: _unlike("content-type", _GRPC_TYPES),

@@ -1,7 +1,9 @@
 """Where requests go, and when a machine is left alone."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from .headers import TO_TOKEN_ENDPOINT, forwarding_filters
 from .proto import Config, seconds, socket_address, typed
 from .settings import Settings, split_endpoint
 from .upstream_tls import is_ip, upstream_tls, verified_tls
@@ -91,7 +93,9 @@ def _auth(settings: Settings) -> Config:
         | {
             "outlier_detection": _outlier_detection(),
             "typed_extension_protocol_options": _protocol(
-                _connection(AUTH_IDLE, AUTH_AGE), http_protocol_options={}
+                _connection(AUTH_IDLE, AUTH_AGE),
+                forwarding_filters(TO_TOKEN_ENDPOINT),
+                http_protocol_options={},
             ),
             "circuit_breakers": _circuit_breakers(
                 DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS
@@ -145,11 +149,12 @@ def _http2() -> Config:
     }
 
 
-def _protocol(connection: Config, **explicit: Config) -> Config:
+def _protocol(connection: Config, filters: Sequence[Config] = (), **explicit: Config) -> Config:
     options = typed(
         "extensions.upstreams.http.v3.HttpProtocolOptions",
         common_http_protocol_options=connection,
         explicit_http_config=explicit,
+        http_filters=list(filters),
     )
     return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
 

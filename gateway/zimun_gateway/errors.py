@@ -24,6 +24,8 @@ from .proto import Config, extension
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
+IS_GRPC: Config = {"safe_regex": {"regex": "application/grpc(?:[-+;].*)?"}}
+"""Matches the content types of gRPC and gRPC-Web."""
 JSON_ROUTE = "json"
 """Name of the routes of JSON callers, whose requests look like gRPC once they are transcoded."""
 READING_ROUTE = "json, reading"
@@ -134,6 +136,7 @@ _CHECKS = (
         "REQUEST_REFUSED",
         "the path has a character or a segment that no path of this service has",
         http=400,
+        grpc=Code.UNIMPLEMENTED,
     ),
     Refusal(
         either(details_have(checks.HEADERS), status_is(431)),
@@ -304,8 +307,7 @@ def _grpc_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
 
 def _is_grpc() -> list[Config]:
     """What the transcoder has made has a content type of gRPC, too."""
-    grpc = {"string_match": {"safe_regex": {"regex": "application/grpc(?:[-+;].*)?"}}}
-    called = {"header_filter": {"header": {"name": "content-type"} | grpc}}
+    called = {"header_filter": {"header": {"name": "content-type", "string_match": IS_GRPC}}}
     return [called, _expression("!has(xds.route_name) || !xds.route_name.startsWith('json')")]
 
 

@@ -10,14 +10,11 @@ from collections.abc import Iterable
 
 from .proto import Config, extension, typed
 
-FORWARDED = (
-    ":authority",
-    ":method",
-    ":path",
-    ":scheme",
+_ALWAYS = (":authority", ":method", ":path", ":scheme", "content-type", "x-request-id")
+
+TO_SERVER = (
+    *_ALWAYS,
     "authorization",
-    "content-length",
-    "content-type",
     "grpc-accept-encoding",
     "grpc-encoding",
     "grpc-timeout",
@@ -25,11 +22,15 @@ FORWARDED = (
     "te",
     "traceparent",
     "tracestate",
+)
+
+TO_TOKEN_ENDPOINT = (
+    *_ALWAYS,
+    "authorization",
+    "content-length",
     "transfer-encoding",
     "x-forwarded-for",
-    "x-request-id",
 )
-"""Of these a route removes what its server does not read (`without_headers`)."""
 
 GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
 """What only a gRPC caller may say; the transcoder and the router write their own."""
@@ -92,12 +93,12 @@ def without_headers(request: Iterable[str], response: Iterable[str] = ()) -> Con
     return {_FILTER: typed(f"{_MESSAGE}.HeaderMutationPerRoute", mutations=mutations)}
 
 
-def forwarding_filters() -> list[Config]:
-    """Return the router's own filters: they see a request as it is sent to the server.
+def forwarding_filters(names: Iterable[str]) -> list[Config]:
+    """Return what the last filters of a request are, which let only these headers through.
 
     The first has a name of its own, as a route's configuration goes to every filter of its name.
     """
-    others = any_other_than(FORWARDED)
+    others = any_other_than(names)
     removed = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": others}}}}
     mutations = {"request_mutations": [removed]}
     return [

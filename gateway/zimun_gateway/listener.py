@@ -13,7 +13,7 @@ from .bodies import strict_body_filter
 from .checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .cors import cors_filters, cors_policy
 from .errors import replies
-from .headers import forwarding_filters, header_filter, remembering_filter
+from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
 from .limits import rate_limit_filters, size_filter
 from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
@@ -117,7 +117,7 @@ def _filters(settings: Settings) -> list[Config]:
             "envoy.filters.http.router",
             _ROUTER,
             suppress_envoy_headers=True,
-            upstream_http_filters=forwarding_filters(),
+            upstream_http_filters=forwarding_filters(TO_SERVER),
         ),
     ]
 

@@ -13,7 +13,7 @@ from .bodies import strict_bodies
 from .checks import grpc_checks, json_checks
 from .clusters import AUTH, OPEN, SERVER
 from .contract import PACKAGE
-from .errors import JSON_ROUTE, READING_ROUTE
+from .errors import IS_GRPC, JSON_ROUTE, READING_ROUTE
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
 from .limits import (
     REFLECTION,
@@ -28,16 +28,12 @@ from .settings import Settings
 from .transcoding import untranscoded
 
 API = "/api/v1"
-GRPC_CONTENT_TYPE = "application/grpc"
 PUBLISHED = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
 HEALTH = "grpc.health.v1.Health"
 REFLECTIONS = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 )
-
-_UNREAD = ("x-forwarded-for", "content-length")
-"""What the token endpoint reads, and the methods of the contract do not."""
 
 
 _ADDRESS: Config = {
@@ -60,10 +56,10 @@ def _api_routes(settings: Settings) -> list[Config]:
         requires_token()
         | json_checks()
         | strict_bodies()
-        | without_headers((*GRPC_REQUEST, *_UNREAD), GRPC_RESPONSE)
+        | without_headers(GRPC_REQUEST, GRPC_RESPONSE)
     )
     grpc = {"prefix": f"/{PACKAGE}.", "headers": _called_by_grpc()}
-    grpc_filters = requires_token() | grpc_checks() | without_headers(_UNREAD)
+    grpc_filters = requires_token() | grpc_checks()
     repeatable = [
         _route(_with(json, _reading()), SERVER, settings, json_filters) | {"name": READING_ROUTE},
         _route(_with(json, _keyed()), SERVER, settings, json_filters) | {"name": JSON_ROUTE},
@@ -83,17 +79,15 @@ def _api_routes(settings: Settings) -> list[Config]:
 
 def _guarded(route: Config) -> Config:
     """The open route for gRPC callers alone, and without the headers that nothing open reads."""
-    read_by_others = ("authorization", "idempotency-key", *_UNREAD)
-    route["typed_per_filter_config"] |= grpc_checks() | without_headers(read_by_others)
+    unread = ("authorization", "idempotency-key")
+    route["typed_per_filter_config"] |= grpc_checks() | without_headers(unread)
     return route | {"match": route["match"] | {"headers": _called_by_grpc()}}
 
 
 def _called_by_grpc() -> list[Config]:
-    """Match a call of gRPC with a path that could be a method's."""
     return [
-        {"name": ":path", "string_match": {"safe_regex": {"regex": r"/[\w.]{1,64}/\w{1,64}"}}},
         {"name": ":method", "string_match": {"exact": "POST"}},
-        {"name": "content-type", "string_match": {"prefix": GRPC_CONTENT_TYPE}},
+        {"name": "content-type", "string_match": IS_GRPC},
     ]
 
 
@@ -112,14 +106,14 @@ def _keyed() -> Config:
 def _not_grpc() -> Config:
     return {
         "name": "content-type",
-        "string_match": {"prefix": GRPC_CONTENT_TYPE},
+        "string_match": IS_GRPC,
         "invert_match": True,
         "treat_missing_header_as_empty": True,
     }
 
 
 def _auth_routes(settings: Settings) -> list[Config]:
-    plain = untranscoded() | without_headers(GRPC_REQUEST)
+    plain = untranscoded()
     token = limited_by_address(settings, settings.token_rate_limit)
     published = limited_by_address(settings, settings.rate_limit)
     ask = _route({"path": "/oauth/token"}, AUTH, settings, plain | token)

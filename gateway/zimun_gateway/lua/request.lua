@@ -1,0 +1,89 @@
+-- A request of the JSON route, before the transcoder sees it.
+
+for _, fields in pairs(MESSAGES) do
+  for _, shape in ipairs(fields) do
+    fields[shape.name], fields[shape.json] = shape, shape
+  end
+end
+
+local function character(hex)
+  return string.char(tonumber(hex, 16))
+end
+
+-- The shape of a query parameter: `a.b` is the field b of the message in the field a.
+local function parameter(name, message)
+  local shape
+  for part in name:gmatch("[^.]+") do
+    shape = message and MESSAGES[message][part]
+    if not shape then return nil end
+    message = not shape.values and shape.message or nil
+  end
+  return shape
+end
+
+-- What is wrong with the value of a parameter that the contract knows; nil for nothing.
+local function value_refusal(shape, raw)
+  if not raw then return "must have a value" end
+  if raw:gsub("%%%x%x", ""):find("%", 1, true) then return "must be percent encoded" end
+  local value = raw:gsub("%%(%x%x)", character)
+  if not is_utf8(value) then return "must be UTF-8" end
+  local check = FORMATS[shape.format]
+  if check and value ~= "" and not check(value) then return SAYS[shape.format] end
+end
+
+-- The same of one parameter, and its name as it was written.
+local function parameter_refusal(pair, rule, seen)
+  local written, raw = pair:match("^([^=]*)=(.*)$")
+  written = written or pair
+  local name = written:gsub("%%(%x%x)", character)
+  local shape = parameter(name, rule.request)
+  if not shape then return not raw and "is unknown" or nil, written end
+  if rule.elsewhere[name:match("^[^.]*")] then return "is no query parameter", written end
+  local once = not (shape.elements or shape.repeats)
+  if once and seen[shape] then return "must not be there twice", written end
+  seen[shape] = true
+  return value_refusal(shape, raw), written
+end
+
+local function query_refusal(query, rule)
+  local seen = {}
+  for pair in query:gmatch("[^&]+") do
+    local why, name = parameter_refusal(pair, rule, seen)
+    if why then return "field " .. why .. ": " .. name end
+  end
+end
+
+-- The rule of a verb on a path; without one, the verbs that the path has, or nil.
+local function rule_of(path, verb)
+  path = path:gsub("/$", "")
+  local found = {PATHS[path]}
+  for _, template in ipairs(TEMPLATES) do
+    if #found == 1 and found[1][verb] then break end
+    if path:match(template.path) then table.insert(found, 1, template.verbs) end
+  end
+  if found[1] and found[1][verb] then return found[1][verb] end
+  local names = {}
+  for _, verbs in ipairs(found) do
+    for name in pairs(verbs) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return nil, #names > 0 and table.concat(names, ", ") or nil
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
+  local rule, allowed = rule_of(path, headers:get(":method"))
+  if allowed then return handle:respond({[":status"] = "405", allow = allowed}, "no such method") end
+  if not rule then return end
+  local refused = query ~= "" and query_refusal(query, rule)
+  local body = not refused and rule.message and handle:body()
+  if body and body:length() > 0 then
+    refused = body_refusal(body:getBytes(0, body:length()), rule.message)
+  end
+  if refused then
+    handle:respond({[":status"] = "400"}, refused)
+  elseif rule.root then
+    handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root)
+  end
+end

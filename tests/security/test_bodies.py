@@ -1,0 +1,243 @@
+"""A body that is not JSON, or says more than one thing, is refused before anything believes it."""
+
+import json
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yarl
+
+from ..gateway.harness import Gateway, running
+from .attacks import AttackCounter, cases, seeded
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HOLD = "/api/v1/appointments/hold"
+CONFIRM = "/api/v1/appointments/confirm"
+GOOD = {
+    "hold_id": "h_1",
+    "contact_name": 'Ada "é" \\ \U0001f600 \u2028',
+    "metadata": {"a": "1", "é": "\n", "\U0001f600": ""},
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
+        yield gateway
+
+
+@pytest.fixture(autouse=True)
+def unheard(gateway: Gateway) -> None:
+    gateway.server.calls.clear()
+
+
+NO_JSON = [
+    "{'service_id':'s_1'}",
+    "{\"service_id\":'s_1'}",
+    "{'service_id':'s_1','staf_id':'x'}",
+    '{service_id:"s_1"}',
+    '{"service_id":"s_1",}',
+    '{,"service_id":"s_1"}',
+    '{"service_id" "s_1"}',
+    '{"service_id":"s_1"}}',
+    '{"service_id":"s_1"} x',
+    '{"service_id":"s_1"}{"x":1}',
+    '{"service_id":"s_1"',
+    '{"service_id":"s\t1"}',
+    '{"service_id":"s\\x31"}',
+    '{"service_id":"s\\u12"}',
+    '{"service_id":"s\\',
+    '{"seats":01}',
+    '{"seats":+1}',
+    '{"seats":.5}',
+    '{"seats":1.}',
+    '{"seats":0x10}',
+    '{"seats":NaN}',
+    '{"seats":Infinity}',
+    '{"seats":1e}',
+    '{"seats":True}',
+    '{"seats":nullx}',
+    '{"seats":1\x0b}',
+    '{"seats":1/*x*/}',
+    '{"seats":}',
+    "\ufeff{}",
+    "{\x00}",
+    "//\n{}",
+]
+
+
+@pytest.mark.parametrize("body", NO_JSON)
+async def test_what_is_not_json_is_refused(
+    gateway: Gateway, body: str, attacks: AttackCounter
+) -> None:
+    answer = await gateway.post(HOLD, body.encode())
+    assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
+    assert gateway.server.calls == []
+    attacks.count("body, not JSON")
+
+
+async def test_a_damaged_body_is_refused_or_is_json(
+    gateway: Gateway, attacks: AttackCounter
+) -> None:
+    """Whatever passes says to Python's parser what it said to the server."""
+    rng = seeded("damaged bodies")
+    for _ in range(cases(300)):
+        body = damaged(json.dumps(GOOD, ensure_ascii=rng.random() < 0.5), rng)
+        gateway.server.calls.clear()
+        answer = await gateway.post(CONFIRM, body.encode("utf-8", "replace"))
+        if answer.status == 200:
+            assert_says(gateway.server.last().request, body)
+        else:
+            assert answer.status == 400, body
+            assert gateway.server.calls == []
+        attacks.count("body, damaged", "refused" if answer.status == 400 else "read as it is")
+
+
+def damaged(body: str, rng: random.Random) -> str:
+    """One character removed, doubled or replaced by one of the grammar's own."""
+    at = rng.randrange(len(body))
+    other: str = rng.choice([*"'\"\\{}[]:,/*-+.eE0 \t\n\x00\x1f", "\\u0041", "\xa0", "true", "NaN"])
+    return body[:at] + rng.choice(["", body[at] * 2, other, body[at] + other]) + body[at + 1 :]
+
+
+def assert_says(request: Any, body: str) -> None:
+    read = json.loads(body, object_pairs_hook=unique)
+    assert request.hold_id == (read.get("hold_id") or "")
+    assert request.contact_name == (read.get("contact_name") or "")
+    assert dict(request.metadata) == (read.get("metadata") or {})
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs), pairs
+    return dict(pairs)
+
+
+TWICE = {
+    '{"service_id":"s_1","service_id":"s_2"}': "service_id",
+    '{"service_id":"s_1","serviceId":"s_1"}': "service_id",
+    '{"service_id":null,"service_id":"s_2"}': "service_id",
+}
+
+
+@pytest.mark.parametrize(("body", "field"), TWICE.items())
+async def test_a_name_that_is_there_twice_is_refused(
+    gateway: Gateway, body: str, field: str, attacks: AttackCounter
+) -> None:
+    assert (await gateway.post(HOLD, body)).violation() == (field, "must not be there twice")
+    assert gateway.server.calls == []
+    attacks.count("body, a name twice")
+
+
+@pytest.mark.parametrize("other", ['"a\\u0062"', '"\\u0061b"', '"ab"', '"\\u0061\\u0062"'])
+async def test_a_key_of_a_map_that_is_there_twice_is_refused(
+    gateway: Gateway, other: str, attacks: AttackCounter
+) -> None:
+    body = f'{{"hold_id":"h_1","metadata":{{"ab":"1",{other}:"2"}}}}'
+    violation = ("metadata", "must not have a key twice")
+    assert (await gateway.post(CONFIRM, body)).violation() == violation
+    pair = '{"metadata":{"\\ud83d\\ude00":"1","\U0001f600":"2"}}'
+    assert (await gateway.post(CONFIRM, pair)).violation() == violation
+    attacks.count("body, a key twice", number=2)
+
+
+async def test_an_escaped_name_is_unknown(gateway: Gateway) -> None:
+    field, says = (await gateway.post(HOLD, '{"service\\u005fid":"s_1"}')).violation()
+    assert (field, says) == ("service\\u005fid", "is unknown")
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"service_id":', '{"metadata":{"a":'])
+@pytest.mark.parametrize("depth", [1, 100, 10_000])
+async def test_nesting_is_refused(
+    gateway: Gateway, opening: str, depth: int, attacks: AttackCounter
+) -> None:
+    answer = await gateway.post(CONFIRM, opening * depth)
+    assert answer.status == 400
+    assert gateway.server.calls == []
+    attacks.count("body, nested")
+
+
+async def test_good_json_says_what_it_says(gateway: Gateway) -> None:
+    for ascii_only in (True, False):
+        for indent in (None, 2):
+            body = json.dumps(GOOD, ensure_ascii=ascii_only, indent=indent)
+            assert (await gateway.post(CONFIRM, f" \r\n\t{body}\n")).status == 200
+            assert_says(gateway.server.last().request, body)
+
+
+TIMESTAMPS = [
+    "2026-02-20T10:00:00.Z",
+    "02026-02-20T10:00:00Z",
+    "2026-2-20T10:00:00Z",
+    "2026-02-20T09:59:60Z",
+    "2026-02-20T10:00Z",
+    "2026-02-20 10:00:00Z",
+    "2026-02-20T10:00:00",
+    "2026-02-20T10:00:00+1:00",
+    "2026-02-20T10:00:00+01:60",
+    " 2026-02-20T10:00:00Z",
+    "2026-02-20T10:00:00Z ",
+    "2026-02-20T10:00:00.1234567890Z",
+]
+DURATIONS = [" 1800s", "+1800s", "1800 s", "1.s", ".5s", "1800", "1e3s", "1.9999999999s", "1800s "]
+
+
+@pytest.mark.parametrize("value", TIMESTAMPS)
+async def test_a_malformed_timestamp_is_refused(
+    gateway: Gateway, value: str, attacks: AttackCounter
+) -> None:
+    says = "must be a timestamp of RFC 3339, such as 2026-02-20T10:00:00Z"
+    body = {"service_id": "s_1", "appointment_time": value}
+    assert (await gateway.post(HOLD, body)).violation() == ("appointment_time", says)
+    path = f"/api/v1/appointments?start_time_from={value.replace('+', '%2B')}"
+    assert (await gateway.get(path)).violation() == ("start_time_from", says)
+    attacks.count("timestamp, malformed", number=2)
+
+
+@pytest.mark.parametrize("value", DURATIONS)
+async def test_a_malformed_duration_is_refused(
+    gateway: Gateway, value: str, attacks: AttackCounter
+) -> None:
+    answer = await gateway.post("/api/v1/services", {"name": "Cut", "duration": value})
+    assert answer.violation() == ("duration", "must be a duration in seconds, such as 1800s")
+    attacks.count("duration, malformed")
+
+
+@pytest.mark.parametrize("time", ["2026-02-20T10:00:00\\u002B01:00", "2026-02-20T09:00:00.000Z"])
+async def test_a_timestamp_may_be_escaped_and_have_a_fraction(gateway: Gateway, time: str) -> None:
+    assert (await gateway.post(HOLD, f'{{"appointment_time":"{time}"}}')).status == 200
+    assert gateway.server.last().request.appointment_time.seconds == 1771578000
+
+
+@pytest.mark.parametrize("query", ["staff_id=t_ben", "staffId=t_ben", "%73taff_id=t", "staff_id"])
+async def test_a_query_beside_a_whole_body_is_refused(
+    gateway: Gateway, query: str, attacks: AttackCounter
+) -> None:
+    answer = await gateway.post(f"{HOLD}?{query}", {"service_id": "s_1"})
+    assert answer.violation()[1] == "is no query parameter"
+    assert gateway.server.calls == []
+    attacks.count("query beside a body")
+
+
+QUERIES = {
+    "date=%ff": "date",
+    "date=%f": "date",
+    "date=2026-02-20&date=2026-02-21": "date",
+    "service_id=s_1&serviceId=s_2": "serviceId",
+    "date": "date",
+    "foo": "foo",
+}
+
+
+@pytest.mark.parametrize(("query", "field"), QUERIES.items())
+async def test_a_query_with_two_meanings_is_refused(
+    gateway: Gateway, query: str, field: str, attacks: AttackCounter
+) -> None:
+    url = yarl.URL(f"http://{gateway.target}/api/v1/availability?{query}", encoded=True)
+    async with gateway.http.get(url, headers=gateway.bearer()) as response:
+        answer = await response.json()
+    assert answer["details"][0]["metadata"] == {"field": field}
+    assert gateway.server.calls == []
+    attacks.count("query, ambiguous")
