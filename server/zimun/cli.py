@@ -10,7 +10,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import logging
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -62,6 +62,15 @@ EXPECTED = (
 )
 """What an operator can do something about: told in one line."""
 
+FIRST_YEAR, LAST_YEAR = 1971, 2199
+"""Years in which a sandbox can be."""
+
+MAX_GRACE = 366 * 24 * 3600
+"""Seconds for which a secret that was replaced may count on."""
+
+MAX_DAYS = 36_500
+"""Days after which even old bookings may be pruned."""
+
 data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="ZIMUN_DATA_DIR")
 database = click.option("--database-url", help="ZIMUN_DATABASE_URL")
 
@@ -70,6 +79,7 @@ def main() -> None:
     """Run a command; what an operator can mend is one line and exit status 1."""
     os.umask(OTHERS)
     try:
+        _check_arguments(sys.argv)
         commands(standalone_mode=False)
     except EXPECTED as error:
         sys.exit(f"zimun: {error}")
@@ -81,6 +91,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def _check_arguments(arguments: Iterable[str]) -> None:
+    try:
+        for argument in arguments:
+            argument.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError("an argument is not UTF-8") from error
 
 
 @click.group()
@@ -228,7 +246,7 @@ def restore_command(file: Path, **given: Any) -> None:
 
 
 @commands.command("prune")
-@click.option("--older-than", "days", type=click.IntRange(1), required=True, help="days")
+@click.option("--older-than", "days", type=click.IntRange(1, MAX_DAYS), required=True, help="days")
 @data_dir
 @database
 def prune_command(days: int, **given: Any) -> None:
@@ -316,7 +334,9 @@ def list_clients(org: str, **given: Any) -> None:
 
 @client_group.command("rotate")
 @click.argument("client_id")
-@click.option("--grace", default=0, type=click.IntRange(0), help="seconds the old secret counts on")
+@click.option(
+    "--grace", default=0, type=click.IntRange(0, MAX_GRACE), help="seconds the old secret counts on"
+)
 @data_dir
 @database
 def rotate_client(client_id: str, grace: int, **given: Any) -> None:
@@ -418,6 +438,8 @@ def _instant(text: str) -> int:
         raise click.UsageError(f"--now: {text} is not an RFC 3339 time") from error
     if moment.tzinfo is None:
         raise click.UsageError(f"--now: {text} needs an offset, such as Z")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise click.UsageError(f"--now: {text} is not of the years {FIRST_YEAR} to {LAST_YEAR}")
     return from_datetime(moment)
 
 

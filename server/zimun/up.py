@@ -148,7 +148,9 @@ def _address(settings: Settings, grpc_port: int) -> dict[str, str]:
 def _read_env(path: Path) -> Mapping[str, str]:
     if not path.exists():
         return {}
-    pairs = (line.partition("=") for line in path.read_text().splitlines() if "=" in line)
+    pairs = (
+        line.partition("=") for line in path.read_text(errors="replace").splitlines() if "=" in line
+    )
     return {key: value for key, _, value in pairs}
 
 

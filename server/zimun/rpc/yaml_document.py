@@ -102,6 +102,8 @@ def parse(data: bytes, document: Document) -> yaml.Node | None:
     """The YAML of a text; None, with its fault, where there is none."""
     try:
         root = yaml.compose(data.decode(), Loader=yaml.BaseLoader)
+    except RecursionError:
+        document.fault("", "is nested too deeply")
     except UnicodeDecodeError as error:
         document.fault("", "is not UTF-8", 1 + data.count(b"\n", 0, error.start))
     except yaml.reader.ReaderError as error:

@@ -6,25 +6,39 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
+WANTED = "must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
+
+MAX_PORT = 65535
+
+
 def database_url(text: str, data_dir: Path) -> URL:
     """The URL to open: `text`, or the SQLite file in `data_dir` where it is empty.
 
-    Raises ValueError for anything that cannot be opened.
+    Raises ValueError for anything that cannot be opened; it tells nothing of `text`, which may hold
+    a password, wherever it is misspelt.
     """
     if not text:
         return URL.create("sqlite", database=str(data_dir / "zimun.db"))
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        # What is malformed may hold a password anywhere.
-        raise ValueError("is not a database URL") from error
+    except (ArgumentError, ValueError):
+        raise ValueError(WANTED) from None
     name = url.get_backend_name()
     if name in ("postgresql", "postgres"):
-        return url.set(drivername="postgresql+asyncpg")
-    if name != "sqlite" or not url.database or url.database == ":memory:":
-        shown = url.render_as_string()
-        raise ValueError(f"{shown!r}: must be sqlite:///PATH or postgresql://HOST/DATABASE")
-    return url
+        return _server(url)
+    if name != "sqlite" or url.host or url.username or not url.database:
+        raise ValueError(WANTED)
+    if url.query or url.database == ":memory:" or url.database.startswith("file:"):
+        raise ValueError("must be sqlite:///PATH, without parameters")
+    return URL.create("sqlite", database=url.database)
+
+
+def _server(url: URL) -> URL:
+    if url.port is not None and not 0 < url.port <= MAX_PORT:
+        raise ValueError(f"has a port that is not from 1 to {MAX_PORT}")
+    if set(url.query) - {"host", "port"}:
+        raise ValueError("has a parameter that is not read: PGSSLMODE and its like are variables")
+    return url.set(drivername="postgresql+asyncpg")
 
 
 def is_postgresql(url: URL) -> bool:
