@@ -53,7 +53,7 @@ def _provider(settings: Settings) -> Config:
 
 
 def _remote_jwks(settings: Settings) -> Config:
-    """Keys are fetched before the listener opens and again before they are 60 seconds old.
+    """Keys are fetched before the listener opens and again before they are too old.
 
     A first fetch that fails does not keep the listener closed: Envoy tries again every half second,
     and a request that comes before any key is there waits for a fetch of its own.
@@ -65,6 +65,7 @@ def _remote_jwks(settings: Settings) -> Config:
             "cluster": JWKS if settings.jwks_uri else AUTH,
             "timeout": "2s",
         },
-        "cache_duration": "60s",
+        # Envoy fetches 5 seconds before they are too old: our own are at hand.
+        "cache_duration": "60s" if settings.jwks_uri else "10s",
         "async_fetch": {"fast_listener": False, "failed_refetch_duration": "0.5s"},
     }

@@ -121,17 +121,22 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
 
 
 async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> str:
-    """Fill an empty store and answer the demo client's secret: the known one while it is good."""
+    """Fill an empty store and answer the demo client's secret.
+
+    It is kept in the store, so that every demo on it shows the same one; a store whose client has
+    another has it from before, or was given it by an operator.
+    """
     await demo.seed(server.stores.writer, clock.now())
     credentials = server.stores.credentials
     now = time.time_ns() // 1000
-    secret = known.get("ZIMUN_CLIENT_SECRET", "")
-    if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):
-        return secret
+    kept = f"zs_{(await credentials.secret('demo_client')).hex()}"
+    for secret in (kept, known.get("ZIMUN_CLIENT_SECRET", "")):
+        if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):
+            return secret
     if await credentials.client(demo.CLIENT_ID):
         return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
     _, secret = await clients.create_client(
-        credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID
+        credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, kept
     )
     return secret
 

@@ -339,7 +339,7 @@ def test_workers_follow_the_keys_that_an_operator_rotates_and_removes(
             return all([key["kid"] for key in found] == [old, new] for found in seen)
 
         until("both workers to publish it", published, 15)
-        assert keys(site, "remove", old) == f"removed {old}\n"
+        assert keys(site, "remove", old, "--now") == f"removed {old}\n"
 
         def refused() -> bool:
             calls = [caller.begin_hold(TIME) for caller in callers.values()]

@@ -77,7 +77,7 @@ def test_a_token_of_a_removed_key_opens_nothing_at_the_server(
     before = set(read_signing_keys(target.program))
     kid = target.program.cli("keys", "rotate").split()[1]
     [key] = [key for name, key in read_signing_keys(target.program).items() if name not in before]
-    target.program.cli("keys", "remove", kid)
+    target.program.cli("keys", "remove", kid, "--now")
     header = encode_part({**target.header(), "kid": kid})
     headers = bearer(sign(header, encode_part(target.claims()), key))
 

@@ -46,8 +46,8 @@ def test_keys_remove_of_an_unknown_or_the_last_key_is_refused(cli: Commands) -> 
     unknown = cli.run("keys", "remove", "kid_unknown")
     assert unknown.exit_code == 2
     assert "no signing key kid_unknown: see `zimun keys list`" in unknown.output
-    assert cli.output("keys", "remove", first) == [f"removed {first}"]
-    last = cli.run("keys", "remove", second)
+    assert cli.output("keys", "remove", first, "--now") == [f"removed {first}"]
+    last = cli.run("keys", "remove", second, "--now")
     assert last.exit_code == 2
     assert "it is the only one: `zimun keys rotate` makes another" in last.output
     assert cli.kids() == [second]

@@ -29,12 +29,13 @@ async def create_client(
     name: str,
     scopes: Iterable[str],
     client_id: str | None = None,
+    secret: str | None = None,
 ) -> tuple[Client, str]:
-    """A new client and its secret, which is shown this once.
+    """A new client and its secret, which is shown this once; made up unless given.
 
     Raises InvalidRequest, and IdTaken where the id has been used by anybody.
     """
-    secret = _new_secret()
+    secret = secret or _new_secret()
     client = Client(
         client_id=_checked_id("client_id", client_id or f"c_{secrets.token_hex(10)}"),
         org_id=_checked_id("org_id", org_id),

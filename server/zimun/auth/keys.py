@@ -22,7 +22,11 @@ from zimun.domain.errors import Overloaded
 from zimun.domain.instant import SECOND
 
 PROPAGATION = 300
-"""Seconds from a key's publication to its first signature; the gateway caches the JWKS for 60."""
+"""Seconds from a key's publication to its first signature; the gateway fetches the JWKS every 5."""
+
+FETCH_TIME = 75
+"""Seconds after which every verifier has a published key: a server looks every 5 seconds, and the
+JWKS may be cached for 60."""
 
 LONGEST_LIFETIME = 24 * 3600
 """The most seconds that a token can be made to live; says how long an old key must stay."""
@@ -142,6 +146,17 @@ class KeyStore:
 
     def _now(self) -> int:
         return round(self._time() * SECOND)
+
+
+def seconds_until_removable(known: Iterable[SigningKey], kid: str, now: int) -> float:
+    """Seconds until a key can be removed without that good tokens are refused; `now` is real time.
+
+    Without it another one signs at once, which verifiers must have fetched.
+    """
+    others = [key.create_time for key in known if key.kid != kid]
+    if not others:
+        return 0
+    return max(0, min(others) + FETCH_TIME * SECOND - now) / SECOND
 
 
 def _private(key: SigningKey) -> ECKey:

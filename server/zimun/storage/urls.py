@@ -5,7 +5,6 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-
 WANTED = "must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
 
 MAX_PORT = 65535

@@ -6,7 +6,15 @@ from collections.abc import Collection
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from zimun.auth.keys import LONGEST_LIFETIME, MARGIN, PROPAGATION, KeyStore, KeyStoreError
+from zimun.auth.keys import (
+    FETCH_TIME,
+    LONGEST_LIFETIME,
+    MARGIN,
+    PROPAGATION,
+    KeyStore,
+    KeyStoreError,
+    seconds_until_removable,
+)
 from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
 from zimun.domain.instant import SECOND
@@ -211,3 +219,11 @@ async def test_without_any_key_nothing_is_signed_until_the_next_rotation(
     assert kids(keys) == []
     rotated = await keys.rotate()
     assert keys.signing_key().kid == rotated
+
+
+def test_a_key_can_be_removed_once_verifiers_have_fetched_another() -> None:
+    known = [SigningKey("old", 0, b""), SigningKey("new", 1000 * SECOND, b"")]
+    assert seconds_until_removable(known, "old", 1000 * SECOND) == FETCH_TIME
+    assert seconds_until_removable(known, "old", (1000 + FETCH_TIME) * SECOND) == 0
+    assert seconds_until_removable(known, "new", 1000 * SECOND) == 0
+    assert seconds_until_removable(known[:1], "old", 0) == 0

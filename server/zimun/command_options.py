@@ -1,0 +1,55 @@
+"""What commands have in common: their options, settings and stores."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import uvloop
+
+from zimun import app
+from zimun.booking.credentials import CredentialStore
+from zimun.config import Settings, load
+from zimun.telemetry import logs
+
+T = TypeVar("T")
+
+data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="ZIMUN_DATA_DIR")
+database = click.option("--database-url", help="ZIMUN_DATABASE_URL")
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings of the environment and of the options; begins to log."""
+    settings = load(os.environ, **given)
+    logs.configure(settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return settings
+
+
+def run(program: Coroutine[Any, Any, T]) -> T:
+    """The result of a program, on an event loop of its own."""
+    return uvloop.run(program)
+
+
+def on_stores(work: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any) -> T:
+    """The result of work on the stores that the options name."""
+    settings = load_settings(**given)
+
+    async def program() -> T:
+        async with app.open_stores(settings) as stores:
+            return await work(stores)
+
+    return run(program())
+
+
+def on_credentials(work: Callable[[CredentialStore], Coroutine[Any, Any, T]], **given: Any) -> T:
+    """The result of work on the credentials of the store that the options name."""
+    return on_stores(lambda stores: work(stores.credentials), **given)
+
+
+def real_now() -> int:
+    """Credentials live in real time, whatever the booking clock says."""
+    return time.time_ns() // 1000
