@@ -23,6 +23,9 @@ _TOP_UP = 1 << 30
 UNKNOWN = 2
 """The status of an answer that says none."""
 
+MAX_CALLS = 100
+"""How many calls a connection may have at once; Envoy closes one that has more."""
+
 RESET = -1
 """The status of a call whose stream was reset, or whose connection is gone."""
 
@@ -92,6 +95,13 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         for stream in tuple(self._calls):
             self._end(stream, RESET)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is open and may have another call."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return len(self._calls) < MAX_CALLS
 
     def close(self) -> None:
         """Leave; calls under way are told RESET."""

@@ -20,6 +20,7 @@ from zimun.domain.errors import (
     StaffNotFound,
 )
 from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.weight import weight
 
 E = TypeVar("E", bound="Entry")
 
@@ -375,4 +376,4 @@ NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
 def empty_catalog(org_id: str) -> Catalog:
     """The catalogue of an organization that does not exist yet."""
     unnamed = Organization(id=org_id, name="", time_zone="")
-    return Catalog(0, unnamed, {}, {}, {}, {}, {}, longest_span=0)
+    return Catalog(0, unnamed, {}, {}, {}, {}, {}, longest_span=0, entry_bytes=weight(unnamed))
