@@ -68,8 +68,7 @@ def local_rfc3339(zone: str, instant: int) -> str:
     if offset is None or instant % SECOND:
         return to_datetime(instant).astimezone(ZoneInfo(zone)).isoformat()
     days, seconds = divmod((instant + offset[0]) // SECOND, DAY // SECOND)
-    minutes, second = divmod(seconds, 60)
-    return f"{_date_text(days)}T{minutes // 60:02}:{minutes % 60:02}:{second:02}{offset[1]}"
+    return _date_text(days) + _time_text(seconds) + offset[1]
 
 
 @lru_cache(maxsize=1 << 14)
@@ -87,6 +86,12 @@ def _day_offset(zone: str, number: int) -> tuple[int, str] | None:
 @lru_cache(maxsize=1 << 12)
 def _date_text(days: int) -> str:
     return date.fromordinal(_EPOCH + days).isoformat()
+
+
+@lru_cache(maxsize=1 << 12)
+def _time_text(seconds: int) -> str:
+    minutes, second = divmod(seconds, 60)
+    return f"T{minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

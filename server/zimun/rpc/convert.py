@@ -166,9 +166,6 @@ MAX_SLOTS = 64
 MAX_KEPT_ANSWER = 1 << 13
 """The most bytes, in memory, of an answer whose message is kept."""
 
-MAX_KEPT_STAFF = 50
-"""The most staff members of a slot whose message is kept."""
-
 
 def availability(found: Availability) -> Iterator[bytes]:
     """An answer's bytes in pieces, which joined are the message (protobuf, "Message merging").
@@ -180,10 +177,11 @@ def availability(found: Availability) -> Iterator[bytes]:
         yield _short_availability(found) if short else _availability(found, found.slots)
         return
     yield _availability(found, ())
+    moments = Moments(found.time_zone)
     for begin in range(0, len(found.slots), MAX_SLOTS):
         slots = found.slots[begin : begin + MAX_SLOTS]
         piece = availability_service_pb2.GetAvailabilityResponse(
-            slots=[_slot(each, found.time_zone) for each in slots]
+            slots=[_slot(each, moments) for each in slots]
         )
         yield piece.SerializeToString()
 
@@ -194,32 +192,44 @@ def _short_availability(found: Availability) -> bytes:
 
 
 def _availability(found: Availability, slots: Sequence[Slot]) -> bytes:
+    moments = Moments(found.time_zone)
     answer = availability_service_pb2.GetAvailabilityResponse(
         service_id=found.service_id,
         time_zone=found.time_zone,
-        slots=[slot(each, found.time_zone) for each in slots],
+        slots=[_slot(each, moments) for each in slots],
         days=[day(each) for each in found.days],
     )
     return answer.SerializeToString()
 
 
+class Moments(dict[int, tuple[Timestamp, str]]):
+    """Instants on the wire and as wall time of a zone; most slots begin when others end."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__()
+        self._zone = zone
+
+    def __missing__(self, instant: int) -> tuple[Timestamp, str]:
+        self[instant] = found = timestamp(instant), local_rfc3339(self._zone, instant)
+        return found
+
+
 def slot(found: Slot, zone: str) -> slot_pb2.Slot:
-    """A slot on the wire; the same ones are asked for over and over. To be copied, not changed."""
-    return _kept_slot(found, zone) if len(found.staff_ids) <= MAX_KEPT_STAFF else _slot(found, zone)
+    """A slot on the wire."""
+    return _slot(found, Moments(zone))
 
 
-def _slot(found: Slot, zone: str) -> slot_pb2.Slot:
+def _slot(found: Slot, moments: Moments) -> slot_pb2.Slot:
+    start_time, local_start_time = moments[found.start]
+    end_time, local_end_time = moments[found.end]
     return slot_pb2.Slot(
-        start_time=timestamp(found.start),
-        end_time=timestamp(found.end),
-        local_start_time=local_rfc3339(zone, found.start),
-        local_end_time=local_rfc3339(zone, found.end),
+        start_time=start_time,
+        end_time=end_time,
+        local_start_time=local_start_time,
+        local_end_time=local_end_time,
         staff_ids=found.staff_ids,
         seats_left=found.seats_left,
     )
-
-
-_kept_slot = lru_cache(maxsize=1 << 12)(_slot)
 
 
 def day(found: Day) -> slot_pb2.Day:
