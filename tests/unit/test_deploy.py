@@ -1,0 +1,119 @@
+"""The files of deploy/: their form, their settings, and the metrics that alerts ask for."""
+
+import re
+from collections import Counter
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from zimun.booking.counters import Counters
+from zimun.config import Settings
+from zimun.storage.holds import HoldCounts
+from zimun.telemetry.calls import CallObserver
+from zimun.telemetry.metrics import ServerCollector, Sources, registry
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+MANIFESTS = [
+    document
+    for file in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(file.read_text())
+]
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+OURS = [name for name in COMPOSE["services"] if name != "database"]
+NOT_SETTINGS = {"ZIMUN_DATABASE_PASSWORD"}
+
+
+def collector() -> ServerCollector:
+    observer = CallObserver()
+    sources = Sources(
+        lambda: observer.tallies, lambda: 0, Counters(), lambda: 0, lambda: 0, dict, dict, Counter()
+    )
+    made = ServerCollector(sources)
+    made.holds = HoldCounts(0, 0)
+    return made
+
+
+def metric_names() -> set[str]:
+    """Every name of a sample that a server may tell."""
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+    return {
+        family.name + suffix
+        for family in registry(collector()).collect()
+        for suffix in suffixes.get(family.type, ())
+    }
+
+
+@pytest.mark.parametrize(
+    "manifest", MANIFESTS, ids=lambda one: f"{one['kind']} {one['metadata']['name']}"
+)
+def test_manifest_fits_its_schema(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, "1.37", strict=True)
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [one["spec"]["template"]["spec"] for one in MANIFESTS if one["kind"] == "Deployment"],
+    ids=lambda one: one["containers"][0]["name"],
+)
+def test_pods_run_without_root_on_a_read_only_file_system(pod: dict[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert not pod["enableServiceLinks"]
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_every_deployment_has_a_disruption_budget() -> None:
+    named = {
+        kind: {one["metadata"]["name"] for one in MANIFESTS if one["kind"] == kind}
+        for kind in ("Deployment", "PodDisruptionBudget")
+    }
+    assert named["Deployment"] == named["PodDisruptionBudget"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_containers_run_without_root_on_a_read_only_file_system(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["user"].split(":")[0] == "10001"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+
+
+def test_every_variable_is_a_setting() -> None:
+    known = {f"ZIMUN_{one.name.upper()}" for one in fields(Settings)} | NOT_SETTINGS
+    files = [file for file in DEPLOY.rglob("*") if file.is_file()]
+    for file in (*files, ROOT / "docs/operations.md"):
+        named = set(re.findall(r"ZIMUN_[A-Z_]*[A-Z]", file.read_text()))
+        assert named <= known, file
+
+
+def test_alerts_and_documents_name_metrics_that_exist() -> None:
+    known = metric_names()
+    rules = (DEPLOY / "prometheus/zimun-rules.yaml").read_text()
+    asked = set(re.findall(r"\b(?:zimun|process)_\w+", rules))
+    assert asked
+    assert asked <= known
+    told = set(re.findall(r"`(zimun_\w+)", (ROOT / "docs/operations.md").read_text()))
+    families = {family.name for family in registry(collector()).collect()}
+    assert told <= known | families
+    assert {name for name in families if name.startswith("zimun_")} <= {
+        name.removesuffix("_total") for name in told
+    }
+
+
+def test_every_alert_is_explained() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/zimun-rules.yaml").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    explained = set(
+        re.findall(r"^\| (Zimun\w+) \|", (ROOT / "docs/operations.md").read_text(), re.M)
+    )
+    assert alerts == explained
