@@ -1,7 +1,6 @@
 """The files of deploy/: their form, their settings, and the metrics that alerts ask for."""
 
 import re
-from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,15 @@ NOT_SETTINGS = {"ZIMUN_DATABASE_PASSWORD"}
 def collector() -> ServerCollector:
     observer = CallObserver()
     sources = Sources(
-        lambda: observer.tallies, lambda: 0, Counters(), lambda: 0, lambda: 0, dict, dict, Counter()
+        lambda: observer.tallies,
+        lambda: 0,
+        Counters(),
+        lambda: 0,
+        lambda: 0,
+        dict,
+        dict,
+        dict,
+        dict,
     )
     made = ServerCollector(sources)
     made.holds = HoldCounts(0, 0)
