@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -58,9 +59,10 @@ class Gate(grpc.GenericRpcHandler):
         self, verify: Verify, admission: Admission, handlers: Mapping[str, Handler]
     ) -> None:
         self._verify, self._admission = verify, admission
-        self._handlers = dict(handlers)
+        self._handlers = {path: decoding(handler) for path, handler in handlers.items()}
         for path, scope in contract.required_scopes().items():
             self._handlers[path] = self._gate(path, handlers[path], scope)
+        _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """What answers a method; asked at the beginning of each call, in the call's own context."""
@@ -139,9 +141,55 @@ def _authorization() -> str:
         raise TokenInvalid("there is more than one authorization header") from error
 
 
-def _decode(deserialize: Callable[[bytes], Message], raw: bytes) -> Message:
+def decoding(handler: Handler) -> Handler:
+    """Refuse what is no message of an open method with INVALID_ARGUMENT; grpc.aio says UNKNOWN."""
+    if handler.stream_stream:
+        return _decoding_stream(handler)
+    run: Any = handler.unary_unary or handler.unary_stream
+
+    async def call(raw: bytes, context: Context) -> Any:
+        try:
+            request = _decode(handler.request_deserializer, raw)
+        except InvalidRequest as error:
+            return await _refuse(context, status.status_of(error), ())
+        return await run(request, context)
+
+    make: Any = grpc.unary_unary_rpc_method_handler
+    if handler.unary_stream:
+        make = grpc.unary_stream_rpc_method_handler
+    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+
+
+def _decoding_stream(handler: Handler) -> Handler:
+    run: Any = handler.stream_stream
+
+    async def decoded(requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for raw in requests:
+            yield _decode(handler.request_deserializer, raw)
+
+    async def call(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
+        try:
+            async for response in run(decoded(requests), context):
+                yield response
+        except InvalidRequest as error:
+            await _refuse(context, status.status_of(error), ())
+
+    make: Any = grpc.stream_stream_rpc_method_handler
+    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+
+
+def _is_not_about_metadata(record: logging.LogRecord) -> bool:
+    """Keep metadata that is not UTF-8, tokens among it, out of the log, where gRPC writes it."""
+    return not record.getMessage().startswith("Invalid encoding on")
+
+
+_LOG_OF_GRPC = logging.getLogger("grpc._cython.cygrpc")
+
+
+def _decode(deserialize: Any, raw: bytes) -> Message:
     try:
-        return deserialize(raw)
+        message: Message = deserialize(raw)
+        return message
     except (DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest({"request": "is not a message of this method"}) from error
 

@@ -1,0 +1,46 @@
+"""What is no message is INVALID_ARGUMENT at the gRPC port, whoever answers the method."""
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
+
+from .attacks import AttackCounter
+from .target import Target
+
+NO_MESSAGE = [b"\x0a\xff", b"\xff", b"\x0a\x05ab", b"\x08", b"\x0a\x02\xff\xfe"]
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+pytestmark = pytest.mark.one_store
+
+
+def begin(channel: grpc.Channel, path: str, message: bytes) -> object:
+    """Call a method with bytes and wait for its first answer; raises RpcError."""
+    if path == REFLECT:
+        stream: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
+        return next(stream(iter([message]), timeout=10))
+    if path.endswith("/Watch"):
+        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+        return next(watch(message, timeout=10))
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+    return call(message, timeout=10)
+
+
+@pytest.mark.parametrize("message", NO_MESSAGE)
+@pytest.mark.parametrize(
+    "path", ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", REFLECT]
+)
+def test_what_is_no_message_of_an_open_method_is_an_invalid_argument(
+    target: Target, path: str, message: bytes, attacks: AttackCounter
+) -> None:
+    with (
+        grpc.insecure_channel(target.program.grpc_target) as channel,
+        pytest.raises(grpc.RpcError) as failed,
+    ):
+        begin(channel, path, message)
+    found = rpc_status.from_call(failed.value)
+    assert found.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    info = ErrorInfo()
+    assert found.details[0].Unpack(info)
+    assert (info.reason, info.domain) == ("INVALID_FIELD", "zimun")
+    attacks.count("gRPC, no message")
