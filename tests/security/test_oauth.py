@@ -80,7 +80,9 @@ def abuses() -> Iterator[Abuse]:
 
 
 @pytest.mark.one_store
-@pytest.mark.parametrize("abuse", list(abuses()), ids=lambda abuse: f"{abuse.kind} {abuse.body!r:.40}")
+@pytest.mark.parametrize(
+    "abuse", list(abuses()), ids=lambda abuse: f"{abuse.kind} {abuse.body!r:.40}"
+)
 def test_abuse_of_the_token_endpoint_gets_no_token(
     target: Target, abuse: Abuse, attacks: AttackCounter
 ) -> None:
