@@ -1,19 +1,27 @@
-"""One JSON line for each request. Bodies and tokens never get there; contacts travel in bodies."""
+"""One JSON line for each request, of bounded length.
+
+Bodies, queries and tokens never get there; contacts travel in bodies. Requests with a good token
+are all logged, as their rate is limited; of others there are so many lines a second
+(`log_rate.yaml`; Envoy can have one such rate). `log_files.py` bounds the files.
+"""
 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
 from .headers import remembered
+from .log_path import LOGGED_PATH
 from .proto import Config, extension
 from .settings import Settings
 
+_LOGGERS = "extensions.access_loggers"
+
 _LINE = {
     "time": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
-    "request_id": "%REQ(X-REQUEST-ID)%",
-    "client_id": f"%DYNAMIC_METADATA({JWT_FILTER}:{CLAIMS}:client_id)%",
+    "request_id": "%REQ(X-REQUEST-ID):64%",
+    "client_id": f"%DYNAMIC_METADATA({JWT_FILTER}:{CLAIMS}:client_id):64%",
     "remote_address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "protocol": "%PROTOCOL%",
     "method": remembered("method"),
-    "path": remembered("path"),
+    "path": LOGGED_PATH,
     "status": "%RESPONSE_CODE%",
     "grpc_status": "%GRPC_STATUS%",
     "flags": "%RESPONSE_FLAGS%",
@@ -27,13 +35,41 @@ _LINE = {
 
 
 def access_log(settings: Settings) -> list[Config]:
-    line = {"json_format": _LINE}
     if not settings.access_log:
         return []
+    fields: Config = {"log_format": {"json_format": _LINE}}
     if settings.access_log == "/dev/stdout":
-        message = "extensions.access_loggers.stream.v3.StdoutAccessLog"
-        return [extension("envoy.access_loggers.stdout", message, log_format=line)]
-    message = "extensions.access_loggers.file.v3.FileAccessLog"
-    return [
-        extension("envoy.access_loggers.file", message, path=settings.access_log, log_format=line)
-    ]
+        logger = extension("envoy.access_loggers.stdout", f"{_LOGGERS}.stream.v3.StdoutAccessLog")
+    else:
+        logger = extension("envoy.access_loggers.file", f"{_LOGGERS}.file.v3.FileAccessLog")
+        fields["path"] = settings.access_log
+    logger["typed_config"] |= fields
+    return [logger | {"filter": _filter(settings)}]
+
+
+def _filter(settings: Settings) -> Config:
+    """Whether a line is written. The rate is asked last: it counts what it is asked for."""
+    return {"or_filter": {"filters": [_has_token(), _within_rate(settings)]}}
+
+
+def _has_token() -> Config:
+    """A verified one: every such token expires."""
+    matcher = {
+        "filter": JWT_FILTER,
+        "path": [{"key": CLAIMS}, {"key": "exp"}],
+        "value": {"present_match": True},
+    }
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": False}}
+
+
+def _within_rate(settings: Settings) -> Config:
+    source = {
+        "path_config_source": {"path": str(settings.log_rate)},
+        "resource_api_version": "V3",
+    }
+    limit = extension(
+        "envoy.access_loggers.extension_filters.process_ratelimit",
+        f"{_LOGGERS}.filters.process_ratelimit.v3.ProcessRateLimitFilter",
+        dynamic_config={"resource_name": "strangers", "config_source": source},
+    )
+    return {"extension_filter": limit}

@@ -19,6 +19,7 @@ def build(settings: Settings) -> Config:
     Raises OSError when the descriptors cannot be read and ValueError for a malformed address.
     """
     return {
+        "node": {"id": "zimun", "cluster": "zimun"},
         "admin": {"address": socket_address("127.0.0.1", settings.admin_port)},
         "layered_runtime": _runtime(),
         "overload_manager": overload_manager(settings),

@@ -40,10 +40,9 @@ GRPC_RESPONSE = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-en
 
 REMEMBERED = {
     "method": "%REQ(:METHOD):16%",
-    "path": "%PATH(NQ:PATH):200%",
     "user_agent": "%REQ(USER-AGENT):100%",
 }
-"""What the log says of a request, cut to so many bytes. A query is never logged."""
+"""What the log says of a request, cut to so many bytes; of its path see `log_path.py`."""
 
 _FILTER = "envoy.filters.http.header_mutation"
 _KEY = "zimun.request."

@@ -15,6 +15,7 @@ from .cors import cors_filters, cors_policy
 from .errors import replies
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
 from .limits import rate_limit_filters, size_filter
+from .log_path import log_path_filter
 from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
 from .settings import Settings
@@ -102,6 +103,7 @@ def _replies(settings: Settings) -> list[Config]:
 def _filters(settings: Settings) -> list[Config]:
     """In the order of a request: who is it, is it too much, what does it say."""
     return [
+        log_path_filter(settings),
         remembering_filter(),
         *cors_filters(settings),
         extension("envoy.filters.http.grpc_web", "extensions.filters.http.grpc_web.v3.GrpcWeb"),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import leash
 from .bootstrap import dump
+from .log_files import INTERVAL, LogFiles
 from .settings import Settings
 
 _POLL = 0.02
@@ -37,6 +38,7 @@ class Envoy:
         self._workdir = workdir
         self._concurrency = concurrency
         self._process: asyncio.subprocess.Process | None = None
+        self._logs: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -55,7 +57,8 @@ class Envoy:
         self._admin_file.unlink(missing_ok=True)
         config = self._workdir / "envoy.yaml"
         config.write_text(dump(self.settings))
-        with self._log.open("wb") as log:
+        self._log.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
                 *(str(binary), "-c", str(config), *self._flags()),
@@ -63,6 +66,7 @@ class Envoy:
                 stderr=log,
                 start_new_session=True,
             )
+        self._logs = asyncio.create_task(self._keep_logs())
 
     async def wait_ready(self, seconds: float = 10.0) -> None:
         """Until the listener is open, which is after the first try to fetch keys and health.
@@ -92,6 +96,8 @@ class Envoy:
 
     async def stop(self, seconds: float = 5.0) -> None:
         """End it: SIGTERM, and SIGKILL after `seconds`. Nothing if it is not running."""
+        if self._logs:
+            self._logs.cancel()
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -133,6 +139,17 @@ class Envoy:
         with contextlib.suppress(OSError, http.client.HTTPException):
             return await self._admin("GET", "/ready") == "LIVE\n"
         return False
+
+    async def _keep_logs(self) -> None:
+        """Keep the logs within their bounds for as long as Envoy runs."""
+        settings = self.settings
+        access = Path(settings.access_log)
+        files = LogFiles(access, self._log, settings.max_log_bytes, settings.disk_reserve)
+        while True:
+            await asyncio.sleep(INTERVAL)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if files.look():
+                    await self._admin("POST", "/reopen_logs")
 
     async def _is_idle(self) -> bool:
         stats = await self._admin("GET", r"/stats?filter=^http\.zimun\.downstream_rq_active$")

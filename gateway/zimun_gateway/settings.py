@@ -75,6 +75,12 @@ class Settings:
     """Envoy's own, for servers that ask for one."""
     access_log: str = "/dev/stdout"
     """Empty: none."""
+    log_rate: Path = Path("gateway/zimun_gateway/log_rate.yaml")
+    """How many lines a second it gets of strangers."""
+    max_log_bytes: int = 64 * 1024 * 1024
+    """Of a file of the log; four are kept."""
+    disk_reserve: int = 256 * 1024 * 1024
+    """Where less of the disk is free, the log is emptied."""
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):

@@ -116,6 +116,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         upstream_tls_name=settings.upstream_tls_name,
         upstream_tls_certificate=settings.upstream_tls_certificate,
         upstream_tls_key=settings.upstream_tls_key,
+        log_rate=Path(str(files("zimun_gateway") / "log_rate.yaml")),
         access_log=str(settings.data_dir / "envoy" / "access.log") if server else "/dev/stdout",
     )
 

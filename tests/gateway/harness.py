@@ -17,6 +17,7 @@ from zimun_gateway.process import Envoy
 
 from .stubs import Issuer, StubServer, free_port
 
+LOG_RATE = Path(__file__).parents[2] / "gateway/zimun_gateway/log_rate.yaml"
 DESCRIPTORS = Path(__file__).parents[2] / "server/zimun/v1/descriptors.binpb"
 
 
@@ -135,6 +136,7 @@ async def running(
             grpc_endpoints=(server.target, *also_grpc),
             auth_endpoints=(issuer.endpoint,),
             descriptors=DESCRIPTORS,
+            log_rate=LOG_RATE,
             access_log=str(workdir / "access.log"),
         ),
         **changes,

@@ -17,9 +17,9 @@ from cryptography.x509.oid import NameOID
 from zimun_gateway import Settings, build, dump
 from zimun_gateway.__main__ import main, validate
 
-from .harness import DESCRIPTORS
+from .harness import DESCRIPTORS, LOG_RATE
 
-DEFAULT = Settings(descriptors=DESCRIPTORS)
+DEFAULT = Settings(descriptors=DESCRIPTORS, log_rate=LOG_RATE)
 
 
 def listener(settings: Settings) -> Any:
