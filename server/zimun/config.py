@@ -29,6 +29,8 @@ class Settings:
     for a certificate of `grpc_tls_client_ca`; Envoy calls them by TLS where
     `upstream_tls_ca` vouches for a certificate of `upstream_tls_name`.
 
+    `trusted_proxies` is how many proxies in front of Envoy append to X-Forwarded-For.
+
     Metrics are served where they have a port: those of the k-th worker at
     `metrics_port` + k, those of Envoy at `gateway_metrics_port`. `slow_request` is
     seconds, 0 for no warning. `trace_ratio` of the requests are traced where
@@ -48,6 +50,7 @@ class Settings:
     jwks_url: str = ""
     token_lifetime: int = 900
     rate_limit: int = 1000
+    trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -197,6 +200,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "trace_ratio": _decimal(1),
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
+    "trusted_proxies": _whole(0, 16),
     "workers": _whole(1, 256),
     "max_rows": _whole(1_000, 1_000_000_000),
     "database_lock_timeout": _whole(1, 3600),

@@ -109,6 +109,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,
         max_connections=gateway_share(),
+        trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         tls_certificate=settings.tls_certificate,
         tls_key=settings.tls_key,

@@ -128,6 +128,7 @@ def test_cors_is_off_unless_configured() -> None:
 
 def test_tokens_are_checked_before_anything_is_done_for_a_request() -> None:
     assert filters(DEFAULT) == [
+        "zimun.log_path",
         "zimun.remember_request",
         "envoy.filters.http.grpc_web",
         "envoy.filters.http.rbac",

@@ -1,5 +1,6 @@
 """Who may come in."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ async def test_what_the_issuer_publishes_needs_no_token(gateway: Gateway) -> Non
 async def test_keys_are_fetched_before_the_first_request(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         assert gateway.issuer.fetches >= 1
+
+
+async def test_a_new_key_is_known_within_seconds(tmp_path: Path) -> None:
+    """And the old one counts no more."""
+    async with running(tmp_path) as gateway:
+        assert (await gateway.get(SERVICES)).status == 200
+        old = gateway.issuer.key
+        gateway.issuer.key = ECKey.generate_key("P-256", {"kid": "k1"}, auto_kid=False)
+        before = gateway.issuer.fetches
+        async with asyncio.timeout(10):
+            while (await gateway.get(SERVICES)).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert gateway.issuer.fetches > before
+        outdated = gateway.issuer.token(key=old)
+        assert (await gateway.get(SERVICES, {"Authorization": f"Bearer {outdated}"})).status == 401
 
 
 async def test_an_outside_provider(tmp_path: Path) -> None:

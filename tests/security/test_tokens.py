@@ -73,7 +73,7 @@ def test_a_mutated_token_opens_no_method(
 def test_a_token_of_a_removed_key_opens_nothing_at_the_server(
     target: Target, doors: dict[str, Door], attacks: AttackCounter
 ) -> None:
-    """Envoy fetches the keys by the minute; the server looks whenever a key is unknown to it."""
+    """The server looks whenever a key is unknown to it, and every five seconds."""
     before = set(read_signing_keys(target.program))
     kid = target.program.cli("keys", "rotate").split()[1]
     [key] = [key for name, key in read_signing_keys(target.program).items() if name not in before]
