@@ -34,7 +34,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
         tmp_path_factory.mktemp("envoy"),
         max_connections=CONNECTIONS,
         idle_timeout=IDLE,
-        request_timeout=1.0,
+        request_timeout=2.0,
     ) as gateway:
         yield gateway
 
@@ -119,8 +119,9 @@ async def test_slow_readers(gateway: Gateway) -> None:
         return ListServicesResponse(next_page_token="x" * 4_000_000)
 
     gateway.server.behaviours["ListServices"] = much
-    async with opened(gateway, 5, request(gateway)) as readers:
-        for reader, _ in readers:
+    async with opened(gateway, 2) as readers:
+        for reader, writer in readers:
+            writer.write(request(gateway))
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
             reader._transport.pause_reading()
         async with asyncio.timeout(15):
