@@ -155,7 +155,7 @@ async def test_answers_are_whole_while_connections_to_servers_age(tmp_path: Path
         ):
             await asyncio.gather(*(ask_for(gateway, channel, seconds=4) for _ in range(8)))
     await aging.stop()
-    assert len(aging.calls) > 500
+    assert len(aging.calls) > 50
 
 
 async def ask_for(gateway: Gateway, channel: Any, seconds: float) -> None:
