@@ -122,8 +122,12 @@ def _events_since(
     connection: Connection, org_id: str, seq: int, until: int
 ) -> Sequence[Event] | None:
     found = statements.EVENTS_SINCE.run(connection, {"org": org_id, "seq": seq})
-    whole = len(found) == until - seq
-    if not whole or any(kind == EventType.HISTORY_PRUNED for kind, _, _ in found):
+    return whole_history(found, until - seq)
+
+
+def whole_history(found: Sequence[tuple[str, str, str]], count: int) -> Sequence[Event] | None:
+    """So many events from their (type, client_id, data); None where some have been pruned."""
+    if len(found) != count or any(kind == EventType.HISTORY_PRUNED for kind, _, _ in found):
         return None
     return [rows.event(*row) for row in found]
 

@@ -33,6 +33,7 @@ from zimun.booking.store import (
     LedgerUpdate,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
+from zimun.domain.events import Event
 from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
@@ -378,7 +379,10 @@ class PostgresqlLedgers:
         return {row[0]: Head(row[1], row[2], row[3]) for row in found}
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """One statement where nothing is to be loaded and nothing is new; else a snapshot each."""
+        """One statement where nothing is to be loaded, and one for each ledger that has moved on.
+
+        A snapshot each, of many statements, where these do not tell all.
+        """
         plain = [asked for asked in reads if asked.seq is not None and not asked.needs]
         found = await self._look(plain) if plain else {}
         return [found.get(asked.org_id) or await self._read_all(asked) for asked in reads]
@@ -387,7 +391,7 @@ class PostgresqlLedgers:
         return await self._database.read(lambda connection: ledgers.read(connection, asked))
 
     async def _look(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
-        """The updates of those whose ledger is as they know it, with their kept responses."""
+        """The updates of those whose catalogue is as they know it, with their kept responses."""
         keys = [(asked.org_id, *key) for asked in reads for key in asked.keys]
         columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
         found = await self._fetch(_LOOK, [asked.org_id for asked in reads], *columns)
@@ -400,15 +404,24 @@ class PostgresqlLedgers:
                 key = IdempotencyKey(row[4], row[5], row[6])
                 kept = KeptResponse(row[7], row[8], row[1])
                 responses.setdefault(row[0], {})[key] = kept
-        return {
-            asked.org_id: LedgerUpdate(
-                head, (), None, Loaded(Needs()), responses.get(asked.org_id, {})
-            )
-            for asked in reads
-            if (head := heads.get(asked.org_id))
-            and head.seq == asked.seq
-            and head.catalog_version == asked.catalog_version
-        }
+        updates: dict[str, LedgerUpdate] = {}
+        for asked in reads:
+            head = heads.get(asked.org_id)
+            if head is None or head.catalog_version != asked.catalog_version:
+                continue
+            events = await self._events_since(asked, head)
+            if events is not None:
+                updates[asked.org_id] = LedgerUpdate(
+                    head, events, None, Loaded(Needs()), responses.get(asked.org_id, {})
+                )
+        return updates
+
+    async def _events_since(self, asked: LedgerRead, head: Head) -> Sequence[Event] | None:
+        """The events up to a head; None where they are not all there any more."""
+        if head.seq == asked.seq:
+            return ()
+        found = await self._fetch(_EVENTS, asked.org_id, asked.seq, head.seq)
+        return ledgers.whole_history(found, head.seq - (asked.seq or 0))
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One statement; with changes of the catalogue a transaction of a few."""
@@ -495,6 +508,11 @@ pg_logical_emit_message(true, 'zimun.probe', '')::text
 """The message is for nobody: it makes the commit write, and wait for the server's disk."""
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
+
+_EVENTS = (
+    "SELECT type, client_id, data FROM events WHERE org_id = $1 AND seq > $2 AND seq <= $3 "
+    "ORDER BY seq"
+)
 
 _LOOK = """
 SELECT org_id, seq, time, catalog_version, NULL::text, NULL::text, NULL::text, NULL::bytea,
