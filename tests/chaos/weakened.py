@@ -131,11 +131,6 @@ def outdated() -> None:
     looks.head = join  # type: ignore[method-assign]
 
 
-def stale() -> None:
-    """Nothing is ever new in the file, as far as its version tells."""
-    SqliteLedgers.version = lambda _: 1  # type: ignore[assignment, method-assign]
-
-
 def hasty() -> None:
     """Callers are answered before the commit."""
     append = _DRAFT.append.fget
@@ -212,7 +207,6 @@ FAULTS: Mapping[str, Callable[[], None]] = {
         premature,
         undropped,
         outdated,
-        stale,
         hasty,
         split,
         backwards,

@@ -35,7 +35,6 @@ async def run_every_statement(store: LedgerStore) -> None:
         await _append(store, script)
     await _append_together(store, one, other)
     await _read(store)
-    store.version()
     await store.heads([ORG, OTHER])
     await store.expired_holds(NOW + DAY, 10)
     for wanted in FILTERS:

@@ -9,7 +9,6 @@ from zimun.booking.store import (
     Head,
     LedgerStore,
 )
-from zimun.clock import ManualClock
 from zimun.domain.reservation import Reservation, State
 
 from .appending import OTHER, Script, begun
@@ -221,26 +220,3 @@ async def test_probe_changes_nothing_that_anybody_reads(store: LedgerStore, engi
     await store.probe()
     after = engine.tables()
     assert {**after, "installation": []} == {**before, "installation": []}
-
-
-async def test_version_is_another_number_after_every_commit_and_else_the_same(
-    engine: Engine, clock: ManualClock
-) -> None:
-    async with engine.open(clock) as one, engine.open(clock) as other:
-        script = begun()
-        seen = {one.ledgers.version()}
-        for number, writer in enumerate((one, other, other, one), 1):
-            await script.write(writer.ledgers)
-            script.hold(number, start=at(number), end=at(number + 1))
-            await check_known(one.ledgers)
-            seen.add(one.ledgers.version())
-    assert seen == {None} or len(seen) == 5
-
-
-async def check_known(store: LedgerStore) -> None:
-    """Reading does not change the version."""
-    version = store.version()
-    await store.heads([ORG])
-    await read_one(store)
-    await store.expired_holds(NOW, 1)
-    assert store.version() == version

@@ -37,7 +37,8 @@ MAX_WAIT = 0.2
 read apart from memory: a commit that waits for a lock must not hold up who only asks."""
 
 LOOK_INTERVAL = 0.002
-"""Seconds from one look at heads to the next while more and more ask: each serves several."""
+"""Seconds from one look at heads to the next while several ask: each serves many, and answers that
+go together cost both ends less than one by one."""
 
 T = TypeVar("T")
 
@@ -49,14 +50,13 @@ Question = Callable[[Ledger, Timetable, int], T]
 class LedgerMemory:
     """What is kept of one organization. Change it under its lock alone.
 
-    `version` is the store's version at which the ledger was seen to be current. `size` is
-    rows of the ledger, with its catalogue and what is worked out from that as so many rows.
+    `size` is rows of the ledger, with its catalogue and what is worked out from that as so
+    many rows.
     """
 
     org_id: str
     ledger: Ledger | None = None
     timetable: Timetable | None = None
-    version: int | None = None
     rows: int = 0
     size: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -108,7 +108,7 @@ class LedgerMemory:
 
     def drop(self) -> None:
         """Forget everything: it is read afresh when it is next asked for."""
-        self.ledger = self.timetable = self.version = None
+        self.ledger = self.timetable = None
         self.rows = self.size = 0
 
     def weigh(self) -> None:
@@ -171,20 +171,12 @@ class Reader:
     async def current(self, org_id: str) -> LedgerMemory:
         """What is kept of an organization, once it has every event that there was."""
         memory = self.memory(org_id)
-        version = self._store.version()
-        if memory.ledger is not None and version is not None and version == memory.version:
-            return memory
-        if version is None:
-            head = await self._looks.head(org_id)
-        else:
-            head = (await self._store.heads((org_id,))).get(org_id)
+        head = await self._looks.head(org_id)
         ledger = memory.ledger
         if head is None:
             raise TokenInvalid("the token's organization does not exist")
         if ledger is None or ledger.seq < head.seq:
             memory = await self.load(memory, Needs())
-        elif ledger.seq == head.seq:
-            memory.version = version
         return memory
 
     def memory(self, org_id: str) -> LedgerMemory:
@@ -265,7 +257,7 @@ class _SharedLooks:
             begun = loop.time()
             asking, self._waiting = self._waiting, []
             await self._look([one for one in asking if not one[1].done()])
-            if self._waiting:
+            if self._waiting or len(asking) > 1:
                 await asyncio.sleep(begun + LOOK_INTERVAL - loop.time())
         self._task = None
 

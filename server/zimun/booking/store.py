@@ -122,9 +122,6 @@ class LedgerStore(Protocol):
     @property
     def shares_transactions(self) -> bool: ...
 
-    def version(self) -> int | None:
-        """A number that is another one once anybody has committed anything; None if unknown."""
-
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of organizations, of those that exist, read after this was called."""
 

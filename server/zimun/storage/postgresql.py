@@ -369,10 +369,6 @@ class PostgresqlLedgers:
         self._database = database
         self.shares_transactions = not is_distributed
 
-    def version(self) -> int | None:
-        """Unknown: only a question to the server would tell."""
-        return None
-
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """One statement for all of them."""
         found = await self._fetch(_HEADS, [*org_ids])

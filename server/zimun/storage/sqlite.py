@@ -139,7 +139,8 @@ class SqliteDatabase:
         self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
         self._writing = asyncio.Lock()
         # Reading opens the logs, too.
-        self.version()
+        with suppress(*FAILURES):
+            command(self._reader, "SELECT 1 FROM sqlite_schema")
         self._presence = Presence(Path(str(self._url.database)))
         return self
 
@@ -150,15 +151,6 @@ class SqliteDatabase:
             for connection in (self._reader, self._scanner, self._writer):
                 connection.close()
                 connection.engine.dispose()
-
-    def version(self) -> int | None:
-        """Another number after every commit of any connection; None where the file fails."""
-        with suppress(*FAILURES):
-            cursor = self._reader.connection.cursor()
-            [[version]] = cursor.execute("PRAGMA data_version").fetchall()
-            cursor.close()
-            return int(version)
-        return None
 
     def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
         """None: a file has no pool."""
@@ -269,10 +261,6 @@ class SqliteLedgers:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-
-    def version(self) -> int | None:
-        """Another number after every commit."""
-        return self._database.version()
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """Read without a thread: each takes a few microseconds."""
