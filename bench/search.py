@@ -25,7 +25,7 @@ from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.access import SCOPES, Caller
 from zimun.domain.instant import DAY, SECOND, from_datetime
-from zimun.rpc import contract, interceptors
+from zimun.rpc import contract, dispatch
 from zimun.rpc.calls import Backend
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.servicers import AvailabilityServicer
@@ -102,5 +102,5 @@ if __name__ == "__main__":
     parser.add_argument("--much", type=int, default=MUCH, help="bookings of the crowded store")
     AnswerCache.get = lambda *_: None  # type: ignore[method-assign]
     caller = Caller(catalogue.ORG_ID, "c_bench", frozenset(SCOPES))
-    interceptors._caller.set(caller)
+    dispatch._caller.set(caller)
     uvloop.run(main(**vars(parser.parse_args())))

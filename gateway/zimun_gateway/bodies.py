@@ -1,14 +1,14 @@
-"""What the transcoder would drop, or take for something else, is refused.
+"""Strict parsing of JSON requests: what the transcoder would drop or misread is refused.
 
-It drops body fields that the contract does not name and has no option that says otherwise, so a
-misspelt `staff_id` would book anybody; it takes texts in single quotes and other things that are no
-JSON (RFC 8259), the last of two members of one name, dates such as 2026-2-20, and from a query what
-is for the path or the body to say. `lua/request.lua` looks at the query, `lua/json.lua` walks the
-body beside the contract's field names, and `lua/formats.lua` knows timestamps and durations. They
-stop at the first fault.
+It drops body fields that the contract does not name and has no option that says otherwise, so with
+a misspelt `staff_id` any staff member would be booked. It accepts texts in single quotes and other
+input that is not JSON (RFC 8259), the last of two members of one name, dates such as 2026-2-20, and
+query parameters for fields of the path or the body. `lua/request.lua` checks the query,
+`lua/json.lua` walks the body beside the contract's field names, and `lua/formats.lua` checks
+timestamps and durations. They stop at the first fault.
 
-They judge nothing else: what is mistyped is the transcoder's to refuse, and `lua/answer.lua` makes
-the answer to both.
+They check nothing else: values of a wrong type are refused by the transcoder, and `lua/answer.lua`
+writes the response to both.
 """
 
 import re
@@ -35,7 +35,7 @@ _SCRIPTS = ("formats", "json", "request", "answer")
 
 
 def strict_body_filter(settings: Settings) -> Config:
-    """Asleep except on routes with `strict_bodies`."""
+    """Disabled except on routes with `strict_bodies`."""
     source = _source(settings.descriptors)
     lua = extension(
         _FILTER,

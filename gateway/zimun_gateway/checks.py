@@ -1,4 +1,4 @@
-"""What a request is refused for by its first line and its headers, before anything else is done.
+"""Checks of the request line and the headers, before anything else is done for a request.
 
 Each check is a policy of Envoy's RBAC filter, whose name `errors.py` finds in the details of the
 local reply. The filter sees a request once slashes are merged.
@@ -77,8 +77,8 @@ def _on_route(policies: Config) -> Config:
 
 
 def _denied(policies: Config) -> Config:
-    anybody = {"principals": [{"any": True}]}
-    return {"action": "DENY", "policies": {name: anybody | p for name, p in policies.items()}}
+    any_principal = {"principals": [{"any": True}]}
+    return {"action": "DENY", "policies": {name: any_principal | p for name, p in policies.items()}}
 
 
 def _any_of(*permissions: Config) -> Config:
@@ -86,7 +86,7 @@ def _any_of(*permissions: Config) -> Config:
 
 
 def _unlike(header: str, regex: str) -> Config:
-    """A header that is there, and is not all like this; several of a name are one with commas."""
+    """A header that is present and does not match; repeated ones are joined with commas."""
     match = {"safe_regex": {"regex": regex}}
     return _any_of({"header": {"name": header, "string_match": match, "invert_match": True}})
 

@@ -1,4 +1,4 @@
-"""Where requests go, and when a machine is left alone."""
+"""The upstream clusters: servers, token endpoints, health checks, circuit breakers."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -15,11 +15,11 @@ AUTH = "zimun_auth"
 JWKS = "jwks"
 
 MAX_OPEN_STREAMS = 256
-"""Of reflection and of health's Watch, by all strangers together."""
+"""Of reflection and of health's Watch, by all callers without a token together."""
 MAX_OPEN_CALLS = 64
 """Of health's Check, likewise."""
 MAX_TOKEN_REQUESTS = 128
-"""To the token endpoint, apart from Envoy's own look for keys."""
+"""To the token endpoint, apart from Envoy's own fetching of keys."""
 
 GRPC_IDLE, GRPC_AGE = 60.0, 240.0
 AUTH_IDLE, AUTH_AGE = 15.0, 240.0
@@ -61,8 +61,8 @@ def _server(settings: Settings) -> Config:
 
 
 def _open(settings: Settings) -> Config:
-    """What a stranger sends counts against no server: there is no outlier detection, and a header
-    that a server refuses is remembered by no connection that a client's calls share."""
+    """Requests without a token count against no server: there is no outlier detection, and a
+    header that a server refuses affects no connection that a client's calls share."""
     return _grpc_cluster(OPEN, settings) | {
         "lb_policy": "LEAST_REQUEST",
         "circuit_breakers": _circuit_breakers(DEFAULT=MAX_OPEN_STREAMS, HIGH=MAX_OPEN_CALLS),
@@ -160,8 +160,8 @@ def _protocol(connection: Config, filters: Sequence[Config] = (), **explicit: Co
 
 
 def _circuit_breakers(**requests: int) -> Config:
-    """So many requests at once for each priority of routes; beyond that, waiting would only make
-    everybody late. All of them may be repeated: a server that dies leaves as many as it had."""
+    """So many requests at once for each priority of routes; beyond that, waiting would only delay
+    all of them. All of them may be repeated: a server that dies leaves as many as it had."""
     return {
         "thresholds": [
             {

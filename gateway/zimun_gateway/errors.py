@@ -69,7 +69,7 @@ class Refusal:
 
 
 def status_is(code: int, op: str = "EQ") -> Config:
-    """Envoy wants a runtime key; nobody sets this one."""
+    """Envoy demands a runtime key; this one is never set."""
     value = {"default_value": code, "runtime_key": "zimun.none"}
     return {"status_code_filter": {"comparison": {"op": op, "value": value}}}
 

@@ -1,7 +1,8 @@
-"""How much of anything one caller may take.
+"""Rate limits for each client and each address, and the maximum size of a request.
 
 A client is known by its verified token, so two clients never share a bucket and one client has the
-same bucket on every connection, JSON and gRPC alike. Who has no token yet is known by address.
+same bucket on every connection, JSON and gRPC alike. A caller without a token has the bucket of
+its address.
 Buckets live in one Envoy: two gateways allow twice as much.
 """
 
@@ -23,16 +24,18 @@ _BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Streams that anybody may open: for each address `burst` at once, and one more each
-    `interval` seconds. Each ends after `lifetime` seconds, so that an address has at most
-    `most` of them at a time."""
+    """Limits of the streams that callers without a token may open, for each address.
+
+    `burst` streams at once, and one more each `interval` seconds. A stream ends after `lifetime`
+    seconds, so that an address has at most `max_streams` of them at a time.
+    """
 
     burst: int
     interval: float
     lifetime: float
 
     @property
-    def most(self) -> int:
+    def max_streams(self) -> int:
         return self.burst + round(self.lifetime / self.interval)
 
 

@@ -46,7 +46,7 @@ def listener(settings: Settings) -> Config:
 
 
 def _http(settings: Settings) -> Config:
-    """No `internal_address_config`: Envoy then trusts nobody's x-envoy-* headers, while an empty
+    """No `internal_address_config`: Envoy then trusts no caller's x-envoy-* headers, while an empty
     one makes it trust every private address again."""
     return extension(
         "envoy.filters.network.http_connection_manager",

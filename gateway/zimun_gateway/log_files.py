@@ -1,4 +1,4 @@
-"""Envoy's log files are bounded, and give way where the disk is nearly full.
+"""The size of Envoy's log files is limited, and they are emptied where the disk is nearly full.
 
 A log that is long enough is renamed to `access.log.1`, and so on, and Envoy opens a new one. Where
 less of the disk is free than its reserve, the logs are emptied: bookings need the space.
@@ -8,11 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-KEPT = 3
-"""Renamed logs of an access log; the oldest is deleted for the next one."""
+MAX_RENAMED = 3
+"""Renamed logs beside an access log; the oldest is deleted for the next one."""
 
 INTERVAL = 0.5
-"""Seconds between two looks at the files; at its rate of lines a log grows by a megabyte or two."""
+"""Seconds between two checks of the files; a log grows by one or two megabytes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class LogFiles:
     max_bytes: int
     disk_reserve: int
 
-    def look(self) -> bool:
-        """Keep the bounds; whether Envoy has to open its access log anew."""
+    def enforce_limits(self) -> bool:
+        """Rotate or empty files that are too long; whether Envoy must reopen its access log."""
         if _size(self.errors) > self.max_bytes or self._disk_is_full():
             _empty(self.errors)
         if self._disk_is_full():
-            self._give_way()
+            self._empty_all()
         elif _size(self.access) > self.max_bytes:
             self._rotate()
             return True
@@ -38,13 +38,13 @@ class LogFiles:
     def _disk_is_full(self) -> bool:
         return shutil.disk_usage(self.errors.parent).free < self.disk_reserve
 
-    def _give_way(self) -> None:
-        for number in range(1, KEPT + 1):
+    def _empty_all(self) -> None:
+        for number in range(1, MAX_RENAMED + 1):
             self._renamed(number).unlink(missing_ok=True)
         _empty(self.access)
 
     def _rotate(self) -> None:
-        for number in range(KEPT - 1, 0, -1):
+        for number in range(MAX_RENAMED - 1, 0, -1):
             if self._renamed(number).exists():
                 self._renamed(number).replace(self._renamed(number + 1))
         self.access.replace(self._renamed(1))
@@ -59,7 +59,7 @@ def _size(file: Path) -> int:
 
 
 def _empty(file: Path) -> None:
-    """What writes it appends, so the next line is its first."""
+    """Truncate a file; its writer appends, so the next line is the first."""
     if file.is_file():
         with file.open("r+b") as opened:
             opened.truncate()

@@ -1,6 +1,6 @@
 """The path that the log has of a request: its template, as the contract writes it.
 
-What the contract does not name is `*`: identifiers, and whatever a stranger puts into a path. A
+What the contract does not name is `*`: identifiers, and unknown words. A
 query is left out. So `/api/v1/appointments/a_1?x=y` is logged as `/api/v1/appointments/*`.
 """
 

@@ -1,7 +1,7 @@
 """Envoy's metrics for Prometheus, on a port of their own.
 
-Its admin interface has them, and much that nobody but the operator may do. So that stays on
-loopback, and a listener leads to this one page of it.
+The admin interface has them, beside functions for the operator alone. So it stays on loopback,
+and a listener forwards to this one page of it.
 """
 
 from .proto import Config, extension, socket_address

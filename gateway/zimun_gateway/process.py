@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import leash
+from . import parent_death
 from .bootstrap import dump
 from .log_files import INTERVAL, LogFiles
 from .settings import Settings
@@ -60,7 +60,7 @@ class Envoy:
         self._log.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
+                *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
                 *(str(binary), "-c", str(config), *self._flags()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=log,
@@ -148,7 +148,7 @@ class Envoy:
         while True:
             await asyncio.sleep(INTERVAL)
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if files.look():
+                if files.enforce_limits():
                     await self._admin("POST", "/reopen_logs")
 
     async def _is_idle(self) -> bool:

@@ -126,7 +126,7 @@ def _auth_routes(settings: Settings) -> list[Config]:
 
 
 def _open_routes(settings: Settings) -> list[Config]:
-    """Health and reflection: what anybody may ask."""
+    """Health and reflection, which need no token."""
     limited = limited_by_address(settings, settings.rate_limit)
     check = _route({"path": f"/{HEALTH}/Check"}, OPEN, settings, limited)
     check["route"]["priority"] = "HIGH"
@@ -153,7 +153,7 @@ def _stream(match: Config, streams: Streams, settings: Settings) -> Config:
 
 
 def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> Config:
-    """A caller's grpc-timeout counts, up to the limit that everybody has."""
+    """A caller's grpc-timeout counts, up to the common limit."""
     limit = seconds(settings.request_timeout)
     return {
         "match": match,

@@ -12,7 +12,7 @@ class Settings:
     is the root of the repository for the committed `envoy.yaml`.
     """
 
-    listen_address: str = "0.0.0.0"  # noqa: S104 - it is the front door
+    listen_address: str = "0.0.0.0"  # noqa: S104 - callers come from other machines
     listen_port: int = 8080
     admin_port: int = 9901
     """On loopback; 0 lets the system choose."""

@@ -5,7 +5,7 @@
 The section has no code for an endpoint that cannot answer now. `temporarily_unavailable` is
 registered for the authorization endpoint (4.1.2.1), but it is the one that says so, the server
 itself uses it here, and the status and Retry-After tell a client that does not know it the same.
-A token that was made and lost on the way harms nobody, so every such failure may be tried again.
+A token that was issued and lost on the way does no harm, so every such failure may be retried.
 """
 
 from . import checks

@@ -1,7 +1,7 @@
 """OpenTelemetry traces: a span for each request that is sampled, which the server's span joins.
 
 Off unless a collector is named. Envoy calls its tracer fit for trusted callers only; so what a
-caller says of traces (W3C Trace Context) is removed before the tracer sees it: strangers can
+caller says of traces (W3C Trace Context) is removed before the tracer sees it: callers can
 neither choose what is sampled nor join a trace of theirs to one of ours.
 """
 
@@ -24,7 +24,7 @@ def tracing(settings: Settings) -> Config:
             "provider": _provider(),
             "random_sampling": percent,
             "overall_sampling": {"value": 100},
-            # A caller asks for a trace by x-client-trace-id; nobody outside may.
+            # A caller would ask for a trace by x-client-trace-id.
             "client_sampling": {"value": 0},
             "spawn_upstream_span": False,
             "max_path_tag_length": 128,

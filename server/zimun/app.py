@@ -1,4 +1,4 @@
-"""The composition root: the only place that wires rooms together."""
+"""The composition root: the only module that connects stores, servers and settings."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ from zimun.config import ConfigError, Settings
 from zimun.connections import IDLE_TIME, bounded, http_share, rpc_share
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.calls import Backend
-from zimun.rpc.interceptors import Verify
+from zimun.rpc.dispatch import Verify
 from zimun.rpc.paging import PageTokens
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage import sqlite_file
@@ -62,13 +62,13 @@ RESPONSE_INTERVAL = 60.0
 """Seconds between two deletions of kept responses whose lifetime is over."""
 
 KEY_INTERVAL = 5.0
-"""Seconds between two looks for signing keys that another server has published."""
+"""Seconds between two reads of the signing keys, which another server may have changed."""
 
 PROBE_INTERVAL = 2.0
-"""Seconds between two looks at whether the store can be written."""
+"""Seconds between two probes of the store."""
 
 PROBE_TIME = 3.0
-"""Seconds after which a store that does not answer counts as one that cannot."""
+"""Seconds after which a store that does not answer counts as unusable."""
 
 UNUSABLE = (Overloaded, OutcomeUnknown)
 """What a store raises that cannot be used now."""
@@ -126,7 +126,7 @@ def embedded_file(settings: Settings) -> Path:
 
 @contextmanager
 def claimed(settings: Settings, checked: bool = True) -> Iterator[URL]:
-    """A database at the schema of this code, which nobody restores while the context is open.
+    """A database at the schema of this code, locked against a restore while the context is open.
 
     An embedded one is `checked` for damage first, which takes about a second for a gigabyte. Raises
     ConfigError, FileRefused and SchemaTooNew.
@@ -276,7 +276,7 @@ async def _tokens(
         outside = Verifier(provider, settings.issuer, settings.audience, PROVIDER)
         return outside.verify, web.Application()
     keys = await KeyStore.open(credentials)
-    stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.look)))
+    stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.reload)))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
     own = Verifier(keys, settings.public_issuer, settings.audience)
     limits = TokenLimits() if settings.rate_limit else None
@@ -339,7 +339,7 @@ async def _listen_http(
 
 
 async def _probe(store: LedgerStore, server: RpcServer) -> None:
-    """Try the store as a caller would, and let health checks know."""
+    """Read and write the store as a caller would, and set the health of the services."""
     # The id of no organization: where none is asked about, nothing is read.
     readable = await _works(store.heads(("",)))
     writable = await _works(store.probe())
@@ -356,7 +356,7 @@ async def _works(attempt: Awaitable[object]) -> bool:
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
-    """Do the work over and over; a failure is logged, once in a row, and the next turn comes."""
+    """Repeat the work; of failures in a row the first is logged, and the work goes on."""
     fails = False
     while True:
         await asyncio.sleep(seconds)

@@ -34,7 +34,7 @@ from zimun.storage.distribute import NotDistributable
 from zimun.storage.distribute import distribute as distribute_tables
 from zimun.storage.failures import FAILURES, brief
 from zimun.storage.migrate import SchemaTooNew
-from zimun.storage.sqlite_file import OTHERS, FileRefused
+from zimun.storage.sqlite_file import OTHERS_MODE, FileRefused
 from zimun.telemetry.tracing import TracingMissing
 from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap
@@ -64,7 +64,7 @@ MAX_DAYS = 36_500
 
 def main() -> None:
     """Run a command; what an operator can mend is one line and exit status 1."""
-    os.umask(OTHERS)
+    os.umask(OTHERS_MODE)
     try:
         _check_arguments(sys.argv)
         commands(standalone_mode=False)

@@ -39,7 +39,7 @@ class Settings:
 
     data_dir: Path = Path(".zimun")
     database_url: str = ""
-    host: str = "0.0.0.0"  # noqa: S104 - where Envoy listens, the front door
+    host: str = "0.0.0.0"  # noqa: S104 - Envoy's callers come from other machines
     port: int = 8080
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 50051

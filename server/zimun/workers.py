@@ -22,7 +22,7 @@ from zimun import app
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.rpc.server import PortTaken
-from zimun_gateway import leash
+from zimun_gateway import parent_death
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds between the death of a worker and the start of the next one in its place: they grow
@@ -231,7 +231,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 def _command() -> list[str]:
     """The command of one worker, which does not outlive its supervisor, however that ends."""
-    watch = (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()))
+    watch = (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()))
     return [*watch, sys.executable, "-m", "zimun", "serve", "--worker"]
 
 

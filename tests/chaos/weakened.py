@@ -117,9 +117,9 @@ def undropped() -> None:
 
 
 def outdated() -> None:
-    """A look at a head is used for questions that come after it, for a while."""
-    looks = reader._SharedLooks
-    head = looks.head
+    """A head that was read is used for questions that come after the read, for a while."""
+    head_reads = reader._SharedHeadReads
+    head = head_reads.head
     kept: dict[str, tuple[float, Head | None]] = {}
 
     async def join(self: Any, org_id: str) -> Head | None:
@@ -128,7 +128,7 @@ def outdated() -> None:
             kept[org_id] = (began, await head(self, org_id))
         return kept[org_id][1]
 
-    looks.head = join  # type: ignore[method-assign]
+    head_reads.head = join  # type: ignore[method-assign]
 
 
 def hasty() -> None:

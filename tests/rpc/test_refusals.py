@@ -53,9 +53,7 @@ async def test_a_refused_call_leaves_nothing_to_the_garbage_collector(zimun: Zim
             await zimun.refused(zimun.appointments.HoldAppointment, hold_of("2025-12-01T10:00:01Z"))
         gc.collect()
         frames = [one.f_code for one in gc.garbage if isinstance(one, FrameType)]
-        assert [
-            code.co_qualname for code in frames if "/rpc/interceptors" in code.co_filename
-        ] == []
+        assert [code.co_qualname for code in frames if "/rpc/dispatch" in code.co_filename] == []
     finally:
         gc.set_debug(0)
         gc.garbage.clear()

@@ -16,7 +16,7 @@ from ..e2e.running import Zimun, closed_after
 from ..e2e.serving import Server, Site, seeded
 from ..postgres import shared
 from .attacks import AttackCounter
-from .doors import Door, GrpcDoor, JsonDoor
+from .entry_points import EntryPoint, GrpcEntryPoint, JsonEntryPoint
 from .population import create_organizations, populate
 from .target import CANARY, TESTER, TWIN, VICTIM, Target
 from .valid_requests import Ids
@@ -70,35 +70,35 @@ def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tar
 
 
 @pytest.fixture(scope="session")
-def doors(target: Target) -> Iterator[dict[str, Door]]:
+def entry_points(target: Target) -> Iterator[dict[str, EntryPoint]]:
     """The three ways in."""
     program = target.program
-    opened: dict[str, Door] = {
-        "json": JsonDoor(program.port),
-        "grpc by envoy": GrpcDoor(f"127.0.0.1:{program.port}"),
-        "grpc": GrpcDoor(program.grpc_target),
+    opened: dict[str, EntryPoint] = {
+        "json": JsonEntryPoint(program.port),
+        "grpc by envoy": GrpcEntryPoint(f"127.0.0.1:{program.port}"),
+        "grpc": GrpcEntryPoint(program.grpc_target),
     }
     yield opened
-    for door in opened.values():
-        door.close()
+    for entry_point in opened.values():
+        entry_point.close()
 
 
 @pytest.fixture(scope="session")
-def victim(target: Target, doors: dict[str, Door]) -> Ids:
+def victim(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
     """What VICTIM has: two of everything, with CANARY in its texts."""
-    return populate(target, doors["json"], VICTIM, CANARY)
+    return populate(target, entry_points["json"], VICTIM, CANARY)
 
 
 @pytest.fixture(scope="session")
-def twin(target: Target, doors: dict[str, Door]) -> Ids:
+def twin(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
     """What TWIN has: as the victim, its entries under the same ids."""
-    return populate(target, doors["json"], TWIN, "twin")
+    return populate(target, entry_points["json"], TWIN, "twin")
 
 
 @pytest.fixture(scope="session")
-def tester(target: Target, doors: dict[str, Door]) -> Ids:
+def tester(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
     """What TESTER has: two of everything, for requests that may well change it."""
-    return populate(target, doors["json"], TESTER, "test")
+    return populate(target, entry_points["json"], TESTER, "test")
 
 
 def _database(store: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from .doors import Headers
+from .entry_points import Headers
 from .target import Target, encode_part
 
 HOUR = 3600

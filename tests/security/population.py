@@ -9,7 +9,7 @@ from zimun.config import Settings
 from zimun.domain.catalog import Organization
 
 from ..e2e.running import Json, Zimun
-from .doors import Door
+from .entry_points import EntryPoint
 from .methods import METHODS
 from .target import Target
 from .valid_requests import Ids, valid_request
@@ -41,12 +41,12 @@ async def create_organizations(program: Zimun, *org_ids: str) -> None:
             await stores.writer.run(org_id, CreateOrganization(organization), creates=True)
 
 
-def populate(target: Target, door: Door, org_id: str, word: str) -> Ids:
+def populate(target: Target, entry_point: EntryPoint, org_id: str, word: str) -> Ids:
     """Create two of everything in an organization, a word in their texts; the ids of one each."""
     headers = (("authorization", f"Bearer {target.token(org_id)}"),)
 
     def call(method: str, request: Json) -> Any:
-        answer = door.call(METHODS[method], request, headers)
+        answer = entry_point.call(METHODS[method], request, headers)
         assert answer.code == "OK", (method, answer)
         return json.loads(answer.text)
 

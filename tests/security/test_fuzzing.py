@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from .attacks import AttackCounter, cases, seeded
-from .doors import Headers
+from .entry_points import Headers
 from .forgeries import bearer
 from .fuzzer import Attempt, Fuzzer
 from .target import TESTER, Target, memory

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from ..e2e.running import Json
 from .attacks import AttackCounter, cases, seeded
-from .doors import Answer, GrpcDoor, Headers, JsonDoor, read_json
+from .entry_points import Answer, GrpcEntryPoint, Headers, JsonEntryPoint, read_json
 from .forgeries import bearer
 from .hostile_values import TEXTS, json_values, messages
 from .methods import METHODS, HttpRequest, Method
@@ -98,7 +98,11 @@ def is_nameless(value: object) -> bool:
 
 @pytest.mark.one_store
 def test_a_hostile_json_value_is_refused_by_the_name_of_its_field(
-    target: Target, doors: dict[str, JsonDoor], tester: Ids, own: Headers, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, JsonEntryPoint],
+    tester: Ids,
+    own: Headers,
+    attacks: AttackCounter,
 ) -> None:
     rng, wrong = seeded("json values"), []
     for method in JSON_METHODS:
@@ -109,7 +113,7 @@ def test_a_hostile_json_value_is_refused_by_the_name_of_its_field(
                 request = method.to_http(replaced(valid, place, value))
                 if len(request.url) > MAX_URL:
                     continue
-                answer = read_json(*doors["json"].send(request, own))
+                answer = read_json(*entry_points["json"].send(request, own))
                 attacks.count("input, JSON value", outcome(answer))
                 fault = check(method, path, answer)
                 if fault and not (is_nameless(value) and answer.code == "INVALID_ARGUMENT"):
@@ -119,7 +123,11 @@ def test_a_hostile_json_value_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.one_store
 def test_a_hostile_parameter_is_refused_by_its_name(
-    target: Target, doors: dict[str, JsonDoor], tester: Ids, own: Headers, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, JsonEntryPoint],
+    tester: Ids,
+    own: Headers,
+    attacks: AttackCounter,
 ) -> None:
     rng, wrong = seeded("parameters"), []
     for method in METHODS.values():
@@ -131,7 +139,7 @@ def test_a_hostile_parameter_is_refused_by_its_name(
                     "\0" in text and f"{{{name}}}" in method.url_template
                 ):
                     continue
-                answer = read_json(*doors["json"].send(request, own))
+                answer = read_json(*entry_points["json"].send(request, own))
                 attacks.count("input, parameter", outcome(answer))
                 if fault := check(method, name, answer):
                     wrong.append((method.name, name, f"{text!r:.60}", fault, answer.text[:300]))
@@ -139,13 +147,17 @@ def test_a_hostile_parameter_is_refused_by_its_name(
 
 
 def test_a_hostile_message_is_refused_by_the_name_of_its_field(
-    target: Target, doors: dict[str, GrpcDoor], tester: Ids, own: Headers, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, GrpcEntryPoint],
+    tester: Ids,
+    own: Headers,
+    attacks: AttackCounter,
 ) -> None:
     rng, wrong = seeded("messages"), []
     for method in METHODS.values():
         valid = json_format.ParseDict(valid_request(method.name, tester), method.request())
         for path, message in some(list(messages(valid)), rng, 40):
-            answer = doors["grpc"].send(method, message.SerializeToString(), own)
+            answer = entry_points["grpc"].send(method, message.SerializeToString(), own)
             attacks.count("input, message", outcome(answer))
             if fault := check(method, path, answer):
                 wrong.append((method.name, path, f"{message!s:.60}", fault, answer.text[:300]))
@@ -154,12 +166,18 @@ def test_a_hostile_message_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.one_store
 def test_a_body_that_is_no_json_of_its_message_is_refused(
-    target: Target, doors: dict[str, JsonDoor], tester: Ids, own: Headers, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, JsonEntryPoint],
+    tester: Ids,
+    own: Headers,
+    attacks: AttackCounter,
 ) -> None:
     for method in JSON_METHODS:
         valid = method.to_http(valid_request(method.name, tester))
         for body in no_messages(json.dumps(valid.body)):
-            answer = read_json(*doors["json"].send(HttpRequest(valid.verb, valid.url, body), own))
+            answer = read_json(
+                *entry_points["json"].send(HttpRequest(valid.verb, valid.url, body), own)
+            )
             assert answer.code == "INVALID_ARGUMENT", (method.name, body[:60], answer)
             attacks.count("input, body")
 

@@ -1,4 +1,4 @@
-"""More calls than can be served: refused at once, in turns by organization, none for who has gone.
+"""Overload: calls beyond capacity are refused at once, and organizations share the server fairly.
 
 The load itself is `python -m bench.overload`.
 """
@@ -17,7 +17,7 @@ from zimun.booking.pause import Pause, next_step
 from zimun.clock import ManualClock
 from zimun.domain.errors import Overloaded
 from zimun.rpc import admission, server
-from zimun.rpc.admission import Admission, FairQueue, Kind, Turn, metered
+from zimun.rpc.admission import Admission, AdmittedCall, FairQueue, Kind, metered
 from zimun.v1 import services_service_pb2
 
 from ..rpc.conftest import FRIDAY_MORNING, Zimun, seed, serving
@@ -32,53 +32,55 @@ def waiting(queue: FairQueue, org_id: str, count: int) -> list["asyncio.Future[N
     return futures
 
 
-def full(monkeypatch: pytest.MonkeyPatch) -> Admission:
-    """An admission in which a read begins only when it is let."""
+def full_admission(monkeypatch: pytest.MonkeyPatch) -> Admission:
+    """An admission in which no read begins by itself."""
     monkeypatch.setattr(admission, "MAX_READS", 0)
     return Admission(max_writes=1)
 
 
-def take_all(all_calls: Admission, org_id: str) -> list[Turn]:
+def admit_all(all_calls: Admission, org_id: str) -> list[AdmittedCall]:
     """As many reads of an organization as may wait."""
-    turns: list[Turn] = []
+    calls: list[AdmittedCall] = []
     with contextlib.suppress(Overloaded):
-        turns.extend(all_calls.enter(Kind.READ, org_id) for _ in range(FLOOD))
-    return turns
+        calls.extend(all_calls.admit(Kind.READ, org_id) for _ in range(FLOOD))
+    return calls
 
 
-async def test_a_flood_is_refused_and_leaves_room_for_others(
+async def test_a_flood_of_one_organization_is_refused_and_others_are_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    all_calls = full(monkeypatch)
-    noisy = take_all(all_calls, "o_noisy")
-    quiet = take_all(all_calls, "o_quiet")
+    all_calls = full_admission(monkeypatch)
+    noisy = admit_all(all_calls, "o_noisy")
+    quiet = admit_all(all_calls, "o_quiet")
     assert len(noisy) < FLOOD
     assert len(quiet) >= len(noisy) // 8
     assert all_calls.waiting[Kind.READ] == len(noisy) + len(quiet)
     assert all_calls.refused[Kind.READ] == 2
 
 
-async def test_the_room_shrinks_when_calls_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_calls = full(monkeypatch)
-    short = len(take_all(all_calls, "o_one"))
-    slow = full(monkeypatch)
+async def test_fewer_calls_are_accepted_when_calls_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_calls = full_admission(monkeypatch)
+    short = len(admit_all(all_calls, "o_one"))
+    slow = full_admission(monkeypatch)
     for _ in range(100):
-        slow._queues[Kind.READ].room.learn(0.02)
-    assert len(take_all(slow, "o_one")) < short / 4
+        slow._queues[Kind.READ].quota.record_cost(0.02)
+    assert len(admit_all(slow, "o_one")) < short / 4
 
 
-async def test_five_hundred_at_once_are_taken_on_by_a_server_that_had_little_to_do() -> None:
+async def test_five_hundred_calls_at_once_are_accepted_by_an_idle_server() -> None:
     all_calls = Admission(max_writes=64)
     for _ in range(200):
-        turn = all_calls.enter(Kind.WRITE, "o_one")
-        turn._begun -= 0.02  # the time of a commit
-        turn.leave()
+        call = all_calls.admit(Kind.WRITE, "o_one")
+        call._begun -= 0.02  # the time of a commit
+        call.finish()
     for _ in range(500):
-        all_calls.enter(Kind.WRITE, "o_one")
+        all_calls.admit(Kind.WRITE, "o_one")
     assert all_calls.refused[Kind.WRITE] == 0
 
 
-async def test_a_flood_of_one_organization_leaves_the_others_their_turns() -> None:
+async def test_calls_of_other_organizations_begin_before_a_flood_of_one() -> None:
     queue = FairQueue()
     flood = waiting(queue, "o_noisy", 100)
     others = [waiting(queue, f"o_{n}", 1)[0] for n in range(10)]
@@ -88,22 +90,22 @@ async def test_a_flood_of_one_organization_leaves_the_others_their_turns() -> No
     assert sum(future.done() for future in flood) == 1
 
 
-async def test_turns_are_shared_by_what_they_cost() -> None:
+async def test_organizations_share_the_server_by_the_cost_of_their_calls() -> None:
     queue = FairQueue()
     dear, cheap = waiting(queue, "o_dear", 100), waiting(queue, "o_cheap", 100)
     for _ in range(50):
         before = sum(future.done() for future in dear)
         queue.begin_next(0.001)
         if sum(future.done() for future in dear) > before:
-            queue.settle("o_dear", 0.009)
+            queue.correct("o_dear", 0.009)
     assert 4 <= sum(future.done() for future in dear) <= 6
     assert 44 <= sum(future.done() for future in cheap) <= 46
 
 
-async def test_who_has_gone_gets_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    all_calls = full(monkeypatch)
-    turn = all_calls.enter(Kind.READ, "o_one")
-    task = asyncio.create_task(turn.begin())
+async def test_a_cancelled_call_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    all_calls = full_admission(monkeypatch)
+    call = all_calls.admit(Kind.READ, "o_one")
+    task = asyncio.create_task(call.begin())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -112,13 +114,13 @@ async def test_who_has_gone_gets_no_turn(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not all_calls._queues[Kind.READ].waiting.begin_next(0.001)
 
 
-async def test_a_granted_turn_of_who_has_gone_is_given_back() -> None:
+async def test_a_call_cancelled_as_it_begins_frees_its_place() -> None:
     all_calls = Admission(max_writes=1)
-    first = all_calls.enter(Kind.WRITE, "o_one")
-    second = all_calls.enter(Kind.WRITE, "o_one")
+    first = all_calls.admit(Kind.WRITE, "o_one")
+    second = all_calls.admit(Kind.WRITE, "o_one")
     task = asyncio.create_task(second.begin())
     await asyncio.sleep(0)
-    first.leave()
+    first.finish()
     all_calls._queues[Kind.WRITE].begin_next()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -126,24 +128,24 @@ async def test_a_granted_turn_of_who_has_gone_is_given_back() -> None:
     assert all_calls._queues[Kind.WRITE].running == 0
 
 
-async def test_calls_wait_while_a_limit_is_reached_and_all_have_their_turn() -> None:
+async def test_calls_wait_at_the_limit_and_all_are_served() -> None:
     all_calls = Admission(max_writes=2)
-    most = running = 0
+    highest = running = 0
 
-    async def call(org_id: str) -> None:
-        nonlocal most, running
-        turn = all_calls.enter(Kind.WRITE, org_id)
-        if turn.waiting:
-            await turn.begin()
+    async def write(org_id: str) -> None:
+        nonlocal highest, running
+        call = all_calls.admit(Kind.WRITE, org_id)
+        if call.waiting:
+            await call.begin()
         running += 1
-        most = max(most, running)
+        highest = max(highest, running)
         await asyncio.sleep(0)
         running -= 1
-        turn.leave()
+        call.finish()
 
     async with asyncio.timeout(10):
-        await asyncio.gather(*(call(f"o_{n % 3}") for n in range(50)))
-    assert most == 2
+        await asyncio.gather(*(write(f"o_{n % 3}") for n in range(50)))
+    assert highest == 2
     assert all_calls.waiting == dict.fromkeys(Kind, 0)
 
 
@@ -152,14 +154,14 @@ async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
     steps: list[str] = []
 
     async def long_read(org_id: str) -> None:
-        turn = all_calls.enter(Kind.READ, org_id)
-        next_step.set(turn.step)
+        call = all_calls.admit(Kind.READ, org_id)
+        next_step.set(call.step)
         try:
             for _ in range(5):
                 await Pause().take()
                 steps.append(org_id)
         finally:
-            turn.leave()
+            call.finish()
 
     async with asyncio.timeout(10):
         flood = [asyncio.create_task(long_read("o_noisy")) for _ in range(40)]
@@ -169,9 +171,9 @@ async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
         await asyncio.gather(*flood)
     assert begun < 20
     assert all_calls.waiting[Kind.LONG] == 0
-    all_calls._long_room.learn(1e6)
-    for number in range(admission.MIN_ROOM):
-        all_calls._long_room.take(f"o_{number}")
+    all_calls._long_quota.record_cost(1e6)
+    for number in range(admission.MIN_QUEUE_LENGTH):
+        all_calls._long_quota.acquire(f"o_{number}")
     with pytest.raises(Overloaded):
         await long_read("o_third")
     assert all_calls.refused[Kind.LONG] == 1
@@ -212,7 +214,7 @@ async def on_a_full_server(
     made: list[Admission] = []
 
     def make(max_writes: int) -> Admission:
-        made.append(full(monkeypatch))
+        made.append(full_admission(monkeypatch))
         return made[0]
 
     monkeypatch.setattr(server, "Admission", make)
@@ -224,7 +226,7 @@ async def on_a_full_server(
 async def test_a_refusal_says_when_to_come_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(admission, "MIN_ROOM", 0)
+    monkeypatch.setattr(admission, "MIN_QUEUE_LENGTH", 0)
     monkeypatch.setattr(admission, "MAX_WAIT", 0)
 
     async def ask(zimun: Zimun, _: Admission) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from .attacks import AttackCounter
-from .doors import Answer, Door
+from .entry_points import Answer, EntryPoint
 from .forgeries import bearer, sign
 from .methods import METHODS
 from .target import SCOPES, Target, encode_part
@@ -48,12 +48,12 @@ def is_open(answer: Answer) -> bool:
 
 @pytest.mark.parametrize("way", ["json", "grpc"])
 def test_a_method_is_open_to_its_scope_alone(
-    target: Target, doors: dict[str, Door], way: str, attacks: AttackCounter
+    target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
     for scopes in every_combination():
         headers = bearer(target.token(scopes=scopes))
         for method in METHODS.values():
-            answer = doors[way].call(method, {}, headers)
+            answer = entry_points[way].call(method, {}, headers)
             expected = method.scope in scopes
             assert is_open(answer) == expected, (method.name, scopes, answer)
             attacks.count("scope, combination", "answered" if expected else "refused")
@@ -62,13 +62,17 @@ def test_a_method_is_open_to_its_scope_alone(
 @pytest.mark.parametrize("way", ["json", "grpc"])
 @pytest.mark.parametrize("claim", ["scope", "scp", "scopes", "permissions"])
 def test_a_malformed_scope_opens_nothing(
-    target: Target, doors: dict[str, Door], way: str, claim: str, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, EntryPoint],
+    way: str,
+    claim: str,
+    attacks: AttackCounter,
 ) -> None:
     for value in MALFORMED_SCOPES:
         claims = {**target.claims(), "scope": None, claim: value}
         present = {name: given for name, given in claims.items() if given is not None}
         token = sign(encode_part(target.header()), encode_part(present), target.signing_key)
         for name in ("ListServices", "GetAvailability", "CreateService", "HoldAppointment"):
-            answer = doors[way].call(METHODS[name], {}, bearer(token))
+            answer = entry_points[way].call(METHODS[name], {}, bearer(token))
             assert (answer.code, answer.reason) == SCOPE_MISSING, (value, answer)
             attacks.count("scope, malformed")

@@ -62,8 +62,8 @@ async def checked(gateway: Gateway, address: str) -> Any:
 
 
 async def test_an_address_has_a_small_part_of_all_streams() -> None:
-    assert WATCH.most == 16
-    assert max(WATCH.most, REFLECTION.most) <= MAX_OPEN_STREAMS // 8
+    assert WATCH.max_streams == 16
+    assert max(WATCH.max_streams, REFLECTION.max_streams) <= MAX_OPEN_STREAMS // 8
 
 
 async def test_an_address_that_watches_much_is_refused_and_no_other(gateway: Gateway) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ..e2e.running import Json
 from .attacks import AttackCounter
-from .doors import Answer, Door, Headers
+from .entry_points import Answer, EntryPoint, Headers
 from .forgeries import bearer, sign
 from .methods import METHODS, Method
 from .target import CANARY, TWIN, VICTIM, Target, encode_part
@@ -103,31 +103,33 @@ def _without_generated(value: Any) -> Any:
 @pytest.mark.parametrize("way", ["json", "grpc"])
 def test_the_victims_ids_answer_as_unknown_ids(
     target: Target,
-    doors: dict[str, Door],
+    entry_points: dict[str, EntryPoint],
     way: str,
     victim: Ids,
     unknown: Ids,
     attacker: Headers,
     attacks: AttackCounter,
 ) -> None:
-    before = everything(target, doors["grpc"], victim)
+    before = everything(target, entry_points["grpc"], victim)
     told = []
     for question in questions(victim, unknown):
-        known = doors[way].call(question.method, question.known, attacker)
-        none = doors[way].call(question.method, question.unknown, attacker)
+        known = entry_points[way].call(question.method, question.known, attacker)
+        none = entry_points[way].call(question.method, question.unknown, attacker)
         attacks.count("tenant, another's id", "answered as unknown")
         leaked = CANARY in known.text
         if leaked or comparable(known, victim) != comparable(none, unknown):
             told.append((question, known, none))
     assert not told
-    assert everything(target, doors["grpc"], victim) == before
+    assert everything(target, entry_points["grpc"], victim) == before
 
 
-def everything(target: Target, door: Door, ids: Ids) -> list[str]:
+def everything(target: Target, entry_point: EntryPoint, ids: Ids) -> list[str]:
     """All that the victim can read of its own."""
     headers = (("authorization", f"Bearer {target.token(VICTIM)}"),)
     reading = [name for name in METHODS if name.startswith(("Get", "List"))]
-    answers = [door.call(METHODS[name], valid_request(name, ids), headers) for name in reading]
+    answers = [
+        entry_point.call(METHODS[name], valid_request(name, ids), headers) for name in reading
+    ]
     assert all(answer.code == "OK" for answer in answers), answers
     assert any(CANARY in answer.text for answer in answers)
     return [answer.text for answer in answers]
@@ -136,7 +138,7 @@ def everything(target: Target, door: Door, ids: Ids) -> list[str]:
 @pytest.mark.parametrize("way", ["json", "grpc"])
 def test_the_victims_page_tokens_are_refused(
     target: Target,
-    doors: dict[str, Door],
+    entry_points: dict[str, EntryPoint],
     way: str,
     victim: Ids,
     attacker: Headers,
@@ -144,16 +146,22 @@ def test_the_victims_page_tokens_are_refused(
 ) -> None:
     headers = (("authorization", f"Bearer {target.token(VICTIM)}"),)
     for name in LISTS:
-        listed = doors[way].call(METHODS[name], {"page_size": 1}, headers)
+        listed = entry_points[way].call(METHODS[name], {"page_size": 1}, headers)
         token = json.loads(listed.text)["next_page_token"]
         assert token, name
-        answer = doors[way].call(METHODS[name], {"page_size": 1, "page_token": token}, attacker)
+        answer = entry_points[way].call(
+            METHODS[name], {"page_size": 1, "page_token": token}, attacker
+        )
         assert (answer.reason, answer.fields) == ("INVALID_FIELD", ("page_token",)), answer
         attacks.count("tenant, another's page token")
 
 
 def test_the_victims_idempotency_key_gives_nobody_else_its_response(
-    target: Target, doors: dict[str, Door], victim: Ids, twin: Ids, attacks: AttackCounter
+    target: Target,
+    entry_points: dict[str, EntryPoint],
+    victim: Ids,
+    twin: Ids,
+    attacks: AttackCounter,
 ) -> None:
     """Not even a client of the same id, which an outside provider may give to anybody."""
     key = ("idempotency-key", "k_victim")
@@ -163,12 +171,12 @@ def test_the_victims_idempotency_key_gives_nobody_else_its_response(
     other = bearer(sign(encode_part(target.header()), encode_part(claims), target.signing_key))
     own = bearer(target.token(VICTIM))
     answers = [
-        doors["grpc"].call(METHODS["HoldAppointment"], request, [*headers, key])
+        entry_points["grpc"].call(METHODS["HoldAppointment"], request, [*headers, key])
         for headers in (own, other, own)
     ]
     first, stolen, again = (json.loads(answer.text)["hold_id"] for answer in answers)
     assert first == again != stolen
     for name in ("ExtendHold", "ReleaseHold"):
-        answer = doors["grpc"].call(METHODS[name], {"hold_id": first}, other)
+        answer = entry_points["grpc"].call(METHODS[name], {"hold_id": first}, other)
         assert answer.reason == "HOLD_NOT_FOUND"
     attacks.count("tenant, another's idempotency key", "answered its own", 3)

@@ -4,7 +4,7 @@ import pytest
 
 from ..e2e.running import until
 from .attacks import AttackCounter, cases, seeded
-from .doors import Answer, Door, Headers
+from .entry_points import Answer, EntryPoint, Headers
 from .forgeries import bearer, every_forgery, mutated, sign
 from .methods import METHODS, Method
 from .target import Target, encode_part, read_signing_keys
@@ -26,8 +26,8 @@ EVERY_DOOR = ("json", "grpc by envoy", "grpc")
 pytestmark = pytest.mark.one_store
 
 
-def try_token(door: Door, method: Method, headers: Headers) -> Answer:
-    return door.call(method, {}, headers)
+def try_token(entry_point: EntryPoint, method: Method, headers: Headers) -> Answer:
+    return entry_point.call(method, {}, headers)
 
 
 def is_refused(answer: Answer, headers: Headers) -> bool:
@@ -37,21 +37,23 @@ def is_refused(answer: Answer, headers: Headers) -> bool:
 
 
 @pytest.mark.parametrize("way", EVERY_DOOR)
-def test_a_good_token_opens_every_door(target: Target, doors: dict[str, Door], way: str) -> None:
+def test_a_good_token_is_taken_at_every_entry_point(
+    target: Target, entry_points: dict[str, EntryPoint], way: str
+) -> None:
     """Without this the tests below could refuse for another reason."""
-    answer = try_token(doors[way], METHODS["ListServices"], bearer(target.token()))
+    answer = try_token(entry_points[way], METHODS["ListServices"], bearer(target.token()))
     assert answer.code == "OK"
 
 
 @pytest.mark.parametrize("way", EVERY_DOOR)
 def test_a_forged_token_opens_no_method(
-    target: Target, doors: dict[str, Door], way: str, attacks: AttackCounter
+    target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
     rng = seeded(f"forgeries {way}")
     opened = []
     for name, headers in every_forgery(target):
         for method in rng.sample(list(METHODS.values()), min(cases(2), len(METHODS))):
-            answer = try_token(doors[way], method, headers)
+            answer = try_token(entry_points[way], method, headers)
             attacks.count("token, forged")
             if not is_refused(answer, headers):
                 opened.append((name, method.name, answer.code, answer.reason, answer.text[:200]))
@@ -60,18 +62,18 @@ def test_a_forged_token_opens_no_method(
 
 @pytest.mark.parametrize("way", EVERY_DOOR)
 def test_a_mutated_token_opens_no_method(
-    target: Target, doors: dict[str, Door], way: str, attacks: AttackCounter
+    target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
     rng, token = seeded(f"mutated tokens {way}"), target.token()
     for _ in range(cases(200)):
         headers = bearer(mutated(token, rng))
-        answer = try_token(doors[way], METHODS["ListServices"], headers)
+        answer = try_token(entry_points[way], METHODS["ListServices"], headers)
         assert is_refused(answer, headers), (headers, answer)
         attacks.count("token, mutated")
 
 
 def test_a_token_of_a_removed_key_opens_nothing_at_the_server(
-    target: Target, doors: dict[str, Door], attacks: AttackCounter
+    target: Target, entry_points: dict[str, EntryPoint], attacks: AttackCounter
 ) -> None:
     """The server looks whenever a key is unknown to it, and every five seconds."""
     before = set(read_signing_keys(target.program))
@@ -82,7 +84,9 @@ def test_a_token_of_a_removed_key_opens_nothing_at_the_server(
     headers = bearer(sign(header, encode_part(target.claims()), key))
 
     def refused() -> bool:
-        return is_refused(try_token(doors["grpc"], METHODS["ListServices"], headers), headers)
+        return is_refused(
+            try_token(entry_points["grpc"], METHODS["ListServices"], headers), headers
+        )
 
     until("the removed key to be refused", refused)
     attacks.count("token of a removed key")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from zimun.app import Stores
 from zimun.booking.load import Counts
 from zimun.clock import ManualClock
-from zimun.domain import soundness
+from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -76,8 +76,8 @@ def lengths(least: int, most: int) -> st.SearchStrategy[int]:
 
 
 def length_of(field: str) -> st.SearchStrategy[int]:
-    least = MINUTE if field in soundness.POSITIVE else 0
-    most = soundness.LONGEST[field]
+    least = MINUTE if field in catalog_validation.POSITIVE else 0
+    most = catalog_validation.MAX_LENGTHS[field]
     return st.one_of(lengths(least, most), lengths(least, min(most, DAY)))
 
 
@@ -122,14 +122,14 @@ ORGANIZATIONS = st.builds(
     time_zone=ZONES,
     holiday_region=st.sampled_from(["", "DE-BY", "NO"]),
     weekly_hours=weeks(),
-    hold_length=lengths(MINUTE, soundness.LONGEST_HOLD),
+    hold_length=lengths(MINUTE, catalog_validation.MAX_HOLD_LENGTH),
     service_defaults=DEFAULTS,
 )
 
 
 @st.composite
 def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -> Service:
-    own = {field: draw(length_of(field)) for field in soundness.LONGEST}
+    own = {field: draw(length_of(field)) for field in catalog_validation.MAX_LENGTHS}
     options = draw(st.lists(length_of("duration"), max_size=3, unique=True))
     needs = st.lists(some(known["r"], 1), max_size=3) if known["r"] else st.just([])
     money: dict[str, st.SearchStrategy[str | int]] = {
@@ -146,7 +146,7 @@ def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -
         **own,
         duration_options=tuple(one for one in options if one != own["duration"]),
         slot_alignment=draw(st.sampled_from(SlotAlignment)),
-        capacity=draw(st.integers(1, soundness.MOST_SEATS)),
+        capacity=draw(st.integers(1, catalog_validation.MAX_SEATS)),
         price=draw(st.none() | st.fixed_dictionaries(money)),
         staff_ids=draw(some(known["t"])),
         location_ids=draw(some(known["l"])),

@@ -21,7 +21,7 @@ async def test_servers_that_start_at_once_agree_on_one_key(engine: Engine) -> No
 async def test_rotations_at_once_all_count(credentials: CredentialStore) -> None:
     servers = [await KeyStore.open(credentials) for _ in range(4)]
     rotated = await asyncio.gather(*(keys.rotate() for keys in servers))
-    await servers[0].look()
+    await servers[0].reload()
     kids = [key["kid"] for key in servers[0].jwks()["keys"]]
     assert kids == [kids[0], *sorted(rotated, key=kids.index)]
     assert len({*kids}) == 5
@@ -35,6 +35,6 @@ async def test_a_removed_key_is_gone_for_every_server(credentials: CredentialSto
     first, second = one.signing_key().kid, await one.rotate()
     assert first
     await credentials.remove_signing_key(first)
-    await other.look()
+    await other.reload()
     assert other.signing_key().kid == second
     assert list(other.current()) == [second]

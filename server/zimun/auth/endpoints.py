@@ -33,7 +33,7 @@ REFUSAL_TIME = 0.05
 """Seconds after which wrong credentials are refused: the time tells nothing of what was found."""
 
 _LARGEST_BODY = 16 * 1024
-_MOST_PARAMETERS = 100
+_MAX_PARAMETERS = 100
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="zimun"'}
 _CACHEABLE = {"Cache-Control": "public, max-age=60"}
@@ -185,7 +185,7 @@ async def _form(request: web.Request) -> dict[str, str]:
             body.decode(),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
+            max_num_fields=_MAX_PARAMETERS,
         )
     except ValueError as error:
         raise OAuthError("invalid_request", "the body is not a form in UTF-8") from error

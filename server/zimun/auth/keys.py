@@ -4,7 +4,7 @@ They are ES256 private keys, named by their RFC 7638 thumbprint. All servers on
 one store sign with the same ones.
 
 Verifiers (the gateway, other servers) cache the JWKS. So a new key is published
-at once and signs PROPAGATION seconds later, when everybody has it; the key
+at once and signs PROPAGATION seconds later, when every verifier has it; the key
 before it goes on verifying until every token that it can have signed is gone.
 """
 
@@ -25,8 +25,8 @@ PROPAGATION = 300
 """Seconds from a key's publication to its first signature; the gateway fetches the JWKS every 5."""
 
 FETCH_TIME = 75
-"""Seconds after which every verifier has a published key: a server looks every 5 seconds, and the
-JWKS may be cached for 60."""
+"""Seconds after which every verifier has a published key: a server reads them every 5 seconds, and
+the JWKS may be cached for 60."""
 
 LONGEST_LIFETIME = 24 * 3600
 """The most seconds that a token can be made to live; says how long an old key must stay."""
@@ -34,8 +34,8 @@ LONGEST_LIFETIME = 24 * 3600
 MARGIN = 3600
 """Seconds that an old key stays beyond its last token, for clocks that disagree."""
 
-LOOK_INTERVAL = 1.0
-"""Seconds that must lie between two looks for keys, whatever tokens callers bring."""
+MIN_RELOAD_INTERVAL = 1.0
+"""Seconds between two reads of the keys, whatever tokens callers send."""
 
 
 class KeyStoreError(Exception):
@@ -43,7 +43,7 @@ class KeyStoreError(Exception):
 
 
 class KeyStore:
-    """The signing keys of a store, as they were when somebody last looked.
+    """The signing keys of a store, as of the last read.
 
     `time` is real time in seconds.
     """
@@ -67,13 +67,13 @@ class KeyStore:
         if not await credentials.signing_keys():
             # Without an effect if another server has made its first key in the meantime.
             await credentials.add_signing_key(keys._generate([]), known_kids=())
-        await keys.look()
+        await keys.reload()
         return keys
 
     def signing_key(self) -> ECKey:
-        """The newest key that everybody has had time to fetch, else the longest published one.
+        """The newest key that every verifier has had time to fetch, else the oldest.
 
-        Raises Overloaded when somebody has removed them all.
+        Raises Overloaded where all keys have been removed.
         """
         if not self._known:
             raise Overloaded("there is no signing key")
@@ -90,20 +90,20 @@ class KeyStore:
         return self._public
 
     async def refreshed(self) -> Mapping[str, ECKey]:
-        """As `current`, having looked within LOOK_INTERVAL: for a kid that `current` lacks.
+        """As `current`, read within MIN_RELOAD_INTERVAL: for a kid that `current` lacks.
 
         Raises Overloaded where the store cannot be read.
         """
-        if abs(self._time() - self._looked) >= LOOK_INTERVAL:
-            await self.look()
+        if abs(self._time() - self._loaded_at) >= MIN_RELOAD_INTERVAL:
+            await self.reload()
         return self._public
 
-    async def look(self) -> None:
+    async def reload(self) -> None:
         """Take up what other processes changed; on failure the present keys stay.
 
         Raises KeyStoreError, and Overloaded where the store cannot be read.
         """
-        self._looked = self._time()
+        self._loaded_at = self._time()
         found = await self._credentials.signing_keys()
         if found != self._known:
             self._private = [_private(key) for key in found]
@@ -119,7 +119,7 @@ class KeyStore:
         added = None
         while added is None:
             added = await self._add_key()
-        await self.look()
+        await self.reload()
         return added.kid
 
     async def _add_key(self) -> SigningKey | None:

@@ -2,7 +2,7 @@
 
 What is true of every kind of entry is written once, for `kind`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
-the catalogue by the command that makes it (`domain.soundness`).
+the catalogue by the command that makes it (`domain.catalog_validation`).
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from zimun.booking.holidays import public_holidays
 from zimun.booking.reader import Reader
 from zimun.booking.requests import new_id
-from zimun.domain import soundness
+from zimun.domain import catalog_validation
 from zimun.domain.access import Caller
 from zimun.domain.catalog import (
     NOT_FOUND,
@@ -171,7 +171,7 @@ class CreateEntry(Generic[E]):
         entry = new_entry(catalog, self.kind, self.fields, now)
         if entry.id in catalog.all(self.kind):
             raise IdTaken(entry.id)
-        soundness.check(entry, catalog)
+        catalog_validation.check(entry, catalog)
         return catalog_decision(catalog, client_id, [entry], entry)
 
 
@@ -190,12 +190,12 @@ def _chosen(kind: type[Entry] | type[Override], chosen: str) -> str:
     """A new id, or the one that was chosen, if it is one of its kind."""
     if chosen:
         check_id(kind, chosen)
-    return chosen or new_id(soundness.PREFIXES[kind])
+    return chosen or new_id(catalog_validation.PREFIXES[kind])
 
 
 def check_id(kind: type[Entry] | type[Override], chosen: str) -> None:
     """Raise InvalidRequest for an id that is none of its kind."""
-    prefix = soundness.PREFIXES[kind]
+    prefix = catalog_validation.PREFIXES[kind]
     if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
         raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
 
@@ -215,7 +215,7 @@ class UpdateEntry(Generic[E]):
         before = catalog.entry(self.kind, self.entry_id)
         _require_etag(before, self.etag)
         after = changed(before, self.edit(before), now)
-        soundness.check(after, catalog)
+        catalog_validation.check(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
 
@@ -235,7 +235,7 @@ class ArchiveEntry(Generic[E]):
             return Decision((), before)
         _require_etag(before, self.etag)
         after = changed(before, replace(before, active=False), now)
-        soundness.check(after, catalog)
+        catalog_validation.check(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
 
@@ -307,7 +307,7 @@ def exists(ledger: Ledger) -> bool:
 
 def check_organization(organization: Organization, catalog: Catalog) -> None:
     """Raise InvalidRequest naming every field that does not make sense."""
-    soundness.check(organization, catalog)
+    catalog_validation.check(organization, catalog)
     check_holidays(organization)
 
 
@@ -366,7 +366,7 @@ class CreateOverride:
         catalog = timetable.catalog
         override_id = _chosen(Override, self.override.id)
         new = replace(self.override, id=override_id, create_time=now)
-        soundness.check(new, catalog)
+        catalog_validation.check(new, catalog)
         if kept := catalog.overrides.get((new.owner_id, new.date)):
             raise OverrideExists(kept.id, kept.owner_id, kept.date.isoformat())
         if any(new.id == other.id for other in catalog.overrides.values()):

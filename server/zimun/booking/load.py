@@ -16,7 +16,7 @@ from zimun.booking.catalog import (
     entry_of,
 )
 from zimun.booking.requests import new_id
-from zimun.domain import soundness
+from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
     Catalog,
     Location,
@@ -98,7 +98,7 @@ def plan(before: Catalog, known: bool, now: int, wanted: Wanted) -> Plan:
     after, entries, faulty = _entries(before, organization, bool(wrong), wanted, now)
     overrides = _overrides(before, wanted, now + len(entries) + 1)
     unsound = {
-        place: _violations(partial(soundness.check, override, after))
+        place: _violations(partial(catalog_validation.check, override, after))
         for place, override in wanted.overrides.items()
     }
     violations = {ORGANIZATION: wrong, **faulty, **unsound}
@@ -131,7 +131,9 @@ def _organization(
         return before.organization, {} if known else {"": missing}
     fields: dict[str, Any] = {"name": "", "time_zone": "", **wanted.organization}
     said = Organization(**fields | {"id": wanted.org_id, "create_time": now, "update_time": now})
-    wrong = _violations(partial(soundness.check, said, before), partial(check_holidays, said))
+    wrong = _violations(
+        partial(catalog_validation.check, said, before), partial(check_holidays, said)
+    )
     return _settled(before.organization if known else None, said, now), wrong
 
 
@@ -174,7 +176,7 @@ def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
 def _entry_violations(
     entry: CatalogEntry, fields: Mapping[str, Any], catalog: Catalog
 ) -> Violations:
-    found = _violations(partial(soundness.check, entry, catalog))
+    found = _violations(partial(catalog_validation.check, entry, catalog))
     if "duration" in found and "slot_step" not in fields:
         # The step of a service that does not say is its duration, which is told of already.
         found.pop("slot_step", "")

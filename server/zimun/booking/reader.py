@@ -1,8 +1,8 @@
-"""Reading ledgers: what is kept of them in memory, its bound, and shared looks at their heads.
+"""Reading ledgers: what is kept of them in memory, its bound, and shared reads of their heads.
 
 A question is answered from memory once the head, read after the question came,
 shows that memory has every event (the read index of Raft, Ongaro 2014, section
-6.4). All who ask while a look is under way share the next one.
+6.4). Questions that come while heads are read share the next read.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ MAX_ROUNDS = 1000
 
 MAX_WAIT = 0.2
 """Seconds for which a question waits for a group that is being committed, before what it needs is
-read apart from memory: a commit that waits for a lock must not hold up who only asks."""
+read apart from memory: a commit that waits for a lock must not delay reads."""
 
-LOOK_INTERVAL = 0.002
-"""Seconds from one look at heads to the next while several ask: each serves many, and answers that
-go together cost both ends less than one by one."""
+HEAD_READ_INTERVAL = 0.002
+"""Seconds from one read of heads to the next while several questions wait: one read serves
+many, and responses that are sent together cost server and client less than one by one."""
 
 T = TypeVar("T")
 
 Question = Callable[[Ledger, Timetable, int], T]
-"""Something that is worked out from a ledger and its catalogue at an instant (ledger time)."""
+"""A function of a ledger and its catalogue at an instant (ledger time)."""
 
 
 @dataclass(eq=False)
@@ -112,7 +112,7 @@ class LedgerMemory:
         self.rows = self.size = 0
 
     def weigh(self) -> None:
-        """Settle its size."""
+        """Update `size`."""
         self.size = self.rows + (self.timetable.size // ROW_BYTES if self.timetable else 0)
 
     def shrink(self) -> None:
@@ -138,7 +138,7 @@ class Reader:
         self._clock = clock
         self._max_rows = max_rows
         self._memories: OrderedDict[str, LedgerMemory] = OrderedDict()
-        self._looks = _SharedLooks(store)
+        self._head_reads = _SharedHeadReads(store)
         self.counters = Counters()
 
     @property
@@ -171,7 +171,7 @@ class Reader:
     async def current(self, org_id: str) -> LedgerMemory:
         """What is kept of an organization, once it has every event that there was."""
         memory = self.memory(org_id)
-        head = await self._looks.head(org_id)
+        head = await self._head_reads.head(org_id)
         ledger = memory.ledger
         if head is None:
             raise TokenInvalid("the token's organization does not exist")
@@ -208,14 +208,14 @@ class Reader:
                 part = Needs()
                 await memory.lock.acquire()
             try:
-                # Who waited for the lock may find that others have loaded the same.
+                # Another task may have loaded the same while this one waited for the lock.
                 if part and memory.ledger and not (part := memory.ledger.lacks(part)):
                     continue
                 [update] = await self._store.read([memory.read(part)])
                 memory.apply(update)
             finally:
                 memory.lock.release()
-            # Others have their turn between two parts, even where reading suspends nothing.
+            # Other tasks run between two parts, even where reading suspends nothing.
             await asyncio.sleep(0)
         self.trim()
         return memory
@@ -235,8 +235,8 @@ class Reader:
                 del self._memories[memory.org_id]
 
 
-class _SharedLooks:
-    """Looks at heads: one at a time, each for all who asked before it began."""
+class _SharedHeadReads:
+    """Reads of heads: one at a time, each for all questions that came before it began."""
 
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
@@ -256,12 +256,14 @@ class _SharedLooks:
         while self._waiting:
             begun = loop.time()
             asking, self._waiting = self._waiting, []
-            await self._look([one for one in asking if not one[1].done()])
+            await self._read_heads([one for one in asking if not one[1].done()])
             if self._waiting or len(asking) > 1:
-                await asyncio.sleep(begun + LOOK_INTERVAL - loop.time())
+                await asyncio.sleep(begun + HEAD_READ_INTERVAL - loop.time())
         self._task = None
 
-    async def _look(self, asking: Sequence[tuple[str, "asyncio.Future[Head | None]"]]) -> None:
+    async def _read_heads(
+        self, asking: Sequence[tuple[str, "asyncio.Future[Head | None]"]]
+    ) -> None:
         try:
             heads = await self._store.heads({org_id for org_id, _ in asking})
         except Exception as error:

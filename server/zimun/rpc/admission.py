@@ -1,12 +1,13 @@
-"""Which calls a server takes on: as many as it can serve in time, shared by organization.
+"""Admission control: a server accepts the calls that it can serve in time, shared by organization.
 
-Calls run at once while they are few. Once they have kept the event loop for
-ROUND, new ones wait while those that the network holds ready are let in, so that
-there is a choice; then they have their turns in the order of what their
-organizations have had (start-time fair queueing, Goyal et al. 1996). A call that
-would wait too long is refused as soon as it comes; the room is shared by dynamic
-thresholds (Choudhury and Hahne 1998), so that no organization can fill it alone.
-Health checks and reflection pass by all this.
+Calls run at once while they are few. Once calls have kept the event loop for
+MAX_WORK seconds, new calls are queued while the requests that have arrived on the
+sockets are read, so that there is a choice. Queued calls then begin in the order of
+the time that their organizations have used (start-time fair queueing, Goyal et al.
+1996). A call that would wait too long is refused as soon as it arrives; the length
+of a queue is shared by dynamic thresholds (Choudhury and Hahne 1998), so that no
+organization can fill a queue alone. Health checks and reflection are not subject to
+admission.
 """
 
 import asyncio
@@ -22,93 +23,93 @@ from typing import Any, TypeVar
 from zimun.domain.errors import Overloaded
 
 MAX_WAIT = 0.5
-"""Seconds of waiting that a call is taken on with, about."""
+"""Seconds, about, that an accepted call may wait in its queue."""
 
-SHARE = 4
-"""How many times what is still free an organization may take of the room: alone, four fifths."""
+MAX_SHARE_OF_FREE = 4
+"""Multiple of the free places of a queue that an organization may take: alone, 4/5 of all."""
 
-MIN_ROOM = 8
-"""How many calls of a kind may wait, however long they take."""
+MIN_QUEUE_LENGTH = 8
+"""Calls of a kind that may wait, however long such calls take."""
 
 MAX_READS = 64
-"""The most reads that run at a time: they wait for the store, and share looks at heads."""
+"""Reads that run at a time: they wait for the store, and share the reading of heads."""
 
-ROUND = 0.005
-"""Seconds of work after which those who wait in the network are let in."""
+MAX_WORK = 0.005
+"""Seconds of work after which the requests that have arrived on the sockets are read."""
 
-MAX_GATHERING = 0.02
-"""Seconds for which they are let in at the most."""
+MAX_GATHER_TIME = 0.02
+"""Seconds for which arriving requests are read before queued calls begin."""
 
 MAX_REFUSALS = 8
-"""How many of them are refused at the most: to refuse costs a good part of what to serve does."""
+"""Requests refused during that time: a refusal costs a good part of what a short call does."""
 
-QUIET_TURNS = 4
-"""Turns of the event loop without a new call after which nobody else waits in the network."""
+MAX_QUIET_ITERATIONS = 4
+"""Iterations of the event loop without a new call after which no request is left on the sockets."""
 
 MAX_BATCH = 16
-"""The most reads that begin in one turn of the event loop."""
+"""Reads that begin in one iteration of the event loop."""
 
-STEP = 0.001
-"""Seconds of reading that are begun in one turn of the event loop."""
+MAX_BATCH_TIME = 0.001
+"""Seconds of reading, as estimated, that begin in one iteration of the event loop."""
 
 _WEIGHT = 1 / 32
-"""How much the latest call counts for the average cost of its kind."""
+"""The weight of the latest call in the average cost of its kind (exponential moving average)."""
 
 T = TypeVar("T")
 
 
 class Kind(StrEnum):
-    """What is bounded apart; LONG are reads that take more than a step (`booking.pause`)."""
+    """Kinds of calls, each with a limit; LONG are reads of more than one step (`booking.pause`)."""
 
     READ = "read"
     WRITE = "write"
     LONG = "long"
 
 
-class _Room:
-    """How many calls of a kind may be taken on, in all and of one organization."""
+class _Quota:
+    """The limit of accepted calls of one kind, in all and for each organization."""
 
     def __init__(self) -> None:
         self.cost = 0.0005
         self.refused = 0
-        self._held: Counter[str] = Counter()
+        self._accepted: Counter[str] = Counter()
         self._total = 0
 
     def __len__(self) -> int:
         return self._total
 
-    def take(self, org_id: str) -> None:
-        """Count one more; raises Overloaded where the organization has its share of the room."""
-        room = max(MIN_ROOM, MAX_WAIT / self.cost)
-        if self._held[org_id] >= SHARE * (room - self._total):
+    def acquire(self, org_id: str) -> None:
+        """Accept a call; raises Overloaded where the organization has its share of the limit."""
+        limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
+        if self._accepted[org_id] >= MAX_SHARE_OF_FREE * (limit - self._total):
             self.refused += 1
             raise Overloaded("the server has too much to do")
-        self._held[org_id] += 1
+        self._accepted[org_id] += 1
         self._total += 1
 
-    def give_back(self, org_id: str) -> None:
-        """Count one less."""
+    def release(self, org_id: str) -> None:
+        """Count an accepted call no longer."""
         self._total -= 1
-        self._held[org_id] -= 1
-        if not self._held[org_id]:
-            del self._held[org_id]
+        self._accepted[org_id] -= 1
+        if not self._accepted[org_id]:
+            del self._accepted[org_id]
 
-    def learn(self, cost: float) -> None:
-        """Take the cost of a call, in seconds, into the average."""
-        self.cost += (cost - self.cost) * _WEIGHT
+    def record_cost(self, seconds: float) -> None:
+        """Take the cost of a call into the average."""
+        self.cost += (seconds - self.cost) * _WEIGHT
 
 
 class FairQueue:
-    """Futures that wait for their turn: next is the organization that has had least.
+    """A fair queue of futures: the next is of the organization that has used the least time.
 
-    Its virtual time is in seconds of work; what a turn has cost beyond the
-    estimate is settled afterwards.
+    Virtual time is in seconds of work. A call is counted by an estimate when it
+    begins; the difference to its cost is added when it ends.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._order: list[tuple[float, int, str]] = []
-        self._had: dict[str, float] = {}
+        self._used: dict[str, float] = {}
         self._now = 0.0
         self._numbers = count()
 
@@ -116,63 +117,63 @@ class FairQueue:
         return bool(self._waiting)
 
     def add(self, org_id: str, future: "asyncio.Future[None]") -> None:
-        """Wait behind the others of the same organization."""
+        """Append a future to those of its organization."""
         if org_id in self._waiting:
             self._waiting[org_id].append(future)
             return
         self._waiting[org_id] = deque((future,))
-        self._enlist(org_id)
+        self._schedule(org_id)
 
-    def _enlist(self, org_id: str) -> None:
-        since = max(self._now, self._had.get(org_id, 0.0))
-        heappush(self._order, (since, next(self._numbers), org_id))
+    def _schedule(self, org_id: str) -> None:
+        start = max(self._now, self._used.get(org_id, 0.0))
+        heappush(self._order, (start, next(self._numbers), org_id))
 
     def begin_next(self, estimate: float) -> bool:
-        """Let the next one begin, whose turn is taken to cost `estimate`; False if it has gone.
+        """Let the next call begin, at an estimated cost; False if it was cancelled.
 
-        Call it only where there is one.
+        The queue must not be empty.
         """
-        since, _, org_id = heappop(self._order)
-        self._now = since
-        self._had[org_id] = max(since, self._had.get(org_id, 0.0)) + estimate
+        start, _, org_id = heappop(self._order)
+        self._now = start
+        self._used[org_id] = max(start, self._used.get(org_id, 0.0)) + estimate
         futures = self._waiting[org_id]
         future = futures.popleft()
         if futures:
-            self._enlist(org_id)
+            self._schedule(org_id)
         else:
             del self._waiting[org_id]
         if not self._waiting:
-            self._had.clear()
+            self._used.clear()
             self._now = 0.0
         if future.done():
             return False
         future.set_result(None)
         return True
 
-    def settle(self, org_id: str, more: float) -> None:
-        """Count what a turn has cost beyond its estimate, while others wait."""
-        if org_id in self._had:
-            self._had[org_id] += more
+    def correct(self, org_id: str, difference: float) -> None:
+        """Add the difference between a call's cost and its estimate, while calls wait."""
+        if org_id in self._used:
+            self._used[org_id] += difference
 
 
 class _Queue:
-    """The calls of one kind: those that run, up to a limit, and those that wait."""
+    """The calls of one kind: up to `limit` run, the others wait."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.running = limit, 0
-        self.room, self.waiting = _Room(), FairQueue()
+        self.quota, self.waiting = _Quota(), FairQueue()
 
     @property
     def can_begin(self) -> bool:
         return self.running < self.limit
 
     def begin_next(self) -> None:
-        """Let the next one begin, if it has not gone meanwhile."""
-        self.running += self.waiting.begin_next(self.room.cost)
+        """Let the next call begin, unless it was cancelled."""
+        self.running += self.waiting.begin_next(self.quota.cost)
 
 
-class Turn:
-    """One call: what it has cost so far, and how it goes on where it is long."""
+class AdmittedCall:
+    """An accepted call: its queue, its cost so far, and the steps of a long one."""
 
     __slots__ = (
         "_admission",
@@ -180,8 +181,8 @@ class Turn:
         "_is_long",
         "_queue",
         "org_id",
+        "recorded",
         "seconds",
-        "settled",
         "waiting",
     )
 
@@ -195,10 +196,10 @@ class Turn:
         self._admission, self._queue, self.org_id = admission, queue, org_id
         self.waiting = waiting
         self._begun = 0.0 if waiting else perf_counter()
-        self.seconds, self.settled, self._is_long = 0.0, 0.0, False
+        self.seconds, self.recorded, self._is_long = 0.0, 0.0, False
 
     async def begin(self) -> None:
-        """Wait for the turn to come."""
+        """Wait in the queue until the call may begin."""
         assert self.waiting
         try:
             await self.waiting
@@ -207,7 +208,7 @@ class Turn:
                 self._admission.end(self._queue)
             raise
         finally:
-            self._queue.room.give_back(self.org_id)
+            self._queue.quota.release(self.org_id)
         self._begun = perf_counter()
 
     def charge(self, seconds: float) -> None:
@@ -216,129 +217,131 @@ class Turn:
         self._admission.charge(seconds)
 
     async def step(self) -> None:
-        """Wait until a long call may go on; raises Overloaded where too many are long."""
+        """Wait until a long call may go on; raises Overloaded where there are too many."""
         await self._admission.step(self)
 
-    def lengthen(self, room: _Room) -> None:
+    def become_long(self, quota: _Quota) -> None:
         """Count as a long call from now on; raises Overloaded."""
         if not self._is_long:
-            room.take(self.org_id)
+            quota.acquire(self.org_id)
             self._is_long = True
             self._admission.end(self._queue)
 
-    def leave(self) -> None:
-        """The call is over."""
+    def finish(self) -> None:
+        """Record the cost of a call that is over, and let others begin."""
         if self._is_long:
             self._admission.end_long(self)
             return
-        # Calls that wait for the store together share its time, as many as may run.
+        # Calls that wait for the store at the same time share that time.
         queue = self._queue
         cost = max(self.seconds, (perf_counter() - self._begun) / queue.limit)
-        queue.waiting.settle(self.org_id, cost - queue.room.cost)
-        queue.room.learn(cost)
+        queue.waiting.correct(self.org_id, cost - queue.quota.cost)
+        queue.quota.record_cost(cost)
         self._admission.end(queue)
 
 
 class Admission:
-    """Takes calls on, or refuses them. Use it on one event loop.
+    """Accepts or refuses calls, and decides when they begin. Use it on one event loop.
 
-    Count every call in `arrivals` as soon as it comes out of the network.
+    Count every call in `arrivals` as soon as it has been read from its socket.
     """
 
     def __init__(self, max_writes: int) -> None:
         self._queues = {Kind.READ: _Queue(MAX_READS), Kind.WRITE: _Queue(max_writes)}
-        self._long_room, self._long_steps = _Room(), FairQueue()
+        self._long_quota, self._long_steps = _Quota(), FairQueue()
         self._work = 0.0
         self.arrivals = self._seen = self._quiet = self._refusals = 0
-        self._is_gathering = self._is_turning = False
+        self._is_gathering = self._is_scheduled = False
         self._gather_until = 0.0
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many calls of each kind wait; of long ones, how many there are."""
-        counts: dict[str, int] = {kind: len(one.room) for kind, one in self._queues.items()}
-        return counts | {Kind.LONG: len(self._long_room)}
+        """Calls of each kind that wait; of long calls, all that are under way."""
+        counts: dict[str, int] = {kind: len(queue.quota) for kind, queue in self._queues.items()}
+        return counts | {Kind.LONG: len(self._long_quota)}
 
     @property
     def refused(self) -> dict[str, int]:
-        """How many calls of each kind have been refused."""
-        counts: dict[str, int] = {kind: one.room.refused for kind, one in self._queues.items()}
-        return counts | {Kind.LONG: self._long_room.refused}
+        """Calls of each kind that have been refused."""
+        counts: dict[str, int] = {kind: queue.quota.refused for kind, queue in self._queues.items()}
+        return counts | {Kind.LONG: self._long_quota.refused}
 
-    def enter(self, kind: Kind, org_id: str) -> Turn:
-        """A turn for a call; where it is `waiting`, it is to `begin` first. Raises Overloaded."""
+    def admit(self, kind: Kind, org_id: str) -> AdmittedCall:
+        """Accept a call, which must `begin` where it is `waiting`; raises Overloaded."""
         queue = self._queues[kind]
-        if self._work < ROUND and queue.running < queue.limit and not queue.waiting:
+        if self._work < MAX_WORK and queue.running < queue.limit and not queue.waiting:
             queue.running += 1
-            return Turn(self, queue, org_id, None)
+            return AdmittedCall(self, queue, org_id, None)
         try:
-            queue.room.take(org_id)
+            queue.quota.acquire(org_id)
         except Overloaded:
             self._refusals += 1
             raise
         future = asyncio.get_running_loop().create_future()
         queue.waiting.add(org_id, future)
-        self._go_on()
-        return Turn(self, queue, org_id, future)
+        self._wake()
+        return AdmittedCall(self, queue, org_id, future)
 
     def charge(self, seconds: float) -> None:
         """Count seconds for which a call has kept the event loop."""
         self._work += seconds
 
-    async def step(self, turn: Turn) -> None:
-        """As `Turn.step`: one of all long calls goes on in one turn of the event loop."""
-        turn.lengthen(self._long_room)
-        self._long_steps.settle(turn.org_id, turn.seconds - turn.settled)
-        turn.settled = turn.seconds
+    async def step(self, call: AdmittedCall) -> None:
+        """As `AdmittedCall.step`: one long call goes on in an iteration of the event loop."""
+        call.become_long(self._long_quota)
+        self._long_steps.correct(call.org_id, call.seconds - call.recorded)
+        call.recorded = call.seconds
         future = asyncio.get_running_loop().create_future()
-        self._long_steps.add(turn.org_id, future)
-        self._go_on()
+        self._long_steps.add(call.org_id, future)
+        self._wake()
         await future
 
     def end(self, queue: _Queue) -> None:
-        """A call of this kind does not run any more."""
+        """Let another call of the queue begin in place of one that is over."""
         queue.running -= 1
         if queue.waiting:
-            self._go_on()
+            self._wake()
 
-    def end_long(self, turn: Turn) -> None:
-        """A long call does not run any more."""
-        self._long_room.learn(turn.seconds)
-        self._long_room.give_back(turn.org_id)
+    def end_long(self, call: AdmittedCall) -> None:
+        """Record the cost of a long call that is over."""
+        self._long_quota.record_cost(call.seconds)
+        self._long_quota.release(call.org_id)
 
-    def _go_on(self) -> None:
-        """Give out turns from the next turn of the event loop on."""
-        if self._is_turning:
+    def _wake(self) -> None:
+        """Let calls begin from the next iteration of the event loop on."""
+        if self._is_scheduled:
             return
-        self._is_turning = True
+        self._is_scheduled = True
         self._gather_if_due()
-        asyncio.get_running_loop().call_soon(self._turn)
+        asyncio.get_running_loop().call_soon(self._run)
 
     def _gather_if_due(self) -> None:
-        if self._work >= ROUND:
+        if self._work >= MAX_WORK:
             self._is_gathering, self._quiet, self._seen = True, 0, self.arrivals
-            self._gather_until, self._refusals = perf_counter() + MAX_GATHERING, 0
+            self._gather_until, self._refusals = perf_counter() + MAX_GATHER_TIME, 0
 
-    def _turn(self) -> None:
-        """Let those in who wait in the network, or let some who wait here begin."""
+    def _run(self) -> None:
+        """Leave an iteration to requests that arrive, or let some queued calls begin."""
         if self._is_gathering:
             self._quiet = self._quiet + 1 if self.arrivals == self._seen else 0
             self._seen = self.arrivals
-            more = self._quiet < QUIET_TURNS and self._refusals < MAX_REFUSALS
+            more = self._quiet < MAX_QUIET_ITERATIONS and self._refusals < MAX_REFUSALS
             if more and perf_counter() < self._gather_until:
-                asyncio.get_running_loop().call_soon(self._turn)
+                asyncio.get_running_loop().call_soon(self._run)
                 return
             self._is_gathering, self._work = False, 0.0
         self._begin_some()
-        self._is_turning = False
-        if self._long_steps or any(one.waiting and one.can_begin for one in self._queues.values()):
-            self._go_on()
+        self._is_scheduled = False
+        if self._long_steps or any(
+            queue.waiting and queue.can_begin for queue in self._queues.values()
+        ):
+            self._wake()
 
     def _begin_some(self) -> None:
         writes, reads = self._queues[Kind.WRITE], self._queues[Kind.READ]
         while writes.waiting and writes.can_begin:
             writes.begin_next()
-        for _ in range(max(1, min(MAX_BATCH, int(STEP / reads.room.cost)))):
+        for _ in range(max(1, min(MAX_BATCH, int(MAX_BATCH_TIME / reads.quota.cost)))):
             if not reads.waiting or not reads.can_begin:
                 break
             reads.begin_next()

@@ -14,7 +14,7 @@ from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
 from zimun.domain.errors import InvalidRequest
-from zimun.rpc.interceptors import caller, header, method
+from zimun.rpc.dispatch import caller, header, method
 from zimun.rpc.paging import PageTokens
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -24,8 +24,8 @@ from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.rpc import entries
 from zimun.rpc.calls import Backend, Context, change_request, question_of
+from zimun.rpc.dispatch import caller
 from zimun.rpc.entries import Kind
-from zimun.rpc.interceptors import caller
 from zimun.rpc.paging import fitting, page_size
 from zimun.v1 import (
     location_pb2,

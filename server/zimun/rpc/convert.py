@@ -25,7 +25,7 @@ from zimun.v1 import (
     slot_pb2,
 )
 
-MOST_NEXT = 100
+MAX_NEXT_SLOTS = 100
 """The most slots of one FindNextAvailable."""
 
 
@@ -88,8 +88,8 @@ def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[Sl
 
 def count(request: availability_service_pb2.FindNextAvailableRequest) -> int:
     """How many slots are wanted; raises InvalidRequest outside 1 to 100."""
-    if request.HasField("count") and not 1 <= request.count <= MOST_NEXT:
-        raise InvalidRequest({"count": f"must be 1 to {MOST_NEXT}"})
+    if request.HasField("count") and not 1 <= request.count <= MAX_NEXT_SLOTS:
+        raise InvalidRequest({"count": f"must be 1 to {MAX_NEXT_SLOTS}"})
     return request.count or 1
 
 

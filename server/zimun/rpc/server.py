@@ -21,8 +21,8 @@ from zimun.rpc.catalog_servicers import (
     ServicesServicer,
     StaffServicer,
 )
+from zimun.rpc.dispatch import Dispatcher, Handler, Verify
 from zimun.rpc.health import Health
-from zimun.rpc.interceptors import Gate, Handler, Verify
 from zimun.rpc.servicers import AppointmentsServicer, AvailabilityServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
@@ -52,37 +52,38 @@ _SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Backend], object]] = {
 }
 
 MAX_METADATA_BYTES = 64 * 1024
-"""Of a call's headers: twice what Envoy lets through, and never at random between two limits."""
+"""Bytes of a call's headers, twice Envoy's limit. Both of gRPC's limits are set to it: between
+them gRPC refuses at random."""
 
 MAX_CONNECTION_AGE = 300
-"""Seconds, give or take a tenth."""
+"""Seconds, with a random difference of up to a tenth (gRPC)."""
 
 _OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_concurrent_streams", 256),
-    # Until the client's first frame, and with nothing under way. Envoy hangs up sooner than the
-    # latter, and than the age: an answer that it is reading when the server does may be cut.
+    # Until the client's first frame, and without a call. Envoy closes its connections sooner than
+    # the idle time and the age: a response that Envoy is reading as the server closes may be cut.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 120_000),
-    # A client with several servers to choose from chooses anew; what is under way goes on.
+    # A client of several servers then chooses one again; calls under way are finished.
     ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE * 1000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
-    # What waits before the event loop has seen it; grpc's core says CANCELLED to what is beyond.
+    # Calls that the event loop has not accepted yet; gRPC answers CANCELLED to those beyond.
     ("grpc.server.max_pending_requests", 512),
     ("grpc.server.max_pending_requests_hard_limit", 1024),
 )
 
 
 class _Handlers:
-    """Stands for a server where handlers are added, and keeps them by the method's path.
+    """Collects the handlers that generated code adds to a server, by the path of the method.
 
-    A server of grpc.aio waits for each registered method by itself, and at every
-    call goes through all of them: 10 to 20 % of a short call, with fifty methods.
+    A server of grpc.aio compares every call with each registered method: 10 to 20 % of the
+    time of a short call, with fifty methods. A generic handler finds the method by its path.
     """
 
     def __init__(self) -> None:
@@ -93,7 +94,7 @@ class _Handlers:
         self.by_path |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
 
     def add_generic_rpc_handlers(self, _: object) -> None:
-        """As of `grpc.aio.Server`; the same handlers come one by one."""
+        """As of `grpc.aio.Server`; ignored, as the same handlers are added as registered ones."""
 
 
 class PortTaken(Exception):
@@ -101,10 +102,10 @@ class PortTaken(Exception):
 
 
 class RpcServer:
-    """A server on one port; `port` is the one that it got, `serving` what health checks are told.
+    """A server on one port; `port` is its number, `serving` the health of each service.
 
-    Connections beyond `max_connections` are closed at once. Servers share a port knowingly
-    (`sharing`) or not at all. `interceptors` stand around the gate.
+    Connections beyond `max_connections` are closed at once. Servers share a port only
+    where it is asked for (`sharing`). `interceptors` run before the dispatcher.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class RpcServer:
         )
         self.admission = Admission(2 * MAX_GROUP * backend.store.lanes)
         self._server = grpc.aio.server(
-            handlers=(Gate(verify, self.admission, handlers.by_path),),
+            handlers=(Dispatcher(verify, self.admission, handlers.by_path),),
             interceptors=interceptors,
             options=options,
         )

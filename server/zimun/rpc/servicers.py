@@ -15,7 +15,7 @@ from zimun.domain.commands import (
 from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status
 from zimun.rpc.calls import Backend, Context, change_request, question_of
-from zimun.rpc.interceptors import caller
+from zimun.rpc.dispatch import caller
 from zimun.rpc.paging import fitting, page_size
 from zimun.v1 import (
     appointment_pb2,

@@ -35,15 +35,12 @@ from zimun.domain.reservation import Reservation
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Part, changes_of
 from zimun.storage.failures import Refusals, brief
-from zimun.storage.presence import Presence
+from zimun.storage.opened_file import OpenedFile
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 5.0
 """Seconds for which a statement waits while another process has the file locked."""
-
-MAX_LOAD_ON_LOOP = 64
-"""The most blocks that are read on the event loop at once."""
 
 _PRAGMAS = (
     # A commit is on disk when it returns.
@@ -81,7 +78,7 @@ def open_engine(url: URL, read_only: bool = False, timeout: float = BUSY_TIMEOUT
 
 
 def command(connection: Connection, sql: str) -> None:
-    """Run what takes and answers nothing, such as COMMIT."""
+    """Run a statement without parameters and rows, such as COMMIT."""
     cursor = connection.connection.cursor()
     cursor.execute(sql)
     cursor.close()
@@ -133,15 +130,15 @@ class SqliteDatabase:
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
         self._scanner = open_engine(self._url, read_only=True).connect()
-        # It does not wait for the lock while it has the event loop.
+        # It must not wait for the lock on the event loop.
         self._writer = open_engine(self._url, timeout=0).connect()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
         self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
         self._writing = asyncio.Lock()
-        # Reading opens the logs, too.
+        # A read opens the write-ahead log, too.
         with suppress(*FAILURES):
             command(self._reader, "SELECT 1 FROM sqlite_schema")
-        self._presence = Presence(Path(str(self._url.database)))
+        self._file = OpenedFile(Path(str(self._url.database)))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -157,7 +154,7 @@ class SqliteDatabase:
         return {}
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run a short read where it stands, on the event loop."""
+        """Run a short read on the event loop."""
         with self.snapshot() as connection:
             return fn(connection)
 
@@ -194,8 +191,8 @@ class SqliteDatabase:
                     # Another process writes, or the file fails: find out beside the event loop.
                     await self._begin_beside(connection)
                 yield connection
-                self._presence.check()
-                # The thread goes on when the caller has gone: so it is waited for.
+                self._file.check()
+                # The thread goes on when the caller is cancelled, so it is waited for.
                 commit = loop.run_in_executor(self._disk, command, connection, "COMMIT")
                 await _finished(commit)
             except sqlite3.IntegrityError:
@@ -209,7 +206,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _snapshot(self, connection: Connection) -> Iterator[Connection]:
-        self._presence.require()
+        self._file.require_usable()
         try:
             command(connection, "BEGIN")
             try:
@@ -221,15 +218,15 @@ class SqliteDatabase:
             raise self._failed("read", error) from error
 
     def _failed(self, done: str, error: BaseException) -> Overloaded:
-        """What callers are told of a file that fails; it is counted."""
-        self._presence.note(error)
+        """Count a failure of the file; the error that callers get."""
+        self._file.note_failure(error)
         message = f"the store cannot be {done}"
         self._refusals.note(done, message, error)
         return Overloaded(message)
 
-    async def look(self) -> None:
-        """Raise Overloaded where a newcomer would not find what is written here."""
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._presence.look)
+    async def probe_file(self) -> None:
+        """Raise Overloaded where a new process would not read what this one writes."""
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._file.probe)
 
     async def _begin_beside(self, connection: Connection) -> None:
         """Begin on the thread; one whose caller is cancelled has stopped trying when this ends."""
@@ -284,7 +281,7 @@ class SqliteLedgers:
             raise Conflict(brief(error)) from error
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
-        """One look into an index of the instant alone."""
+        """One range of an index on the instant."""
         with self._database.snapshot() as connection:
             found = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
         return [(row[0], row[1]) for row in found]
@@ -323,7 +320,7 @@ class SqliteLedgers:
     async def probe(self) -> None:
         """Write a row that means nothing, to the file of that name."""
         await self._database.write(ledgers.touch)
-        await self._database.look()
+        await self._database.probe_file()
 
 
 def _move_head(connection: Connection, append: Append) -> bool:

@@ -1,4 +1,4 @@
-"""The SQLite file as a whole: who uses it, whether it is sound, copies of it, and putting one back.
+"""The SQLite file as a whole: locking it for a process, checking it, backup and restore.
 
 Beside the file NAME lie SQLite's NAME-wal, NAME-shm and NAME-journal, and NAME.lock. All of them
 are for their owner alone: the keys that sign tokens are in them.
@@ -18,10 +18,10 @@ from pathlib import Path
 from zimun.storage.migrate import check_known
 
 COMPANIONS = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a file: it is of use with that file alone."""
+"""Suffixes of the files that SQLite keeps beside a database; they belong to that database alone."""
 
-OTHERS = 0o077
-"""The mode bits that let somebody else than the owner in."""
+OTHERS_MODE = 0o077
+"""The mode bits of group and others."""
 
 _ROLLBACK_FORMAT = b"\x01\x01"
 """Bytes 18 and 19 of a file that has no write-ahead log (SQLite, "Database File Format")."""
@@ -40,9 +40,9 @@ def beside(path: Path, suffix: str) -> Path:
 
 @contextmanager
 def claim(path: Path, alone: bool = False) -> Iterator[None]:
-    """Use a database, with others or alone, until the context is left or the process is gone.
+    """Lock a database, shared or exclusively (`alone`), until the context or the process ends.
 
-    Raises FileRefused where it is restored now; `alone`, where it is in use.
+    Raises FileRefused where it is being restored, or, with `alone`, is in use.
     """
     how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     with open(beside(path, ".lock"), "w", opener=_for_owner) as lock:
@@ -55,7 +55,7 @@ def claim(path: Path, alone: bool = False) -> Iterator[None]:
 
 
 def make(path: Path) -> None:
-    """See that there is a file, made for its owner alone, and that it is not one without its rest.
+    """Create the file, for its owner alone, unless it exists, and check the files beside it.
 
     Raises FileRefused; call it before a connection is opened.
     """
@@ -66,15 +66,15 @@ def make(path: Path) -> None:
 
 
 def exposed(path: Path) -> list[Path]:
-    """What there is of a database that others than its owner may read or write."""
+    """The files of a database that users other than its owner may read or write."""
     parts = [path, *(beside(path, suffix) for suffix in (*COMPANIONS, ".lock"))]
-    return [part for part in parts if part.exists() and part.stat().st_mode & OTHERS]
+    return [part for part in parts if part.exists() and part.stat().st_mode & OTHERS_MODE]
 
 
 def check(path: Path, thoroughly: bool = False) -> None:
-    """Raise FileRefused for a file that is damaged, as far as SQLite can tell without its indexes.
+    """Raise FileRefused for a damaged file (PRAGMA quick_check).
 
-    `thoroughly` compares every index with its table, too.
+    `thoroughly` compares every index with its table, too (PRAGMA integrity_check).
     """
     pragma = "integrity_check" if thoroughly else "quick_check"
     try:
@@ -139,9 +139,9 @@ def _check_there(path: Path) -> None:
 
 
 def _check_companions(path: Path) -> None:
-    """Raise FileRefused for a write-ahead log that is of another file than the one beside it.
+    """Raise FileRefused for a write-ahead log of another database than the one beside it.
 
-    SQLite would take it, and mix the two.
+    SQLite would apply it, and mix the two.
     """
     log = beside(path, "-wal")
     if not log.exists() or not log.stat().st_size:
@@ -159,7 +159,7 @@ def _copy(source: Path, target: Path) -> None:
     try:
         with closing(_open(source)) as connection, closing(_open(target)) as copy:
             connection.backup(copy)
-            # A log that lies where the copy is put can be told to be another file's.
+            # So that `_check_companions` finds a log beside the copy to be another file's.
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
         raise FileRefused(f"{source} cannot be copied: {error}") from error
@@ -180,7 +180,7 @@ def _check_schema(source: Path, copied: Path) -> None:
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """An empty file that takes the name `path` at the end, when it is on disk, or goes."""
+    """An empty file that is renamed to `path` at the end, once on disk, or removed on an error."""
     _remove_abandoned(path)
     draft = beside(path, f".partial-{secrets.token_hex(4)}")
     with open(draft, "xb", opener=_for_owner) as lock:
@@ -226,7 +226,7 @@ def _set_aside(path: Path) -> Path | None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file's content, or a directory's names, on disk."""
+    """Flush a file, or the entries of a directory, to disk (fsync)."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

@@ -14,7 +14,7 @@ import grpc
 from grpc import StatusCode
 
 from zimun.rpc import contract
-from zimun.rpc.interceptors import caller_or_none
+from zimun.rpc.dispatch import caller_or_none
 from zimun.tally import Histogram
 from zimun.telemetry import logs
 

@@ -177,10 +177,10 @@ async def test_a_running_server_takes_up_what_another_process_rotated(
     keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
     before = keys.current()
-    await keys.look()
+    await keys.reload()
     assert keys.current() is before
     rotated = await (await KeyStore.open(credentials)).rotate()
-    await keys.look()
+    await keys.reload()
     assert set(keys.current()) == {*before, rotated}
 
 
@@ -205,7 +205,7 @@ async def test_the_present_keys_stay_while_the_store_is_down_or_holds_what_is_no
     credentials.down = False
     credentials.keys_by_kid["bad"] = SigningKey("bad", 0, b"")
     with pytest.raises(KeyStoreError, match="bad"):
-        await keys.look()
+        await keys.reload()
     assert kids(keys) == before
 
 
@@ -213,7 +213,7 @@ async def test_without_any_key_nothing_is_signed_until_the_next_rotation(
     keys: KeyStore, credentials: MemoryCredentials
 ) -> None:
     credentials.keys_by_kid.clear()
-    await keys.look()
+    await keys.reload()
     with pytest.raises(Overloaded):
         keys.signing_key()
     assert kids(keys) == []

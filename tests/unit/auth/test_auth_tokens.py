@@ -472,7 +472,7 @@ async def test_a_deleted_key_stops_verifying_what_is_remembered(
     await keys.rotate()
     await verifier.verify(token)
     del credentials.keys_by_kid[parts(token)[0]["kid"]]
-    await keys.look()
+    await keys.reload()
     await verifier.verify(issuer.issue(client, ["org:read"]))
     assert await refusal(verifier, token) == "unknown signing key"
 

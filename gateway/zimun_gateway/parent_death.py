@@ -1,4 +1,4 @@
-"""`python leash.py PROGRAM ARGUMENTS...`: becomes PROGRAM, which dies when its parent does.
+"""`python parent_death.py PARENT PROGRAM ARGUMENTS...`: runs PROGRAM, killed when PARENT dies.
 
 Linux kills the process when the thread that started it ends, even by kill -9 (prctl(2),
 PR_SET_PDEATHSIG; the setting outlives exec). A small program of its own rather than a preexec_fn,
@@ -17,7 +17,7 @@ def main(parent: int, program: list[str]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
-            sys.exit("the parent is gone")
+            sys.exit("the parent has ended")
     os.execv(program[0], program)  # noqa: S606 - nothing is left for a shell to read
 
 

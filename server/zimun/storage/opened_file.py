@@ -1,4 +1,4 @@
-"""Whether the SQLite file that connections have open is still the file of its name, and sound."""
+"""The identity and the health of the SQLite file that the connections have open."""
 
 import os
 import sqlite3
@@ -14,45 +14,45 @@ FileId = tuple[int, int]
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Presence:
-    """What was opened: made when connections are open, before anything is written.
+class OpenedFile:
+    """The file that was opened; create it once connections are open, before the first write.
 
-    A file that was removed or replaced goes on taking writes, which nobody will ever find again.
+    SQLite goes on writing to a file that was removed or replaced, and a restart loses the writes.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._parts = [str(path), f"{path}-wal", f"{path}-shm"]
         self._opened = [_file_id(part) for part in self._parts]
-        self._is_there = True
+        self._is_unchanged = True
         self._damage = ""
 
     def check(self) -> None:
-        """Raise Overloaded where another file, or none, has the name: some microseconds."""
-        self._is_there = [_file_id(part) for part in self._parts] == self._opened
-        self.require()
+        """Raise Overloaded where the file was removed, replaced or damaged; takes microseconds."""
+        self._is_unchanged = [_file_id(part) for part in self._parts] == self._opened
+        self.require_usable()
 
-    def require(self) -> None:
-        """Raise Overloaded for what is known already."""
+    def require_usable(self) -> None:
+        """Raise Overloaded where an earlier check or failure has found the file unusable."""
         if self._damage:
             raise Overloaded("the store is damaged")
-        if not self._is_there:
+        if not self._is_unchanged:
             raise Overloaded("the store's file is gone")
 
-    def look(self) -> None:
-        """Open the file by its name and read, as a newcomer does; raises as `check` does."""
+    def probe(self) -> None:
+        """Open the file by its name and read, as a new process would; raises as `check` does."""
         self.check()
         try:
             with closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)
-            ) as newcomer:
-                newcomer.execute("SELECT name FROM installation").fetchall()
+            ) as connection:
+                connection.execute("SELECT name FROM installation").fetchall()
         except sqlite3.Error as error:
-            self.note(error)
+            self.note_failure(error)
             raise Overloaded("the store's file cannot be read") from error
 
-    def note(self, error: BaseException) -> None:
-        """Take note of a failure: a damaged file is not served until a start has checked it."""
+    def note_failure(self, error: BaseException) -> None:
+        """Remember that the file is damaged, if the error says so, until a restart checks it."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             self._damage = str(cause)

@@ -1,4 +1,4 @@
-"""What stands around every method of the contract: who may call it, and how its errors read."""
+"""Dispatch of every gRPC call: authorization, admission, validation, and the status of errors."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _metadata: contextvars.ContextVar[Metadata] = contextvars.ContextVar("metadata")
 
 
 def caller() -> Caller:
-    """Who calls the method that is running."""
+    """The caller of the running method."""
     return _caller.get()
 
 
 def caller_or_none() -> Caller | None:
-    """Who calls, or called, in this task; None where that is not known (yet)."""
+    """The caller of this task's call; None before the token has been verified."""
     return _caller.get(None)
 
 
@@ -47,12 +47,12 @@ def method() -> str:
     return _method.get()
 
 
-class Gate(grpc.GenericRpcHandler):
-    """Lets through what carries a good token with the method's scope, and words every refusal.
+class Dispatcher(grpc.GenericRpcHandler):
+    """Calls the method of a request that has a valid token with the method's scope.
 
-    It stands in the server although Envoy verifies tokens as well: a caller may
-    come straight to the gRPC port. Health and reflection are open to anybody;
-    every method of the contract declares its scope, or there is no server.
+    Tokens are verified here although Envoy verifies them as well: a caller may
+    connect to the gRPC port directly. Health and reflection need no token. A
+    method of the contract without a declared scope keeps the server from starting.
     """
 
     def __init__(
@@ -61,16 +61,17 @@ class Gate(grpc.GenericRpcHandler):
         self._verify, self._admission = verify, admission
         self._handlers = {path: decoding(handler) for path, handler in handlers.items()}
         for path, scope in contract.required_scopes().items():
-            self._handlers[path] = self._gate(path, handlers[path], scope)
+            self._handlers[path] = self._authorized(path, handlers[path], scope)
         _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
-        """What answers a method; asked at the beginning of each call, in the call's own context."""
+        """The handler of a method; gRPC asks as a call begins, in the context of the call."""
         self._admission.arrivals += 1
         _metadata.set(handler_call_details.invocation_metadata)
         return self._handlers.get(handler_call_details.method, _UNKNOWN)
 
-    def _gate(self, path: str, handler: Handler, scope: str) -> Handler:
+    def _authorized(self, path: str, handler: Handler, scope: str) -> Handler:
+        """A handler that authorizes, admits and validates a request before its method runs."""
         name = path.rpartition("/")[2]
         kind = Kind.WRITE if scope.endswith(":write") else Kind.READ
         decode: Any = handler.request_deserializer
@@ -85,14 +86,14 @@ class Gate(grpc.GenericRpcHandler):
 
         async def call(raw: bytes, context: Context) -> bytes | Message:
             try:
-                turn = self._admission.enter(kind, await self._authorize(scope))
-                if turn.waiting:
-                    await turn.begin()
-                next_step.set(turn.step)
+                admitted = self._admission.admit(kind, await self._authorize(scope))
+                if admitted.waiting:
+                    await admitted.begin()
+                next_step.set(admitted.step)
                 try:
-                    return await metered(serve(raw, context), turn.charge)
+                    return await metered(serve(raw, context), admitted.charge)
                 finally:
-                    turn.leave()
+                    admitted.finish()
             except ZimunError as error:
                 answer, headers = status.status_of(error), _headers(error)
             except Exception as error:
@@ -118,14 +119,14 @@ def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:
     return cast("Handler", make(call, response_serializer=_encode))
 
 
-async def _refuse_unknown(_: bytes, context: Context) -> bytes:
+async def _refuse_unknown_method(_: bytes, context: Context) -> bytes:
     return await _refuse(context, status.UNKNOWN_METHOD, ())
 
 
 def header(name: str) -> str:
-    """The value that the caller of the running method sent under a lower-case name, or nothing.
+    """The value of a header (lower-case name) of the running call; empty without the header.
 
-    Raises InvalidRequest where there are several: others on the way may have read another one.
+    Raises InvalidRequest where it is repeated: a proxy may have read another of the values.
     """
     values = [value for key, value in _metadata.get() if key == name]
     if len(values) > 1:
@@ -142,7 +143,7 @@ def _authorization() -> str:
 
 
 def decoding(handler: Handler) -> Handler:
-    """Refuse what is no message of an open method with INVALID_ARGUMENT; grpc.aio says UNKNOWN."""
+    """A handler that answers INVALID_ARGUMENT to a malformed message; grpc.aio answers UNKNOWN."""
     if handler.stream_stream:
         return _decoding_stream(handler)
     run: Any = handler.unary_unary or handler.unary_stream
@@ -179,7 +180,7 @@ def _decoding_stream(handler: Handler) -> Handler:
 
 
 def _is_not_about_metadata(record: logging.LogRecord) -> bool:
-    """Keep metadata that is not UTF-8, tokens among it, out of the log, where gRPC writes it."""
+    """Whether a log record of gRPC quotes no metadata: malformed metadata may hold tokens."""
     return not record.getMessage().startswith("Invalid encoding on")
 
 
@@ -195,12 +196,12 @@ def _decode(deserialize: Any, raw: bytes) -> Message:
 
 
 def _encode(response: bytes | Message) -> bytes:
-    """Changes answer bytes, kept for their Idempotency-Key; reads answer messages."""
+    """The bytes of a response; changes answer bytes, which are stored for their Idempotency-Key."""
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 def _headers(error: ZimunError) -> tuple[tuple[str, str], ...]:
-    """What HTTP clients look for in headers: WWW-Authenticate (RFC 6750), Retry-After."""
+    """The headers of an error for HTTP clients: WWW-Authenticate (RFC 6750), Retry-After."""
     if isinstance(error, TokenInvalid):
         return (("www-authenticate", 'Bearer error="invalid_token"'),)
     if isinstance(error, Overloaded):
@@ -209,7 +210,7 @@ def _headers(error: ZimunError) -> tuple[tuple[str, str], ...]:
 
 
 async def _refuse(context: Context, answer: Status, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Make a status the answer, and return what no caller sees."""
+    """Abort the call with a status; the bytes that are returned are never sent."""
     details = ("grpc-status-details-bin", answer.SerializeToString())
     try:
         await context.abort(_CODES[answer.code], answer.message, (details, *headers))
@@ -220,6 +221,6 @@ async def _refuse(context: Context, answer: Status, headers: tuple[tuple[str, st
     return b""
 
 
-_UNKNOWN = _handler(_refuse_unknown)
+_UNKNOWN = _handler(_refuse_unknown_method)
 
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}

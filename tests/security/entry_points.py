@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     text: str
 
 
-class Door(Protocol):
+class EntryPoint(Protocol):
     """A way to call a method with a request given as JSON."""
 
     def call(self, method: Method, request: Json, headers: Headers) -> Answer:
@@ -35,7 +35,7 @@ class Door(Protocol):
         """Close its connection."""
 
 
-class JsonDoor:
+class JsonEntryPoint:
     """JSON through Envoy, on one connection that is opened again when Envoy closes it."""
 
     def __init__(self, port: int) -> None:
@@ -69,7 +69,7 @@ class JsonDoor:
         return response.status, response.read()
 
 
-class GrpcDoor:
+class GrpcEntryPoint:
     """gRPC at host:port."""
 
     def __init__(self, target: str) -> None:

@@ -1,6 +1,6 @@
-"""Whether a catalogue entry makes sense: what is said of it wherever it comes from.
+"""Validation of catalogue entries, whether they come by gRPC or from a file.
 
-Each function maps the fields that do not to what they should be. Lengths are
+Each function yields the fields that are wrong, each with what it must be. Lengths are
 microseconds.
 """
 
@@ -34,7 +34,7 @@ PREFIXES: Mapping[type[Entry] | type[Override], str] = {
 }
 """What the ids of each kind begin with, so that no two kinds share one."""
 
-LONGEST = {
+MAX_LENGTHS = {
     "duration": 31 * DAY,
     "buffer_before": 7 * DAY,
     "buffer_after": 7 * DAY,
@@ -44,14 +44,14 @@ LONGEST = {
     "cancellation_cutoff": 366 * DAY,
     "reschedule_cutoff": 366 * DAY,
 }
-"""The most that each length of a service may be."""
+"""The upper limit of each length of a service."""
 
 POSITIVE = ("duration", "slot_step", "horizon")
 """Those of them that cannot be 0."""
 
-LONGEST_HOLD = 60 * MINUTE
+MAX_HOLD_LENGTH = 60 * MINUTE
 
-MOST_SEATS = 10_000
+MAX_SEATS = 10_000
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -59,10 +59,10 @@ Violations = Iterator[tuple[str, str]]
 
 
 def check(entry: Entry | Override, catalog: Catalog) -> None:
-    """Raise InvalidRequest naming every field of the entry that does not make sense.
+    """Raise InvalidRequest naming every field of the entry that is wrong.
 
-    `catalog` is what it will be part of: other entries that it names must be
-    there.
+    `catalog` is the catalogue that the entry will be part of: it must have the entries that
+    the entry names.
     """
     found: dict[str, str] = {}
     for field, violation in _violations(entry, catalog):
@@ -94,7 +94,7 @@ def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
 def _organization(entry: Organization) -> Violations:
     yield from _zone(entry.time_zone)
     yield from _week(entry.weekly_hours)
-    yield from _length("hold_length", entry.hold_length, MINUTE, LONGEST_HOLD)
+    yield from _length("hold_length", entry.hold_length, MINUTE, MAX_HOLD_LENGTH)
     yield from _defaults(entry.service_defaults)
 
 
@@ -102,8 +102,8 @@ def _defaults(defaults: ServiceDefaults) -> Violations:
     for field in ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff"):
         length: int | None = getattr(defaults, field)
         if length is not None:
-            least = MINUTE if field in POSITIVE else 0
-            yield from _length(f"service_defaults.{field}", length, least, LONGEST[field])
+            minimum = MINUTE if field in POSITIVE else 0
+            yield from _length(f"service_defaults.{field}", length, minimum, MAX_LENGTHS[field])
 
 
 def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
@@ -115,15 +115,15 @@ def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
 
 
 def _service(entry: Service, catalog: Catalog) -> Violations:
-    for field, most in LONGEST.items():
-        least = MINUTE if field in POSITIVE else 0
-        yield from _length(field, getattr(entry, field), least, most)
+    for field, maximum in MAX_LENGTHS.items():
+        minimum = MINUTE if field in POSITIVE else 0
+        yield from _length(field, getattr(entry, field), minimum, maximum)
     for length in entry.duration_options:
-        yield from _length("duration_options", length, MINUTE, LONGEST["duration"])
+        yield from _length("duration_options", length, MINUTE, MAX_LENGTHS["duration"])
     if _twice((entry.duration, *entry.duration_options)):
         yield "duration_options", "must differ from each other and from duration"
-    if not 1 <= entry.capacity <= MOST_SEATS:
-        yield "capacity", f"must be 1 to {MOST_SEATS}"
+    if not 1 <= entry.capacity <= MAX_SEATS:
+        yield "capacity", f"must be 1 to {MAX_SEATS}"
     yield from _known("staff_ids", entry.staff_ids, catalog.staff)
     yield from _known("location_ids", entry.location_ids, catalog.locations)
     for one_of in entry.resource_requirements:
@@ -168,14 +168,14 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _length(field: str, length: int, least: int, most: int) -> Violations:
+def _length(field: str, length: int, minimum: int, maximum: int) -> Violations:
     if length % MINUTE:
         yield field, "must be whole minutes"
-    elif not least <= length <= most:
-        yield field, f"must be {_told(least)} to {_told(most)}"
+    elif not minimum <= length <= maximum:
+        yield field, f"must be {_duration_text(minimum)} to {_duration_text(maximum)}"
 
 
-def _told(length: int) -> str:
+def _duration_text(length: int) -> str:
     number, unit = (length // DAY, "day") if length >= DAY else (length // MINUTE, "minute")
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 

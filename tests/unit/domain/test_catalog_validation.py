@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from zimun.domain.catalog import Catalog, Entry, Hours, Override, ServiceDefaults
+from zimun.domain.catalog_validation import MAX_LENGTHS, MAX_SEATS, POSITIVE, check
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
-from zimun.domain.soundness import LONGEST, MOST_SEATS, POSITIVE, check
 
 from .build import (
     ALL_DAY,
@@ -72,7 +72,7 @@ SOUND: tuple[Entry | Override, ...] = (
     service(
         duration=31 * DAY,
         duration_options=(MINUTE, HOUR),
-        capacity=MOST_SEATS,
+        capacity=MAX_SEATS,
         staff_ids=("t_2", "t_1"),
         location_ids=("l_1",),
         resource_requirements=(("r_1", "r_2"), ("r_2",)),
@@ -156,20 +156,20 @@ def test_defaults_of_services_are_bounded_as_what_they_stand_for(field: str) -> 
         return list(wrong(organization(service_defaults=defaults)))
 
     named = [f"service_defaults.{field}"]
-    assert told(LONGEST[field]) == []
-    assert told(LONGEST[field] + MINUTE) == named
+    assert told(MAX_LENGTHS[field]) == []
+    assert told(MAX_LENGTHS[field] + MINUTE) == named
     assert told(-MINUTE) == named
     assert told(90 * SECOND) == named
     assert told(0) == (named if field in POSITIVE else [])
 
 
-@pytest.mark.parametrize("field", LONGEST)
+@pytest.mark.parametrize("field", MAX_LENGTHS)
 def test_lengths_of_a_service_are_whole_minutes_within_their_bounds(field: str) -> None:
     def told(length: int) -> dict[str, str]:
         return wrong(service(**{field: length}))
 
-    assert told(MINUTE) == told(LONGEST[field]) == {}
-    assert list(told(LONGEST[field] + MINUTE)) == [field]
+    assert told(MINUTE) == told(MAX_LENGTHS[field]) == {}
+    assert list(told(MAX_LENGTHS[field] + MINUTE)) == [field]
     assert list(told(-MINUTE)) == [field]
     assert told(90 * SECOND) == {field: "must be whole minutes"}
     assert list(told(0)) == ([field] if field in POSITIVE else [])
@@ -199,7 +199,7 @@ def test_no_length_can_be_chosen_twice(options: tuple[int, ...]) -> None:
     assert wrong(service(duration_options=options)) == {"duration_options": told}
 
 
-@pytest.mark.parametrize("capacity", [-1, 0, MOST_SEATS + 1])
+@pytest.mark.parametrize("capacity", [-1, 0, MAX_SEATS + 1])
 def test_a_service_has_a_seat_at_least_and_not_too_many(capacity: int) -> None:
     assert wrong(service(capacity=capacity)) == {"capacity": "must be 1 to 10000"}
 
