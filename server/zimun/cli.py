@@ -71,7 +71,7 @@ def main() -> None:
     except EXPECTED as error:
         sys.exit(f"zimun: {error}")
     except FAILURES as error:
-        # The machine, its disk or its database: nothing in this program.
+        # A fault of the machine, its disk or its database.
         sys.exit(f"zimun: {brief(error)}")
     except click.ClickException as error:
         error.show()
@@ -252,7 +252,7 @@ def prune_command(days: int, **given: Any) -> None:
 @data_dir
 @database
 def doctor_command(running: bool, **given: Any) -> None:
-    """Look at what Zimun needs, a line for each; exit status 1 where anything fails."""
+    """Check what Zimun needs, a line for each check; exit status 1 where one fails."""
     if not run(doctor.run(os.environ, running, given)):
         sys.exit(1)
 

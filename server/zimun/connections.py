@@ -1,7 +1,7 @@
-"""How many connections a process takes: fewer than the files that it may have open.
+"""Limits of connections, below the limit of open files of the process.
 
-Files are descriptors, too: a database whose file cannot be opened takes no booking, however many
-callers are connected.
+Files and connections share the limit of descriptors: a server whose database file cannot be opened
+takes no booking.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 MAX_FILES = 65_536
-"""More than this is never asked for, whatever the system allows."""
+"""Open files that a process asks for, even where the system allows more."""
 
 IDLE_TIME = 30.0
 """Seconds that a connection over HTTP may send no whole request."""
@@ -20,11 +20,11 @@ IDLE_TIME = 30.0
 def raise_file_limit() -> int:
     """Raise the soft limit of open files, which children inherit, to the hard one; the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    limit = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= limit:
         return MAX_FILES if soft == resource.RLIM_INFINITY else soft
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
 
 
 def rpc_share() -> int:
@@ -43,12 +43,14 @@ def gateway_share() -> int:
     return raise_file_limit() * 3 // 4
 
 
-def bounded(server: web.Server, most: int) -> Callable[[], asyncio.BaseProtocol]:
-    """A protocol factory: what `server` does for a connection, or for one too many a hang-up."""
-    return lambda: server() if len(server.connections) < most else _HangUp()
+def bounded(server: web.Server, max_connections: int) -> Callable[[], asyncio.BaseProtocol]:
+    """A protocol factory: the server's protocol, or beyond the limit one that closes at once."""
+    return lambda: server() if len(server.connections) < max_connections else _Abort()
 
 
-class _HangUp(asyncio.Protocol):
+class _Abort(asyncio.Protocol):
+    """Closes a connection at once."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.abort()

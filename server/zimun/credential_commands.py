@@ -94,7 +94,7 @@ def keys_group() -> None:
 @data_dir
 @database
 def rotate_keys(**given: Any) -> None:
-    """Publish a new signing key; it signs once everybody has had time to fetch it."""
+    """Publish a new signing key; it signs once every verifier has had time to fetch it."""
 
     async def work(credentials: CredentialStore) -> str:
         return await (await KeyStore.open(credentials)).rotate()
@@ -117,9 +117,9 @@ def list_keys(**given: Any) -> None:
 @data_dir
 @database
 def remove_key(kid: str, at_once: bool, **given: Any) -> None:
-    """Let nobody in any more with a token that the key KID signed.
+    """Refuse all tokens that the key KID signed, from now on.
 
-    For a key that others may know. Publish its successor first: the removal waits until every
+    For a key that may have been stolen. Publish its successor first: the removal waits until every
     verifier has had time to fetch it.
     """
 

@@ -1,6 +1,6 @@
-"""`zimun doctor`: what an installation needs, looked at one by one. It changes nothing.
+"""`zimun doctor`: checks of what an installation needs. It changes nothing.
 
-A line tells what was looked at, never a secret. A failure is something that keeps Zimun from
+Each check prints a line without secrets. A failure is something that keeps Zimun from
 serving, or from keeping its promises; a warning is something that may.
 """
 
@@ -35,7 +35,7 @@ Level = Literal["ok", "warning", "failure"]
 MAX_CLOCK_DIFFERENCE = 1.0
 """Seconds by which clocks may differ: ledger time is the later one, so holds get shorter by it."""
 
-MIN_DISK, LITTLE_DISK = 200 << 20, 2 << 30
+MIN_DISK, LOW_DISK = 200 << 20, 2 << 30
 """Bytes free below which writing is about to fail, and below which it may soon."""
 
 MIN_DESCRIPTORS = 4096
@@ -49,12 +49,12 @@ CERTIFICATE_DAYS = 21
 """Days before its end in which a certificate is warned of."""
 
 ANSWER_TIME = 3.0
-"""Seconds that a server or Envoy has to answer."""
+"""Seconds in which a server or Envoy has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line."""
+    """The result of a check, printed as one line."""
 
     level: Level
     subject: str
@@ -136,9 +136,9 @@ def _file(variable: str, path: Path, is_key: bool) -> Finding:
 
 def _limits() -> Iterator[Finding]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = hard if hard != resource.RLIM_INFINITY else 1 << 30
-    level: Level = "ok" if most >= MIN_DESCRIPTORS else "warning"
-    yield Finding(level, "descriptors", f"{soft} files and connections, at the most {most}")
+    maximum = hard if hard != resource.RLIM_INFINITY else 1 << 30
+    level: Level = "ok" if maximum >= MIN_DESCRIPTORS else "warning"
+    yield Finding(level, "descriptors", f"{soft} files and connections, at the most {maximum}")
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     elif not os.access(directory, os.W_OK | os.X_OK):
         yield Finding("failure", "disk", f"{directory} cannot be written")
     free = shutil.disk_usage(directory).free
-    level: Level = "failure" if free < MIN_DISK else "warning" if free < LITTLE_DISK else "ok"
+    level: Level = "failure" if free < MIN_DISK else "warning" if free < LOW_DISK else "ok"
     yield Finding(level, "disk", f"{free / (1 << 30):.1f} GiB free at {directory}")
 
 
@@ -185,7 +185,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _where(url: URL) -> str:
-    """Without user, password and parameters."""
+    """The address of a database without user, password and parameters."""
     return f"{url.host or 'localhost'}/{url.database}" if is_postgresql(url) else str(url.database)
 
 
@@ -211,12 +211,12 @@ def _settings_of(found: Inspection, settings: Settings) -> Iterator[Finding]:
         if found.settings[name] not in good:
             words = f"{name} is {found.settings[name]}, must be {' or '.join(good)}"
             yield Finding("failure", "database", words)
-    most, needed = (
+    limit, needed = (
         int(found.settings["max_connections"]),
         CONNECTIONS_OF_A_PROCESS * settings.workers,
     )
-    if needed > most:
-        words = f"max_connections is {most}; {settings.workers} workers may use {needed}"
+    if needed > limit:
+        words = f"max_connections is {limit}; {settings.workers} workers may use {needed}"
         yield Finding("warning", "database", words)
 
 
@@ -265,7 +265,7 @@ def _absent(subject: str, where: str, running: bool) -> Finding:
 
 
 async def _server(settings: Settings, port: int, running: bool) -> Finding:
-    """Health as a load balancer asks for it."""
+    """The health of a server, as a load balancer asks for it."""
     where = f"{_dialled(settings.grpc_host)}:{port}"
     if not await _listens(where):
         return _absent("server", where, running)
@@ -284,7 +284,7 @@ async def _server(settings: Settings, port: int, running: bool) -> Finding:
 
 
 def _channel(settings: Settings, where: str) -> grpc.aio.Channel:
-    """As Envoy calls it."""
+    """A channel with the TLS settings of Envoy."""
     if not settings.upstream_tls_ca:
         return grpc.aio.insecure_channel(where)
     own, key = settings.upstream_tls_certificate, settings.upstream_tls_key
@@ -298,7 +298,7 @@ def _channel(settings: Settings, where: str) -> grpc.aio.Channel:
 
 
 async def _ports(settings: Settings) -> AsyncIterator[Finding]:
-    """What a server is going to need beside its gRPC ports, while none serves."""
+    """The ports that a server will need beside its gRPC ports, while none serves."""
     wanted = [("ZIMUN_AUTH_PORT", settings.grpc_host, settings.auth_port)]
     wanted += [
         ("ZIMUN_METRICS_PORT", settings.metrics_host, port) for port in settings.metrics_ports

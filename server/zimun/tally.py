@@ -1,4 +1,4 @@
-"""Distributions as plain numbers, for any room that counts; `telemetry` tells Prometheus."""
+"""Histograms as plain numbers, for any module that counts; `telemetry` exports them."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence

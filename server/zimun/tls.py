@@ -1,4 +1,4 @@
-"""TLS of the ports that Envoy calls: gRPC and tokens, and certificates of their callers."""
+"""TLS and mutual TLS of the ports that Envoy calls: gRPC and tokens."""
 
 import ssl
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from zimun.config import ConfigError, Settings
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """What the gRPC port and the HTTP port beside it listen with."""
+    """The credentials of the gRPC port and of the HTTP port beside it."""
 
     grpc: grpc.ServerCredentials
     http: ssl.SSLContext
@@ -37,7 +37,7 @@ def server_tls(settings: Settings) -> ServerTls | None:
 
 
 def _context(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLContext:
-    """It looks at the files, too, which gRPC does at the first handshake only."""
+    """The context of the HTTP port. It checks the files, which gRPC does at a handshake only."""
     try:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
         context.load_cert_chain(certificate, key, password=_refuse_password)
@@ -49,5 +49,5 @@ def _context(certificate: Path, key: Path, authority: Path | None) -> ssl.SSLCon
 
 
 def _refuse_password() -> str:
-    """Rather than ask for one at a terminal."""
+    """Refuse an encrypted key; OpenSSL would ask for its password at the terminal."""
     raise OSError("the key is encrypted")

@@ -33,7 +33,7 @@ async def create_client(
 ) -> tuple[Client, str]:
     """A new client and its secret, which is shown this once; made up unless given.
 
-    Raises InvalidRequest, and IdTaken where the id has been used by anybody.
+    Raises InvalidRequest, and IdTaken where the id is in use, in any organization.
     """
     secret = secret or _new_secret()
     client = Client(

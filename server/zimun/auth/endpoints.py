@@ -51,7 +51,7 @@ def application(
 
     Not for a server that trusts an outside provider: it issues no tokens. The
     issuer's name is the public base URL under which these paths are found.
-    Without `limits` everybody may ask as often as they like.
+    Without `limits` requests are not limited.
     """
     endpoints = _Endpoints(credentials, issuer, time, limits)
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_refusals_in_json])

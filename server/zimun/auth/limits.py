@@ -1,7 +1,7 @@
-"""How often the token endpoint hears a client or an address, so that no stranger uses up another's.
+"""Rate limits of the token endpoint, by client and by address.
 
-Failures are counted by client id and by address, and successes by client, each apart: whoever
-proves who it is gets a token however often others failed in its name or from its address.
+Failures are counted by client id and by address, and successes by client, each separately: a client
+with the right secret gets a token, however many requests failed with its id or from its address.
 """
 
 import time
@@ -27,7 +27,7 @@ class Limit:
     _used: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, key: str) -> float:
-        """Count one; 0, or the seconds until there is another to be had."""
+        """Take a token of the bucket; 0, or the seconds until the bucket has one."""
         key, now = key[:MAX_KEY_LENGTH], self.time()
         left, at = self._used.pop(key, (self.burst, now))
         left = min(left + (now - at) * self.rate, self.burst)
@@ -51,13 +51,13 @@ class TokenLimits:
         return self.successes.take(client_id)
 
     def failed(self, client_id: str, address: str) -> float:
-        """Count credentials that were wrong; 0, or the seconds for which to try no more."""
+        """Count wrong credentials; 0, or the seconds to wait before the next attempt."""
         by_client = self.failures_of_client.take(client_id)
         return max(by_client, self.failures_of_address.take(subscriber(address)))
 
 
 def subscriber(address: str) -> str:
-    """What one subscriber has: an address of IPv4, a /64 of IPv6."""
+    """The network of one subscriber: an address of IPv4, a /64 of IPv6."""
     try:
         parsed = ip_address(address)
     except ValueError:

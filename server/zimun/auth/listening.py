@@ -1,4 +1,4 @@
-"""An HTTP server that tells of what is not HTTP in words of its own, and logs none of it."""
+"""An HTTP server whose errors about malformed requests quote and log nothing of them."""
 
 import logging
 from http import HTTPStatus
@@ -9,7 +9,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's, whose own words about a request that it cannot read repeat part of it."""
+    """aiohttp's connection, whose own error for a malformed request quotes a part of it."""
 
     def handle_error(
         self,
@@ -33,12 +33,14 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
+    """aiohttp's server with such connections."""
+
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
-    """Runs an application; use it as aiohttp's, which has no setting for this."""
+    """aiohttp's AppRunner with such connections, for which aiohttp has no setting."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

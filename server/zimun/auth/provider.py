@@ -29,7 +29,7 @@ class ProviderKeys:
     """A JWK Set at an http(s) URL or in a file.
 
     Keys older than MAX_AGE go on being used while, and for as long as, they
-    cannot be fetched anew: an outage of the provider stops nobody who holds a
+    cannot be fetched anew: an outage of the provider stops no caller who holds a
     token. `time` is any clock in seconds that only goes forward.
     """
 
@@ -115,7 +115,7 @@ def _usable_keys(document: bytes) -> dict[str, Key]:
 def _usable_key(entry: Any) -> Key | None:
     """The key, or None for one that we cannot verify with (RFC 7517 section 5 says: ignore it).
 
-    A symmetric key is never one: whoever can read it can sign. joserfc tells a
+    A symmetric key is never one: a reader of it can sign. joserfc tells a
     strange key by many exceptions, KeyError for an unknown curve among them.
     """
     if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC", "OKP"):

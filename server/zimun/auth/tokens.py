@@ -173,7 +173,7 @@ class Verifier:
 
         joserfc trips over headers that are JSON but no objects, or whose `crit`
         is no list, with exceptions of many kinds: whatever it raises on a text
-        that anybody may send means that the text is malformed.
+        that any caller may send means that the text is malformed.
         """
         if len(token) > LONGEST_TOKEN:
             raise TokenInvalid("malformed token")

@@ -38,16 +38,16 @@ NEVER = 1 << 62
 """An instant beyond all others."""
 
 MAX_KEPT = 32 << 20
-"""The most bytes of all kept answers together."""
+"""Bytes of all kept answers together."""
 
 MAX_ANSWER = 15 << 20
-"""The most bytes of one answer as JSON; the gateway takes 16 MiB."""
+"""Bytes of an answer as JSON; the gateway's limit is 16 MiB."""
 
 _SLOT_BYTES, _STAFF_BYTES = 200, 8
-"""What a slot takes in memory, and each staff member that it names."""
+"""Bytes in memory of a slot, and of each staff member that it names."""
 
 _SLOT_TEXT, _STAFF_TEXT, _LONGEST_ID = 240, 3, 64
-"""What they take as JSON, ids apart."""
+"""Bytes of a slot and of a staff member as JSON without ids, and of the longest id."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class _Part:
         return found
 
     def kept(self, answer: Availability) -> _Kept:
-        """The whole answer with how long it stands although nobody changes anything.
+        """The whole answer with how long it stands if nothing is changed.
 
         Seats of a class end hold by hold, and a horizon within the interval
         moves on: such answers do not stand at all.
@@ -184,10 +184,12 @@ async def get_availability(
 
 
 def _text_size(search: Search, slots: Sequence[Slot]) -> int:
-    """About how many bytes the slots take as JSON; at least that many, where it is little."""
-    most = len(slots) * (_SLOT_TEXT + (_STAFF_TEXT + _LONGEST_ID) * len(search.service.staff_ids))
-    if most < MAX_ANSWER // 100:
-        return most
+    """An estimate of the bytes of the slots as JSON; of a small answer an upper bound."""
+    upper_bound = len(slots) * (
+        _SLOT_TEXT + (_STAFF_TEXT + _LONGEST_ID) * len(search.service.staff_ids)
+    )
+    if upper_bound < MAX_ANSWER // 100:
+        return upper_bound
     return sum(_SLOT_TEXT + _STAFF_TEXT * len(ids) + sum(map(len, ids)) for _, _, ids, *_ in slots)
 
 

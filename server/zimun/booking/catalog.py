@@ -52,10 +52,10 @@ E = TypeVar("E", bound=CatalogEntry)
 Settings = TypeVar("Settings", bound=Organization | CatalogEntry)
 
 MAX_ENTRIES = 20_000
-"""The most entries and overrides of an organization, archived ones included."""
+"""Entries and overrides of an organization, archived ones included."""
 
 MAX_BYTES = 32 << 20
-"""The most bytes that an organization's catalogue may take in memory, as they are estimated."""
+"""Bytes of memory of an organization's catalogue, as estimated by `weight`."""
 
 Key = tuple[int, str]
 """Where a page begins: after the entry with this (create_time, id), or the override with this
@@ -74,11 +74,11 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         kind: dict(catalog.all(kind)) for kind in (Service, Location, StaffMember, Resource)
     }
     organization, overrides = catalog.organization, dict(catalog.overrides)
-    span, holiday, weighs = catalog.longest_span, catalog.holiday, catalog.entry_bytes
+    span, holiday, entry_bytes = catalog.longest_span, catalog.holiday, catalog.entry_bytes
     for value in values:
         match value:
             case Organization():
-                weighs += weight(value) - weight(organization)
+                entry_bytes += weight(value) - weight(organization)
                 organization, holiday = value, public_holidays(value.holiday_region)
             case Override():
                 overrides = _without(overrides, value.id)
@@ -87,7 +87,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 overrides = _without(overrides, value.override_id)
             case _:
                 of_kind = kinds[type(value)]
-                weighs += weight(value) - (
+                entry_bytes += weight(value) - (
                     weight(before) if (before := of_kind.get(value.id)) else 0
                 )
                 of_kind[value.id] = value
@@ -102,7 +102,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         overrides=overrides,
         longest_span=span,
         holiday=holiday,
-        entry_bytes=weighs,
+        entry_bytes=entry_bytes,
     )
 
 
@@ -130,7 +130,7 @@ def catalog_decision(
 
 
 def _check_limits(before: Catalog, after: Catalog) -> None:
-    """Raise CatalogLimitReached where a catalogue has grown beyond a limit; it may shrink to it."""
+    """Raise CatalogLimitReached where a change makes a catalogue larger than a limit."""
     if after.count > max(before.count, MAX_ENTRIES):
         raise CatalogLimitReached("entries", MAX_ENTRIES)
     if after.size > max(before.size, MAX_BYTES):
@@ -312,7 +312,7 @@ def check_organization(organization: Organization, catalog: Catalog) -> None:
 
 
 def check_holidays(organization: Organization) -> None:
-    """Raise InvalidRequest for a region whose public holidays nobody knows."""
+    """Raise InvalidRequest for a region whose public holidays are not known."""
     try:
         public_holidays(organization.holiday_region)
     except ValueError as error:
@@ -385,6 +385,6 @@ class DeleteOverride:
         catalog = timetable.catalog
         for kept in catalog.overrides.values():
             if kept.id == self.override_id:
-                gone = OverrideDeleted(kept.id, kept.owner_id, kept.date)
-                return catalog_decision(catalog, client_id, [gone], None)
+                deleted = OverrideDeleted(kept.id, kept.owner_id, kept.date)
+                return catalog_decision(catalog, client_id, [deleted], None)
         raise OverrideNotFound(self.override_id)

@@ -1,4 +1,4 @@
-"""What reading and writing ledgers counts as it goes, in plain numbers."""
+"""Counters of reading and writing ledgers, as plain numbers."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 @dataclass(slots=True)
 class Counters:
-    """Of one process, since it began.
+    """The counters of one process, since it started.
 
-    `moved` are parts of groups to be decided again, as another server had moved the ledger on;
-    `conflicts` are groups that a constraint of the store refused; `catch_ups` are reads that
-    brought what other servers had written; `events` are those committed here, by type.
+    `moved` counts parts of groups that are decided again, as another server has moved the head
+    of the ledger; `conflicts` groups that a constraint of the store refused; `catch_ups` reads
+    with events of other servers; `events` the events committed here, by type.
     """
 
     group_sizes: Histogram = field(default_factory=lambda: Histogram(GROUP_SIZES))

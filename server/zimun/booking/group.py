@@ -1,4 +1,4 @@
-"""A group of commands: those that wait, and what they come to while they are decided."""
+"""A group of commands: pending commands, and the draft of their effects."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from zimun.domain.timetable import Timetable
 
 @dataclass(eq=False, slots=True)
 class PendingCommand:
-    """A command that waits, and where its outcome goes."""
+    """A command that waits, with the future of its outcome."""
 
     request: ChangeRequest
     command: Command
@@ -33,24 +33,24 @@ class PendingCommand:
 
     @property
     def org_id(self) -> str:
-        """The organization whose ledger it concerns."""
+        """The organization whose ledger it changes."""
         return self.request.caller.org_id
 
     def settle(self) -> None:
-        """Tell the caller, unless they have gone."""
+        """Give the caller the outcome, unless the call was cancelled."""
         if self.future.done():
             return
         if self.refusal is None:
             self.future.set_result(self.response)
         else:
             self.future.set_exception(self.refusal)
-            # The refusal's traceback must not keep this job, or both wait for the collector.
+            # A cycle of job, refusal and traceback would wait for the garbage collector.
             self.refusal = None
 
 
 @dataclass(slots=True)
 class Draft:
-    """What the commands of one organization have come to so far, on top of what is in memory."""
+    """The effects of the commands of one organization so far, on top of what is in memory."""
 
     memory: LedgerMemory
     ledger: Ledger
@@ -64,7 +64,7 @@ class Draft:
     meets_old_keys: bool = False
 
     def decide_all(self, kept: Mapping[IdempotencyKey, KeptResponse]) -> Needs:
-        """Decide every command; answers what is not loaded and must be, to decide them again."""
+        """Decide every command; returns what must be loaded before they are decided again."""
         needs = Needs()
         for job in self.jobs:
             try:
@@ -100,7 +100,7 @@ class Draft:
             self.responses[identity] = request.kept(job.response, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
-        """Decide a command; holds of one slot that nothing has changed for are refused alike."""
+        """Decide a command; a hold like one that was refused is refused again until an event."""
         if not isinstance(command, Hold):
             return command.decide(self.ledger, self.timetable, self.now, client_id)
         key = (command.request, command.start)
@@ -113,7 +113,7 @@ class Draft:
             raise
 
     def _add(self, decision: Decision) -> None:
-        """Go on from what a command has come to."""
+        """Apply the events of a decision."""
         for event in decision.events:
             self.ledger = evolve(self.ledger, event)
         self.events += decision.events
@@ -123,7 +123,7 @@ class Draft:
 
     @property
     def append(self) -> Append | None:
-        """What is to be written; None where nothing is."""
+        """The changes to write; None without changes."""
         if not self.events and not self.responses:
             return None
         assert self.memory.ledger is not None
@@ -139,13 +139,13 @@ class Draft:
         )
 
     def committed(self) -> None:
-        """Let memory have what is on disk now."""
+        """Bring memory to the state that is on disk now."""
         ledger = replace(self.ledger, time=self.now)
         self.memory.evolved(ledger, self.timetable, len(self.events))
 
 
 def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:
-    """The commands of each organization that still wait for their outcome."""
+    """The pending commands of each organization that have no outcome yet."""
     jobs: dict[str, list[PendingCommand]] = {}
     for job in group:
         if not job.future.done():
@@ -154,13 +154,13 @@ def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCo
 
 
 def settle(jobs: Sequence[PendingCommand]) -> None:
-    """Tell the callers of some commands what came of these."""
+    """Give callers the outcomes of their commands."""
     for job in jobs:
         job.settle()
 
 
 def fail(jobs: Sequence[PendingCommand], error: Exception) -> None:
-    """Tell the callers of some commands that these were not written, and why."""
+    """Give callers the error for which their commands were not written."""
     for job in jobs:
         if isinstance(error, Overloaded):
             # Each caller raises an exception of their own.

@@ -1,4 +1,4 @@
-"""Long work on the event loop, in steps that leave it to others in between."""
+"""Long work on the event loop in steps; between them other tasks run."""
 
 import asyncio
 import time
@@ -6,31 +6,31 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 MAX_STEP = 0.002
-"""Seconds for which a piece of long work keeps the event loop at once, but for its last step."""
+"""Seconds for which a step of long work keeps the event loop."""
 
 
-async def _let_others_run() -> None:
+async def _yield_to_event_loop() -> None:
     await asyncio.sleep(0)
 
 
 next_step: ContextVar[Callable[[], Awaitable[None]]] = ContextVar(
-    "next_step", default=_let_others_run
+    "next_step", default=_yield_to_event_loop
 )
-"""How the work that is running waits until it may go on."""
+"""How the running work waits until its next step may begin."""
 
 
 class Pause:
-    """Gives the event loop to others when this work has had it for MAX_STEP."""
+    """Lets other tasks run when this one has kept the event loop for MAX_STEP."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
     @property
     def is_due(self) -> bool:
-        """Whether to `take` it: asked for first, as most work is short."""
+        """Whether to `take` a pause: a cheap test, as most work is short."""
         return time.perf_counter() - self._since > MAX_STEP
 
     async def take(self) -> None:
-        """Let others run until this may go on; raises Overloaded where too much is to do."""
+        """Let other tasks run until the next step may begin; raises Overloaded."""
         await next_step.get()()
         self._since = time.perf_counter()

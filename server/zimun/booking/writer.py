@@ -2,8 +2,8 @@
 
 A group reads the heads of its ledgers and the Idempotency-Keys of its commands,
 decides its commands one after the other, each seeing what those before it did,
-and writes all that they come to in one transaction, which holds only where no
-other server has moved a head on meanwhile (optimistic concurrency control). Then
+and writes their effects in one transaction, which has an effect only where no
+other server has moved a head meanwhile (optimistic concurrency control). Then
 memory evolves, and only then are the callers answered.
 """
 
@@ -38,10 +38,10 @@ from zimun.domain.errors import (
 from zimun.domain.loading import Needs
 
 MAX_GROUP = 32
-"""The most commands of one group: bounds how long deciding keeps the event loop."""
+"""Commands of one group: limits how long deciding keeps the event loop."""
 
 MAX_WAITING = 4096
-"""The most commands that may wait; one more is refused at once."""
+"""Commands that may wait in a lane; beyond it they are refused at once."""
 
 MAX_ATTEMPTS = 50
 """How often a group is decided while other servers move its ledgers on."""
@@ -53,8 +53,8 @@ MAX_LOADS = 100
 """How often a group may ask for more of its ledgers before it counts as one that never ends."""
 
 MAX_PAUSE = 0.02
-"""Seconds of the longest pause between two attempts; it is random, so that servers that
-collide do not go on colliding."""
+"""Seconds of the longest pause between two attempts; pauses are random, so that colliding servers
+do not collide again."""
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Writer:
 
 
 class _Lane:
-    """One group after the other; an organization's commands are always in the same lane."""
+    """A lane writes one group after the other; an organization's commands are all in one lane."""
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._store, self._reader, self._clock = store, reader, clock
@@ -156,7 +156,7 @@ class _Lane:
                 group.clear()
 
     def _next_group(self) -> list[PendingCommand]:
-        """The commands that go together; those whose callers have gone are dropped."""
+        """The commands of the next group; cancelled ones are dropped."""
         group: list[PendingCommand] = []
         others: list[PendingCommand] = []
         while self._waiting and len(group) < MAX_GROUP:
@@ -219,7 +219,7 @@ class _Lane:
         """
         drafts = await self._decide_all(group, memories)
         if over := [draft for draft in drafts if draft.meets_old_keys]:
-            # Their keys are free again once the responses of a day ago are gone.
+            # Their keys are free again once the responses of a day ago are deleted.
             now = max(draft.now for draft in over)
             await self._store.drop_responses(now, [draft.memory.org_id for draft in over])
         appends = {
@@ -303,7 +303,7 @@ def _drop(memories: Iterable[LedgerMemory]) -> None:
 def _after_lost_answer(
     jobs: Sequence[PendingCommand], error: OutcomeUnknown
 ) -> list[PendingCommand]:
-    """Those that can be tried again: their key tells whether they had been committed."""
+    """The commands that can be decided again: their key tells whether they were committed."""
     keyed = [job for job in jobs if job.request.key]
     fail([job for job in jobs if not job.request.key], error)
     return keyed

@@ -1,7 +1,7 @@
-"""Blocks: what takes a subject within eight days, and what is asked of that.
+"""Blocks: the allocations of a subject within eight days, and queries of them.
 
-What is recorded to take one subject is disjoint, so of an interval only the
-last allocation that begins before it can reach into it.
+Allocations of one subject are disjoint, so of those that begin before an
+interval only the last can overlap it.
 """
 
 from bisect import bisect_left
@@ -23,7 +23,7 @@ class Block(NamedTuple):
     stands_until: int
 
     def replaced(self, new: Allocation) -> "Block":
-        """With an allocation in place of its session's earlier one, or, if it is over, without."""
+        """The block with a session's new allocation, or none, in place of its earlier one."""
         others, until = self.allocations, self.stands_until
         at = bisect_left(others, new[:1])
         before, after = others[:at], others[at:]
@@ -31,13 +31,13 @@ class Block(NamedTuple):
         if earlier and (earlier[0], earlier[4]) == (new[0], new[4]):
             after = after[1:]
             if earlier.until == until:
-                until = min([one.until for one in before + after], default=FOREVER)
+                until = min([allocation.until for allocation in before + after], default=FOREVER)
         if not new.until:
             return Block(before + after, until)
         return Block((*before, new, *after), min(until, new.until))
 
     def overlapping(self, within: Interval) -> tuple[Allocation, ...]:
-        """What overlaps an interval."""
+        """The allocations that overlap an interval."""
         allocations = self.allocations
         low = bisect_left(allocations, within[:1])
         if low and allocations[low - 1][1] > within[0]:
@@ -45,15 +45,15 @@ class Block(NamedTuple):
         return allocations[low : bisect_left(allocations, within[1:], low)]
 
     def beginning(self, within: Interval) -> tuple[Allocation, ...]:
-        """What begins within an interval, buffers included."""
+        """The allocations that begin within an interval, buffers included."""
         low, high = (bisect_left(self.allocations, (instant,)) for instant in within)
         return self.allocations[low:high]
 
     def count_starts(self, within: Interval, now: int) -> int:
         """How many appointments start within an interval, of those that are not over at `now`."""
         if self.stands_until <= now:
-            live = [one for one in self.allocations if one.until > now]
-            return sum(within[0] <= one.start < within[1] for one in live)
+            live = [allocation for allocation in self.allocations if allocation.until > now]
+            return sum(within[0] <= allocation.start < within[1] for allocation in live)
         return self._starts_before(within[1]) - self._starts_before(within[0])
 
     def _starts_before(self, instant: int) -> int:
@@ -64,8 +64,9 @@ class Block(NamedTuple):
 
 def block_of(allocations: Iterable[Allocation]) -> Block:
     """A block of allocations in any order."""
-    some = tuple(sorted(allocations))
-    return Block(some, min([one.until for one in some], default=FOREVER))
+    ordered = tuple(sorted(allocations))
+    until = min([allocation.until for allocation in ordered], default=FOREVER)
+    return Block(ordered, until)
 
 
 def block_numbers(begin: int, end: int) -> range:

@@ -226,7 +226,7 @@ class Service(Entry):
 
 
 class Demand(NamedTuple):
-    """All that a session of a service could take, and who of its staff has a daily limit."""
+    """The subjects that a session of a service may take, and its staff with a daily limit."""
 
     subjects: tuple[str, ...]
     limited: tuple[str, ...]
@@ -247,7 +247,7 @@ class Catalog:
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` gives
     the name of a date's public holiday in the organization's region, or nothing.
-    `entry_bytes` is what organization and entries weigh (`weight`), without overrides.
+    `entry_bytes` is the memory of organization and entries (`weight`), without overrides.
     """
 
     version: int
@@ -349,9 +349,11 @@ class Catalog:
         return {}
 
     def demand(self, service: Service) -> Demand:
-        """What a service of the catalogue could take, however long it is given."""
+        """The demand of a service of the catalogue, whatever its duration."""
         if service.id not in self._demands:
-            limited = tuple([one for one in service.staff_ids if self.daily_limit(one)])
+            limited = tuple(
+                [staff_id for staff_id in service.staff_ids if self.daily_limit(staff_id)]
+            )
             self._demands[service.id] = Demand(service.subjects, limited)
         return self._demands[service.id]
 

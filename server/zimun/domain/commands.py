@@ -268,8 +268,9 @@ def _clear(
     recorded, and their seats in the session that is joined or `left`.
     """
     over = search.busy.over
-    found = {one for subject in choice.subjects(search.service) for one in over.get(subject, ())}
-    sessions = [ledger.session(session_id) for session_id in sorted(found)]
+    subjects = choice.subjects(search.service)
+    expired = {session_id for subject in subjects for session_id in over.get(subject, ())}
+    sessions = [ledger.session(session_id) for session_id in sorted(expired)]
     sessions += [ledger.session(choice.session_id)] if choice.session_id else []
     sessions += [left] if left else []
     return _expiries(ledger, sessions, now)

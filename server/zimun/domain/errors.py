@@ -2,7 +2,7 @@
 
     ZimunError
     ├── InvalidRequest              a field is missing, malformed or out of range
-    ├── AnswerTooLarge              the fields ask for more than one answer has
+    ├── AnswerTooLarge              the answer would exceed its maximum size
     ├── TokenInvalid                no good bearer token
     ├── ScopeMissing                a good token without the method's scope
     ├── NotFound
@@ -25,7 +25,7 @@
     │   ├── OutsideRescheduleWindow
     │   ├── CatalogLimitReached
     │   └── NotASlot
-    ├── Conflict                    somebody else was first; look again and retry
+    ├── Conflict                    another change came first; read again and retry
     │   ├── SlotUnavailable
     │   └── EtagMismatch
     ├── AlreadyExists
@@ -71,12 +71,12 @@ class InvalidRequest(ZimunError):
 
 
 class AnswerTooLarge(ZimunError):
-    """The answer would be larger than one may be; `violations` names what to narrow."""
+    """The answer would exceed its maximum size; `violations` names the field to narrow."""
 
     reason = "REQUEST_REFUSED"
 
-    def __init__(self, field: str, most: int) -> None:
-        narrow = f"asks for more than {most >> 20} MiB: name fewer dates, or a staff_id"
+    def __init__(self, field: str, max_bytes: int) -> None:
+        narrow = f"asks for more than {max_bytes >> 20} MiB: name fewer dates, or a staff_id"
         super().__init__(f"{field}: {narrow}", field=field)
         self.violations = {field: narrow}
 
@@ -229,7 +229,7 @@ class OutsideRescheduleWindow(Refused):
 
 
 class CatalogLimitReached(Refused):
-    """The catalogue would have more than it may of something: `entries` or `bytes`."""
+    """The catalogue would exceed a limit; `of` is its unit, `entries` or `bytes`."""
 
     reason = "CATALOG_LIMIT_REACHED"
 
@@ -248,7 +248,7 @@ class NotASlot(Refused):
 
 
 class Conflict(ZimunError):
-    """The world moved on: look at it again, then try again."""
+    """The state has changed since the caller read it: read again, then retry."""
 
 
 class SlotUnavailable(Conflict):

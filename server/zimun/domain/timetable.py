@@ -53,7 +53,7 @@ MAX_GRID_BYTES = 32 << 20
 """The most bytes of the grids that a Timetable keeps."""
 
 START_BYTES, STAFF_BYTES = 40, 36
-"""What a start takes of a grid, and a staff member beside a bit for each start."""
+"""Bytes of a grid for each start, and for each staff member beside a bit for each start."""
 
 MAX_KNOWN_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
@@ -130,12 +130,12 @@ class Timetable:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.day = _kept(self._day, 1 << 12)
-        self.grid = _kept(self._grid, 1 << 12)
-        self.range_grid = _kept(self._range_grid, 1 << 10)
-        self.staff_open = _kept(self._staff_open, 1 << 14)
-        self.roster = _kept(self._find_roster, 1 << 9)
-        self._pattern = _kept(self._find_pattern, 1 << 8)
+        self.day = _cached(self._day, 1 << 12)
+        self.grid = _cached(self._grid, 1 << 12)
+        self.range_grid = _cached(self._range_grid, 1 << 10)
+        self.staff_open = _cached(self._staff_open, 1 << 14)
+        self.roster = _cached(self._find_roster, 1 << 9)
+        self._pattern = _cached(self._find_pattern, 1 << 8)
         self._known_ranges: set[tuple[Service, Place, date, date]] = set()
         self._grid_bytes = 0
 
@@ -145,13 +145,13 @@ class Timetable:
         return self.catalog.size + self._grid_bytes
 
     def _count(self, starts: int, staff: int) -> None:
-        """Count a grid that will be kept; all go where there are too many."""
+        """Count a grid that will be kept; drops all grids beyond MAX_GRID_BYTES."""
         self._grid_bytes += starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
         if self._grid_bytes > MAX_GRID_BYTES:
             self.forget_grids()
 
     def forget_grids(self) -> None:
-        """Work the grids out anew where they are asked for again."""
+        """Drop the grids that are kept."""
         self.grid.cache_clear()
         self.range_grid.cache_clear()
         self._grid_bytes = 0
@@ -320,14 +320,14 @@ class Timetable:
         )
 
 
-def _kept(method: Callable[..., T], most: int) -> "_lru_cache_wrapper[T]":
-    """A method of a Timetable whose latest results are kept.
+def _cached(method: Callable[..., T], max_size: int) -> "_lru_cache_wrapper[T]":
+    """A method of a Timetable with a cache of its latest results.
 
-    It refers to its Timetable weakly: a catalogue and all grids of it go with their last
+    It refers to its Timetable weakly: a catalogue and its grids are freed with their last
     user, and do not wait for the garbage collector.
     """
     function, owner = method.__func__, proxy(method.__self__)  # type: ignore[attr-defined]
-    return lru_cache(most)(partial(function, owner))
+    return lru_cache(max_size)(partial(function, owner))
 
 
 def dates_touching(zone: str, interval: Interval) -> Iterator[date]:

@@ -1,18 +1,18 @@
-"""About how many bytes values take in memory: enough to keep what is kept within a bound."""
+"""Estimates of the memory of values, good enough to keep caches within a limit."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 STRING, MAPPING, PAIR, TUPLE, ITEM, OTHER = 56, 64, 100, 56, 8, 32
-"""Bytes of each in CPython on 64 bits, what it holds apart."""
+"""Bytes of each in CPython on 64 bits, without its contents."""
 
 
 def weight(value: object) -> int:
-    """The bytes of a value of the catalogue, all that is in it included."""
+    """The bytes of a value of the catalogue, its contents included."""
     if isinstance(value, str):
         return STRING + len(value.encode())
     if isinstance(value, Mapping):
-        return MAPPING + sum(PAIR + weight(key) + weight(held) for key, held in value.items())
+        return MAPPING + sum(PAIR + weight(key) + weight(item) for key, item in value.items())
     if isinstance(value, tuple):
         return TUPLE + sum(ITEM + weight(item) for item in value)
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""What the methods of the contract share: what they call, and what a call is known by."""
+"""Shared by the methods of the contract: backend, change requests, questions of page tokens."""
 
 import hashlib
 from collections.abc import Callable
@@ -53,5 +53,5 @@ def question_of(request: Message) -> bytes:
     question.CopyFrom(request)
     question.ClearField("page_token")
     question.ClearField("page_size")
-    who = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
-    return who + question.SerializeToString(deterministic=True)
+    scope = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
+    return scope + question.SerializeToString(deterministic=True)

@@ -1,6 +1,6 @@
 """The methods of the catalogue's administration: each decodes, calls, encodes.
 
-What they do is the same for every kind of entry, so it is said once, in `_Entries`.
+What they do is the same for every kind of entry, so it is written once, in `_Entries`.
 """
 
 from typing import Any, Generic, TypeVar
@@ -48,10 +48,10 @@ from zimun.v1 import (
 )
 
 MAX_PAGES = 16
-"""How many pages of lists are kept of one catalogue."""
+"""Pages of lists that are kept of a catalogue."""
 
 MAX_KEPT_PAGE = 1 << 16
-"""The most bytes of a page that is kept."""
+"""Bytes of a page that is kept."""
 
 _PAGES: WeakKeyDictionary[Catalog, dict[object, bytes]] = WeakKeyDictionary()
 

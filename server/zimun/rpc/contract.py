@@ -49,16 +49,16 @@ FILES = (
 )
 
 DEFAULT_MAX_LENGTH = 64
-"""The most characters of a string, or entries of a list or map, that declares no max_length."""
+"""Characters of a string, or entries of a list or map, that declares no max_length."""
 
 MAX_VIOLATIONS = 20
-"""The most violations that one refusal names: they travel as metadata, which is short."""
+"""Violations that an error names, as they are sent as metadata, whose size is limited."""
 
 MAX_DESCRIPTION = 200
-"""The most characters that a violation quotes of what a parser says."""
+"""Characters that a violation quotes of a parser's message."""
 
 MAX_PATH_LENGTH = 128
-"""The most characters of a path in a field mask."""
+"""Characters of a path in a field mask."""
 
 YEARS = range(1971, 9998)
 """The years that a request may speak of: every one of their instants has a date in every zone."""
@@ -76,7 +76,7 @@ PACKAGE = "zimun.v1"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-_NUL_TOLD = "must not have the character U+0000"
+_NUL_REFUSED = "must not have the character U+0000"
 """Not every store can keep it."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -177,19 +177,19 @@ def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Chec
 
 
 def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
-    most = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
+    limit = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
     if field.message_type and field.message_type.GetOptions().map_entry:
-        return partial(_check_map, most)
-    check_one = _check_of_one(field, most)
-    return partial(_check_list, most, check_one) if field.is_repeated else check_one
+        return partial(_check_map, limit)
+    check_value = _check_of_value(field, limit)
+    return partial(_check_list, limit, check_value) if field.is_repeated else check_value
 
 
-def _check_of_one(field: FieldDescriptor, most: int) -> Callable[[Any], str]:
+def _check_of_value(field: FieldDescriptor, limit: int) -> Callable[[Any], str]:
     if field.type == field.TYPE_STRING:
         for ending, check_format in _FORMATS.items():
             if f"_{field.name}".endswith(ending):
-                return partial(_check_format, most, check_format)
-        return partial(_check_text, most)
+                return partial(_check_format, limit, check_format)
+        return partial(_check_text, limit)
     if field.enum_type:
         return partial(_check_enum, field.enum_type)
     if field.message_type:
@@ -197,9 +197,9 @@ def _check_of_one(field: FieldDescriptor, most: int) -> Callable[[Any], str]:
     return lambda value: ""
 
 
-def _check_format(most: int, check: Callable[[str], str], value: str) -> str:
-    """The length first: a parser may take a time that grows with the square of it."""
-    return check(value) if len(value) <= most else f"must have at most {most} characters"
+def _check_format(limit: int, check: Callable[[str], str], value: str) -> str:
+    """Check the length first, as a parser may take quadratic time, then the format."""
+    return check(value) if len(value) <= limit else f"must have at most {limit} characters"
 
 
 def _check_id(value: str) -> str:
@@ -219,7 +219,7 @@ def _check_zone(value: str) -> str:
 
 
 def _check_email(value: str) -> str:
-    """An address as RFC 5321 has it, whether or not anybody reads it."""
+    """An address as RFC 5321 has it, whether or not it exists."""
     try:
         validate_email(value, check_deliverability=False)
     except EmailNotValidError as error:
@@ -242,28 +242,28 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
 """What a string holds, by the last word of its name."""
 
 
-def _check_text(most: int, value: str) -> str:
-    if len(value) > most:
-        return f"must have at most {most} characters"
-    return _NUL_TOLD if "\0" in value else ""
+def _check_text(limit: int, value: str) -> str:
+    if len(value) > limit:
+        return f"must have at most {limit} characters"
+    return _NUL_REFUSED if "\0" in value else ""
 
 
 def _check_enum(known: EnumDescriptor, value: int) -> str:
     return "" if value in known.values_by_number else f"{value} is not a value of {known.name}"
 
 
-def _check_list(most: int, check_one: Callable[[Any], str], values: Sequence[Any]) -> str:
-    if len(values) > most:
-        return f"must have at most {most} entries"
-    return next(filter(None, map(check_one, values)), "")
+def _check_list(limit: int, check_value: Callable[[Any], str], values: Sequence[Any]) -> str:
+    if len(values) > limit:
+        return f"must have at most {limit} entries"
+    return next(filter(None, map(check_value, values)), "")
 
 
-def _check_map(most: int, value: Mapping[str, str]) -> str:
-    if len(value) > most:
-        return f"must have at most {most} entries"
+def _check_map(limit: int, value: Mapping[str, str]) -> str:
+    if len(value) > limit:
+        return f"must have at most {limit} entries"
     if any(len(key) > 64 or len(text) > 1000 for key, text in value.items()):
         return "keys have at most 64 characters, values 1000"
-    return _NUL_TOLD if any("\0" in text for pair in value.items() for text in pair) else ""
+    return _NUL_REFUSED if any("\0" in text for pair in value.items() for text in pair) else ""
 
 
 def _check_timestamp(value: Timestamp) -> str:

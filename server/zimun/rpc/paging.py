@@ -25,9 +25,8 @@ MAX_SIZE = 1000
 
 _SEAL = 16
 
-
 MAX_PAGE = 4_000_000
-"""The most bytes of the items of a page: what gRPC clients take unless they say, less a little."""
+"""Bytes of the items of a page, a little below the default limit of gRPC clients (4 MiB)."""
 
 M = TypeVar("M", bound=Message)
 

@@ -18,8 +18,8 @@ from zimun.rpc import convert
 from zimun.v1.error_reason_pb2 import ErrorReason
 
 MAX_TEXT_LENGTH = 300
-"""The most characters of a message or description, which may quote what a caller sent: an error
-travels in headers, and gRPC refuses to send them beyond 16 kB."""
+"""Characters of a message or description, which may quote a request: errors are sent in headers,
+and gRPC refuses to send headers of more than 16 kB."""
 
 DOMAIN = "zimun"
 """The `domain` of every ErrorInfo."""

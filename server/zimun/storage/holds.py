@@ -15,7 +15,7 @@ class HoldCounts(NamedTuple):
 
 
 def count_holds(connection: Connection, now: int) -> HoldCounts:
-    """Counts by the index of expiry, which has held reservations alone."""
+    """Count holds by the index of expiry, which has held reservations alone."""
     held = select(func.count()).select_from(reservations).where(IS_HELD)
     overdue = connection.execute(held.where(reservations.c.expires_at <= now)).scalar_one()
     return HoldCounts(connection.execute(held).scalar_one() - overdue, overdue)

@@ -1,4 +1,4 @@
-"""What a database is like: its version, settings, schema, clock and keys. It changes nothing."""
+"""Inspection of a database: version, settings, schema, clock and keys. It changes nothing."""
 
 import asyncio
 import time
@@ -20,14 +20,13 @@ DURABLE: Mapping[str, tuple[str, ...]] = {
     "full_page_writes": ("on",),
     "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
 }
-"""PostgreSQL's settings without which an answer does not mean that it is on disk, and their good
-values."""
+"""Settings of PostgreSQL, with their good values, on which the durability of changes depends."""
 
 WRITABLE: Mapping[str, tuple[str, ...]] = {
     "default_transaction_read_only": ("off",),
     "in_recovery": ("off",),
 }
-"""What must be so for a server to write."""
+"""Settings, with the values that a server needs to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Inspection:
 
 
 async def examine(url: URL) -> Inspection:
-    """Look at a database; raises what its driver raises."""
+    """Inspect a database; raises what its driver raises."""
     if is_postgresql(url):
         engine = postgresql.open_engine(url)
         try:

@@ -1,4 +1,4 @@
-"""How many connections of a pool are in use at once: fewer where the server gives no more."""
+"""A limit of the connections of a pool in use, lower while the server refuses more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,17 +11,17 @@ C = TypeVar("C")
 
 
 class Permits:
-    """At most `number` at once, first come, first served; some may be withheld for a while.
+    """At most `number` connections in use, first come, first served.
 
-    A connection that the server refuses leaves its permit out for `regrow` seconds: until then
-    calls share those connections that there are. A call waits for `patience` seconds in all.
+    When the server refuses a connection, its permit is withheld for `withhold_time` seconds, and
+    calls share the other connections. A call waits for `timeout` seconds in all.
     """
 
-    def __init__(self, number: int, regrow: float, patience: float) -> None:
+    def __init__(self, number: int, withhold_time: float, timeout: float) -> None:
         self._number = number
         self._free = asyncio.Semaphore(number)
-        self._regrow = regrow
-        self._patience = patience
+        self._withhold_time = withhold_time
+        self._timeout = timeout
         self._in_use = 0
         self._withheld = 0
 
@@ -30,14 +30,14 @@ class Permits:
         self,
         connect: Callable[[], Awaitable[C]],
         is_full: Callable[[BaseException], bool],
-        make_room: Callable[[], Awaitable[None]],
+        close_other: Callable[[], Awaitable[None]],
     ) -> AsyncIterator[C]:
-        """A connection, as soon as there is one; closing it is left to the caller.
+        """A connection, as soon as there is one; the caller closes it.
 
-        Where the server is full and none is in use, `make_room` may give up another's.
-        Raises Overloaded where there is none for too long, and what `connect` raises.
+        Where the server is full and no connection is in use, `close_other` may close one of
+        the other pool. Raises Overloaded after the timeout, and what `connect` raises.
         """
-        found = await self._connect(connect, is_full, make_room)
+        found = await self._connect(connect, is_full, close_other)
         self._in_use += 1
         try:
             yield found
@@ -49,9 +49,9 @@ class Permits:
         self,
         connect: Callable[[], Awaitable[C]],
         is_full: Callable[[BaseException], bool],
-        make_room: Callable[[], Awaitable[None]],
+        close_other: Callable[[], Awaitable[None]],
     ) -> C:
-        deadline, has_room = asyncio.get_running_loop().time() + self._patience, False
+        deadline, has_closed = asyncio.get_running_loop().time() + self._timeout, False
         while True:
             await self._acquire(deadline)
             try:
@@ -62,11 +62,11 @@ class Permits:
                     raise
                 self._withhold()
                 if not self._in_use:
-                    # Nobody is about to give one back.
-                    if has_room:
+                    # No call will return a connection.
+                    if has_closed:
                         raise
-                    await make_room()
-                    has_room = True
+                    await close_other()
+                    has_closed = True
 
     async def _acquire(self, deadline: float) -> None:
         if self._withheld == self._number:
@@ -82,7 +82,7 @@ class Permits:
 
     def _withhold(self) -> None:
         self._withheld += 1
-        asyncio.get_running_loop().call_later(self._regrow, self._give_back)
+        asyncio.get_running_loop().call_later(self._withhold_time, self._give_back)
 
     def _give_back(self) -> None:
         self._withheld -= 1

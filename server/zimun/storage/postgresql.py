@@ -1,10 +1,10 @@
 """PostgreSQL: connections, groups, errors and constraints of a database server.
 
 A group is one statement, and so one round trip and one transaction that is
-never left open: it moves the heads of its ledgers on where they are as they
-were known to be, and writes all rows, of the ledgers whose heads it moved, by
-data-modifying parts of one WITH. Rows come as arrays of text: asyncpg knows
-that type on every connection without asking for it.
+never left open: it moves the heads of its ledgers that are still as they were
+read, and writes the rows of those ledgers by data-modifying parts of one WITH.
+Rows are sent as arrays of text, a type that asyncpg knows on every connection
+without a query.
 
 The file is long, as each engine is whole in one.
 """
@@ -54,11 +54,11 @@ from zimun.storage.tables import metadata
 
 T = TypeVar("T")
 
-CONNECTIONS = 10
-"""How many transactions of one process run at once; others wait."""
+MAX_CONNECTIONS = 10
+"""Transactions of one process that run at once; others wait."""
 
 LANES = 4
-"""How many groups of one process are written side by side."""
+"""Groups of one process that are written at the same time."""
 
 CONNECT_TIMEOUT = 2.0
 """Seconds in which a database server has to take a connection."""
@@ -77,19 +77,19 @@ IDLE_TIMEOUT = 10.0
 """Seconds after which the server ends a transaction whose client does nothing."""
 
 MAX_ATTEMPTS = 8
-"""How often a transaction is run while others get in its way."""
+"""How often a transaction is tried that conflicts with others."""
 
 MIN_PAUSE, MAX_PAUSE = 0.005, 0.2
 """Seconds of the first and of the longest pause between two attempts, less a random part."""
 
 RECONNECT_TIME = 0.5
-"""Seconds for which a lost server is tried again before the caller is told."""
+"""Seconds for which a lost server is tried again before the call fails."""
 
 BROKEN_TIME = 3.0
-"""Seconds for which a server that refused work for what is wrong with it counts as broken."""
+"""Seconds for which a server counts as broken after an error of class BROKEN."""
 
-REGROW_INTERVAL = 1.0
-"""Seconds after which a connection that the server would not give is asked for again."""
+WITHHOLD_TIME = 1.0
+"""Seconds after which a connection that the server refused is tried again."""
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Timeouts:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a connection tells the database of them."""
+        """The settings of a connection."""
         return {
             "application_name": "zimun",
             "lock_timeout": _milliseconds(self.lock),
@@ -132,7 +132,7 @@ _GROUP_SETTINGS = {
 
 
 UNHURRIED = Timeouts(None, None, None)
-"""For statements that may take as long as they do: those of migrations."""
+"""Without limits, for the statements of migrations."""
 
 
 def open_engine(
@@ -147,7 +147,7 @@ def open_engine(
         pool_size=connections,
         max_overflow=0,
         pool_timeout=QUEUE_TIMEOUT,
-        # Errors are logged: they must not tell contacts and secrets.
+        # Errors are logged, and parameters may be contacts or secrets.
         hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT,
@@ -165,13 +165,13 @@ class PostgresqlDatabase:
         self,
         url: URL,
         timeouts: Timeouts = Timeouts(),
-        connections: int = CONNECTIONS,
+        connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._url = url
         self._timeouts = timeouts
         self._connections = connections
         self._group_permits, self._read_permits = (
-            Permits(connections, REGROW_INTERVAL, QUEUE_TIMEOUT) for _ in range(2)
+            Permits(connections, WITHHOLD_TIME, QUEUE_TIMEOUT) for _ in range(2)
         )
         self._refusals = Refusals(log)
         self._broken_until = 0.0
@@ -200,7 +200,7 @@ class PostgresqlDatabase:
         await self._engine.dispose()
 
     def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
-        """Of the pool of groups and looks, and of that of everything else."""
+        """Connections in use and their limit: those of groups and heads, and those of reads."""
         direct = self._direct.get_size() - self._direct.get_idle_size()
         pool: Any = self._engine.pool
         return {
@@ -245,29 +245,29 @@ class PostgresqlDatabase:
                 await asyncio.shield(asyncio.create_task(found.close()))
 
     async def _close_reader(self) -> None:
-        """Give up an idle connection of reads, where there is one: the server has no more."""
+        """Close an idle connection of reads, if there is one: the server accepts no more."""
         pool: Any = self._engine.pool
         if pool.checkedin():
             async with self._engine.connect() as connection:
                 await connection.invalidate()
 
     async def _close_group(self) -> None:
-        """Give up an idle connection of groups, where there is one."""
+        """Close an idle connection of groups, if there is one."""
         if self._direct.get_idle_size():
             connection = await self._direct.acquire()
             await connection.close()
             await self._direct.release(connection)
 
     async def _replace_connections(self) -> None:
-        """Use none of the present connections again: where one leads nowhere, others may, too."""
+        """Close all connections: where one does not respond, the others may not, either."""
         await self._direct.expire_connections()
         await self._engine.dispose()
 
     async def retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try again what failed because of others, or of a lost connection, for a while.
+        """Retry an attempt that conflicted with others or lost its connection.
 
-        Pauses grow and are random in part, so that those who collided do not meet
-        again. Raises Overloaded in the end.
+        Pauses grow and are random in part, so that transactions that collided do not
+        collide again. Raises Overloaded in the end.
         """
         loop = asyncio.get_running_loop()
         reconnect_until, pause = loop.time() + RECONNECT_TIME, MIN_PAUSE
@@ -291,7 +291,7 @@ class PostgresqlDatabase:
         raise self.refused(last) from last
 
     def refused(self, error: BaseException) -> Overloaded:
-        """What callers are told of a server that cannot do the work now; it is counted."""
+        """Count an error of a server that cannot do the work now; the error that callers get."""
         state = state_of(error)
         self._refusals.note(state or "connection", "the store cannot be used", error)
         if state.startswith(BROKEN):
@@ -300,7 +300,7 @@ class PostgresqlDatabase:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it refused work a short while ago for what a probe may not meet: a full disk."""
+        """Whether it failed lately with an error that a probe may not meet, such as a full disk."""
         return asyncio.get_running_loop().time() < self._broken_until
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
@@ -326,7 +326,7 @@ class PostgresqlDatabase:
                     await _commit(connection)
                 return result
             except BaseException as error:
-                # Nobody else is given a dead connection, or one whose caller went in the middle.
+                # A dead connection, or one of a cancelled call, must not be used again.
                 if not isinstance(error, Exception) or is_lost(error):
                     await connection.invalidate(error)
                 if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
@@ -335,14 +335,14 @@ class PostgresqlDatabase:
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that keeps no state between statements, so that there is none to reset."""
+    """A connection without a reset between uses, as statements leave no state."""
 
     def get_reset_query(self) -> str:
         return ""
 
 
 async def _commit(connection: AsyncConnection) -> None:
-    """Commit; raises OutcomeUnknown where the server did not say what came of it."""
+    """Commit; raises OutcomeUnknown where the server did not report the outcome."""
     try:
         await connection.commit()
     except Exception as error:
@@ -375,22 +375,22 @@ class PostgresqlLedgers:
         return {row[0]: Head(row[1], row[2], row[3]) for row in found}
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """One statement where nothing is to be loaded, and one for each ledger that has moved on.
+        """One statement where nothing is to be loaded, and one for each ledger with new events.
 
-        A snapshot each, of many statements, where these do not tell all.
+        Where that is not enough, a snapshot of several statements for each ledger.
         """
         plain = [asked for asked in reads if asked.seq is not None and not asked.needs]
-        found = await self._look(plain) if plain else {}
+        found = await self._read_updates(plain) if plain else {}
         return [found.get(asked.org_id) or await self._read_all(asked) for asked in reads]
 
     async def _read_all(self, asked: LedgerRead) -> LedgerUpdate:
         return await self._database.read(lambda connection: ledgers.read(connection, asked))
 
-    async def _look(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
-        """The updates of those whose catalogue is as they know it, with their kept responses."""
+    async def _read_updates(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
+        """The updates of ledgers whose catalogue has not changed, with their kept responses."""
         keys = [(asked.org_id, *key) for asked in reads for key in asked.keys]
         columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
-        found = await self._fetch(_LOOK, [asked.org_id for asked in reads], *columns)
+        found = await self._fetch(_HEADS_AND_RESPONSES, [asked.org_id for asked in reads], *columns)
         heads: dict[str, Head] = {}
         responses: dict[str, dict[IdempotencyKey, KeptResponse]] = {}
         for row in found:
@@ -413,7 +413,7 @@ class PostgresqlLedgers:
         return updates
 
     async def _events_since(self, asked: LedgerRead, head: Head) -> Sequence[Event] | None:
-        """The events up to a head; None where they are not all there any more."""
+        """The events up to a head; None where some have been pruned."""
         if head.seq == asked.seq:
             return ()
         found = await self._fetch(_EVENTS, asked.org_id, asked.seq, head.seq)
@@ -431,10 +431,10 @@ class PostgresqlLedgers:
         except (ZimunError, Conflict):
             raise
         except Exception as error:
-            raise self._told(error) from error
+            raise self._translate(error) from error
 
-    def _told(self, error: Exception) -> Exception:
-        """What the writer is told of an error of the driver."""
+    def _translate(self, error: Exception) -> Exception:
+        """The error that the writer gets for an error of the driver."""
         state = state_of(error)
         if state in CONSTRAINTS:
             return Conflict(brief(error))
@@ -445,7 +445,7 @@ class PostgresqlLedgers:
         return self._database.refused(error) if is_refusal_to_serve(error) else error
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
-        """One look into an index of the instant alone."""
+        """One range of an index on the instant."""
         found = await self._database.read(
             lambda tx: statements.EXPIRED_HOLDS.run(tx, {"now": now, "limit": limit})
         )
@@ -501,7 +501,7 @@ _PROBE = """
 SELECT current_setting('transaction_read_only'),
 pg_logical_emit_message(true, 'zimun.probe', '')::text
 """
-"""The message is for nobody: it makes the commit write, and wait for the server's disk."""
+"""The message has no reader: it makes the commit write, and wait for the server's disk."""
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
 
@@ -510,7 +510,7 @@ _EVENTS = (
     "ORDER BY seq"
 )
 
-_LOOK = """
+_HEADS_AND_RESPONSES = """
 SELECT org_id, seq, time, catalog_version, NULL::text, NULL::text, NULL::text, NULL::bytea,
 NULL::bytea FROM ledgers WHERE org_id = ANY($1::text[])
 UNION ALL
@@ -521,7 +521,7 @@ SELECT * FROM idempotency WHERE org_id = k.org_id AND client_id = k.client_id
 AND method = k.method AND key = k.key AND org_id = ANY($1::text[]) OFFSET 0
 ) AS i
 """
-"""Heads, and kept responses. OFFSET 0 keeps the planner to one look into the index for each key."""
+"""Heads, and kept responses. OFFSET 0 makes the planner search the index once for each key."""
 
 
 def _append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:

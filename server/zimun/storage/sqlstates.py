@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means, by its SQLSTATE (PostgreSQL, appendix A)."""
+"""The meaning of PostgreSQL's errors, by SQLSTATE (PostgreSQL, appendix A)."""
 
 from sqlalchemy import exc
 
@@ -7,13 +7,13 @@ CONSTRAINTS = ("23505", "23P01", "23514")
 
 CANNOT_SERVE = (
     "25",  # read-only, or a transaction that was ended
-    "28",  # the password or the role is good no more
+    "28",  # the password or the role is not accepted any more
     "3D",
-    "3F",  # the database or the schema is gone
+    "3F",  # the database or the schema does not exist any more
     "42501",
-    "42P01",  # a privilege or a table is gone
+    "42P01",  # a privilege or a table is missing
     "53",  # connections, disk, memory
-    "55",  # a lock is not to be had in time, no connections are accepted
+    "55",  # a lock was not available in time, no connections are accepted
     "57",  # ended by a time-out or an operator
     "58",
     "F0",
@@ -22,7 +22,7 @@ CANNOT_SERVE = (
 """Classes and codes of a server that cannot do the work now, whatever the work is."""
 
 BROKEN = ("25006", "28", "3D", "3F", "42501", "42P01", "53100", "53200", "58", "XX")
-"""What is wrong with the server itself: read-only, gone, without disk or memory, damaged."""
+"""What is wrong with the server itself: read-only, missing, out of disk or memory, damaged."""
 
 TOO_MANY_CONNECTIONS = "53300"
 
@@ -47,7 +47,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, was never there, or cannot be used any more.
+    """Whether the connection was lost, refused, or cannot be used any more.
 
     Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
     than of a statement has none.

@@ -1,1 +1,1 @@
-"""What an operator sees of a running server: metrics, log lines, traces."""
+"""Telemetry of a running server: metrics, log lines, traces."""

@@ -1,4 +1,4 @@
-"""Every call is counted and timed, and what is logged within it has its request id."""
+"""Counts and times every call, and gives its log lines the request id."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 """Bounds of the latency histograms."""
 
 MAX_SLOW_LINES = 10
-"""Warnings of slow calls in a second: under overload every call is slow."""
+"""Warnings of slow calls in a second, as under overload every call is slow."""
 
 UNKNOWN_METHOD = "unknown"
-"""The name under which calls of methods that do not exist are counted, whatever they asked for."""
+"""The name under which calls of methods that do not exist are counted."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -60,7 +60,7 @@ class CallObserver(grpc.aio.ServerInterceptor):
 
     @property
     def tallies(self) -> list[MethodTally]:
-        """What was counted, by method."""
+        """The tally of each method."""
         return [*self._tallies.values(), self._unknown]
 
     async def intercept_service(
@@ -68,7 +68,7 @@ class CallObserver(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """The handler, observed; what is made of one handler is kept for its next call."""
+        """The handler, wrapped to observe its calls; the wrapper is kept for the next call."""
         logs.enter_call(handler_call_details.invocation_metadata)
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
@@ -113,11 +113,11 @@ class CallObserver(grpc.aio.ServerInterceptor):
         left_out = self._slow_lines.admit()
         if left_out is None:
             return
-        who = caller_or_none()
+        caller = caller_or_none()
         log.warning(
             "slow call: method=%s organization=%s code=%s seconds=%.3f%s",
             method,
-            who.org_id if who else "",
+            caller.org_id if caller else "",
             code.name,
             seconds,
             f" ({left_out} more were left out)" if left_out else "",
@@ -125,7 +125,7 @@ class CallObserver(grpc.aio.ServerInterceptor):
 
 
 def _code_of_cancelled(context: Context) -> StatusCode:
-    """gRPC cancels a call when its caller has gone, and when its time is over."""
+    """The code of a call that gRPC cancelled: its caller disconnected, or its deadline passed."""
     remaining = context.time_remaining()
     is_over = remaining is not None and remaining <= 0
     return StatusCode.DEADLINE_EXCEEDED if is_over else StatusCode.CANCELLED

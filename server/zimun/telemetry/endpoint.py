@@ -16,7 +16,7 @@ from zimun.telemetry import logs
 from zimun.telemetry.metrics import ServerCollector, registry
 
 HOLDS_INTERVAL = 10.0
-"""Seconds for which a count of holds serves: it goes through every hold that there is."""
+"""Seconds for which a count of holds is used, as counting reads every hold."""
 
 HOLDS_TIME = 2.0
 """Seconds that counting holds may take; without a count the other metrics are answered."""
@@ -36,7 +36,7 @@ class MetricsEndpoint:
         self._counted_at = -HOLDS_INTERVAL
 
     def application(self) -> web.Application:
-        """To be served on a port of its own."""
+        """The web application of GET /metrics."""
         app = web.Application(client_max_size=1)
         app.router.add_get("/metrics", self._metrics)
         return app
@@ -44,7 +44,7 @@ class MetricsEndpoint:
     async def _metrics(self, request: web.Request) -> web.Response:
         await self._refresh_holds()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        # aiohttp takes the character set by itself only.
+        # aiohttp's content_type refuses a character set.
         response = web.Response(body=encode(self._registry))
         response.headers["Content-Type"] = content_type
         return response

@@ -1,4 +1,4 @@
-"""Log lines: one line each but for tracebacks, bounded, with the request id of their call.
+"""Log lines of bounded length, with the request id of their call; only tracebacks have more lines.
 
 Envoy makes a request id (x-request-id) for every request, logs it and answers it, so that a
 caller's report leads to the lines of both logs.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
-"""Characters. What is longer is cut: part of it may have been sent by a stranger."""
+"""Characters. Longer texts are cut: callers may have sent part of them."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -23,14 +23,14 @@ _headers: contextvars.ContextVar[Headers] = contextvars.ContextVar("headers", de
 
 
 def enter_call(headers: Headers) -> None:
-    """Say that what follows in this task is done for a call with these headers."""
+    """Set the headers of the call that this task runs."""
     _headers.set(headers)
 
 
 def request_id() -> str:
-    """The request id of the call at hand; empty without a call, or for one that is not well-formed.
+    """The request id of the running call; empty without a call, or if it is malformed.
 
-    It is looked for when a line is logged: most calls log nothing.
+    It is searched for when a line is logged, as most calls log nothing.
     """
     for name, value in _headers.get():
         if name == "x-request-id":
@@ -77,7 +77,7 @@ def _escaped(found: "re.Match[str]") -> str:
 
 
 class Limiter:
-    """At most so many lines a second, so that a flood of calls is no flood of lines."""
+    """Limits the lines a second, so that a flood of calls makes no flood of lines."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second

@@ -1,6 +1,6 @@
-"""What Prometheus is told, read from the numbers of each room when it asks.
+"""Prometheus metrics, read from the counters of each module when they are scraped.
 
-Rooms count in plain numbers, so that a call pays for additions only. Names follow Prometheus's
+Modules count in plain numbers, so that a call pays for additions only. Names follow Prometheus's
 naming practices: base units, `_total` for what only grows.
 """
 
@@ -26,7 +26,7 @@ from zimun.telemetry.calls import MethodTally
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the numbers of a server are, each a function that reads them now.
+    """The sources of a server's metrics, each a function that reads the present numbers.
 
     `connections` answers, for each pool, those in use and the limit; `serving` whether each
     service of the health check is SERVING, by its name ("" for the whole server). Calls that

@@ -14,11 +14,11 @@ import grpc
 from zimun.rpc import contract
 
 FLUSH_TIME = 2.0
-"""Seconds that a server that stops gives its last spans."""
+"""Seconds for sending the last spans when the server stops."""
 
 
 class TracingMissing(Exception):
-    """Traces are asked for and cannot be made; the message says what to install."""
+    """A collector is set and OpenTelemetry is not installed; the message says what to install."""
 
 
 @asynccontextmanager
@@ -27,8 +27,8 @@ async def tracing(
 ) -> AsyncIterator[tuple[grpc.aio.ServerInterceptor, ...]]:
     """The interceptor that traces the methods of the contract; none without an endpoint.
 
-    Envoy decides for its callers whether a call is sampled; of calls that come straight, and say
-    nothing of traces, `ratio` are. Raises TracingMissing.
+    Envoy decides for its callers whether a call is sampled; of direct calls
+    without a trace context, the share `ratio` is. Raises TracingMissing.
     """
     if not endpoint:
         yield ()
