@@ -72,7 +72,7 @@ def free_port() -> int:
 class Server(NamedTuple):
     """Where the examples are run, below the folder that holds .zimun, and what demo.env says."""
 
-    desk: Path
+    directory: Path
     settings: dict[str, str]
 
     @property
@@ -93,8 +93,8 @@ def written(file: Path, process: "subprocess.Popen[bytes]", log: Path) -> dict[s
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("examples")
-    desk = root / "front" / "desk"
-    desk.mkdir(parents=True)
+    directory = root / "programs" / "client"
+    directory.mkdir(parents=True)
     data, log = root / ".zimun", root / "log"
     command = [
         str(BIN / "zimun"), "up", "--demo", "--now", NOW, "--data-dir", str(data),
@@ -105,7 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             command, stdout=out, stderr=out, env=environment(), start_new_session=True
         )
     try:
-        yield Server(desk, written(data / "demo.env", process, log))
+        yield Server(directory, written(data / "demo.env", process, log))
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
@@ -170,13 +170,13 @@ def given() -> list[Path]:
 
 @pytest.fixture(params=LANGUAGES)
 def program(request: pytest.FixtureRequest, server: Server) -> Program:
-    """Runs the example of a language at the server's desk, with these variables set."""
+    """Runs the example of a language below the data directory, with these variables set."""
     command = request.getfixturevalue(request.param)
 
     def run(**env: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             command,
-            cwd=server.desk,
+            cwd=server.directory,
             env=environment(**env),
             capture_output=True,
             text=True,

@@ -55,23 +55,25 @@ async def salon(zimun: Zimun) -> Zimun:
 
 async def life(zimun: Zimun, hold: Hold) -> Appointment:
     """Extend, confirm, get, list and cancel."""
-    desk = zimun.appointments
-    await zimun.call(desk.ExtendHold, appointments_pb2.ExtendHoldRequest(hold_id=hold.hold_id))
-    kept = await zimun.call(desk.ConfirmAppointment, confirm_of(hold.hold_id))
+    appointments = zimun.appointments
+    await zimun.call(
+        appointments.ExtendHold, appointments_pb2.ExtendHoldRequest(hold_id=hold.hold_id)
+    )
+    kept = await zimun.call(appointments.ConfirmAppointment, confirm_of(hold.hold_id))
     assert kept.state == Appointment.CONFIRMED
     assert (kept.service_id, kept.staff_id, kept.location_id) == ("s_x", "t_x", "l_x")
     assert list(kept.resource_ids) == ["r_x"]
     named = {"appointment_id": kept.appointment_id}
     get = appointments_pb2.GetAppointmentRequest(**named)
-    assert await zimun.call(desk.GetAppointment, get) == kept
+    assert await zimun.call(appointments.GetAppointment, get) == kept
     for request in (
         appointments_pb2.ListAppointmentsRequest(service_id="s_x"),
         appointments_pb2.ListAppointmentsRequest(staff_id="t_x"),
         appointments_pb2.ListAppointmentsRequest(state="CONFIRMED"),
     ):
-        assert kept in (await zimun.call(desk.ListAppointments, request)).items
+        assert kept in (await zimun.call(appointments.ListAppointments, request)).items
     cancelled: Appointment = await zimun.call(
-        desk.CancelAppointment, appointments_pb2.CancelAppointmentRequest(**named)
+        appointments.CancelAppointment, appointments_pb2.CancelAppointmentRequest(**named)
     )
     assert cancelled.state == Appointment.CANCELLED
     return cancelled

@@ -27,7 +27,7 @@ from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 
-from .desk import CUT, NOW, ORG, booked
+from .salon import CUT, NOW, ORG, booked
 
 OTHER = "o_other"
 """An organization beside the salon."""

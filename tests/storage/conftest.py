@@ -10,7 +10,7 @@ from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 
-from .desk import ENGINES, NOW, Desk, Engine, SqliteEngine, check_ledger, open_salon
+from .salon import ENGINES, NOW, Engine, SalonClient, SqliteEngine, check_ledger, open_salon
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,10 +51,10 @@ def credentials(stores: Stores) -> CredentialStore:
 
 
 @pytest.fixture
-async def desk(engine: Engine, stores: Stores, clock: ManualClock) -> AsyncIterator[Desk]:
-    """The salon's desk; whatever a test does there, the ledger must be legal in the end."""
+async def client(engine: Engine, stores: Stores, clock: ManualClock) -> AsyncIterator[SalonClient]:
+    """The salon's client; whatever a test does there, the ledger must be legal in the end."""
     await open_salon(stores)
-    yield Desk(stores, clock)
+    yield SalonClient(stores, clock)
     check_ledger(engine.tables(), clock.now())
 
 

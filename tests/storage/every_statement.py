@@ -10,7 +10,7 @@ from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import State
 
 from .appending import KEY, OTHER, Script, begun, response
-from .desk import CLASS, NOW, ORG, TUESDAY, at
+from .salon import CLASS, NOW, ORG, TUESDAY, at
 
 FILTERS = (
     AppointmentFilter(),

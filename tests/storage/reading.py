@@ -9,7 +9,7 @@ from zimun.domain.ledger import Ledger
 from zimun.domain.loading import Needs
 
 from .appending import UNKNOWN, Script, by_id
-from .desk import ORG, Tables, reservations_of
+from .salon import ORG, Tables, reservations_of
 
 
 async def read_one(

@@ -33,14 +33,14 @@ from zimun.domain.timetable import Timetable
 from zimun.storage import rows
 from zimun.storage.sqlite import SqliteDatabase
 
-from .desk import (
+from .salon import (
     CLASS,
     CUT,
     NOW,
     ORG,
     SPA,
-    Desk,
     Engine,
+    SalonClient,
     add_events,
     at,
     booked,
@@ -345,11 +345,11 @@ async def two_servers(engine: Engine) -> AsyncIterator[tuple[Stores, Stores]]:
         yield one, other
 
 
-async def test_a_timetable_is_kept_while_nothing_is_put(desk: Desk) -> None:
-    first = await timetable(desk.stores)
-    await desk.stores.ledgers.probe()
-    await desk.book(at(10))
-    assert await timetable(desk.stores) is first
+async def test_a_timetable_is_kept_while_nothing_is_put(client: SalonClient) -> None:
+    first = await timetable(client.stores)
+    await client.stores.ledgers.probe()
+    await client.book(at(10))
+    assert await timetable(client.stores) is first
 
 
 async def test_a_timetable_is_kept_while_another_server_only_books(engine: Engine) -> None:
@@ -512,8 +512,8 @@ class _Begun:
         return self._future.__await__()
 
 
-async def test_a_probe_of_the_store_changes_no_answer_of_it(desk: Desk) -> None:
-    stores = desk.stores
+async def test_a_probe_of_the_store_changes_no_answer_of_it(client: SalonClient) -> None:
+    stores = client.stores
     secret = await stores.credentials.secret("page_token")
     before = await timetable(stores)
     for _ in range(3):

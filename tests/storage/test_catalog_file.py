@@ -23,7 +23,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
 from zimun.rpc import catalog_file
 from zimun.rpc.catalog_file import CatalogFileError, LoadCatalog
 
-from .desk import CUT, NOW, ORG, Engine, open_salon, put_catalog
+from .salon import CUT, NOW, ORG, Engine, open_salon, put_catalog
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue" / "salon.yaml"
 

@@ -38,7 +38,7 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.rpc import catalog_file
 from zimun.rpc.catalog_file import LoadCatalog
 
-from .desk import NOW, Engine, SqliteEngine, put_catalog
+from .salon import NOW, Engine, SqliteEngine, put_catalog
 
 V = TypeVar("V", bound=Entry | Override)
 

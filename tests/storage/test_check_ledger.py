@@ -8,25 +8,36 @@ import pytest
 from zimun.clock import ManualClock
 from zimun.domain.instant import HOUR, SECOND
 
-from .desk import CLASS, KIOSK, NOW, Desk, Row, SqliteEngine, Tables, at, check_ledger, open_salon
+from .salon import (
+    CLASS,
+    KIOSK,
+    NOW,
+    Row,
+    SalonClient,
+    SqliteEngine,
+    Tables,
+    at,
+    check_ledger,
+    open_salon,
+)
 
 
-async def story(desk: Desk) -> None:
+async def story(client: SalonClient) -> None:
     """At least one event of every type."""
-    moved = await desk.book(at(10), KIOSK.id)
-    desk.clock.advance(1)
-    moved = await desk.reschedule(moved.appointment_id, at(11))
-    await desk.cancel(moved.appointment_id, "ill")
-    expired = await desk.hold(at(12), KIOSK.id)
-    await desk.extend(expired.hold_id)
-    released = await desk.hold(at(13), KIOSK.id)
-    await desk.release(released.hold_id)
-    desk.clock.instant += HOUR
-    await desk.expire_holds()
-    await desk.book(at(14), KIOSK.id)
-    await desk.book(at(14, 10), KIOSK.id)
-    await desk.book(at(10), CLASS.id, seats=5)
-    await desk.book(at(10), CLASS.id, seats=3)
+    moved = await client.book(at(10), KIOSK.id)
+    client.clock.advance(1)
+    moved = await client.reschedule(moved.appointment_id, at(11))
+    await client.cancel(moved.appointment_id, "ill")
+    expired = await client.hold(at(12), KIOSK.id)
+    await client.extend(expired.hold_id)
+    released = await client.hold(at(13), KIOSK.id)
+    await client.release(released.hold_id)
+    client.clock.instant += HOUR
+    await client.expire_holds()
+    await client.book(at(14), KIOSK.id)
+    await client.book(at(14, 10), KIOSK.id)
+    await client.book(at(10), CLASS.id, seats=5)
+    await client.book(at(10), CLASS.id, seats=3)
 
 
 def of_type(tables: Tables, kind: str, number: int = 0) -> Row:
@@ -141,7 +152,7 @@ async def test_check_ledger_of_damaged_rows_fails(
 ) -> None:
     async with sqlite_engine.open(clock) as stores:
         await open_salon(stores)
-        await story(Desk(stores, clock))
+        await story(SalonClient(stores, clock))
     tables = sqlite_engine.tables()
     check_ledger(tables, clock.now())
     DAMAGES[damage](tables)

@@ -15,7 +15,7 @@ from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken, InvalidRequest
 from zimun.domain.instant import DAY
 
-from .desk import NOW, ORG, Engine
+from .salon import NOW, ORG, Engine
 
 SERVERS = 4
 """Stores that are open on one database at once, each with connections of its own."""

@@ -26,7 +26,7 @@ from zimun.storage.tables import metadata
 from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared
-from .desk import KIOSK, NOW, SALON, at, salon_entries
+from .salon import KIOSK, NOW, SALON, at, salon_entries
 
 CITUS = """
 CREATE TABLE pg_dist_partition (logicalrelid text, how text);

@@ -11,14 +11,14 @@ from zimun.domain.errors import AppointmentNotFound, HoldExpired
 from zimun.domain.instant import DAY
 from zimun.domain.reservation import State
 
-from .desk import (
+from .salon import (
     CLASS,
     CUT,
     KIOSK,
     SALON,
     SPA,
-    Desk,
     Engine,
+    SalonClient,
     add_events,
     at,
     booked,
@@ -31,16 +31,16 @@ from .desk import (
 
 
 async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_was(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    ledgers = desk.stores.ledgers
-    old = [await desk.book(at(8), CUT.id), await desk.book(at(8), SPA.id)]
-    seats = [await desk.book(at(10), CLASS.id, seats=2), await desk.book(at(10), CLASS.id)]
-    later = await desk.book(at(12), CUT.id)
-    called_off = await desk.book(at(9), CUT.id)
-    await desk.cancel(called_off.appointment_id)
+    ledgers = client.stores.ledgers
+    old = [await client.book(at(8), CUT.id), await client.book(at(8), SPA.id)]
+    seats = [await client.book(at(10), CLASS.id, seats=2), await client.book(at(10), CLASS.id)]
+    later = await client.book(at(12), CUT.id)
+    called_off = await client.book(at(9), CUT.id)
+    await client.cancel(called_off.appointment_id)
     before = engine.tables()
-    desk.clock.instant = at(11)
+    client.clock.instant = at(11)
     assert await prune(ledgers, at(11)) == 3
     pruned = engine.tables()
     assert await prune(ledgers, at(11)) == 0
@@ -58,61 +58,61 @@ async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_
     for table in ("allocations", "sessions"):
         assert after[table] == [row for row in before[table] if row["session_id"] not in gone]
     with pytest.raises(AppointmentNotFound):
-        await desk.cancel(old[0].appointment_id)
+        await client.cancel(old[0].appointment_id)
     assert await prune(ledgers, at(11) + 1) == 2
     assert await prune(ledgers, at(13)) == 1
 
 
-async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(desk: Desk) -> None:
-    held = await desk.hold(at(8))
-    desk.clock.instant = at(20)
-    assert await prune(desk.stores.ledgers, at(20)) == 0
-    assert await desk.expire_holds() == 1
-    assert await prune(desk.stores.ledgers, held.end) == 0
-    assert await prune(desk.stores.ledgers, held.end + 1) == 1
+async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(client: SalonClient) -> None:
+    held = await client.hold(at(8))
+    client.clock.instant = at(20)
+    assert await prune(client.stores.ledgers, at(20)) == 0
+    assert await client.expire_holds() == 1
+    assert await prune(client.stores.ledgers, held.end) == 0
+    assert await prune(client.stores.ledgers, held.end + 1) == 1
 
 
 async def test_an_expired_hold_of_a_class_that_was_pruned_can_still_be_recorded(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    booking = await desk.book(at(8), CLASS.id)
-    held = await desk.hold(at(8), CLASS.id)
+    booking = await client.book(at(8), CLASS.id)
+    held = await client.hold(at(8), CLASS.id)
     assert held.session_id == booking.session_id
-    desk.clock.instant = at(20)
-    await prune(desk.stores.ledgers, at(20))
+    client.clock.instant = at(20)
+    await prune(client.stores.ledgers, at(20))
     with pytest.raises(HoldExpired):
-        await desk.confirm(held.hold_id)
-    assert await desk.expire_holds() == 1
-    await prune(desk.stores.ledgers, at(20))
+        await client.confirm(held.hold_id)
+    assert await client.expire_holds() == 1
+    await prune(client.stores.ledgers, at(20))
     tables = engine.tables()
     assert tables["reservations"] == tables["allocations"] == tables["sessions"] == []
 
 
 async def test_a_long_history_goes_in_parts_and_in_every_organization(
-    desk: Desk, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    client: SalonClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
     for hour in range(8, 15):
-        released = await desk.hold(at(hour))
-        await desk.release(released.hold_id)
+        released = await client.hold(at(hour))
+        await client.release(released.hold_id)
 
     other = booked(99, org_id="o_other", start=at(8), end=at(9), state=State.RELEASED)
-    await put_catalog(desk.stores, replace(SALON, id="o_other"), CUT, org_id="o_other")
-    await add_events(desk.stores, event_of(other), org_id="o_other")
-    assert await prune(desk.stores.ledgers, at(24) + DAY) == 8
+    await put_catalog(client.stores, replace(SALON, id="o_other"), CUT, org_id="o_other")
+    await add_events(client.stores, event_of(other), org_id="o_other")
+    assert await prune(client.stores.ledgers, at(24) + DAY) == 8
     assert engine.tables()["reservations"] == []
 
 
 async def test_another_server_reads_a_pruned_ledger_afresh(
-    desk: Desk, engine: Engine, clock: ManualClock
+    client: SalonClient, engine: Engine, clock: ManualClock
 ) -> None:
-    old, stays = await desk.book(at(8), KIOSK.id), await desk.book(at(12), KIOSK.id)
+    old, stays = await client.book(at(8), KIOSK.id), await client.book(at(12), KIOSK.id)
     async with engine.open(clock) as opened:
-        other = Desk(opened, clock)
+        other = SalonClient(opened, clock)
         assert await other.get(old.appointment_id) == old
         assert at(12) not in await other.slots(KIOSK.id)
-        await prune(desk.stores.ledgers, at(11))
-        for one in (desk, other):
+        await prune(client.stores.ledgers, at(11))
+        for one in (client, other):
             with pytest.raises(AppointmentNotFound):
                 await one.get(old.appointment_id)
             assert await one.get(stays.appointment_id) == stays

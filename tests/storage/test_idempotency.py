@@ -11,130 +11,145 @@ from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
 from zimun.domain.instant import DAY
 from zimun.domain.reservation import State
 
-from .desk import CALLER, KIOSK, NOW, SAM, Desk, Engine, at, events_of, opened, reservation_events
+from .salon import (
+    CALLER,
+    KIOSK,
+    NOW,
+    SAM,
+    Engine,
+    SalonClient,
+    at,
+    events_of,
+    opened,
+    reservation_events,
+)
 
 
 async def test_the_same_key_gives_the_same_bytes_and_no_second_effect(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    first = await desk.hold_bytes(at(10), key="key")
+    first = await client.hold_bytes(at(10), key="key")
     before = engine.tables()
-    desk.clock.advance(1)
-    assert [await desk.hold_bytes(at(10), key="key") for _ in range(3)] == [first] * 3
+    client.clock.advance(1)
+    assert [await client.hold_bytes(at(10), key="key") for _ in range(3)] == [first] * 3
     assert engine.tables() == before
 
 
-async def test_without_a_key_nothing_is_kept(desk: Desk, engine: Engine) -> None:
-    first, second = await desk.hold_bytes(at(10)), await desk.hold_bytes(at(10))
+async def test_without_a_key_nothing_is_kept(client: SalonClient, engine: Engine) -> None:
+    first, second = await client.hold_bytes(at(10)), await client.hold_bytes(at(10))
     assert opened(first).hold_id != opened(second).hold_id
     assert engine.tables()["idempotency"] == []
 
 
-Changing = Callable[[Desk, str], Awaitable[object]]
+Changing = Callable[[SalonClient, str], Awaitable[object]]
 
 
 @pytest.mark.parametrize("method", ["extend", "release", "confirm", "cancel", "reschedule"])
 async def test_every_change_is_made_once_for_its_key(
-    desk: Desk, engine: Engine, method: str
+    client: SalonClient, engine: Engine, method: str
 ) -> None:
-    held, booking = await desk.hold(at(9)), await desk.book(at(10))
+    held, booking = await client.hold(at(9)), await client.book(at(10))
     calls: dict[str, Changing] = {
-        "extend": lambda desk, key: desk.extend(held.hold_id, key),
-        "release": lambda desk, key: desk.release(held.hold_id, key),
-        "confirm": lambda desk, key: desk.confirm(held.hold_id, SAM, key),
-        "cancel": lambda desk, key: desk.cancel(booking.appointment_id, key=key),
-        "reschedule": lambda desk, key: desk.reschedule(booking.appointment_id, at(12), key=key),
+        "extend": lambda client, key: client.extend(held.hold_id, key),
+        "release": lambda client, key: client.release(held.hold_id, key),
+        "confirm": lambda client, key: client.confirm(held.hold_id, SAM, key),
+        "cancel": lambda client, key: client.cancel(booking.appointment_id, key=key),
+        "reschedule": lambda client, key: client.reschedule(
+            booking.appointment_id, at(12), key=key
+        ),
     }
-    desk.clock.advance(60)
-    first = await calls[method](desk, "key")
+    client.clock.advance(60)
+    first = await calls[method](client, "key")
     before = engine.tables()
-    desk.clock.advance(60)
-    assert await calls[method](desk, "key") == first
+    client.clock.advance(60)
+    assert await calls[method](client, "key") == first
     assert engine.tables() == before
     assert len(before["idempotency"]) == 1
 
 
-async def test_another_request_under_the_same_key_is_refused(desk: Desk, engine: Engine) -> None:
-    first = await desk.hold_bytes(at(10), key="key")
+async def test_another_request_under_the_same_key_is_refused(
+    client: SalonClient, engine: Engine
+) -> None:
+    first = await client.hold_bytes(at(10), key="key")
     before = engine.tables()
     with pytest.raises(IdempotencyKeyReused):
-        await desk.hold_bytes(at(10, 30), key="key")
+        await client.hold_bytes(at(10, 30), key="key")
     assert engine.tables() == before
-    assert await desk.hold_bytes(at(10), key="key") == first
+    assert await client.hold_bytes(at(10), key="key") == first
 
 
-async def test_an_answer_outlives_what_it_told_of(desk: Desk) -> None:
-    first = await desk.hold_bytes(at(10), KIOSK.id, key="key")
-    await desk.release(opened(first).hold_id)
-    await desk.book(at(10), KIOSK.id)
-    assert await desk.hold_bytes(at(10), KIOSK.id, key="key") == first
+async def test_an_answer_outlives_what_it_told_of(client: SalonClient) -> None:
+    first = await client.hold_bytes(at(10), KIOSK.id, key="key")
+    await client.release(opened(first).hold_id)
+    await client.book(at(10), KIOSK.id)
+    assert await client.hold_bytes(at(10), KIOSK.id, key="key") == first
 
 
-async def test_a_refused_request_keeps_no_key(desk: Desk, engine: Engine) -> None:
-    blocking = await desk.hold(at(10), KIOSK.id)
+async def test_a_refused_request_keeps_no_key(client: SalonClient, engine: Engine) -> None:
+    blocking = await client.hold(at(10), KIOSK.id)
     for _ in range(2):
         with pytest.raises(SlotUnavailable):
-            await desk.hold_bytes(at(10), KIOSK.id, key="key")
+            await client.hold_bytes(at(10), KIOSK.id, key="key")
     assert engine.tables()["idempotency"] == []
-    await desk.release(blocking.hold_id)
-    assert opened(await desk.hold_bytes(at(10), KIOSK.id, key="key")).state is State.HELD
+    await client.release(blocking.hold_id)
+    assert opened(await client.hold_bytes(at(10), KIOSK.id, key="key")).state is State.HELD
 
 
-async def test_a_key_refused_once_may_be_used_for_another_request(desk: Desk) -> None:
-    await desk.hold(at(10), KIOSK.id)
+async def test_a_key_refused_once_may_be_used_for_another_request(client: SalonClient) -> None:
+    await client.hold(at(10), KIOSK.id)
     with pytest.raises(SlotUnavailable):
-        await desk.hold_bytes(at(10), KIOSK.id, key="key")
-    assert opened(await desk.hold_bytes(at(11), KIOSK.id, key="key")).start == at(11)
+        await client.hold_bytes(at(10), KIOSK.id, key="key")
+    assert opened(await client.hold_bytes(at(11), KIOSK.id, key="key")).start == at(11)
 
 
 @pytest.mark.parametrize("dropped", [False, True])
 async def test_a_key_is_kept_for_a_day_and_free_at_its_end(
-    desk: Desk, engine: Engine, dropped: bool
+    client: SalonClient, engine: Engine, dropped: bool
 ) -> None:
     assert RESPONSE_LIFETIME == DAY
     start = at(24 + 12)
-    first = await desk.hold_bytes(start, KIOSK.id, key="key")
-    desk.clock.instant = NOW + DAY - 1
+    first = await client.hold_bytes(start, KIOSK.id, key="key")
+    client.clock.instant = NOW + DAY - 1
     if dropped:
-        await desk.drop_responses()
-    assert await desk.hold_bytes(start, KIOSK.id, key="key") == first
+        await client.drop_responses()
+    assert await client.hold_bytes(start, KIOSK.id, key="key") == first
     with pytest.raises(IdempotencyKeyReused):
-        await desk.hold_bytes(start + KIOSK.duration, KIOSK.id, key="key")
-    desk.clock.instant = NOW + DAY
+        await client.hold_bytes(start + KIOSK.duration, KIOSK.id, key="key")
+    client.clock.instant = NOW + DAY
     if dropped:
-        await desk.drop_responses()
+        await client.drop_responses()
         assert engine.tables()["idempotency"] == []
-    second = opened(await desk.hold_bytes(start, KIOSK.id, key="key"))
+    second = opened(await client.hold_bytes(start, KIOSK.id, key="key"))
     assert second.hold_id != opened(first).hold_id
     [row] = engine.tables()["idempotency"]
     assert row["expires_at"] == NOW + 2 * DAY
 
 
 async def test_a_free_key_that_is_refused_again_leaves_the_store_as_it_was(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    await desk.hold_bytes(at(24 + 12), KIOSK.id, key="key")
-    desk.clock.instant = NOW + DAY
-    await desk.book(at(24 + 13), KIOSK.id)
+    await client.hold_bytes(at(24 + 12), KIOSK.id, key="key")
+    client.clock.instant = NOW + DAY
+    await client.book(at(24 + 13), KIOSK.id)
     before = engine.tables()
     with pytest.raises(SlotUnavailable):
-        await desk.hold_bytes(at(24 + 13), KIOSK.id, key="key")
+        await client.hold_bytes(at(24 + 13), KIOSK.id, key="key")
     assert engine.tables() == before
 
 
-async def test_keys_are_each_clients_own(desk: Desk, engine: Engine) -> None:
-    other = replace(desk, caller=replace(CALLER, client_id="c_other"))
-    first = opened(await desk.hold_bytes(at(10), key="key"))
+async def test_keys_are_each_clients_own(client: SalonClient, engine: Engine) -> None:
+    other = replace(client, caller=replace(CALLER, client_id="c_other"))
+    first = opened(await client.hold_bytes(at(10), key="key"))
     second = opened(await other.hold_bytes(at(10), key="key"))
     assert first.hold_id != second.hold_id
     assert len(engine.tables()["idempotency"]) == 2
 
 
-async def test_keys_are_each_methods_own(desk: Desk, engine: Engine) -> None:
-    held = opened(await desk.hold_bytes(at(10), key="key"))
-    confirmed = await desk.confirm(held.hold_id, key="key")
-    moved = await desk.reschedule(confirmed.appointment_id, at(12), key="key")
-    await desk.cancel(moved.appointment_id, key="key")
+async def test_keys_are_each_methods_own(client: SalonClient, engine: Engine) -> None:
+    held = opened(await client.hold_bytes(at(10), key="key"))
+    confirmed = await client.confirm(held.hold_id, key="key")
+    moved = await client.reschedule(confirmed.appointment_id, at(12), key="key")
+    await client.cancel(moved.appointment_id, key="key")
     assert len(events_of(engine.tables(), held.hold_id)) == 4
     assert [row["method"] for row in engine.tables()["idempotency"]] == [
         "cancel",
@@ -144,18 +159,18 @@ async def test_keys_are_each_methods_own(desk: Desk, engine: Engine) -> None:
     ]
 
 
-async def test_a_key_stands_for_its_exact_characters(desk: Desk) -> None:
+async def test_a_key_stands_for_its_exact_characters(client: SalonClient) -> None:
     keys = ["key", "KEY", "key ", "kéy", "ke\u0301y", "🗝", "k" * 255]
-    holds = [await desk.hold_bytes(at(8 + n), KIOSK.id, key=key) for n, key in enumerate(keys)]
+    holds = [await client.hold_bytes(at(8 + n), KIOSK.id, key=key) for n, key in enumerate(keys)]
     assert len(set(holds)) == len(keys)
-    again = [await desk.hold_bytes(at(8 + n), KIOSK.id, key=key) for n, key in enumerate(keys)]
+    again = [await client.hold_bytes(at(8 + n), KIOSK.id, key=key) for n, key in enumerate(keys)]
     assert again == holds
 
 
 async def test_requests_under_one_key_at_once_have_one_effect_and_one_answer(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    answers = await asyncio.gather(*(desk.hold_bytes(at(10), key="key") for _ in range(50)))
+    answers = await asyncio.gather(*(client.hold_bytes(at(10), key="key") for _ in range(50)))
     assert len(set(answers)) == 1
     tables = engine.tables()
     assert [row["hold_id"] for row in tables["reservations"]] == [opened(answers[0]).hold_id]
@@ -164,10 +179,10 @@ async def test_requests_under_one_key_at_once_have_one_effect_and_one_answer(
 
 
 async def test_two_requests_under_one_key_at_once_let_one_through_and_refuse_the_other(
-    desk: Desk,
+    client: SalonClient,
 ) -> None:
     starts = (at(10), at(10) + KIOSK.duration) * 20
-    asked = (desk.hold_bytes(start, KIOSK.id, key="key") for start in starts)
+    asked = (client.hold_bytes(start, KIOSK.id, key="key") for start in starts)
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert len({answer for answer in answers if isinstance(answer, bytes)}) == 1
     refused = [answer for answer in answers if not isinstance(answer, bytes)]

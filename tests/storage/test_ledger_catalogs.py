@@ -25,8 +25,8 @@ from zimun.domain.events import (
 from zimun.domain.instant import HOUR
 
 from .appending import KEY, OTHER, Script, begun, response
-from .desk import CUT, NOW, ORG, SPA, Engine
 from .reading import all_rows, check_store, check_tables, read_one
+from .salon import CUT, NOW, ORG, SPA, Engine
 
 
 async def test_organization_that_is_created_twice_at_once_is_made_once(

@@ -15,8 +15,8 @@ from zimun.domain.catalog import (
 from zimun.domain.instant import DAY
 
 from .appending import KEY, OTHER, Script, begun, response
-from .desk import CUT, ORG, SPA, Engine, at
 from .reading import all_rows, check_store, check_tables, read_one
+from .salon import CUT, ORG, SPA, Engine, at
 
 
 @pytest.mark.parametrize("what", ["booking", "catalogue", "response", "span"])

@@ -12,8 +12,8 @@ from zimun.booking.store import (
 from zimun.domain.reservation import Reservation, State
 
 from .appending import OTHER, Script, begun
-from .desk import CLASS, NOW, ORG, Engine, at
 from .reading import check_store, read_one
+from .salon import CLASS, NOW, ORG, Engine, at
 
 # What has expired.
 

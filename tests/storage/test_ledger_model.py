@@ -32,10 +32,10 @@ from zimun.domain.errors import (
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 
-from .desk import (
+from .salon import (
     ENGINES,
     NOW,
-    Desk,
+    SalonClient,
     at,
     check_ledger,
     is_live,
@@ -205,9 +205,11 @@ class Ledger(RuleBasedStateMachine):
         clock = ManualClock(NOW)
         # One that keeps what it has read, and one that keeps hardly anything.
         self.opened = [self.engine.open(clock), self.engine.open(clock, max_rows=1)]
-        self.desks = [Desk(self.runner.run(one.__aenter__()), clock) for one in self.opened]
-        self.desk = self.desks[0]
-        self._ask(open_salon(self.desk.stores, SERVICES.values()))
+        self.clients = [
+            SalonClient(self.runner.run(one.__aenter__()), clock) for one in self.opened
+        ]
+        self.client = self.clients[0]
+        self._ask(open_salon(self.client.stores, SERVICES.values()))
         self.model = Model()
 
     def teardown(self) -> None:
@@ -242,7 +244,7 @@ class Ledger(RuleBasedStateMachine):
         staff_id = staff_id if staff_id in service.staff_ids else ""
         able = self.model.able(service, start, seats, staff_id)
         joins = self.model.joins(service, start, seats)
-        found = self._ask(self.desk.hold(start, service.id, staff_id=staff_id, seats=seats))
+        found = self._ask(self.client.hold(start, service.id, staff_id=staff_id, seats=seats))
         if not able:
             assert found == Refusal(SlotUnavailable)
             return
@@ -260,7 +262,7 @@ class Ledger(RuleBasedStateMachine):
     def extend(self, pick: int) -> None:
         if not (before := self._picked(pick)):
             return
-        found = self._ask(self.desk.extend(before.hold_id))
+        found = self._ask(self.client.extend(before.hold_id))
         limit = before.create_time + HOLD_LIMIT * HOLD_LENGTH
         if refusal := self._not_held(before):
             assert found == refusal
@@ -283,7 +285,7 @@ class Ledger(RuleBasedStateMachine):
     def release(self, pick: int) -> None:
         if not (before := self._picked(pick)):
             return
-        found = self._ask(self.desk.release(before.hold_id))
+        found = self._ask(self.client.release(before.hold_id))
         self.model.expire(only=before.hold_id)
         before = self.model.booked[before.hold_id]
         if before.appointment_id:
@@ -297,7 +299,7 @@ class Ledger(RuleBasedStateMachine):
     def confirm(self, pick: int) -> None:
         if not (before := self._picked(pick)):
             return
-        found = self._ask(self.desk.confirm(before.hold_id))
+        found = self._ask(self.client.confirm(before.hold_id))
         if before.appointment_id:
             assert found == before
         elif refusal := self._not_held(before):
@@ -317,7 +319,7 @@ class Ledger(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         if not (before := self._picked(pick)):
             return
-        found = self._ask(self.desk.cancel(before.appointment_id or before.hold_id))
+        found = self._ask(self.client.cancel(before.appointment_id or before.hold_id))
         if not before.appointment_id:
             assert found == Refusal(AppointmentNotFound)
         elif before.state is State.CANCELLED:
@@ -332,7 +334,7 @@ class Ledger(RuleBasedStateMachine):
         service = SERVICES[before.service_id]
         able = self.model.able(service, start, before.seats, leaving=before.hold_id)
         joins = self.model.joins(service, start, before.seats, leaving=before.hold_id)
-        found = self._ask(self.desk.reschedule(before.appointment_id or before.hold_id, start))
+        found = self._ask(self.client.reschedule(before.appointment_id or before.hold_id, start))
         if not before.appointment_id:
             assert found == Refusal(AppointmentNotFound)
         elif before.state is not State.CONFIRMED:
@@ -357,7 +359,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(amount=st.sampled_from([1, MINUTE, 5 * MINUTE, 10 * MINUTE - 1, 10 * MINUTE]))
     def time_passes(self, amount: int) -> None:
         self.model.now += amount
-        self.desk.clock.instant = self.model.now
+        self.client.clock.instant = self.model.now
 
     @rule(before=st.sampled_from([0, 1]))
     def the_next_hold_is_about_to_expire(self, before: int) -> None:
@@ -368,18 +370,18 @@ class Ledger(RuleBasedStateMachine):
 
     @rule()
     def the_other_server_is_asked_from_now_on(self) -> None:
-        self.desks.reverse()
-        self.desk = self.desks[0]
+        self.clients.reverse()
+        self.client = self.clients[0]
 
     @rule()
     def expire_holds(self) -> None:
-        assert self._ask(self.desk.expire_holds()) == self.model.expire()
+        assert self._ask(self.client.expire_holds()) == self.model.expire()
 
     @rule(service=st.sampled_from(list(SERVICES.values())), seats=st.integers(1, 4))
     def search(self, service: Service, seats: int) -> None:
         """What is offered is what the model says could be held."""
         seats = min(seats, service.capacity)
-        day = self.runner.run(self.desk.slots(service.id, seats=seats, day=SOON))
+        day = self.runner.run(self.client.slots(service.id, seats=seats, day=SOON))
         for n in range(8):
             start = SOON + n * STEP
             able = self.model.able(service, start, seats)

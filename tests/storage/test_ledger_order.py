@@ -29,7 +29,8 @@ from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
 
 from .appending import KEY, Script, begun, response
-from .desk import (
+from .reading import check_store
+from .salon import (
     ALWAYS,
     CLASS,
     CUT,
@@ -38,13 +39,12 @@ from .desk import (
     SALON,
     SPA,
     STAFF,
-    Desk,
     Engine,
+    SalonClient,
     at,
     put_catalog,
     salon_entries,
 )
-from .reading import check_store
 
 few_examples = settings(
     max_examples=int(os.environ.get("ZIMUN_EXAMPLES", "0")) or 12,
@@ -229,7 +229,7 @@ class Salon:
         self.org_id = f"o_calls_{next(organization_numbers)}"
         self._servers, self._clock = servers, clock
         caller = Caller(self.org_id, "c_desk", frozenset(SCOPES))
-        self._desks = [Desk(stores, clock, caller) for stores in servers]
+        self._desks = [SalonClient(stores, clock, caller) for stores in servers]
         self._held: list[Reservation] = []
 
     async def open(self) -> None:
@@ -243,30 +243,30 @@ class Salon:
 
     async def make(self, call: Call) -> None:
         """Make a call, whatever comes of it."""
-        desk = self._desks[call.there]
+        client = self._desks[call.there]
         own = self._held[-1 - call.pick % len(self._held)] if self._held else None
         with suppress(ZimunError):
             match call.kind:
                 case "hold":
                     seats = 1 + call.pick % call.service.capacity
-                    found = await desk.hold(call.start, call.service.id, seats=seats)
+                    found = await client.hold(call.start, call.service.id, seats=seats)
                     self._held.append(found)
                 case "pass":
                     self._clock.advance((1, MINUTE, 5 * MINUTE, 10 * MINUTE)[call.pick % 4])
                 case "expire":
-                    await desk.expire_holds()
+                    await client.expire_holds()
                 case "put":
                     changed = replace(CUT, name=f"Cut {call.pick}")
-                    await put_catalog(desk.stores, changed, org_id=self.org_id)
+                    await put_catalog(client.stores, changed, org_id=self.org_id)
                 case "ask":
                     await self.check(call)
                 case "confirm" | "extend" | "release" if own:
-                    changed_ = await getattr(desk, call.kind)(own.hold_id)
+                    changed_ = await getattr(client, call.kind)(own.hold_id)
                     self._held[self._held.index(own)] = changed_
                 case "cancel" if own:
-                    await desk.cancel(own.appointment_id)
+                    await client.cancel(own.appointment_id)
                 case "reschedule" if own:
-                    await desk.reschedule(own.appointment_id, call.start)
+                    await client.reschedule(own.appointment_id, call.start)
 
     async def check(self, call: Call, fresh: Reader | None = None) -> None:
         """Assert that both servers answer as a reader does that has caught up with nothing."""

@@ -19,8 +19,8 @@ from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import Reservation
 
 from .appending import OTHER, Script, begun
-from .desk import CLASS, CUT, KIOSK, NOW, ORG, SPA, Engine, at
 from .reading import check_loaded, check_store, check_tables, loaded, read_one
+from .salon import CLASS, CUT, KIOSK, NOW, ORG, SPA, Engine, at
 
 # What takes people and things.
 

@@ -18,8 +18,8 @@ from zimun.domain.loading import Needs
 from zimun.domain.reservation import Contact, Reservation, State
 
 from .appending import KEY, OTHER, UNKNOWN, begun, by_id, response
-from .desk import CUT, NOW, ORG, SPA, at
 from .reading import check_store, loaded, read_one
+from .salon import CUT, NOW, ORG, SPA, at
 
 FULL = Reservation(
     org_id=ORG,

@@ -17,7 +17,7 @@ from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.tables import metadata
 from zimun.storage.urls import database_url
 
-from .desk import ORG, SqliteEngine, open_salon
+from .salon import ORG, SqliteEngine, open_salon
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.sqlite import _sql
 from zimun.storage.tables import metadata
 
-from .desk import SqliteEngine
 from .every_statement import METHODS, run_every_statement
+from .salon import SqliteEngine
 
 GROWING = "reservations|held|keys|reservations_1|allocations|sessions|events|idempotency"
 """The tables that grow with every booking, and other names that statements give them."""

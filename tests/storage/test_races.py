@@ -17,7 +17,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import Reservation, State
 
-from .desk import (
+from .salon import (
     CALLER,
     CLASS,
     CUT,
@@ -26,8 +26,8 @@ from .desk import (
     ORG,
     SPA,
     STAFF,
-    Desk,
     Engine,
+    SalonClient,
     at,
     check_ledger,
     events_of,
@@ -39,7 +39,7 @@ from .desk import (
 SERVERS = 4
 
 
-async def outcomes(desk: Desk, *calls: object) -> list[object]:
+async def outcomes(client: SalonClient, *calls: object) -> list[object]:
     return await asyncio.gather(*calls, return_exceptions=True)  # type: ignore[call-overload,no-any-return]
 
 
@@ -47,34 +47,34 @@ async def outcomes(desk: Desk, *calls: object) -> list[object]:
     ("service_id", "staff"), [(CUT.id, len(STAFF)), (SPA.id, 1), (KIOSK.id, 1)]
 )
 async def test_of_many_holds_of_one_slot_as_many_succeed_as_there_are_people(
-    desk: Desk, engine: Engine, service_id: str, staff: int
+    client: SalonClient, engine: Engine, service_id: str, staff: int
 ) -> None:
-    got = await outcomes(desk, *(desk.hold(at(10), service_id) for _ in range(200)))
+    got = await outcomes(client, *(client.hold(at(10), service_id) for _ in range(200)))
     held = [found for found in got if isinstance(found, Reservation)]
     refused = [found for found in got if isinstance(found, SlotUnavailable)]
     assert (len(held), len(refused)) == (staff, 200 - staff)
     assert len({found.staff_id for found in held}) == staff
     assert reservations_of(engine.tables()) == {found.hold_id: found for found in held}
-    open_now = await desk.slots(service_id)
+    open_now = await client.slots(service_id)
     for found in refused:
         assert len(found.alternatives) == 3
         assert all(slot.start in open_now for slot in found.alternatives)
         assert found.time_zone == "UTC"
 
 
-async def test_holds_of_different_slots_do_not_refuse_each_other(desk: Desk) -> None:
+async def test_holds_of_different_slots_do_not_refuse_each_other(client: SalonClient) -> None:
     starts = [at(0) + n * KIOSK.duration for n in range(144)]
     random.Random(1).shuffle(starts)
-    got = await asyncio.gather(*(desk.hold(start, KIOSK.id) for start in starts))
+    got = await asyncio.gather(*(client.hold(start, KIOSK.id) for start in starts))
     assert [found.start for found in got] == starts
-    assert await desk.slots(KIOSK.id) == {}
+    assert await client.slots(KIOSK.id) == {}
 
 
 async def test_a_class_is_never_oversold_and_never_refused_while_there_are_seats(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
     sizes = random.Random(2).choices((1, 2, 3), k=100)
-    got = await outcomes(desk, *(desk.hold(at(10), CLASS.id, seats=n) for n in sizes))
+    got = await outcomes(client, *(client.hold(at(10), CLASS.id, seats=n) for n in sizes))
     held = [found for found in got if isinstance(found, Reservation)]
     refused = [n for n, found in zip(sizes, got, strict=True) if isinstance(found, SlotUnavailable)]
     assert len(held) + len(refused) == 100
@@ -85,20 +85,22 @@ async def test_a_class_is_never_oversold_and_never_refused_while_there_are_seats
     assert reservations_of(engine.tables()) == {found.hold_id: found for found in held}
 
 
-async def test_classes_at_many_times_fill_to_the_last_seat(desk: Desk) -> None:
+async def test_classes_at_many_times_fill_to_the_last_seat(client: SalonClient) -> None:
     starts = [at(8), at(10), at(12)]
-    got = await outcomes(desk, *(desk.hold(starts[n % 3], CLASS.id) for n in range(90)))
+    got = await outcomes(client, *(client.hold(starts[n % 3], CLASS.id) for n in range(90)))
     held = Counter(found.start for found in got if isinstance(found, Reservation))
     assert held == dict.fromkeys(starts, CLASS.capacity)
 
 
-async def test_confirming_and_releasing_one_hold_at_once_lets_one_of_them_win(desk: Desk) -> None:
-    holds = [await desk.hold(at(8) + n * KIOSK.duration, KIOSK.id) for n in range(20)]
+async def test_confirming_and_releasing_one_hold_at_once_lets_one_of_them_win(
+    client: SalonClient,
+) -> None:
+    holds = [await client.hold(at(8) + n * KIOSK.duration, KIOSK.id) for n in range(20)]
     calls = []
     for n, held in enumerate(holds):
-        both = [desk.confirm(held.hold_id), desk.release(held.hold_id)]
+        both = [client.confirm(held.hold_id), client.release(held.hold_id)]
         calls += both if n % 2 else both[::-1]
-    got = await outcomes(desk, *calls)
+    got = await outcomes(client, *calls)
     for n in range(20):
         states = {found.state for found in got[2 * n : 2 * n + 2] if isinstance(found, Reservation)}
         errors = [found for found in got[2 * n : 2 * n + 2] if isinstance(found, ZimunError)]
@@ -109,39 +111,39 @@ async def test_confirming_and_releasing_one_hold_at_once_lets_one_of_them_win(de
 
 
 async def test_confirming_one_hold_many_times_at_once_makes_one_appointment(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    held = await desk.hold(at(10))
-    got = await asyncio.gather(*(desk.confirm(held.hold_id) for _ in range(30)))
+    held = await client.hold(at(10))
+    got = await asyncio.gather(*(client.confirm(held.hold_id) for _ in range(30)))
     assert len({found.appointment_id for found in got}) == 1
     assert events_of(engine.tables(), held.hold_id) == ["HOLD_CREATED", "APPOINTMENT_CONFIRMED"]
 
 
 async def test_two_appointments_that_want_each_others_time_both_stay_somewhere(
-    desk: Desk,
+    client: SalonClient,
 ) -> None:
-    first, second = await desk.book(at(10), KIOSK.id), await desk.book(at(11), KIOSK.id)
+    first, second = await client.book(at(10), KIOSK.id), await client.book(at(11), KIOSK.id)
     got = await outcomes(
-        desk,
-        desk.reschedule(first.appointment_id, at(11)),
-        desk.reschedule(second.appointment_id, at(10)),
+        client,
+        client.reschedule(first.appointment_id, at(11)),
+        client.reschedule(second.appointment_id, at(10)),
     )
     assert [type(found) for found in got] == [SlotUnavailable, SlotUnavailable]
-    open_now = await desk.slots(KIOSK.id)
+    open_now = await client.slots(KIOSK.id)
     assert at(10) not in open_now
     assert at(11) not in open_now
 
 
 async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_both(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
-    booking = await desk.book(at(10), KIOSK.id)
+    booking = await client.book(at(10), KIOSK.id)
     got = await outcomes(
-        desk,
-        *(desk.hold(at(11), KIOSK.id) for _ in range(5)),
-        desk.reschedule(booking.appointment_id, at(11, 30)),
-        *(desk.hold(at(10), KIOSK.id) for _ in range(5)),
-        *(desk.hold(at(11, 30), KIOSK.id) for _ in range(5)),
+        client,
+        *(client.hold(at(11), KIOSK.id) for _ in range(5)),
+        client.reschedule(booking.appointment_id, at(11, 30)),
+        *(client.hold(at(10), KIOSK.id) for _ in range(5)),
+        *(client.hold(at(11, 30), KIOSK.id) for _ in range(5)),
     )
     # They are decided in the order in which they came.
     assert reservations_of(engine.tables())[booking.hold_id].start == at(11, 30)
@@ -149,29 +151,31 @@ async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_bot
     assert won == [at(11), at(11, 30), at(10)]
 
 
-async def visits(desk: Desk, order: random.Random, number: int) -> None:
+async def visits(client: SalonClient, order: random.Random, number: int) -> None:
     """What a caller may do: every key is used by two of them."""
     service = order.choice((CUT, SPA, CLASS, KIOSK))
     start = at(8) + order.randrange(8) * HOUR
     try:
-        response = await desk.hold_bytes(start, service.id, key=f"key {number // 2}")
-        found = await desk.confirm(opened(response).hold_id)
+        response = await client.hold_bytes(start, service.id, key=f"key {number // 2}")
+        found = await client.confirm(opened(response).hold_id)
         if number % 3:
-            found = await desk.reschedule(found.appointment_id, start + SPA.duration)
+            found = await client.reschedule(found.appointment_id, start + SPA.duration)
         if number % 5:
-            await desk.cancel(found.appointment_id)
+            await client.cancel(found.appointment_id)
     except ZimunError:
         return
 
 
-async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(desk: Desk) -> None:
+async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(
+    client: SalonClient,
+) -> None:
     order = random.Random(4)
-    await asyncio.gather(*(visits(desk, order, number) for number in range(120)))
+    await asyncio.gather(*(visits(client, order, number) for number in range(120)))
 
 
 @pytest.fixture
-async def desks(engine: Engine) -> AsyncIterator[list[Desk]]:
-    """A desk at each of several servers of one database, whose clocks differ by seconds.
+async def clients(engine: Engine) -> AsyncIterator[list[SalonClient]]:
+    """A client at each of several servers of one database, whose clocks differ by seconds.
 
     The first of them keeps hardly anything in memory.
     """
@@ -180,38 +184,38 @@ async def desks(engine: Engine) -> AsyncIterator[list[Desk]]:
         for number in range(SERVERS):
             clock = ManualClock(NOW + number * SECOND)
             stores = engine.open(clock, MAX_ROWS if number else 1)
-            found.append(Desk(await stack.enter_async_context(stores), clock))
+            found.append(SalonClient(await stack.enter_async_context(stores), clock))
         await open_salon(found[0].stores)
         yield found
-    check_ledger(engine.tables(), max(desk.clock.now() for desk in found))
+    check_ledger(engine.tables(), max(client.clock.now() for client in found))
 
 
 @pytest.mark.parametrize(("service_id", "staff"), [(CUT.id, len(STAFF)), (SPA.id, 1)])
 async def test_holds_of_one_slot_at_several_servers_succeed_as_often_as_there_are_people(
-    desks: list[Desk], engine: Engine, service_id: str, staff: int
+    clients: list[SalonClient], engine: Engine, service_id: str, staff: int
 ) -> None:
-    calls = (desk.hold(at(10), service_id) for _ in range(10) for desk in desks)
+    calls = (client.hold(at(10), service_id) for _ in range(10) for client in clients)
     got = await asyncio.gather(*calls, return_exceptions=True)
     held = [found for found in got if isinstance(found, Reservation)]
     refused = [found for found in got if isinstance(found, SlotUnavailable)]
     assert (len(held), len(refused)) == (staff, len(got) - staff)
     assert reservations_of(engine.tables()) == {found.hold_id: found for found in held}
-    for desk in desks:
-        assert at(10) not in await desk.slots(service_id)
+    for client in clients:
+        assert at(10) not in await client.slots(service_id)
 
 
 async def test_holds_of_a_class_at_several_servers_fill_it_to_the_last_seat(
-    desks: list[Desk],
+    clients: list[SalonClient],
 ) -> None:
-    calls = (desk.hold(at(10), CLASS.id) for _ in range(5) for desk in desks)
+    calls = (client.hold(at(10), CLASS.id) for _ in range(5) for client in clients)
     got = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(found, Reservation) for found in got) == CLASS.capacity
 
 
 async def test_requests_under_one_key_at_several_servers_have_one_effect_and_one_response(
-    desks: list[Desk], engine: Engine
+    clients: list[SalonClient], engine: Engine
 ) -> None:
-    calls = (desk.hold_bytes(at(10), key="key") for _ in range(5) for desk in desks)
+    calls = (client.hold_bytes(at(10), key="key") for _ in range(5) for client in clients)
     responses = set(await asyncio.gather(*calls))
     assert [opened(response) for response in responses] == [
         *reservations_of(engine.tables()).values()
@@ -219,12 +223,12 @@ async def test_requests_under_one_key_at_several_servers_have_one_effect_and_one
 
 
 async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_of_them_win(
-    desks: list[Desk], engine: Engine
+    clients: list[SalonClient], engine: Engine
 ) -> None:
-    held = await desks[0].hold(at(10))
+    held = await clients[0].hold(at(10))
     calls = [
-        desk.confirm(held.hold_id) if number % 2 else desk.release(held.hold_id)
-        for number, desk in enumerate(desks * 2)
+        client.confirm(held.hold_id) if number % 2 else client.release(held.hold_id)
+        for number, client in enumerate(clients * 2)
     ]
     got = await asyncio.gather(*calls, return_exceptions=True)
     [won] = {found.state for found in got if isinstance(found, Reservation)}
@@ -234,27 +238,27 @@ async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_o
     assert sum(isinstance(found, ZimunError) for found in got) == SERVERS
 
 
-async def test_a_storm_at_several_servers_leaves_a_legal_ledger(desks: list[Desk]) -> None:
+async def test_a_storm_at_several_servers_leaves_a_legal_ledger(clients: list[SalonClient]) -> None:
     order = random.Random(5)
-    await asyncio.gather(*(visits(desks[n % SERVERS], order, n) for n in range(120)))
+    await asyncio.gather(*(visits(clients[n % SERVERS], order, n) for n in range(120)))
 
 
 async def test_what_one_server_was_told_is_known_to_another_that_is_asked_next(
-    desks: list[Desk],
+    clients: list[SalonClient],
 ) -> None:
     order = random.Random(6)
     for n in range(20):
         start = at(8) + n * KIOSK.duration
-        one, other = order.sample(desks, 2)
+        one, other = order.sample(clients, 2)
         held = await one.hold(start, KIOSK.id)
         assert start not in await other.slots(KIOSK.id)
         assert await other.confirm(held.hold_id) == await one.confirm(held.hold_id)
 
 
 async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
-    desks: list[Desk], engine: Engine
+    clients: list[SalonClient], engine: Engine
 ) -> None:
-    early, late = desks[0], desks[-1]
+    early, late = clients[0], clients[-1]
     held = await late.hold(at(10))
     assert held.create_time == late.clock.now()
     confirmed = await early.confirm(held.hold_id)
@@ -269,10 +273,10 @@ async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
 
 
 async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
-    desk: Desk, engine: Engine
+    client: SalonClient, engine: Engine
 ) -> None:
     """Responses alone move no number on: of two servers that keep some, one has to decide again."""
-    [update] = await desk.stores.ledgers.read([LedgerRead(ORG)])
+    [update] = await client.stores.ledgers.read([LedgerRead(ORG)])
     assert update.head
     known = Ledger(ORG, *update.head)
 
@@ -280,8 +284,8 @@ async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
         key = IdempotencyKey(CALLER.client_id, "confirm", f"at {time}")
         return Append(known, known, (), time, {key: KeptResponse(b"", b"", time + DAY)})
 
-    assert await desk.stores.ledgers.append([response(NOW + MINUTE)]) == {ORG}
-    assert await desk.stores.ledgers.append([response(NOW + SECOND)]) == set()
+    assert await client.stores.ledgers.append([response(NOW + MINUTE)]) == {ORG}
+    assert await client.stores.ledgers.append([response(NOW + SECOND)]) == set()
     tables = engine.tables()
     assert [head["time"] for head in tables["ledgers"]] == [NOW + MINUTE]
     assert [row["key"] for row in tables["idempotency"]] == [f"at {NOW + MINUTE}"]

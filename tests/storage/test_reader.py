@@ -12,7 +12,7 @@ from zimun.domain.errors import Overloaded, TokenInvalid
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 
-from .desk import ORG, Desk, at
+from .salon import ORG, SalonClient, at
 
 
 class GatedStore:
@@ -48,14 +48,14 @@ def seq(ledger: Ledger, timetable: Timetable, now: int) -> int:
 
 
 @pytest.fixture
-def store(desk: Desk) -> GatedStore:
-    return GatedStore(desk.stores.ledgers)
+def store(client: SalonClient) -> GatedStore:
+    return GatedStore(client.stores.ledgers)
 
 
 @pytest.fixture
-async def reader(desk: Desk, store: GatedStore) -> Reader:
+async def reader(client: SalonClient, store: GatedStore) -> Reader:
     """A server's reader that has read the ledger, and looks no more until the gate is open."""
-    reader = Reader(store, desk.clock)
+    reader = Reader(store, client.clock)
     await reader.ask(ORG, seq)
     await store.looks.get()
     store.gate.clear()
@@ -63,12 +63,12 @@ async def reader(desk: Desk, store: GatedStore) -> Reader:
 
 
 async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older_than_it(
-    desk: Desk, store: GatedStore, reader: Reader
+    client: SalonClient, store: GatedStore, reader: Reader
 ) -> None:
-    before = await desk.stores.reader.ask(ORG, seq)
+    before = await client.stores.reader.ask(ORG, seq)
     first = asyncio.create_task(reader.ask(ORG, seq))
     await store.looks.get()
-    await desk.hold(at(10))
+    await client.hold(at(10))
     second = asyncio.create_task(reader.ask(ORG, seq))
     await asyncio.sleep(0)
     store.gate.set()

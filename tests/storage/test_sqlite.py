@@ -24,13 +24,13 @@ from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 from zimun.storage import ledgers, sqlite
 
-from .desk import (
+from .salon import (
     CLASS,
     CUT,
     KIOSK,
     NOW,
     ORG,
-    Desk,
+    SalonClient,
     SqliteEngine,
     at,
     check_ledger,
@@ -181,9 +181,9 @@ async def test_commands_of_one_group_share_one_commit_and_see_each_other(
 async def test_refusal_does_not_hide_from_later_commands_what_earlier_ones_did(
     salon: Stores,
 ) -> None:
-    desk = Desk(salon, ManualClock(NOW))
-    calls = [desk.hold(at(10), KIOSK.id) for _ in range(3)]
-    calls.append(desk.hold(at(11), KIOSK.id))
+    client = SalonClient(salon, ManualClock(NOW))
+    calls = [client.hold(at(10), KIOSK.id) for _ in range(3)]
+    calls.append(client.hold(at(11), KIOSK.id))
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     refused = [isinstance(outcome, SlotUnavailable) for outcome in outcomes]
     assert refused == [False, True, True, False]
@@ -204,10 +204,10 @@ async def test_commands_are_decided_in_the_order_in_which_they_were_submitted(
 async def test_class_refuses_only_who_finds_too_few_seats_when_it_is_their_turn(
     salon: Stores,
 ) -> None:
-    desk = Desk(salon, ManualClock(NOW))
+    client = SalonClient(salon, ManualClock(NOW))
     sizes = [1 + n * n % 3 for n in range(100)]
     outcomes = await asyncio.gather(
-        *(desk.hold(at(10), CLASS.id, seats=n) for n in sizes), return_exceptions=True
+        *(client.hold(at(10), CLASS.id, seats=n) for n in sizes), return_exceptions=True
     )
     free = CLASS.capacity
     for seats, outcome in zip(sizes, outcomes, strict=True):
@@ -342,15 +342,15 @@ async def test_another_process_that_writes_delays_a_command_and_no_read(
     sqlite_engine: SqliteEngine, salon: Stores
 ) -> None:
     await salon.writer.run(ORG, AddLocation("l_before"))
-    desk = Desk(salon, ManualClock(NOW))
-    assert len(await desk.slots(CUT.id)) == 48
+    client = SalonClient(salon, ManualClock(NOW))
+    assert len(await client.slots(CUT.id)) == 48
     with locked(sqlite_engine) as other:
         [task] = begin(salon, AddLocation("l_delayed"))
         await run_ready()
         other.execute("INSERT INTO installation VALUES ('theirs', x'00')")
         for _ in range(20):
             assert {*(await salon.reader.catalog(ORG)).locations} == {"l_before"}
-            assert len(await desk.slots(CUT.id)) == 48
+            assert len(await client.slots(CUT.id)) == 48
             assert await salon.ledgers.heads([ORG])
             assert await salon.ledgers.appointments(ORG, AppointmentFilter(), None, 10) == []
         assert not task.done()
@@ -513,21 +513,21 @@ async def test_another_process_that_does_not_stop_writing_overloads_the_store_un
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     async with sqlite_engine.open() as stores:
         await open_salon(stores)
-        desk = Desk(stores, ManualClock(NOW))
+        client = SalonClient(stores, ManualClock(NOW))
         with locked(sqlite_engine):
             tasks = begin(stores, *(AddLocation(f"l_{n}") for n in range(5)))
             for outcome in await outcomes_of(tasks):
                 assert isinstance(outcome, Overloaded)
             with pytest.raises(Overloaded):
-                await desk.hold(at(10))
+                await client.hold(at(10))
             with pytest.raises(Overloaded):
                 await stores.ledgers.probe()
             assert (await stores.ledgers.heads([ORG]))[ORG].seq > 0
-            assert len(await desk.slots(CUT.id)) == 48
+            assert len(await client.slots(CUT.id)) == 48
         assert committed(sqlite_engine) == set()
         assert not (await stores.reader.catalog(ORG)).locations
         assert await stores.writer.run(ORG, AddLocation("l_after")) == "l_after"
-        assert (await desk.hold(at(10))).start == at(10)
+        assert (await client.hold(at(10))).start == at(10)
         await stores.ledgers.probe()
     assert committed(sqlite_engine) == {"l_after"}
     check_ledger(sqlite_engine.tables(), NOW)

@@ -21,13 +21,13 @@ from zimun.domain.reservation import Reservation, State
 from zimun.domain.timetable import Timetable
 
 from .appending import KEY, response
-from .desk import (
+from .salon import (
     CUT,
     KIOSK,
     NOW,
     ORG,
     SAM,
-    Desk,
+    SalonClient,
     SqliteEngine,
     at,
     check_ledger,
@@ -73,43 +73,43 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-async def desk(disk: Disk, sqlite_engine: SqliteEngine) -> AsyncIterator[Desk]:
+async def client(disk: Disk, sqlite_engine: SqliteEngine) -> AsyncIterator[SalonClient]:
     event.listen(Engine, "connect", disk.opened)
     clock = ManualClock(NOW)
     async with sqlite_engine.open(clock) as stores:
         event.remove(Engine, "connect", disk.opened)
         await open_salon(stores)
-        yield Desk(stores, clock)
+        yield SalonClient(stores, clock)
         check_ledger(sqlite_engine.tables(), clock.now())
 
 
-Writing = Callable[[Desk, int], Awaitable[object]]
+Writing = Callable[[SalonClient, int], Awaitable[object]]
 
 
-async def _hold(desk: Desk, number: int) -> object:
-    return await desk.hold_bytes(at(24) + number * KIOSK.duration, KIOSK.id, key=f"key {number}")
+async def _hold(client: SalonClient, number: int) -> object:
+    return await client.hold_bytes(at(24) + number * KIOSK.duration, KIOSK.id, key=f"key {number}")
 
 
-async def _confirm(desk: Desk, number: int) -> object:
-    held = await desk.hold(at(24) + number * KIOSK.duration, KIOSK.id)
-    return await desk.confirm(held.hold_id, replace(SAM, notes="x" * 5000))
+async def _confirm(client: SalonClient, number: int) -> object:
+    held = await client.hold(at(24) + number * KIOSK.duration, KIOSK.id)
+    return await client.confirm(held.hold_id, replace(SAM, notes="x" * 5000))
 
 
-async def _put_entry(desk: Desk, number: int) -> object:
+async def _put_entry(client: SalonClient, number: int) -> object:
     entry = replace(CUT, id=f"s_{number}", description="x" * 20_000)
-    await put_catalog(desk.stores, entry)
+    await put_catalog(client.stores, entry)
     return entry
 
 
-async def _grow_entry(desk: Desk, number: int) -> object:
+async def _grow_entry(client: SalonClient, number: int) -> object:
     entry = replace(CUT, description="x" * 10_000 * number)
-    await put_catalog(desk.stores, entry)
+    await put_catalog(client.stores, entry)
     return entry
 
 
-async def _append_response(desk: Desk, number: int) -> object:
+async def _append_response(client: SalonClient, number: int) -> object:
     """A response by itself, appended to the store."""
-    store = desk.stores.ledgers
+    store = client.stores.ledgers
     head = (await store.heads([ORG]))[ORG]
     ledger = Ledger(ORG, *head)
     responses = {KEY._replace(key=f"{number}"): response(b"x" * 20_000)}
@@ -125,14 +125,14 @@ WRITINGS: dict[str, Writing] = {
 }
 
 
-async def listed(desk: Desk) -> Sequence[Reservation]:
+async def listed(client: SalonClient) -> Sequence[Reservation]:
     """The appointments, read on another connection than holds are."""
-    return await desk.stores.ledgers.appointments(ORG, AppointmentFilter(), None, 1000)
+    return await client.stores.ledgers.appointments(ORG, AppointmentFilter(), None, 1000)
 
 
-async def check_memory(desk: Desk) -> None:
+async def check_memory(client: SalonClient) -> None:
     """Assert that what is kept of the ledger in memory is what a reader without any finds."""
-    fresh = Reader(desk.stores.ledgers, desk.clock)
+    fresh = Reader(client.stores.ledgers, client.clock)
     for service in (CUT, KIOSK):
         within = (at(0), at(24 * 30))
 
@@ -140,18 +140,18 @@ async def check_memory(desk: Desk) -> None:
             own = timetable.catalog.entry(Service, service.id)  # noqa: B023 - asked at once
             return ledger.seq, ledger.busy(timetable.catalog, own, within, now)  # noqa: B023
 
-        assert await desk.stores.reader.ask(ORG, busy) == await fresh.ask(ORG, busy)
-    known, read = await desk.stores.reader.catalog(ORG), await fresh.catalog(ORG)
+        assert await client.stores.reader.ask(ORG, busy) == await fresh.ask(ORG, busy)
+    known, read = await client.stores.reader.catalog(ORG), await fresh.catalog(ORG)
     assert known.organization == read.organization
     for kind in (Service, StaffMember, Resource):
         assert known.all(kind) == read.all(kind)
 
 
-async def fill(desk: Desk, write: Writing) -> int:
+async def fill(client: SalonClient, write: Writing) -> int:
     """Write until the disk is full, and answer how often that went well."""
     for number in count():
         try:
-            await write(desk, number)
+            await write(client, number)
         except Overloaded:
             break
     return number
@@ -159,44 +159,44 @@ async def fill(desk: Desk, write: Writing) -> int:
 
 @pytest.mark.parametrize("what", WRITINGS)
 async def test_writes_to_a_full_disk_are_overload_and_leave_nothing_half_done(
-    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine, what: str
+    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine, what: str
 ) -> None:
     write = WRITINGS[what]
     disk.nearly_full()
-    done = await fill(desk, write)
+    done = await fill(client, write)
     assert done > 0  # it was the disk that ended it, and not the first try
     before = sqlite_engine.tables()
     for number in range(done + 1, done + 4):
         with pytest.raises(Overloaded):
-            await write(desk, number)
+            await write(client, number)
     check_ledger(sqlite_engine.tables(), NOW)
-    await check_memory(desk)
+    await check_memory(client)
     if what != "confirm":  # there, a hold may still have fitted
         assert sqlite_engine.tables() == before
 
 
 async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
-    desk: Desk, disk: Disk
+    client: SalonClient, disk: Disk
 ) -> None:
     disk.nearly_full()
-    done = await fill(desk, _hold)
-    assert len(await desk.slots(CUT.id)) == 48
-    assert len(await listed(desk)) == 0
+    done = await fill(client, _hold)
+    assert len(await client.slots(CUT.id)) == 48
+    assert len(await listed(client)) == 0
     with pytest.raises(Overloaded):
-        await put_catalog(desk.stores, replace(CUT, description="x" * 99999))
+        await put_catalog(client.stores, replace(CUT, description="x" * 99999))
     disk.has_space()
     # The key of the hold that was refused is free, and the hold is made now.
-    assert await _hold(desk, done)
-    held = await desk.hold(at(10), KIOSK.id)
-    assert (await desk.confirm(held.hold_id)).state is State.CONFIRMED
+    assert await _hold(client, done)
+    held = await client.hold(at(10), KIOSK.id)
+    assert (await client.confirm(held.hold_id)).state is State.CONFIRMED
 
 
 async def test_a_crowd_on_a_full_disk_is_answered_whole(
-    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine
+    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
     disk.nearly_full(free=40)
     outcomes = await asyncio.gather(
-        *(_confirm(desk, number) for number in range(300)), return_exceptions=True
+        *(_confirm(client, number) for number in range(300)), return_exceptions=True
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     assert {type(outcome) for outcome in refused} == {Overloaded}
@@ -204,24 +204,24 @@ async def test_a_crowd_on_a_full_disk_is_answered_whole(
     check_ledger(tables, NOW)
     confirmed = [row for row in tables["reservations"] if row["state"] == "CONFIRMED"]
     assert len(confirmed) == 300 - len(refused)
-    await check_memory(desk)
+    await check_memory(client)
     disk.has_space()
-    assert await _confirm(desk, 500)
-    await check_memory(desk)
+    assert await _confirm(client, 500)
+    await check_memory(client)
 
 
 async def test_recording_of_expiries_on_a_full_disk_is_overload_and_made_up_for_later(
-    desk: Desk, disk: Disk, sqlite_engine: SqliteEngine
+    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
-    holds = [await desk.hold(at(24) + n * KIOSK.duration, KIOSK.id) for n in range(200)]
-    desk.clock.instant = holds[-1].expires_at
+    holds = [await client.hold(at(24) + n * KIOSK.duration, KIOSK.id) for n in range(200)]
+    client.clock.instant = holds[-1].expires_at
     disk.nearly_full(free=1)
     with pytest.raises(Overloaded):
-        await desk.expire_holds()
-    check_ledger(sqlite_engine.tables(), desk.clock.now())
-    assert at(0) in await desk.slots(KIOSK.id)  # over all the same
+        await client.expire_holds()
+    check_ledger(sqlite_engine.tables(), client.clock.now())
+    assert at(0) in await client.slots(KIOSK.id)  # over all the same
     disk.has_space()
-    await desk.expire_holds()
+    await client.expire_holds()
     states = [row["state"] for row in sqlite_engine.tables()["reservations"]]
     assert states == ["EXPIRED"] * 200
 
@@ -238,18 +238,18 @@ def no_file_grows_beyond(size: int) -> Iterator[None]:
 
 
 async def test_a_commit_that_the_disk_refuses_is_overload_for_the_whole_group(
-    desk: Desk, sqlite_engine: SqliteEngine
+    client: SalonClient, sqlite_engine: SqliteEngine
 ) -> None:
-    await _confirm(desk, 0)
+    await _confirm(client, 0)
     wal = sqlite_engine.path.with_name(sqlite_engine.path.name + "-wal")
     before = sqlite_engine.tables()
     with no_file_grows_beyond(wal.stat().st_size):
         outcomes = await asyncio.gather(
-            *(_hold(desk, number) for number in range(1, 20)), return_exceptions=True
+            *(_hold(client, number) for number in range(1, 20)), return_exceptions=True
         )
         assert {type(outcome) for outcome in outcomes} == {Overloaded}
-        assert len(await desk.slots(CUT.id)) == 48
-        assert len(await listed(desk)) == 1
+        assert len(await client.slots(CUT.id)) == 48
+        assert len(await listed(client)) == 1
     assert sqlite_engine.tables() == before
-    await check_memory(desk)
-    assert len({await _hold(desk, number) for number in range(1, 20)}) == 19
+    await check_memory(client)
+    assert len({await _hold(client, number) for number in range(1, 20)}) == 19

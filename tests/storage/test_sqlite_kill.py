@@ -15,10 +15,10 @@ from zimun.clock import ManualClock
 from zimun.domain.errors import SlotUnavailable
 from zimun.domain.reservation import State
 
-from .desk import (
+from .salon import (
     KIOSK,
     NOW,
-    Desk,
+    SalonClient,
     SqliteEngine,
     at,
     check_ledger,
@@ -37,15 +37,15 @@ def start_of(number: int) -> int:
 async def load(directory: Path) -> None:
     """Hold and confirm as fast as it goes, telling of each answer on a line of its own."""
     async with SqliteEngine(directory).open() as stores:
-        desk = Desk(stores, ManualClock(NOW))
+        client = SalonClient(stores, ManualClock(NOW))
 
         async def work(number: int) -> None:
             while True:
-                answer = await desk.hold_bytes(start_of(number), KIOSK.id, key=f"key {number}")
+                answer = await client.hold_bytes(start_of(number), KIOSK.id, key=f"key {number}")
                 hold_id = opened(answer).hold_id
                 os.write(1, f"HELD {number} {hold_id} -\n".encode())
                 if number % 3:
-                    found = await desk.confirm(hold_id)
+                    found = await client.confirm(hold_id)
                     line = f"CONFIRMED {number} {hold_id} {found.appointment_id}\n"
                     os.write(1, line.encode())
                 number += WORKERS
@@ -92,14 +92,14 @@ async def test_every_answered_command_survives_kill_9_and_the_ledger_is_legal(
 
     # It serves on: keys have their answers, what is taken is refused, holds can be confirmed.
     async with sqlite_engine.open() as stores:
-        desk = Desk(stores, ManualClock(NOW))
+        client = SalonClient(stores, ManualClock(NOW))
         for state, number, hold_id, _ in answered:
             start = start_of(int(number))
             if state == "HELD":
-                answer = await desk.hold_bytes(start, KIOSK.id, key=f"key {number}")
+                answer = await client.hold_bytes(start, KIOSK.id, key=f"key {number}")
                 assert opened(answer).hold_id == hold_id
         with pytest.raises(SlotUnavailable):
-            await desk.hold(start, KIOSK.id)
+            await client.hold(start, KIOSK.id)
         held = next(found for found in kept.values() if found.state is State.HELD)
-        assert (await desk.confirm(held.hold_id)).state is State.CONFIRMED
+        assert (await client.confirm(held.hold_id)).state is State.CONFIRMED
     check_ledger(sqlite_engine.tables(), NOW)

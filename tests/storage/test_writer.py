@@ -13,12 +13,12 @@ from zimun.domain.ledger import Ledger
 from zimun.domain.loading import BLOCK, Loaded, Needs
 from zimun.domain.reservation import Reservation
 
-from .desk import CALLER, KIOSK, NOW, ORG, SALON, Desk, Engine, at, salon_entries
+from .salon import CALLER, KIOSK, NOW, ORG, SALON, Engine, SalonClient, at, salon_entries
 
 
-def forget_bookings(desk: Desk) -> None:
+def forget_bookings(client: SalonClient) -> None:
     """Let memory believe that nobody has booked the kiosk."""
-    memory = desk.stores.reader.memory(ORG)
+    memory = client.stores.reader.memory(ORG)
     assert memory.ledger
     head = memory.ledger
     wrong = Loaded(Needs(blocks={(KIOSK.id, at(10) // BLOCK)}))
@@ -26,14 +26,14 @@ def forget_bookings(desk: Desk) -> None:
 
 
 async def test_a_group_that_meets_a_constraint_is_decided_again_from_a_fresh_read(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    client: SalonClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await desk.book(at(10), KIOSK.id)
-    forget_bookings(desk)
+    await client.book(at(10), KIOSK.id)
+    forget_bookings(client)
     starts = (at(10), at(11), at(12))
     with caplog.at_level(logging.WARNING):
         got = await asyncio.gather(
-            *(desk.hold(start, KIOSK.id) for start in starts), return_exceptions=True
+            *(client.hold(start, KIOSK.id) for start in starts), return_exceptions=True
         )
     assert [type(one) for one in got] == [SlotUnavailable, Reservation, Reservation]
     [record] = caplog.records
@@ -45,10 +45,10 @@ async def test_command_beside_the_making_of_its_organization_is_refused_and_take
     stores: Stores, engine: Engine
 ) -> None:
     """It came while there was no such organization, whatever else is in its group."""
-    desk = Desk(stores, ManualClock(NOW), CALLER)
+    client = SalonClient(stores, ManualClock(NOW), CALLER)
     creation = CreateOrganization(SALON, salon_entries())
     got: list[object] = await asyncio.gather(
-        desk.hold(at(10), KIOSK.id),
+        client.hold(at(10), KIOSK.id),
         stores.writer.run(ORG, creation, creates=True),
         return_exceptions=True,
     )

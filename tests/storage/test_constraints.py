@@ -21,7 +21,7 @@ from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared
 from .appending import KEY, begun, response
-from .desk import ORG, Engine, Row, at
+from .salon import ORG, Engine, Row, at
 
 _NOWHERE = Path()
 """Where there is no SQLite file."""

@@ -1,9 +1,9 @@
-"""A salon and its front desk, and the engines that can keep its ledger.
+"""A salon, a client that books in it, and the engines that can store its ledger.
 
-Tests of the store say what they mean through `Desk`, which books as a caller of
-the service would, or through the commands `PutCatalog` and `AddEvents`, which
+Tests of the store act through `SalonClient`, which books as a caller of the
+service would, or through the commands `PutCatalog` and `AddEvents`, which
 build states that no method of the service can. Every suite runs on each of
-`ENGINES`; `Engine.tables` reads behind the store's back, and `check_ledger` says
+`ENGINES`; `Engine.tables` reads the tables directly, and `check_ledger` says
 what must be true of the rows.
 """
 
@@ -123,7 +123,7 @@ CLASS = Service(
 KIOSK = Service(
     id="s_kiosk", name="Kiosk", duration=10 * MINUTE, slot_step=10 * MINUTE, horizon=90 * DAY
 )
-"""Needs nobody and nothing, so it is itself what is taken."""
+"""Needs no staff and no resource, so it is itself the subject that is taken."""
 
 SERVICES = {service.id: service for service in (CUT, SPA, CLASS, KIOSK)}
 
@@ -251,7 +251,7 @@ def event_of(
 
 
 @dataclass(frozen=True)
-class Desk:
+class SalonClient:
     """A client of the salon: books, and reads the responses back from their bytes.
 
     `clock` is the clock that the stores were opened with.
