@@ -1,9 +1,9 @@
 """`python -m bench.overload`: four times what a server can serve, and one noisy organization.
 
-Mixed calls of fifty organizations by Envoy, or straight at the gRPC port, on both
-stores: first as many as it can serve, then four times that, then again as many as
-it can; then every organization but one sends its share of six tenths of that,
-alone and beside one that sends fifty times as much as each of them.
+Mixed calls of fifty organizations through Envoy, or directly to the gRPC port, on
+both stores: first at capacity, then four times that, then at capacity again; then all
+organizations but one send six tenths of the capacity together, alone and beside one
+that sends fifty times as much as each of them.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import grpc
 import uvloop
 
 from bench import catalogue, site
-from bench.wire import RESET, Wire, connect, header_block, message
+from bench.http2_client import RESET, Connection, connect, header_block, message
 from tests.postgres import running
 from zimun.domain.instant import MINUTE, SECOND
 from zimun.v1 import (
@@ -39,9 +39,9 @@ from zimun.v1 import (
 from zimun_gateway.process import Envoy
 from zimun_gateway.settings import Settings
 
-CONNECTIONS = 100
+CONNECTION_COUNT = 100
 CONCURRENCY = 128
-"""How many calls at once are as many as it can serve: writes wait for the disk."""
+"""Calls at once that load a server fully, as writes wait for the disk."""
 
 REFUSED = (
     RESET,
@@ -55,7 +55,7 @@ AVAILABILITY = "/zimun.v1.AvailabilityService"
 APPOINTMENTS = "/zimun.v1.AppointmentsService"
 
 Call = tuple[bytes, bytes]
-"""Headers and body as `Wire.call` takes them."""
+"""Headers and body as `Connection.call` takes them."""
 
 
 class Calls:
@@ -152,49 +152,53 @@ def centile(seconds: Sequence[float], n: int) -> float:
     return statistics.quantiles(seconds, n=100)[n - 1] if len(seconds) > 1 else sum(seconds)
 
 
-async def closed_loop(wires: Sequence[Wire], calls: Iterator[Call], seconds: float) -> Outcome:
+async def closed_loop(
+    connections: Sequence[Connection], calls: Iterator[Call], seconds: float
+) -> Outcome:
     """CONCURRENCY callers, each with its next call once the one before is answered."""
     outcome = Outcome()
     loop = asyncio.get_running_loop()
     begin = time.perf_counter()
 
-    async def caller(wire: Wire) -> None:
+    async def caller(connection: Connection) -> None:
         while (sent := time.perf_counter()) < begin + seconds:
             answer: asyncio.Future[int] = loop.create_future()
-            wire.call(*next(calls), answer.set_result)
+            connection.call(*next(calls), answer.set_result)
             outcome.add(await answer, time.perf_counter() - sent)
 
-    await asyncio.gather(*(caller(wires[n % len(wires)]) for n in range(CONCURRENCY)))
+    await asyncio.gather(*(caller(connections[n % len(connections)]) for n in range(CONCURRENCY)))
     outcome.seconds = time.perf_counter() - begin
     return outcome
 
 
 async def open_loop(
-    wires: Sequence[Wire],
+    connections: Sequence[Connection],
     sources: Sequence[tuple[Iterator[Call], float]],
     seconds: float,
 ) -> list[Outcome]:
     """Calls of each source at its rate per second, whether or not those before are answered."""
     outcomes = [Outcome() for _ in sources]
-    random, turns = Random(7), cycle(wires)
+    random, cycled = Random(7), cycle(connections)
     begin = time.perf_counter()
     due = [begin + random.expovariate(rate) for _, rate in sources]
     while (now := time.perf_counter()) < begin + seconds:
         for n, (calls, rate) in enumerate(sources):
             while due[n] <= now:
-                _send(turns, len(wires), next(calls), outcomes[n])
+                _send(cycled, len(connections), next(calls), outcomes[n])
                 due[n] += random.expovariate(rate)
         await asyncio.sleep(0.001)
     taken = time.perf_counter() - begin
-    for one in outcomes:
-        one.seconds = taken
-    await asyncio.gather(*(wire.quiet.wait() for wire in wires))
+    for outcome in outcomes:
+        outcome.seconds = taken
+    await asyncio.gather(*(connection.quiet.wait() for connection in connections))
     return outcomes
 
 
-def _send(turns: Iterator[Wire], count: int, call: Call, outcome: Outcome) -> None:
+def _send(connections: Iterator[Connection], count: int, call: Call, outcome: Outcome) -> None:
     """Send a call on the next connection that is free; it is refused at once where none is."""
-    free = next((wire for wire in islice(turns, count) if wire.is_free), None)
+    free = next(
+        (connection for connection in islice(connections, count) if connection.is_free), None
+    )
     if free:
         free.call(*call, _timed(outcome))
     else:
@@ -236,7 +240,7 @@ async def edge(server: dict[str, Any], directory: Path) -> AsyncIterator[Envoy]:
 
 
 async def measure(server: dict[str, Any], seconds: float, directory: Path, straight: bool) -> None:
-    """All of it against one server."""
+    """Measure one server."""
     if straight:
         await _measure(server, server["port"], [server["pid"]], seconds)
         return
@@ -248,40 +252,44 @@ async def measure(server: dict[str, Any], seconds: float, directory: Path, strai
 async def _measure(server: dict[str, Any], port: int, pids: Sequence[int], seconds: float) -> None:
     calls, org_ids = Calls(server), list(server["tokens"])
     mixed = (calls.of(org_id) for org_id in cycle(org_ids))
-    wires = await connect(port, CONNECTIONS)
-    await closed_loop(wires, mixed, 5)
-    capacity = await closed_loop(wires, mixed, 10)
+    connections = await connect(port, CONNECTION_COUNT)
+    await closed_loop(connections, mixed, 5)
+    capacity = await closed_loop(connections, mixed, 10)
     print(f"as many as it can {capacity}", flush=True)
     before = memory(pids)
-    [over] = await open_loop(wires, [(mixed, 4 * capacity.rate)], seconds)
+    [over] = await open_loop(connections, [(mixed, 4 * capacity.rate)], seconds)
     peak = memory(pids)
     await asyncio.sleep(2)
-    _close(wires)
-    wires = await connect(port, CONNECTIONS)
-    again = await closed_loop(wires, mixed, 10)
+    _close(connections)
+    connections = await connect(port, CONNECTION_COUNT)
+    again = await closed_loop(connections, mixed, 10)
     await asyncio.sleep(max(0, min(48, seconds - 12)))
     print(f"four times that   {over}")
     print(f"2 s later         {again}")
     print(f"of the rate {over.rate / capacity.rate:.2f}, again {again.rate / capacity.rate:.2f}")
     print(f"memory {before}, {peak}, {memory(pids)} MB", flush=True)
-    await _fairness(wires, calls, org_ids, capacity.rate, seconds)
-    _close(wires)
+    await _fairness(connections, calls, org_ids, capacity.rate, seconds)
+    _close(connections)
 
 
-def _close(wires: Sequence[Wire]) -> None:
-    for wire in wires:
-        wire.close()
+def _close(connections: Sequence[Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 async def _fairness(
-    wires: Sequence[Wire], calls: Calls, org_ids: Sequence[str], rate: float, seconds: float
+    connections: Sequence[Connection],
+    calls: Calls,
+    org_ids: Sequence[str],
+    rate: float,
+    seconds: float,
 ) -> None:
     noisy, *others = org_ids
     each = 0.6 * rate / len(others)
     quiet = (calls.of(org_id) for org_id in cycle(others)), 0.6 * rate
     loud = iter(lambda: calls.of(noisy), None), 50 * each
-    [alone] = await open_loop(wires, [quiet], seconds / 2)
-    beside, noise = await open_loop(wires, [quiet, loud], seconds / 2)
+    [alone] = await open_loop(connections, [quiet], seconds / 2)
+    beside, noise = await open_loop(connections, [quiet, loud], seconds / 2)
     print(f"others alone      {alone}")
     print(f"others beside one {beside}")
     print(f"the noisy one     {noise}", flush=True)

@@ -170,7 +170,7 @@ def given() -> list[Path]:
 
 @pytest.fixture(params=LANGUAGES)
 def program(request: pytest.FixtureRequest, server: Server) -> Program:
-    """Runs the example of a language below the data directory, with these variables set."""
+    """Runs the example of a language in the server's `directory`, with these variables set."""
     command = request.getfixturevalue(request.param)
 
     def run(**env: str) -> "subprocess.CompletedProcess[str]":

@@ -1,4 +1,4 @@
-"""How many attacks a run tries, from which seed, and the count of what became of them."""
+"""The number and the seed of the attacks of a run, and the count of their outcomes."""
 
 import os
 import random
@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 SEED = int(os.environ.get("SECURITY_SEED", "11"))
-"""The seed of everything random; `make security SEED=…` sets it."""
+"""The seed of all random values; `make security SEED=…` sets it."""
 
 FACTOR = int(os.environ.get("SECURITY_FACTOR", "1"))
-"""How many times the cases of CI a run tries; `make security FACTOR=…` sets it."""
+"""Multiple of the cases of CI that a run tries; `make security FACTOR=…` sets it."""
 
 
 def cases(number: int) -> int:

@@ -1,4 +1,4 @@
-"""One running program on each store, and the count of attacks in the summary.
+"""Fixtures: a running program on each store, its organizations, and the count of attacks.
 
 `target` is shared by every test that asks for it: an attack must leave it serving. A test
 that stops, breaks or overloads its program starts one of its own (`tests/e2e/running.py`,
@@ -71,15 +71,15 @@ def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tar
 
 @pytest.fixture(scope="session")
 def entry_points(target: Target) -> Iterator[dict[str, EntryPoint]]:
-    """The three ways in."""
+    """The entry points by name: JSON, gRPC through Envoy, gRPC."""
     program = target.program
-    opened: dict[str, EntryPoint] = {
+    all_points: dict[str, EntryPoint] = {
         "json": JsonEntryPoint(program.port),
         "grpc by envoy": GrpcEntryPoint(f"127.0.0.1:{program.port}"),
         "grpc": GrpcEntryPoint(program.grpc_target),
     }
-    yield opened
-    for entry_point in opened.values():
+    yield all_points
+    for entry_point in all_points.values():
         entry_point.close()
 
 

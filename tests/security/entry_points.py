@@ -1,4 +1,4 @@
-"""The three ways in: JSON through Envoy, gRPC through Envoy, gRPC straight at the server."""
+"""The entry points of attacks: JSON through Envoy, gRPC through Envoy, gRPC at the server."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Answer(NamedTuple):
-    """What came back: the name of the gRPC code, the reason, the fields named, all its text."""
+    """A response: the name of the gRPC code, the reason, the fields named, the whole text."""
 
     code: str
     reason: str
@@ -48,7 +48,7 @@ class JsonEntryPoint:
         return read_json(*self.send(method.to_http(request), headers))
 
     def send(self, request: HttpRequest, headers: Headers) -> tuple[int, bytes]:
-        """Status and body of the answer; a body given as bytes is sent as it is."""
+        """Status and body of the response; a body given as bytes is sent unchanged."""
         body = b"" if request.body is None else request.body
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -70,7 +70,7 @@ class JsonEntryPoint:
 
 
 class GrpcEntryPoint:
-    """gRPC at host:port."""
+    """gRPC on a channel to host:port."""
 
     def __init__(self, target: str) -> None:
         self._channel = grpc.insecure_channel(target)
@@ -103,7 +103,7 @@ def status_of(error: grpc.RpcError) -> status_pb2.Status:
 
 
 def read_status(status: status_pb2.Status) -> Answer:
-    """The same of a google.rpc.Status."""
+    """The answer in a google.rpc.Status."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
         for known in (info, bad):
@@ -115,7 +115,7 @@ def read_status(status: status_pb2.Status) -> Answer:
 
 
 def read_json(http_status: int, body: bytes) -> Answer:
-    """An answer of the JSON API; asserts that an error has the one shape."""
+    """The answer in a response of the JSON API; asserts the shape of an error."""
     text = body.decode()
     if http_status == 200:
         return Answer("OK", "", (), text)

@@ -7,14 +7,14 @@ from ..e2e.running import BIN, run
 
 
 def zimun(*arguments: str, data_dir: Path, **env: str) -> str:
-    """Runs a command that must succeed; what it printed."""
+    """Run a command that must succeed; its output."""
     done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(data_dir), **env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def refused(*arguments: str, data_dir: Path, **env: str) -> str:
-    """Runs a command that must fail with one line, which it answers, and without a traceback."""
+    """Run a command that must fail with one line on standard error; that line."""
     done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(data_dir), **env)
     assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
     [line] = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""Authorization headers that must open nothing, made from what anybody may read."""
+"""Forged Authorization headers, made from public information and the tests' own keys."""
 
 import base64
 import binascii
@@ -34,7 +34,7 @@ def sign(header: str, payload: str, key: ECKey) -> str:
 
 
 def every_forgery(target: Target) -> list[Forgery]:
-    """Each kind once."""
+    """The forgeries of every kind."""
     return [
         *with_wrong_claims(target),
         *with_wrong_payloads(target),
@@ -165,7 +165,7 @@ def shared_secrets(key: ECKey) -> list[bytes]:
 
 
 def without_a_token(target: Target) -> Iterator[Forgery]:
-    """A good token where none is looked for, or beside another header."""
+    """A good token in a header where it does not belong, or beside another one."""
     token = target.token()
     yield "no header", ()
     for value in ("", "Bearer", "Bearer ", "Basic YTpi", f"Basic {token}", token, f"Token {token}"):

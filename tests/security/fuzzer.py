@@ -13,7 +13,7 @@ from .methods import METHODS, Method
 from .valid_requests import Ids, valid_request
 
 POOL = [f"x_{number}" for number in range(8)]
-"""The ids of what is created, so that nothing grows without end."""
+"""The ids of what is created, so that the data stays bounded."""
 
 VALID_TEXTS = (
     "2025-12-15",
@@ -66,7 +66,7 @@ class Fuzzer:
         self._methods = list(METHODS.values())
 
     def attempt(self) -> Attempt:
-        """The next one."""
+        """The next attempt."""
         method = self._rng.choice(self._methods)
         make = self._rng.choice((self._random, self._changed, self._mutated, self._garbage))
         message = make(method)
@@ -173,12 +173,12 @@ class Fuzzer:
 
 
 def _bounded(message: Message) -> bytes:
-    """Its bytes, cut where the server takes no larger ones."""
+    """The bytes of a message, cut at the largest size that the server accepts."""
     return message.SerializeToString()[: 1 << 20]
 
 
 def _garbage(rng: random.Random) -> bytes:
-    """Bytes that are hardly a message: noise, and traps for decoders."""
+    """Bytes that are rarely a message: noise, and input that is costly to decode."""
     return rng.choice(
         (
             lambda: rng.randbytes(rng.randrange(200)),

@@ -1,4 +1,4 @@
-"""Organizations to attack, and one of everything in them."""
+"""Organizations to attack, with entries of every kind, holds and appointments."""
 
 import json
 from typing import Any
@@ -56,9 +56,9 @@ def populate(target: Target, entry_point: EntryPoint, org_id: str, word: str) ->
         call(method, {field: {"id": f"{CREATED[kind]}_2", **entry, **_SECOND.get(kind, {})}})
     held = call("HoldAppointment", valid_request("HoldAppointment", CREATED))
     for time in ("2025-12-15T10:00:00Z", "2025-12-15T11:00:00Z"):
-        wanted = {**valid_request("HoldAppointment", CREATED), "appointment_time": time}
-        kept = call("HoldAppointment", wanted)
-        contact = valid_request("ConfirmAppointment", {"hold": kept["hold_id"]})
+        request = {**valid_request("HoldAppointment", CREATED), "appointment_time": time}
+        hold = call("HoldAppointment", request)
+        contact = valid_request("ConfirmAppointment", {"hold": hold["hold_id"]})
         booked = call("ConfirmAppointment", {**contact, "contact_name": word, "notes": word})
     return {
         **CREATED,
@@ -69,7 +69,7 @@ def populate(target: Target, entry_point: EntryPoint, org_id: str, word: str) ->
 
 
 _SECOND = {"override": {"date": "2026-03-09"}}
-"""What the second entry of a kind must have otherwise than the first."""
+"""Fields in which the second entry of a kind must differ from the first."""
 
 
 def _texts(field: str, word: str) -> Json:

@@ -1,4 +1,4 @@
-"""What is attacked: `zimun up` with Envoy and server, and clients of several organizations."""
+"""The target of attacks: `zimun up` with Envoy and server, and tokens of its organizations."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from ..e2e.running import Zimun
 from ..postgres import shared
 
 ATTACKER = "o_demo"
-"""The organization that attacks: the demo, whose every token is good."""
+"""The organization that attacks: the demo, with valid tokens."""
 
 VICTIM = "o_victim"
 """The organization that is attacked; what it has carries CANARY."""
@@ -42,7 +42,7 @@ SCOPES = (
 
 
 class Target:
-    """A running program, and whatever a caller with tokens of its own can send to it."""
+    """A running program, and tokens for it."""
 
     def __init__(self, program: Zimun) -> None:
         self.program = program

@@ -1,4 +1,4 @@
-"""The access log: short lines, few of strangers, files of bounded length, and nothing private."""
+"""The access log: bounded lines, few of callers without a token, bounded files, nothing private."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SERVICES = "/api/v1/services"
 BURST = 20
-"""Lines of strangers at once; then one a second."""
+"""Lines of callers without a token at once; then one a second."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -70,7 +70,7 @@ async def test_every_field_is_bounded(gateway: Gateway) -> None:
     ],
 )
 async def test_paths_are_logged_as_templates(gateway: Gateway, path: str, template: str) -> None:
-    """Whoever calls: identifiers, queries and unknown words stay out of the log."""
+    """With and without a token: identifiers, queries and unknown words stay out of the log."""
     for headers in ({}, gateway.bearer()):
         line = await line_of(gateway, path, headers)
         assert line["path"] == template
@@ -79,7 +79,9 @@ async def test_paths_are_logged_as_templates(gateway: Gateway, path: str, templa
         assert "secret" not in json.dumps(line)
 
 
-async def test_strangers_have_few_lines_and_hide_none_of_a_client(gateway: Gateway) -> None:
+async def test_callers_without_a_token_have_few_lines_and_hide_none_of_a_client(
+    gateway: Gateway,
+) -> None:
     for _ in range(3 * BURST):
         assert (await gateway.get(SERVICES, {"User-Agent": "stranger"})).status == 401
     own = [await gateway.get(SERVICES) for _ in range(3 * BURST)]
@@ -101,8 +103,8 @@ async def test_files_are_bounded(tmp_path: Path) -> None:
     assert not log.with_name("access.log.4").exists()
 
 
-async def test_logs_give_way_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    """The reserve is more than any disk has: what the log holds is thrown away, callers served."""
+async def test_logs_are_emptied_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    """With a reserve larger than any disk the log is emptied, and callers are served."""
     old = tmp_path / "access.log.1"
     async with running(tmp_path, disk_reserve=1 << 60) as gateway:
         old.write_text("old")

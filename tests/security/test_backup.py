@@ -1,4 +1,4 @@
-"""Backups have their name once they are whole, whatever happens while they are made."""
+"""A backup has its name only once it is complete, even if the command is killed."""
 
 import sqlite3
 import subprocess
@@ -13,7 +13,7 @@ from .files import refused, zimun
 
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Nobody else can read the database meanwhile."""
+    """Lock the database exclusively, so that no other connection can read it."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""A body that is not JSON, or says more than one thing, is refused before anything believes it."""
+"""Bodies and queries that are malformed or ambiguous are refused before the server gets them."""
 
 import json
 import random
@@ -82,7 +82,7 @@ async def test_what_is_not_json_is_refused(
 async def test_a_damaged_body_is_refused_or_is_json(
     gateway: Gateway, attacks: AttackCounter
 ) -> None:
-    """Whatever passes says to Python's parser what it said to the server."""
+    """A body that is accepted means to the server what it means to Python's parser."""
     rng = seeded("damaged bodies")
     for _ in range(cases(300)):
         body = damaged(json.dumps(GOOD, ensure_ascii=rng.random() < 0.5), rng)
@@ -97,7 +97,7 @@ async def test_a_damaged_body_is_refused_or_is_json(
 
 
 def damaged(body: str, rng: random.Random) -> str:
-    """One character removed, doubled or replaced by one of the grammar's own."""
+    """A body with one character removed, repeated or replaced by one of JSON's grammar."""
     at = rng.randrange(len(body))
     other: str = rng.choice([*"'\"\\{}[]:,/*-+.eE0 \t\n\x00\x1f", "\\u0041", "\xa0", "true", "NaN"])
     return body[:at] + rng.choice(["", body[at] * 2, other, body[at] + other]) + body[at + 1 :]

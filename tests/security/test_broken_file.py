@@ -35,7 +35,7 @@ def replaced(database: Path) -> None:
     database.with_name("copy").replace(database)
 
 
-GONE = [removed, removed_alone, without_log, replaced]
+REPLACED = [removed, removed_alone, without_log, replaced]
 
 
 def overwritten(database: Path) -> None:
@@ -59,8 +59,8 @@ def cut(file: Path) -> None:
 DAMAGED = [overwritten, zeroed, cut]
 
 
-@pytest.mark.parametrize("lose", GONE)
-def test_a_file_that_is_gone_takes_no_bookings(
+@pytest.mark.parametrize("lose", REPLACED)
+def test_changes_are_refused_where_the_file_was_removed_or_replaced(
     lose: Callable[[Path], None], site: Site, serve: Serve, tmp_path: Path
 ) -> None:
     server, times = serve(site).start(), starts()
@@ -72,7 +72,7 @@ def test_a_file_that_is_gone_takes_no_bookings(
 
 
 def is_told(caller: Caller) -> None:
-    """Asserts that nothing is served, and that health says so."""
+    """Assert that calls are refused, and that health is NOT_SERVING."""
     until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
     assert caller.health(APPOINTMENTS) == "NOT_SERVING"
     at = next(starts())
@@ -80,7 +80,7 @@ def is_told(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_file_that_is_damaged_is_told_and_is_not_started_on(
+def test_a_damaged_file_is_reported_and_a_start_on_it_is_refused(
     damage: Callable[[Path], None], site: Site, serve: Serve
 ) -> None:
     server, times = serve(site).start(), starts()

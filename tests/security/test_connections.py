@@ -1,4 +1,4 @@
-"""Connections that are many, idle or slow take no one else's place, at Envoy's port."""
+"""Many, idle and slow connections at Envoy's port do not keep other callers out."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 
 @asynccontextmanager
 async def opened(gateway: Gateway, number: int, sent: bytes = b"") -> AsyncIterator[Any]:
-    """So many connections, on which the same was sent."""
+    """Open connections and send the same bytes on each."""
     port = gateway.settings.listen_port
     made = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
     for _, writer in made:
@@ -54,7 +54,7 @@ async def opened(gateway: Gateway, number: int, sent: bytes = b"") -> AsyncItera
 
 
 async def seconds_open(connection: Connection, limit: float = 5.0) -> float:
-    """How long it is until the other side hangs up."""
+    """Seconds until the peer closes the connection."""
     loop = asyncio.get_running_loop()
     since = loop.time()
     async with asyncio.timeout(limit):
@@ -66,8 +66,10 @@ async def seconds_open(connection: Connection, limit: float = 5.0) -> float:
     return loop.time() - since
 
 
-async def test_too_many_are_refused_and_those_that_are_open_are_served(gateway: Gateway) -> None:
-    """A caller that is connected goes on; another one gets in when idle ones are closed."""
+async def test_connections_beyond_the_limit_are_closed_and_open_ones_are_served(
+    gateway: Gateway,
+) -> None:
+    """A connected caller is served on; another is accepted once idle connections are closed."""
     assert (await gateway.get(SERVICES)).status == 200
     async with opened(gateway, CONNECTIONS + 10) as many:
         times = [asyncio.create_task(seconds_open(one)) for one in many]
@@ -84,7 +86,7 @@ def request(gateway: Gateway) -> bytes:
     return f"GET {SERVICES} HTTP/1.1\r\nHost: a\r\nAuthorization: {token}\r\n\r\n".encode()
 
 
-async def test_slow_headers(gateway: Gateway) -> None:
+async def test_a_connection_with_slow_headers_is_closed(gateway: Gateway) -> None:
     async with opened(gateway, 5, BEGUN) as slow:
         dripping = asyncio.create_task(drip(slow))
         answers = [(await reader.readline()).split()[1] for reader, _ in slow]
@@ -92,7 +94,7 @@ async def test_slow_headers(gateway: Gateway) -> None:
     assert set(answers) == {b"408"}
 
 
-async def test_a_slow_body(gateway: Gateway) -> None:
+async def test_a_request_with_a_slow_body_is_refused(gateway: Gateway) -> None:
     begun = request(gateway).replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\n")
     begun += b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
     gateway.server.calls.clear()
@@ -112,8 +114,8 @@ async def drip(connections: list[Connection]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_slow_readers(gateway: Gateway) -> None:
-    """What nobody reads is dropped with its connection, so Envoy keeps nothing of it."""
+async def test_connections_of_slow_readers_are_closed(gateway: Gateway) -> None:
+    """A response that is not read is dropped with its connection, so Envoy frees its memory."""
 
     async def much(_: Any, __: Context) -> ListServicesResponse:
         return ListServicesResponse(next_page_token="x" * 4_000_000)
@@ -137,7 +139,7 @@ async def connections(gateway: Gateway) -> int:
 
 
 async def test_answers_are_whole_while_connections_to_servers_age(tmp_path: Path) -> None:
-    """Envoy hangs up first: where a server does, it passes a part of the answer on and no more."""
+    """Envoy closes first: where a server does, Envoy forwards only a part of the response."""
     assert GRPC_AGE < 0.9 * MAX_CONNECTION_AGE
     aging = StubServer()
     await aging.start(max_connection_age_ms=1000)
@@ -159,7 +161,7 @@ async def test_answers_are_whole_while_connections_to_servers_age(tmp_path: Path
 
 
 async def ask_for(gateway: Gateway, channel: Any, seconds: float) -> None:
-    """Ask again and again; what fails is raised."""
+    """Repeat a call; raises its failure."""
     stub = gateway.stub(channel)
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses is told as UNAVAILABLE, logged rarely, and health says so."""
+"""Errors of PostgreSQL are answered with UNAVAILABLE, logged rarely, and shown by health."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Database:
         self.server.execute("postgres", "SELECT pg_reload_conf()")
 
     def cut_off(self, sql: str) -> None:
-        """Change what new connections meet, and end those that there are."""
+        """Run a statement that affects new connections, and end the present ones."""
         self.server.execute("postgres", sql)
         self.server.execute(
             "postgres",
@@ -68,12 +68,12 @@ AWAY: dict[str, tuple[Break, Break]] = {
         lambda db: db.cut_off("ALTER ROLE clerk NOLOGIN"),
         lambda db: db.server.execute("postgres", "ALTER ROLE clerk LOGIN"),
     ),
-    "the tables are gone": (
+    "the tables are missing": (
         lambda db: db.shop("ALTER SCHEMA public RENAME TO elsewhere"),
         lambda db: db.shop("ALTER SCHEMA elsewhere RENAME TO public"),
     ),
 }
-"""Nothing works: how it is broken, and how it is mended."""
+"""Faults with which no call works: how to cause each, and how to mend it."""
 
 UNWRITABLE: dict[str, tuple[Break, Break]] = {
     "it is read-only": (
@@ -84,7 +84,7 @@ UNWRITABLE: dict[str, tuple[Break, Break]] = {
         lambda db: db.shop(FULL),
         lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),
     ),
-    "a privilege is gone": (
+    "a privilege is missing": (
         lambda db: db.shop("REVOKE INSERT ON events FROM clerk"),
         lambda db: db.shop("GRANT INSERT ON events TO clerk"),
     ),
@@ -154,7 +154,7 @@ def broken(database: Database, ways: tuple[Break, Break]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", AWAY)
-def test_a_database_that_does_nothing_is_told(
+def test_all_calls_are_unavailable_where_the_database_is_unusable(
     name: str, database: Database, server: Server, caller: Caller
 ) -> None:
     before = len(server.output().splitlines())
@@ -168,7 +168,7 @@ def test_a_database_that_does_nothing_is_told(
 
 
 @pytest.mark.parametrize("name", UNWRITABLE)
-def test_a_database_that_cannot_be_written_is_told_and_is_read(
+def test_changes_are_unavailable_and_reads_served_where_the_database_cannot_be_written(
     name: str, database: Database, caller: Caller
 ) -> None:
     with broken(database, UNWRITABLE[name]):
@@ -180,7 +180,9 @@ def test_a_database_that_cannot_be_written_is_told_and_is_read(
 
 
 @pytest.mark.parametrize("ending", ["lock timeout", "cancelled"])
-def test_a_statement_that_is_ended_is_told(ending: str, database: Database, caller: Caller) -> None:
+def test_a_call_whose_statement_is_ended_is_unavailable(
+    ending: str, database: Database, caller: Caller
+) -> None:
     with database.server.session(database.server.url("shop")) as execute:
         execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
         call = caller.begin_hold(next(TIMES))
@@ -196,10 +198,10 @@ def cancelled(database: Database, which: str) -> bool:
     return bool(database.server.value("postgres", sql))
 
 
-def test_calls_share_the_connections_that_there_are_and_more_are_taken_up_again(
+def test_calls_share_the_available_connections_and_use_more_when_there_are_more(
     database: Database, server: Server
 ) -> None:
-    """Before the server has any of its own, others have all but a few."""
+    """Other programs have nearly all connections before the server has any."""
     found: list[tuple[str, str]] = []
 
     def works(caller: Caller) -> None:
@@ -219,6 +221,6 @@ def test_calls_share_the_connections_that_there_are_and_more_are_taken_up_again(
         assert callers[0].health() == "SERVING"
 
 
-def test_no_line_tells_what_callers_sent(server: Server, tmp_path: Path) -> None:
+def test_no_log_line_quotes_what_callers_sent(server: Server, tmp_path: Path) -> None:
     assert "clerk@" not in server.output()
     assert "parameters" not in server.output()

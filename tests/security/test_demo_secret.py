@@ -1,4 +1,4 @@
-"""A second demo on a store leaves the first one's secret good."""
+"""Two demos on one store have the same client secret."""
 
 from pathlib import Path
 

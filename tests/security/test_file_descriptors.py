@@ -1,4 +1,4 @@
-"""Connections at the ports of a server leave it files to open: its database stays in reach."""
+"""Connections at the ports of a server leave descriptors for its database."""
 
 import socket
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def server(site: Site) -> Iterator[Server]:
 
 @pytest.mark.parametrize("port", ["grpc_port", "auth_port"])
 def test_idle_connections_leave_files_to_open(server: Server, port: str) -> None:
-    """A caller that is connected goes on booking, and tokens are issued meanwhile."""
+    """A connected caller goes on booking, and tokens are issued meanwhile."""
     times = list(islice(starts(), 10))
     with server.caller() as caller, requests.Session() as session, ExitStack() as stack:
         assert gets_a_token(server, session)
@@ -40,13 +40,13 @@ def test_idle_connections_leave_files_to_open(server: Server, port: str) -> None
             caller.begin_hold(time).result()
             assert gets_a_token(server, session)
         stack.close()
-        until("a new caller is served", lambda: serves_a_newcomer(server))
+        until("a new caller is served", lambda: serves_a_new_connection(server))
     assert "unable to open" not in server.output()
     assert "Too many open files" not in server.output()
 
 
 def gets_a_token(server: Server, session: requests.Session) -> bool:
-    """On the session's connection."""
+    """Whether a token is issued on the session's connection."""
     answer = session.post(
         f"http://127.0.0.1:{server.auth_port}/oauth/token",
         data={"grant_type": "client_credentials"},
@@ -56,12 +56,12 @@ def gets_a_token(server: Server, session: requests.Session) -> bool:
     return answer.status_code == 200
 
 
-def serves_a_newcomer(server: Server) -> bool:
+def serves_a_new_connection(server: Server) -> bool:
     with server.caller() as newcomer:
         return bool(newcomer.services(timeout=2))
 
 
-def test_what_is_begun_and_not_finished_ends(server: Server) -> None:
+def test_unfinished_handshakes_and_bodies_are_closed(server: Server) -> None:
     """Ten seconds for a client's first frame at the gRPC port, and for the body of a request."""
     begun = (
         b"POST /oauth/token HTTP/1.1\r\nHost: a\r\n"

@@ -1,4 +1,4 @@
-"""Whatever the data directory allows, its files are for their owner alone."""
+"""Files of the data directory have mode 0600, whatever the mode of the directory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_database_in_another_place_is_for_its_owner_alone(tmp_path: Path) -> N
     assert mode(path) == 0o600
 
 
-def test_a_start_tells_of_files_that_others_can_read_and_how_to_mend_it(
+def test_a_start_warns_of_files_that_others_can_read_and_how_to_mend_it(
     site: Site, serve: Callable[[Site], Server]
 ) -> None:
     path = site.data_dir / "zimun.db"

@@ -1,4 +1,4 @@
-"""Messages of a fuzzer to every method: none fails the server, none stays in its memory."""
+"""Messages of a fuzzer to every method: none fails the server, and its memory stays bounded."""
 
 import asyncio
 from collections import Counter
@@ -15,7 +15,7 @@ from .target import TESTER, Target, memory
 from .valid_requests import Ids
 
 MESSAGES = 5_000
-"""To each store in CI."""
+"""Messages to each store in CI."""
 
 CALLERS = 16
 
@@ -26,7 +26,7 @@ UNSENT = "Internal error from Core"
 """What grpc.aio tells of a second message that it cannot send, as the call has its answer."""
 
 FAILURES = {"INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE"}
-"""Codes that speak of a fault of the server."""
+"""Codes that mean a fault of the server."""
 
 MAX_GROWTH = 80 << 20
 """Bytes by which the server or Envoy may grow while it is attacked: caches that fill, once."""
@@ -61,7 +61,7 @@ def megabytes(sizes: dict[str, int]) -> str:
 async def run(
     channels: Sequence[grpc.aio.Channel], own: Headers, fuzzer: Fuzzer, number: int
 ) -> Counter[str]:
-    """Send so many messages by several callers; how many ended with each code."""
+    """Send messages by several callers; the count of each code."""
     codes: Counter[str] = Counter()
     attempts = (fuzzer.attempt() for _ in range(number))
 
@@ -76,7 +76,7 @@ async def run(
 
 
 async def send(channel: grpc.aio.Channel, own: Headers, attempt: Attempt) -> str:
-    """Send one message as the attempt says; the name of the code that comes back."""
+    """Send the message of an attempt; the name of the code of its answer."""
     call = begin(channel, attempt, [*own, *attempt.metadata])
     if attempt.how == "cancel":
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What is no message is INVALID_ARGUMENT at the gRPC port, whoever answers the method."""
+"""Malformed messages are INVALID_ARGUMENT at the gRPC port, at methods without a token, too."""
 
 import grpc
 import pytest
@@ -30,7 +30,7 @@ def begin(channel: grpc.Channel, path: str, message: bytes) -> object:
 @pytest.mark.parametrize(
     "path", ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", REFLECT]
 )
-def test_what_is_no_message_of_an_open_method_is_an_invalid_argument(
+def test_a_malformed_message_to_a_method_without_a_token_is_an_invalid_argument(
     target: Target, path: str, message: bytes, attacks: AttackCounter
 ) -> None:
     with (

@@ -1,4 +1,4 @@
-"""What a caller says in its headers harms no other caller, and only what is read goes on."""
+"""Headers of one caller affect no other caller, and only known headers reach the server."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ SERVICES = "/api/v1/services"
 LIST = "/zimun.v1.ServicesService/ListServices"
 HEALTH = "/grpc.health.v1.Health/Check"
 READ = {"authorization", "idempotency-key", "traceparent", "tracestate", "x-request-id"}
-"""What reaches the server of a caller's headers; gRPC itself reads some more."""
+"""Headers of a caller that reach the server; gRPC itself reads some more."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -40,8 +40,8 @@ def word(rng: random.Random) -> str:
     return "".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 12)))
 
 
-def poison(rng: random.Random) -> dict[str, str]:
-    """Headers that gRPC parses and cannot."""
+def malformed_headers(rng: random.Random) -> dict[str, str]:
+    """Malformed headers of names that gRPC parses."""
     return {
         "grpc-timeout": word(rng),
         "grpc-encoding": word(rng),
@@ -54,20 +54,20 @@ def poison(rng: random.Random) -> dict[str, str]:
 
 
 async def attack(gateway: Gateway, rng: random.Random, stop: asyncio.Event) -> int:
-    """Poison by every route until told to stop; the number of requests."""
+    """Send malformed headers on every route until `stop`; the number of requests."""
     sent = 0
     while not stop.is_set():
-        headers = poison(rng)
+        headers = malformed_headers(rng)
         await gateway.get(SERVICES, gateway.bearer() | headers)
         await gateway.get(HEALTH, headers)
         await gateway.post("/oauth/token", "", headers)
-        await asyncio.to_thread(poison_by_grpc, gateway, headers)
+        await asyncio.to_thread(send_malformed_by_grpc, gateway, headers)
         sent += 5
     return sent
 
 
-def poison_by_grpc(gateway: Gateway, headers: dict[str, str]) -> None:
-    """As gRPC, with a token and, to health, without; a client of gRPC would not send this."""
+def send_malformed_by_grpc(gateway: Gateway, headers: dict[str, str]) -> None:
+    """Send headers as gRPC, with a token, and to health without; gRPC clients would refuse to."""
     token = gateway.bearer()["Authorization"]
     for path, more in ((LIST, {"authorization": token}), (HEALTH, {})):
         text = headers | more | {"content-type": "application/grpc", "content-length": "5"}
@@ -77,7 +77,7 @@ def poison_by_grpc(gateway: Gateway, headers: dict[str, str]) -> None:
 
 
 async def _quietly(target: str, request: bytes) -> None:
-    """Send it; a gRPC answer over HTTP/1.1 need not have a length."""
+    """Send a request; a gRPC response over HTTP/1.1 need not have a length."""
     with contextlib.suppress(asyncio.IncompleteReadError, ValueError):
         await raw(target, request)
 
@@ -120,7 +120,7 @@ async def test_only_the_headers_that_the_server_reads_go_on(
     for _ in range(cases(20)):
         headers = {f"x-{word(rng)}": word(rng), word(rng): word(rng), "cookie": word(rng)}
         steering = {"x-forwarded-for": "10.0.0.1", "x-envoy-original-path": "/", "user-agent": "u"}
-        await gateway.get(SERVICES, gateway.bearer() | headers | steering | poison(rng))
+        await gateway.get(SERVICES, gateway.bearer() | headers | steering | malformed_headers(rng))
         assert set(gateway.server.last().metadata) <= READ
         attacks.count("header, unread", "removed")
     async with gateway.channel() as channel:

@@ -1,4 +1,4 @@
-"""Hostile values in every field of every request: refused by the field's name, never a failure."""
+"""Hostile values in every field of every request: an error that names the field, no failure."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ CODES = {
     "ABORTED",
     "ALREADY_EXISTS",
 }
-"""What a request may be answered, whatever is in it."""
+"""Codes that a request may be answered with, whatever its fields."""
 
 MAX_QUOTED = 10_000
 """Bytes of a value that Envoy's answer may quote and still be rewritten to name the field."""
@@ -53,7 +53,7 @@ def own(target: Target) -> Headers:
 
 
 def places(value: Any, at: Place = ()) -> Iterator[Place]:
-    """Every place in a request, the whole of it left out."""
+    """The path of every value in a request, but for the request itself."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in pairs:
         yield (*at, key)
@@ -183,7 +183,7 @@ def test_a_body_that_is_no_json_of_its_message_is_refused(
 
 
 def no_messages(text: str) -> Iterator[bytes]:
-    """A JSON object made into what it must not be."""
+    """Malformed variants of a JSON object."""
     unknown = '"burnt": 1, '
     yield from (b"[]", b"5", b"true", b'"a"', b"[[", b"{", b"}", b'{"a"}', b"\xff\xfe{\0}\0")
     yield text[:-1].encode()
@@ -198,7 +198,7 @@ def no_messages(text: str) -> Iterator[bytes]:
 
 
 def some(values: Any, rng: random.Random, number: int = 6) -> list[Any]:
-    """So many of the values in CI; the long run has them all."""
+    """Some of the values in CI; all of them in the long run."""
     return rng.sample(values, min(cases(number), len(values)))
 
 

@@ -1,4 +1,4 @@
-"""Long values: refused for their length, before anything that could take long reads them."""
+"""Long values are refused for their length before a parser reads them."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 LENGTH = 240_000
 
 HOSTILE = ('"' * LENGTH, "é" * LENGTH, "a@" + "1." * (LENGTH // 2), "2026-01-01" * (LENGTH // 10))
-"""What takes parsers of addresses, dates and zones a time that grows with the square of it."""
+"""Values for which parsers of addresses, dates and zones take quadratic time."""
 
 
 def string_fields() -> Iterator[tuple[type[Message], FieldDescriptor]]:
@@ -52,7 +52,7 @@ def test_a_parser_does_not_quote_more_than_it_may() -> None:
     assert 0 < len(message) <= contract.MAX_DESCRIPTION
 
 
-def test_a_request_of_faults_alone_gets_a_short_refusal() -> None:
+def test_a_request_with_many_faults_gets_a_short_error() -> None:
     bad = availability_pb2.SlotCheck(service_id="?", location_id="?", staff_id="?")
     request = availability_pb2.BatchCheckAvailabilityRequest(checks=[bad] * 100, time_zone="?")
     with pytest.raises(InvalidRequest) as caught:

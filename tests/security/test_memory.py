@@ -1,4 +1,4 @@
-"""What is kept in memory, and what one answer or one organization may have, is bounded in bytes."""
+"""Memory, responses and catalogues are limited in bytes."""
 
 import gc
 import weakref
@@ -55,7 +55,7 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def test_an_old_catalogue_goes_at_once_with_all_that_was_worked_out_from_it() -> None:
+def test_an_old_catalogue_is_freed_at_once_with_its_grids() -> None:
     known = organized(a_service())
     with without_collector():
         memory = LedgerMemory("o_1")
@@ -89,7 +89,7 @@ def test_memory_counts_the_catalogue_and_its_grids() -> None:
     assert memory.size == 0
 
 
-def test_a_catalogue_weighs_the_same_however_it_came_to_be() -> None:
+def test_a_catalogue_has_the_same_size_however_it_was_built() -> None:
     one = organized(a_service(metadata=METADATA), a_service(1))
     again = evolve_catalog(organized(a_service()), [a_service(1), a_service(metadata=METADATA)])
     assert one.size == again.size
@@ -130,7 +130,7 @@ def kept(answer: Availability, ledger: Ledger) -> availability._Kept:
     return availability._Kept(ledger.origin, ledger.seq, 0, 1, answer)
 
 
-def test_kept_answers_are_weighed() -> None:
+def test_kept_answers_are_limited_in_bytes() -> None:
     ledger, answer = Ledger("o_1", 1, 0, 0), an_answer(slots=1000, staff=10)
     cache = AnswerCache(max_bytes=10 * answer.size)
     for number in range(100):
@@ -176,7 +176,7 @@ async def test_a_list_of_large_entries_comes_in_pages(
         assert len(set(walked)) == len(walked) > 2
 
 
-async def test_an_answer_that_is_too_large_says_what_to_narrow(
+async def test_an_answer_that_is_too_large_names_the_field_to_narrow(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(availability, "MAX_ANSWER", 2000)

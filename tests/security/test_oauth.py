@@ -13,7 +13,7 @@ GRANT = b"grant_type=client_credentials"
 FORM = "application/x-www-form-urlencoded"
 
 REFUSALS = {400, 401, 405, 413, 415, 431}
-"""What abuse is answered with; RFC 6749 section 5.2 and HTTP's own."""
+"""Status codes of abuse, of RFC 6749 section 5.2 and of HTTP."""
 
 GRANTS = (
     b"",

@@ -1,4 +1,4 @@
-"""Callers cannot have a server left out: what they ask for counts against no server."""
+"""Callers cannot have Envoy eject a server: no status of a response counts against it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,14 +18,14 @@ from ..gateway.stubs import Context, StubServer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CALLS = 60
-"""Several times what it once took to have each of two servers left out."""
+"""Several times the calls that once had both servers ejected."""
 
 UNDECLARED = "/zimun.v1.ServicesService/NoSuchMethod"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    """In front of two servers, of which the second one only answers what it is told to."""
+    """Envoy in front of two servers, the second of which answers as a test configures it."""
     second = StubServer()
     await second.start()
     async with running(tmp_path_factory.mktemp("envoy"), also_grpc=(second.target,)) as gateway:
@@ -35,7 +35,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 
 
 async def ejections(gateway: Gateway) -> dict[str, int]:
-    """What Envoy counts of left out servers, of every cluster."""
+    """Envoy's counters of ejections, of every cluster."""
     stats = await gateway.admin(
         r"/stats?filter=outlier_detection.ejections_(enforced_total|active)$"
     )
@@ -50,7 +50,7 @@ async def attempt(call: Any) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-async def test_unknown_methods(gateway: Gateway) -> None:
+async def test_calls_of_unknown_methods_eject_no_server(gateway: Gateway) -> None:
     async with gateway.channel() as channel:
         method: Any = channel.unary_unary(UNDECLARED)
         codes = [await attempt(method(b"", metadata=gateway.metadata())) for _ in range(CALLS)]
@@ -58,7 +58,7 @@ async def test_unknown_methods(gateway: Gateway) -> None:
     assert set((await ejections(gateway)).values()) == {0}
 
 
-async def test_health_of_unknown_services(gateway: Gateway) -> None:
+async def test_health_checks_of_unknown_services_eject_no_server(gateway: Gateway) -> None:
     async with gateway.channel() as channel:
         ask = health_pb2_grpc.HealthStub(channel)
         unknown = health_pb2.HealthCheckRequest(service="no.such.Service")
@@ -70,8 +70,10 @@ async def test_health_of_unknown_services(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE])
-async def test_answers_of_any_status(gateway: Gateway, code: grpc.StatusCode) -> None:
-    """A caller that finds what a server fails over, or overloads it, harms its own calls."""
+async def test_responses_of_any_status_eject_no_server(
+    gateway: Gateway, code: grpc.StatusCode
+) -> None:
+    """A caller who makes a server fail, or overloads it, affects its own calls only."""
 
     async def fail(_: Any, context: Context) -> Message:
         await context.abort(code)
@@ -86,7 +88,7 @@ async def test_answers_of_any_status(gateway: Gateway, code: grpc.StatusCode) ->
     assert set((await ejections(gateway)).values()) == {0}
 
 
-async def test_the_last_server_is_never_left_out(tmp_path: Any) -> None:
+async def test_the_last_server_is_never_ejected(tmp_path: Any) -> None:
     """Also when it cannot be reached at all: it answers as soon as it is there again."""
     async with running(tmp_path) as gateway:
         port = int(gateway.server.target.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""A path is written in one way, and what is no request line is refused in the one shape."""
+"""Paths have one spelling, and malformed request lines get an error of the common shape."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 async def sent(
     gateway: Gateway, line: str, *headers: str, body: str = ""
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the answer to a first line as it is, with a good token."""
+    """Status, headers and body of the response to a request line, with a good token."""
     token = gateway.bearer()["Authorization"]
     lines = [line, "host: x", f"authorization: {token}", *headers, "", body]
     head, answer = await raw(gateway.target, "\r\n".join(lines).encode("latin-1"))
@@ -91,7 +91,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("line", "status"), LINES.items())
-async def test_a_first_line_that_is_none_is_refused_at_once(
+async def test_a_malformed_request_line_is_refused_at_once(
     gateway: Gateway, line: str, status: int, attacks: AttackCounter
 ) -> None:
     got, _, body = await sent(gateway, line)
@@ -125,7 +125,7 @@ async def test_an_upgrade_is_not_made(gateway: Gateway) -> None:
         ("GET", "/grpc.health.v1.Health/Check", "application/grpc"),
     ],
 )
-async def test_grpc_where_there_is_none_has_its_status_and_details(
+async def test_grpc_on_an_unknown_path_has_status_and_details(
     gateway: Gateway, method: str, path: str, kind: str, attacks: AttackCounter
 ) -> None:
     """As gRPC answers: status 200 and the rest in the headers."""

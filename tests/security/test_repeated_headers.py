@@ -1,4 +1,4 @@
-"""A header that may be there once is refused where it is there twice."""
+"""A repeated header that must be single is refused."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Putting a backup in place: after a crash, over a log that is left, while a server runs."""
+"""Restoring a backup: after a crash, over a remaining log, while a server runs."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ Serve = Callable[[Site], Server]
 
 @pytest.fixture
 def crashed(site: Site, serve: Serve, tmp_path: Path) -> tuple[Path, str, str]:
-    """A backup, what it has, and what was held after it before the server was killed."""
+    """A backup, the hold in it, and the hold made after it before the server was killed."""
     server, times = serve(site).start(), starts()
     before, after = next(times), next(times)
     copy = tmp_path / "copy.db"

@@ -1,4 +1,4 @@
-"""A token opens the methods whose scope it has, whatever other scopes it has, and no others."""
+"""A token is accepted by the methods whose scope it has, and by no others."""
 
 from collections.abc import Iterator
 from itertools import chain, combinations

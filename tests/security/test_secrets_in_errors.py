@@ -1,4 +1,4 @@
-"""What an operator mistypes ends in one line, which repeats no password."""
+"""Mistakes on the command line end in one line, which quotes no password."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Streams of callers without a token: bounded for each address, and apart from everything else."""
+"""Streams of callers without a token are limited for each address, and apart from other calls."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ FEW = Streams(burst=3, interval=10, lifetime=1.5)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    """It believes X-Forwarded-For, so that a test has as many addresses as it wants."""
+    """Envoy that trusts X-Forwarded-For, so that a test can have any number of addresses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "WATCH", FEW)
         async with running(tmp_path_factory.mktemp("envoy"), trusted_proxies=1) as gateway:
@@ -41,7 +41,7 @@ def sent_from(address: str) -> tuple[tuple[str, str], ...]:
 
 @asynccontextmanager
 async def watching(gateway: Gateway, number: int, address: str) -> AsyncIterator[list[Any]]:
-    """So many tries to watch health; for each the first answer, or the code of the refusal."""
+    """Watch health several times; for each the first answer, or the code of the refusal."""
     async with gateway.channel() as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         calls = [stub.Watch(EVERYTHING, metadata=sent_from(address)) for _ in range(number)]
@@ -87,7 +87,7 @@ async def test_a_stream_ends_after_its_time(gateway: Gateway) -> None:
         assert call.done()
 
 
-async def test_all_strangers_together_crowd_out_no_one_else(gateway: Gateway) -> None:
+async def test_streams_without_a_token_do_not_delay_calls_with_one(gateway: Gateway) -> None:
     """Streams of reflection from many addresses; a channel carries a hundred of them."""
     own = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(gateway.target, own) for _ in range(4)]

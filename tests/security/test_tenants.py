@@ -1,4 +1,4 @@
-"""What another organization has answers as what does not exist, whatever way it is asked for."""
+"""Data of another organization is answered like data that does not exist."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ GENERATED = {
     "hold_id",
     "appointment_id",
 }
-"""What every answer has anew."""
+"""Fields that differ in every answer."""
 
 KINDS = ("service", "staff", "location", "resource", "override", "hold", "appointment")
 
@@ -156,14 +156,14 @@ def test_the_victims_page_tokens_are_refused(
         attacks.count("tenant, another's page token")
 
 
-def test_the_victims_idempotency_key_gives_nobody_else_its_response(
+def test_the_victims_idempotency_key_gives_no_other_client_its_response(
     target: Target,
     entry_points: dict[str, EntryPoint],
     victim: Ids,
     twin: Ids,
     attacks: AttackCounter,
 ) -> None:
-    """Not even a client of the same id, which an outside provider may give to anybody."""
+    """Not even a client of the same id, which an outside provider may issue twice."""
     key = ("idempotency-key", "k_victim")
     request = {**valid_request("HoldAppointment", victim), "appointment_time": LATER}
     assert request == {**valid_request("HoldAppointment", twin), "appointment_time": LATER}

@@ -1,4 +1,4 @@
-"""The token endpoint: what strangers send costs no good client its token, and is not logged."""
+"""The token endpoint: failures of others keep no client from a token; no secret is logged."""
 
 import base64
 import secrets
@@ -37,7 +37,7 @@ def ask(program: Zimun, client: tuple[str, str], **headers: str) -> requests.Res
 def flood(
     program: Zimun, stop: threading.Event, client: Callable[[], tuple[str, str]]
 ) -> Counter[int]:
-    """Bad credentials one after the other, until told to stop."""
+    """Send bad credentials one after the other, until `stop`."""
     answers: Counter[int] = Counter()
     while not stop.is_set():
         answers[ask(program, client()).status_code] += 1
@@ -45,9 +45,7 @@ def flood(
 
 
 @pytest.mark.parametrize("named", ["other clients", "the good client"])
-def test_a_client_that_proves_itself_is_served_while_strangers_fail_from_its_address(
-    named: str, program: Zimun
-) -> None:
+def test_a_client_is_served_while_others_fail_from_its_address(named: str, program: Zimun) -> None:
     def bad() -> tuple[str, str]:
         guess = f"zs_{secrets.token_urlsafe(32)}"
         return (program.credentials[0] if "good" in named else f"c_{secrets.token_hex(4)}"), guess
@@ -83,7 +81,9 @@ def test_callers_do_not_choose_the_address_that_counts(program: Zimun) -> None:
 
 
 @pytest.mark.parametrize("length", [8_190, 9_000, 20_000])
-def test_a_long_header_is_refused_in_our_words_and_not_logged(length: int, program: Zimun) -> None:
+def test_a_long_header_is_refused_without_a_quotation_and_not_logged(
+    length: int, program: Zimun
+) -> None:
     marker = secrets.token_hex(8)
     header = f"Basic {base64.b64encode((marker * (length // 16)).encode()).decode()}"
     answer = requests.post(

@@ -1,4 +1,4 @@
-"""How far a token's times may be off: the same at every entry point."""
+"""The clock skew that is allowed in a token: the same at every entry point."""
 
 import time
 

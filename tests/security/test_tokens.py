@@ -1,4 +1,4 @@
-"""Tokens that no client was given open nothing, at either port."""
+"""Forged tokens are refused at every entry point."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_good_token_is_taken_at_every_entry_point(
 
 
 @pytest.mark.parametrize("way", EVERY_DOOR)
-def test_a_forged_token_opens_no_method(
+def test_a_forged_token_is_refused_by_every_method(
     target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
     rng = seeded(f"forgeries {way}")
@@ -61,7 +61,7 @@ def test_a_forged_token_opens_no_method(
 
 
 @pytest.mark.parametrize("way", EVERY_DOOR)
-def test_a_mutated_token_opens_no_method(
+def test_a_mutated_token_is_refused(
     target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
     rng, token = seeded(f"mutated tokens {way}"), target.token()
@@ -72,10 +72,10 @@ def test_a_mutated_token_opens_no_method(
         attacks.count("token, mutated")
 
 
-def test_a_token_of_a_removed_key_opens_nothing_at_the_server(
+def test_a_token_of_a_removed_key_is_refused_by_the_server(
     target: Target, entry_points: dict[str, EntryPoint], attacks: AttackCounter
 ) -> None:
-    """The server looks whenever a key is unknown to it, and every five seconds."""
+    """The server reads the keys for an unknown kid, and every five seconds."""
     before = set(read_signing_keys(target.program))
     kid = target.program.cli("keys", "rotate").split()[1]
     [key] = [key for name, key in read_signing_keys(target.program).items() if name not in before]

@@ -18,7 +18,7 @@ DEMO_IDS: Ids = {
     "hold": "h_123",
     "appointment": "a_123",
 }
-"""What the demo has; its override is the attacker's to create."""
+"""Ids of the demo; an attacker may create the override."""
 
 TIME = "2025-12-15T09:00:00Z"
 
@@ -27,7 +27,7 @@ _METADATA = {"color": "green"}
 
 
 def valid_request(method: str, ids: Ids = DEMO_IDS) -> Json:
-    """A request of its own for each call: change it as you like."""
+    """A valid request; each call makes a new one, which may be changed."""
     return _REQUESTS[method](ids)
 
 

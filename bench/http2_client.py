@@ -1,4 +1,4 @@
-"""A gRPC client that costs little: frames of HTTP/2 (RFC 9113) written and read by hand.
+"""A gRPC client that uses little processor time: it reads and writes HTTP/2 frames (RFC 9113).
 
 A load generator shares the machine with what it loads, so it must not be the
 slower of the two. Requests are literal headers (RFC 7541, section 6.2.2) and one
@@ -27,10 +27,10 @@ MAX_CALLS = 100
 """How many calls a connection may have at once; Envoy closes one that has more."""
 
 RESET = -1
-"""The status of a call whose stream was reset, or whose connection is gone."""
+"""The status of a call whose stream was reset, or whose connection is lost."""
 
 Answered = Callable[[int], None]
-"""What is told the grpc-status of a call."""
+"""A callback that gets the grpc-status of a call."""
 
 
 def header_block(path: str, metadata: Iterable[tuple[str, str]]) -> bytes:
@@ -69,7 +69,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _HEAD.pack(size >> 8, size & 255, kind, flags, stream) + payload
 
 
-class Wire(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection with any number of calls at once; it is `quiet` while there are none."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class Wire(asyncio.Protocol):
         return len(self._calls) < MAX_CALLS
 
     def close(self) -> None:
-        """Leave; calls under way are told RESET."""
+        """Close the connection; calls under way get RESET."""
         if self._transport:
             self._transport.close()
 
@@ -171,8 +171,8 @@ def _status(trailers: bytes) -> int:
     return int(trailers[name + 1 : name + 1 + length])
 
 
-async def connect(port: int, count: int) -> list[Wire]:
+async def connect(port: int, count: int) -> list[Connection]:
     """So many connections to a port of this machine."""
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(Wire, "127.0.0.1", port) for _ in range(count)]
-    return [wire for _, wire in made]
+    made = [await loop.create_connection(Connection, "127.0.0.1", port) for _ in range(count)]
+    return [connection for _, connection in made]
