@@ -4,7 +4,7 @@ Two machines, each one `zimun serve`, on one PostgreSQL behind one Envoy. Bookin
 begin at a constant rate, whatever became of those before them; each is a hold and
 its confirmation over the JSON API. A client follows the published advice: after
 429, 502, 503, 504 or a broken connection it repeats the request with the same
-Idempotency-Key. With `--roll` nobody is killed: one machine of two workers renews
+Idempotency-Key. With `--roll` no server is killed: one machine of two workers renews
 them by SIGHUP.
 """
 
@@ -302,6 +302,6 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--rate", type=float, default=40, help="bookings per second")
     parser.add_argument("--period", type=float, default=8, help="seconds between two faults")
-    parser.add_argument("--down", type=float, default=2, help="seconds for which a machine is gone")
+    parser.add_argument("--down", type=float, default=2, help="seconds for which a machine is down")
     parser.add_argument("--roll", action="store_true", help="renew workers instead of killing")
     main(**vars(parser.parse_args()))

@@ -62,7 +62,7 @@ async def main(turns: int, much: int) -> None:
 
 
 async def _servicer(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
-    """A servicer on a store of its own with so many bookings that nobody asks about."""
+    """A servicer on a store of its own with so many bookings that no call reads."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     settings = Settings(data_dir=directory, grpc_port=0, auth_port=0)
     clock = ManualClock(MIDNIGHT - 7 * DAY)

@@ -75,7 +75,7 @@ class Scenario:
         return StaffMember(id=f"t_{n}", name="Person", time_zone="Europe/Berlin", weekly_hours=week)
 
     def busy(self) -> Busy:
-        """The bookings of everybody."""
+        """The bookings of all staff members."""
         random = Random(1)
         return Busy({f"t_{n}": self._booked(random) for n in range(self.people) if self.booked})
 

@@ -76,7 +76,7 @@ class Settings:
     access_log: str = "/dev/stdout"
     """Empty: none."""
     log_rate: Path = Path("gateway/zimun_gateway/log_rate.yaml")
-    """How many lines a second it gets of strangers."""
+    """Lines a second that the access log gets of callers without a token."""
     max_log_bytes: int = 64 * 1024 * 1024
     """Of a file of the log; four are kept."""
     disk_reserve: int = 256 * 1024 * 1024

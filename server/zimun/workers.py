@@ -214,9 +214,9 @@ def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
 
 
 def _is_taken(host: str, port: int) -> bool:
-    """Whether somebody listens there, although they would let others listen, too."""
+    """Whether a socket listens there, even one that shares the port."""
     with socket.socket(_family(host)) as probe:
-        # Connections of a server that is gone linger (TIME_WAIT), and are nobody's.
+        # Connections of an ended server linger (TIME_WAIT), without a process.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

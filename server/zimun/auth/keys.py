@@ -5,7 +5,7 @@ one store sign with the same ones.
 
 Verifiers (the gateway, other servers) cache the JWKS. So a new key is published
 at once and signs PROPAGATION seconds later, when every verifier has it; the key
-before it goes on verifying until every token that it can have signed is gone.
+before it goes on verifying until every token that it can have signed has expired.
 """
 
 import time

@@ -65,7 +65,7 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What an issuer's access tokens look like: `alg`, and `typ` (None where it may be absent)."""
+    """The header of an issuer's access tokens: `alg`, and `typ` (None where it may be absent)."""
 
     algorithms: tuple[str, ...]
     types: frozenset[str | None]

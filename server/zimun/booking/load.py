@@ -77,9 +77,9 @@ class Plan:
     @property
     def values(self) -> Sequence[CatalogValue]:
         """The changes of the catalogue; what is as it should be is not among them."""
-        assert not self.violations, "only a sound plan is carried out"
-        gone = [OverrideDeleted(one.id, one.owner_id, one.date) for one in self.moved]
-        return [*gone, *(after for before, after in self.steps if after is not before)]
+        assert not self.violations, "only a valid plan is carried out"
+        deleted = [OverrideDeleted(one.id, one.owner_id, one.date) for one in self.moved]
+        return [*deleted, *(after for before, after in self.steps if after is not before)]
 
     @property
     def counts(self) -> Counts:

@@ -1,9 +1,9 @@
-"""What is over: ended bookings can be deleted, once nobody needs them any more."""
+"""Retention: deletes bookings that ended long ago, with their history."""
 
 from zimun.booking.store import LedgerStore
 
 BATCH = 200
-"""The most bookings that one transaction deletes, so that nobody waits long for it."""
+"""Bookings that one transaction deletes, so that others do not wait long for it."""
 
 
 async def prune(store: LedgerStore, before: int) -> int:

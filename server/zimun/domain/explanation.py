@@ -118,7 +118,7 @@ class _Explanation:
         return self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
 
     def _could_be_joined(self, session: Session) -> bool:
-        """Whether it would serve, had it the seats: whoever gives it is asked for and on duty."""
+        """Whether it would serve, had it the seats: its staff member is requested and on duty."""
         if not self.service.staff_ids:
             return session.staff_id == "" and any(self._on_duty)
         wanted = session.staff_id in self.search.candidates

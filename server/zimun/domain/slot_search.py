@@ -1,9 +1,10 @@
-"""What can be had: from the grid, the bookings and a service's rules to slots.
+"""The search for open slots: from the grid, the bookings and a service's rules to slots.
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
 window, and a staff member and the resources that it needs are free. `Search`
-decides that; everything that looks for slots or takes one goes through its
-`_slots_of_range`, where sets of starts are bits and several dates are one.
+decides that; every search, check, hold and reschedule goes through its
+`_slots_of_range`, where sets of starts are bits and several dates are one. The
+file is a little long, as all rules of an open slot are methods of one class.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,7 +24,7 @@ from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
-from zimun.domain.timetable import NOBODY, Roster, Timetable, dates_touching
+from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -44,7 +45,7 @@ class _Free(NamedTuple):
 class Search:
     """One question about one service at one place: what is open, asked at the instant `now`.
 
-    `staff_id` (empty: anybody) and `seats` narrow it; `busy` must cover the
+    `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the
     dates asked about.
     """
 
@@ -265,7 +266,7 @@ class Search:
 
     @property
     def _staff(self) -> tuple[str, ...]:
-        return self.service.staff_ids or NOBODY
+        return self.service.staff_ids or NO_STAFF
 
     def _is_requested(self, staff_id: str) -> bool:
         """Whether a staff member of the service is the one asked for, if one is."""
@@ -343,11 +344,11 @@ class Search:
         return {position: sessions for position, sessions in joinable.items() if sessions}
 
     def _joinable(self, grid: DateRangeGrid, position: int) -> Iterator[Session]:
-        room = self.service.capacity - self.seats
+        max_taken = self.service.capacity - self.seats
         on_duty = [starts >> position & 1 for starts in self._requested(grid.on_duty)]
         able = set(compress(self._staff, on_duty))
         for session in self.sessions_at(grid.starts[position]):
-            if session.seats_taken <= room and session.staff_id in able:
+            if session.seats_taken <= max_taken and session.staff_id in able:
                 yield session
 
     def sessions_at(self, start: int) -> list[Session]:

@@ -28,8 +28,8 @@ class Grid(NamedTuple):
     """The starts of a date in order, and for each staff member those at which they are on duty.
 
     `steps` are the starts, relative to `begin`, so that dates can share them.
-    `on_duty` has them, as bits, of each of the service's staff in its order; of
-    nobody where the service needs none. It is empty where no start is.
+    `on_duty` has them, as bits, of each of the service's staff in its order, and
+    one entry where the service needs no staff. It is empty where no start is.
     """
 
     begin: int

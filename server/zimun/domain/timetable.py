@@ -4,14 +4,14 @@ A start is on the *grid* of a date when the service is active, place and staff
 member are open for all of it, and it lies on a step.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
-from weakref import proxy
+from typing import NamedTuple
 
 from zimun.domain.assignment import Assignments, assign
+from zimun.domain.caching import cached_method
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, intersect, merge
@@ -29,15 +29,10 @@ from zimun.domain.schedule import (
 )
 from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
 
-if TYPE_CHECKING:
-    from functools import _lru_cache_wrapper
-
-T = TypeVar("T")
-
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
 
-NOBODY = ("",)
+NO_STAFF = ("",)
 """The staff of a service that needs none: the one empty id."""
 
 MAX_RANGE_DAYS = 8
@@ -130,12 +125,12 @@ class Timetable:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.day = _cached(self._day, 1 << 12)
-        self.grid = _cached(self._grid, 1 << 12)
-        self.range_grid = _cached(self._range_grid, 1 << 10)
-        self.staff_open = _cached(self._staff_open, 1 << 14)
-        self.roster = _cached(self._find_roster, 1 << 9)
-        self._pattern = _cached(self._find_pattern, 1 << 8)
+        self.day = cached_method(self._day, 1 << 12)
+        self.grid = cached_method(self._grid, 1 << 12)
+        self.range_grid = cached_method(self._range_grid, 1 << 10)
+        self.staff_open = cached_method(self._staff_open, 1 << 14)
+        self.roster = cached_method(self._find_roster, 1 << 9)
+        self._pattern = cached_method(self._find_pattern, 1 << 8)
         self._known_ranges: set[tuple[Service, Place, date, date]] = set()
         self._grid_bytes = 0
 
@@ -174,7 +169,7 @@ class Timetable:
 
     def _is_quick(self, service: Service, place: Place, first: date, last: date) -> bool:
         """Whether the grids of the dates are few or known, and as one are not too large."""
-        staff, days = len(service.staff_ids or NOBODY), (last - first).days + 1
+        staff, days = len(service.staff_ids or NO_STAFF), (last - first).days + 1
         if staff * days <= MAX_NEW_STAFF_DAYS:
             return True
         key = (service, place, first, last)
@@ -247,7 +242,7 @@ class Timetable:
     ) -> _Pattern:
         """The grid of every date with this opening and these dates around it, without overrides."""
         roster = self.roster(service, place)
-        starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NOBODY)
+        starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NO_STAFF)
         known: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
         for n, member in roster.members:
             if not member:
@@ -266,7 +261,7 @@ class Timetable:
     def _find_roster(self, service: Service, place: Place) -> Roster:
         members = [
             (n, self.catalog.staff.get(staff_id))
-            for n, staff_id in enumerate(service.staff_ids or NOBODY)
+            for n, staff_id in enumerate(service.staff_ids or NO_STAFF)
             if self.serves(staff_id, place)
         ]
         zones = dict.fromkeys(member.time_zone for _, member in members if member)
@@ -298,7 +293,7 @@ class Timetable:
         return tuple(shown[1:] for shown in _zone_dates(place.time_zone, days, reach[0]).shown)
 
     def serves(self, staff_id: str, place: Place) -> bool:
-        """Whether a staff member is there at all, active and of this place; nobody always is."""
+        """Whether a staff member is active and works at this place; True for the empty id."""
         member = self.catalog.staff.get(staff_id)
         return not staff_id or bool(member and member.active and member.works_at(place))
 
@@ -318,16 +313,6 @@ class Timetable:
             for day in dates_touching(member.time_zone, reach)
             for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
         )
-
-
-def _cached(method: Callable[..., T], max_size: int) -> "_lru_cache_wrapper[T]":
-    """A method of a Timetable with a cache of its latest results.
-
-    It refers to its Timetable weakly: a catalogue and its grids are freed with their last
-    user, and do not wait for the garbage collector.
-    """
-    function, owner = method.__func__, proxy(method.__self__)  # type: ignore[attr-defined]
-    return lru_cache(max_size)(partial(function, owner))
 
 
 def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
@@ -372,7 +357,7 @@ def _shift(intervals: Iterable[Interval], by: int) -> tuple[Interval, ...]:
 def _starts(
     service: Service, opening: _Opening, staff_open: Sequence[Interval] | None
 ) -> Sequence[int]:
-    """The starts of a staff member, given when they work; of nobody where that is None."""
+    """The starts of a staff member who works at `staff_open`; None where none is needed."""
     around = opening.around if staff_open is None else intersect(opening.around, staff_open)
     starts: list[int] = []
     for since, until in around:

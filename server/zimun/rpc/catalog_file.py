@@ -204,9 +204,9 @@ def write(catalog: Catalog) -> str:
     What `read` would take for granted is left out.
     """
     organization = catalog.organization
-    nobody = Organization(id="", name="", time_zone="")
+    empty = Organization(id="", name="", time_zone="")
     sections: dict[str, yaml.Node] = {
-        ORGANIZATION: _written(entries.ORGANIZATION, organization, nobody)
+        ORGANIZATION: _written(entries.ORGANIZATION, organization, empty)
     }
     for section, kind in _KINDS.items():
         found = catalog.listed(kind.entry, archived=True)

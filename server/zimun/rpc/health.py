@@ -1,4 +1,4 @@
-"""Health checks (grpc.health.v1) of a server that can stop while somebody watches."""
+"""Health checks (grpc.health.v1) of a server that can stop while clients watch."""
 
 import asyncio
 from typing import Any
@@ -29,6 +29,6 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]
             over.cancel()
 
     async def enter_graceful_shutdown(self) -> None:
-        """Tell everybody NOT_SERVING, from now on."""
+        """Report NOT_SERVING to all clients, from now on."""
         await super().enter_graceful_shutdown()
         self._over.set()

@@ -68,7 +68,7 @@ def _worded(error: errors.ZimunError) -> Status:
 
 
 def unforeseen(error: Exception) -> Status:
-    """The status of an error that nobody foresaw: an id; the log has the rest under it."""
+    """The status of an unexpected error: an id, under which the log has the traceback."""
     error_id = uuid.uuid4().hex
     log.error("unforeseen error %s", error_id, exc_info=error)
     info = _info(ErrorReason.Name(ErrorReason.INTERNAL), {"error_id": error_id})

@@ -25,7 +25,7 @@ def migrate(url: URL, revision: str = "head") -> None:
     SchemaTooNew for a database at a revision that this code does not know.
     """
     if is_postgresql(url):
-        # Whoever calls may have an event loop of their own.
+        # The caller may run an event loop.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, _migrate_postgresql(url, revision)).result()
         return
