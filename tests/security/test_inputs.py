@@ -1,6 +1,5 @@
 """Hostile values in every field of every request: an error that names the field, no failure."""
 
-import copy
 import json
 import random
 import re
@@ -10,14 +9,13 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from ..e2e.running import Json
 from .attacks import AttackCounter, cases, seeded
 from .entry_points import Answer, GrpcEntryPoint, Headers, JsonEntryPoint, read_json
 from .forgeries import bearer
 from .hostile_values import TEXTS, json_values, messages
 from .methods import METHODS, HttpRequest, Method
 from .target import TESTER, Target
-from .valid_requests import Ids, valid_request
+from .valid_requests import Ids, Place, replaced, valid_request
 
 CODES = {
     "OK",
@@ -44,8 +42,6 @@ NAMED_BY_ANOTHER = {
 
 JSON_METHODS = [method for method in METHODS.values() if method.body_field]
 
-Place = tuple[str | int, ...]
-
 
 @pytest.fixture(scope="module")
 def own(target: Target) -> Headers:
@@ -59,15 +55,6 @@ def places(value: Any, at: Place = ()) -> Iterator[Place]:
         yield (*at, key)
         if isinstance(inner, dict | list):
             yield from places(inner, (*at, key))
-
-
-def replaced(request: Json, place: Place, value: object) -> Json:
-    changed = copy.deepcopy(request)
-    inner: Any = changed
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
-    return changed
 
 
 def check(method: Method, path: str, answer: Answer) -> str:

@@ -1,6 +1,5 @@
 """Data of another organization is answered like data that does not exist."""
 
-import copy
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from .entry_points import Answer, EntryPoint, Headers
 from .forgeries import bearer, sign
 from .methods import METHODS, Method
 from .target import CANARY, TWIN, VICTIM, Target, encode_part
-from .valid_requests import DEMO_IDS, Ids, valid_request
+from .valid_requests import DEMO_IDS, Ids, Place, replaced, valid_request
 
 GENERATED = {
     "id",
@@ -59,12 +58,9 @@ def questions(victim: Ids, unknown: Ids) -> Iterator[Question]:
         valid = valid_request(name)
         for place in _places(valid, set(DEMO_IDS.values())):
             for kind in KINDS:
-                known, none = (_replaced(valid, place, ids[kind]) for ids in (victim, unknown))
+                known, none = (replaced(valid, place, ids[kind]) for ids in (victim, unknown))
                 yield Question(method, known, none)
         yield Question(method, valid_request(name, victim), valid_request(name, unknown))
-
-
-Place = tuple[str | int, ...]
 
 
 def _places(value: Any, ids: set[str], at: Place = ()) -> Iterator[Place]:
@@ -75,15 +71,6 @@ def _places(value: Any, ids: set[str], at: Place = ()) -> Iterator[Place]:
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:
             yield from _places(inner, ids, (*at, key))
-
-
-def _replaced(request: Json, place: Place, value: str) -> Json:
-    changed = copy.deepcopy(request)
-    inner: Any = changed
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
-    return changed
 
 
 def comparable(answer: Answer, ids: Ids) -> str:

@@ -1,5 +1,6 @@
 """A request that every method accepts, with a value in nearly every field of it."""
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ DEMO_IDS: Ids = {
 }
 """Ids of the demo; an attacker may create the override."""
 
+Place = tuple[str | int, ...]
+"""The path of a value in a request: names of fields, and indexes of elements."""
+
 TIME = "2025-12-15T09:00:00Z"
 
 _HOURS = [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}]
@@ -29,6 +33,16 @@ _METADATA = {"color": "green"}
 def valid_request(method: str, ids: Ids = DEMO_IDS) -> Json:
     """A valid request; each call makes a new one, which may be changed."""
     return _REQUESTS[method](ids)
+
+
+def replaced(request: Json, place: Place, value: object) -> Json:
+    """A copy of a request with another value at a place."""
+    changed = copy.deepcopy(request)
+    inner: Any = changed
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return changed
 
 
 def _slot(ids: Ids, **more: Any) -> Json:
