@@ -48,7 +48,7 @@ check: install $(GOOGLEAPIS)
 	$(BIN)/buf breaking protos --against protos/baseline.binpb
 	$(BIN)/python -m zimun_gateway --check envoy.yaml
 
-# The long run of the attacks: FACTOR times the cases of CI, from another SEED; prints their counts.
+# The long run of the security tests: FACTOR times the cases of CI, from SEED; prints the counts.
 FACTOR ?= 100
 SEED ?= 11
 security: install

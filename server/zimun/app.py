@@ -71,14 +71,14 @@ PROBE_TIME = 3.0
 """Seconds after which a store that does not answer counts as unusable."""
 
 UNUSABLE = (Overloaded, OutcomeUnknown)
-"""What a store raises that cannot be used now."""
+"""Errors of a store that cannot be used now."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that serves: what it works with, and the ports that it got.
+    """A running server: its stores and its ports.
 
     `metrics_port` is None where metrics are not asked for.
     """
@@ -91,7 +91,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """A database in its roles, and what reads and writes ledgers in this process."""
+    """A database in its roles, with the reader and the writer of its ledgers in this process."""
 
     database: Database
     ledgers: LedgerStore
@@ -151,7 +151,7 @@ def claimed(settings: Settings, checked: bool = True) -> Iterator[URL]:
 
 
 def warn_of_modes(exposed: Iterable[Path]) -> None:
-    """Tell the operator of files with secrets that others can read, and how to mend it."""
+    """Warn of files with secrets that other users can read, with the command that mends it."""
     if paths := " ".join(shlex.quote(str(path)) for path in exposed):
         log.warning("others can read the keys that sign tokens: chmod go= %s", paths)
 
@@ -235,31 +235,37 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         await server.start(settings.grpc_host, settings.grpc_port, tls.grpc if tls else None)
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
-        for task in (
-            _every(
-                EXPIRY_INTERVAL,
-                lambda: appointments.expire_holds(stores.ledgers, stores.writer, clock),
-            ),
-            _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(clock.now())),
-            _every(PROBE_INTERVAL, lambda: _probe(stores.ledgers, server)),
-        ):
-            stack.push_async_callback(_cancel, asyncio.create_task(task))
+        _start_background_work(stores, server, clock, stack)
         _settle_memory()
         yield Running(stores, server.port, auth_port, metrics_port)
 
 
+def _start_background_work(
+    stores: Stores, server: RpcServer, clock: Clock, stack: AsyncExitStack
+) -> None:
+    """Record expiries, delete old responses and probe the store until the stack is closed."""
+    for task in (
+        _every(
+            EXPIRY_INTERVAL,
+            lambda: appointments.expire_holds(stores.ledgers, stores.writer, clock),
+        ),
+        _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(clock.now())),
+        _every(PROBE_INTERVAL, lambda: _probe(stores.ledgers, server)),
+    ):
+        stack.push_async_callback(_cancel, asyncio.create_task(task))
+
+
 async def _publish_offset(database: Database, clock: Clock) -> None:
-    """Let commands on the same database, such as `zimun import`, have the server's time."""
+    """Store the clock's offset, so that commands such as `zimun import` have the server's time."""
     offset = clock.offset if isinstance(clock, WallClock) else 0
     if await database.read(read_clock_offset) != offset:
         await database.write(lambda connection: write_clock_offset(connection, offset))
 
 
 def _settle_memory() -> None:
-    """Spare the garbage collector what stays: modules, descriptors, compiled statements.
+    """Exclude permanent objects from garbage collection: modules, descriptors, statements.
 
-    It goes through what calls leave behind less often, too: hardly any of it is
-    in cycles.
+    The collector also runs less often, as calls leave hardly any cycles.
     """
     gc.collect()
     gc.freeze()
@@ -290,7 +296,7 @@ def _metrics(
     observer: CallObserver,
     statuses: Mapping[int, int],
 ) -> web.Application:
-    """The endpoint of the metrics of all that serves."""
+    """The endpoint of the metrics of this process."""
     sources = Sources(
         tallies=lambda: observer.tallies,
         active=lambda: observer.active,

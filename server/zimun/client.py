@@ -103,10 +103,10 @@ def connect(
         if credentials
         else grpc.insecure_channel(target, options)
     )
-    return dress(plain, tokens)
+    return with_headers(plain, tokens)
 
 
-def dress(channel: grpc.Channel, tokens: Callable[[], str]) -> grpc.Channel:
+def with_headers(channel: grpc.Channel, tokens: Callable[[], str]) -> grpc.Channel:
     """The channel with a token and an Idempotency-Key on every call."""
     return grpc.intercept_channel(channel, _Headers(tokens))
 

@@ -1,4 +1,4 @@
-"""What an operator may choose: ZIMUN_* variables, and the command line over them."""
+"""The settings: ZIMUN_* variables, overridden by options of the command line."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -159,10 +159,10 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _decimal(most: float) -> Callable[[str], float]:
+def _decimal(maximum: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > most:
-            raise ValueError(f"must be a number from 0 to {most:g}")
+        if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > maximum:
+            raise ValueError(f"must be a number from 0 to {maximum:g}")
         return float(text)
 
     return parse

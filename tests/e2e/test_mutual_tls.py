@@ -21,7 +21,7 @@ pytestmark = pytest.mark.about_the_program
 
 @dataclass(frozen=True)
 class Secured:
-    """A program whose inner ports ask for certificates of `authority`; `other` is a stranger's."""
+    """A program whose inner ports ask for certificates of `authority`, and `other` ones."""
 
     zimun: Zimun
     authority: Authority
@@ -29,7 +29,7 @@ class Secured:
     caller: Pair
 
     def health(self, authority: Authority, own: Pair | None) -> str:
-        """SERVING, or the code of the failure, straight at the gRPC port."""
+        """SERVING, or the code of the failure, directly at the gRPC port."""
         credentials = grpc.ssl_channel_credentials(
             authority.file.read_bytes(),
             own.key.read_bytes() if own else None,
@@ -148,7 +148,7 @@ def test_server_alone_asks_for_certificates_at_the_token_port_too(
 
 
 def jwks(port: int, authority: Authority, own: Pair | None) -> bytes:
-    """What the token port of the name zimun answers; nothing if it hangs up."""
+    """What the token port of the name zimun answers; nothing if it closes the connection."""
     context = ssl.create_default_context(cafile=authority.file)
     if own:
         context.load_cert_chain(own.certificate, own.key)
@@ -174,7 +174,7 @@ def jwks(port: int, authority: Authority, own: Pair | None) -> bytes:
           "ZIMUN_UPSTREAM_TLS_KEY": ""}, "ZIMUN_UPSTREAM_TLS_CA"),
     ],
 )  # fmt: skip
-def test_files_that_do_not_fit_are_told_in_one_line(
+def test_files_that_do_not_fit_are_reported_in_one_line(
     secured: Secured,
     changes: dict[str, str],
     words: str,

@@ -1,4 +1,4 @@
-"""What an operator sees of the whole program: metrics of server and Envoy, logs, traces."""
+"""Telemetry of the whole program: metrics of server and Envoy, logs, traces."""
 
 import re
 from collections.abc import Iterator
@@ -81,14 +81,14 @@ def scraped(zimun: Zimun, variable: str) -> dict[str, Any]:
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
-def test_server_tells_prometheus_its_calls(observed: Zimun) -> None:
+def test_server_exports_its_calls_to_prometheus(observed: Zimun) -> None:
     assert observed.ask("/api/v1/services")["items"]
     samples = scraped(observed, "ZIMUN_METRICS_PORT")["zimun_requests"].samples
     counted = {(one.labels["method"], one.labels["code"]): one.value for one in samples}
     assert counted["zimun.v1.ServicesService/ListServices", "OK"] >= 1
 
 
-def test_envoy_tells_prometheus_its_requests(observed: Zimun) -> None:
+def test_envoy_exports_its_requests_to_prometheus(observed: Zimun) -> None:
     assert observed.ask("/api/v1/services")["items"]
     answered = {
         sample.labels["envoy_response_code_class"]: sample.value
@@ -178,7 +178,7 @@ def test_each_worker_has_metrics_at_a_port_of_its_own(site: Site) -> None:
         server.stop()
 
 
-def test_doctor_finds_a_running_program_well(observed: Zimun) -> None:
+def test_doctor_finds_no_failure_in_a_running_program(observed: Zimun) -> None:
     ports = {"ZIMUN_PORT": str(observed.port), "ZIMUN_GRPC_PORT": str(observed.grpc_port)}
     command = (str(BIN / "zimun"), "doctor", "--running", "--data-dir", str(observed.data_dir))
     done = run(*command, **observed.env | ports)

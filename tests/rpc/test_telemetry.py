@@ -1,4 +1,4 @@
-"""What a running server tells of its calls: metrics, request ids in log lines, slow calls."""
+"""Telemetry of a running server: metrics, request ids in log lines, slow calls."""
 
 import asyncio
 import logging
@@ -131,7 +131,7 @@ async def test_a_call_whose_time_is_over_is_counted_as_such(scraped: Scraped) ->
             "zimun_requests_total", method=method, code="DEADLINE_EXCEEDED"
         ):
             pass
-    # The command that nobody waits for is done before the next one of the organization.
+    # The command of the cancelled call is done before the next one of the organization.
     await zimun.call(zimun.appointments.HoldAppointment, hold("2025-12-01T16:00:00Z"))
 
 
@@ -170,7 +170,7 @@ async def test_holds_are_counted_live_until_their_time_is_over(
     assert await scraped.value("zimun_holds_live") == 0
 
 
-async def test_slow_call_is_told_in_one_line_with_its_request_id(
+async def test_slow_call_is_logged_in_one_line_with_its_request_id(
     scraped: Scraped, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zimun = scraped.zimun
@@ -182,7 +182,7 @@ async def test_slow_call_is_told_in_one_line_with_its_request_id(
     assert "method=zimun.v1.ServicesService/ListServices organization=o_demo code=OK s" in line
 
 
-async def test_lines_of_an_error_that_nobody_foresaw_have_the_request_id(
+async def test_lines_of_an_unexpected_error_have_the_request_id(
     scraped: Scraped, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:

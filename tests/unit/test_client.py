@@ -11,7 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from zimun.client import dress, error_info
+from zimun.client import error_info, with_headers
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import appointments_service_pb2_grpc
 from zimun.v1.hold_pb2 import Hold
@@ -54,7 +54,7 @@ class Conversation:
         played: Any = PlayedChannel(self.channel)
         self._plain, self._dressed = (
             appointments_service_pb2_grpc.AppointmentsServiceStub(each)  # type: ignore[no-untyped-call]
-            for each in (self.channel, dress(played, lambda: "the-token"))
+            for each in (self.channel, with_headers(played, lambda: "the-token"))
         )
 
     def hold(self, dressed: bool = True, **metadata: str) -> "Future[Any]":

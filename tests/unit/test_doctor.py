@@ -1,4 +1,4 @@
-"""`zimun doctor` on installations that are well, not yet made, and broken one way at a time."""
+"""`zimun doctor` on installations that are complete, new, and broken in one way each."""
 
 import os
 import socket
@@ -52,14 +52,14 @@ def served(environ: dict[str, str]) -> Settings:
     )
 
 
-async def test_installation_that_is_not_made_yet_is_well(environ: dict[str, str]) -> None:
+async def test_new_installation_has_no_failure(environ: dict[str, str]) -> None:
     found = await findings(environ)
     assert {one.level for one in found} == {"ok"}
     assert "made at the first start" in told(found, "database")
     assert not os.path.exists(environ["ZIMUN_DATA_DIR"])  # noqa: ASYNC240
 
 
-async def test_server_that_runs_is_well_and_envoy_is_missed(
+async def test_running_server_is_ok_and_absent_envoy_a_failure(
     environ: dict[str, str], served: Settings
 ) -> None:
     async with app.serve(served, WallClock()):
@@ -82,7 +82,7 @@ async def test_server_that_runs_is_well_and_envoy_is_missed(
         ({"ZIMUN_TLS_CERTIFICATE": "/no/c", "ZIMUN_TLS_KEY": "/no/k"}, "No such file"),
     ],
 )
-async def test_what_keeps_it_from_serving_is_a_failure_without_secrets(
+async def test_fault_that_prevents_serving_is_a_failure_without_secrets(
     environ: dict[str, str], words: str
 ) -> None:
     found = await findings(environ)
@@ -129,7 +129,7 @@ async def test_ledger_that_is_ahead_of_the_clock_is_a_failure(
 
 
 @pytest.mark.parametrize(("days", "level"), [(-1, "failure"), (10, "warning"), (100, "ok")])
-async def test_end_of_a_certificate_is_told(
+async def test_end_of_a_certificate_is_reported(
     environ: dict[str, str], tmp_path: Path, days: int, level: str
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())

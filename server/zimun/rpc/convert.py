@@ -164,7 +164,7 @@ MAX_SLOTS = 64
 """The most slots of one piece of an answer."""
 
 MAX_KEPT_ANSWER = 1 << 13
-"""The most bytes, in memory, of an answer whose message is kept."""
+"""Bytes, in memory, of an answer whose message is kept."""
 
 
 def availability(found: Availability) -> Iterator[bytes]:
@@ -203,7 +203,7 @@ def _availability(found: Availability, slots: Sequence[Slot]) -> bytes:
 
 
 class Moments(dict[int, tuple[Timestamp, str]]):
-    """Instants on the wire and as wall time of a zone; most slots begin when others end."""
+    """A cache of instants as timestamps and as wall times of a zone, which slots share."""
 
     def __init__(self, zone: str) -> None:
         super().__init__()

@@ -37,16 +37,16 @@ FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
 
 MAX_KEPT_METADATA = 8
-"""The most pairs of metadata of an entry whose message is kept."""
+"""Pairs of metadata of an entry whose message is kept."""
 
 MAX_KEPT_STAFF = 100
-"""The most staff members of one."""
+"""Staff members of a service whose message is kept."""
 
 _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
 
 
 def _kept_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
-    """Keep the messages of the entries asked for lately, but for large ones."""
+    """Cache the messages of the latest entries, but for large ones."""
     kept = lru_cache(maxsize=1 << 11)(convert)
 
     def converted(entry: Any) -> M:
@@ -59,7 +59,7 @@ def _kept_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
 
 @_kept_if_small
 def service(entry: catalog.Service) -> service_pb2.Service:
-    """A service on the wire: one message for all who ask, to be copied and not changed."""
+    """A service on the wire: a shared message, to be copied and not changed."""
     return service_pb2.Service(
         **_common(entry),
         description=entry.description,
