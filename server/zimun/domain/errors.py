@@ -107,30 +107,44 @@ class NotFound(ZimunError):
 
 
 class ServiceNotFound(NotFound):
+    """No service has the id."""
+
     reason, noun, field = "SERVICE_NOT_FOUND", "service", "service_id"
 
 
 class LocationNotFound(NotFound):
+    """No location has the id."""
+
     reason, noun, field = "LOCATION_NOT_FOUND", "location", "location_id"
 
 
 class StaffNotFound(NotFound):
+    """No staff member has the id."""
+
     reason, noun, field = "STAFF_NOT_FOUND", "staff member", "staff_id"
 
 
 class ResourceNotFound(NotFound):
+    """No resource has the id."""
+
     reason, noun, field = "RESOURCE_NOT_FOUND", "resource", "resource_id"
 
 
 class OverrideNotFound(NotFound):
+    """No override has the id."""
+
     reason, noun, field = "OVERRIDE_NOT_FOUND", "override", "override_id"
 
 
 class HoldNotFound(NotFound):
+    """No hold has the id."""
+
     reason, noun, field = "HOLD_NOT_FOUND", "hold", "hold_id"
 
 
 class AppointmentNotFound(NotFound):
+    """No appointment has the id."""
+
     reason, noun, field = "APPOINTMENT_NOT_FOUND", "appointment", "appointment_id"
 
 
@@ -139,6 +153,8 @@ class Refused(ZimunError):
 
 
 class HoldExpired(Refused):
+    """The hold expired before the call."""
+
     reason = "HOLD_EXPIRED"
 
     def __init__(self, hold_id: str, expires_at: int) -> None:
@@ -147,6 +163,8 @@ class HoldExpired(Refused):
 
 
 class HoldReleased(Refused):
+    """The hold was released before the call."""
+
     reason = "HOLD_RELEASED"
 
     def __init__(self, hold_id: str) -> None:
@@ -154,6 +172,8 @@ class HoldReleased(Refused):
 
 
 class HoldConfirmed(Refused):
+    """The hold was confirmed: it has become an appointment."""
+
     reason = "HOLD_CONFIRMED"
 
     def __init__(self, hold_id: str, appointment_id: str) -> None:
@@ -165,6 +185,8 @@ class HoldConfirmed(Refused):
 
 
 class HoldLimitReached(Refused):
+    """The hold has been extended as far as it may be."""
+
     reason = "HOLD_LIMIT_REACHED"
 
     def __init__(self, hold_id: str, limit: int) -> None:
@@ -173,6 +195,8 @@ class HoldLimitReached(Refused):
 
 
 class NotCancellable(Refused):
+    """The state of the appointment allows no cancellation."""
+
     reason = "NOT_CANCELLABLE"
 
     def __init__(self, appointment_id: str, state: str) -> None:
@@ -182,6 +206,8 @@ class NotCancellable(Refused):
 
 
 class NotReschedulable(Refused):
+    """The state of the appointment allows no reschedule."""
+
     reason = "NOT_RESCHEDULABLE"
 
     def __init__(self, appointment_id: str, state: str) -> None:
@@ -205,6 +231,8 @@ class OutsideBookingWindow(Refused):
 
 
 class OutsideCancellationWindow(Refused):
+    """The service's cut-off for cancellations has passed."""
+
     reason = "OUTSIDE_CANCELLATION_WINDOW"
 
     def __init__(self, appointment_id: str, until: int) -> None:
@@ -217,6 +245,8 @@ class OutsideCancellationWindow(Refused):
 
 
 class OutsideRescheduleWindow(Refused):
+    """The service's cut-off for reschedules has passed."""
+
     reason = "OUTSIDE_RESCHEDULE_WINDOW"
 
     def __init__(self, appointment_id: str, until: int) -> None:
@@ -272,6 +302,8 @@ class SlotUnavailable(Conflict):
 
 
 class EtagMismatch(Conflict):
+    """The entry or appointment has changed since the caller read it."""
+
     reason = "ETAG_MISMATCH"
 
     def __init__(self, field: str, identifier: str) -> None:
@@ -283,6 +315,8 @@ class AlreadyExists(ZimunError):
 
 
 class IdempotencyKeyReused(AlreadyExists):
+    """The Idempotency-Key was used for a different request."""
+
     reason = "IDEMPOTENCY_KEY_REUSED"
 
     def __init__(self, method: str) -> None:
@@ -290,6 +324,8 @@ class IdempotencyKeyReused(AlreadyExists):
 
 
 class IdTaken(AlreadyExists):
+    """The id that the caller chose is in use."""
+
     reason = "ID_TAKEN"
 
     def __init__(self, identifier: str) -> None:
@@ -297,6 +333,8 @@ class IdTaken(AlreadyExists):
 
 
 class OverrideExists(AlreadyExists):
+    """The owner has an override of the date already."""
+
     reason = "OVERRIDE_EXISTS"
 
     def __init__(self, override_id: str, owner_id: str, day: str) -> None:

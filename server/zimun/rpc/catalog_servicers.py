@@ -115,6 +115,8 @@ class _Entries(Generic[E]):
 
 
 class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
+    """The methods of zimun.v1.ServicesService."""
+
     def __init__(self, backend: Backend) -> None:
         self._services = _Entries(backend, entries.SERVICE)
 
@@ -146,6 +148,8 @@ class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
 
 
 class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
+    """The methods of zimun.v1.LocationsService."""
+
     def __init__(self, backend: Backend) -> None:
         self._locations = _Entries(backend, entries.LOCATION)
 
@@ -178,6 +182,8 @@ class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
 
 
 class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
+    """The methods of zimun.v1.StaffService."""
+
     def __init__(self, backend: Backend) -> None:
         self._staff = _Entries(backend, entries.STAFF_MEMBER)
 
@@ -209,6 +215,8 @@ class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
 
 
 class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
+    """The methods of zimun.v1.ResourcesService."""
+
     def __init__(self, backend: Backend) -> None:
         self._resources = _Entries(backend, entries.RESOURCE)
 
@@ -241,6 +249,8 @@ class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
 
 
 class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceServicer):
+    """The methods of zimun.v1.OrganizationsService."""
+
     def __init__(self, backend: Backend) -> None:
         self._reader, self._writer = backend.reader, backend.writer
 
@@ -261,6 +271,8 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
 
 
 class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
+    """The methods of zimun.v1.OverridesService."""
+
     def __init__(self, backend: Backend) -> None:
         self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
 

@@ -27,6 +27,8 @@ from zimun.v1 import (
 
 
 class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServicer):
+    """The methods of zimun.v1.AvailabilityService."""
+
     def __init__(self, backend: Backend) -> None:
         self._reader, self._answers = backend.reader, backend.answers
 
@@ -94,6 +96,8 @@ def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
 
 
 class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServicer):
+    """The methods of zimun.v1.AppointmentsService."""
+
     def __init__(self, backend: Backend) -> None:
         self._store, self._reader, self._writer = backend.store, backend.reader, backend.writer
         self._pages = backend.pages
