@@ -1,6 +1,6 @@
-"""One JSON line for each request, of bounded length.
+"""The access log: one JSON line of bounded length for each request.
 
-Bodies, queries and tokens never get there; contacts travel in bodies. Requests with a good token
+Bodies, queries and tokens are never logged; contacts travel in bodies. Requests with a good token
 are all logged, as their rate is limited; of others there are so many lines a second
 (`log_rate.yaml`; Envoy can have one such rate). `log_files.py` bounds the files.
 """
@@ -48,12 +48,12 @@ def access_log(settings: Settings) -> list[Config]:
 
 
 def _filter(settings: Settings) -> Config:
-    """Whether a line is written. The rate is asked last: it counts what it is asked for."""
+    """Whether a line is written. The rate comes last, as it counts every line it is asked about."""
     return {"or_filter": {"filters": [_has_token(), _within_rate(settings)]}}
 
 
 def _has_token() -> Config:
-    """A verified one: every such token expires."""
+    """Whether the request has a verified token; every such token has the claim `exp`."""
     matcher = {
         "filter": JWT_FILTER,
         "path": [{"key": CLAIMS}, {"key": "exp"}],

@@ -29,12 +29,12 @@ def jwt_filter(settings: Settings) -> Config:
 
 
 def requires_token() -> Config:
-    """For a route's typed_per_filter_config."""
+    """typed_per_filter_config of a route that requires a token."""
     return {FILTER: typed(f"{_MESSAGE}.PerRouteConfig", requirement_name=_PROVIDER)}
 
 
 def _provider(settings: Settings) -> Config:
-    """Tokens are taken from the header alone: a query string ends up in logs (RFC 6750, 5.3).
+    """The issuer of tokens, which are taken from the header alone (RFC 6750, 5.3).
 
     The name of a scheme has no case (RFC 9110, 11.1), but a prefix has for Envoy. So it takes the
     token after the first blank, and that the scheme is Bearer is for the server to check.
@@ -53,7 +53,7 @@ def _provider(settings: Settings) -> Config:
 
 
 def _remote_jwks(settings: Settings) -> Config:
-    """Keys are fetched before the listener opens and again before they are too old.
+    """The keys, which Envoy fetches before the listener opens and again before they are too old.
 
     A first fetch that fails does not keep the listener closed: Envoy tries again every half second,
     and a request that comes before any key is there waits for a fetch of its own.

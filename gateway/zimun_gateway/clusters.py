@@ -10,7 +10,7 @@ from .upstream_tls import is_ip, upstream_tls, verified_tls
 
 SERVER = "zimun"
 OPEN = "zimun_open"
-"""The same servers, for callers without a token: with connections, and bounds, of their own."""
+"""The same servers, for callers without a token: with connections, and limits, of their own."""
 AUTH = "zimun_auth"
 JWKS = "jwks"
 
@@ -24,7 +24,7 @@ MAX_TOKEN_REQUESTS = 128
 GRPC_IDLE, GRPC_AGE = 60.0, 240.0
 AUTH_IDLE, AUTH_AGE = 15.0, 240.0
 """Seconds after which Envoy closes a connection to a server. Servers do it later: where a server
-hangs up while Envoy reads an answer, the caller gets a part of it."""
+closes while Envoy reads a response, the caller gets only a part of it."""
 
 _STREAMS = 256
 """On a connection to a server; more calls have more connections."""
@@ -38,7 +38,7 @@ def clusters(settings: Settings) -> list[Config]:
 
 
 def _server(settings: Settings) -> Config:
-    """Every worker of every machine, chosen by the hash of a call's organization (`affinity.py`).
+    """The workers of all machines, chosen by the hash of a call's organization (`affinity.py`).
 
     Maglev (Eisenbud et al., NSDI 2016) moves hardly any organization but those of the server that
     is unhealthy; Envoy's hash ring gives each server more points when there are fewer servers, and
@@ -61,8 +61,11 @@ def _server(settings: Settings) -> Config:
 
 
 def _open(settings: Settings) -> Config:
-    """Requests without a token count against no server: there is no outlier detection, and a
-    header that a server refuses affects no connection that a client's calls share."""
+    """The servers for callers without a token, on connections apart from those of clients.
+
+    Such calls cannot have a server ejected (no outlier detection), and a header that a server
+    refuses affects no connection that a client's calls share.
+    """
     return _grpc_cluster(OPEN, settings) | {
         "lb_policy": "LEAST_REQUEST",
         "circuit_breakers": _circuit_breakers(DEFAULT=MAX_OPEN_STREAMS, HIGH=MAX_OPEN_CALLS),
@@ -85,7 +88,7 @@ def _grpc_cluster(name: str, settings: Settings) -> Config:
 
 
 def _auth(settings: Settings) -> Config:
-    """Their token endpoints: one of another machine does as well."""
+    """The token endpoints of all machines; any of them serves any client."""
     endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
     return (
         _cluster(AUTH, endpoints)
@@ -140,8 +143,10 @@ def _connection(idle: float, age: float) -> Config:
 
 
 def _http2() -> Config:
-    """All streams of a connection may be full, of answers that callers read slowly, and it still
-    carries the answers of others."""
+    """The windows of HTTP/2, wide enough that slow readers do not block a connection.
+
+    All streams may have a full window, and the connection still carries other responses.
+    """
     return {
         "max_concurrent_streams": _STREAMS,
         "initial_stream_window_size": _STREAM_WINDOW,
@@ -160,8 +165,10 @@ def _protocol(connection: Config, filters: Sequence[Config] = (), **explicit: Co
 
 
 def _circuit_breakers(**requests: int) -> Config:
-    """So many requests at once for each priority of routes; beyond that, waiting would only delay
-    all of them. All of them may be repeated: a server that dies leaves as many as it had."""
+    """The maximum of requests at once for each priority of routes; more would only wait.
+
+    All of them may be retried, as a server that dies leaves as many as it had.
+    """
     return {
         "thresholds": [
             {
@@ -192,10 +199,10 @@ def _health_check() -> Config:
 
 
 def _outlier_detection() -> Config:
-    """Leaves out a server that cannot be reached or hangs up, but never more than half of them.
+    """Ejects a server that cannot be reached or closes connections, but at most half of them.
 
-    What a server answers does not count, whatever it is: callers can bring about every status, so
-    they could have a server left out. Health checks notice a server that answers but cannot work.
+    Statuses of responses do not count, as callers can cause any of them and could have a server
+    ejected. Health checks find a server that answers but cannot work.
     """
     return {
         "split_external_local_origin_errors": True,

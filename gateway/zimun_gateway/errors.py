@@ -35,7 +35,7 @@ MARK = "x-zimun-refused"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What one kind of Envoy's own replies becomes.
+    """The error that replaces one kind of Envoy's local replies.
 
     `json_message` and `metadata` may hold Envoy's %OPERATORS%, so only JSON callers get them.
     `http` and `grpc` overrule the status that Envoy chose and the `code`. A header that is to
@@ -69,7 +69,7 @@ class Refusal:
 
 
 def status_is(code: int, op: str = "EQ") -> Config:
-    """Envoy demands a runtime key; this one is never set."""
+    """Matches a status code; Envoy demands a runtime key, and this one is never set."""
     value = {"default_value": code, "runtime_key": "zimun.none"}
     return {"status_code_filter": {"comparison": {"op": op, "value": value}}}
 
@@ -87,7 +87,7 @@ def both(*filters: Config) -> Config:
 
 
 def details_have(text: str) -> Config:
-    """By what Envoy notes in %RESPONSE_CODE_DETAILS%, where a status code does not tell enough."""
+    """Matches %RESPONSE_CODE_DETAILS%, where a status code is not enough."""
     return _expression(f"response.code_details.contains('{text}')")
 
 
@@ -244,7 +244,7 @@ _REFUSALS = (
         json_message="the request cannot be understood: %RESPONSE_CODE_DETAILS%",
     ),
 )
-"""Exact causes first, then status codes, then whatever is left.
+"""Exact causes first, then status codes, then all others.
 
 401 includes what Envoy answers to a wrong audience, which is 403. 413 is INVALID_ARGUMENT, not
 RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clients retry the latter.
@@ -252,12 +252,12 @@ RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clien
 
 
 def replies() -> list[Config]:
-    """The first mapper that fits wins; a caller of gRPC is looked for before one of JSON."""
+    """The mappers of local replies; the first match counts, so gRPC comes before JSON."""
     return [mapper for refusal in _REFUSALS for mapper in _mappers(refusal)]
 
 
 def body(code: Code, message: str, details: list[Message]) -> Config:
-    """The one shape."""
+    """An error body in the common shape."""
     return {"code": int(code), "message": message, "details": [_json(one) for one in details]}
 
 
@@ -306,7 +306,7 @@ def _grpc_mapper(refusal: Refusal, headers: dict[str, str]) -> Config:
 
 
 def _is_grpc() -> list[Config]:
-    """What the transcoder has made has a content type of gRPC, too."""
+    """Matches callers of gRPC; transcoded requests have its content type, too, but a JSON route."""
     called = {"header_filter": {"header": {"name": "content-type", "string_match": IS_GRPC}}}
     return [called, _expression("!has(xds.route_name) || !xds.route_name.startsWith('json')")]
 

@@ -19,7 +19,7 @@ _BY_CLIENT = "zimun.limit_by_client"
 _BUFFER = "envoy.filters.http.buffer"
 _MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _BUCKETS = 10_000
-"""Callers remembered at a time; the one seen longest ago is forgotten first."""
+"""Buckets at a time; the least recently used is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ REFLECTION = Streams(burst=20, interval=0.5, lifetime=5)
 
 
 def rate_limit_filters(settings: Settings) -> list[Config]:
-    """One for clients, and one that does nothing but on routes with `limited_by_address`."""
+    """The filters by client and by address; the latter acts on routes with `limited_by_address`."""
     if not settings.rate_limit:
         return []
     claims = ["client_id", "sub"] if settings.jwks_uri else ["client_id"]
@@ -60,27 +60,27 @@ def rate_limit_filters(settings: Settings) -> list[Config]:
 
 
 def limited_by_address(settings: Settings, per_second: int) -> Config:
-    """For a route's typed_per_filter_config; empty when limits are off."""
+    """typed_per_filter_config of a route limited by address; empty when limits are off."""
     if not settings.rate_limit:
         return {}
     return {BY_ADDRESS: _by_address(_bucket(per_second, per_second))}
 
 
 def streams_by_address(settings: Settings, streams: Streams) -> Config:
-    """For the typed_per_filter_config of a route with streams; empty when limits are off."""
+    """typed_per_filter_config of a route with streams; empty when limits are off."""
     if not settings.rate_limit:
         return {}
     return {BY_ADDRESS: _by_address(_bucket(streams.burst, 1, streams.interval))}
 
 
 def size_filter(settings: Settings) -> Config:
-    """Takes in a whole request before the server hears of it, so slow senders cost it nothing."""
+    """Buffers a whole request before the server gets it, so that slow senders do not occupy it."""
     limit = settings.max_request_bytes
     return extension(_BUFFER, "extensions.filters.http.buffer.v3.Buffer", max_request_bytes=limit)
 
 
 def unbuffered() -> Config:
-    """For routes with streaming methods, whose requests never end: typed_per_filter_config."""
+    """typed_per_filter_config of routes with streaming methods, whose requests are not buffered."""
     return {_BUFFER: typed("config.route.v3.FilterConfig", disabled=True)}
 
 
@@ -127,5 +127,5 @@ def _claim(claim: str) -> Config:
 
 
 def _address() -> Config:
-    """A /64 is one subscriber of IPv6: its addresses cost nothing."""
+    """The caller's address; of IPv6 the /64, which is what one subscriber has."""
     return {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}

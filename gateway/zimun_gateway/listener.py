@@ -1,4 +1,4 @@
-"""The port that the outside sees.
+"""The public listener.
 
 Settings follow Envoy's advice for edge proxies (docs: configuration/best_practices/edge): nothing
 that a client sends about itself is believed, every wait has an end, and every buffer has a size.
@@ -46,8 +46,11 @@ def listener(settings: Settings) -> Config:
 
 
 def _http(settings: Settings) -> Config:
-    """No `internal_address_config`: Envoy then trusts no caller's x-envoy-* headers, while an empty
-    one makes it trust every private address again."""
+    """The HTTP connection manager.
+
+    It has no `internal_address_config`: Envoy then trusts no caller's x-envoy-* headers, while
+    an empty one makes it trust every private address again.
+    """
     return extension(
         "envoy.filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -96,12 +99,12 @@ def _route_config(settings: Settings) -> Config:
 
 
 def _replies(settings: Settings) -> list[Config]:
-    """An outside provider has the token endpoint, and its errors."""
+    """The local replies; without our token endpoint there are no errors of its own."""
     return replies() if settings.jwks_uri else [*token_replies(), *replies()]
 
 
 def _filters(settings: Settings) -> list[Config]:
-    """In the order of a request: who is it, is it too much, what does it say."""
+    """The HTTP filters in the order of a request: authentication, limits, content."""
     return [
         log_path_filter(settings),
         remembering_filter(),

@@ -54,7 +54,7 @@ class LogFiles:
 
 
 def _size(file: Path) -> int:
-    """0 for what is no file, such as a terminal or /dev/null."""
+    """The size of a file; 0 for a terminal, /dev/null and the like."""
     return file.stat().st_size if file.is_file() else 0
 
 

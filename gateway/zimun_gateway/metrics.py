@@ -11,7 +11,7 @@ _ADMIN = "admin"
 
 
 def metrics_listeners(settings: Settings) -> list[Config]:
-    """GET /metrics and nothing else; none where metrics are not asked for."""
+    """The listener of GET /metrics and nothing else; none without a metrics port."""
     if settings.metrics_port is None:
         return []
     return [
@@ -26,7 +26,7 @@ def metrics_listeners(settings: Settings) -> list[Config]:
 
 
 def metrics_clusters(settings: Settings) -> list[Config]:
-    """The admin interface, whose port must be known."""
+    """The cluster of the admin interface, whose port must be known; none without a metrics port."""
     if settings.metrics_port is None:
         return []
     endpoint = {"address": socket_address("127.0.0.1", settings.admin_port)}

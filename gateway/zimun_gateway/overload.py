@@ -1,4 +1,4 @@
-"""What Envoy does where its connections or its memory run out (Envoy's overload manager).
+"""Envoy's overload manager: what it does as connections or memory run out.
 
 Connections beyond the bound are closed at once. As memory fills, Envoy first gives free memory back
 and closes idle connections sooner, then resets the streams that hold the most, which are those of
@@ -28,7 +28,7 @@ def overload_manager(settings: Settings) -> Config:
 
 
 def release_memory() -> Config:
-    """Free memory goes back to the system, so many bytes each second, rather than never."""
+    """The memory allocator returns free memory to the system, some bytes each second."""
     return {"bytes_to_release": _RELEASED, "memory_release_interval": "1s"}
 
 

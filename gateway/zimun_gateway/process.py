@@ -69,7 +69,7 @@ class Envoy:
         self._logs = asyncio.create_task(self._keep_logs())
 
     async def wait_ready(self, seconds: float = 10.0) -> None:
-        """Until the listener is open, which is after the first try to fetch keys and health.
+        """Wait until the listener is open, after the first attempt to fetch keys and health.
 
         EnvoyError if Envoy ends first or it takes longer than `seconds`.
         """
@@ -86,8 +86,10 @@ class Envoy:
         return await self._running().wait()
 
     async def drain(self, seconds: float = 5.0) -> None:
-        """Take no more connections, ask clients to close theirs, and wait at most `seconds` until
-        every request is answered."""
+        """Accept no more connections, ask clients to close theirs, and wait for requests to end.
+
+        It waits at most `seconds`.
+        """
         with contextlib.suppress(TimeoutError, OSError, http.client.HTTPException):
             async with asyncio.timeout(seconds):
                 await self._admin("POST", "/healthcheck/fail")
@@ -95,7 +97,7 @@ class Envoy:
                 await _until(self._is_idle)
 
     async def stop(self, seconds: float = 5.0) -> None:
-        """End it: SIGTERM, and SIGKILL after `seconds`. Nothing if it is not running."""
+        """End Envoy with SIGTERM, and with SIGKILL after `seconds`; nothing if it has ended."""
         if self._logs:
             self._logs.cancel()
         process = self._process
@@ -117,7 +119,7 @@ class Envoy:
         return self._workdir / "envoy.log"
 
     def _flags(self) -> list[str]:
-        """Without hot restart any number of Envoys share a machine."""
+        """The command line; without hot restart, so that several Envoys can share a machine."""
         return [
             "--disable-hot-restart",
             *("--admin-address-path", str(self._admin_file)),
@@ -156,7 +158,7 @@ class Envoy:
         return int(stats.rpartition(":")[2]) == 0
 
     async def _admin(self, method: str, path: str) -> str:
-        """A thread and the standard library do for a few requests over loopback."""
+        """The body of a response of the admin interface, requested on a thread."""
         return await asyncio.to_thread(_request, self.admin_address, method, path)
 
     def _last_words(self) -> str:
@@ -193,7 +195,7 @@ def envoy_binary() -> Path:
 
 
 def ensure_port_free(address: str, port: int) -> None:
-    """Envoy would share the port with another one (SO_REUSEPORT), and never say so."""
+    """Raise EnvoyError for a port in use, which Envoy would share silently (SO_REUSEPORT)."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,7 @@
 """OpenTelemetry traces: a span for each request that is sampled, which the server's span joins.
 
-Off unless a collector is named. Envoy calls its tracer fit for trusted callers only; so what a
-caller says of traces (W3C Trace Context) is removed before the tracer sees it: callers can
+Off unless a collector is named. Envoy calls its tracer fit for trusted callers only; so the
+trace context of a caller (W3C Trace Context) is removed before the tracer sees it: callers can
 neither choose what is sampled nor join a trace of theirs to one of ours.
 """
 
@@ -14,7 +14,7 @@ _MUTATION = "envoy.http.early_header_mutation.header_mutation"
 
 
 def tracing(settings: Settings) -> Config:
-    """Fields of the connection manager."""
+    """Fields of the connection manager; none without a collector."""
     if not settings.otlp_endpoint:
         return {}
     percent = {"value": 100 * settings.trace_ratio}
@@ -33,7 +33,7 @@ def tracing(settings: Settings) -> Config:
 
 
 def tracing_clusters(settings: Settings) -> list[Config]:
-    """The collector."""
+    """The cluster of the collector; none without one."""
     return [otlp_cluster(_COLLECTOR, settings.otlp_endpoint)] if settings.otlp_endpoint else []
 
 

@@ -82,8 +82,11 @@ class _Kept:
 
 
 class AnswerCache:
-    """Answers that still stand: while the ledger's number is the same, and until time itself
-    changes them (a slot comes too near, a hold expires)."""
+    """A cache of availability answers.
+
+    An answer is valid while the ledger's number is the same, and until time changes it: a slot
+    comes within the lead time, or a hold expires.
+    """
 
     def __init__(self, max_bytes: int = MAX_KEPT) -> None:
         self._max_bytes = max_bytes

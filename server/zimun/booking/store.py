@@ -16,8 +16,11 @@ from zimun.domain.reservation import Reservation, State
 
 
 class Head(NamedTuple):
-    """The head of an organization's ledger: the number of its last event, ledger time, and the
-    number of the catalogue's last change."""
+    """The head of an organization's ledger.
+
+    It has the number of the last event, ledger time, and the number of the catalogue's last
+    change.
+    """
 
     seq: int
     time: int
