@@ -48,7 +48,7 @@ class Supervisor:
         self._environments = environments
         self._stopping = asyncio.Event()
         self._renewals = [asyncio.Event() for _ in environments]
-        self._turn = asyncio.Lock()
+        self._replacing = asyncio.Lock()
         self._ready = asyncio.Semaphore(0)
 
     async def run(self) -> None:
@@ -87,9 +87,9 @@ class Supervisor:
                 )
             elif renewal.is_set():
                 renewal.clear()
-                async with self._turn:
+                async with self._replacing:
                     worker = await self._replace(worker, environment)
-        async with self._turn:
+        async with self._replacing:
             await _end(worker)
 
     async def _replace(
