@@ -36,7 +36,7 @@ REPEAT = frozenset({429, 502, 503, 504})
 BROKEN = 0
 """The status of an attempt whose connection broke."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
 """Seconds before a repetition where no Retry-After says otherwise; less a random part."""
 
 PATIENCE = 30.0
@@ -165,7 +165,7 @@ class Load:
 
     async def _post(self, method: str, body: Mapping[str, Any], key: str) -> Any:
         """The answer, however often it takes; None where that is a surprise."""
-        begun, pause = self.now(), FIRST_PAUSE
+        begun, pause = self.now(), MIN_PAUSE
         while True:
             status, answer, wait = await self._attempt(method, body, key)
             self.report.attempts.append((self.now(), status))
@@ -175,7 +175,7 @@ class Load:
                 self.report.surprises.append(f"{method} {key}: {status} {answer}")
                 return None
             await asyncio.sleep(wait or pause * random.uniform(0.5, 1))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     async def _attempt(
         self, method: str, body: Mapping[str, Any], key: str

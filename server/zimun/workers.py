@@ -24,7 +24,7 @@ from zimun.config import Settings
 from zimun.rpc.server import PortTaken
 from zimun_gateway import parent_death
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+MIN_PAUSE, MAX_PAUSE = 0.5, 10.0
 """Seconds between the death of a worker and the start of the next one in its place: they grow
 while none comes to serve."""
 
@@ -74,7 +74,7 @@ class Supervisor:
 
     async def _keep(self, environment: Mapping[str, str], renewal: asyncio.Event) -> None:
         """Keep one worker running: start another when it ends, and when it is to be renewed."""
-        worker, pause = await self._start(environment), SHORTEST_PAUSE
+        worker, pause = await self._start(environment), MIN_PAUSE
         while not self._stopping.is_set():
             await _first(worker.wait(), renewal.wait(), self._stopping.wait())
             if worker.returncode is not None:
@@ -82,9 +82,7 @@ class Supervisor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause)
                 worker = await self._start(environment)
-                pause = (
-                    SHORTEST_PAUSE if worker.returncode is None else min(2 * pause, LONGEST_PAUSE)
-                )
+                pause = MIN_PAUSE if worker.returncode is None else min(2 * pause, MAX_PAUSE)
             elif renewal.is_set():
                 renewal.clear()
                 async with self._replacing:

@@ -31,7 +31,7 @@ PATIENT, HASTY = 3.0, (0.002, 0.03)
 """Seconds until a caller gives up waiting, mostly and on purpose."""
 
 ATTEMPTS = 8
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
 
 Token = Callable[[str, str], str]
 """A good token of (organization, client)."""
@@ -148,7 +148,7 @@ class Load:
             attempt = await self._attempt(random.Random(0), request, PATIENT)
             if attempt.outcome not in (UNKNOWN, NOTHING):
                 return True
-            await asyncio.sleep(FIRST_PAUSE)
+            await asyncio.sleep(MIN_PAUSE)
         return False
 
     async def _work(self, number: int, until: float) -> None:
@@ -174,7 +174,7 @@ class Load:
 
     async def _persist(self, rng: random.Random, request: Request, until: float) -> Attempt:
         """Send a request until it is answered, or for a while."""
-        pause = FIRST_PAUSE
+        pause = MIN_PAUSE
         gives_up = rng.random() < 0.03
         for _ in range(ATTEMPTS):
             hasty = rng.random() < 0.05
@@ -187,7 +187,7 @@ class Load:
             if time.monotonic() > until:
                 break
             await asyncio.sleep(pause * rng.uniform(0.5, 1))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
         self._open.append(request)
         return attempt
 

@@ -19,7 +19,7 @@ from .scenario import SECOND
 pytestmark = pytest.mark.quiet
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 240
+MAX_SECONDS = 240
 
 
 def chaos(engine: str, *options: str) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def chaos(engine: str, *options: str) -> dict[str, Any]:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=LONGEST,
+            timeout=MAX_SECONDS,
             check=False,
         )
         assert report.exists(), done.stdout + done.stderr

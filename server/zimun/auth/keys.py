@@ -28,8 +28,8 @@ FETCH_TIME = 75
 """Seconds after which every verifier has a published key: a server reads them every 5 seconds, and
 the JWKS may be cached for 60."""
 
-LONGEST_LIFETIME = 24 * 3600
-"""The most seconds that a token can be made to live; says how long an old key must stay."""
+MAX_LIFETIME = 24 * 3600
+"""Seconds of the longest lifetime of a token; an old key is kept as long."""
 
 MARGIN = 3600
 """Seconds that an old key stays beyond its last token, for clocks that disagree."""
@@ -141,7 +141,7 @@ class KeyStore:
 
     def _outlived(self, known: Iterable[SigningKey]) -> list[str]:
         """The kids of keys whose successor has signed for longer than any token lives."""
-        kept_after = self._now() - (PROPAGATION + LONGEST_LIFETIME + MARGIN) * SECOND
+        kept_after = self._now() - (PROPAGATION + MAX_LIFETIME + MARGIN) * SECOND
         return [key.kid for key, later in pairwise(known) if later.create_time < kept_after]
 
     def _now(self) -> int:

@@ -26,7 +26,7 @@ from joserfc.jwk import Key
 from joserfc.jws import CompactSignature, JWSRegistry
 from joserfc.registry import Header
 
-from zimun.auth.keys import LONGEST_LIFETIME, KeyStore
+from zimun.auth.keys import MAX_LIFETIME, KeyStore
 from zimun.domain.access import SCOPES, Caller, Client
 from zimun.domain.errors import TokenInvalid
 
@@ -36,7 +36,7 @@ DEFAULT_LIFETIME = 900
 LEEWAY = 60
 """Seconds by which `nbf` and `iat` may lie ahead of our clock, as in Envoy. `exp` gets none."""
 
-LONGEST_TOKEN = 8192
+MAX_TOKEN_LENGTH = 8192
 """Characters; what HTTP servers commonly take as one header."""
 
 CACHE_SIZE = 4096
@@ -82,7 +82,7 @@ PROVIDER = Profile(
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Makes access tokens that live `lifetime` seconds, one to LONGEST_LIFETIME."""
+    """Makes access tokens that live `lifetime` seconds, one to MAX_LIFETIME."""
 
     keys: KeyStore
     issuer: str
@@ -91,8 +91,8 @@ class Issuer:
     time: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
-        if not 1 <= self.lifetime <= LONGEST_LIFETIME:
-            raise ValueError(f"a token lives from 1 to {LONGEST_LIFETIME} seconds")
+        if not 1 <= self.lifetime <= MAX_LIFETIME:
+            raise ValueError(f"a token lives from 1 to {MAX_LIFETIME} seconds")
 
     def issue(self, client: Client, scopes: Iterable[str]) -> str:
         """A signed token for the client (RFC 9068 section 2). Raises Overloaded without a key."""
@@ -175,7 +175,7 @@ class Verifier:
         is no list, with exceptions of many kinds: whatever it raises on a text
         that any caller may send means that the text is malformed.
         """
-        if len(token) > LONGEST_TOKEN:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise TokenInvalid("malformed token")
         try:
             signed = jws.extract_compact(token.encode("ascii"), registry=self._registry)

@@ -46,7 +46,7 @@ MAX_ANSWER = 15 << 20
 _SLOT_BYTES, _STAFF_BYTES = 200, 8
 """Bytes in memory of a slot, and of each staff member that it names."""
 
-_SLOT_TEXT, _STAFF_TEXT, _LONGEST_ID = 240, 3, 64
+_SLOT_TEXT, _STAFF_TEXT, _MAX_ID_LENGTH = 240, 3, 64
 """Bytes of a slot and of a staff member as JSON without ids, and of the longest id."""
 
 
@@ -189,7 +189,7 @@ async def get_availability(
 def _text_size(search: Search, slots: Sequence[Slot]) -> int:
     """An estimate of the bytes of the slots as JSON; of a small answer an upper bound."""
     upper_bound = len(slots) * (
-        _SLOT_TEXT + (_STAFF_TEXT + _LONGEST_ID) * len(search.service.staff_ids)
+        _SLOT_TEXT + (_STAFF_TEXT + _MAX_ID_LENGTH) * len(search.service.staff_ids)
     )
     if upper_bound < MAX_ANSWER // 100:
         return upper_bound

@@ -83,7 +83,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 
-_LONGEST = Duration(seconds=10 * 366 * 24 * 3600)
+_MAX_DURATION = Duration(seconds=10 * 366 * 24 * 3600)
 
 
 def services() -> Iterator[ServiceDescriptor]:
@@ -276,7 +276,7 @@ def _check_timestamp(value: Timestamp) -> str:
 
 def _check_duration(value: Duration) -> str:
     whole = 0 <= value.nanos < 1_000_000_000 and value.nanos % 1000 == 0
-    if not whole or not 0 <= value.seconds <= _LONGEST.seconds:
+    if not whole or not 0 <= value.seconds <= _MAX_DURATION.seconds:
         return "must be whole microseconds, and no more than 10 years"
     return ""
 

@@ -8,8 +8,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from zimun.auth.keys import (
     FETCH_TIME,
-    LONGEST_LIFETIME,
     MARGIN,
+    MAX_LIFETIME,
     PROPAGATION,
     KeyStore,
     KeyStoreError,
@@ -128,7 +128,7 @@ async def test_a_key_is_removed_only_when_its_last_token_is_gone(
     first = keys.signing_key().kid
     now.advance(1000)
     second = await keys.rotate()
-    now.advance(PROPAGATION + LONGEST_LIFETIME + MARGIN)
+    now.advance(PROPAGATION + MAX_LIFETIME + MARGIN)
     third = await keys.rotate()
     assert kids(keys) == [first, second, third]
     now.advance(1)

@@ -13,7 +13,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
 from zimun.auth.keys import PROPAGATION, KeyStore
-from zimun.auth.tokens import CACHE_SIZE, LEEWAY, LONGEST_TOKEN, PROVIDER, Issuer, Verifier
+from zimun.auth.tokens import CACHE_SIZE, LEEWAY, MAX_TOKEN_LENGTH, PROVIDER, Issuer, Verifier
 from zimun.domain.access import Caller, Client
 from zimun.domain.errors import TokenInvalid
 
@@ -354,7 +354,7 @@ async def test_an_unknown_header_parameter_is_ignored(
         "Bearer a.b.c",
         "[" * 5000,
         segment(b"[" * 3000) + ".a.a",
-        "a" * (LONGEST_TOKEN + 1),
+        "a" * (MAX_TOKEN_LENGTH + 1),
     ],
 )
 async def test_text_that_is_no_token_is_malformed(verifier: Verifier, token: str) -> None:
@@ -364,7 +364,7 @@ async def test_text_that_is_no_token_is_malformed(verifier: Verifier, token: str
 async def test_a_token_beyond_the_longest_is_malformed(
     keys: KeyStore, verifier: Verifier, now: MovableTime
 ) -> None:
-    token = signed(keys, claims_at(now, padding="x" * LONGEST_TOKEN))
+    token = signed(keys, claims_at(now, padding="x" * MAX_TOKEN_LENGTH))
     assert await refusal(verifier, token) == "malformed token"
 
 
