@@ -34,7 +34,7 @@ async def loaded(store: LedgerStore, needs: Needs, org_id: str = ORG) -> Ledger:
     return Ledger(org_id, *update.head).with_loaded(update.loaded)
 
 
-def _as_read(event: Event) -> Event:
+def as_read(event: Event) -> Event:
     """Of a change of the catalogue, only that it was one; of sessions, not the members."""
     if isinstance(event, CatalogEvent):
         return CatalogEvent(event.client_id, None)
@@ -51,7 +51,7 @@ async def check_store(store: LedgerStore, script: Script) -> None:
         assert update.head == head
         assert update.catalog is None
         assert update.events is not None
-        assert [*update.events] == [_as_read(event) for event in model.events[seq:]]
+        assert [*update.events] == [as_read(event) for event in model.events[seq:]]
     await check_loaded(store, script)
     keys = [*model.responses, IdempotencyKey("c", "m", UNKNOWN)]
     for seq_known in (None, model.seq):

@@ -12,7 +12,7 @@ from zimun.booking.store import (
 from zimun.domain.reservation import Reservation, State
 
 from .appending import OTHER, Script, begun
-from .reading import check_store, read_one
+from .reading import as_read, check_store, read_one
 from .salon import CLASS, NOW, ORG, Engine, at
 
 # What has expired.
@@ -207,7 +207,7 @@ async def test_catch_up_after_pruning_has_no_events_and_a_later_one_has(
     append = replace(script.append(), before=moved, after=after)
     assert await store.append([append]) == {ORG}
     update = await read_one(store, seq=head.seq, version=2)
-    assert update.events == [script.model.events[-1]]
+    assert update.events == [as_read(script.model.events[-1])]
     assert (await read_one(store, seq=before, version=2)).events is None
 
 
