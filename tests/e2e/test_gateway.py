@@ -113,7 +113,7 @@ def test_every_good_answer_says_how_much_is_left(zimun: Zimun) -> None:
 
 
 @pytest.mark.about_the_gateway
-def test_tokens_can_be_asked_for_twenty_times_a_second(private: Callable[..., Zimun]) -> None:
+def test_guesses_of_a_secret_are_limited_and_the_client_is_served_afterwards(private: Callable[..., Zimun]) -> None:
     zimun = private().start()
     form = {"grant_type": "client_credentials"}
     url = f"{zimun.url}/oauth/token"
@@ -123,7 +123,7 @@ def test_tokens_can_be_asked_for_twenty_times_a_second(private: Callable[..., Zi
         answers.append(zimun.session.post(url, data=form, auth=("c_demo", "wrong"), timeout=20))
     answer = answers.pop()
     assert answer.status_code == 429
-    assert len(answers) >= 20
+    assert len(answers) >= 10
     assert int(answer.headers["retry-after"]) >= 1
     # "The token endpoint alone answers as RFC 6749 section 5.2 says."
     assert "error" in answer.json()

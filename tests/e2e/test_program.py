@@ -180,10 +180,12 @@ def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zim
     assert not listens(zimun.grpc_port)
 
 
-def test_it_logs_nothing_when_all_is_well(zimun: Zimun) -> None:
+def test_it_logs_nothing_when_all_is_well(private: Callable[..., Zimun]) -> None:
     # The first screen is for the client's secret and the calls to paste.
+    zimun = private().start()
     assert zimun.ask("/api/v1/services")["items"]
     assert zimun.log("err").read_text() == ""
+    zimun.stop()
 
 
 def test_a_second_start_on_the_same_data_keeps_clients_and_bookings(

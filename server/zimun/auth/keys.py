@@ -151,12 +151,13 @@ class KeyStore:
 def seconds_until_removable(known: Iterable[SigningKey], kid: str, now: int) -> float:
     """Seconds until a key can be removed without that good tokens are refused; `now` is real time.
 
-    Without it another one signs at once, which verifiers must have fetched.
+    Without it another one signs at once, which verifiers must have fetched. It is 0 for a key
+    that cannot be removed: an unknown one, and the last.
     """
-    others = [key.create_time for key in known if key.kid != kid]
-    if not others:
+    others = {key.kid: key.create_time for key in known}
+    if others.pop(kid, None) is None or not others:
         return 0
-    return max(0, min(others) + FETCH_TIME * SECOND - now) / SECOND
+    return max(0, min(others.values()) + FETCH_TIME * SECOND - now) / SECOND
 
 
 def _private(key: SigningKey) -> ECKey:

@@ -365,7 +365,11 @@ def metered(
             return result
         finally:
             charge(perf_counter() - begin)
+            value = None
         try:
             resume, value = work.send, (yield awaited)
         except BaseException as error:
             resume, value = work.throw, error
+        finally:
+            # A future has its error, and the error this frame: nothing here may keep either.
+            del awaited

@@ -218,6 +218,9 @@ async def _refuse(context: Context, answer: Status, headers: tuple[tuple[str, st
         # The call keeps the error, whose traceback would keep the call: thousands of them would
         # wait for the garbage collector, which then stops the server for a fifth of a second.
         error.__traceback__ = None
+    except grpc.aio.InternalError:
+        # The caller has gone. grpc finds the call ended by the abort, whatever became of it.
+        pass
     return b""
 
 

@@ -227,3 +227,4 @@ def test_a_key_can_be_removed_once_verifiers_have_fetched_another() -> None:
     assert seconds_until_removable(known, "old", (1000 + FETCH_TIME) * SECOND) == 0
     assert seconds_until_removable(known, "new", 1000 * SECOND) == 0
     assert seconds_until_removable(known[:1], "old", 0) == 0
+    assert seconds_until_removable(known, "unknown", 1000 * SECOND) == 0
