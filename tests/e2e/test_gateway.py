@@ -113,7 +113,9 @@ def test_every_good_answer_says_how_much_is_left(zimun: Zimun) -> None:
 
 
 @pytest.mark.about_the_gateway
-def test_guesses_of_a_secret_are_limited_and_the_client_is_served_afterwards(private: Callable[..., Zimun]) -> None:
+def test_guesses_of_a_secret_are_limited_and_the_client_is_served_afterwards(
+    private: Callable[..., Zimun],
+) -> None:
     zimun = private().start()
     form = {"grant_type": "client_credentials"}
     url = f"{zimun.url}/oauth/token"

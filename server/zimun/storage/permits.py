@@ -9,6 +9,12 @@ from zimun.domain.errors import Overloaded
 
 C = TypeVar("C")
 
+MAX_FAILURES = 10
+"""How often a call tries to connect with the last permit before it gives up."""
+
+RETRY_INTERVAL = 0.03
+"""Seconds between two attempts: a connection that was closed ends on the server a moment later."""
+
 
 class Permits:
     """At most `number` connections in use, first come, first served.
@@ -51,7 +57,7 @@ class Permits:
         is_full: Callable[[BaseException], bool],
         close_other: Callable[[], Awaitable[None]],
     ) -> C:
-        deadline, has_closed = asyncio.get_running_loop().time() + self._timeout, False
+        deadline, failures = asyncio.get_running_loop().time() + self._timeout, 0
         while True:
             await self._acquire(deadline)
             try:
@@ -60,17 +66,15 @@ class Permits:
                 if not is_full(error):
                     self._free.release()
                     raise
-                self._withhold()
+                failures += not self._withhold()
+                if failures > MAX_FAILURES:
+                    raise
                 if not self._in_use:
                     # No call will return a connection.
-                    if has_closed:
-                        raise
                     await close_other()
-                    has_closed = True
+                    await asyncio.sleep(RETRY_INTERVAL)
 
     async def _acquire(self, deadline: float) -> None:
-        if self._withheld == self._number:
-            raise Overloaded("the database has no connection to give")
         if not self._free.locked():
             await self._free.acquire()
             return
@@ -80,9 +84,14 @@ class Permits:
         except TimeoutError:
             raise Overloaded("too many transactions are waiting") from None
 
-    def _withhold(self) -> None:
+    def _withhold(self) -> bool:
+        """Leave a permit out for a while; the last one is given back at once."""
+        if self._withheld == self._number - 1:
+            self._free.release()
+            return False
         self._withheld += 1
         asyncio.get_running_loop().call_later(self._withhold_time, self._give_back)
+        return True
 
     def _give_back(self) -> None:
         self._withheld -= 1
