@@ -132,15 +132,15 @@ async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> 
     credentials = server.stores.credentials
     now = time.time_ns() // 1000
     kept = f"zs_{(await credentials.secret('demo_client')).hex()}"
+    if not await credentials.client(demo.CLIENT_ID):
+        _, secret = await clients.create_client(
+            credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, kept
+        )
+        return secret
     for secret in (kept, known.get("ZIMUN_CLIENT_SECRET", "")):
         if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):
             return secret
-    if await credentials.client(demo.CLIENT_ID):
-        return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
-    _, secret = await clients.create_client(
-        credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, kept
-    )
-    return secret
+    return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
 
 
 def _address(settings: Settings, grpc_port: int) -> dict[str, str]:
