@@ -9,8 +9,8 @@ from zimun.domain.errors import Overloaded
 
 C = TypeVar("C")
 
-MAX_FAILURES = 10
-"""How often a call tries to connect with the last permit before it gives up."""
+MAX_FAILURES = 4
+"""How often a call tries again to connect when neither this pool nor the other has a connection."""
 
 RETRY_INTERVAL = 0.03
 """Seconds between two attempts: a connection that was closed ends on the server a moment later."""
@@ -36,12 +36,13 @@ class Permits:
         self,
         connect: Callable[[], Awaitable[C]],
         is_full: Callable[[BaseException], bool],
-        close_other: Callable[[], Awaitable[None]],
+        close_other: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[C]:
         """A connection, as soon as there is one; the caller closes it.
 
-        Where the server is full and no connection is in use, `close_other` may close one of
-        the other pool. Raises Overloaded after the timeout, and what `connect` raises.
+        Where the server is full and no connection is in use, `close_other` closes an idle one of
+        the other pool; it answers whether that pool has, or had, any. Raises Overloaded after
+        the timeout, and what `connect` raises.
         """
         found = await self._connect(connect, is_full, close_other)
         self._in_use += 1
@@ -55,9 +56,10 @@ class Permits:
         self,
         connect: Callable[[], Awaitable[C]],
         is_full: Callable[[BaseException], bool],
-        close_other: Callable[[], Awaitable[None]],
+        close_other: Callable[[], Awaitable[bool]],
     ) -> C:
-        deadline, failures = asyncio.get_running_loop().time() + self._timeout, 0
+        loop = asyncio.get_running_loop()
+        deadline, failures = loop.time() + self._timeout, 0
         while True:
             await self._acquire(deadline)
             try:
@@ -66,13 +68,14 @@ class Permits:
                 if not is_full(error):
                     self._free.release()
                     raise
-                failures += not self._withhold()
-                if failures > MAX_FAILURES:
+                self._withhold()
+                if self._in_use:
+                    continue
+                # No call will return a connection of this pool.
+                failures = 0 if await close_other() else failures + 1
+                if failures > MAX_FAILURES or loop.time() > deadline:
                     raise
-                if not self._in_use:
-                    # No call will return a connection.
-                    await close_other()
-                    await asyncio.sleep(RETRY_INTERVAL)
+                await asyncio.sleep(RETRY_INTERVAL)
 
     async def _acquire(self, deadline: float) -> None:
         if not self._free.locked():
@@ -84,14 +87,13 @@ class Permits:
         except TimeoutError:
             raise Overloaded("too many transactions are waiting") from None
 
-    def _withhold(self) -> bool:
+    def _withhold(self) -> None:
         """Leave a permit out for a while; the last one is given back at once."""
         if self._withheld == self._number - 1:
             self._free.release()
-            return False
+            return
         self._withheld += 1
         asyncio.get_running_loop().call_later(self._withhold_time, self._give_back)
-        return True
 
     def _give_back(self) -> None:
         self._withheld -= 1

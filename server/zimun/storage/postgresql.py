@@ -244,19 +244,23 @@ class PostgresqlDatabase:
             finally:
                 await asyncio.shield(asyncio.create_task(found.close()))
 
-    async def _close_reader(self) -> None:
-        """Close an idle connection of reads, if there is one: the server accepts no more."""
+    async def _close_reader(self) -> bool:
+        """Close an idle connection of reads, if there is one; False where reads have none."""
         pool: Any = self._engine.pool
         if pool.checkedin():
             async with self._engine.connect() as connection:
                 await connection.invalidate()
+            return True
+        return bool(pool.checkedout())
 
-    async def _close_group(self) -> None:
-        """Close an idle connection of groups, if there is one."""
+    async def _close_group(self) -> bool:
+        """Close an idle connection of groups, if there is one; False where groups have none."""
         if self._direct.get_idle_size():
             connection = await self._direct.acquire()
             await connection.close()
             await self._direct.release(connection)
+            return True
+        return bool(self._direct.get_size())
 
     async def _replace_connections(self) -> None:
         """Close all connections: where one does not respond, the others may not, either."""
