@@ -2,8 +2,8 @@
 
 A load generator shares the machine with what it loads, so it must not be the
 slower of the two. Requests are literal headers (RFC 7541, section 6.2.2) and one
-message; the server is told to keep no header table, so that trailers can be
-searched for grpc-status as they are.
+message; the settings forbid the server a header table (RFC 7541), so that the bytes of
+trailers can be searched for grpc-status.
 """
 
 import asyncio

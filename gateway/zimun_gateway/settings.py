@@ -53,7 +53,7 @@ class Settings:
     max_response_bytes: int = 16 * 1024 * 1024
     """Of a transcoded answer, which is held whole."""
     max_concurrent_requests: int = 512
-    """To all servers together; what comes beyond is told at once to come back later."""
+    """To all servers together; a request beyond it is refused at once with Retry-After."""
     max_connections: int = 10_000
     """Those beyond it are closed at once."""
     max_heap_bytes: int = 1024 * 1024 * 1024

@@ -92,13 +92,13 @@ async def test_calls_of_other_organizations_begin_before_a_flood_of_one() -> Non
 
 async def test_organizations_share_the_server_by_the_cost_of_their_calls() -> None:
     queue = FairQueue()
-    dear, cheap = waiting(queue, "o_dear", 100), waiting(queue, "o_cheap", 100)
+    expensive, cheap = waiting(queue, "o_expensive", 100), waiting(queue, "o_cheap", 100)
     for _ in range(50):
-        before = sum(future.done() for future in dear)
+        before = sum(future.done() for future in expensive)
         queue.begin_next(0.001)
-        if sum(future.done() for future in dear) > before:
-            queue.correct("o_dear", 0.009)
-    assert 4 <= sum(future.done() for future in dear) <= 6
+        if sum(future.done() for future in expensive) > before:
+            queue.correct("o_expensive", 0.009)
+    assert 4 <= sum(future.done() for future in expensive) <= 6
     assert 44 <= sum(future.done() for future in cheap) <= 46
 
 
