@@ -11,6 +11,7 @@ from .affinity import organization_filter
 from .auth import jwt_filter
 from .bodies import strict_body_filter
 from .checks import MAX_CODEC_HEADERS_KIB, check_filter
+from .compression import compression_filter
 from .cors import cors_filters, cors_policy
 from .errors import replies
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
@@ -115,6 +116,7 @@ def _filters(settings: Settings) -> list[Config]:
         *rate_limit_filters(settings),
         organization_filter(),
         size_filter(settings),
+        compression_filter(),
         strict_body_filter(settings),
         header_filter(),
         transcoder_filter(settings),

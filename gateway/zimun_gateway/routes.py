@@ -12,6 +12,7 @@ from .auth import requires_token
 from .bodies import strict_bodies
 from .checks import grpc_checks, json_checks
 from .clusters import AUTH, OPEN, SERVER
+from .compression import compressed
 from .contract import PACKAGE
 from .errors import IS_GRPC, JSON_ROUTE, READING_ROUTE
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
@@ -56,6 +57,7 @@ def _api_routes(settings: Settings) -> list[Config]:
         requires_token()
         | json_checks()
         | strict_bodies()
+        | compressed()
         | without_headers(GRPC_REQUEST, GRPC_RESPONSE)
     )
     grpc = {"prefix": f"/{PACKAGE}.", "headers": _called_by_grpc()}

@@ -137,6 +137,7 @@ def test_tokens_are_checked_before_anything_is_done_for_a_request() -> None:
         "zimun.limit_by_address",
         "envoy.filters.http.set_filter_state",
         "envoy.filters.http.buffer",
+        "envoy.filters.http.compressor",
         "envoy.filters.http.lua",
         "envoy.filters.http.header_mutation",
         "envoy.filters.http.grpc_json_transcoder",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 from zimun.v1.services_service_pb2 import ListServicesResponse
 
 from .harness import Gateway
@@ -24,7 +25,7 @@ def request(gateway: Gateway) -> Any:
 
 
 async def test_query_parameters_become_fields(gateway: Gateway) -> None:
-    query = "service_id=s_123&date=2026-02-20&time_zone=Europe%2FBerlin&days_ahead=7"
+    query = "service_id=s_123&date=2026-02-20&time_zone=Europe%2FBerlin&days_ahead=7&view=BASIC"
     answer = await gateway.get(f"/api/v1/availability?{query}")
     assert answer.status == 200
     asked = request(gateway)
@@ -34,6 +35,7 @@ async def test_query_parameters_become_fields(gateway: Gateway) -> None:
         "Europe/Berlin",
     )
     assert asked.days_ahead == 7
+    assert asked.view == GetAvailabilityRequest.BASIC
 
 
 @pytest.mark.parametrize("offset", ["Z", "%2B02:00", "+02:00", "%2B02%3A00"])

@@ -142,7 +142,7 @@ def test_kept_answers_are_limited_in_bytes() -> None:
 def test_large_messages_are_not_kept() -> None:
     convert._short_availability.cache_clear()
     large = an_answer(slots=10, staff=500)
-    assert len(b"".join(convert.availability(large))) > 10_000
+    assert len(b"".join(convert.availability(large, availability.View.FULL))) > 10_000
     assert convert._short_availability.cache_info().currsize == 0
     entry = a_service(metadata=METADATA)
     assert entries.service(entry) is not entries.service(entry)

@@ -6,6 +6,7 @@ the one by which holds and reschedules decide.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from operator import itemgetter
 
@@ -48,6 +49,13 @@ _SLOT_BYTES, _STAFF_BYTES = 200, 8
 
 _SLOT_TEXT, _STAFF_TEXT, _MAX_ID_LENGTH = 240, 3, 64
 """Bytes of a slot and of a staff member as JSON without ids, and of the longest id."""
+
+
+class View(Enum):
+    """How much an answer says of each slot: its start and its seats, or everything."""
+
+    BASIC = "BASIC"
+    FULL = "FULL"
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,13 +159,18 @@ class _Part:
 
 
 async def get_availability(
-    reader: Reader, cache: AnswerCache, caller: Caller, request: SlotRequest, asked: DateRange
+    reader: Reader,
+    cache: AnswerCache,
+    caller: Caller,
+    request: SlotRequest,
+    asked: DateRange,
+    view: View = View.FULL,
 ) -> Availability:
     """The open slots of the dates; raises what `resolve` raises, and AnswerTooLarge.
 
     Long ranges are answered part by part, each as of the moment at which it is read.
     """
-    key = (caller.org_id, request, asked)
+    key = (caller.org_id, request, asked, view)
     parts: list[_Part] = []
     slots: list[Slot] = []
     size = 0
@@ -176,7 +189,7 @@ async def get_availability(
             return opened
         parts.append(opened)
         found = await opened.slots(pause)
-        size += _text_size(opened.search, found)
+        size += _text_size(opened.search, found, view)
         if size > MAX_ANSWER:
             raise AnswerTooLarge(asked.last_field, MAX_ANSWER)
         slots += found
@@ -186,8 +199,10 @@ async def get_availability(
     return answer
 
 
-def _text_size(search: Search, slots: Sequence[Slot]) -> int:
+def _text_size(search: Search, slots: Sequence[Slot], view: View) -> int:
     """An estimate of the bytes of the slots as JSON; of a small answer an upper bound."""
+    if view is View.BASIC:
+        return len(slots) * _SLOT_TEXT
     upper_bound = len(slots) * (
         _SLOT_TEXT + (_STAFF_TEXT + _MAX_ID_LENGTH) * len(search.service.staff_ids)
     )

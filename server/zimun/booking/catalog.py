@@ -335,15 +335,16 @@ async def list_overrides(
     catalog = await reader.catalog(caller.org_id)
     found = sorted(
         (one for one in catalog.overrides.values() if _is_wanted(one, wanted)),
-        key=_override_key,
+        key=override_key_of,
     )
-    begin = bisect_right(found, after, key=_override_key) if after else 0
+    begin = bisect_right(found, after, key=override_key_of) if after else 0
     page = found[begin : begin + size]
     more = begin + size < len(found)
-    return page, _override_key(page[-1]) if more else None
+    return page, override_key_of(page[-1]) if more else None
 
 
-def _override_key(override: Override) -> Key:
+def override_key_of(override: Override) -> Key:
+    """The key after which a page begins that follows an override."""
     return override.date.toordinal(), override.owner_id
 
 

@@ -76,7 +76,8 @@ class AnswerTooLarge(ZimunError):
     reason = "REQUEST_REFUSED"
 
     def __init__(self, field: str, max_bytes: int) -> None:
-        narrow = f"asks for more than {max_bytes >> 20} MiB: name fewer dates, or a staff_id"
+        too_much = f"asks for more than {max_bytes >> 20} MiB"
+        narrow = f"{too_much}: name fewer dates, a staff_id, or the view BASIC"
         super().__init__(f"{field}: {narrow}", field=field)
         self.violations = {field: narrow}
 

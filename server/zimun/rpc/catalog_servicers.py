@@ -26,7 +26,7 @@ from zimun.rpc import entries
 from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.dispatch import caller
 from zimun.rpc.entries import Kind
-from zimun.rpc.paging import fitting, page_size
+from zimun.rpc.paging import page_size, write_page
 from zimun.v1 import (
     location_pb2,
     locations_service_pb2,
@@ -72,7 +72,7 @@ class _Entries(Generic[E]):
         kept, asked = _PAGES.setdefault(known, {}), request.SerializeToString()
         key = (self._kind.entry, asked)
         if key not in kept:
-            page = self._page(known, request, answer).SerializeToString()
+            page = (await self._page(known, request, answer)).SerializeToString()
             if len(page) > MAX_KEPT_PAGE:
                 return page
             if len(kept) >= MAX_PAGES:
@@ -80,16 +80,14 @@ class _Entries(Generic[E]):
             kept[key] = page
         return kept[key]
 
-    def _page(self, known: Catalog, request: Any, answer: type[M]) -> M:
+    async def _page(self, known: Catalog, request: Any, answer: type[M]) -> M:
         size, question = page_size(request.page_size), question_of(request)
         after = self._pages.read(request.page_token, question)
         found, next_key = catalog.list_entries(
             known, self._kind.entry, request.include_archived, size, after
         )
-        items = [*fitting(map(self._kind.write, found))]
-        if len(items) < len(found):
-            next_key = catalog.key_of(found[len(items) - 1])
-        return answer(items=items, next_page_token=self._pages.write(next_key, question))
+        page = await write_page(found, next_key, self._kind.write, catalog.key_of)
+        return answer(items=page.items, next_page_token=self._pages.write(page.next_key, question))
 
     async def get(self, entry_id: str) -> Any:
         found = await catalog.get_entry(self._reader, caller(), self._kind.entry, entry_id)
@@ -287,9 +285,9 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
             last=entries.day(request.end_date),
         )
         found, next_key = await catalog.list_overrides(self._reader, caller(), wanted, size, after)
+        page = await write_page(found, next_key, entries.override, catalog.override_key_of)
         return overrides_service_pb2.ListOverridesResponse(
-            items=map(entries.override, found),
-            next_page_token=self._pages.write(next_key, question),
+            items=page.items, next_page_token=self._pages.write(page.next_key, question)
         )
 
     async def CreateOverride(

@@ -1,13 +1,14 @@
 """Protobuf to domain values and back. Requests come checked by `contract.check`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from zimun.booking.availability import MAX_DAYS, Availability
+from zimun.booking.availability import MAX_DAYS, Availability, View
 from zimun.booking.store import AppointmentFilter
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
@@ -167,39 +168,48 @@ MAX_KEPT_ANSWER = 1 << 13
 """Bytes, in memory, of an answer whose message is kept."""
 
 
-def availability(found: Availability) -> Iterator[bytes]:
+def view(request: availability_service_pb2.GetAvailabilityRequest) -> View:
+    """How much the answer says of each slot."""
+    basic = availability_service_pb2.GetAvailabilityRequest.BASIC
+    return View.BASIC if request.view == basic else View.FULL
+
+
+def availability(found: Availability, view: View) -> Iterator[bytes]:
     """An answer's bytes in pieces, which joined are the message (protobuf, "Message merging").
 
     A short one that still stands is not written anew.
     """
     if len(found.slots) <= MAX_SLOTS:
         short = found.size <= MAX_KEPT_ANSWER
-        yield _short_availability(found) if short else _availability(found, found.slots)
+        yield (_short_availability if short else _availability)(found, view)
         return
-    yield _availability(found, ())
+    yield _availability(replace(found, slots=()), view)
     moments = Moments(found.time_zone)
     for begin in range(0, len(found.slots), MAX_SLOTS):
-        slots = found.slots[begin : begin + MAX_SLOTS]
         piece = availability_service_pb2.GetAvailabilityResponse(
-            slots=[_slot(each, moments) for each in slots]
+            slots=_slots(found.slots[begin : begin + MAX_SLOTS], moments, view)
         )
         yield piece.SerializeToString()
 
 
 @lru_cache(maxsize=1 << 10)
-def _short_availability(found: Availability) -> bytes:
-    return _availability(found, found.slots)
+def _short_availability(found: Availability, view: View) -> bytes:
+    return _availability(found, view)
 
 
-def _availability(found: Availability, slots: Sequence[Slot]) -> bytes:
-    moments = Moments(found.time_zone)
+def _availability(found: Availability, view: View) -> bytes:
     answer = availability_service_pb2.GetAvailabilityResponse(
         service_id=found.service_id,
         time_zone=found.time_zone,
-        slots=[_slot(each, moments) for each in slots],
+        slots=_slots(found.slots, Moments(found.time_zone), view),
         days=[day(each) for each in found.days],
     )
     return answer.SerializeToString()
+
+
+def _slots(found: Sequence[Slot], moments: "Moments", view: View) -> list[slot_pb2.Slot]:
+    write = _basic_slot if view is View.BASIC else _slot
+    return [write(each, moments) for each in found]
 
 
 class Moments(dict[int, tuple[Timestamp, str]]):
@@ -229,6 +239,13 @@ def _slot(found: Slot, moments: Moments) -> slot_pb2.Slot:
         local_end_time=local_end_time,
         staff_ids=found.staff_ids,
         seats_left=found.seats_left,
+    )
+
+
+def _basic_slot(found: Slot, moments: Moments) -> slot_pb2.Slot:
+    start_time, local_start_time = moments[found.start]
+    return slot_pb2.Slot(
+        start_time=start_time, local_start_time=local_start_time, seats_left=found.seats_left
     )
 
 

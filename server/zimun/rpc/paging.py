@@ -10,11 +10,12 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 
+from zimun.booking.pause import Pause
 from zimun.domain.errors import InvalidRequest
 
 Key = tuple[int, str]
@@ -28,6 +29,7 @@ _SEAL = 16
 MAX_PAGE = 4_000_000
 """Bytes of the items of a page, a little below the default limit of gRPC clients (4 MiB)."""
 
+T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
@@ -39,6 +41,29 @@ def fitting(messages: Iterable[M]) -> Iterator[M]:
         if number and size > MAX_PAGE:
             return
         yield message
+
+
+class Page(NamedTuple, Generic[M]):
+    """The items of a page, and the key after which the next one begins; None on the last."""
+
+    items: list[M]
+    next_key: Key | None
+
+
+async def write_page(
+    found: Sequence[T],
+    next_key: Key | None,
+    write: Callable[[T], M],
+    key_of: Callable[[T], Key],
+) -> Page[M]:
+    """Write what was found as the items of a page, which ends early where it would be too large."""
+    items, pause = [], Pause()
+    for item in fitting(map(write, found)):
+        items.append(item)
+        if pause.is_due:
+            await pause.take()
+    ends_early = len(items) < len(found)
+    return Page(items, key_of(found[len(items) - 1]) if ends_early else next_key)
 
 
 def page_size(asked: int) -> int:

@@ -1,5 +1,6 @@
 """The methods about time: availability, holds, appointments. Each decodes, calls, encodes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from zimun.booking import appointments, availability
@@ -16,7 +17,7 @@ from zimun.domain.errors import ZimunError
 from zimun.rpc import convert, status
 from zimun.rpc.calls import Backend, Context, change_request, question_of
 from zimun.rpc.dispatch import caller
-from zimun.rpc.paging import fitting, page_size
+from zimun.rpc.paging import page_size, write_page
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -36,15 +37,11 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
     ) -> bytes:
         asked, dates = convert.slot_request(request), convert.date_range(request)
+        view = convert.view(request)
         found = await availability.get_availability(
-            self._reader, self._answers, caller(), asked, dates
+            self._reader, self._answers, caller(), asked, dates, view
         )
-        pieces, pause = [], Pause()
-        for piece in convert.availability(found):
-            pieces.append(piece)
-            if pause.is_due:
-                await pause.take()
-        return b"".join(pieces)
+        return await _joined(convert.availability(found, view))
 
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
@@ -86,6 +83,16 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
             obstacles=map(convert.obstacle, found.obstacles),
             **_verdict(found.verdict, zone),
         )
+
+
+async def _joined(pieces: Iterable[bytes]) -> bytes:
+    """The bytes of all pieces; other tasks run while they are written."""
+    written, pause = [], Pause()
+    for piece in pieces:
+        written.append(piece)
+        if pause.is_due:
+            await pause.take()
+    return b"".join(written)
 
 
 def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
@@ -156,13 +163,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         found, next_key = await appointments.list_appointments(
             self._store, caller(), wanted, size, after
         )
-        items, pause = [], Pause()
-        for item in fitting(map(convert.appointment, found)):
-            items.append(item)
-            if pause.is_due:
-                await pause.take()
-        if len(items) < len(found):
-            next_key = appointments.key_of(found[len(items) - 1])
+        page = await write_page(found, next_key, convert.appointment, appointments.key_of)
         return appointments_service_pb2.ListAppointmentsResponse(
-            items=items, next_page_token=self._pages.write(next_key, question)
+            items=page.items, next_page_token=self._pages.write(page.next_key, question)
         )
