@@ -43,6 +43,8 @@ def generate() -> None:
     package = OUT.parents[1]
     stubs = [f"--{kind}_out={package}" for kind in ("python", "pyi", "grpc_python")]
     descriptors = [f"--descriptor_set_out={OUT / 'descriptors.binpb'}", "--include_imports"]
+    # The comments are what the OpenAPI document says of methods and fields.
+    descriptors.append("--include_source_info")
     # Error details travel as Any: Envoy can write only what it has a descriptor of.
     details = ["google/rpc/error_details.proto"]
     for arguments in ([*stubs, *sources], [*descriptors, *sources, *details]):

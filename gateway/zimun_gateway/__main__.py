@@ -1,10 +1,13 @@
-"""`python -m zimun_gateway`: the default configuration, printed, written or checked."""
+"""`python -m zimun_gateway`: the default configuration, printed, written or checked.
+
+With the configuration it writes and checks the files of `site/` that describe the API."""
 
 import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+from . import site
 from .bootstrap import dump
 from .process import envoy_binary
 from .settings import Settings
@@ -22,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _check(options.check)
     if options.write:
         options.write.write_text(dump(Settings()))
+        site.write(Settings().descriptors)
     else:
         sys.stdout.write(dump(Settings()))
     return 0
@@ -29,9 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _check(file: Path) -> int:
     if not file.is_file() or file.read_text() != dump(Settings()):
-        print(f"{file} is stale: python -m zimun_gateway --write {file}", file=sys.stderr)
-        return 1
+        return _stale(file, file)
+    for name in site.stale(Settings().descriptors):
+        return _stale(name, file)
     return validate(file)
+
+
+def _stale(name: object, file: Path) -> int:
+    print(f"{name} is stale: python -m zimun_gateway --write {file}", file=sys.stderr)
+    return 1
 
 
 def validate(file: Path) -> int:

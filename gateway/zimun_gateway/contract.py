@@ -50,12 +50,17 @@ def is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
-def _services(descriptors: Path) -> list[ServiceDescriptor]:
-    """In a pool of their own: the process may have other versions of the same messages loaded."""
-    compiled = FileDescriptorSet.FromString(descriptors.read_bytes())
+def compiled_pool(descriptors: Path) -> DescriptorPool:
+    """A pool of its own: the process may have other versions of the same messages loaded."""
     pool = DescriptorPool()
-    for file in compiled.file:
+    for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         pool.Add(file)
+    return pool
+
+
+def _services(descriptors: Path) -> list[ServiceDescriptor]:
+    compiled = FileDescriptorSet.FromString(descriptors.read_bytes())
+    pool = compiled_pool(descriptors)
     return [
         pool.FindServiceByName(f"{PACKAGE}.{name}")
         for name in sorted(

@@ -36,8 +36,9 @@ from zimun.storage.failures import FAILURES, brief
 from zimun.storage.migrate import SchemaTooNew
 from zimun.storage.sqlite_file import OTHERS_MODE, FileRefused
 from zimun.telemetry.tracing import TracingMissing
-from zimun.up import ChildDied, DirectoryInUse, gateway_settings, up
-from zimun_gateway import bootstrap
+from zimun.up import DESCRIPTORS, ChildDied, DirectoryInUse, gateway_settings, up
+from zimun_gateway import bootstrap, site
+from zimun_gateway.openapi import document
 from zimun_gateway.process import EnvoyError, envoy_binary
 
 EXPECTED = (
@@ -155,6 +156,16 @@ def gateway_command(only_print: bool, **given: Any) -> None:
     config.write_text(text)
     binary = str(envoy_binary())
     os.execv(binary, [binary, "--disable-hot-restart", "--config-path", str(config)])  # noqa: S606
+
+
+@commands.command("openapi")
+@click.option("--json", "as_json", is_flag=True, help="as JSON instead of YAML")
+def openapi_command(as_json: bool) -> None:
+    """Print the OpenAPI document of the JSON API."""
+    openapi = document(DESCRIPTORS)
+    text = site.openapi_json(openapi) if as_json else site.openapi_yaml(openapi)
+    # As bytes: the document is UTF-8, whatever the terminal's encoding.
+    click.echo(text.encode(), nl=False)
 
 
 @commands.command("migrate")

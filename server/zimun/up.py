@@ -22,6 +22,9 @@ from zimun.domain.access import SCOPES
 from zimun_gateway.process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
 
+DESCRIPTORS = Path(str(files("zimun.v1") / "descriptors.binpb"))
+"""The compiled contract."""
+
 ENVOY_READY = 20.0
 """Seconds that Envoy has to come up."""
 
@@ -103,7 +106,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         trace_ratio=settings.trace_ratio,
         grpc_endpoints=grpc or tuple(f"{host}:{port}" for port in settings.grpc_ports),
         auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
-        descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
+        descriptors=DESCRIPTORS,
         issuer=settings.public_issuer,
         audience=settings.audience,
         jwks_uri=settings.jwks_url,

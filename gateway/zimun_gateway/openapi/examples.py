@@ -1,0 +1,69 @@
+"""Requests that are true in the demo, by method: fields of the request message.
+
+They are those of the published documentation, and run in a demo whose clock starts at SANDBOX_TIME.
+"""
+
+from typing import Any
+
+SANDBOX_TIME = "2025-11-28T09:00:00Z"
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "ListServices": {"page_size": 50},
+    "GetService": {"service_id": "s_123"},
+    "GetAvailability": {"service_id": "s_123", "date": "2026-02-20"},
+    "FindNextAvailable": {"service_id": "s_123", "count": 3},
+    "BatchCheckAvailability": {
+        "checks": [{"service_id": "s_123", "start_time": "2026-02-20T10:00:00Z"}]
+    },
+    "ExplainSlot": {"service_id": "s_123", "start_time": "2026-02-20T10:00:00Z"},
+    "HoldAppointment": {"service_id": "s_123", "appointment_time": "2026-02-20T10:00:00Z"},
+    "ConfirmAppointment": {
+        "hold_id": "h_123",
+        "contact_name": "Dana Lee",
+        "contact_email": "dana@example.com",
+    },
+    "GetAppointment": {"appointment_id": "a_123"},
+    "ListAppointments": {"page_size": 50, "service_id": "s_123", "state": "CONFIRMED"},
+    "RescheduleAppointment": {"appointment_id": "a_123", "start_time": "2026-02-20T13:00:00Z"},
+    "CancelAppointment": {"appointment_id": "a_123", "cancel_reason": "Ill"},
+    "GetLocation": {"location_id": "l_main"},
+    "GetStaffMember": {"staff_id": "t_ada"},
+    "GetResource": {"resource_id": "r_room_1"},
+    "ListOverrides": {"owner_id": "o_demo"},
+    "CreateService": {
+        "service": {
+            "name": "Haircut",
+            "duration": "1800s",
+            "staff_ids": ["t_ada", "t_ben"],
+            "location_ids": ["l_main"],
+        }
+    },
+    "UpdateService": {"service.id": "s_123", "service": {"slot_step": "900s"}},
+    "ArchiveService": {"service_id": "s_yoga"},
+    "CreateStaffMember": {
+        "staff_member": {
+            "name": "Dora",
+            "weekly_hours": [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}],
+        }
+    },
+    "UpdateStaffMember": {"staff_member.id": "t_ada", "staff_member": {"daily_limit": 8}},
+    "ArchiveStaffMember": {"staff_id": "t_chloe"},
+    "CreateResource": {"resource": {"name": "Room 3", "location_id": "l_main"}},
+    "UpdateResource": {"resource.id": "r_room_1", "resource": {"name": "Red room"}},
+    "ArchiveResource": {"resource_id": "r_studio"},
+    "CreateLocation": {"location": {"name": "Harbour", "time_zone": "Europe/Lisbon"}},
+    "UpdateLocation": {"location.id": "l_main", "location": {"address": "2 Main Street"}},
+    "ArchiveLocation": {"location_id": "l_main"},
+    "UpdateOrganization": {"organization": {"hold_length": "900s"}},
+    "CreateOverride": {
+        "override": {
+            "id": "v_stocktaking",
+            "owner_id": "o_demo",
+            "date": "2026-12-24",
+            "status": "CLOSED",
+            "note": "Stocktaking",
+        }
+    },
+    "DeleteOverride": {"override_id": "v_stocktaking"},
+}
+"""They can be sent one after the other, in this order but for archiving, which comes last."""

@@ -1,0 +1,256 @@
+"""Each HTTP rule of the contract (google.api.http) as an OpenAPI operation."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from google.api.annotations_pb2 import http
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+
+from .annotated import Contract
+from .examples import REQUESTS
+from .formats import Schema
+from .reasons import GATEWAY, Failure, by_status, description, example_name, failures
+from .schemas import ERROR, Schemas, is_required
+
+Object = dict[str, Any]
+
+SECURITY = "oauth2"
+_VARIABLE = re.compile(r"\{([\w.]+)\}")
+_KEY_REUSED = Failure(409, "ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
+
+
+class Rule(NamedTuple):
+    """One HTTP rule of a method."""
+
+    method: MethodDescriptor
+    verb: str
+    template: str
+    body: str
+    """The field of the request that is the body, `*` for all of it, empty for none."""
+
+    @property
+    def request(self) -> Descriptor:
+        return self.method.input_type
+
+    @property
+    def variables(self) -> list[str]:
+        """The fields that the path says, such as `service_id` or `service.id`."""
+        return _VARIABLE.findall(self.template)
+
+    @property
+    def shape(self) -> str:
+        """The path without the names of its variables: rules of one shape are one path."""
+        return _VARIABLE.sub("{}", self.template)
+
+    def query(self) -> Iterator[FieldDescriptor]:
+        """The fields that neither the path nor the body says."""
+        if self.body == "*":
+            return
+        said = {name.partition(".")[0] for name in (*self.variables, self.body)}
+        yield from (field for field in self.request.fields if field.name not in said)
+
+    def body_message(self) -> Descriptor | None:
+        """The message that the body is."""
+        if self.body in ("", "*"):
+            return self.request if self.body else None
+        return self.request.fields_by_name[self.body].message_type
+
+
+def rules(contract: Contract) -> list[Rule]:
+    """Every HTTP rule, in the order of the contract."""
+    return [
+        Rule(method, verb, getattr(binding, verb), binding.body)
+        for method in contract.methods()
+        for option in [method.GetOptions().Extensions[http]]
+        for binding in (option, *option.additional_bindings)
+        for verb in [binding.WhichOneof("pattern")]
+        if verb
+    ]
+
+
+def path_names(found: Iterable[Rule]) -> dict[str, str]:
+    """The path of each shape: its variables named as a plain field, where one rule has one."""
+    names: dict[str, str] = {}
+    for rule in sorted(found, key=lambda rule: "." in "".join(rule.variables)):
+        names.setdefault(rule.shape, rule.template.replace(".", "_"))
+    return names
+
+
+class Operations:
+    """Operations of the rules, with the schemas and comments that they refer to."""
+
+    def __init__(self, contract: Contract, schemas: Schemas, found: list[Rule]) -> None:
+        self._contract = contract
+        self._schemas = schemas
+        self._rules = found
+        self._paths = path_names(found)
+
+    def paths(self) -> Object:
+        """The Paths Object."""
+        paths: Object = {}
+        for rule in self._rules:
+            paths.setdefault(self._paths[rule.shape], {})[rule.verb] = self.operation(rule)
+        return paths
+
+    def operation(self, rule: Rule) -> Object:
+        """The Operation Object of a rule."""
+        method = rule.method
+        comment = self._contract.comment(method.full_name)
+        found: Object = {
+            "operationId": method.name,
+            "tags": [tag(method)],
+            "summary": _summary(comment),
+            "description": comment,
+            "security": [{SECURITY: [self._scope(rule)]}],
+        }
+        if parameters := [*self._parameters(rule)]:
+            found["parameters"] = parameters
+        if message := rule.body_message():
+            found["requestBody"] = self._body(rule, message)
+        return found | {"responses": {"200": self._answer(rule), **self._refusals(rule)}}
+
+    def failures(self, rule: Rule) -> list[Failure]:
+        """How a call of this rule may fail."""
+        method = rule.method
+        comments = map(
+            self._contract.comment, (method.containing_service.full_name, method.full_name)
+        )
+        reused = [_KEY_REUSED] if self._scope(rule).endswith(":write") else []
+        return [*failures(comments), *reused, *GATEWAY]
+
+    def _scope(self, rule: Rule) -> str:
+        return str(self._contract.option(rule.method, "required_scope"))
+
+    def _parameters(self, rule: Rule) -> Iterator[Object]:
+        examples = REQUESTS.get(rule.method.name, {})
+        named = _VARIABLE.findall(self._paths[rule.shape])
+        for name, variable in zip(named, rule.variables, strict=True):
+            field = _field(rule.request, variable)
+            schema = self._schemas.field(field, request=True)
+            yield _parameter(name, "path", schema, True, examples.get(variable))
+        for field in rule.query():
+            schema = self._schemas.field(field, request=True)
+            value = examples.get(field.name)
+            yield _parameter(field.name, "query", schema, is_required(field), value)
+        if rule.verb != "get":
+            yield {"$ref": "#/components/parameters/IdempotencyKey"}
+
+    def _body(self, rule: Rule, message: Descriptor) -> Object:
+        media: Object = {"schema": self._schemas.reference(message, request=True)}
+        examples = REQUESTS.get(rule.method.name)
+        if examples:
+            media["example"] = examples if rule.body == "*" else examples[rule.body]
+        return {"required": True, "content": {"application/json": media}}
+
+    def _answer(self, rule: Rule) -> Object:
+        schema = self._schemas.reference(rule.method.output_type, request=False)
+        types = STREAM_TYPES if rule.method.server_streaming else ("application/json",)
+        answer: Object = {
+            "description": self._contract.comment(rule.method.output_type.full_name) or "Done.",
+            "headers": HEADERS,
+            "content": {name: {"schema": schema} for name in types},
+        }
+        links = dict(self._links(rule))
+        return answer | ({"links": links} if links else {})
+
+    def _links(self, rule: Rule) -> Iterator[tuple[str, Object]]:
+        """Links to the operations that take the id of what this one answers."""
+        for field, pointer in _ids(rule.method.output_type):
+            for other in self._rules:
+                target = self._link(other, field, f"$response.body#/{pointer}")
+                if target and other.method is not rule.method:
+                    yield other.method.name, target
+
+    def _link(self, rule: Rule, field: str, expression: str) -> Object | None:
+        """The Link Object to a rule whose path or request must have the field; None for others."""
+        target = {"operationId": rule.method.name}
+        named = _VARIABLE.findall(self._paths[rule.shape])
+        if field in named:
+            return target | {"parameters": {field: expression}}
+        found = rule.request.fields_by_name.get(field)
+        if found is None or not is_required(found):
+            return None
+        place = "requestBody" if rule.body == "*" else "parameters"
+        return target | {place: {field: expression}}
+
+    def _refusals(self, rule: Rule) -> Object:
+        """The responses that are errors, by status: shared ones where nothing is special."""
+        shared = by_status(GATEWAY)
+        return {
+            str(status): {"$ref": f"#/components/responses/{status}"}
+            if found == shared.get(status)
+            else refusal(status, found)
+            for status, found in by_status(self.failures(rule)).items()
+        }
+
+
+STREAM_TYPES = ("application/x-ndjson", "text/event-stream")
+
+HEADERS = {
+    name: {"$ref": f"#/components/headers/{name}"}
+    for name in ("X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+}
+"""Headers of every answer to a client."""
+
+
+def tag(method: MethodDescriptor) -> str:
+    """`Appointments` for a method of AppointmentsService."""
+    return str(method.containing_service.name).removesuffix("Service")
+
+
+def refusal(status: int, found: Iterable[Failure]) -> Object:
+    """The Response Object of an error status."""
+    names = dict.fromkeys(map(example_name, found))
+    more = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+    headers = ["X-Request-Id", *([more[status]] if status in more else [])]
+    return {
+        "description": description(status),
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{ERROR}"},
+                "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
+            }
+        },
+    }
+
+
+def _summary(comment: str) -> str:
+    """The first sentence of a comment."""
+    return re.split(r"(?<=[.:])\s", comment, maxsplit=1)[0].rstrip(".:")
+
+
+def _field(message: Descriptor, path: str) -> FieldDescriptor:
+    first, _, rest = path.partition(".")
+    field: FieldDescriptor = message.fields_by_name[first]
+    return _field(_message(field), rest) if rest else field
+
+
+def _message(field: FieldDescriptor) -> Descriptor:
+    assert field.message_type is not None
+    return field.message_type
+
+
+def _parameter(name: str, place: str, schema: Schema, required: bool, value: Any) -> Object:
+    comment = schema.pop("description", "")
+    found: Object = {"name": name, "in": place, "description": comment, "schema": schema}
+    if required or place == "path":
+        found["required"] = True
+    return found if value is None else found | {"example": value}
+
+
+def _ids(message: Descriptor) -> Iterator[tuple[str, str]]:
+    """The ids in an answer by which other operations know it, each with its JSON pointer."""
+    if items := message.fields_by_name.get("items"):
+        yield from ((name, f"items/0/{at}") for name, at in _ids(_message(items)))
+        return
+    for field in message.fields:
+        if field.name == "id":
+            yield f"{_snake(message.name).removesuffix('_member')}_id", "id"
+        elif field.name in ("hold_id", "appointment_id"):
+            yield field.name, field.name
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

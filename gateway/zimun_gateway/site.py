@@ -1,0 +1,65 @@
+"""The files that describe the API to people and machines, written from the contract.
+
+They are committed in `site/`, beside the pages that are written by hand, so that an installation
+has them without a step of its own; `python -m zimun_gateway --check` tells when they are stale.
+"""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from .openapi import document
+
+DIRECTORY = Path(__file__).parent / "site"
+
+
+def generated(descriptors: Path) -> dict[str, str]:
+    """The text of each generated file, by its path below `site/`."""
+    openapi = document(descriptors)
+    return {
+        "openapi.json": openapi_json(openapi),
+        "openapi.yaml": openapi_yaml(openapi),
+    }
+
+
+def write(descriptors: Path) -> None:
+    """Write the generated files."""
+    for name, text in generated(descriptors).items():
+        file = DIRECTORY / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def stale(descriptors: Path) -> list[str]:
+    """The generated files that are not what the contract says now."""
+    return [
+        name
+        for name, text in generated(descriptors).items()
+        if not (DIRECTORY / name).is_file() or (DIRECTORY / name).read_text() != text
+    ]
+
+
+def openapi_json(openapi: object) -> str:
+    """The document as JSON."""
+    return json.dumps(openapi, indent=1, ensure_ascii=False) + "\n"
+
+
+def openapi_yaml(openapi: object) -> str:
+    """The document as YAML without anchors, long texts in blocks."""
+    return yaml.dump(openapi, Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal objects out, each in its place."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Plain.add_representer(str, _text)
