@@ -7,6 +7,9 @@ query parameters for fields of the path or the body. `lua/request.lua` checks th
 `lua/json.lua` walks the body beside the contract's field names, and `lua/formats.lua` checks
 timestamps and durations. They stop at the first fault.
 
+Only here it is known which fields a body names: the transcoder drops those that are empty, 0 or
+null. So a PATCH without an `update_mask` gets one of the fields that its body names (AIP-134).
+
 They check nothing else: values of a wrong type are refused by the transcoder, and `lua/answer.lua`
 writes the response to both.
 """
@@ -19,10 +22,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from google.api.annotations_pb2 import http
+from google.api.field_behavior_pb2 import OUTPUT_ONLY, field_behavior
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from .contract import is_map, methods, nested, written
+from .contract import PACKAGE, is_map, methods, nested, written
 from .malformed import FORMATS, constants
 from .proto import Config, extension, typed
 from .settings import Settings
@@ -31,6 +35,8 @@ _FILTER = "envoy.filters.http.lua"
 _VARIABLE = re.compile(r"\{(\w+)")
 _MASK = "google.protobuf.FieldMask"
 """A query may have several: they are one mask."""
+_FIXED = ("id", "etag")
+"""Fields of a resource that no update changes, besides those that are OUTPUT_ONLY."""
 _SCRIPTS = ("formats", "json", "request", "answer")
 
 
@@ -41,6 +47,7 @@ def strict_body_filter(settings: Settings) -> Config:
         _FILTER,
         "extensions.filters.http.lua.v3.Lua",
         default_source_code={"inline_string": source},
+        clear_route_cache=False,
     )
     return lua | {"disabled": True}
 
@@ -77,6 +84,8 @@ class _Rule:
     """The field of the request that the body is, where it is no more than that."""
     elsewhere: list[FieldDescriptor]
     """Those that the path and the body say, so that the query must not."""
+    mask: str
+    """The field mask that follows from the body where the query has none; empty but for PATCH."""
 
     def messages(self) -> list[Descriptor]:
         return [self.request, self.body] if self.body else [self.request]
@@ -88,6 +97,7 @@ class _Rule:
             f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
             *([f'message = "{self.body.full_name}"'] if self.body else []),
             *([f'root = "{self.root}"'] if self.root else []),
+            *([f'mask = "{self.mask}"'] if self.mask else []),
         ]
         return f"{self.verb} = {{{', '.join(parts)}}}"
 
@@ -121,7 +131,17 @@ def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
         if binding.body == "*":
             elsewhere = list(request.fields)
         body = _message(method, binding.body)
-        yield _Rule(verb.upper(), path, request, body, root, elsewhere)
+        mask = _mask(request) if verb == "patch" else ""
+        yield _Rule(verb.upper(), path, request, body, root, elsewhere, mask)
+
+
+def _mask(request: Descriptor) -> str:
+    """The name of the field mask of a request; empty without one."""
+    return next((field.name for field in request.fields if _is_of(field, _MASK)), "")
+
+
+def _is_of(field: FieldDescriptor, message: str) -> bool:
+    return field.message_type is not None and field.message_type.full_name == message
 
 
 def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
@@ -144,9 +164,18 @@ def _escaped(text: str) -> str:
 def _fields(message: Descriptor) -> str:
     """A list of shapes with the names by which JSON may call them."""
     return ", ".join(
-        f'{{name = "{field.name}", json = "{field.json_name}"{_shape(field)}}}'
+        f'{{name = "{field.name}", json = "{field.json_name}"{_shape(field)}{_update(field)}}}'
         for field in message.fields
     )
+
+
+def _update(field: FieldDescriptor) -> str:
+    """How an update treats a field: `fixed` never changes; of `parts` those that are named do."""
+    if field.name in _FIXED or OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior]:
+        return ", fixed = true"
+    inner = nested(field)
+    own = inner is not None and inner.file.package == PACKAGE
+    return ", parts = true" if own and not field.is_repeated else ""
 
 
 def _names(field: FieldDescriptor) -> list[str]:
@@ -172,5 +201,5 @@ def _inside(field: FieldDescriptor) -> Iterator[str]:
         yield f'message = "{inner.full_name}"'
     elif field.message_type is not None and field.message_type.full_name in FORMATS:
         yield f'format = "{FORMATS[field.message_type.full_name][0]}"'
-    elif field.message_type is not None and field.message_type.full_name == _MASK:
+    elif _is_of(field, _MASK):
         yield "repeats = true"

@@ -147,6 +147,67 @@ def test_a_mask_says_what_changes_and_names_only_what_can(salon: Zimun) -> None:
         assert told["field"] == "update_mask"
 
 
+FULL_SERVICE: Json = {
+    "name": "Emptied",
+    "description": "old",
+    "duration": "1800s",
+    "duration_options": ["3600s"],
+    "price": {"currency_code": "EUR", "units": "12"},
+    "staff_ids": ["t_ada"],
+    "resource_requirements": [{"resource_ids": ["r_room_1"]}],
+    "location_ids": ["l_main"],
+    "metadata": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "body"),
+    [
+        ("services", FULL_SERVICE, {"active": False}),
+        ("services", FULL_SERVICE, {"staff_ids": []}),
+        ("services", FULL_SERVICE, {"location_ids": []}),
+        ("services", FULL_SERVICE, {"resource_requirements": []}),
+        ("services", FULL_SERVICE, {"duration_options": []}),
+        ("services", FULL_SERVICE, {"description": ""}),
+        ("services", FULL_SERVICE, {"metadata": {}}),
+        ("services", FULL_SERVICE, {"price": None}),
+        ("staff", {"name": "x", "daily_limit": 3}, {"daily_limit": 0}),
+        ("staff", {"name": "x", "weekly_hours": WEEK}, {"weekly_hours": []}),
+        ("locations", {"name": "x", "address": "Way 1"}, {"address": ""}),
+    ],
+)
+def test_a_patch_empties_what_its_body_names(
+    salon: Zimun, kind: str, before: Json, body: Json
+) -> None:
+    made = create(salon, kind, **before)
+    path = f"/api/v1/{kind}/{made['id']}"
+    changed = good(patch(salon, path, body))
+    assert changed["etag"] != made["etag"]
+    fixed = {"etag": changed["etag"], "update_time": changed["update_time"]}
+    expected = {**made, **body, **fixed}
+    assert changed == {name: value for name, value in expected.items() if value is not None}
+    assert good(patch(salon, path, body)) == changed == salon.ask(path)
+
+
+def test_a_patch_of_a_value_out_of_range_is_refused_and_of_the_same_value_changes_nothing(
+    salon: Zimun,
+) -> None:
+    made = create(salon, "services", **FULL_SERVICE)
+    path = f"/api/v1/services/{made['id']}"
+    for body in ({"capacity": 0}, {"name": None}, {"duration": "0s"}):
+        told = refused(patch(salon, path, body), 400, "INVALID_ARGUMENT", "INVALID_FIELD")
+        assert [told["field"]] == list(body)
+    for same in ({}, {"name": made["name"]}, {"etag": made["etag"]}, made):
+        assert good(patch(salon, path, same)) == made
+    defaults = {"service_defaults": {"lead_time": "60s", "horizon": "86400s"}}
+    good(patch(salon, "/api/v1/organization", defaults))
+    named = {"service_defaults": {"horizon": "172800s"}}
+    changed = good(patch(salon, "/api/v1/organization", named))
+    assert changed["service_defaults"] == {"lead_time": "60s", "horizon": "172800s"}
+    reset = good(patch(salon, "/api/v1/organization", {"service_defaults": {}}))
+    assert reset["service_defaults"] == {}
+
+
 def test_a_new_service_is_booked_in_its_own_place_and_length(salon: Zimun) -> None:
     slots = salon.slots(MONDAY, "s_cut")
     assert min(slots) == f"{MONDAY}T08:00:00Z"

@@ -75,6 +75,11 @@ HOURS = [WeeklyHours(day_of_week=MONDAY, start_time="09:00", end_time="24:00")]
 AT = Timestamp(seconds=1771581600)
 HALF_AN_HOUR = Duration(seconds=1800)
 
+
+def mask(*paths: str) -> FieldMask:
+    return FieldMask(paths=paths)
+
+
 REQUESTS: dict[str, tuple[str, str, Any, Message]] = {
     "create": ("POST", "services", SERVICE_JSON, CreateServiceRequest(service=SERVICE_MESSAGE)),
     "create_nothing": ("POST", "services", {}, CreateServiceRequest(service=Service())),
@@ -98,25 +103,31 @@ REQUESTS: dict[str, tuple[str, str, Any, Message]] = {
         "PATCH",
         "services/s_1",
         {"lead_time": "60s"},
-        UpdateServiceRequest(service=Service(id="s_1", lead_time=Duration(seconds=60))),
+        UpdateServiceRequest(
+            service=Service(id="s_1", lead_time=Duration(seconds=60)), update_mask=mask("lead_time")
+        ),
     ),
     "update_by_the_other_name": (
         "PATCH",
         "services/s_1",
         {"leadTime": "60s"},
-        UpdateServiceRequest(service=Service(id="s_1", lead_time=Duration(seconds=60))),
+        UpdateServiceRequest(
+            service=Service(id="s_1", lead_time=Duration(seconds=60)), update_mask=mask("lead_time")
+        ),
     ),
     "update_two_words": (
         "PATCH",
         "staff/t_1",
         {"daily_limit": 3},
-        UpdateStaffMemberRequest(staff_member=StaffMember(id="t_1", daily_limit=3)),
+        UpdateStaffMemberRequest(
+            staff_member=StaffMember(id="t_1", daily_limit=3), update_mask=mask("daily_limit")
+        ),
     ),
     "update_an_escaped_id": (
         "PATCH",
         "resources/r_%22",
         {"name": "Chair"},
-        UpdateResourceRequest(resource=Resource(id='r_"', name="Chair")),
+        UpdateResourceRequest(resource=Resource(id='r_"', name="Chair"), update_mask=mask("name")),
     ),
     "update_without_an_id": (
         "PATCH",
@@ -125,26 +136,35 @@ REQUESTS: dict[str, tuple[str, str, Any, Message]] = {
         UpdateOrganizationRequest(
             organization=Organization(
                 service_defaults=ServiceDefaults(horizon=Duration(seconds=60))
-            )
+            ),
+            update_mask=mask("service_defaults.horizon"),
         ),
     ),
     "update_with_its_id": (
         "PATCH",
         "services/s_1",
         {"id": "s_1", "name": "Cut"},
-        UpdateServiceRequest(service=Service(id="s_1", name="Cut")),
+        UpdateServiceRequest(service=Service(id="s_1", name="Cut"), update_mask=mask("name")),
     ),
     "update_without_a_body": (
         "PATCH",
         "services/s_1?update_mask=price",
         None,
-        UpdateServiceRequest(service=Service(id="s_1"), update_mask=FieldMask(paths=["price"])),
+        UpdateServiceRequest(service=Service(id="s_1"), update_mask=mask("price")),
+    ),
+    "update_nothing": (
+        "PATCH",
+        "services/s_1",
+        {},
+        UpdateServiceRequest(service=Service(id="s_1")),
     ),
     "update_nulls": (
         "PATCH",
         "services/s_1",
         {"price": None, "staff_ids": None, "duration": None},
-        UpdateServiceRequest(service=Service(id="s_1")),
+        UpdateServiceRequest(
+            service=Service(id="s_1"), update_mask=mask("duration", "price", "staff_ids")
+        ),
     ),
     "archive": (
         "POST",
@@ -192,7 +212,7 @@ async def test_json_becomes_the_request(
 
 
 @pytest.mark.parametrize(
-    ("mask", "paths"),
+    ("sent", "paths"),
     [
         ("slot_step,lead_time", ["slot_step", "lead_time"]),
         ("slot_step%2Clead_time", ["slot_step", "lead_time"]),
@@ -200,14 +220,15 @@ async def test_json_becomes_the_request(
         ("slotStep,leadTime", ["slot_step", "lead_time"]),
         ("service_defaults.slot_step,name", ["service_defaults.slot_step", "name"]),
         ("*", ["*"]),
-        ("", []),
+        ("", ["name"]),
+        ("&updateMask=metadata", ["metadata"]),
     ],
 )
-async def test_masks(gateway: Gateway, mask: str, paths: list[str]) -> None:
-    path = f"{API}/organization?update_mask={mask}"
+async def test_masks(gateway: Gateway, sent: str, paths: list[str]) -> None:
+    path = f"{API}/organization?update_mask={sent}"
     assert (await gateway.call("PATCH", path, body={"name": "Salon"})).status == 200
     assert gateway.server.last().request == UpdateOrganizationRequest(
-        organization=Organization(name="Salon"), update_mask=FieldMask(paths=paths)
+        organization=Organization(name="Salon"), update_mask=mask(*paths)
     )
 
 

@@ -114,6 +114,17 @@ OTHER: Mapping[Kind, Fields] = {
     RESOURCE: {"name": "Lamp", "location_id": "", "metadata": {}},
 }
 
+EMPTIED: Mapping[Kind, tuple[str, ...]] = {
+    SERVICE: (
+        *("active", "description", "resource_requirements", "staff_ids", "location_ids"),
+        *("duration_options", "metadata", "price", "buffer_before", "lead_time"),
+    ),
+    LOCATION: ("active", "address", "weekly_hours", "metadata"),
+    STAFF: ("active", "weekly_hours", "daily_limit", "location_ids", "metadata"),
+    RESOURCE: ("active", "location_id", "metadata"),
+}
+"""Fields that an update can make empty, false or 0."""
+
 GIVEN = ("id", "active", "create_time", "update_time", "etag")
 """What an entry has without being told."""
 
@@ -299,6 +310,41 @@ async def test_without_a_mask_the_fields_that_are_set_change(zimun: Zimun, kind:
     expected.metadata["a"] = "1"
     assert told(changed) == expected
     assert changed.active
+
+
+@each_kind
+async def test_a_masked_field_that_is_empty_is_emptied(zimun: Zimun, kind: Kind) -> None:
+    made = await kind.create(zimun, **FULL[kind])
+    changed = made
+    for field in EMPTIED[kind]:
+        changed = await kind.update(zimun, made.id, [field])
+        assert (field, getattr(changed, field)) == (field, getattr(kind.message(), field))
+        assert not (field == "price" and changed.HasField("price"))
+    assert await kind.get(zimun, made.id) == changed
+    assert int(changed.etag) == int(made.etag) + len(EMPTIED[kind])
+
+
+@pytest.mark.parametrize("field", ["capacity", "name", "duration", "slot_step", "horizon"])
+async def test_a_masked_field_that_must_not_be_empty_is_refused(zimun: Zimun, field: str) -> None:
+    made = await SERVICE.create(zimun, **FULL[SERVICE])
+    refused = await SERVICE.refused(zimun, "Update", SERVICE.change(made.id, [field]))
+    assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {field})
+    assert await SERVICE.get(zimun, made.id) == made
+
+
+@each_kind
+@pytest.mark.parametrize("mask", [["*"], None, ["name", "metadata"]], ids=["all", "none", "some"])
+async def test_an_update_that_changes_nothing_makes_no_new_etag(
+    zimun: Zimun, kind: Kind, mask: list[str] | None
+) -> None:
+    made = await kind.create(zimun, **FULL[kind])
+    zimun.clock.advance(60)
+    assert await kind.update(zimun, made.id, mask, **FULL[kind]) == made
+    zimun.stores.reader.forget()
+    assert await kind.update(zimun, made.id, mask, **FULL[kind], etag=made.etag) == made
+    assert await kind.get(zimun, made.id) == made
+    change = kind.change(made.id, mask, **FULL[kind], etag="9")
+    assert (await kind.refused(zimun, "Update", change)).reason == "ETAG_MISMATCH"
 
 
 async def test_without_a_mask_a_length_of_nothing_is_set(zimun: Zimun) -> None:

@@ -119,6 +119,15 @@ async def test_without_a_mask_the_settings_that_are_set_change(zimun: Zimun) -> 
     assert told(after) == expected
 
 
+async def test_a_change_to_what_is_there_makes_no_new_etag(zimun: Zimun) -> None:
+    before = await settle(zimun, ["*"], **FULL)
+    zimun.clock.advance(60)
+    assert await settle(zimun, ["*"], **FULL) == before
+    zimun.stores.reader.forget()
+    assert await settle(zimun, ["service_defaults.horizon"], **FULL) == before
+    assert await organization(zimun) == before
+
+
 async def test_a_mask_reaches_into_the_service_defaults(zimun: Zimun) -> None:
     await settle(zimun, ["*"], **FULL)
     after = await settle(

@@ -1,9 +1,10 @@
 -- Walks a JSON text (RFC 8259) beside the contract's field names. Each function takes a position in
 -- the text s and returns the one after what it read. What is wrong is raised, with the names that lead
--- to it in `path`.
+-- to it in `path`; the fields that an update could change are listed in `named`.
 
 local MAX_DEPTH = 64
 local path = {}
+local named = {}
 
 local walk
 
@@ -84,18 +85,27 @@ local function follow(s, i, bracket)
   return i + 1, true
 end
 
+-- Puts the field that `path` leads to in the place of those named since `before`: of a list, a map or
+-- an empty object the field itself counts, of a message in it the fields inside.
+local function name_field(field, before)
+  if field.fixed or field.parts and #named > before then return end
+  for n = #named, before + 1, -1 do named[n] = nil end
+  named[before + 1] = table.concat(path, ".")
+end
+
 local function member(s, i, shape, fields, seen)
   local stop = s:byte(i) == 34 and text(s, i) or malformed(i)
   local name = s:sub(i + 1, stop - 2)
   local field = fields and fields[name]
   local key = fields and (field and field.name) or decoded(name)
-  local depth = #path + 1
+  local depth, before = #path + 1, #named
   if fields then path[depth] = field and field.name or name end
   if fields and not field then fail("is unknown") end
   if seen[key] then fail(fields and "must not be there twice" or "must not have a key twice") end
   seen[key] = true
   i = s:match("^[ \t\n\r]*:[ \t\n\r]*()", stop) or malformed(stop)
   i = fields and walk(s, i, field) or element(s, i, shape.values)
+  if fields then name_field(field, before) end
   path[depth] = nil
   return i
 end
@@ -139,7 +149,7 @@ end
 
 -- What a body of this message gets wrong, in the words that `violation` takes apart; nil for nothing.
 local function body_refusal(s, message)
-  path = {}
+  path, named = {}, {}
   local start = blank(s, 1)
   if start > #s then return nil end
   if s:byte(start) ~= 123 then return NO_OBJECT end

@@ -40,13 +40,12 @@ local function parameter_refusal(pair, rule, seen)
   if not shape then return not raw and "is unknown" or nil, written end
   if rule.elsewhere[name:match("^[^.]*")] then return "is no query parameter", written end
   local once = not (shape.elements or shape.repeats)
-  if once and seen[shape] then return "must not be there twice", written end
-  seen[shape] = true
+  if once and seen[shape] ~= nil then return "must not be there twice", written end
+  seen[shape] = raw ~= ""
   return value_refusal(shape, raw), written
 end
 
-local function query_refusal(query, rule)
-  local seen = {}
+local function query_refusal(query, rule, seen)
   for pair in query:gmatch("[^&]+") do
     local why, name = parameter_refusal(pair, rule, seen)
     if why then return "field " .. why .. ": " .. name end
@@ -70,20 +69,29 @@ local function rule_of(path, verb)
   return nil, #names > 0 and table.concat(names, ", ") or nil
 end
 
+-- The query with the field mask that a body stands for: the fields that it names, in an order of
+-- their own, as the same body is the same request under an Idempotency-Key.
+local function masked(query, mask)
+  table.sort(named)
+  return query .. (query == "" and "" or "&") .. mask .. "=" .. table.concat(named, ",")
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
   local rule, allowed = rule_of(path, headers:get(":method"))
   if allowed then return handle:respond({[":status"] = "405", allow = allowed}, "no such method") end
   if not rule then return end
-  local refused = query ~= "" and query_refusal(query, rule)
+  local seen = {}
+  local refused = query_refusal(query, rule, seen)
   local body = not refused and rule.message and handle:body()
   if body and body:length() > 0 then
     refused = body_refusal(body:getBytes(0, body:length()), rule.message)
   end
-  if refused then
-    handle:respond({[":status"] = "400"}, refused)
-  elseif rule.root then
-    handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root)
+  if refused then return handle:respond({[":status"] = "400"}, refused) end
+  if rule.root then handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root) end
+  local own_mask = rule.mask and seen[parameter(rule.mask, rule.request)]
+  if rule.mask and body and #named > 0 and not own_mask then
+    handle:headers():replace(":path", path .. "?" .. masked(query, rule.mask))
   end
 end

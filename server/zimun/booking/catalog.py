@@ -215,6 +215,8 @@ class UpdateEntry(Generic[E]):
         before = catalog.entry(self.kind, self.entry_id)
         _require_etag(before, self.etag)
         after = changed(before, self.edit(before), now)
+        if after is before:
+            return Decision((), before)
         catalog_validation.check(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
@@ -240,14 +242,20 @@ class ArchiveEntry(Generic[E]):
 
 
 def changed(before: Settings, after: Settings, now: int) -> Settings:
-    """The entry with its new values, and what stays or counts by itself."""
-    return replace(
+    """The entry with its new values, and what stays or counts by itself.
+
+    It is `before` itself where no value is new: then neither etag nor update_time changes.
+    """
+    kept = replace(
         after,
         id=before.id,
         create_time=before.create_time,
-        update_time=now,
-        revision=before.revision + 1,
+        update_time=before.update_time,
+        revision=before.revision,
     )
+    if kept == before:
+        return before
+    return replace(kept, update_time=now, revision=before.revision + 1)
 
 
 def _require_etag(entry: Organization | CatalogEntry, etag: str) -> None:
@@ -274,6 +282,8 @@ class UpdateOrganization:
         before = catalog.organization
         _require_etag(before, self.etag)
         after = changed(before, self.edit(before), now)
+        if after is before:
+            return Decision((), before)
         check_organization(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 

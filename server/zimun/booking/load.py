@@ -134,7 +134,7 @@ def _organization(
     wrong = _violations(
         partial(catalog_validation.check, said, before), partial(check_holidays, said)
     )
-    return _settled(before.organization if known else None, said, now), wrong
+    return changed(before.organization, said, now) if known else said, wrong
 
 
 def _entries(
@@ -153,7 +153,7 @@ def _entries(
     steps: list[Step] = []
     for entry, _ in made.values():
         kept = before.all(type(entry)).get(entry.id)
-        steps.append((kept, _settled(kept, entry, now)))
+        steps.append((kept, changed(kept, entry, now) if kept else entry))
     return after, steps, faulty
 
 
@@ -181,19 +181,6 @@ def _entry_violations(
         # The step of a service that does not say is its duration, which is told of already.
         found.pop("slot_step", "")
     return found
-
-
-def _settled(before: S | None, after: S, now: int) -> S:
-    """The entry as it will be kept: the very one that is, where nothing about it changes."""
-    if before is None:
-        return after
-    same = replace(
-        after,
-        create_time=before.create_time,
-        update_time=before.update_time,
-        revision=before.revision,
-    )
-    return before if same == before else changed(before, after, now)
 
 
 def _overrides(before: Catalog, wanted: Wanted, now: int) -> list[Step]:
