@@ -4,41 +4,62 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+RUNTIME := .venv/.runtime
+DEVELOPMENT := .venv/.development
 GENERATED := server/zimun/v1/descriptors.binpb
 PROTOS := $(shell find protos -name "*.proto")
 GOOGLEAPIS := build/googleapis/.done
 
-.PHONY: install generate run test check security format bench baseline clean
+# Installs nothing whose hash is not in constraints.txt.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
+	--require-hashes --constraints constraints.txt --requirements pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev \
+	--universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --output-file constraints.txt
 
-install: $(INSTALLED) $(GENERATED)
+.PHONY: help install runtime generate run test check security format bench baseline lock upgrade clean
 
-$(INSTALLED): pyproject.toml setup.py
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
+
+install: $(DEVELOPMENT) $(GENERATED) ## install everything that development and tests need
+
+runtime: $(RUNTIME) $(GENERATED) ## install what the server and Envoy need, and no more
+
+# uv comes first, by pip, which checks its hash.
+$(BIN)/uv:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=80' 'grpcio-tools>=1.85,<2' 'googleapis-common-protos>=1.76,<2'
-	$(BIN)/python setup.py --quiet generate
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[server,gateway,tracing,dev]'
+	sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+
+$(RUNTIME): constraints.txt pyproject.toml setup.py | $(BIN)/uv
+	$(INSTALL) --extra server --extra gateway --group build
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-generate: $(GENERATED)
+$(DEVELOPMENT): $(RUNTIME)
+	$(INSTALL) --all-extras --group dev
+	touch $@
 
-$(GENERATED): $(INSTALLED) $(PROTOS)
+generate: $(GENERATED) ## compile protos/ into server/zimun/v1
+
+$(GENERATED): $(RUNTIME) $(PROTOS)
 	$(BIN)/python setup.py --quiet generate
 
 # The google protos of the installed wheel, where buf finds them.
-$(GOOGLEAPIS): $(INSTALLED) $(PROTOS)
+$(GOOGLEAPIS): $(RUNTIME) $(PROTOS)
 	$(BIN)/python setup.py --quiet googleapis
 	touch $@
 
-run: install
+run: runtime ## start the server and Envoy with demo data
 	$(BIN)/zimun up --demo
 
 # What needs the machine for itself comes last, one test after the other.
-test: install
+test: install ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not quiet"
 	$(BIN)/python -m pytest -m quiet
 
-check: install $(GOOGLEAPIS)
+check: install $(GOOGLEAPIS) ## format, lint, types, import rules, contract, Envoy's configuration
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -51,21 +72,27 @@ check: install $(GOOGLEAPIS)
 # The long run of the security tests: FACTOR times the cases of CI, from SEED; prints the counts.
 FACTOR ?= 100
 SEED ?= 11
-security: install
+security: install ## run the security tests for longer
 	SECURITY_FACTOR=$(FACTOR) SECURITY_SEED=$(SEED) $(BIN)/python -m pytest tests/security
 
-format: install
+format: install ## format the code and write envoy.yaml
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/buf format --write protos
 	$(BIN)/python -m zimun_gateway --write envoy.yaml
 
-bench: install
+bench: install ## measure requests per second against a no-op RPC
 	$(BIN)/python -m bench
 
 # What `buf breaking` compares with: run it when a release has made a contract final.
-baseline: install $(GOOGLEAPIS)
+baseline: install $(GOOGLEAPIS) ## make protos/ what `buf breaking` compares with
 	$(BIN)/buf build protos --exclude-source-info --output protos/baseline.binpb
 
-clean:
+lock: $(BIN)/uv ## pin what pyproject.toml requires and constraints.txt has not
+	$(COMPILE)
+
+upgrade: $(BIN)/uv ## pin the newest releases that pyproject.toml allows
+	$(COMPILE) --upgrade
+
+clean: ## remove what make has made
 	rm -rf .venv build server/zimun/v1 *.egg-info

@@ -129,6 +129,7 @@ class Zimun:
         self.data_dir = data_dir
         self.now = now
         self.env = env
+        self.program = str(BIN / "zimun")
         self.port = free_port()
         self.grpc_port = free_port()
         self.session = requests.Session()
@@ -148,7 +149,7 @@ class Zimun:
         self._tokens.clear()
         (self.data_dir / "demo.env").unlink(missing_ok=True)
         command = [
-            str(BIN / "zimun"), "up", "--demo", "--now", self.now,
+            self.program, "up", "--demo", "--now", self.now,
             "--port", str(self.port), "--grpc-port", str(self.grpc_port),
             "--data-dir", str(self.data_dir),
         ]  # fmt: skip
@@ -234,7 +235,7 @@ class Zimun:
 
     def cli(self, *arguments: str) -> str:
         """Runs `zimun <arguments> --data-dir <this one's>`; returns what it printed."""
-        done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(self.data_dir), **self.env)
+        done = run(self.program, *arguments, "--data-dir", str(self.data_dir), **self.env)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ def test_pods_run_without_root_on_a_read_only_file_system(pod: dict[str, Any]) -
         assert context["allowPrivilegeEscalation"] is False
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_images_have_the_version_of_the_package() -> None:
+    images = {
+        container["image"]
+        for one in MANIFESTS
+        if one["kind"] == "Deployment"
+        for container in one["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {f"zimun:{version('zimun')}"}
 
 
 def test_every_deployment_has_a_disruption_budget() -> None:
