@@ -52,7 +52,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel, and the pinned packages that running it needs."""
     created = tmp_path_factory.mktemp("environment") / "venv"
     uv = BIN / "uv"
-    install = [uv, "pip", "install", "--python", created]
+    install: list[str | Path] = [uv, "pip", "install", "--python", created]
     extras = ["--extra", "server", "--extra", "gateway"]
     pins = ["--require-hashes", "--constraints", "constraints.txt"]
     execute(uv, "venv", "--python", sys.executable, created, directory=ROOT)

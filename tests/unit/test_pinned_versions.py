@@ -15,7 +15,9 @@ CONSTRAINTS = (ROOT / "constraints.txt").read_text()
 PIN = re.compile(
     r"^([\w.-]+)==(\S+)(?: ; .+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
 )
-PINS = {canonicalize_name(name): version for name, version, _ in PIN.findall(CONSTRAINTS)}
+PINS: dict[str, str] = {
+    canonicalize_name(name): version for name, version, _ in PIN.findall(CONSTRAINTS)
+}
 
 
 def name_of(requirement: Requirement) -> str:
