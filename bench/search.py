@@ -23,12 +23,12 @@ from zimun.app import serve
 from zimun.booking.availability import AnswerCache
 from zimun.clock import ManualClock
 from zimun.config import Settings
-from zimun.domain.access import SCOPES, Caller
+from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, SECOND, from_datetime
-from zimun.rpc import contract, dispatch
-from zimun.rpc.calls import Backend
-from zimun.rpc.paging import PageTokens
-from zimun.rpc.servicers import AvailabilityServicer
+from zimun.rpc import dispatch, validation
+from zimun.rpc.page_tokens import PageTokens
+from zimun.rpc.request_context import Backend
+from zimun.rpc.services.availability import AvailabilityServicer
 from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 
 MIDNIGHT = from_datetime(datetime(2026, 3, 2, tzinfo=UTC))
@@ -82,7 +82,7 @@ async def _time(
     context: Any = SimpleNamespace()
     begin = time.perf_counter()
     for _ in range(times):
-        contract.check(request)
+        validation.check(request)
         await servicer.GetAvailability(request, context)
     return (time.perf_counter() - begin) / times * SECOND
 

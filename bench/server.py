@@ -16,11 +16,11 @@ import uvloop
 
 from bench import catalogue
 from zimun import app
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.access import SCOPES, Client
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import DAY
 
 

@@ -22,11 +22,11 @@ import grpc
 from bench import catalogue
 from tests import postgres
 from zimun import app
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.access import SCOPES, Client
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import DAY
 from zimun.storage.migrate import migrate
 from zimun.storage.urls import database_url

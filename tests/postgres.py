@@ -24,7 +24,7 @@ from typing import Any
 import asyncpg
 
 from zimun.storage.migrate import migrate
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 USER = "zimun"

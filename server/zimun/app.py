@@ -16,11 +16,11 @@ from pathlib import Path
 from aiohttp import web
 from sqlalchemy import URL
 
-from zimun.auth.endpoints import application
-from zimun.auth.keys import KeyStore
-from zimun.auth.limits import TokenLimits
-from zimun.auth.listening import Runner
-from zimun.auth.provider import ProviderKeys
+from zimun.auth.http_server import Runner
+from zimun.auth.rate_limits import TokenLimits
+from zimun.auth.remote_jwks import ProviderKeys
+from zimun.auth.signing_keys import KeyStore
+from zimun.auth.token_endpoint import application
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
 from zimun.booking.credentials import CredentialStore
@@ -31,9 +31,9 @@ from zimun.clock import Clock, WallClock
 from zimun.config import ConfigError, Settings
 from zimun.connections import IDLE_TIME, bounded, http_share, rpc_share
 from zimun.domain.errors import OutcomeUnknown, Overloaded
-from zimun.rpc.calls import Backend
 from zimun.rpc.dispatch import Verify
-from zimun.rpc.paging import PageTokens
+from zimun.rpc.page_tokens import PageTokens
+from zimun.rpc.request_context import Backend
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage import sqlite_file
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset

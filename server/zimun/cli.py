@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 import click
 
 from zimun import app, doctor, workers
-from zimun.auth.keys import KeyStoreError
+from zimun.auth.signing_keys import KeyStoreError
 from zimun.booking import retention
 from zimun.booking.catalog import CreateOrganization
-from zimun.booking.load import Counts
+from zimun.booking.catalog_import import Counts
+from zimun.catalog_file import reader
 from zimun.clock import WallClock
 from zimun.command_options import data_dir, database, load_settings, on_stores, real_now, run
 from zimun.config import ConfigError, Settings
@@ -27,7 +28,6 @@ from zimun.credential_commands import client_group, keys_group
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, from_datetime
-from zimun.rpc import catalog_file
 from zimun.rpc.server import PortTaken
 from zimun.storage import sqlite_file
 from zimun.storage.distribute import NotDistributable
@@ -191,17 +191,17 @@ def migrate_command(distribute: bool, **given: Any) -> None:
 @database
 def import_command(file: BinaryIO, org: str, **given: Any) -> None:
     """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
-    catalog = catalog_file.read(file.name, file.read(), org)
+    catalog = reader.read(file.name, file.read(), org)
 
     async def work(stores: app.Stores) -> Counts:
         org_id = catalog.wanted.org_id if catalog.wanted else ""
-        command = catalog_file.LoadCatalog(catalog)
+        command = reader.LoadCatalog(catalog)
         counts: Counts = await stores.writer.run(org_id, command, creates=True)
         return counts
 
     try:
         counts = on_stores(work, **given)
-    except catalog_file.CatalogFileError as error:
+    except reader.CatalogFileError as error:
         sys.exit(str(error))
     click.echo(f"created {counts.created}, changed {counts.changed}, unchanged {counts.unchanged}")
 
@@ -220,7 +220,7 @@ def export_command(org: str | None, **given: Any) -> None:
             raise click.UsageError(f"--org is needed: there are {len(known)} organizations")
         if chosen not in known:
             raise click.UsageError(f"no organization {chosen}: see `zimun org create`")
-        return catalog_file.write(await stores.reader.catalog(chosen))
+        return reader.write(await stores.reader.catalog(chosen))
 
     # As bytes: a file is UTF-8, whatever the terminal's encoding.
     click.echo(on_stores(work, **given).encode(), nl=False)

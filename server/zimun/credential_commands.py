@@ -7,10 +7,10 @@ import click
 
 from zimun import app
 from zimun.auth import clients
-from zimun.auth.keys import KeyStore, seconds_until_removable
+from zimun.auth.signing_keys import KeyStore, seconds_until_removable
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
 from zimun.command_options import data_dir, database, on_credentials, on_stores, real_now
-from zimun.domain.access import SCOPES, Client
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import rfc3339
 
 MAX_GRACE = 366 * 24 * 3600

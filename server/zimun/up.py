@@ -18,7 +18,7 @@ from zimun.auth import clients
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.connections import gateway_share
-from zimun.domain.access import SCOPES
+from zimun.domain.identity import SCOPES
 from zimun_gateway.process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
 

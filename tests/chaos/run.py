@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.config import Settings
-from zimun.domain.access import SCOPES, Client
+from zimun.domain.identity import SCOPES, Client
 
 from .. import postgres
 from .checker import violations

@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import URL, select
 
 from zimun import app
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.booking.catalog import catalog_decision
 from zimun.clock import Clock
 from zimun.domain import catalog
@@ -21,7 +21,7 @@ from zimun.domain.events import CatalogEntry
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 from zimun.storage.migrate import migrate
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from ..postgres import Postgres

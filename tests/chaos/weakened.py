@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from zimun.booking import group, reader, writer
+from zimun.booking import group_commit, reader, writer
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import reservation as rules
@@ -40,7 +40,7 @@ MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
-_DRAFT: Any = group.Draft
+_DRAFT: Any = group_commit.Draft
 
 
 def blind() -> None:
@@ -80,7 +80,7 @@ def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
     append = _DRAFT.append.fget
 
-    def evolve_first(draft: group.Draft) -> Append | None:
+    def evolve_first(draft: group_commit.Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
@@ -90,10 +90,10 @@ def premature() -> None:
 
 def undropped() -> None:
     """Memory keeps what a group came to that failed, and now and then one fails."""
-    drafts: dict[str, group.Draft] = {}
+    drafts: dict[str, group_commit.Draft] = {}
     decide = writer._Lane._decide_all
 
-    async def decide_all(lane: Any, *arguments: Any) -> list[group.Draft]:
+    async def decide_all(lane: Any, *arguments: Any) -> list[group_commit.Draft]:
         decided = await decide(lane, *arguments)
         drafts.update({draft.memory.org_id: draft for draft in decided})
         return decided
@@ -135,8 +135,8 @@ def hasty() -> None:
     """Callers are answered before the commit."""
     append = _DRAFT.append.fget
 
-    def settle_first(draft: group.Draft) -> Append | None:
-        group.settle(draft.jobs)
+    def settle_first(draft: group_commit.Draft) -> Append | None:
+        group_commit.settle(draft.jobs)
         made: Append | None = append(draft)
         return made
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from zimun.rpc import paging
+from zimun.rpc import page_tokens
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.appointments_service_pb2 import ListAppointmentsResponse
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
@@ -92,9 +92,9 @@ async def test_the_largest_page_passes_where_each_byte_takes_six_as_json(gateway
     one = Appointment(metadata={f"{n:<<64}": "<" * 1000 for n in range(50)})
 
     async def page(_: Any, __: Context) -> ListAppointmentsResponse:
-        return ListAppointmentsResponse(items=paging.fitting([one] * 1000))
+        return ListAppointmentsResponse(items=page_tokens.fitting([one] * 1000))
 
     gateway.server.behaviours["ListAppointments"] = page
     answer = await gateway.get("/api/v1/appointments")
     assert answer.status == 200
-    assert len(answer.json()["items"]) == paging.MAX_PAGE // one.ByteSize()
+    assert len(answer.json()["items"]) == page_tokens.MAX_PAGE // one.ByteSize()

@@ -11,9 +11,9 @@ from google.rpc.code_pb2 import Code
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from zimun.domain.access import SCOPES
-from zimun.rpc import contract as server
-from zimun.rpc.status import CODES
+from zimun.domain.identity import SCOPES
+from zimun.rpc import validation as server
+from zimun.rpc.error_status import CODES
 from zimun.v1 import options_pb2
 from zimun.v1.error_reason_pb2 import ErrorReason
 from zimun_gateway import site

@@ -20,15 +20,15 @@ from google.rpc.status_pb2 import Status
 from sqlalchemy import Connection, delete
 
 from zimun import app, demo
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.writer import Writer
 from zimun.clock import ManualClock
 from zimun.config import Settings
-from zimun.domain.access import SCOPES, Client
 from zimun.domain.catalog import Organization
-from zimun.storage.tables import installation, metadata, signing_keys
+from zimun.domain.identity import SCOPES, Client
+from zimun.storage.schema import installation, metadata, signing_keys
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,

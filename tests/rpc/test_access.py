@@ -7,15 +7,15 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from zimun.domain.access import SCOPES
-from zimun.rpc import contract
+from zimun.domain.identity import SCOPES
+from zimun.rpc import validation
 from zimun.v1 import options_pb2
 
 from .conftest import Zimun, refusal
 
 METHODS = [
     (f"/{service.full_name}/{method.name}", method)
-    for service in contract.services()
+    for service in validation.services()
     for method in service.methods
 ]
 
@@ -68,6 +68,6 @@ async def test_a_token_of_an_unknown_organization_is_refused(zimun: Zimun) -> No
 def test_a_method_without_a_scope_keeps_the_server_from_starting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(contract, "_option", lambda declared, extension: "")
+    monkeypatch.setattr(validation, "_option", lambda declared, extension: "")
     with pytest.raises(LookupError, match="declares no required_scope"):
-        contract.required_scopes()
+        validation.required_scopes()

@@ -6,7 +6,7 @@ import pytest
 
 from zimun.booking import appointments
 from zimun.domain.instant import MINUTE
-from zimun.rpc.convert import timestamp
+from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.appointment_pb2 import Appointment

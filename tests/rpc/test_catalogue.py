@@ -8,8 +8,8 @@ import grpc
 import pytest
 from google.api import field_behavior_pb2
 
-from zimun.domain.access import SCOPES
-from zimun.rpc import contract
+from zimun.domain.identity import SCOPES
+from zimun.rpc import validation
 from zimun.v1 import location_pb2, options_pb2
 
 from . import stamp
@@ -525,7 +525,7 @@ async def test_the_same_key_of_another_method_is_another_key(zimun: Zimun) -> No
 
 ADMINISTRATION = [
     (f"/{service.full_name}/{method.name}", method)
-    for service in contract.services()
+    for service in validation.services()
     if service.name not in ("AppointmentsService", "AvailabilityService")
     for method in service.methods
 ]

@@ -18,7 +18,7 @@ from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Organization
 from zimun.domain.instant import DAY, MINUTE, from_datetime
-from zimun.rpc.convert import timestamp
+from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.hold_pb2 import Hold

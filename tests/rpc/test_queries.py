@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from zimun.domain.instant import DAY, MINUTE
-from zimun.rpc.convert import timestamp
+from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.slot_pb2 import Obstacle, Slot

@@ -15,14 +15,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import Connection
 
 from zimun import app, demo
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.booking.reader import Reader
 from zimun.booking.store import IdempotencyKey, LedgerRead
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.errors import Overloaded
-from zimun.rpc import contract
+from zimun.rpc import validation
 from zimun.rpc.server import PortTaken
 from zimun.storage.sqlite import SqliteDatabase
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
@@ -61,7 +61,7 @@ def writing_connection(zimun: Zimun) -> Connection:
 
 
 async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
-    for name in ("", *(service.full_name for service in contract.services())):
+    for name in ("", *(service.full_name for service in validation.services())):
         assert await health(zimun.channel, name) == SERVING
 
 
@@ -100,7 +100,7 @@ async def test_reflection_lists_and_describes_the_services(zimun: Zimun) -> None
     )
     async for answer in call:
         names = {service.name for service in answer.list_services_response.service}
-    assert {service.full_name for service in contract.services()} < names
+    assert {service.full_name for service in validation.services()} < names
 
 
 @contextmanager

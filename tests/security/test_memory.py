@@ -22,7 +22,10 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.ledger import Ledger
 from zimun.domain.slots import Slot
 from zimun.domain.timetable import MAX_GRID_BYTES, Timetable
-from zimun.rpc import catalog_servicers, convert, entries, paging
+from zimun.rpc import page_tokens
+from zimun.rpc.convert import booking
+from zimun.rpc.convert import catalog as entries
+from zimun.rpc.services import catalog_entries
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import service_pb2, services_service_pb2
 
@@ -140,10 +143,10 @@ def test_kept_answers_are_limited_in_bytes() -> None:
 
 
 def test_large_messages_are_not_kept() -> None:
-    convert._short_availability.cache_clear()
+    booking._short_availability.cache_clear()
     large = an_answer(slots=10, staff=500)
-    assert len(b"".join(convert.availability(large, availability.View.FULL))) > 10_000
-    assert convert._short_availability.cache_info().currsize == 0
+    assert len(b"".join(booking.availability(large, availability.View.FULL))) > 10_000
+    assert booking._short_availability.cache_info().currsize == 0
     entry = a_service(metadata=METADATA)
     assert entries.service(entry) is not entries.service(entry)
     small = a_service()
@@ -152,17 +155,17 @@ def test_large_messages_are_not_kept() -> None:
 
 def test_a_page_ends_before_it_is_too_large() -> None:
     message = service_pb2.Service(id="s_1", metadata=METADATA)
-    fitting = list(paging.fitting([message] * 1000))
-    assert 10 < len(fitting) <= paging.MAX_PAGE // message.ByteSize()
-    huge = service_pb2.Service(description="x" * (paging.MAX_PAGE + 1))
-    assert list(paging.fitting([huge, huge])) == [huge]
+    fitting = list(page_tokens.fitting([message] * 1000))
+    assert 10 < len(fitting) <= page_tokens.MAX_PAGE // message.ByteSize()
+    huge = service_pb2.Service(description="x" * (page_tokens.MAX_PAGE + 1))
+    assert list(page_tokens.fitting([huge, huge])) == [huge]
 
 
 async def test_a_list_of_large_entries_comes_in_pages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(paging, "MAX_PAGE", 1)
-    monkeypatch.setattr(catalog_servicers, "MAX_KEPT_PAGE", 0)
+    monkeypatch.setattr(page_tokens, "MAX_PAGE", 1)
+    monkeypatch.setattr(catalog_entries, "MAX_KEPT_PAGE", 0)
     async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         walked, token = [], ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import sqlglot
 from sqlglot import exp
 
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 
 KEYS = {
     table.name: tuple(column.name for column in table.primary_key)

@@ -28,10 +28,9 @@ from zimun.app import Stores, open_database
 from zimun.booking import appointments, availability
 from zimun.booking.availability import AnswerCache
 from zimun.booking.catalog import CreateOrganization, catalog_decision
+from zimun.booking.change_request import ChangeRequest, new_id
 from zimun.booking.reader import MAX_ROWS
-from zimun.booking.requests import ChangeRequest, new_id
 from zimun.clock import ManualClock
-from zimun.domain.access import SCOPES, Caller
 from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMember
 from zimun.domain.commands import (
     CancelAppointment,
@@ -53,6 +52,7 @@ from zimun.domain.events import (
     ReservationEvent,
     Session,
 )
+from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
@@ -61,7 +61,7 @@ from zimun.domain.slots import Slot
 from zimun.domain.timetable import Timetable
 from zimun.storage import rows
 from zimun.storage.migrate import migrate
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from zimun.app import Stores
-from zimun.booking.load import Counts
+from zimun.booking.catalog_import import Counts
+from zimun.catalog_file import reader
+from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain.catalog import (
     Catalog,
@@ -20,8 +22,6 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
-from zimun.rpc import catalog_file
-from zimun.rpc.catalog_file import CatalogFileError, LoadCatalog
 
 from .salon import CUT, NOW, ORG, Engine, open_salon, put_catalog
 
@@ -32,7 +32,7 @@ NEW = "organization: {id: o_new, name: New, time_zone: Europe/Berlin}\n"
 
 async def load(stores: Stores, text: str, org: str = "") -> Counts:
     """As `zimun import` does."""
-    file = catalog_file.read("salon.yaml", text.encode("utf-8", "surrogatepass"), org)
+    file = reader.read("salon.yaml", text.encode("utf-8", "surrogatepass"), org)
     org_id = file.wanted.org_id if file.wanted else ""
     counts: Counts = await stores.writer.run(org_id, LoadCatalog(file), creates=True)
     return counts
@@ -52,7 +52,7 @@ async def catalog(stores: Stores, org: str = ORG) -> Catalog:
 
 
 async def exported(stores: Stores, org: str = ORG) -> str:
-    return catalog_file.write(await catalog(stores, org))
+    return reader.write(await catalog(stores, org))
 
 
 def at(n: int, entry: Entry) -> Entry:

@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zimun.app import Stores
-from zimun.booking.load import Counts
+from zimun.booking.catalog_import import Counts
+from zimun.catalog_file import reader
+from zimun.catalog_file.reader import LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
@@ -35,8 +37,6 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.events import CatalogEntry, CatalogValue
 from zimun.domain.instant import DAY, MINUTE
-from zimun.rpc import catalog_file
-from zimun.rpc.catalog_file import LoadCatalog
 
 from .salon import NOW, Engine, SqliteEngine, put_catalog
 
@@ -224,11 +224,11 @@ def content(catalog: Catalog) -> list[object]:
 async def read(stores: Stores) -> tuple[Catalog, str]:
     """The catalogue, and the file of it."""
     catalog = await stores.reader.catalog(ORG)
-    return catalog, catalog_file.write(catalog)
+    return catalog, reader.write(catalog)
 
 
 async def load(stores: Stores, text: str) -> Counts:
-    command = LoadCatalog(catalog_file.read("any.yaml", text.encode()))
+    command = LoadCatalog(reader.read("any.yaml", text.encode()))
     counts: Counts = await stores.writer.run(ORG, command, creates=True)
     return counts
 

@@ -16,7 +16,7 @@ from zimun.app import Stores
 from zimun.domain.errors import Overloaded
 from zimun.storage import postgresql
 from zimun.storage.migrate import SchemaTooNew, migrate
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from zimun.auth.clients import authenticate, create_client, revoke_client, rotate_secret
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
-from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken, InvalidRequest
+from zimun.domain.identity import Client, SigningKey
 from zimun.domain.instant import DAY
 
 from .salon import NOW, ORG, Engine

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from zimun.booking.catalog import CreateOrganization
+from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
-from zimun.booking.requests import new_id
 from zimun.booking.writer import Writer
 from zimun.clock import ManualClock
 from zimun.domain.commands import Hold
@@ -22,7 +22,7 @@ from zimun.domain.slot_request import SlotRequest
 from zimun.storage.distribute import NotDistributable, distribute
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from ..postgres import emptied, shared

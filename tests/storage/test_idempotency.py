@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.booking.requests import RESPONSE_LIFETIME
+from zimun.booking.change_request import RESPONSE_LIFETIME
 from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
 from zimun.domain.instant import DAY
 from zimun.domain.reservation import State

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.booking.credentials import CredentialStore
 
 from .salon import Engine

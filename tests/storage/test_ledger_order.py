@@ -18,9 +18,9 @@ from zimun.booking.catalog import CreateOrganization
 from zimun.booking.reader import Question, Reader
 from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
-from zimun.domain.access import SCOPES, Caller
 from zimun.domain.catalog import Service, StaffMember
 from zimun.domain.errors import ZimunError
+from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger import Ledger
 from zimun.domain.loading import BLOCK

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 
 from zimun.storage import sqlite
 from zimun.storage.migrate import SchemaTooNew, migrate
-from zimun.storage.tables import metadata
+from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from .salon import ORG, SqliteEngine, open_salon

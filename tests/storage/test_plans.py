@@ -20,8 +20,8 @@ from zimun.booking.store import LedgerStore
 from zimun.storage import statements
 from zimun.storage.changes import PARTS
 from zimun.storage.prepared import Prepared, Rows
+from zimun.storage.schema import metadata
 from zimun.storage.sqlite import _sql
-from zimun.storage.tables import metadata
 
 from .every_statement import METHODS, run_every_statement
 from .salon import SqliteEngine

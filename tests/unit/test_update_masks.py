@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zimun.booking.catalog import changed
 from zimun.domain.catalog import Service
-from zimun.rpc import entries
+from zimun.rpc.convert import catalog
 from zimun.v1 import service_pb2
 
 IDS = st.lists(st.sampled_from(("t_a", "t_b")), max_size=2, unique=True)
@@ -42,7 +42,7 @@ def test_an_update_sets_the_fields_of_its_mask_and_keeps_all_others(
     present: service_pb2.Service, sent: service_pb2.Service, mask: list[str]
 ) -> None:
     before = service(present)
-    after = entries.SERVICE.edit(sent, FieldMask(paths=mask))(before)
+    after = catalog.SERVICE.edit(sent, FieldMask(paths=mask))(before)
     wanted = service(sent)
     for field in fields(Service):
         source = wanted if field.name in mask else before
@@ -54,11 +54,11 @@ def test_an_update_has_a_new_etag_and_update_time_exactly_where_a_value_is_new(
     present: service_pb2.Service, sent: service_pb2.Service, mask: list[str]
 ) -> None:
     before, wanted = service(present), service(sent)
-    after = changed(before, entries.SERVICE.edit(sent, FieldMask(paths=mask))(before), now=7)
+    after = changed(before, catalog.SERVICE.edit(sent, FieldMask(paths=mask))(before), now=7)
     is_new = any(getattr(before, name) != getattr(wanted, name) for name in mask)
     assert (after.etag != before.etag, after.update_time != before.update_time) == (is_new, is_new)
     assert (after is before) == (not is_new)
 
 
 def service(message: service_pb2.Service) -> Service:
-    return Service(**entries.SERVICE.read(message), id="s_1")
+    return Service(**catalog.SERVICE.read(message), id="s_1")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from zimun.booking.credentials import CredentialStore
-from zimun.domain.access import SCOPES, Client
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import SECOND
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

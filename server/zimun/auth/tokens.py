@@ -26,9 +26,9 @@ from joserfc.jwk import Key
 from joserfc.jws import CompactSignature, JWSRegistry
 from joserfc.registry import Header
 
-from zimun.auth.keys import MAX_LIFETIME, KeyStore
-from zimun.domain.access import SCOPES, Caller, Client
+from zimun.auth.signing_keys import MAX_LIFETIME, KeyStore
 from zimun.domain.errors import TokenInvalid
+from zimun.domain.identity import SCOPES, Caller, Client
 
 DEFAULT_LIFETIME = 900
 """Seconds from issue to expiry."""

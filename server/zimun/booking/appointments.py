@@ -7,8 +7,8 @@ from zimun.booking.reader import Reader
 from zimun.booking.store import AppointmentFilter, LedgerStore
 from zimun.booking.writer import Writer
 from zimun.clock import Clock
-from zimun.domain.access import Caller
 from zimun.domain.commands import ExpireHold
+from zimun.domain.identity import Caller
 from zimun.domain.reservation import Reservation
 
 MAX_EXPIRIES = 500

@@ -12,15 +12,15 @@ from operator import itemgetter
 
 from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
-from zimun.domain.access import Caller
 from zimun.domain.catalog import Place
 from zimun.domain.errors import AnswerTooLarge, ZimunError
-from zimun.domain.explanation import Obstacle, obstacles
+from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.layers import AgingMap
 from zimun.domain.ledger import Ledger
-from zimun.domain.schedule import Day, dates, local_date, segments
+from zimun.domain.opening_hours import Day, dates, local_date, segments
+from zimun.domain.slot_explanation import Obstacle, obstacles
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Slot

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
+from zimun.booking.change_request import new_id
 from zimun.booking.holidays import public_holidays
 from zimun.booking.reader import Reader
-from zimun.booking.requests import new_id
 from zimun.domain import catalog_validation
-from zimun.domain.access import Caller
 from zimun.domain.catalog import (
     NOT_FOUND,
     Catalog,
@@ -44,9 +43,10 @@ from zimun.domain.events import (
     OverrideDeleted,
     ReservationEvent,
 )
+from zimun.domain.identity import Caller
 from zimun.domain.ledger import Ledger
+from zimun.domain.memory_size import weight
 from zimun.domain.timetable import Timetable
-from zimun.domain.weight import weight
 
 E = TypeVar("E", bound=CatalogEntry)
 Settings = TypeVar("Settings", bound=Organization | CatalogEntry)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from zimun.domain.access import Client, SigningKey
+from zimun.domain.identity import Client, SigningKey
 
 
 class SigningKeyNotFound(Exception):

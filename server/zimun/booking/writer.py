@@ -17,9 +17,9 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
-from zimun.booking.group import Draft, PendingCommand, by_organization, fail, settle
+from zimun.booking.change_request import ChangeRequest
+from zimun.booking.group_commit import Draft, PendingCommand, by_organization, fail, settle
 from zimun.booking.reader import LedgerMemory, Reader
-from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import (
     Conflict,
     LedgerRead,
@@ -27,7 +27,6 @@ from zimun.booking.store import (
     LedgerUpdate,
 )
 from zimun.clock import Clock
-from zimun.domain.access import Caller
 from zimun.domain.catalog import empty_catalog
 from zimun.domain.commands import Command
 from zimun.domain.errors import (
@@ -35,6 +34,7 @@ from zimun.domain.errors import (
     Overloaded,
     TokenInvalid,
 )
+from zimun.domain.identity import Caller
 from zimun.domain.loading import Needs
 
 MAX_GROUP = 32

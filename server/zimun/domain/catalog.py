@@ -20,7 +20,7 @@ from zimun.domain.errors import (
     StaffNotFound,
 )
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.weight import weight
+from zimun.domain.memory_size import weight
 
 E = TypeVar("E", bound="Entry")
 

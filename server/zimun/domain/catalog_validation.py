@@ -22,7 +22,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.schedule import is_zone
+from zimun.domain.opening_hours import is_zone
 
 PREFIXES: Mapping[type[Entry] | type[Override], str] = {
     Organization: "o",

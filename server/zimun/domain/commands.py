@@ -16,8 +16,8 @@ from zimun.domain.errors import SlotUnavailable
 from zimun.domain.events import Event, EventType, ReservationEvent, Session
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
+from zimun.domain.opening_hours import local_date, segments
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
-from zimun.domain.schedule import local_date, segments
 from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Choice, Slot

@@ -13,8 +13,8 @@ from zimun.domain.errors import InvalidRequest, SlotUnavailable
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
+from zimun.domain.opening_hours import dates, local_date, segments
 from zimun.domain.reservation import Reservation
-from zimun.domain.schedule import dates, local_date, segments
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Busy, Slot
 from zimun.domain.timetable import Timetable

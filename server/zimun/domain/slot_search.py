@@ -21,7 +21,7 @@ from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
 from zimun.domain.instant import DAY, rfc3339
 from zimun.domain.intervals import Interval, covers, merge
-from zimun.domain.schedule import DayStatus, dates, is_shown_early, local_date, segments
+from zimun.domain.opening_hours import DayStatus, dates, is_shown_early, local_date, segments
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching

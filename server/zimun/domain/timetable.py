@@ -15,7 +15,7 @@ from zimun.domain.caching import cached_method
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, intersect, merge
-from zimun.domain.schedule import (
+from zimun.domain.opening_hours import (
     Day,
     dates,
     is_shown_early,

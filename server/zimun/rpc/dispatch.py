@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
 from zimun.booking.pause import next_step
-from zimun.domain.access import Caller
 from zimun.domain.errors import InvalidRequest, Overloaded, ScopeMissing, TokenInvalid, ZimunError
-from zimun.rpc import contract, status
+from zimun.domain.identity import Caller
+from zimun.rpc import error_status, validation
 from zimun.rpc.admission import Admission, Kind, metered
 
 Verify = Callable[[str], Awaitable[Caller]]
@@ -60,7 +60,7 @@ class Dispatcher(grpc.GenericRpcHandler):
     ) -> None:
         self._verify, self._admission = verify, admission
         self._handlers = {path: decoding(handler) for path, handler in handlers.items()}
-        for path, scope in contract.required_scopes().items():
+        for path, scope in validation.required_scopes().items():
             self._handlers[path] = self._authorized(path, handlers[path], scope)
         _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
@@ -79,7 +79,7 @@ class Dispatcher(grpc.GenericRpcHandler):
 
         async def serve(raw: bytes, context: Context) -> bytes | Message:
             request = _decode(decode, raw)
-            contract.check(request)
+            validation.check(request)
             _method.set(name)
             response: bytes | Message = await run(request, context)
             return response
@@ -95,9 +95,9 @@ class Dispatcher(grpc.GenericRpcHandler):
                 finally:
                     admitted.finish()
             except ZimunError as error:
-                answer, headers = status.status_of(error), _headers(error)
+                answer, headers = error_status.status_of(error), _headers(error)
             except Exception as error:
-                answer, headers = status.unforeseen(error), ()
+                answer, headers = error_status.unforeseen(error), ()
             return await _refuse(context, answer, headers)
 
         return _handler(call)
@@ -120,7 +120,7 @@ def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:
 
 
 async def _refuse_unknown_method(_: bytes, context: Context) -> bytes:
-    return await _refuse(context, status.UNKNOWN_METHOD, ())
+    return await _refuse(context, error_status.UNKNOWN_METHOD, ())
 
 
 def header(name: str) -> str:
@@ -152,7 +152,7 @@ def decoding(handler: Handler) -> Handler:
         try:
             request = _decode(handler.request_deserializer, raw)
         except InvalidRequest as error:
-            return await _refuse(context, status.status_of(error), ())
+            return await _refuse(context, error_status.status_of(error), ())
         return await run(request, context)
 
     make: Any = grpc.unary_unary_rpc_method_handler
@@ -173,7 +173,7 @@ def _decoding_stream(handler: Handler) -> Handler:
             async for response in run(decoded(requests), context):
                 yield response
         except InvalidRequest as error:
-            await _refuse(context, status.status_of(error), ())
+            await _refuse(context, error_status.status_of(error), ())
 
     make: Any = grpc.stream_stream_rpc_method_handler
     return cast("Handler", make(call, response_serializer=handler.response_serializer))

@@ -10,20 +10,19 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from zimun.booking.writer import MAX_GROUP
-from zimun.rpc import contract
+from zimun.rpc import validation
 from zimun.rpc.admission import Admission
-from zimun.rpc.calls import Backend
-from zimun.rpc.catalog_servicers import (
-    LocationsServicer,
-    OrganizationsServicer,
-    OverridesServicer,
-    ResourcesServicer,
-    ServicesServicer,
-    StaffServicer,
-)
 from zimun.rpc.dispatch import Dispatcher, Handler, Verify
 from zimun.rpc.health import Health
-from zimun.rpc.servicers import AppointmentsServicer, AvailabilityServicer
+from zimun.rpc.request_context import Backend
+from zimun.rpc.services.appointments import AppointmentsServicer
+from zimun.rpc.services.availability import AvailabilityServicer
+from zimun.rpc.services.locations import LocationsServicer
+from zimun.rpc.services.organizations import OrganizationsServicer
+from zimun.rpc.services.overrides import OverridesServicer
+from zimun.rpc.services.resources import ResourcesServicer
+from zimun.rpc.services.services import ServicesServicer
+from zimun.rpc.services.staff import StaffServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
@@ -123,7 +122,7 @@ class RpcServer:
         for add, servicer in _SERVICERS.items():
             add(servicer(backend), handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
-        names = [service.full_name for service in contract.services()]
+        names = [service.full_name for service in validation.services()]
         reflected = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
             reflection.aio.ReflectionServicer(reflected, Default()), handlers
@@ -159,7 +158,7 @@ class RpcServer:
 
     async def set_health(self, readable: bool, writable: bool) -> None:
         """Tell health checks which services can do their work now."""
-        for name in ("", *(service.full_name for service in contract.services())):
+        for name in ("", *(service.full_name for service in validation.services())):
             serving = self.serving[name] = readable and (writable or name not in WRITING)
             status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)

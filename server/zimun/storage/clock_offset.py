@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select
 
-from zimun.storage.tables import installation
+from zimun.storage.schema import installation
 
 CLOCK_OFFSET = "clock_offset"
 """Name of the row of `installation` that has it, in microseconds; without the row it is 0."""

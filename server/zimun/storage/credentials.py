@@ -17,11 +17,11 @@ from secrets import token_bytes
 from sqlalchemy import Connection, delete, insert, select, update
 
 from zimun.booking.credentials import LastSigningKey, SigningKeyNotFound
-from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken
+from zimun.domain.identity import Client, SigningKey
 from zimun.storage import rows
 from zimun.storage.database import Database
-from zimun.storage.tables import clients, installation, signing_keys
+from zimun.storage.schema import clients, installation, signing_keys
 
 SECRET_BYTES = 32
 """Length of a secret of the installation."""

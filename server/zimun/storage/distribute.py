@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import URL, Connection, text
 
 from zimun.storage import postgresql
-from zimun.storage.tables import clients, metadata
+from zimun.storage.schema import clients, metadata
 from zimun.storage.urls import is_postgresql
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from zimun.storage.tables import IS_HELD, reservations
+from zimun.storage.schema import IS_HELD, reservations
 
 
 class HoldCounts(NamedTuple):

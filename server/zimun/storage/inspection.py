@@ -12,7 +12,7 @@ from zimun.domain.instant import SECOND
 from zimun.storage import postgresql, sqlite
 from zimun.storage.clock_offset import read_clock_offset
 from zimun.storage.migrate import newest_revision
-from zimun.storage.tables import ledgers, signing_keys
+from zimun.storage.schema import ledgers, signing_keys
 from zimun.storage.urls import is_postgresql
 
 DURABLE: Mapping[str, tuple[str, ...]] = {

@@ -49,8 +49,7 @@ from zimun.domain.events import (
 from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.storage import rows, statements
-from zimun.storage.statements import padded
-from zimun.storage.tables import (
+from zimun.storage.schema import (
     IS_APPOINTMENT,
     IS_LIVE,
     IS_NAMED,
@@ -69,6 +68,7 @@ from zimun.storage.tables import (
     sessions,
     staff,
 )
+from zimun.storage.statements import padded
 
 _ENTRY_TABLES: Mapping[type, Table] = {
     Service: services,

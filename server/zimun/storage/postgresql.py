@@ -40,6 +40,7 @@ from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Changes, Part, changes_of
 from zimun.storage.failures import Refusals, brief
 from zimun.storage.permits import Permits
+from zimun.storage.schema import metadata
 from zimun.storage.sqlstates import (
     BROKEN,
     CONSTRAINTS,
@@ -50,7 +51,6 @@ from zimun.storage.sqlstates import (
     is_refusal_to_serve,
     state_of,
 )
-from zimun.storage.tables import metadata
 
 T = TypeVar("T")
 

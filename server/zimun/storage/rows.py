@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Table, select
 
 from zimun.booking.holidays import public_holidays
-from zimun.domain.access import Client
 from zimun.domain.catalog import (
     Catalog,
     Hours,
@@ -36,9 +35,10 @@ from zimun.domain.events import (
     ReservationEvent,
     Session,
 )
+from zimun.domain.identity import Client
+from zimun.domain.memory_size import weight
 from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.weight import weight
-from zimun.storage.tables import (
+from zimun.storage.schema import (
     ledgers,
     locations,
     organizations,

@@ -10,7 +10,7 @@ from functools import lru_cache
 from sqlalchemy import BindParameter, Select, and_, bindparam, func, select
 
 from zimun.storage.prepared import Prepared
-from zimun.storage.tables import (
+from zimun.storage.schema import (
     IS_APPOINTMENT,
     IS_HELD,
     IS_LIVE,

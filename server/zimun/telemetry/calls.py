@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import StatusCode
 
-from zimun.rpc import contract
+from zimun.rpc import validation
 from zimun.rpc.dispatch import caller_or_none
 from zimun.tally import Histogram
 from zimun.telemetry import logs
@@ -53,7 +53,7 @@ class CallObserver(grpc.aio.ServerInterceptor):
         self._slow_after = slow_after or float("inf")
         self._slow_lines = logs.Limiter(MAX_SLOW_LINES)
         self._observed: dict[str, tuple[Handler, Handler]] = {}
-        names = (*contract.required_scopes(), "/grpc.health.v1.Health/Check")
+        names = (*validation.required_scopes(), "/grpc.health.v1.Health/Check")
         self._tallies = {name: MethodTally(name.removeprefix("/")) for name in names}
         self._unknown = MethodTally(UNKNOWN_METHOD)
         self.active = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from zimun.rpc import contract
+from zimun.rpc import validation
 
 FLUSH_TIME = 2.0
 """Seconds for sending the last spans when the server stops."""
@@ -60,7 +60,7 @@ def _provider(endpoint: str, ratio: float) -> Any:
 def _interceptor(provider: Any) -> grpc.aio.ServerInterceptor:
     from opentelemetry.instrumentation import grpc as instrumentation
 
-    methods = contract.required_scopes()
+    methods = validation.required_scopes()
     make: Any = instrumentation.aio_server_interceptor
     interceptor: grpc.aio.ServerInterceptor = make(
         provider, filter_=lambda details: details.method in methods

@@ -2,9 +2,9 @@
 
 import pytest
 
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer, Verifier
-from zimun.domain.access import Client
+from zimun.domain.identity import Client
 
 from .fakes import MemoryCredentials, MovableTime
 

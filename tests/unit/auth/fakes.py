@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from zimun.booking.credentials import LastSigningKey, SigningKeyNotFound
-from zimun.domain.access import Client, SigningKey
 from zimun.domain.errors import IdTaken, Overloaded
+from zimun.domain.identity import Client, SigningKey
 
 
 class MovableTime:

@@ -14,8 +14,8 @@ from zimun.auth.clients import (
     revoke_client,
     rotate_secret,
 )
-from zimun.domain.access import SCOPES, Client
 from zimun.domain.errors import IdTaken, InvalidRequest, Overloaded
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import SECOND
 
 from .fakes import MemoryCredentials

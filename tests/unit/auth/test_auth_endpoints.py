@@ -11,10 +11,10 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from zimun.auth.clients import create_client, hash_secret, revoke_client, rotate_secret
-from zimun.auth.endpoints import JWKS_PATH, METADATA_PATH, TOKEN_PATH, application
-from zimun.auth.keys import KeyStore
+from zimun.auth.signing_keys import KeyStore
+from zimun.auth.token_endpoint import JWKS_PATH, METADATA_PATH, TOKEN_PATH, application
 from zimun.auth.tokens import Issuer, Verifier
-from zimun.domain.access import SCOPES, Caller, Client
+from zimun.domain.identity import SCOPES, Caller, Client
 from zimun.domain.instant import SECOND
 
 from .conftest import ISSUER

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from zimun.auth.keys import (
+from zimun.auth.signing_keys import (
     FETCH_TIME,
     MARGIN,
     MAX_LIFETIME,
@@ -15,8 +15,8 @@ from zimun.auth.keys import (
     KeyStoreError,
     seconds_until_removable,
 )
-from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
+from zimun.domain.identity import SigningKey
 from zimun.domain.instant import SECOND
 
 from .fakes import MemoryCredentials, MovableTime

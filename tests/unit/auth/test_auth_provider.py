@@ -12,10 +12,10 @@ from aiohttp.test_utils import TestServer
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from zimun.auth.provider import MAX_AGE, RETRY_INTERVAL, ProviderKeys
+from zimun.auth.remote_jwks import MAX_AGE, RETRY_INTERVAL, ProviderKeys
 from zimun.auth.tokens import PROVIDER, Verifier
-from zimun.domain.access import Caller
 from zimun.domain.errors import Overloaded, TokenInvalid
+from zimun.domain.identity import Caller
 
 from .conftest import AUDIENCE, ISSUER
 from .fakes import MovableTime

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 
-from zimun.auth.keys import PROPAGATION, KeyStore
+from zimun.auth.signing_keys import PROPAGATION, KeyStore
 from zimun.auth.tokens import CACHE_SIZE, LEEWAY, MAX_TOKEN_LENGTH, PROVIDER, Issuer, Verifier
-from zimun.domain.access import Caller, Client
 from zimun.domain.errors import TokenInvalid
+from zimun.domain.identity import Caller, Client
 
 from .conftest import AUDIENCE, ISSUER
 from .fakes import MemoryCredentials, MovableTime

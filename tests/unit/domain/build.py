@@ -27,8 +27,8 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
+from zimun.domain.opening_hours import local_date, segments
 from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.schedule import local_date, segments
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Busy, Session
 from zimun.domain.timetable import Timetable

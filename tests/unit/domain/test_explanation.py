@@ -10,8 +10,8 @@ from hypothesis import given
 
 from zimun.domain.catalog import Override, Resource, StaffMember
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable, ZimunError
-from zimun.domain.explanation import Obstacle, Rule, obstacles
 from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.slot_explanation import Obstacle, Rule, obstacles
 from zimun.domain.slot_search import Search
 
 from .build import (

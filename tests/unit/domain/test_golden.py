@@ -16,7 +16,7 @@ import pytest
 
 from zimun.domain.catalog import Hours, Organization, Service, SlotAlignment
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
-from zimun.domain.schedule import local_rfc3339
+from zimun.domain.opening_hours import local_rfc3339
 
 from .build import ALL_DAY, World, every_day, member, organization, service, utc, world
 

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from zimun.domain.catalog import Catalog, Override, Place
-from zimun.domain.schedule import Day, DayStatus, place_day, staff_hours
+from zimun.domain.opening_hours import Day, DayStatus, place_day, staff_hours
 
 from .build import (
     ALL_DAY,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zimun.domain.catalog import Hours
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
-from zimun.domain.schedule import (
+from zimun.domain.opening_hours import (
     dates,
     local_date,
     local_rfc3339,

@@ -14,7 +14,7 @@ from zimun.domain import start_grid
 from zimun.domain import timetable as timetable_module
 from zimun.domain.catalog import Override, Resource, SlotAlignment, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.schedule import dates, local_date
+from zimun.domain.opening_hours import dates, local_date
 from zimun.domain.slots import Session
 from zimun.domain.timetable import MAX_NEW_STAFF_DAYS, Timetable, date_ranges
 

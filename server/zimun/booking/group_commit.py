@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import LedgerMemory
-from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import Append, IdempotencyKey, KeptResponse
 from zimun.domain.commands import Command, Decision, Hold
 from zimun.domain.errors import (

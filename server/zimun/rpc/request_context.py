@@ -9,13 +9,13 @@ import grpc
 from google.protobuf.message import Message
 
 from zimun.booking.availability import AnswerCache
+from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import Reader
-from zimun.booking.requests import ChangeRequest
 from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
 from zimun.domain.errors import InvalidRequest
 from zimun.rpc.dispatch import caller, header, method
-from zimun.rpc.paging import PageTokens
+from zimun.rpc.page_tokens import PageTokens
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from zimun.rpc.yaml_document import BOOL, INT, MAP, SEQ, STR, Document, join
+from zimun.catalog_file.yaml_document import BOOL, INT, MAP, SEQ, STR, Document, join
 
 _DURATION = Duration.DESCRIPTOR.full_name
 

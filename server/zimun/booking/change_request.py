@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zimun.booking.store import IdempotencyKey, KeptResponse
-from zimun.domain.access import Caller
+from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 
 RESPONSE_LIFETIME = DAY

@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.schedule import is_zone
+from zimun.domain.opening_hours import is_zone
 from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,

@@ -17,8 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from zimun.booking.credentials import CredentialStore
-from zimun.domain.access import SigningKey
 from zimun.domain.errors import Overloaded
+from zimun.domain.identity import SigningKey
 from zimun.domain.instant import SECOND
 
 PROPAGATION = 300

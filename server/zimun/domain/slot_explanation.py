@@ -11,7 +11,7 @@ from enum import StrEnum
 from zimun.domain.catalog import Entry
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.schedule import DayStatus, local_date, local_rfc3339
+from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session
 

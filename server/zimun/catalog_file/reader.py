@@ -14,23 +14,25 @@ from typing import Any
 import yaml
 
 from zimun.booking.catalog import catalog_decision, check_id, entry_of, exists
-from zimun.booking.load import ORGANIZATION, Wanted, plan
+from zimun.booking.catalog_import import ORGANIZATION, Wanted, plan
+from zimun.catalog_file import yaml_document, yaml_messages
+from zimun.catalog_file.yaml_document import Document
 from zimun.domain.catalog import Catalog, Entry, Organization, Override, Service
 from zimun.domain.commands import Decision
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
-from zimun.rpc import contract, entries, yaml_document, yaml_messages
-from zimun.rpc.entries import Kind
-from zimun.rpc.yaml_document import Document
+from zimun.rpc import validation
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.convert.catalog import Kind
 from zimun.v1 import override_pb2
 
 _KINDS: Mapping[str, Kind[Any]] = {
-    "locations": entries.LOCATION,
-    "staff": entries.STAFF_MEMBER,
-    "resources": entries.RESOURCE,
-    "services": entries.SERVICE,
+    "locations": convert.LOCATION,
+    "staff": convert.STAFF_MEMBER,
+    "resources": convert.RESOURCE,
+    "services": convert.SERVICE,
 }
 
 _SECTIONS = (ORGANIZATION, *_KINDS, "overrides")
@@ -126,7 +128,7 @@ class _Reading:
         return self.document.items(sections[section], section) if section in sections else ()
 
     def _organization(self, node: yaml.Node | None, org_id: str) -> dict[str, Any] | None:
-        own = self._fields(entries.ORGANIZATION, ORGANIZATION, node, org_id) if node else None
+        own = self._fields(convert.ORGANIZATION, ORGANIZATION, node, org_id) if node else None
         said = own["id"] if own else org_id
         if not said:
             self.document.follow_up("organization.id", "is required, here or as --org")
@@ -172,7 +174,7 @@ class _Reading:
     def _read(self, into: Any, place: str, node: yaml.Node) -> set[str]:
         """Read and check a message; the names of the fields that it says. Faulty ones are clear."""
         said = yaml_messages.read(self.document, node, place, into, _KEPT)
-        for path, violation in contract.violations_of(into):
+        for path, violation in validation.violations_of(into):
             self.document.follow_up(f"{place}.{path}", violation)
         faulty = self.document.faulty(place)
         for name in faulty.intersection(into.DESCRIPTOR.fields_by_name):
@@ -190,12 +192,12 @@ class _Reading:
         sent.status = sent.status or fitting
         sent.date = sent.date or _SOME_DATE
         try:
-            return entries.read_override(sent)
+            return convert.read_override(sent)
         except InvalidRequest as error:
             for name, violation in error.violations.items():
                 self.document.follow_up(f"{place}.{name}", violation)
         sent.status = fitting
-        return entries.read_override(sent)
+        return convert.read_override(sent)
 
 
 def write(catalog: Catalog) -> str:
@@ -206,7 +208,7 @@ def write(catalog: Catalog) -> str:
     organization = catalog.organization
     empty = Organization(id="", name="", time_zone="")
     sections: dict[str, yaml.Node] = {
-        ORGANIZATION: _written(entries.ORGANIZATION, organization, empty)
+        ORGANIZATION: _written(convert.ORGANIZATION, organization, empty)
     }
     for section, kind in _KINDS.items():
         found = catalog.listed(kind.entry, archived=True)
@@ -238,7 +240,7 @@ def _written(kind: Kind[Any], entry: Entry, usual: Entry) -> yaml.Node:
 
 
 def _override(kept: Override) -> yaml.Node:
-    message = entries.override(kept)
+    message = convert.override(kept)
     names = yaml_messages.said(message)
     return yaml_messages.write(message, [name for name in names if name not in _KEPT])
 

@@ -12,10 +12,10 @@ from zimun.booking.availability import MAX_DAYS, Availability, View
 from zimun.booking.store import AppointmentFilter
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.explanation import Obstacle
 from zimun.domain.instant import SECOND
+from zimun.domain.opening_hours import Day, local_rfc3339
 from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.schedule import Day, local_rfc3339
+from zimun.domain.slot_explanation import Obstacle
 from zimun.domain.slot_request import DateRange, SlotRequest
 from zimun.domain.slots import Slot
 from zimun.v1 import (

@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, unquote_plus
 from aiohttp import web
 
 from zimun.auth.clients import authenticate
-from zimun.auth.limits import TokenLimits
+from zimun.auth.rate_limits import TokenLimits
 from zimun.auth.tokens import Issuer
 from zimun.booking.credentials import CredentialStore
-from zimun.domain.access import SCOPES, Client
 from zimun.domain.errors import Overloaded
+from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import SECOND
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105, a path

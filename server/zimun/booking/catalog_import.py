@@ -15,7 +15,7 @@ from zimun.booking.catalog import (
     check_holidays,
     entry_of,
 )
-from zimun.booking.requests import new_id
+from zimun.booking.change_request import new_id
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
     Catalog,

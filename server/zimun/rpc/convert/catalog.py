@@ -20,7 +20,7 @@ from zimun.domain import catalog
 from zimun.domain.catalog import Hours, Override, ServiceDefaults, SlotAlignment, WeeklyHours
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
-from zimun.rpc.convert import duration, length, timestamp
+from zimun.rpc.convert.booking import duration, length, timestamp
 from zimun.v1 import (
     location_pb2,
     organization_pb2,

@@ -14,7 +14,7 @@ from grpc import StatusCode
 from zimun.domain import errors
 from zimun.domain.instant import SECOND
 from zimun.domain.slots import Slot
-from zimun.rpc import convert
+from zimun.rpc.convert import booking as convert
 from zimun.v1.error_reason_pb2 import ErrorReason
 
 MAX_TEXT_LENGTH = 300

@@ -1,0 +1,1 @@
+"""One module for each gRPC service; each method decodes, calls, encodes."""

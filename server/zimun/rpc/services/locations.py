@@ -1,0 +1,44 @@
+"""zimun.v1.LocationsService."""
+
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.services.catalog_entries import CatalogEntries
+from zimun.v1 import (
+    location_pb2,
+    locations_service_pb2,
+    locations_service_pb2_grpc,
+)
+
+
+class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
+    """The methods of zimun.v1.LocationsService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._locations = CatalogEntries(backend, convert.LOCATION)
+
+    async def ListLocations(
+        self, request: locations_service_pb2.ListLocationsRequest, context: Context
+    ) -> bytes:
+        return await self._locations.list(request, locations_service_pb2.ListLocationsResponse)
+
+    async def GetLocation(
+        self, request: locations_service_pb2.GetLocationRequest, context: Context
+    ) -> location_pb2.Location:
+        found: location_pb2.Location = await self._locations.get(request.location_id)
+        return found
+
+    async def CreateLocation(
+        self, request: locations_service_pb2.CreateLocationRequest, context: Context
+    ) -> bytes:
+        return await self._locations.create(request, request.location, context)
+
+    async def UpdateLocation(
+        self, request: locations_service_pb2.UpdateLocationRequest, context: Context
+    ) -> bytes:
+        return await self._locations.update(request, request.location, context)
+
+    async def ArchiveLocation(
+        self, request: locations_service_pb2.ArchiveLocationRequest, context: Context
+    ) -> bytes:
+        location_id = request.location_id
+        return await self._locations.archive(request, location_id, context)

@@ -1,0 +1,37 @@
+"""zimun.v1.OrganizationsService."""
+
+from zimun.booking import catalog
+from zimun.booking.catalog import (
+    UpdateOrganization,
+)
+from zimun.domain.errors import InvalidRequest
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.dispatch import caller
+from zimun.rpc.request_context import Backend, Context, change_request
+from zimun.v1 import (
+    organization_pb2,
+    organizations_service_pb2,
+    organizations_service_pb2_grpc,
+)
+
+
+class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceServicer):
+    """The methods of zimun.v1.OrganizationsService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._reader, self._writer = backend.reader, backend.writer
+
+    async def GetOrganization(
+        self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
+    ) -> organization_pb2.Organization:
+        return convert.organization(await catalog.get_organization(self._reader, caller()))
+
+    async def UpdateOrganization(
+        self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
+    ) -> bytes:
+        change = change_request(request, convert.organization)
+        sent = request.organization
+        if sent.id not in ("", caller().org_id):
+            raise InvalidRequest({"id": "must be that of the caller's organization"})
+        edit = convert.ORGANIZATION.edit(sent, request.update_mask)
+        return await self._writer.submit(change, UpdateOrganization(sent.etag, edit))

@@ -1,0 +1,54 @@
+"""zimun.v1.OverridesService."""
+
+from google.protobuf.empty_pb2 import Empty
+
+from zimun.booking import catalog
+from zimun.booking.catalog import (
+    CreateOverride,
+    DeleteOverride,
+    OverrideFilter,
+)
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.dispatch import caller
+from zimun.rpc.page_tokens import page_size, write_page
+from zimun.rpc.request_context import Backend, Context, change_request, question_of
+from zimun.v1 import (
+    overrides_service_pb2,
+    overrides_service_pb2_grpc,
+)
+
+
+class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
+    """The methods of zimun.v1.OverridesService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
+
+    async def ListOverrides(
+        self, request: overrides_service_pb2.ListOverridesRequest, context: Context
+    ) -> overrides_service_pb2.ListOverridesResponse:
+        size, question = page_size(request.page_size), question_of(request)
+        after = self._pages.read(request.page_token, question)
+        wanted = OverrideFilter(
+            owner_id=request.owner_id,
+            first=convert.day(request.start_date),
+            last=convert.day(request.end_date),
+        )
+        found, next_key = await catalog.list_overrides(self._reader, caller(), wanted, size, after)
+        page = await write_page(found, next_key, convert.override, catalog.override_key_of)
+        return overrides_service_pb2.ListOverridesResponse(
+            items=page.items, next_page_token=self._pages.write(page.next_key, question)
+        )
+
+    async def CreateOverride(
+        self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
+    ) -> bytes:
+        change = change_request(request, convert.override)
+        command = CreateOverride(convert.read_override(request.override))
+        return await self._writer.submit(change, command)
+
+    async def DeleteOverride(
+        self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
+    ) -> bytes:
+        change = change_request(request, lambda _: Empty())
+        return await self._writer.submit(change, DeleteOverride(request.override_id))

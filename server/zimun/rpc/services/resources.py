@@ -1,0 +1,44 @@
+"""zimun.v1.ResourcesService."""
+
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.services.catalog_entries import CatalogEntries
+from zimun.v1 import (
+    resource_pb2,
+    resources_service_pb2,
+    resources_service_pb2_grpc,
+)
+
+
+class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
+    """The methods of zimun.v1.ResourcesService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._resources = CatalogEntries(backend, convert.RESOURCE)
+
+    async def ListResources(
+        self, request: resources_service_pb2.ListResourcesRequest, context: Context
+    ) -> bytes:
+        return await self._resources.list(request, resources_service_pb2.ListResourcesResponse)
+
+    async def GetResource(
+        self, request: resources_service_pb2.GetResourceRequest, context: Context
+    ) -> resource_pb2.Resource:
+        found: resource_pb2.Resource = await self._resources.get(request.resource_id)
+        return found
+
+    async def CreateResource(
+        self, request: resources_service_pb2.CreateResourceRequest, context: Context
+    ) -> bytes:
+        return await self._resources.create(request, request.resource, context)
+
+    async def UpdateResource(
+        self, request: resources_service_pb2.UpdateResourceRequest, context: Context
+    ) -> bytes:
+        return await self._resources.update(request, request.resource, context)
+
+    async def ArchiveResource(
+        self, request: resources_service_pb2.ArchiveResourceRequest, context: Context
+    ) -> bytes:
+        resource_id = request.resource_id
+        return await self._resources.archive(request, resource_id, context)

@@ -1,0 +1,43 @@
+"""zimun.v1.ServicesService."""
+
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.services.catalog_entries import CatalogEntries
+from zimun.v1 import (
+    service_pb2,
+    services_service_pb2,
+    services_service_pb2_grpc,
+)
+
+
+class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
+    """The methods of zimun.v1.ServicesService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._services = CatalogEntries(backend, convert.SERVICE)
+
+    async def ListServices(
+        self, request: services_service_pb2.ListServicesRequest, context: Context
+    ) -> bytes:
+        return await self._services.list(request, services_service_pb2.ListServicesResponse)
+
+    async def GetService(
+        self, request: services_service_pb2.GetServiceRequest, context: Context
+    ) -> service_pb2.Service:
+        found: service_pb2.Service = await self._services.get(request.service_id)
+        return found
+
+    async def CreateService(
+        self, request: services_service_pb2.CreateServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.create(request, request.service, context)
+
+    async def UpdateService(
+        self, request: services_service_pb2.UpdateServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.update(request, request.service, context)
+
+    async def ArchiveService(
+        self, request: services_service_pb2.ArchiveServiceRequest, context: Context
+    ) -> bytes:
+        return await self._services.archive(request, request.service_id, context)

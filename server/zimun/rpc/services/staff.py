@@ -1,0 +1,43 @@
+"""zimun.v1.StaffService."""
+
+from zimun.rpc.convert import catalog as convert
+from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.services.catalog_entries import CatalogEntries
+from zimun.v1 import (
+    staff_member_pb2,
+    staff_service_pb2,
+    staff_service_pb2_grpc,
+)
+
+
+class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
+    """The methods of zimun.v1.StaffService."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._staff = CatalogEntries(backend, convert.STAFF_MEMBER)
+
+    async def ListStaff(
+        self, request: staff_service_pb2.ListStaffRequest, context: Context
+    ) -> bytes:
+        return await self._staff.list(request, staff_service_pb2.ListStaffResponse)
+
+    async def GetStaffMember(
+        self, request: staff_service_pb2.GetStaffMemberRequest, context: Context
+    ) -> staff_member_pb2.StaffMember:
+        found: staff_member_pb2.StaffMember = await self._staff.get(request.staff_id)
+        return found
+
+    async def CreateStaffMember(
+        self, request: staff_service_pb2.CreateStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.create(request, request.staff_member, context)
+
+    async def UpdateStaffMember(
+        self, request: staff_service_pb2.UpdateStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.update(request, request.staff_member, context)
+
+    async def ArchiveStaffMember(
+        self, request: staff_service_pb2.ArchiveStaffMemberRequest, context: Context
+    ) -> bytes:
+        return await self._staff.archive(request, request.staff_id, context)
