@@ -13,11 +13,11 @@ GOOGLEAPIS := build/googleapis/.done
 # Installs nothing whose hash is not in constraints.txt.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
 	--require-hashes --constraints constraints.txt --requirements pyproject.toml
-COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev \
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --group browser \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file constraints.txt
 
-.PHONY: help install runtime generate run test check security format bench baseline lock upgrade clean
+.PHONY: help install runtime generate run test browser check security format bench baseline lock upgrade clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
@@ -68,6 +68,11 @@ check: install $(GOOGLEAPIS) ## format, lint, types, import rules, contract, Env
 	$(BIN)/buf lint
 	$(BIN)/buf breaking protos --against protos/baseline.binpb
 	$(BIN)/python -m zimun_gateway --check envoy.yaml
+
+# The page at /docs in a real browser: CHROMIUM, or Debian's chromium-headless-shell or chromium.
+browser: install ## test the page at /docs in a Chromium
+	$(INSTALL) --all-extras --group dev --group browser
+	$(BIN)/python -m pytest tests/browser
 
 # The long run of the security tests: FACTOR times the cases of CI, from SEED; prints the counts.
 FACTOR ?= 100

@@ -24,7 +24,7 @@ _BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Limits of the streams that callers without a token may open, for each address.
+    """Limits of the streams, or downloads, that callers without a token may open, by address.
 
     `burst` streams at once, and one more each `interval` seconds. A stream ends after `lifetime`
     seconds, so that an address has at most `max_streams` of them at a time.
@@ -41,6 +41,8 @@ class Streams:
 
 WATCH = Streams(burst=10, interval=10, lifetime=60)
 REFLECTION = Streams(burst=20, interval=0.5, lifetime=5)
+SITE = Streams(burst=60, interval=0.5, lifetime=60)
+"""Files: the page has seven. A minute is enough for all of them at 40 kB a second."""
 
 
 def rate_limit_filters(settings: Settings) -> list[Config]:

@@ -20,6 +20,7 @@ from .log_path import log_path_filter
 from .proto import Config, extension, seconds, socket_address
 from .routes import retry_policy, routes
 from .settings import Settings
+from .static_files import file_filters
 from .token_errors import token_replies
 from .tracing import tracing
 from .transcoding import transcoder_filter
@@ -114,6 +115,7 @@ def _filters(settings: Settings) -> list[Config]:
         check_filter(),
         jwt_filter(settings),
         *rate_limit_filters(settings),
+        *file_filters(settings),
         organization_filter(),
         size_filter(settings),
         compression_filter(),

@@ -19,6 +19,9 @@ from .bootstrap import dump
 from .log_files import INTERVAL, LogFiles
 from .settings import Settings
 
+QUIET = ("--component-log-level", "misc:error")
+"""Warnings of this component are about features that Envoy calls work in progress or deprecated."""
+
 _POLL = 0.02
 
 
@@ -125,6 +128,7 @@ class Envoy:
             *("--admin-address-path", str(self._admin_file)),
             *("--concurrency", str(self._concurrency)),
             *("--log-level", "warning"),
+            *QUIET,
             *("--file-flush-interval-msec", "500"),
         ]
 

@@ -26,6 +26,7 @@ from .limits import (
 )
 from .proto import Config, extension, seconds
 from .settings import Settings
+from .static_files import site_routes
 from .transcoding import untranscoded
 
 API = "/api/v1"
@@ -47,7 +48,8 @@ _ADDRESS: Config = {
 def routes(settings: Settings) -> list[Config]:
     """What matches none of them is a 404 that Envoy makes."""
     own = [] if settings.jwks_uri else _auth_routes(settings)
-    return [*own, *_api_routes(settings), *map(_guarded, _open_routes(settings))]
+    open_routes = map(_guarded, _open_routes(settings))
+    return [*own, *_api_routes(settings), *open_routes, *site_routes(settings)]
 
 
 def _api_routes(settings: Settings) -> list[Config]:

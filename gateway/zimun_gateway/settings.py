@@ -29,6 +29,10 @@ class Settings:
     auth_endpoints: tuple[str, ...] = ("127.0.0.1:50050",)
     """Where those machines answer /oauth/token and publish their keys."""
     descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
+    site: Path | None = Path("gateway/zimun_gateway/site")
+    """The directory of the page at /docs and of the OpenAPI document. None: neither is served."""
+    swagger_ui: Path = Path(".venv/lib/python3.11/site-packages/flask_swagger_ui/dist")
+    """The directory of Swagger UI's files."""
 
     issuer: str = "http://localhost:8080"
     audience: str = "zimun"

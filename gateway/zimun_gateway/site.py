@@ -9,9 +9,22 @@ from pathlib import Path
 
 import yaml
 
+from .machines import API_CATALOG, llms_txt
 from .openapi import document
 
 DIRECTORY = Path(__file__).parent / "site"
+
+PATHS = {
+    "/docs": "docs",
+    "/docs/": "docs",
+    "/docs/page.css": "docs/page.css",
+    "/docs/page.js": "docs/page.js",
+    "/openapi.json": "openapi.json",
+    "/openapi.yaml": "openapi.yaml",
+    "/llms.txt": "llms.txt",
+    "/.well-known/api-catalog": "well-known/api-catalog",
+}
+"""Where each file, or directory with an index.html, is served."""
 
 
 def generated(descriptors: Path) -> dict[str, str]:
@@ -20,6 +33,8 @@ def generated(descriptors: Path) -> dict[str, str]:
     return {
         "openapi.json": openapi_json(openapi),
         "openapi.yaml": openapi_yaml(openapi),
+        "llms.txt": llms_txt(openapi),
+        "well-known/api-catalog": json.dumps(API_CATALOG, indent=1) + "\n",
     }
 
 

@@ -39,7 +39,7 @@ from zimun.telemetry.tracing import TracingMissing
 from zimun.up import DESCRIPTORS, ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap, site
 from zimun_gateway.openapi import document
-from zimun_gateway.process import EnvoyError, envoy_binary
+from zimun_gateway.process import QUIET, EnvoyError, envoy_binary
 
 EXPECTED = (
     ZimunError,
@@ -155,7 +155,7 @@ def gateway_command(only_print: bool, **given: Any) -> None:
     config = settings.data_dir / f"gateway-{settings.port}.yaml"
     config.write_text(text)
     binary = str(envoy_binary())
-    os.execv(binary, [binary, "--disable-hot-restart", "--config-path", str(config)])  # noqa: S606
+    os.execv(binary, [binary, "--disable-hot-restart", *QUIET, "-c", str(config)])  # noqa: S606
 
 
 @commands.command("openapi")

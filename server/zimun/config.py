@@ -29,6 +29,7 @@ class Settings:
     for a certificate of `grpc_tls_client_ca`; Envoy calls them by TLS where
     `upstream_tls_ca` vouches for a certificate of `upstream_tls_name`.
 
+    `docs` is whether Envoy serves the page at /docs and the OpenAPI document.
     `trusted_proxies` is how many proxies in front of Envoy append to X-Forwarded-For.
 
     Metrics are served where they have a port: those of the k-th worker at
@@ -52,6 +53,7 @@ class Settings:
     rate_limit: int = 1000
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
+    docs: bool = True
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     grpc_tls_certificate: Path | None = None
@@ -175,6 +177,12 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -207,6 +215,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "database_idle_timeout": _whole(1, 3600),
     "database_answer_timeout": _whole(1, 3600),
     "cors_origins": _list,
+    "docs": _switch,
     "tls_certificate": Path,
     "tls_key": Path,
     "grpc_tls_certificate": Path,

@@ -19,8 +19,10 @@ from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.connections import gateway_share
 from zimun.domain.identity import SCOPES
+from zimun_gateway import site
 from zimun_gateway.process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
+from zimun_gateway.static_files import swagger_ui
 
 DESCRIPTORS = Path(str(files("zimun.v1") / "descriptors.binpb"))
 """The compiled contract."""
@@ -107,6 +109,8 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         grpc_endpoints=grpc or tuple(f"{host}:{port}" for port in settings.grpc_ports),
         auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
         descriptors=DESCRIPTORS,
+        site=site.DIRECTORY if settings.docs else None,
+        swagger_ui=swagger_ui(),
         issuer=settings.public_issuer,
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
@@ -198,6 +202,7 @@ def _grpcurl() -> str:
 _CALLS = """
 client id      {client}
 client secret  {secret}
+page           {base}/docs#client_id={client}&client_secret={secret}
 
 TOKEN=$(curl -s -u {client}:{secret} -d grant_type=client_credentials \\
   {base}/oauth/token | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')

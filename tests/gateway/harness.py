@@ -12,8 +12,9 @@ import aiohttp
 import grpc
 
 from zimun.v1.services_service_pb2_grpc import ServicesServiceStub
-from zimun_gateway import Settings
+from zimun_gateway import Settings, site
 from zimun_gateway.process import Envoy
+from zimun_gateway.static_files import swagger_ui
 
 from .stubs import Issuer, StubServer, free_port
 
@@ -136,6 +137,8 @@ async def running(
             grpc_endpoints=(server.target, *also_grpc),
             auth_endpoints=(issuer.endpoint,),
             descriptors=DESCRIPTORS,
+            site=site.DIRECTORY,
+            swagger_ui=swagger_ui(),
             log_rate=LOG_RATE,
             access_log=str(workdir / "access.log"),
         ),

@@ -135,6 +135,8 @@ def test_tokens_are_checked_before_anything_is_done_for_a_request() -> None:
         "envoy.filters.http.jwt_authn",
         "zimun.limit_by_client",
         "zimun.limit_by_address",
+        "zimun.headers_of_files",
+        "envoy.filters.http.file_server",
         "envoy.filters.http.set_filter_state",
         "envoy.filters.http.buffer",
         "envoy.filters.http.compressor",

@@ -4,6 +4,6 @@ Everything in it comes from the descriptors, with the comments of the protos, an
 which the gateway says what it answers by itself. So the document cannot differ from what is served.
 """
 
-from .document import document
+from .document import document, required_scopes
 
-__all__ = ["document"]
+__all__ = ["document", "required_scopes"]

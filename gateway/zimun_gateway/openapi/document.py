@@ -20,7 +20,7 @@ _SCOPES = {
 }
 
 _DESCRIPTION = """\
-Appointment scheduling and booking. A slot that is offered can be held; nothing is sold twice.
+A slot that is offered can be held, and nothing is ever sold twice.
 
 **The flow:** list services, read open slots, hold one (`POST /api/v1/appointments/hold`), confirm
 the hold within ten minutes; reschedule or cancel the appointment.
@@ -72,6 +72,15 @@ def document(descriptors: Path) -> Object:
     }
 
 
+def required_scopes(descriptors: Path) -> list[str]:
+    """Every scope that a method of the compiled contract requires, sorted."""
+    return _required_scopes(Contract(descriptors))
+
+
+def _required_scopes(contract: Contract) -> list[str]:
+    return sorted({contract.option(method, "required_scope") for method in contract.methods()})
+
+
 def _tags(contract: Contract) -> list[Object]:
     services = {method.containing_service: tag(method) for method in contract.methods()}
     own = {"name": "Tokens", "description": "Tokens of API clients."}
@@ -91,8 +100,8 @@ def _about(comment: str) -> str:
 
 
 def _oauth2(contract: Contract) -> Object:
-    scopes = {contract.option(method, "required_scope") for method in contract.methods()}
-    flow = {"tokenUrl": TOKEN_PATH, "scopes": {name: _SCOPES[name] for name in sorted(scopes)}}
+    scopes = {name: _SCOPES[name] for name in _required_scopes(contract)}
+    flow = {"tokenUrl": TOKEN_PATH, "scopes": scopes}
     return {
         "type": "oauth2",
         "description": "A token of an API client, bound to one organization.",

@@ -1,0 +1,74 @@
+"""What programs find the API by: llms.txt, the API catalogue, the metadata of the resource."""
+
+from typing import Any
+
+from .settings import Settings
+
+Object = dict[str, Any]
+
+API_CATALOG: Object = {
+    "linkset": [
+        {"anchor": "/.well-known/api-catalog", "item": [{"href": "/api/v1"}]},
+        {
+            "anchor": "/api/v1",
+            "service-desc": [
+                {"href": "/openapi.json", "type": "application/json"},
+                {"href": "/openapi.yaml", "type": "application/yaml"},
+            ],
+            "service-doc": [
+                {"href": "/docs", "type": "text/html"},
+                {"href": "/llms.txt", "type": "text/plain"},
+            ],
+            "service-meta": [
+                {"href": "/.well-known/oauth-protected-resource", "type": "application/json"}
+            ],
+        },
+    ]
+}
+"""The API catalogue (RFC 9727) as a linkset (RFC 9264); its references are relative to it."""
+
+PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
+
+
+def protected_resource(settings: Settings, scopes: list[str]) -> Object:
+    """The metadata of the resource (RFC 9728); our own issuer is its public base URL."""
+    return {
+        "resource": settings.issuer,
+        "authorization_servers": [settings.issuer],
+        "scopes_supported": scopes,
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Zimun",
+        "resource_documentation": f"{settings.issuer.rstrip('/')}/docs",
+    }
+
+
+def llms_txt(openapi: Object) -> str:
+    """The API for language models, in the form of llmstxt.org: Markdown, links first."""
+    return "\n".join(
+        [
+            f"# {openapi['info']['title']}",
+            "",
+            f"> {openapi['info']['summary']}",
+            "",
+            openapi["info"]["description"].strip(),
+            "",
+            "## Documents",
+            "",
+            "- [OpenAPI 3.1](/openapi.yaml): every operation, field, limit and error",
+            "- [The same as JSON](/openapi.json)",
+            "- [A page to try it on](/docs)",
+            "",
+            "## Operations",
+            "",
+            *_operations(openapi),
+            "",
+        ]
+    )
+
+
+def _operations(openapi: Object) -> list[str]:
+    return [
+        f"- `{verb.upper()} {path}`: {operation['summary']}"
+        for path, verbs in openapi["paths"].items()
+        for verb, operation in verbs.items()
+    ]

@@ -1,0 +1,141 @@
+"""The page at /docs in a real Chromium: `make browser`."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from ..e2e.running import Zimun, closed_after
+
+PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser of CHROMIUM, or one of PROGRAMS."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def zimun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
+    """The demo of now, as `make run` starts it."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with closed_after(Zimun(tmp_path_factory.mktemp("browser") / "data", now)) as started:
+        yield started.start()
+        started.stop()
+
+
+@pytest.fixture
+def page(chromium: Browser, zimun: Zimun) -> Iterator[Page]:
+    """The page at the address that the program printed; it must have said nothing bad."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    faults: list[str] = []
+    hosts: set[str] = set()
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(printed_address(zimun))
+    expect(page.locator("#token")).to_contain_text("15 minutes")
+    expect(page.locator("#operations-Appointments-HoldAppointment")).to_be_visible()
+    yield page
+    assert hosts - {""} == {urlsplit(zimun.url).netloc}
+    assert [fault for fault in faults if "favicon" not in fault] == []
+    page.close()
+
+
+def printed_address(zimun: Zimun) -> str:
+    found = re.search(r"^page +(\S+)$", zimun.log("out").read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+class Operation:
+    """One operation on the page."""
+
+    def __init__(self, page: Page, tag: str, name: str) -> None:
+        self.block = page.locator(f"#operations-{tag}-{name}")
+        self.block.locator(".opblock-summary-control").click()
+
+    def execute(self, body: str | None = None) -> str:
+        """The response body, once the server has answered 200."""
+        if body is not None:
+            self.block.locator("textarea").fill(body)
+        self.block.locator("button.execute").click()
+        answer = self.block.locator(".live-responses-table .response").first
+        expect(answer.locator(".response-col_status")).to_have_text(re.compile("^200"))
+        return answer.locator(".highlight-code").first.inner_text()
+
+
+def id_in(answer: str, name: str) -> str:
+    found = re.search(rf'"{name}": "([^"]+)"', answer)
+    assert found is not None, answer
+    return found[1]
+
+
+def test_newcomer_books_and_cancels_without_a_terminal(page: Page, tmp_path: Path) -> None:
+    assert "secret" not in page.url
+    assert '"s_123"' in Operation(page, "Services", "ListServices").execute()
+    start = id_in(Operation(page, "Availability", "GetAvailability").execute(), "start_time")
+    wanted = f'{{"service_id": "s_123", "appointment_time": "{start}"}}'
+    hold_id = id_in(Operation(page, "Appointments", "HoldAppointment").execute(wanted), "hold_id")
+    contact = '"contact_name": "Dana Lee", "contact_email": "dana@example.com"'
+    confirm = Operation(page, "Appointments", "ConfirmAppointment")
+    booked = confirm.execute(f'{{"hold_id": "{hold_id}", {contact}}}')
+    seen = Operation(page, "Appointments", "GetAppointment")
+    seen.block.locator("input[placeholder=appointment_id]").fill(id_in(booked, "appointment_id"))
+    assert id_in(seen.execute(), "start_time") == start
+    page.screenshot(path=tmp_path / "booked.png")
+
+
+def test_examples_on_the_page_can_be_sent_as_they_are(page: Page) -> None:
+    held = Operation(page, "Appointments", "HoldAppointment").execute()
+    assert id_in(held, "state") == "HELD"
+
+
+def test_page_has_no_serious_findings_of_axe(page: Page) -> None:
+    Operation(page, "Appointments", "HoldAppointment").execute()
+    found = Axe().run(page).response["violations"]
+    grave = [(v["id"], v["nodes"]) for v in found if v["impact"] in ("serious", "critical")]
+    assert grave == []
+
+
+def test_operation_is_opened_by_the_keyboard(page: Page) -> None:
+    page.locator("#credentials button").focus()
+    block = page.locator("#operations-Tokens-CreateToken")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if block.locator(".opblock-summary-control:focus").count():
+            break
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(outline) != "none"
+    page.keyboard.press("Enter")
+    expect(block.locator(".opblock-body")).to_be_visible()
+
+
+def test_root_leads_to_the_page(chromium: Browser, zimun: Zimun) -> None:
+    page = chromium.new_page()
+    page.goto(f"{zimun.url}/")
+    assert page.url == f"{zimun.url}/docs"
+    expect(page.locator("header h1")).to_have_text("Zimun API")
+    page.close()
+
+
+def test_wrong_secret_is_told(chromium: Browser, zimun: Zimun) -> None:
+    page = chromium.new_page()
+    page.goto(f"{zimun.url}/docs")
+    page.fill("input[name=client_id]", "c_demo")
+    page.fill("input[name=client_secret]", "zs_wrong")
+    page.locator("#credentials button").click()
+    expect(page.locator("#token")).to_contain_text("Refused: unknown client")
+    page.close()
