@@ -36,7 +36,7 @@ from zimun.v1 import (
     availability_service_pb2,
     services_service_pb2,
 )
-from zimun_gateway.process import Envoy
+from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings
 
 CONNECTION_COUNT = 100

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import site
 from .bootstrap import dump
-from .process import envoy_binary
+from .envoy_process import envoy_binary
 from .settings import Settings
 
 

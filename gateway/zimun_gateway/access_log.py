@@ -7,9 +7,9 @@ are all logged, as their rate is limited; of others there are so many lines a se
 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
+from .config import Config, extension
 from .headers import remembered
 from .log_path import LOGGED_PATH
-from .proto import Config, extension
 from .settings import Settings
 
 _LOGGERS = "extensions.access_loggers"

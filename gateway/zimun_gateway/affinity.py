@@ -10,7 +10,7 @@ call without a verified organization goes to a random server.
 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
-from .proto import Config, extension
+from .config import Config, extension
 
 _KEY = "zimun.organization"
 _CLAIM = "org_id"

@@ -6,7 +6,7 @@ on each route (`requires_token`), so that a route and its requirement are define
 """
 
 from .clusters import AUTH, JWKS
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 from .settings import Settings
 
 FILTER = "envoy.filters.http.jwt_authn"

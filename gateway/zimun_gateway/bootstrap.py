@@ -3,10 +3,10 @@
 import yaml
 
 from .clusters import clusters
+from .config import Config, socket_address
 from .listener import listener
 from .metrics import metrics_clusters, metrics_listeners
 from .overload import overload_manager, release_memory
-from .proto import Config, socket_address
 from .settings import Settings
 from .tracing import tracing_clusters
 

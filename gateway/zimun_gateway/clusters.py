@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from .config import Config, seconds, socket_address, typed
 from .headers import TO_TOKEN_ENDPOINT, forwarding_filters
-from .proto import Config, seconds, socket_address, typed
 from .settings import Settings, split_endpoint
 from .upstream_tls import is_ip, upstream_tls, verified_tls
 

@@ -5,7 +5,7 @@ length would tell of a secret (BREACH, CVE-2013-3587), and no answer of the API 
 gRPC has a compression of its own.
 """
 
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 
 MIN_BYTES = 1024
 """Bytes of the shortest answer that is compressed: a packet has some 1,400."""

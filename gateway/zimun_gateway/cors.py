@@ -1,6 +1,6 @@
 """Which pages may call from a browser: none unless configured."""
 
-from .proto import Config, always, extension, typed
+from .config import Config, always, extension, typed
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.cors"

@@ -2,13 +2,13 @@
 
 A header that the server cannot parse does harm beyond its own request: gRPC keeps the failure in
 the header compression table (RFC 7541) of the connection, which Envoy shares among all callers.
-What the server parses is therefore checked (`checks.py`), and everything else is removed.
+What the server parses is therefore checked (`request_checks.py`), and everything else is removed.
 """
 
 import re
 from collections.abc import Iterable
 
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 
 _ALWAYS = (":authority", ":method", ":path", ":scheme", "content-type", "x-request-id")
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from .access_log import access_log
 from .affinity import organization_filter
 from .auth import jwt_filter
-from .bodies import strict_body_filter
-from .checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .compression import compression_filter
+from .config import Config, extension, seconds, socket_address
 from .cors import cors_filters, cors_policy
-from .errors import replies
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
-from .limits import rate_limit_filters, size_filter
+from .local_replies import replies
 from .log_path import log_path_filter
-from .proto import Config, extension, seconds, socket_address
+from .rate_limits import rate_limit_filters, size_filter
+from .request_checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .routes import retry_policy, routes
 from .settings import Settings
 from .static_files import file_filters
+from .strict_requests import strict_body_filter
 from .token_errors import token_replies
 from .tracing import tracing
 from .transcoding import transcoder_filter

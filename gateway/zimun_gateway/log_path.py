@@ -10,8 +10,8 @@ from pathlib import Path
 from google.api.annotations_pb2 import http
 from google.api.http_pb2 import HttpRule
 
-from .contract import methods
-from .proto import Config, extension
+from .config import Config, extension
+from .descriptor_set import methods
 from .routes import HEALTH, PUBLISHED, REFLECTIONS
 from .settings import Settings
 

@@ -4,7 +4,7 @@ The admin interface has them, beside functions for the operator alone. So it sta
 and a listener forwards to this one page of it.
 """
 
-from .proto import Config, extension, socket_address
+from .config import Config, extension, socket_address
 from .settings import Settings
 
 _ADMIN = "admin"

@@ -5,7 +5,7 @@ and closes idle connections sooner, then resets the streams that hold the most, 
 slow readers, and at last refuses requests: what is under way is finished all the same.
 """
 
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 from .settings import Settings
 
 _HEAP = "envoy.resource_monitors.fixed_heap"

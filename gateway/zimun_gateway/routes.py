@@ -9,14 +9,13 @@ x-envoy-* headers are dropped.
 
 from .affinity import hash_by_organization
 from .auth import requires_token
-from .bodies import strict_bodies
-from .checks import grpc_checks, json_checks
 from .clusters import AUTH, OPEN, SERVER
 from .compression import compressed
-from .contract import PACKAGE
-from .errors import IS_GRPC, JSON_ROUTE, READING_ROUTE
+from .config import Config, extension, seconds
+from .descriptor_set import PACKAGE
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
-from .limits import (
+from .local_replies import IS_GRPC, JSON_ROUTE, READING_ROUTE
+from .rate_limits import (
     REFLECTION,
     WATCH,
     Streams,
@@ -24,9 +23,10 @@ from .limits import (
     streams_by_address,
     unbuffered,
 )
-from .proto import Config, extension, seconds
+from .request_checks import grpc_checks, json_checks
 from .settings import Settings
 from .static_files import site_routes
+from .strict_requests import strict_bodies
 from .transcoding import untranscoded
 
 API = "/api/v1"

@@ -8,13 +8,13 @@ itself uses it here, and the status and Retry-After tell a client that does not 
 A token that was issued and lost on the way does no harm, so every such failure may be retried.
 """
 
-from . import checks
-from .errors import RETRY_SECONDS, details_have, either, header, status_is
-from .proto import Config
+from . import request_checks
+from .config import Config
+from .local_replies import RETRY_SECONDS, details_have, either, header, status_is
 
 _LATER = "temporarily_unavailable"
 _INVALID = "invalid_request"
-_LARGE_HEADERS = either(details_have(checks.HEADERS), status_is(431))
+_LARGE_HEADERS = either(details_have(request_checks.HEADERS), status_is(431))
 _RETRY = {"retry-after": str(RETRY_SECONDS)}
 
 

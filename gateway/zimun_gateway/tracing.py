@@ -6,7 +6,7 @@ neither choose what is sampled nor join a trace of theirs to one of ours.
 """
 
 from .clusters import otlp_cluster
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 from .settings import Settings
 
 _COLLECTOR = "otlp"

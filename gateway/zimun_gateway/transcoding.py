@@ -5,8 +5,8 @@ that the path sets too. `+` in a query string is a plus, as RFC 3986 has it, so 
 timestamp survives a hand-written URL.
 """
 
-from .contract import services
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
+from .descriptor_set import services
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.grpc_json_transcoder"

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from pathlib import Path
 
-from .proto import Config, extension
+from .config import Config, extension
 from .settings import Settings
 
 

@@ -35,16 +35,18 @@ from zimun.rpc.dispatch import Verify
 from zimun.rpc.page_tokens import PageTokens
 from zimun.rpc.request_context import Backend
 from zimun.rpc.server import PortTaken, RpcServer
-from zimun.storage import sqlite_file
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
+from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.distribute import is_distributed
-from zimun.storage.failures import FAILURES, brief
-from zimun.storage.holds import HoldCounts, count_holds
+from zimun.storage.hold_counts import HoldCounts, count_holds
 from zimun.storage.migrate import migrate
-from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers, Timeouts
-from zimun.storage.sqlite import SqliteDatabase, SqliteLedgers
+from zimun.storage.postgresql.database import PostgresqlDatabase, Timeouts
+from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
+from zimun.storage.sqlite import database_file
+from zimun.storage.sqlite.database import SqliteDatabase
+from zimun.storage.sqlite.ledger_store import SqliteLedgers
 from zimun.storage.urls import database_url, is_postgresql
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
@@ -136,11 +138,11 @@ def claimed(settings: Settings, checked: bool = True) -> Iterator[URL]:
     with ExitStack() as stack:
         if not is_postgresql(url):
             file = Path(str(url.database))
-            stack.enter_context(sqlite_file.claim(file))
-            sqlite_file.make(file)
+            stack.enter_context(database_file.claim(file))
+            database_file.make(file)
             if checked:
-                sqlite_file.check(file)
-            warn_of_modes(sqlite_file.exposed(file))
+                database_file.check(file)
+            warn_of_modes(database_file.exposed(file))
         try:
             migrate(url)
         except FAILURES as error:

@@ -29,17 +29,21 @@ from zimun.domain.catalog import Organization
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, from_datetime
 from zimun.rpc.server import PortTaken
-from zimun.storage import sqlite_file
+from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.distribute import NotDistributable
 from zimun.storage.distribute import distribute as distribute_tables
-from zimun.storage.failures import FAILURES, brief
 from zimun.storage.migrate import SchemaTooNew
-from zimun.storage.sqlite_file import OTHERS_MODE, FileRefused
+from zimun.storage.sqlite import database_file
+from zimun.storage.sqlite.database_file import OTHERS_MODE, FileRefused
 from zimun.telemetry.tracing import TracingMissing
 from zimun.up import DESCRIPTORS, ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap, site
+from zimun_gateway.envoy_process import EnvoyError, envoy_binary
 from zimun_gateway.openapi import document
+<<<<<<< HEAD
 from zimun_gateway.process import QUIET, EnvoyError, envoy_binary
+=======
+>>>>>>> d485401 (Layout: storage/sqlite and storage/postgresql, a folder for each engine; gateway modules named after what Envoy calls them)
 
 EXPECTED = (
     ZimunError,
@@ -232,7 +236,7 @@ def export_command(org: str | None, **given: Any) -> None:
 @database
 def backup_command(file: Path, **given: Any) -> None:
     """Copy the embedded database to FILE, while servers go on using it."""
-    sqlite_file.back_up(app.embedded_file(load_settings(**given)), file)
+    database_file.back_up(app.embedded_file(load_settings(**given)), file)
 
 
 @commands.command("restore")
@@ -243,7 +247,7 @@ def restore_command(file: Path, **given: Any) -> None:
     """Put the copy FILE in the place of the embedded database, while no server runs."""
     settings = load_settings(**given)
     app.make_directory(settings)
-    aside = sqlite_file.restore(file, app.embedded_file(settings))
+    aside = database_file.restore(file, app.embedded_file(settings))
     click.echo(f"restored {file}" + (f"; the database before it is in {aside}" if aside else ""))
 
 

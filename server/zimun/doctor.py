@@ -24,11 +24,11 @@ from sqlalchemy import URL
 from zimun import app
 from zimun.config import ConfigError, Settings, load
 from zimun.domain.instant import SECOND, rfc3339
-from zimun.storage import sqlite_file
-from zimun.storage.failures import FAILURES, brief
+from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.inspection import DURABLE, WRITABLE, Inspection, examine
+from zimun.storage.sqlite import database_file
 from zimun.storage.urls import is_postgresql
-from zimun_gateway.process import EnvoyError, envoy_binary
+from zimun_gateway.envoy_process import EnvoyError, envoy_binary
 
 Level = Literal["ok", "warning", "failure"]
 
@@ -193,10 +193,10 @@ def _file_of(file: Path) -> Finding:
     if not file.exists():
         return Finding("ok", "database", f"{file} is made at the first start")
     try:
-        sqlite_file.check(file)
-    except sqlite_file.FileRefused as error:
+        database_file.check(file)
+    except database_file.FileRefused as error:
         return Finding("failure", "database", str(error))
-    if exposed := sqlite_file.exposed(file):
+    if exposed := database_file.exposed(file):
         names = ", ".join(str(one) for one in exposed)
         return Finding("warning", "database", f"others than the owner may open {names}")
     return Finding("ok", "database", f"{file} is sound (quick_check), for its owner alone")

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from zimun.storage.postgresql import ANSWER_TIMEOUT, IDLE_TIMEOUT, LOCK_TIMEOUT
-from zimun.storage.sqlite import BUSY_TIMEOUT
+from zimun.storage.postgresql.database import ANSWER_TIMEOUT, IDLE_TIMEOUT, LOCK_TIMEOUT
+from zimun.storage.sqlite.database import BUSY_TIMEOUT
 from zimun.v1 import resource_pb2, resources_service_pb2, resources_service_pb2_grpc
 
 from ..e2e.running import until

@@ -21,9 +21,9 @@ from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.reservation import Reservation
 from zimun.domain.slots import Busy
-from zimun.storage import postgresql
-from zimun.storage.postgresql import PostgresqlLedgers
-from zimun.storage.sqlite import SqliteLedgers
+from zimun.storage.postgresql import group_statement
+from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
+from zimun.storage.sqlite.ledger_store import SqliteLedgers
 
 from .serving import main
 
@@ -61,7 +61,7 @@ def skipping() -> None:
 
 def uncompared() -> None:
     """A group is written wherever the head of its ledger is."""
-    made = postgresql._group_sql
+    made = group_statement._group_sql
 
     def group_sql(*arguments: Any) -> str:
         sql = made(*arguments)
@@ -73,7 +73,7 @@ def uncompared() -> None:
             sql = sql.replace(comparison, "")
         return sql
 
-    postgresql._group_sql = group_sql  # type: ignore[assignment]
+    group_statement._group_sql = group_sql  # type: ignore[assignment]
 
 
 def premature() -> None:

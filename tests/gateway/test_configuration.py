@@ -197,7 +197,7 @@ def test_malformed_addresses_are_quoted(changes: dict[str, Any]) -> None:
 def test_imports_nothing_of_the_server(repository: Path) -> None:
     """A fresh interpreter, as the tests themselves have the server's stubs loaded."""
     program = (
-        "import sys, zimun_gateway, zimun_gateway.process, zimun_gateway.__main__;"
+        "import sys, zimun_gateway, zimun_gateway.envoy_process, zimun_gateway.__main__;"
         "sys.exit(any(name.split('.')[0] == 'zimun' for name in sys.modules))"
     )
     assert importlib.util.find_spec("zimun")

@@ -18,7 +18,7 @@ from zimun.v1 import options_pb2
 from zimun.v1.error_reason_pb2 import ErrorReason
 from zimun_gateway import site
 from zimun_gateway.__main__ import main
-from zimun_gateway.contract import services, written
+from zimun_gateway.descriptor_set import services, written
 from zimun_gateway.openapi import document
 from zimun_gateway.openapi.formats import request_scalar
 

@@ -15,7 +15,7 @@ import pytest
 
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun_gateway import Settings
-from zimun_gateway.process import Envoy, EnvoyError
+from zimun_gateway.envoy_process import Envoy, EnvoyError
 
 from .harness import DESCRIPTORS, running
 from .stubs import Context, free_port
@@ -145,7 +145,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from zimun_gateway import Settings
-from zimun_gateway.process import Envoy
+from zimun_gateway.envoy_process import Envoy
 
 async def main():
     port, descriptors, workdir = sys.argv[1:]

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
-from zimun_gateway.checks import MAX_HEADERS_KIB
+from zimun_gateway.request_checks import MAX_HEADERS_KIB
 
 from ..gateway.harness import Gateway, raw, running
 from .attacks import AttackCounter, cases, seeded

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zimun.storage import sqlite_file
+from zimun.storage.sqlite import database_file
 
 from ..e2e.serving import Server, Site, starts
 from .files import refused, zimun
@@ -87,7 +87,7 @@ def test_no_restore_while_a_server_runs(site: Site, serve: Serve, tmp_path: Path
 
 def test_a_server_does_not_start_while_a_restore_is_under_way(site: Site) -> None:
     path = site.data_dir / "zimun.db"
-    with sqlite_file.claim(path, alone=True):
+    with database_file.claim(path, alone=True):
         assert refused("keys", "list", data_dir=site.data_dir) == f"{path} is being restored"
 
 
@@ -112,14 +112,14 @@ def test_an_interrupted_restore_is_told_and_can_be_repeated(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            sqlite_file.restore(copy, path)
-    with pytest.raises(sqlite_file.FileRefused, match="interrupted: run `zimun restore` again"):
-        sqlite_file.make(path)
-    aside = sqlite_file.restore(copy, path)
+            database_file.restore(copy, path)
+    with pytest.raises(database_file.FileRefused, match="interrupted: run `zimun restore` again"):
+        database_file.make(path)
+    aside = database_file.restore(copy, path)
     assert aside
     assert {file.name for file in aside.iterdir()} == parts
-    sqlite_file.make(path)
-    sqlite_file.check(path, thoroughly=True)
+    database_file.make(path)
+    database_file.check(path, thoroughly=True)
 
 
 def test_what_cannot_be_served_is_not_restored(site: Site, tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_what_cannot_be_served_is_not_restored(site: Site, tmp_path: Path) -> No
     bad["a damaged page"] = damaged(copy.read_bytes(), 3)
     for name, content in bad.items():
         copy.write_bytes(content)
-        with pytest.raises(sqlite_file.FileRefused):
-            sqlite_file.restore(copy, path)
+        with pytest.raises(database_file.FileRefused):
+            database_file.restore(copy, path)
         assert path.read_bytes() == before, name
     line = refused("restore", str(tmp_path / "none"), data_dir=site.data_dir)
     assert line == f"there is no database at {tmp_path / 'none'}"

@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from zimun_gateway import routes
 from zimun_gateway.clusters import MAX_OPEN_STREAMS
-from zimun_gateway.limits import REFLECTION, WATCH, Streams
+from zimun_gateway.rate_limits import REFLECTION, WATCH, Streams
 
 from ..gateway.harness import Gateway, running
 

@@ -31,7 +31,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 from zimun.storage import rows
-from zimun.storage.sqlite import SqliteDatabase
+from zimun.storage.sqlite.database import SqliteDatabase
 
 from .salon import (
     CLASS,

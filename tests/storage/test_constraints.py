@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from zimun.app import Stores
 from zimun.domain.errors import Overloaded
-from zimun.storage import postgresql
 from zimun.storage.migrate import SchemaTooNew, migrate
+from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 

@@ -21,7 +21,8 @@ from zimun.domain.commands import Hold
 from zimun.domain.slot_request import SlotRequest
 from zimun.storage.distribute import NotDistributable, distribute
 from zimun.storage.migrate import migrate
-from zimun.storage.postgresql import PostgresqlDatabase, PostgresqlLedgers
+from zimun.storage.postgresql.database import PostgresqlDatabase
+from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 

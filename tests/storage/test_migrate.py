@@ -12,9 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
-from zimun.storage import sqlite
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.schema import metadata
+from zimun.storage.sqlite import database as sqlite
 from zimun.storage.urls import database_url
 
 from .salon import ORG, SqliteEngine, open_salon
@@ -98,7 +98,7 @@ async def test_migrating_under_an_open_store_disturbs_nobody(sqlite_engine: Sqli
 PROGRAM = """
 import multiprocessing, sys
 from pathlib import Path
-from zimun.storage.sqlite import open_engine
+from zimun.storage.sqlite.database import open_engine
 from zimun.storage.urls import database_url
 from zimun.storage.migrate import migrate
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from zimun.storage.permits import Permits
+from zimun.storage.postgresql.permits import Permits
 
 
 class Full(Exception):

@@ -21,7 +21,7 @@ from zimun.storage import statements
 from zimun.storage.changes import PARTS
 from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.schema import metadata
-from zimun.storage.sqlite import _sql
+from zimun.storage.sqlite.ledger_store import _sql
 
 from .every_statement import METHODS, run_every_statement
 from .salon import SqliteEngine

@@ -22,7 +22,8 @@ from zimun.domain.commands import Decision
 from zimun.domain.errors import Overloaded, SlotUnavailable
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
-from zimun.storage import ledgers, sqlite
+from zimun.storage import ledgers
+from zimun.storage.sqlite import database as sqlite
 
 from .salon import (
     CLASS,

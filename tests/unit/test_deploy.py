@@ -12,7 +12,7 @@ import yaml
 
 from zimun.booking.counters import Counters
 from zimun.config import Settings
-from zimun.storage.holds import HoldCounts
+from zimun.storage.hold_counts import HoldCounts
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.metrics import ServerCollector, Sources, registry
 

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
-from ..contract import PACKAGE, compiled_pool
+from ..descriptor_set import PACKAGE, compiled_pool
 
 _ELEMENTS = (
     FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER,

@@ -10,7 +10,7 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from ..contract import is_map, written
+from ..descriptor_set import is_map, written
 from . import formats
 from .annotated import Contract
 from .formats import Schema

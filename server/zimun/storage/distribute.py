@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import URL, Connection, text
 
-from zimun.storage import postgresql
+from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import clients, metadata
 from zimun.storage.urls import is_postgresql
 

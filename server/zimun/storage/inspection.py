@@ -9,10 +9,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Connection, func, inspect, select
 
 from zimun.domain.instant import SECOND
-from zimun.storage import postgresql, sqlite
 from zimun.storage.clock_offset import read_clock_offset
 from zimun.storage.migrate import newest_revision
+from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import ledgers, signing_keys
+from zimun.storage.sqlite import database as sqlite
 from zimun.storage.urls import is_postgresql
 
 DURABLE: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection
 
-from zimun.storage import postgresql, sqlite
+from zimun.storage.postgresql import database as postgresql
+from zimun.storage.sqlite import database as sqlite
 from zimun.storage.urls import is_postgresql
 
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client.exposition import choose_encoder
 
 from zimun.domain.errors import OutcomeUnknown, Overloaded
-from zimun.storage.holds import HoldCounts
+from zimun.storage.hold_counts import HoldCounts
 from zimun.telemetry import logs
 from zimun.telemetry.metrics import ServerCollector, registry
 

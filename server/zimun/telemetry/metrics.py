@@ -19,7 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from zimun.booking.counters import Counters
-from zimun.storage.holds import HoldCounts
+from zimun.storage.hold_counts import HoldCounts
 from zimun.tally import Histogram
 from zimun.telemetry.calls import MethodTally
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
-from .proto import Config, always, extension, seconds, typed
+from .config import Config, always, extension, seconds, typed
 from .settings import Settings
 
 BY_ADDRESS = "zimun.limit_by_address"

@@ -19,8 +19,8 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from . import checks
-from .proto import Config, extension
+from . import request_checks
+from .config import Config, extension
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
@@ -30,7 +30,7 @@ JSON_ROUTE = "json"
 """Name of the routes of JSON callers, whose requests look like gRPC once they are transcoded."""
 READING_ROUTE = "json, reading"
 MARK = "x-zimun-refused"
-"""Header of an answer that `malformed.py` has still to rewrite; it takes the header off."""
+"""Header of an answer that `transcoder_errors.py` has still to rewrite; it takes the header off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _bad_header(policy: str, name: str, why: str, code: Code = Code.INVALID_ARGU
 
 _CHECKS = (
     Refusal(
-        details_have(checks.PATH),
+        details_have(request_checks.PATH),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
         "the path has a character or a segment that no path of this service has",
@@ -139,24 +139,26 @@ _CHECKS = (
         grpc=Code.UNIMPLEMENTED,
     ),
     Refusal(
-        either(details_have(checks.HEADERS), status_is(431)),
+        either(details_have(request_checks.HEADERS), status_is(431)),
         Code.INVALID_ARGUMENT,
         "REQUEST_REFUSED",
-        f"path, query and headers have more than {checks.MAX_HEADERS_KIB} KiB together",
+        f"path, query and headers have more than {request_checks.MAX_HEADERS_KIB} KiB together",
         http=431,
     ),
     _bad_header(
-        checks.IDEMPOTENCY_KEY, "idempotency-key", "must be 1 to 255 printable ASCII characters"
+        request_checks.IDEMPOTENCY_KEY,
+        "idempotency-key",
+        "must be 1 to 255 printable ASCII characters",
     ),
-    _bad_header(checks.CONDITION, "if-match", "is not read; say the etag in the body"),
-    _bad_header(checks.GRPC_TIMEOUT, "grpc-timeout", "must be 1 to 8 digits and a unit"),
+    _bad_header(request_checks.CONDITION, "if-match", "is not read; say the etag in the body"),
+    _bad_header(request_checks.GRPC_TIMEOUT, "grpc-timeout", "must be 1 to 8 digits and a unit"),
     _bad_header(
-        checks.GRPC_ENCODING,
+        request_checks.GRPC_ENCODING,
         "grpc-encoding",
         "must be identity, deflate or gzip",
         Code.UNIMPLEMENTED,
     ),
-    _bad_header(checks.GRPC_CONTENT_TYPE, "content-type", "must be application/grpc"),
+    _bad_header(request_checks.GRPC_CONTENT_TYPE, "content-type", "must be application/grpc"),
     Refusal(
         details_have("low_version"),
         Code.INVALID_ARGUMENT,

@@ -26,10 +26,10 @@ from google.api.field_behavior_pb2 import OUTPUT_ONLY, field_behavior
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from .contract import PACKAGE, is_map, methods, nested, written
-from .malformed import FORMATS, constants
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
+from .descriptor_set import PACKAGE, is_map, methods, nested, written
 from .settings import Settings
+from .transcoder_errors import FORMATS, constants
 
 _FILTER = "envoy.filters.http.lua"
 _VARIABLE = re.compile(r"\{(\w+)")

@@ -1,9 +1,9 @@
 """Names the field that a refused request got wrong, in the words and the shape of the server.
 
 Envoy's transcoder tells it only in the text of its answer ("seats: invalid value ..."), which no
-setting can take apart. So `lua/answer.lua` rewrites the answers that carry the MARK of `errors.py`,
-and leaves all others alone once it has seen their headers. Of the text it keeps the field's name
-and nothing else: the rest is the caller's own input, type names, and whatever Envoy says next year.
+setting can take apart. So `lua/answer.lua` rewrites the answers that carry the MARK of
+`local_replies.py`, and leaves all others alone once it has seen their headers. Of the text it
+keeps the field's name and nothing else: the rest is the caller's own input, type names, and whatever Envoy says next year.
 
 The text reaches it as Envoy wrote it into JSON, and the name is put into JSON again without
 being decoded: escaped it was, escaped it stays.
@@ -17,8 +17,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
-from .contract import methods, written
-from .errors import MARK, body
+from .descriptor_set import methods, written
+from .local_replies import MARK, body
 
 _TEXTS = {
     "NO_OBJECT": "the body must be a JSON object",

@@ -1,10 +1,10 @@
 """Checks of the request line and the headers, before anything else is done for a request.
 
-Each check is a policy of Envoy's RBAC filter, whose name `errors.py` finds in the details of the
-local reply. The filter sees a request once slashes are merged.
+Each check is a policy of Envoy's RBAC filter, whose name `local_replies.py` finds in the details of
+the local reply. The filter sees a request once slashes are merged.
 """
 
-from .proto import Config, extension, typed
+from .config import Config, extension, typed
 
 MAX_HEADERS_KIB = 32
 """Of all headers of a request, with the path and the query; above it the answer is 431.

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, ledgers, the statement of a group, errors by SQLSTATE."""

@@ -1,0 +1,158 @@
+"""The statement that writes a group of commands on PostgreSQL.
+
+A group is one statement, and so one round trip and one transaction that is
+never left open: it moves the heads of its ledgers that are still as they were
+read, and writes the rows of those ledgers by data-modifying parts of one WITH.
+Rows are sent as arrays of text, a type that asyncpg knows on every connection
+without a query.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection
+
+from zimun.booking.store import (
+    Append,
+)
+from zimun.storage import ledgers
+from zimun.storage.changes import PARTS, Changes, Part, changes_of
+from zimun.storage.schema import metadata
+
+
+def append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:
+    """A group with changes of the catalogue; run it in a transaction."""
+    new = [append for append in appends if not (append.before.seq or append.before.time)]
+    made = {append.before.org_id for append in new if _make_head(connection, append)}
+    current = [one for one in appends if one not in new or one.before.org_id in made]
+    changes = changes_of(current)
+    changes.heads = [head for head in changes.heads if head[0] not in made]
+    sql, parameters = group_statement(changes, sorted(made))
+    written = {row[0] for row in connection.exec_driver_sql(sql, tuple(parameters))}
+    for org_id, value in changes.catalog:
+        if org_id in written:
+            ledgers.put_catalog(connection, org_id, value)
+    for org_id, span in changes.longest_spans:
+        if org_id in written:
+            ledgers.raise_longest_span(connection, org_id, span)
+    return written
+
+
+def _make_head(connection: Connection, append: Append) -> bool:
+    after = append.after
+    made = connection.exec_driver_sql(
+        "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
+        "VALUES ($1::text, $2::text::bigint, $3::text::bigint, $4::text::bigint) "
+        "ON CONFLICT DO NOTHING",
+        (after.org_id, str(after.seq), str(append.time), str(after.catalog_version)),
+    )
+    return made.rowcount == 1
+
+
+def group_statement(changes: Changes, made: Sequence[str] = ()) -> tuple[str, list[object]]:
+    """The statement of a group and its parameters; of those `made` the head is there already.
+
+    With one organization its id is a value everywhere.
+    """
+    names = tuple(name for name in PARTS if changes.rows[name])
+    org_ids = {head[0] for head in changes.heads} | set(made)
+    alone = len(org_ids) == 1
+    parameters: list[object] = [next(iter(org_ids)) if alone else sorted(made)]
+    heads = [list(map(str, column)) for column in zip(*changes.heads, strict=True)]
+    parameters += heads or [[]] * 6
+    for name in names:
+        part = PARTS[name]
+        for column, values in zip(part.columns, zip(*changes.rows[name], strict=True), strict=True):
+            if not (alone and column == "org_id"):
+                parameters.append(_as_text(part.table, column, values))
+    return _group_sql(names, alone, bool(made)), parameters
+
+
+def _as_text(table: str, column: str, values: Sequence[Any]) -> list[str]:
+    kind = _TYPES[table, column]
+    if kind == "text":
+        return list(values)
+    return [value.hex() for value in values] if kind == "bytea" else list(map(str, values))
+
+
+_TYPES: Mapping[tuple[str, str], str] = {
+    (table.name, column.name): {"TEXT": "text", "BLOB": "bytea"}.get(str(column.type), "bigint")
+    for table in metadata.sorted_tables
+    for column in table.columns
+}
+"""The type of each column that groups write, as far as it matters how it is sent."""
+
+
+@lru_cache(maxsize=512)
+def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
+    """The statement of a group that has rows of these parts.
+
+    Parameters: $1 the organization's id (or, of several, the ids of those whose
+    head was made just before), $2 to $7 the heads, then the columns of each part.
+    """
+    known = "$1::text" if alone else "h.org_id"
+    own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
+    if alone:
+        new = "SELECT $1::text AS org_id UNION ALL " if made else ""
+    else:
+        new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
+    number = 8
+    parts = [
+        # Heads are locked in one order, so that groups of several ledgers do not deadlock.
+        f"locked AS (SELECT org_id FROM ledgers WHERE {own} ORDER BY org_id FOR UPDATE)",
+        "moved AS (UPDATE ledgers SET seq = h.seq::bigint + h.count::bigint, "
+        "time = h.time::bigint, catalog_version = h.catalog_version::bigint "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
+        "AS h(org_id, seq, known_time, count, time, catalog_version) "
+        f"WHERE {own} AND ledgers.org_id = {known} AND h.org_id = {known} "
+        "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
+        "AND (SELECT count(*) FROM locked) > 0 "
+        "RETURNING ledgers.org_id)",
+        f"head AS ({new}SELECT org_id FROM moved)",
+    ]
+    for name in names:
+        sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
+        parts.append(f"write_{name} AS ({sql})")
+    return f"WITH {', '.join(parts)} SELECT org_id FROM head"
+
+
+def _part_sql(
+    part: Part, name: str, alone: bool, number: int, after_ended: bool
+) -> tuple[str, int]:
+    """The SQL of a part whose first parameter has this number, and the next part's number."""
+    sent = [column for column in part.columns if not (alone and column == "org_id")]
+    arrays = ", ".join(f"${number + n}::text[]" for n in range(len(sent)))
+    source = f"unnest({arrays}) AS u({', '.join(sent)})"
+    guard = "EXISTS (SELECT 1 FROM head)" if alone else "u.org_id IN (SELECT org_id FROM head)"
+    values = {column: _value(part.table, column, alone) for column in part.columns}
+    if part.verb == "INSERT":
+        if name == "allocations" and after_ended:
+            # What ends is deleted before another takes its place.
+            guard += " AND (SELECT count(*) FROM write_ended) >= 0"
+        columns, selected = ", ".join(part.columns), ", ".join(values.values())
+        sql = f"INSERT INTO {part.table} ({columns}) SELECT {selected} FROM {source} WHERE {guard}"
+    else:
+        where = " AND ".join(f"t.{column} = {values[column]}" for column in part.keys)
+        if part.verb == "DELETE":
+            sql = (
+                f"DELETE FROM {part.table} AS t USING {source} "
+                f"WHERE {where} AND {guard} RETURNING 1"
+            )
+        else:
+            set_values = ", ".join(
+                f"{column} = {values[column]}" for column in part.columns if column not in part.keys
+            )
+            sql = (
+                f"UPDATE {part.table} AS t SET {set_values} FROM {source} WHERE {where} AND {guard}"
+            )
+    return sql, number + len(sent)
+
+
+def _value(table: str, column: str, alone: bool) -> str:
+    if alone and column == "org_id":
+        return "$1::text"
+    kind = _TYPES[table, column]
+    if kind == "text":
+        return f"u.{column}"
+    return f"decode(u.{column}, 'hex')" if kind == "bytea" else f"u.{column}::bigint"

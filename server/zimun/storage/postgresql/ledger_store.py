@@ -1,0 +1,204 @@
+"""The ledgers on a PostgreSQL server."""
+
+from collections.abc import Collection, Mapping, Sequence, Set
+from functools import partial
+from typing import Any
+
+from sqlalchemy import text
+
+from zimun.booking.store import (
+    Append,
+    AppointmentFilter,
+    Conflict,
+    Head,
+    IdempotencyKey,
+    KeptResponse,
+    LedgerRead,
+    LedgerUpdate,
+)
+from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
+from zimun.domain.events import Event
+from zimun.domain.loading import Loaded, Needs
+from zimun.domain.reservation import Reservation
+from zimun.storage import ledgers, statements
+from zimun.storage.changes import changes_of
+from zimun.storage.database_errors import brief
+from zimun.storage.postgresql.database import PostgresqlDatabase
+from zimun.storage.postgresql.group_statement import append_all, group_statement
+from zimun.storage.postgresql.sqlstates import (
+    CONSTRAINTS,
+    is_refusal,
+    is_refusal_to_serve,
+    state_of,
+)
+
+LANES = 4
+"""Groups of one process that are written at the same time."""
+
+
+class PostgresqlLedgers:
+    """The ledgers on a PostgreSQL server: a `booking.store.LedgerStore`.
+
+    On a distributed database (`is_distributed`) a group is of one organization,
+    so that it stays on one node.
+    """
+
+    lanes = LANES
+
+    def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
+        self._database = database
+        self.shares_transactions = not is_distributed
+
+    async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
+        """One statement for all of them."""
+        found = await self._fetch(_HEADS, [*org_ids])
+        return {row[0]: Head(row[1], row[2], row[3]) for row in found}
+
+    async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+        """One statement where nothing is to be loaded, and one for each ledger with new events.
+
+        Where that is not enough, a snapshot of several statements for each ledger.
+        """
+        plain = [asked for asked in reads if asked.seq is not None and not asked.needs]
+        found = await self._read_updates(plain) if plain else {}
+        return [found.get(asked.org_id) or await self._read_all(asked) for asked in reads]
+
+    async def _read_all(self, asked: LedgerRead) -> LedgerUpdate:
+        return await self._database.read(lambda connection: ledgers.read(connection, asked))
+
+    async def _read_updates(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
+        """The updates of ledgers whose catalogue has not changed, with their kept responses."""
+        keys = [(asked.org_id, *key) for asked in reads for key in asked.keys]
+        columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
+        found = await self._fetch(_HEADS_AND_RESPONSES, [asked.org_id for asked in reads], *columns)
+        heads: dict[str, Head] = {}
+        responses: dict[str, dict[IdempotencyKey, KeptResponse]] = {}
+        for row in found:
+            if row[4] is None:
+                heads[row[0]] = Head(row[1], row[2], row[3])
+            else:
+                key = IdempotencyKey(row[4], row[5], row[6])
+                kept = KeptResponse(row[7], row[8], row[1])
+                responses.setdefault(row[0], {})[key] = kept
+        updates: dict[str, LedgerUpdate] = {}
+        for asked in reads:
+            head = heads.get(asked.org_id)
+            if head is None or head.catalog_version != asked.catalog_version:
+                continue
+            events = await self._events_since(asked, head)
+            if events is not None:
+                updates[asked.org_id] = LedgerUpdate(
+                    head, events, None, Loaded(Needs()), responses.get(asked.org_id, {})
+                )
+        return updates
+
+    async def _events_since(self, asked: LedgerRead, head: Head) -> Sequence[Event] | None:
+        """The events up to a head; None where some have been pruned."""
+        if head.seq == asked.seq:
+            return ()
+        found = await self._fetch(_EVENTS, asked.org_id, asked.seq, head.seq)
+        return ledgers.whole_history(found, head.seq - (asked.seq or 0))
+
+    async def append(self, appends: Sequence[Append]) -> Set[str]:
+        """One statement; with changes of the catalogue a transaction of a few."""
+        changes = changes_of(appends)
+        try:
+            if changes.is_plain:
+                sql, parameters = group_statement(changes)
+                found = await self._database.fetch(sql, *parameters)
+                return {row[0] for row in found}
+            return await self._database.attempt(lambda tx: append_all(tx, changes, appends))
+        except (ZimunError, Conflict):
+            raise
+        except Exception as error:
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> Exception:
+        """The error that the writer gets for an error of the driver."""
+        state = state_of(error)
+        if state in CONSTRAINTS:
+            return Conflict(brief(error))
+        if state in ("40001", "40P01"):
+            return Conflict(f"another transaction: {brief(error)}")
+        if not is_refusal(error):
+            return OutcomeUnknown("the store was lost while it committed")
+        return self._database.refused(error) if is_refusal_to_serve(error) else error
+
+    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+        """One range of an index on the instant."""
+        found = await self._database.read(
+            lambda tx: statements.EXPIRED_HOLDS.run(tx, {"now": now, "limit": limit})
+        )
+        return [(row[0], row[1]) for row in found]
+
+    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
+        """A transaction only where there is one to drop."""
+        if org_ids:
+            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
+            return
+        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
+            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
+
+    async def appointments(
+        self,
+        org_id: str,
+        wanted: AppointmentFilter,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[Reservation]:
+        """One statement."""
+        return await self._database.read(
+            lambda tx: ledgers.appointments(tx, org_id, wanted, after, limit)
+        )
+
+    async def prune(self, org_id: str, before: int, limit: int) -> int:
+        """A transaction only where there is something to prune."""
+        if await self._database.read(lambda tx: ledgers.has_prunable(tx, org_id, before)):
+            return await self._database.write(lambda tx: ledgers.prune(tx, org_id, before, limit))
+        return 0
+
+    async def organization_ids(self) -> Sequence[str]:
+        """Every organization."""
+        return await self._database.read(ledgers.organization_ids)
+
+    async def probe(self) -> None:
+        """Commit something; no row is written, so that servers do not meet.
+
+        Reads have connections of their own, which are tried as well.
+        """
+        if self._database.is_broken:
+            raise Overloaded("the database cannot do its work")
+        [[read_only, _]] = await self._fetch(_PROBE)
+        if read_only != "off":
+            raise Overloaded("the database is read-only")
+        await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
+
+    async def _fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
+        return await self._database.retry(lambda: self._database.fetch(sql, *parameters))
+
+
+_PROBE = """
+SELECT current_setting('transaction_read_only'),
+pg_logical_emit_message(true, 'zimun.probe', '')::text
+"""
+"""The message has no reader: it makes the commit write, and wait for the server's disk."""
+
+_HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
+
+_EVENTS = (
+    "SELECT type, client_id, data FROM events WHERE org_id = $1 AND seq > $2 AND seq <= $3 "
+    "ORDER BY seq"
+)
+
+_HEADS_AND_RESPONSES = """
+SELECT org_id, seq, time, catalog_version, NULL::text, NULL::text, NULL::text, NULL::bytea,
+NULL::bytea FROM ledgers WHERE org_id = ANY($1::text[])
+UNION ALL
+SELECT i.org_id, i.expires_at, 0, 0, i.client_id, i.method, i.key, i.fingerprint, i.response
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(org_id, client_id, method, key)
+CROSS JOIN LATERAL (
+SELECT * FROM idempotency WHERE org_id = k.org_id AND client_id = k.client_id
+AND method = k.method AND key = k.key AND org_id = ANY($1::text[]) OFFSET 0
+) AS i
+"""
+"""Heads, and kept responses. OFFSET 0 makes the planner search the index once for each key."""

@@ -1,0 +1,1 @@
+"""SQLite: connections, ledgers, the file itself (lock, check, backup, restore)."""
