@@ -3,7 +3,8 @@
 Envoy's transcoder tells it only in the text of its answer ("seats: invalid value ..."), which no
 setting can take apart. So `lua/answer.lua` rewrites the answers that carry the MARK of
 `local_replies.py`, and leaves all others alone once it has seen their headers. Of the text it
-keeps the field's name and nothing else: the rest is the caller's own input, type names, and whatever Envoy says next year.
+keeps the field's name and nothing else: the rest is the caller's own input, type names, and
+whatever Envoy says next year.
 
 The text reaches it as Envoy wrote it into JSON, and the name is put into JSON again without
 being decoded: escaped it was, escaped it stays.
