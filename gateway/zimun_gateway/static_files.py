@@ -13,10 +13,10 @@ from pathlib import Path
 
 from . import site
 from .clusters import OPEN
-from .limits import SITE, streams_by_address
+from .config import Config, extension, seconds, typed
 from .machines import PROTECTED_RESOURCE, protected_resource
 from .openapi import required_scopes
-from .proto import Config, extension, seconds, typed
+from .rate_limits import SITE, streams_by_address
 from .settings import Settings
 from .transcoding import untranscoded
 

@@ -38,12 +38,8 @@ from zimun.storage.sqlite.database_file import OTHERS_MODE, FileRefused
 from zimun.telemetry.tracing import TracingMissing
 from zimun.up import DESCRIPTORS, ChildDied, DirectoryInUse, gateway_settings, up
 from zimun_gateway import bootstrap, site
-from zimun_gateway.envoy_process import EnvoyError, envoy_binary
+from zimun_gateway.envoy_process import QUIET, EnvoyError, envoy_binary
 from zimun_gateway.openapi import document
-<<<<<<< HEAD
-from zimun_gateway.process import QUIET, EnvoyError, envoy_binary
-=======
->>>>>>> d485401 (Layout: storage/sqlite and storage/postgresql, a folder for each engine; gateway modules named after what Envoy calls them)
 
 EXPECTED = (
     ZimunError,

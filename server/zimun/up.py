@@ -19,12 +19,8 @@ from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.connections import gateway_share
 from zimun.domain.identity import SCOPES
-<<<<<<< HEAD
 from zimun_gateway import site
-from zimun_gateway.process import Envoy
-=======
 from zimun_gateway.envoy_process import Envoy
->>>>>>> d485401 (Layout: storage/sqlite and storage/postgresql, a folder for each engine; gateway modules named after what Envoy calls them)
 from zimun_gateway.settings import Settings as GatewaySettings
 from zimun_gateway.static_files import swagger_ui
 

@@ -12,14 +12,9 @@ import aiohttp
 import grpc
 
 from zimun.v1.services_service_pb2_grpc import ServicesServiceStub
-<<<<<<< HEAD
 from zimun_gateway import Settings, site
-from zimun_gateway.process import Envoy
-from zimun_gateway.static_files import swagger_ui
-=======
-from zimun_gateway import Settings
 from zimun_gateway.envoy_process import Envoy
->>>>>>> d485401 (Layout: storage/sqlite and storage/postgresql, a folder for each engine; gateway modules named after what Envoy calls them)
+from zimun_gateway.static_files import swagger_ui
 
 from .stubs import Issuer, StubServer, free_port
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from zimun_gateway import site
-from zimun_gateway.limits import SITE
+from zimun_gateway.rate_limits import SITE
 from zimun_gateway.static_files import HEADERS, SWAGGER_FILES, swagger_ui
 
 from .harness import Gateway, raw, running
