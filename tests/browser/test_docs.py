@@ -74,7 +74,8 @@ class Operation:
         self.block.locator("button.execute").click()
         answer = self.block.locator(".live-responses-table .response").first
         expect(answer.locator(".response-col_status")).to_have_text(re.compile("^200"))
-        return answer.locator(".highlight-code").first.inner_text()
+        text: str = answer.locator(".highlight-code").first.inner_text()
+        return text
 
 
 def id_in(answer: str, name: str) -> str:
