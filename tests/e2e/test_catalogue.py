@@ -208,6 +208,33 @@ def test_a_patch_of_a_value_out_of_range_is_refused_and_of_the_same_value_change
     assert reset["service_defaults"] == {}
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("appointments/confirm", {"contact_name": "  "}, "contact_name"),
+        ("appointments/confirm", {"contact_name": "X\r\nBcc: all@example.com"}, "contact_name"),
+        ("appointments/confirm", {"contact_phone": "\n"}, "contact_phone"),
+        ("appointments/confirm", {"contact_phone": "+999 1234"}, "contact_phone"),
+        ("appointments/confirm", {"notes": "a\u202eb"}, "notes"),
+        ("appointments/cancel", {"cancel_reason": "\u001b[2J"}, "cancel_reason"),
+        ("staff", {"name": "A\u2067da"}, "name"),
+        ("overrides", {"note": "\u0085"}, "note"),
+    ],
+)
+def test_a_text_with_characters_that_its_field_does_not_allow_is_refused(
+    salon: Zimun, path: str, body: Json, field: str
+) -> None:
+    contact = {"hold_id": "h_1", "contact_name": "Dana", "contact_email": "dana@example.com"}
+    override = {"owner_id": "o_demo", "date": "2026-12-24", "status": "CLOSED"}
+    usual: dict[str, Json] = {
+        "appointments/confirm": contact,
+        "appointments/cancel": {"appointment_id": "a_123"},
+        "overrides": override,
+    }
+    answer = salon.post(f"/api/v1/{path}", usual.get(path, {}) | body)
+    assert refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD") == {"field": field}
+
+
 def test_a_new_service_is_booked_in_its_own_place_and_length(salon: Zimun) -> None:
     slots = salon.slots(MONDAY, "s_cut")
     assert min(slots) == f"{MONDAY}T08:00:00Z"

@@ -14,8 +14,10 @@ from zimun.v1 import services_service_pb2 as services_pb2
 from zimun.v1.service_pb2 import Service
 
 from . import confirm_of, hold_of, stamp
+from .asking import held
 from .conftest import Zimun, refusal
 
+PHONE = "must be a phone number of the country that follows the +"
 Query = availability_pb2.GetAvailabilityRequest
 
 
@@ -65,6 +67,49 @@ async def test_nanoseconds_are_refused_rather_than_cut(zimun: Zimun) -> None:
     request.appointment_time.nanos = 1
     told = await zimun.refused(zimun.appointments.HoldAppointment, request)
     assert told.fields == {"appointment_time": "must be whole microseconds"}
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "violation"),
+    [
+        ("contact_name", "   ", "must not be blank"),
+        ("contact_name", "X\r\nBcc: all@example.com", "must not have the character U+000D"),
+        ("contact_name", "Ann\u202eann", "must not have the character U+202E"),
+        ("contact_phone", "\n", "must not have the character U+000A"),
+        ("contact_phone", "+999 1234567", PHONE),
+        ("contact_phone", "+49", PHONE),
+        ("contact_phone", "+1 555 0100 555 0100 555", PHONE),
+        ("notes", "a\x07", "must not have the character U+0007"),
+        ("metadata", {"k": "\u2067"}, "must not have the character U+2067"),
+        ("metadata", {"k\n": ""}, "must not have the character U+000A"),
+    ],
+)
+async def test_a_contact_with_a_text_that_its_field_does_not_allow_is_refused(
+    zimun: Zimun, field: str, text: Any, violation: str
+) -> None:
+    request = confirm_of("h_1", **{field: text})
+    told = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
+    assert (told.reason, told.fields) == ("INVALID_FIELD", {field: violation})
+
+
+async def test_a_contact_has_texts_of_every_script_and_notes_of_several_lines(zimun: Zimun) -> None:
+    hold = await held(zimun, "2025-12-01T10:00:00Z")
+    contact = {
+        "contact_name": "‏דנה 🧑‍🤝‍🧑 O'Neil",
+        "contact_phone": "+44 20 7946 0000 ext. 5",
+        "notes": "one\r\n\ttwo\n",
+        "metadata": {"": "a\nb"},
+    }
+    request = confirm_of(hold.hold_id, **contact)
+    kept = await zimun.call(zimun.appointments.ConfirmAppointment, request)
+    assert {name: getattr(kept, name) for name in contact} == contact
+    told = await zimun.refused(
+        zimun.appointments.CancelAppointment,
+        appointments_pb2.CancelAppointmentRequest(
+            appointment_id=kept.appointment_id, cancel_reason="ill\x1b[2J"
+        ),
+    )
+    assert set(told.fields) == {"cancel_reason"}
 
 
 async def test_every_wrong_field_is_named_at_once(zimun: Zimun) -> None:

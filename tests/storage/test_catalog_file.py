@@ -142,7 +142,7 @@ async def test_what_is_written_is_what_is_meant_whatever_yaml_makes_of_it(
 @pytest.mark.parametrize(
     "text",
     [
-        "a\x85b\nc",
+        "a\u2029b\nc",
         "a\u2028",
         "\ufeffa",
         "a\r\nb",
@@ -150,15 +150,15 @@ async def test_what_is_written_is_what_is_meant_whatever_yaml_makes_of_it(
         "a\n",
         "a\n\n",
         " a\n  b",
-        "a\tb\1",
+        "a\tb",
         "?",
         "<<",
     ],
 )
 async def test_a_text_is_written_so_that_it_reads_the_same(stores: Stores, text: str) -> None:
-    await load(stores, f"{NEW}resources: [{{id: r_1, name: A}}]")
-    room = (await catalog(stores, "o_new")).resources["r_1"]
-    named = replace(room, name=text, metadata={text: text})
+    await load(stores, f"{NEW}locations: [{{id: l_1, name: A}}]")
+    place = (await catalog(stores, "o_new")).locations["l_1"]
+    named = replace(place, address=text, metadata={"text": text})
     await put_catalog(stores, named, org_id="o_new")
     assert await load(stores, await exported(stores, "o_new")) == Counts(0, 0, 2)
 
@@ -364,7 +364,7 @@ services:
             "4: organization.holiday_region: no public holidays are known for 'XX'",
             "5: organization.hold_length: must be 1 minute to 60 minutes",
             "6: organization.service_defaults.slot_step: must be whole minutes",
-            "9: staff[0].name: is required",
+            "9: staff[0].name: must not be blank",
             "10: staff[0].weekly_hours: Monday 09:00-12:00 and 11:00-13:00 overlap",
             "13: staff[0].daily_limit: must be 0 or more",
             "15: services[0].duration: must be 1 minute to 31 days",

@@ -25,6 +25,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.opening_hours import is_zone
+from zimun.domain.text import check_key, check_line, check_lines
 from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
@@ -76,9 +77,6 @@ PACKAGE = "zimun.v1"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-_NUL_REFUSED = "must not have the character U+0000"
-"""Not every store can keep it."""
-
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -110,8 +108,9 @@ def required_scopes() -> Mapping[str, str]:
 def check(request: Message) -> None:
     """Raise InvalidRequest naming every field that breaks what the contract declares of it.
 
-    That is: required fields are there; ids, dates, times of day, time zones and
-    e-mail addresses are what their field's name says; strings, lists and maps
+    That is: required fields are there; ids, dates, times of day, time zones,
+    e-mail addresses and phone numbers are what their field's name says; texts have the
+    characters of their kind; strings, lists and maps
     are no longer than they may be; enum values are known; times lie in YEARS.
     Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`;
     of very many, the first MAX_VIOLATIONS.
@@ -179,7 +178,7 @@ def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Chec
 def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
     limit = _option(field, options_pb2.max_length) or DEFAULT_MAX_LENGTH
     if field.message_type and field.message_type.GetOptions().map_entry:
-        return partial(_check_map, limit)
+        return partial(_check_map, limit, _text_check(field))
     check_value = _check_of_value(field, limit)
     return partial(_check_list, limit, check_value) if field.is_repeated else check_value
 
@@ -189,12 +188,17 @@ def _check_of_value(field: FieldDescriptor, limit: int) -> Callable[[Any], str]:
         for ending, check_format in _FORMATS.items():
             if f"_{field.name}".endswith(ending):
                 return partial(_check_format, limit, check_format)
-        return partial(_check_text, limit)
+        return partial(_check_format, limit, _text_check(field))
     if field.enum_type:
         return partial(_check_enum, field.enum_type)
     if field.message_type:
         return _MESSAGES.get(field.message_type.full_name, lambda value: "")
     return lambda value: ""
+
+
+def _text_check(field: FieldDescriptor) -> Callable[[str], str]:
+    several = _option(field, options_pb2.text) == options_pb2.SEVERAL_LINES
+    return check_lines if several else check_line
 
 
 def _check_format(limit: int, check: Callable[[str], str], value: str) -> str:
@@ -231,6 +235,19 @@ def _check_time(value: str) -> str:
     return "" if _TIME.fullmatch(value) else "must be a time of day, 00:00 to 24:00"
 
 
+def _check_phone(value: str) -> str:
+    """One line; a number with + and its country's code (ITU-T E.164) has a possible length."""
+    from phonenumbers import NumberParseException, is_possible_number, parse
+
+    if (violation := check_line(value)) or not value.startswith("+"):
+        return violation
+    try:
+        possible = is_possible_number(parse(value))
+    except NumberParseException:
+        possible = False
+    return "" if possible else "must be a phone number of the country that follows the +"
+
+
 _FORMATS: Mapping[str, Callable[[str], str]] = {
     "_id": _check_id,
     "_ids": _check_id,
@@ -238,14 +255,9 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
     "_time": _check_time,
     "_time_zone": _check_zone,
     "_email": _check_email,
+    "_phone": _check_phone,
 }
 """What a string holds, by the last word of its name."""
-
-
-def _check_text(limit: int, value: str) -> str:
-    if len(value) > limit:
-        return f"must have at most {limit} characters"
-    return _NUL_REFUSED if "\0" in value else ""
 
 
 def _check_enum(known: EnumDescriptor, value: int) -> str:
@@ -258,12 +270,12 @@ def _check_list(limit: int, check_value: Callable[[Any], str], values: Sequence[
     return next(filter(None, map(check_value, values)), "")
 
 
-def _check_map(limit: int, value: Mapping[str, str]) -> str:
+def _check_map(limit: int, check_value: Callable[[str], str], value: Mapping[str, str]) -> str:
     if len(value) > limit:
         return f"must have at most {limit} entries"
     if any(len(key) > 64 or len(text) > 1000 for key, text in value.items()):
         return "keys have at most 64 characters, values 1000"
-    return _NUL_REFUSED if any("\0" in text for pair in value.items() for text in pair) else ""
+    return next(filter(None, (*map(check_key, value), *map(check_value, value.values()))), "")
 
 
 def _check_timestamp(value: Timestamp) -> str:

@@ -1,0 +1,70 @@
+"""Every text that a request may have says what it may contain, and is checked for it."""
+
+from typing import Any
+
+import pytest
+from google.protobuf import message_factory
+
+from zimun.rpc import catalog_file, contract
+from zimun.v1 import options_pb2
+
+OPAQUE = ("etag", "page_token", "holiday_region")
+"""Texts that are no prose."""
+
+
+def messages(message: Any) -> set[Any]:
+    inner = {field.message_type for field in message.fields if field.message_type}
+    own = {one for one in inner if one.file.package == contract.PACKAGE}
+    return {message}.union(*(messages(one) for one in own if not one.GetOptions().map_entry))
+
+
+def text_fields() -> list[Any]:
+    """The strings and maps of all requests whose name gives them no format."""
+    requests = {method.input_type for service in contract.services() for method in service.methods}
+    found: set[Any] = set().union(*map(messages, requests))
+    fields = [field for message in found for field in message.fields]
+    return sorted(filter(is_text, fields), key=lambda field: field.full_name)
+
+
+def is_text(field: Any) -> bool:
+    if field.message_type:
+        return bool(field.message_type.GetOptions().map_entry)
+    formats = [ending for ending in contract._FORMATS if ending != "_phone"]
+    return field.type == field.TYPE_STRING and not f"_{field.name}".endswith(tuple(formats))
+
+
+@pytest.mark.parametrize("field", text_fields(), ids=lambda field: field.full_name)
+def test_a_text_declares_its_kind_and_is_refused_with_other_characters(
+    field: Any,
+) -> None:
+    kind = field.GetOptions().Extensions[options_pb2.text]
+    assert kind or field.name in OPAQUE
+    allowed = {"a": True, "a\x00": False, "a\u202e": False, "\x1b[2J": False}
+    allowed |= dict.fromkeys(("a\nb", "a\tb", " \n"), kind == options_pb2.SEVERAL_LINES)
+    for text, good in allowed.items():
+        message = message_factory.GetMessageClass(field.containing_type)()
+        if field.message_type:
+            getattr(message, field.name)["k"] = text
+        else:
+            setattr(message, field.name, text)
+        assert (field.name not in dict(contract.violations_of(message))) == good, text
+
+
+def test_a_catalogue_file_names_the_line_of_a_text_that_is_refused() -> None:
+    text = """\
+organization: {id: o_1, name: Salon, time_zone: UTC}
+locations:
+- id: l_1
+  name: "Berlin\\r\\nBcc: all"
+  address: "Way 1\\nBerlin"
+overrides:
+- {owner_id: o_1, date: 2026-12-24, status: CLOSED, note: "\\u202eclosed"}
+"""
+    faults = {
+        (fault.line, fault.path): fault.message
+        for fault in catalog_file.read("salon.yaml", text.encode()).document.faults
+    }
+    assert faults == {
+        (4, "locations[0].name"): "must not have the character U+000D",
+        (7, "overrides[0].note"): "must not have the character U+202E",
+    }
