@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from google.protobuf import message_factory
 
-from zimun.rpc import catalog_file, contract
+from zimun.catalog_file import reader as catalog_file
+from zimun.rpc import validation
 from zimun.v1 import options_pb2
 
 OPAQUE = ("etag", "page_token", "holiday_region")
@@ -14,13 +15,15 @@ OPAQUE = ("etag", "page_token", "holiday_region")
 
 def messages(message: Any) -> set[Any]:
     inner = {field.message_type for field in message.fields if field.message_type}
-    own = {one for one in inner if one.file.package == contract.PACKAGE}
+    own = {one for one in inner if one.file.package == validation.PACKAGE}
     return {message}.union(*(messages(one) for one in own if not one.GetOptions().map_entry))
 
 
 def text_fields() -> list[Any]:
     """The strings and maps of all requests whose name gives them no format."""
-    requests = {method.input_type for service in contract.services() for method in service.methods}
+    requests = {
+        method.input_type for service in validation.services() for method in service.methods
+    }
     found: set[Any] = set().union(*map(messages, requests))
     fields = [field for message in found for field in message.fields]
     return sorted(filter(is_text, fields), key=lambda field: field.full_name)
@@ -29,7 +32,7 @@ def text_fields() -> list[Any]:
 def is_text(field: Any) -> bool:
     if field.message_type:
         return bool(field.message_type.GetOptions().map_entry)
-    formats = [ending for ending in contract._FORMATS if ending != "_phone"]
+    formats = [ending for ending in validation._FORMATS if ending != "_phone"]
     return field.type == field.TYPE_STRING and not f"_{field.name}".endswith(tuple(formats))
 
 
@@ -47,7 +50,7 @@ def test_a_text_declares_its_kind_and_is_refused_with_other_characters(
             getattr(message, field.name)["k"] = text
         else:
             setattr(message, field.name, text)
-        assert (field.name not in dict(contract.violations_of(message))) == good, text
+        assert (field.name not in dict(validation.violations_of(message))) == good, text
 
 
 def test_a_catalogue_file_names_the_line_of_a_text_that_is_refused() -> None:
