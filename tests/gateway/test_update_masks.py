@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.v1.organization_pb2 import Organization
 from zimun.v1.service_pb2 import Service
 from zimun.v1.staff_member_pb2 import StaffMember
 
+from ..support.profiles import examples
 from .harness import Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,7 +71,7 @@ def expected(name: str, value: Any) -> set[str]:
     return {name}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(bodies())
 async def test_a_patch_has_a_mask_of_exactly_the_fields_that_its_body_names(
     shared: Gateway, drawn: tuple[str, dict[str, Any], set[str]]

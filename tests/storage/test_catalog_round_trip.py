@@ -1,10 +1,6 @@
-"""Any sound catalogue: written to a file, read into an empty store, it is the same one.
-
-ZIMUN_EXAMPLES makes a long run of it.
-"""
+"""Any sound catalogue: written to a file, read into an empty store, it is the same one."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.app import Stores
@@ -39,6 +35,7 @@ from zimun.domain.events import CatalogEntry, CatalogValue
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.text import is_visible
 
+from ..support.profiles import examples
 from .salon import NOW, Engine, SqliteEngine, put_catalog
 
 V = TypeVar("V", bound=Entry | Override)
@@ -46,8 +43,6 @@ V = TypeVar("V", bound=Entry | Override)
 Build = Callable[..., st.SearchStrategy[CatalogEntry]]
 
 ORG = "o_any"
-
-EXAMPLES = int(os.environ.get("ZIMUN_EXAMPLES", 30))
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"])
 
@@ -258,7 +253,7 @@ async def round_trip(first: Engine, second: Engine, said: Said) -> None:
         assert content((await read(there))[0]) == content(before)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@examples(30)
 @given(catalogues())
 def test_a_catalogue_goes_through_a_file_and_comes_out_the_same(said: Said) -> None:
     with TemporaryDirectory() as one, TemporaryDirectory() as another:

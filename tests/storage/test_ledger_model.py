@@ -3,17 +3,14 @@
 The model keeps reservations in a dict and looks through all of them for every
 question. After each step the tables must be exactly what it says: the same
 reservations, the allocations that they imply and an event for every revision.
-ZIMUN_EXAMPLES makes a long run of it.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -32,6 +29,7 @@ from zimun.domain.errors import (
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 
+from ..support.profiles import examples
 from .salon import (
     ENGINES,
     NOW,
@@ -397,9 +395,4 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(
-    max_examples=int(os.environ.get("ZIMUN_EXAMPLES", "0")) or 40,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestLedger.settings = examples(40, stateful_step_count=40)

@@ -1,16 +1,12 @@
-"""Any order of events: whoever has read whatever of them, all come to the same.
+"""Any order of events: whoever has read whatever of them, all come to the same."""
 
-ZIMUN_EXAMPLES makes a long run of it.
-"""
-
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from zimun.app import Stores
@@ -28,6 +24,7 @@ from zimun.domain.reservation import Reservation, State
 from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
 
+from ..support.profiles import examples
 from .appending import KEY, Script, begun, response
 from .reading import check_store
 from .salon import (
@@ -46,11 +43,7 @@ from .salon import (
     salon_entries,
 )
 
-few_examples = settings(
-    max_examples=int(os.environ.get("ZIMUN_EXAMPLES", "0")) or 12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+few_examples = examples(12, HealthCheck.function_scoped_fixture)
 
 organization_numbers = count()
 """Every example has an organization of its own."""

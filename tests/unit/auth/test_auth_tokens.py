@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey
@@ -17,6 +17,7 @@ from zimun.auth.tokens import CACHE_SIZE, LEEWAY, MAX_TOKEN_LENGTH, PROVIDER, Is
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.identity import Caller, Client
 
+from ...support.profiles import examples
 from .conftest import AUDIENCE, ISSUER
 from .fakes import MemoryCredentials, MovableTime
 
@@ -399,7 +400,7 @@ CLAIMS = st.fixed_dictionaries(
     },
 )
 SEGMENTS = (HEADERS | CLAIMS | JSON).map(segment) | st.binary().map(segment) | st.text()
-ANY_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+ANY_FIXTURE = examples(100, HealthCheck.function_scoped_fixture)
 
 
 @ANY_FIXTURE

@@ -1,13 +1,11 @@
 """Small catalogues, reservations and hours; what a test does not name is plain."""
 
-import os
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from zimun.domain.catalog import (
@@ -36,12 +34,6 @@ from zimun.domain.timetable import Timetable
 E = TypeVar("E", bound=Entry)
 T = TypeVar("T")
 
-USUAL = 2000
-"""Examples of the property that has the most: that of the slots."""
-
-LONG_RUN = int(os.environ.get("ZIMUN_EXAMPLES", USUAL))
-"""How many it has in this run; the others have more in proportion."""
-
 ALL_DAY: Hours = ((0, 1440),)
 NINE_TO_FIVE: Hours = ((540, 1020),)
 
@@ -66,15 +58,6 @@ CHANGES: Mapping[str, tuple[date, ...]] = {
 
 BACK_INTO_YESTERDAY = date(2010, 11, 7)
 """St John's set its clock at 00:01 of this date back to 23:01 of the day before."""
-
-
-def examples(usual: int) -> settings:
-    """How hard to try: `usual` examples, and in a long run so many times more."""
-    return settings(
-        max_examples=max(1, usual * LONG_RUN // USUAL),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 def utc(text: str) -> int:

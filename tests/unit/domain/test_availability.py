@@ -15,14 +15,13 @@ from zimun.domain.intervals import Interval
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Busy, Slot
 
+from ...support.profiles import examples
 from .build import (
     ALL_DAY,
     BACK_INTO_YESTERDAY,
     NINE_TO_FIVE,
-    USUAL,
     World,
     every_day,
-    examples,
     location,
     member,
     organization,
@@ -116,7 +115,7 @@ def check_nearest(asked: World, search: Search, slots: list[Slot]) -> None:
             assert search.nearest(wanted, count, asked.first, asked.last) == ordered[:count]
 
 
-@examples(USUAL)
+@examples(2000)
 @given(worlds())
 def test_a_time_is_a_slot_exactly_when_every_rule_by_itself_allows_it(asked: World) -> None:
     check_answers(asked)

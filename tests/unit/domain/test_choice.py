@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from zimun.domain.assignment import choose, match
 from zimun.domain.slots import Choice, Session, Slot
 
-from .build import examples, session
+from ...support.profiles import examples
+from .build import session
 
 staff = st.permutations(["t_1", "t_2", "t_3", "t_4"]).flatmap(
     lambda ids: st.integers(1, 4).map(lambda n: tuple(ids[:n]))

@@ -14,10 +14,10 @@ from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.slot_explanation import Obstacle, Rule, obstacles
 from zimun.domain.slot_search import Search
 
+from ...support.profiles import examples
 from .build import (
     World,
     every_day,
-    examples,
     location,
     member,
     organization,

@@ -11,7 +11,8 @@ from zimun.domain.catalog import Location, Place, Service
 from zimun.domain.errors import InvalidRequest, LocationNotFound, ServiceNotFound, StaffNotFound
 from zimun.domain.instant import DAY, HOUR, from_datetime, rfc3339, to_datetime, wall_microseconds
 
-from .build import catalog, examples, location, member, organization, resource, service
+from ...support.profiles import examples
+from .build import catalog, location, member, organization, resource, service
 
 
 @examples(200)

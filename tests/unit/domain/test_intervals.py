@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from zimun.domain.intervals import Interval, covers, intersect, merge
 
-from .build import examples
+from ...support.profiles import examples
 
 any_intervals = st.lists(st.tuples(st.integers(-12, 12), st.integers(-12, 12)), max_size=8)
 

@@ -34,6 +34,7 @@ from zimun.domain.slot_request import SlotRequest
 from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
 
+from ...support.profiles import examples
 from . import build
 
 T = TypeVar("T")
@@ -268,7 +269,7 @@ def command_of(draw: Callable[[st.SearchStrategy[Any]], Any], model: Model, numb
 
 
 @given(data=st.data())
-@build.examples(300)
+@examples(300)
 def test_ledger_after_any_commands_knows_what_a_model_of_all_events_knows(
     data: st.DataObject,
 ) -> None:

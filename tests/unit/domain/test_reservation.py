@@ -37,7 +37,8 @@ from zimun.domain.reservation import (
     standing,
 )
 
-from .build import appointment, examples, reservation, service
+from ...support.profiles import examples
+from .build import appointment, reservation, service
 
 NOW = 100 * HOUR + 5 * MINUTE
 CONTACT = Contact(name="Grace", email="grace@example.com", metadata={"k": "v"})

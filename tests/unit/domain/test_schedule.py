@@ -19,8 +19,9 @@ from zimun.domain.opening_hours import (
     segments,
 )
 
+from ...support.profiles import examples
 from . import oracle
-from .build import ALL_DAY, BACK_INTO_YESTERDAY, CHANGES, dates_of, examples, hours, utc, zones
+from .build import ALL_DAY, BACK_INTO_YESTERDAY, CHANGES, dates_of, hours, utc, zones
 
 NIGHT: Hours = ((0, 180),)
 """00:00 to 03:00."""

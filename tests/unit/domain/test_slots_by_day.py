@@ -18,6 +18,7 @@ from zimun.domain.opening_hours import dates, local_date
 from zimun.domain.slots import Session
 from zimun.domain.timetable import MAX_NEW_STAFF_DAYS, Timetable, date_ranges
 
+from ...support.profiles import examples
 from .build import (
     ALL_DAY,
     BACK_INTO_YESTERDAY,
@@ -25,7 +26,6 @@ from .build import (
     NINE_TO_FIVE,
     World,
     every_day,
-    examples,
     location,
     member,
     organization,
