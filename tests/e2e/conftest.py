@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -42,28 +44,76 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
+def create_database(engine: str) -> dict[str, str]:
+    """Make an empty database for one instance; the variables that name it."""
+    if engine == "sqlite":
+        return {}
+    server, _ = shared()
+    return {"ZIMUN_DATABASE_URL": server.url(server.create())}
+
+
 @pytest.fixture(scope="session")
 def new_database(engine: str) -> Callable[[], dict[str, str]]:
     """Makes an empty database for one instance; answers the variables that name it."""
+    return lambda: create_database(engine)
 
-    def make() -> dict[str, str]:
-        if engine == "sqlite":
-            return {}
-        server, _ = shared()
-        return {"ZIMUN_DATABASE_URL": server.url(server.create())}
 
-    return make
+@dataclass(frozen=True)
+class SharedProgram:
+    """An instance that the tests of a session share, and what is given out of it."""
+
+    zimun: Zimun
+    times: Iterator[str] = field(
+        default_factory=lambda: (
+            time for day in workdays(date(2026, 2, 2)) for time in half_hours(day)
+        )
+    )
+    days: Iterator[str] = field(default_factory=lambda: workdays(date(2026, 4, 1)))
+    near_days: Iterator[str] = field(default_factory=lambda: workdays(date(2025, 12, 8)))
+
+    @cached_property
+    def other_client(self) -> tuple[str, str]:
+        """Id and secret of a second client of the demo organization."""
+        return self.zimun.new_client()
+
+    @cached_property
+    def stranger(self) -> tuple[str, str]:
+        """Id and secret of a client of another organization."""
+        self.zimun.cli("org", "create", "o_other", "--name", "Another organization")
+        return self.zimun.new_client(org="o_other")
 
 
 @pytest.fixture(scope="session")
-def zimun(
-    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], dict[str, str]]
-) -> Iterator[Zimun]:
+def start_shared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], SharedProgram]]:
+    """Starts the shared instance of an engine, once.
+
+    A fixture with a parameter would end it whenever the next test is of the other engine.
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def start(engine: str) -> SharedProgram:
+            data_dir = tmp_path_factory.mktemp("e2e") / "data"
+            zimun = stack.enter_context(closed_after(Zimun(data_dir, **create_database(engine))))
+            zimun.start()
+            stack.callback(zimun.stop)
+            return SharedProgram(zimun)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_program(engine: str, start_shared: Callable[[str], SharedProgram]) -> SharedProgram:
+    """The shared instance of this engine."""
+    return start_shared(engine)
+
+
+@pytest.fixture(scope="session")
+def zimun(shared_program: SharedProgram) -> Zimun:
     """The shared instance: use your own `time`, `day` or `class_time` on it."""
-    data_dir = tmp_path_factory.mktemp("e2e") / "data"
-    with closed_after(Zimun(data_dir, **new_database())) as shared:
-        yield shared.start()
-        shared.stop()
+    return shared_program.zimun
 
 
 @pytest.fixture
@@ -82,11 +132,17 @@ def private(
 
 
 @pytest.fixture(scope="session")
-def demo_site(
-    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], dict[str, str]]
-) -> Site:
+def seed_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """Seeds the demo in an engine, once."""
+    return cache(
+        lambda engine: seeded(tmp_path_factory.mktemp("site") / "data", create_database(engine))
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_site(engine: str, seed_site: Callable[[str], Site]) -> Site:
     """The demo as `zimun up --demo` leaves it, to be copied."""
-    return seeded(tmp_path_factory.mktemp("site") / "data", new_database())
+    return seed_site(engine)
 
 
 @pytest.fixture
@@ -109,52 +165,36 @@ def serve(site: Site) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def other_client(zimun: Zimun) -> tuple[str, str]:
+def other_client(shared_program: SharedProgram) -> tuple[str, str]:
     """A second client of the demo organization."""
-    return zimun.new_client()
+    return shared_program.other_client
 
 
 @pytest.fixture(scope="session")
-def stranger(zimun: Zimun) -> tuple[str, str]:
+def stranger(shared_program: SharedProgram) -> tuple[str, str]:
     """A client of another organization."""
-    zimun.cli("org", "create", "o_other", "--name", "Another organization")
-    return zimun.new_client(org="o_other")
-
-
-@pytest.fixture(scope="session")
-def _times(zimun: Zimun) -> Iterator[str]:
-    return (time for day in workdays(date(2026, 2, 2)) for time in half_hours(day))
-
-
-@pytest.fixture(scope="session")
-def _days(zimun: Zimun) -> Iterator[str]:
-    return workdays(date(2026, 4, 1))
-
-
-@pytest.fixture(scope="session")
-def _near_days(zimun: Zimun) -> Iterator[str]:
-    return workdays(date(2025, 12, 8))
+    return shared_program.stranger
 
 
 @pytest.fixture
-def time(_times: Iterator[str]) -> str:
+def time(shared_program: SharedProgram) -> str:
     """A start of s_123 that only this test uses, with all three staff free."""
-    return next(_times)
+    return next(shared_program.times)
 
 
 @pytest.fixture
-def times(_times: Iterator[str]) -> Callable[[], str]:
+def times(shared_program: SharedProgram) -> Callable[[], str]:
     """Gives more such starts."""
-    return lambda: next(_times)
+    return lambda: next(shared_program.times)
 
 
 @pytest.fixture
-def day(_days: Iterator[str]) -> str:
+def day(shared_program: SharedProgram) -> str:
     """A working day that only this test uses, for s_123."""
-    return next(_days)
+    return next(shared_program.days)
 
 
 @pytest.fixture
-def near_day(_near_days: Iterator[str]) -> str:
+def near_day(shared_program: SharedProgram) -> str:
     """A working day that only this test uses, within the horizon of every service."""
-    return next(_near_days)
+    return next(shared_program.near_days)

@@ -8,6 +8,7 @@ that stops, breaks or overloads its program starts one of its own (`tests/e2e/ru
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -58,47 +59,96 @@ def store(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(scope="session")
-def target(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A program without rate limits that every test shares, with an organization to attack."""
-    data_dir = tmp_path_factory.mktemp("security") / "data"
-    with closed_after(Zimun(data_dir, ZIMUN_RATE_LIMIT="0", **_database(store))) as program:
-        program.start()
+class SharedTarget:
+    """A target that the tests of a session share, its entry points, and what it is filled with."""
+
+    def __init__(self, program: Zimun) -> None:
         asyncio.run(create_organizations(program, VICTIM, TWIN, TESTER))
-        yield Target(program)
-        program.stop()
+        self.target = Target(program)
+        self.entry_points: dict[str, EntryPoint] = {
+            "json": JsonEntryPoint(program.port),
+            "grpc by envoy": GrpcEntryPoint(f"127.0.0.1:{program.port}"),
+            "grpc": GrpcEntryPoint(program.grpc_target),
+        }
+
+    @cached_property
+    def victim(self) -> Ids:
+        return self._populate(VICTIM, CANARY)
+
+    @cached_property
+    def twin(self) -> Ids:
+        return self._populate(TWIN, "twin")
+
+    @cached_property
+    def tester(self) -> Ids:
+        return self._populate(TESTER, "test")
+
+    def _populate(self, org_id: str, word: str) -> Ids:
+        return populate(self.target, self.entry_points["json"], org_id, word)
+
+    def close(self) -> None:
+        for entry_point in self.entry_points.values():
+            entry_point.close()
 
 
 @pytest.fixture(scope="session")
-def entry_points(target: Target) -> Iterator[dict[str, EntryPoint]]:
+def start_shared(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], SharedTarget]]:
+    """Starts the shared target of a store, once.
+
+    A fixture with a parameter would end it whenever the next test is of the other store.
+    """
+    with ExitStack() as stack:
+
+        @cache
+        def start(store: str) -> SharedTarget:
+            data_dir = tmp_path_factory.mktemp("security") / "data"
+            program = Zimun(data_dir, ZIMUN_RATE_LIMIT="0", **_database(store))
+            stack.enter_context(closed_after(program))
+            program.start()
+            stack.callback(program.stop)
+            shared_target = SharedTarget(program)
+            stack.callback(shared_target.close)
+            return shared_target
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_target(store: str, start_shared: Callable[[str], SharedTarget]) -> SharedTarget:
+    """The shared target of this store."""
+    return start_shared(store)
+
+
+@pytest.fixture(scope="session")
+def target(shared_target: SharedTarget) -> Target:
+    """A program without rate limits that every test shares, with an organization to attack."""
+    return shared_target.target
+
+
+@pytest.fixture(scope="session")
+def entry_points(shared_target: SharedTarget) -> dict[str, EntryPoint]:
     """The entry points by name: JSON, gRPC through Envoy, gRPC."""
-    program = target.program
-    all_points: dict[str, EntryPoint] = {
-        "json": JsonEntryPoint(program.port),
-        "grpc by envoy": GrpcEntryPoint(f"127.0.0.1:{program.port}"),
-        "grpc": GrpcEntryPoint(program.grpc_target),
-    }
-    yield all_points
-    for entry_point in all_points.values():
-        entry_point.close()
+    return shared_target.entry_points
 
 
 @pytest.fixture(scope="session")
-def victim(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
+def victim(shared_target: SharedTarget) -> Ids:
     """What VICTIM has: two of everything, with CANARY in its texts."""
-    return populate(target, entry_points["json"], VICTIM, CANARY)
+    return shared_target.victim
 
 
 @pytest.fixture(scope="session")
-def twin(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
+def twin(shared_target: SharedTarget) -> Ids:
     """What TWIN has: as the victim, its entries under the same ids."""
-    return populate(target, entry_points["json"], TWIN, "twin")
+    return shared_target.twin
 
 
 @pytest.fixture(scope="session")
-def tester(target: Target, entry_points: dict[str, EntryPoint]) -> Ids:
+def tester(shared_target: SharedTarget) -> Ids:
     """What TESTER has: two of everything, for requests that may well change it."""
-    return populate(target, entry_points["json"], TESTER, "test")
+    return shared_target.tester
 
 
 def _database(store: str) -> dict[str, str]:
