@@ -5,8 +5,8 @@ that breaks its server, or stops it, starts one of its own (`serving`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -181,21 +181,39 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="package", params=["embedded", "shared"])
-async def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Zimun]:
-    """A server on an empty database: a file, or one of a database server.
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def start_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Callable[[str], Awaitable[Zimun]]]:
+    """Starts the server of an engine, once.
 
+    A fixture with a parameter would end it whenever the next test is of the other engine.
     It records no expiry by itself: one that it began to record in one test, at
     its time, could end in the next.
     """
-    url = "" if request.param == "embedded" else new_database()
-    with pytest.MonkeyPatch.context() as patch:
+    started: dict[str, Zimun] = {}
+    async with AsyncExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(app, "EXPIRY_INTERVAL", 3600)
-        clock = ManualClock(FRIDAY_MORNING)
-        async with serving(tmp_path_factory.mktemp("server"), clock, url) as running:
-            yield running
+
+        async def start(engine: str) -> Zimun:
+            if engine not in started:
+                url = "" if engine == "embedded" else new_database()
+                server = serving(
+                    tmp_path_factory.mktemp("server"), ManualClock(FRIDAY_MORNING), url
+                )
+                started[engine] = await stack.enter_async_context(server)
+            return started[engine]
+
+        yield start
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package", params=["embedded", "shared"])
+async def server(
+    request: pytest.FixtureRequest, start_server: Callable[[str], Awaitable[Zimun]]
+) -> Zimun:
+    """The server of an engine on a database of its own: a file, or one of a database server."""
+    return await start_server(request.param)
 
 
 def new_database() -> str:
