@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file constraints.txt
 
-.PHONY: help install runtime generate run test browser check security format bench baseline lock upgrade clean
+.PHONY: help install runtime generate run test test-fast test-e2e test-chaos browser check security format bench baseline lock upgrade clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
@@ -54,10 +54,26 @@ $(GOOGLEAPIS): $(RUNTIME) $(PROTOS)
 run: runtime ## start the server and Envoy with demo data
 	$(BIN)/zimun up --demo
 
-# What needs the machine for itself comes last, one test after the other.
+# File by file, in order: servers that the tests of a folder share are started once in a process.
+PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+FAST := tests/unit tests/storage tests/rpc tests/gateway
+PROFILE ?= ci
+
 test: install ## run all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not quiet"
-	$(BIN)/python -m pytest -m quiet
+	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile $(PROFILE) -m "not quiet and not chaos"
+	$(PYTEST) $(SIDE_BY_SIDE) -m chaos
+	$(PYTEST) -m quiet
+
+test-fast: install ## run the tests of units, storage, RPCs and gateway
+	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
+
+test-e2e: install ## run the tests of the program from outside
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples
+	$(PYTEST) -m quiet tests/e2e
+
+test-chaos: install ## run the tests with faults under load
+	$(PYTEST) $(SIDE_BY_SIDE) tests/chaos
 
 check: install $(GOOGLEAPIS) ## format, lint, types, import rules, contract, Envoy's configuration
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from .faults import moves, plan
 from .history import CATALOG_CHANGE, READS
 from .scenario import SECOND
 
-pytestmark = pytest.mark.quiet
+pytestmark = pytest.mark.chaos
 
 ROOT = Path(__file__).parents[2]
 MAX_SECONDS = 240
@@ -39,18 +39,22 @@ def chaos(engine: str, *options: str) -> dict[str, Any]:
         return {**json.loads(report.read_text()), "summary": done.stdout}
 
 
-Minutes = Callable[[str], dict[str, Any]]
+RUNS = {
+    "embedded": ("embedded", "--seconds=60", "--seed=7"),
+    "shared": ("shared", "--seconds=60", "--seed=7"),
+    "skewed": ("shared", "--seconds=20", "--seed=7", "--skew=2"),
+}
+"""The runs of CI, by name: an engine and options."""
+
+Reports = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def minute() -> Iterator[Minutes]:
-    """The report of an engine's minute; both engines have theirs at the same time."""
+def report() -> Iterator[Reports]:
+    """The report of a run; all runs go on at the same time."""
     with ThreadPoolExecutor() as pool:
-        running = {
-            engine: pool.submit(chaos, engine, "--seconds=60", "--seed=7")
-            for engine in ("embedded", "shared")
-        }
-        yield lambda engine: running[engine].result()
+        running = {name: pool.submit(chaos, *options) for name, options in RUNS.items()}
+        yield lambda name: running[name].result()
 
 
 @pytest.mark.parametrize(
@@ -61,9 +65,9 @@ def minute() -> Iterator[Minutes]:
     ],
 )
 def test_nothing_is_sold_twice_whatever_goes_wrong(
-    engine: str, kinds: set[str], minute: Minutes, capsys: pytest.CaptureFixture[str]
+    engine: str, kinds: set[str], report: Reports, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = minute(engine)
+    found = report(engine)
     with capsys.disabled():
         print(found["summary"])
     assert found["violations"] == []
@@ -81,8 +85,10 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
     assert refusals["HOLD_EXPIRED"] > 10
 
 
-def test_ledger_of_servers_whose_clocks_differ_by_two_seconds_is_one_history() -> None:
-    found = chaos("shared", "--seconds=20", "--seed=7", "--skew=2")
+def test_ledger_of_servers_whose_clocks_differ_by_two_seconds_is_one_history(
+    report: Reports,
+) -> None:
+    found = report("skewed")
     assert found["violations"] == []
     assert found["outcomes"]["ok"] > 200
     assert found["events"]["HOLD_EXPIRED"] > 10

@@ -9,7 +9,7 @@ import pytest
 from .test_chaos import chaos
 from .weakened import FAULTS
 
-pytestmark = pytest.mark.quiet
+pytestmark = pytest.mark.chaos
 
 CALM = ("--seconds=4", "--no-faults", "--settling=2")
 ENDS = ("--seconds=20", "--settling=5")

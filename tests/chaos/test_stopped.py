@@ -19,7 +19,7 @@ from .history import NOTHING, OK, Attempt
 from .run import Place, opened, serving
 from .scenario import DAY, HOUR, ORGS, SERVICES
 
-pytestmark = pytest.mark.quiet
+pytestmark = pytest.mark.chaos
 
 ORG = ORGS[0]
 SLACK = 3.0
