@@ -104,17 +104,17 @@ class _Rule:
 
 def _paths(rules: list[_Rule]) -> Iterator[str]:
     """Lines of Lua: rules by their verbs, by paths as they are and by patterns of paths."""
-    by_path: defaultdict[str, list[str]] = defaultdict(list)
+    exact: defaultdict[str, list[str]] = defaultdict(list)
+    patterns: defaultdict[str, list[str]] = defaultdict(list)
     for rule in rules:
-        by_path[rule.path].append(rule.table())
-    verbs = {path: f"{{{', '.join(tables)}}}" for path, tables in by_path.items()}
-    yield "local PATHS = {"
-    yield from (f'  ["{path}"] = {of},' for path, of in verbs.items() if "{" not in path)
-    yield "}\nlocal TEMPLATES = {"
-    for path, of in verbs.items():
-        if "{" in path:
-            yield f'  {{path = "{_pattern(path)}", verbs = {of}}},'
-    yield "}"
+        if "{" in rule.path:
+            patterns[_pattern(rule.path)].append(rule.table())
+        else:
+            exact[rule.path].append(rule.table())
+    for name, tables in (("PATHS", exact), ("PATTERNS", patterns)):
+        yield f"local {name} = {{"
+        yield from (f'  ["{path}"] = {{{", ".join(of)}}},' for path, of in tables.items())
+        yield "}"
 
 
 def _rules(method: MethodDescriptor) -> Iterator[_Rule]:

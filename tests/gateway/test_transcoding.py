@@ -273,6 +273,8 @@ async def test_a_query_beside_a_body_says_nothing_that_the_body_may_say(gateway:
         ("PUT", "/api/v1/services/s_1", "GET, PATCH"),
         ("OPTIONS", "/api/v1/services", "GET, POST"),
         ("GET", "/api/v1/holds/extend", "POST"),
+        ("GET", "/api/v1/services/archive", "POST"),
+        ("GET", "/api/v1/appointments/cancel", "POST"),
     ],
 )
 async def test_another_method_of_a_path_is_405(

@@ -52,21 +52,23 @@ local function query_refusal(query, rule, seen)
   end
 end
 
+-- The rules of a path by their verbs; a path that is named as it is comes before any pattern.
+local function verbs_of(path)
+  path = path:gsub("/$", "")
+  if PATHS[path] then return PATHS[path] end
+  for pattern, verbs in pairs(PATTERNS) do
+    if path:match(pattern) then return verbs end
+  end
+end
+
 -- The rule of a verb on a path; without one, the verbs that the path has, or nil.
 local function rule_of(path, verb)
-  path = path:gsub("/$", "")
-  local found = {PATHS[path]}
-  for _, template in ipairs(TEMPLATES) do
-    if #found == 1 and found[1][verb] then break end
-    if path:match(template.path) then table.insert(found, 1, template.verbs) end
-  end
-  if found[1] and found[1][verb] then return found[1][verb] end
+  local verbs = verbs_of(path)
+  if not verbs or verbs[verb] then return verbs and verbs[verb] end
   local names = {}
-  for _, verbs in ipairs(found) do
-    for name in pairs(verbs) do names[#names + 1] = name end
-  end
+  for name in pairs(verbs) do names[#names + 1] = name end
   table.sort(names)
-  return nil, #names > 0 and table.concat(names, ", ") or nil
+  return nil, table.concat(names, ", ")
 end
 
 -- The query with the field mask that a body stands for: the fields that it names, in an order of
