@@ -120,8 +120,10 @@ class Postgres:
 
     async def _execute(self, database: str, sql: str) -> None:
         connection = await self._connect(database)
-        await connection.execute(sql)
-        await connection.close()
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
 
     def value(self, database: str, sql: str) -> Any:
         """The one value that a query selects."""

@@ -282,7 +282,7 @@ class Books:
                     "expires_at": session["until"],
                     "booked_at": session["booked_at"],
                 }
-                for subject in taken or (session["service_id"],)
+                for subject in taken or (f"{session['service_id']}@{session['location_id']}",)
             ]
             if session["capacity"] > 1:
                 counts = {name: session[name] for name in ("seats_taken", "capacity")}

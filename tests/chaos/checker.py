@@ -117,7 +117,7 @@ def _is_what_was_asked(attempt: Attempt) -> bool:
         all(request[name] == answer[name] for name in named if name in request and name in answer)
         and request.get("staff_id", "") in ("", answer["staff_id"])
         and answer["end"] - answer["start"] == service.duration
-        and (taken or (service.id,)) in set(service.combinations())
+        and (taken or (service.own,)) in set(service.combinations())
     )
 
 

@@ -93,9 +93,10 @@ class Revision:
 
 
 def subjects_of(row: Row) -> tuple[str, ...]:
-    """What a reservation takes: its person and its rooms, or the service that needs neither."""
+    """What a reservation takes: its person and its rooms, or its service at its location."""
     staff = (row["staff_id"],) if row["staff_id"] else ()
-    return (*staff, *json.loads(row["resource_ids"])) or (row["service_id"],)
+    own = f"{row['service_id']}@{row['location_id']}"
+    return (*staff, *json.loads(row["resource_ids"])) or (own,)
 
 
 @dataclass(frozen=True)

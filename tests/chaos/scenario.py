@@ -42,14 +42,19 @@ class Service:
         return start - self.before, start + self.duration + self.after
 
     @property
+    def own(self) -> str:
+        """What is taken of a service that needs nobody and no room: itself, at no location."""
+        return f"{self.id}@"
+
+    @property
     def subjects(self) -> tuple[str, ...]:
         """Everybody and everything that it can take."""
-        return (*self.staff, *{room for choices in self.rooms for room in choices}) or (self.id,)
+        return (*self.staff, *{room for choices in self.rooms for room in choices}) or (self.own,)
 
     def combinations(self, staff_id: str = "") -> Iterator[tuple[str, ...]]:
         """Every way to staff and house it: the subjects that are taken together."""
         if not self.staff and not self.rooms:
-            yield (self.id,)
+            yield (self.own,)
             return
         people = [(one,) for one in self.staff if staff_id in ("", one)] if self.staff else [()]
         for person in people:

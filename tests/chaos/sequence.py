@@ -4,6 +4,7 @@ The numbers have no gap and no repetition, ledger time does not run back, and
 the tables are exactly what the events come to.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -154,7 +155,7 @@ class _Replay:
 
 def _subjects(facts: Row) -> tuple[str, ...]:
     staff = (facts["staff_id"],) if facts["staff_id"] else ()
-    return (*staff, *facts["resource_ids"]) or (facts["service_id"],)
+    return (*staff, *facts["resource_ids"]) or (f"{facts['service_id']}@{facts['location_id']}",)
 
 
 def _instants(revision: Revision) -> Iterator[str]:
@@ -171,11 +172,10 @@ def _instants(revision: Revision) -> Iterator[str]:
 def _implied(row: Row) -> dict[str, Any]:
     """What a reservation says of its session."""
     service = _service(row)
-    staff = {row["staff_id"]} - {""}
     return {
         "service_id": row["service_id"],
         "staff_id": row["staff_id"],
-        "resource_ids": [one for one in subjects_of(row) if one not in (*staff, service.id)],
+        "resource_ids": json.loads(row["resource_ids"]),
         "start": row["start_time"],
         "end": row["end_time"],
         "busy": list(service.taken(row["start_time"])),

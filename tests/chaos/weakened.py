@@ -189,11 +189,12 @@ def early() -> None:
         self: Ledger,
         catalog: Catalog,
         service: Service,
+        location_id: str,
         within: Interval,
         now: int,
         leaving: Reservation | None = None,
     ) -> Busy:
-        return busy(self, catalog, service, within, now + MOMENT, leaving)
+        return busy(self, catalog, service, location_id, within, now + MOMENT, leaving)
 
     Ledger.busy = see  # type: ignore[method-assign]
 

@@ -9,10 +9,11 @@ import pytest
 
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.hold_pb2 import Hold
+from zimun.v1.slot_pb2 import Obstacle
 
-from . import confirm_of, hold_of
-from .asking import search
-from .catalogue import RESOURCE, SERVICE, STAFF, hours, weekly
+from . import confirm_of, hold_of, stamp
+from .asking import booked, explain, held, hold_refused, search
+from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, weekly
 from .conftest import Zimun, refusal
 
 CAPACITY = 8
@@ -140,3 +141,47 @@ async def test_the_bookings_of_one_start_share_their_people_and_rooms(zimun: Zim
     assert isinstance(second, Hold)
     assert (first.staff_id, first.resource_ids) == (second.staff_id, second.resource_ids)
     assert await seats_left(zimun) == 0
+
+
+def moving(appointment_id: str, start: str) -> appointments_pb2.RescheduleAppointmentRequest:
+    return appointments_pb2.RescheduleAppointmentRequest(
+        appointment_id=appointment_id, start_time=stamp(start)
+    )
+
+
+async def test_booking_of_more_seats_than_the_reduced_capacity_keeps_them_when_it_moves(
+    zimun: Zimun,
+) -> None:
+    """Three seats of eight; then the class has two."""
+    await SERVICE.create(zimun, id="s_two", name="Class", duration=hours(1), capacity=CAPACITY)
+    kept = await booked(zimun, TEN, "s_two", seats=3)
+    await SERVICE.update(zimun, "s_two", capacity=2)
+    [full] = (await explain(zimun, "s_two", TEN)).obstacles
+    assert (full.rule, full.message[:24]) == (Obstacle.SEATS_TAKEN, "Class has 0 of 2 seats l")
+    own = await search(zimun, "s_two", MONDAY, ignore_appointment_id=kept.appointment_id)
+    assert {slot.seats_left for slot in own.slots} == {3}
+    noon = f"{MONDAY}T12:00:00Z"
+    await held(zimun, noon, "s_two")
+    for start, reason in ((noon, "SLOT_UNAVAILABLE"), (f"{MONDAY}T14:00:00Z", "")):
+        request = moving(kept.appointment_id, start)
+        if reason:
+            told = await zimun.refused(zimun.appointments.RescheduleAppointment, request)
+            assert told.reason == reason
+        else:
+            moved = await zimun.call(zimun.appointments.RescheduleAppointment, request)
+            assert (moved.seats, moved.start_time) == (3, stamp(start))
+    told = await hold_refused(zimun, f"{MONDAY}T16:00:00Z", "s_two", seats=3)
+    assert told.code == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_booking_keeps_its_location_when_the_service_is_not_offered_there_any_more(
+    zimun: Zimun,
+) -> None:
+    for name in ("l_old", "l_new"):
+        await LOCATION.create(zimun, id=name, time_zone="UTC")
+    await SERVICE.create(zimun, id="s_moves", duration=hours(1), location_ids=["l_old"])
+    kept = await booked(zimun, TEN, "s_moves")
+    await SERVICE.update(zimun, "s_moves", location_ids=["l_new"])
+    request = moving(kept.appointment_id, f"{MONDAY}T12:00:00Z")
+    moved = await zimun.call(zimun.appointments.RescheduleAppointment, request)
+    assert moved.location_id == "l_old"

@@ -63,6 +63,9 @@ class Database(Protocol):
     def execute(self, sql: str) -> None:
         """Run one statement."""
 
+    def value(self, sql: str) -> Any:
+        """The one value that a query selects."""
+
     def schema(self) -> str:
         """Every table, index, constraint and trigger as text, a line each, sorted."""
 
@@ -88,6 +91,10 @@ class SqliteDatabase:
         with closing(sqlite3.connect(self._path)) as connection:
             connection.execute(sql)
             connection.commit()
+
+    def value(self, sql: str) -> Any:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return connection.execute(sql).fetchone()[0]
 
     def schema(self) -> str:
         query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
@@ -118,6 +125,9 @@ class PostgresDatabase:
 
     def execute(self, sql: str) -> None:
         self._server.execute(self._name, sql)
+
+    def value(self, sql: str) -> Any:
+        return self._server.value(self._name, sql)
 
     def schema(self) -> str:
         return str(self._server.value(self._name, _POSTGRES_SCHEMA))

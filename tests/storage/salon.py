@@ -484,7 +484,8 @@ def implied(reservations: Iterable[Reservation], services: Mapping[str, Service]
 def subjects_of(reservation: Reservation) -> Sequence[str]:
     """What a reservation takes."""
     staff_ids = (reservation.staff_id,) if reservation.staff_id else ()
-    return (*staff_ids, *reservation.resource_ids) or (reservation.service_id,)
+    own = f"{reservation.service_id}@{reservation.location_id}"
+    return (*staff_ids, *reservation.resource_ids) or (own,)
 
 
 def _by_subject(row: Row) -> tuple[str, int]:
@@ -682,7 +683,8 @@ class _Replay:
 
 def _subjects(session: Row) -> Sequence[str]:
     staff_ids = [session["staff_id"]] if session["staff_id"] else []
-    return [*staff_ids, *session["resource_ids"]] or [session["service_id"]]
+    own = f"{session['service_id']}@{session['location_id']}"
+    return [*staff_ids, *session["resource_ids"]] or [own]
 
 
 def _check_first(event: Row, row: Row) -> None:

@@ -90,7 +90,7 @@ steps = st.lists(
 def is_free(script: Script, step: Step) -> bool:
     """Whether nothing takes the subjects of a step near its start."""
     staff_id, resource_ids = step.subjects["staff_id"], step.subjects["resource_ids"]
-    subjects = {staff_id, *resource_ids} - {""} or {CUT.id}
+    subjects = {staff_id, *resource_ids} - {""} or {f"{CUT.id}@"}
     return not any(
         subjects & {*session.subjects}
         for session in script.model.sessions.values()
@@ -206,7 +206,7 @@ def question(call: Call, hold_ids: Sequence[str]) -> Question[Answers]:
         catalog = timetable.catalog
         leaving = ledger.reservation(hold_ids[0]) if hold_ids and call.there else None
         return (
-            ledger.busy(catalog, catalog.entry(Service, call.service.id), within, now, leaving),
+            ledger.busy(catalog, catalog.entry(Service, call.service.id), "", within, now, leaving),
             # Of the last bookings those that were cancelled since may count or not.
             {one: load[0] for one, load in ledger.staff_load(STAFF, day, now).items()},
             [ledger.reservation(hold_id) for hold_id in hold_ids],

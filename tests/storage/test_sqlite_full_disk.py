@@ -138,7 +138,7 @@ async def check_memory(client: SalonClient) -> None:
 
         def busy(ledger: Ledger, timetable: Timetable, now: int) -> object:
             own = timetable.catalog.entry(Service, service.id)  # noqa: B023 - asked at once
-            return ledger.seq, ledger.busy(timetable.catalog, own, within, now)  # noqa: B023
+            return ledger.seq, ledger.busy(timetable.catalog, own, "", within, now)  # noqa: B023
 
         assert await client.stores.reader.ask(ORG, busy) == await fresh.ask(ORG, busy)
     known, read = await client.stores.reader.catalog(ORG), await fresh.catalog(ORG)

@@ -155,3 +155,25 @@ async def test_clients_after_upgrade_get_tokens_signed_by_the_same_keys(
             assert bool(token) == client["accepted"], client
             if token:
                 assert extract_compact(token.encode()).headers()["kid"] in kids, client
+
+
+async def test_service_without_staff_after_upgrade_is_taken_at_its_location(
+    upgraded: Database,
+) -> None:
+    """Of the recorded database the sunbed is in London alone, and the workshop in Mitte."""
+    for subject, expected in (("s_sunbed@l_london", 8), ("s_workshop@l_mitte", 6)):
+        count = f"SELECT count(*) FROM allocations WHERE subject = '{subject}'"
+        assert await asyncio.to_thread(upgraded.value, count) == expected
+
+
+async def test_allocation_of_an_earlier_server_that_names_no_location_is_refused(
+    upgraded: Database,
+) -> None:
+    insert = (
+        "INSERT INTO allocations (org_id, subject, busy_start, busy_end, start_time, session_id, "
+        "expires_at, booked_at) VALUES ('o_salon', '{}', 1, 2, 1, 'x_1', 2, 1)"
+    )
+    with pytest.raises(Exception, match=r"allocations_name_a_location|taken at a location"):
+        await asyncio.to_thread(upgraded.execute, insert.format("s_sunbed"))
+    for subject in ("s_sunbed@l_london", "s_sunbed@", "t_ada_new"):
+        await asyncio.to_thread(upgraded.execute, insert.format(subject))

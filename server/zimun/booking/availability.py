@@ -223,7 +223,7 @@ def _open(
     resolved = resolve(ledger, timetable, request)
     whole = last.whole if last else asked.interval(resolved.place.time_zone, now)
     begin = last.part[1] if last else whole[0]
-    days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects))
+    days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id)))
     part = begin, min(begin + days * DAY, whole[1])
     search = resolved.search(ledger, now, resolved.bookable(now, part))
     return _Part(ledger, search, part, whole)
@@ -279,7 +279,7 @@ def _open_next(
         return _Part(ledger, empty, (begin, max(begin, empty.closes + 1)), (begin, begin))
     shown = segments(zone, day)
     begin = max(begin, shown[0].start) if shown else begin
-    days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects)))
+    days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id))))
     part = (begin, begin + days * DAY)
     return _Part(ledger, resolved.search(ledger, now, resolved.bookable(now, part)), part, part)
 

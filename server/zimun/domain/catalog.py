@@ -21,6 +21,7 @@ from zimun.domain.errors import (
 )
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.memory_size import weight
+from zimun.domain.subjects import service_subject
 
 E = TypeVar("E", bound="Entry")
 
@@ -196,14 +197,10 @@ class Service(Entry):
         """Every resource that could satisfy a requirement, once."""
         return tuple(dict.fromkeys(one for one_of in self.resource_requirements for one in one_of))
 
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Everything that a session of this service could take.
-
-        A service that needs no person and no thing is itself what is taken, so
-        that it, too, is sold once.
-        """
-        return (*self.staff_ids, *self.resource_ids) or (self.id,)
+    def subjects(self, location_id: str) -> tuple[str, ...]:
+        """Everything that a session of this service could take at a location."""
+        subjects = (*self.staff_ids, *self.resource_ids)
+        return subjects or (service_subject(self.id, location_id),)
 
     @property
     def needs_nothing(self) -> bool:
@@ -213,6 +210,10 @@ class Service(Entry):
     def lasting(self, duration: int) -> "Service":
         """The service, given for so long."""
         return self if duration == self.duration else replace(self, duration=duration)
+
+    def seating(self, seats: int) -> "Service":
+        """The service, with so many seats or more."""
+        return self if seats <= self.capacity else replace(self, capacity=seats)
 
     def option(self, duration: int) -> "Service":
         """The service, given for one of the lengths that it offers; raises InvalidRequest."""
@@ -324,8 +325,12 @@ class Catalog:
         if not location_id and len(service.location_ids) > 1:
             raise InvalidRequest({"location_id": f"service {service.id} has several: name one"})
         chosen = location_id or next(iter(service.location_ids), "")
-        zone = self.locations[chosen].time_zone if chosen else self.organization.time_zone
-        return Place(chosen, zone)
+        return self.place_of(chosen)
+
+    def place_of(self, location_id: str) -> Place:
+        """The place that a location is, or (empty) the organization itself."""
+        zone = self.locations[location_id].time_zone if location_id else self.organization.time_zone
+        return Place(location_id, zone)
 
     def defaults(self, kind: type[E], said: Mapping[str, Any]) -> dict[str, Any]:
         """What a new entry has where its creator does not say; what it must say is empty."""
@@ -345,17 +350,18 @@ class Catalog:
         return member.daily_limit if member else 0
 
     @cached_property
-    def _demands(self) -> dict[str, Demand]:
+    def _demands(self) -> dict[tuple[str, str], Demand]:
         return {}
 
-    def demand(self, service: Service) -> Demand:
-        """The demand of a service of the catalogue, whatever its duration."""
-        if service.id not in self._demands:
+    def demand(self, service: Service, location_id: str) -> Demand:
+        """The demand of a service of the catalogue at a location, whatever its duration."""
+        key = (service.id, location_id)
+        if key not in self._demands:
             limited = tuple(
                 [staff_id for staff_id in service.staff_ids if self.daily_limit(staff_id)]
             )
-            self._demands[service.id] = Demand(service.subjects, limited)
-        return self._demands[service.id]
+            self._demands[key] = Demand(service.subjects(location_id), limited)
+        return self._demands[key]
 
     def check_staff(self, service: Service, staff_id: str) -> None:
         """Raise StaffNotFound for an unknown id, InvalidRequest for one who does not give it."""

@@ -268,7 +268,7 @@ def _clear(
     recorded, and their seats in the session that is joined or `left`.
     """
     over = search.busy.over
-    subjects = choice.subjects(search.service)
+    subjects = choice.subjects(search.service.id, search.place.id)
     expired = {session_id for subject in subjects for session_id in over.get(subject, ())}
     sessions = [ledger.session(session_id) for session_id in sorted(expired)]
     sessions += [ledger.session(choice.session_id)] if choice.session_id else []

@@ -21,6 +21,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.intervals import Interval
 from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.domain.subjects import taken_subjects
 
 FOREVER = 1 << 62
 """The `until` of a session that only a cancellation ends."""
@@ -89,9 +90,8 @@ class Session(NamedTuple):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """What it takes: its person and its things, or the service that needs neither."""
-        staff_ids = (self.staff_id,) if self.staff_id else ()
-        return (*staff_ids, *self.resource_ids) or (self.service_id,)
+        """What it takes."""
+        return taken_subjects(self.service_id, self.location_id, self.staff_id, self.resource_ids)
 
     def with_members(self, members: Mapping[str, Member]) -> "Session":
         """The session with these reservations in it; it has ended where there are none."""

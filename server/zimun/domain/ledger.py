@@ -136,11 +136,12 @@ class Ledger:
         self,
         catalog: Catalog,
         service: Service,
+        location_id: str,
         within: Interval,
         now: int,
         leaving: Reservation | None = None,
     ) -> Busy:
-        """What is taken within an interval, at `now`, of all that a service could take.
+        """What is taken within an interval, at `now`, of all that a service could take there.
 
         What the reservation `leaving` takes does not count. Raises NotLoaded.
         """
@@ -151,7 +152,7 @@ class Ledger:
         taken: dict[str, Sequence[Interval]] = {}
         over: dict[str, list[str]] = {}
         stands_until = FOREVER
-        demand = catalog.demand(service)
+        demand = catalog.demand(service, location_id)
         for subject, allocations in self._allocations(demand.subjects, within, needs):
             if not allocations:
                 continue

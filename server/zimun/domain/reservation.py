@@ -26,6 +26,7 @@ from zimun.domain.errors import (
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
 )
+from zimun.domain.subjects import taken_subjects
 
 HOLD_LIMIT = 3
 """How many hold lengths a hold can last in all, however often it is extended."""
@@ -87,9 +88,8 @@ class Reservation(NamedTuple):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """What it takes: its person and its things, or the service that needs neither."""
-        staff_ids = (self.staff_id,) if self.staff_id else ()
-        return (*staff_ids, *self.resource_ids) or (self.service_id,)
+        """What it takes."""
+        return taken_subjects(self.service_id, self.location_id, self.staff_id, self.resource_ids)
 
     @property
     def etag(self) -> str:

@@ -14,6 +14,7 @@ from zimun.domain.intervals import Interval
 from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session
+from zimun.domain.subjects import service_subject
 
 
 class Rule(StrEnum):
@@ -74,6 +75,7 @@ class _Explanation:
         self.catalog = search.timetable.catalog
         self.wanted = self.service.taken(start)
         self.when = self._wall(start)
+        self.subject = service_subject(self.service.id, self.place.id)
 
     def obstacles(self) -> Iterator[Obstacle]:
         closed = [*self._service(), *self._place()]
@@ -129,7 +131,7 @@ class _Explanation:
         return bool(on_duty and on_duty[self.service.staff_ids.index(staff_id)])
 
     def _seats(self, session: Session) -> Iterator[Obstacle]:
-        left = self.service.capacity - session.seats_taken
+        left = max(self.service.capacity - session.seats_taken, 0)
         if left < self.search.seats:
             told = f"has {left} of {self.service.capacity} seats left at {self.when}"
             yield self._of(Rule.SEATS_TAKEN, self.service, told)
@@ -166,7 +168,7 @@ class _Explanation:
     def _things(self) -> Iterator[Obstacle]:
         service, usable = self.service, set[str]()
         if service.needs_nothing:
-            yield from self._busy(Rule.SERVICE_BUSY, service)
+            yield from self._busy(Rule.SERVICE_BUSY, service, self.subject)
         found: list[Obstacle] = []
         for resource_id in service.resource_ids:
             unusable = list(self._thing(resource_id))
@@ -188,8 +190,8 @@ class _Explanation:
             yield self._of(Rule.RESOURCE_ELSEWHERE, resource, "is at another location")
         yield from self._busy(Rule.RESOURCE_BUSY, resource)
 
-    def _busy(self, rule: Rule, entry: Entry) -> Iterator[Obstacle]:
-        for begin, end in self.search.busy.overlapping(entry.id, self.wanted):
+    def _busy(self, rule: Rule, entry: Entry, subject: str = "") -> Iterator[Obstacle]:
+        for begin, end in self.search.busy.overlapping(subject or entry.id, self.wanted):
             told = f"{entry.name} is taken from {self._wall(begin)} to {self._wall(end)}"
             yield Obstacle(rule=rule, message=told, subject_id=entry.id, busy=(begin, end))
 

@@ -32,7 +32,8 @@ class SlotRequest(NamedTuple):
     What is empty or 0 is not specified: any place, any staff member, one seat,
     the service's duration. With `ignore_appointment_id` that appointment's own
     time is free, as when it is rescheduled; what is not specified is then as the
-    appointment has it, if it is one of the service.
+    appointment has it, if it is one of the service: it keeps its location, seats
+    and length even where the service does not offer them any more.
     """
 
     service_id: str
@@ -94,10 +95,9 @@ class ResolvedRequest(NamedTuple):
         Raises NotLoaded.
         """
         reach = self.service.taken(within[0])[0], self.service.taken(within[1] - 1)[1]
-        busy = ledger.busy(self.timetable.catalog, self.service, reach, now, self.leaving)
-        return Search(
-            self.timetable, self.service, self.place, busy, now, self.staff_id, self.seats
-        )
+        catalog, service, place = self.timetable.catalog, self.service, self.place
+        busy = ledger.busy(catalog, service, place.id, reach, now, self.leaving)
+        return Search(self.timetable, service, place, busy, now, self.staff_id, self.seats)
 
     def without_bookings(self, now: int) -> Search:
         """The search as if nothing were booked: what the catalogue alone allows."""
@@ -122,11 +122,16 @@ def resolve(ledger: Ledger, timetable: Timetable, request: SlotRequest) -> Resol
     if request.ignore_appointment_id:
         leaving = ledger.appointment(request.ignore_appointment_id)
         own = leaving if leaving.service_id == service.id else None
-    place = catalog.place(service, request.location_id or (own.location_id if own else ""))
+    if own and request.location_id in ("", own.location_id):
+        place = catalog.place_of(own.location_id)
+    else:
+        place = catalog.place(service, request.location_id)
     catalog.check_staff(service, request.staff_id)
     seats = request.seats or (own.seats if own else 1)
-    if not 1 <= seats <= service.capacity:
-        raise InvalidRequest({"seats": f"service {service.id} has 1 to {service.capacity}"})
+    most = max(service.capacity, own.seats if own else 0)
+    if not 1 <= seats <= most:
+        raise InvalidRequest({"seats": f"service {service.id} has 1 to {most}"})
+    service = service.seating(seats)
     if request.duration:
         service = service.option(request.duration)
     elif own:

@@ -24,6 +24,7 @@ from zimun.domain.intervals import Interval, covers, merge
 from zimun.domain.opening_hours import DayStatus, dates, is_shown_early, local_date, segments
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
+from zimun.domain.subjects import service_subject
 from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
@@ -320,7 +321,7 @@ class Search:
         if not free:
             return 0
         if self.service.needs_nothing:
-            return free & ~self._taken(grid, self.service.id)
+            return free & ~self._taken(grid, service_subject(self.service.id, self.place.id))
         for one_of in self.service.resource_requirements:
             usable = zip(self._roster.resource_ids, resources, strict=True)
             free &= reduce(or_, [bits for one, bits in usable if one in one_of], 0)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from zimun.domain.catalog import Service
 from zimun.domain.intervals import Interval
+from zimun.domain.subjects import taken_subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Session:
 class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
-    A subject is a staff member, a resource, or a service that needs neither.
+    A subject is a staff member, a resource, or a service that needs neither at a location.
     `starts` are when the bookings of staff members with a daily limit begin, in
     order, on every date of theirs. None of it ends by itself before
     `stands_until`. Per subject, `over` are the sessions whose holds have expired
@@ -76,6 +76,6 @@ class Choice(NamedTuple):
     resource_ids: tuple[str, ...]
     session_id: str = ""
 
-    def subjects(self, service: Service) -> tuple[str, ...]:
-        """What is taken: the person and the things, or the service that needs neither."""
-        return (*((self.staff_id,) if self.staff_id else ()), *self.resource_ids) or (service.id,)
+    def subjects(self, service_id: str, location_id: str) -> tuple[str, ...]:
+        """What is taken of a service at a location."""
+        return taken_subjects(service_id, location_id, self.staff_id, self.resource_ids)

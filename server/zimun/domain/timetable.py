@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zimun.domain.assignment import Assignments, assign
 from zimun.domain.caching import cached_method
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
-from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval, intersect, merge
 from zimun.domain.opening_hours import (
     Day,
@@ -54,12 +54,17 @@ MAX_KNOWN_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
 
 
+MAX_OPENING = 8 * DAY
+"""How long an opening can have lasted, when a date's first begins, for steps to count from it."""
+
+
 class _Opening(NamedTuple):
     """When a place is open on a date, all relative to the first moment of it.
 
-    `here` is the open time of the date itself, `around` that of it and of all
-    other dates that an appointment touches. Where steps count from midnight on
-    the wall, `midnights` has the begin and end of each segment, and its midnight.
+    `here` is the open time of the date itself, `around` that of all dates that
+    an appointment touches: openings that touch are one, from at most MAX_OPENING
+    before on. Where steps count from midnight on the wall, `midnights` has the
+    begin and end of each segment, and its midnight.
     """
 
     here: tuple[Interval, ...]
@@ -195,11 +200,13 @@ class Timetable:
         roster = self.roster(service, place) if here else None
         if not roster or not roster.members:
             return NO_STARTS
-        begin, reach = here[0][0], (here[0][0], here[-1][1] + service.duration)
+        begin, end = here[0][0], here[-1][1] + service.duration
+        opens = self._openings(service, place, begin, end)
+        reach = (opens[0][0], end)
         opening = _Opening(
             _shift(here, -begin),
-            _shift(merge(self.place_open(place, reach)), -begin),
-            self._midnights(service, place, reach),
+            _shift(opens, -begin),
+            self._midnights(service, place, (begin, end)),
         )
         around = [tuple(dates_touching(zone, reach)) for zone in roster.zones]
         zones = tuple(
@@ -207,6 +214,18 @@ class Timetable:
         )
         relative = self._relative_grid(service, place, opening, around, zones)
         return relative._replace(begin=begin)
+
+    def _openings(self, service: Service, place: Place, begin: int, end: int) -> Sequence[Interval]:
+        """The place's openings from `begin`, when it is open, to `end`, each as a whole.
+
+        The first goes back before `begin` where steps count from it.
+        """
+        first, openings = begin, merge(self.place_open(place, (begin, end)))
+        runs_on = any(since < begin < until for since, until in openings)
+        if runs_on and service.slot_alignment is SlotAlignment.OPENING:
+            first = begin - MAX_OPENING
+            openings = merge(self.place_open(place, (first, end)))
+        return [(max(since, first), until) for since, until in openings if until > begin]
 
     def _relative_grid(
         self,
@@ -364,15 +383,20 @@ def _starts(
         for begin, end in opening.here:
             first, stop = max(since, begin), min(until - service.duration + 1, until, end)
             if first < stop:
-                starts += _steps(service, opening, first, stop)
+                starts += _steps(service, opening, since, first, stop)
     return starts
 
 
-def _steps(service: Service, opening: _Opening, begin: int, stop: int) -> Iterable[int]:
-    """The steps from `begin` to before `stop`: from the begin on, or from midnight on the wall."""
+def _steps(service: Service, opening: _Opening, since: int, begin: int, stop: int) -> Iterable[int]:
+    """The steps from `begin` to before `stop`, of an opening that began at `since`.
+
+    They count from then, or from midnight on the wall; from `begin` where the
+    opening has lasted too long.
+    """
     step = service.slot_step
     if service.slot_alignment is SlotAlignment.OPENING:
-        return range(begin, stop, step)
+        origin = since if since > -MAX_OPENING else begin
+        return range(begin + (origin - begin) % step, stop, step)
     return chain.from_iterable(
         range(first + (origin - first) % step, min(until, stop), step)
         for since, until, origin in opening.midnights

@@ -216,7 +216,7 @@ allocations = Table(
     "allocations",
     metadata,
     _text("org_id", key=True),
-    # A staff member, a resource, or a service that needs neither.
+    # A staff member, a resource, or a service that needs neither, at its location.
     _text("subject", key=True),
     # Buffers included.
     _instant("busy_start", key=True),

@@ -494,11 +494,16 @@ class _Drawing:
         wanted = [
             (subject, one.start - given.buffer_before, one.end + given.buffer_after)
             for one in sessions
-            for subject in (one.staff_id or self._one_of(*given.subjects), *one.resource_ids)
+            for subject in (
+                one.staff_id or self._one_of(*given.subjects(one.location_id)),
+                *one.resource_ids,
+            )
         ]
+        here = next(iter(given.location_ids), "")
+        subjects = *given.subjects(here), *given.subjects(self._one_of(here, "l_2"))
         for _ in range(self._one_of(0, 2, 4, 8)):
             start = self._near(grid)
-            wanted.append((self._one_of(*given.subjects), start, start + self._ticks(1, 12)))
+            wanted.append((self._one_of(*subjects), start, start + self._ticks(1, 12)))
         kept: list[tuple[str, int, int]] = []
         for subject, start, end in wanted:
             if start < end and not any(

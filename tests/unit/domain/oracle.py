@@ -73,7 +73,8 @@ class Oracle:
         self.place_is_active = not world.place.id or world.catalog.locations[world.place.id].active
         self.opens = world.now + world.service.lead_time
         self.closes = world.now + world.service.horizon
-        self.openings: dict[tuple[str, int], int] = {}
+        self.first_open = lru_cache(maxsize=None)(self._first_open)
+        self.openings: dict[tuple[str, int, bool], int] = {}
 
     def instants(self) -> Iterator[int]:
         """Every tick on the dates that are asked about."""
@@ -177,24 +178,44 @@ class Oracle:
         return (start - self._opening(staff_id, start)) % service.slot_step == 0
 
     def _opening(self, staff_id: str, instant: int) -> int:
-        """Since when place and staff member have both been open on the instant's date.
+        """Since when place and staff member have both been open.
 
-        It is the place's date. The moment is kept, as the next tick asks for it again.
+        If that is eight days before the place first opens on the date, or longer, it is since
+        when they have been open on the date.
         """
-        begin = instant
-        while self._goes_back(staff_id, begin):
+        day = wall(self.world.place.time_zone, instant)[0]
+        begin = self._since(staff_id, instant, any_date=True)
+        if begin > self.first_open(day) - 8 * 24 * HOUR:
+            return begin
+        return self._since(staff_id, instant, any_date=False)
+
+    def _first_open(self, day: date) -> int:
+        """The first instant at which the place is open on a date."""
+        ticks = instants(day, day, self.world.tick)
+        return next(instant for instant in ticks if self.place_date(instant) == day)
+
+    def _since(self, staff_id: str, instant: int, any_date: bool) -> int:
+        """Since when both have been open, on the instant's date or at any time before.
+
+        The moment is kept, as the next tick asks for it again; nine days are far enough.
+        """
+        begin, limit = instant, instant - 10 * 24 * HOUR
+        while begin > limit and self._goes_back(staff_id, begin, any_date):
             begin -= self.world.tick
-            if (staff_id, begin) in self.openings:
-                begin = self.openings[staff_id, begin]
+            if (staff_id, begin, any_date) in self.openings:
+                begin = self.openings[staff_id, begin, any_date]
                 break
-        self.openings[staff_id, instant] = begin
+        self.openings[staff_id, instant, any_date] = begin
         return begin
 
-    def _goes_back(self, staff_id: str, instant: int) -> bool:
-        """Whether both are open at the tick before, too, and the place shows the same date."""
+    def _goes_back(self, staff_id: str, instant: int, any_date: bool) -> bool:
+        """Whether both are open at the tick before, too."""
         before = instant - self.world.tick
-        is_open = not staff_id or self.staff_opens(staff_id, before)
-        return is_open and self.place_date(before) == self.place_date(instant)
+        if staff_id and not self.staff_opens(staff_id, before):
+            return False
+        if any_date:
+            return self.place_date(before) is not None
+        return self.place_date(before) == self.place_date(instant)
 
     def _place_date(self, instant: int) -> date | None:
         """The date that the place's clock shows, when it is open."""
@@ -254,7 +275,7 @@ class Oracle:
         """Whether any assignment of resources to requirements is possible."""
         service = self.world.service
         if not service.staff_ids and not service.resource_requirements:
-            return self.is_free(service.id, start)
+            return self.is_free(f"{service.id}@{self.world.place.id}", start)
         able = self.able_resources(start)
         return any(
             able.issuperset(chosen) and len(set(chosen)) == len(chosen)

@@ -353,7 +353,7 @@ def test_the_note_of_the_override_that_closed_a_date_is_told() -> None:
 
 
 def test_a_service_that_needs_nobody_and_nothing_is_sold_once() -> None:
-    asked = world(service(), MONDAY, taken=(("s_1", NINE, NINE + HOUR),))
+    asked = world(service(), MONDAY, taken=(("s_1@", NINE, NINE + HOUR),))
     assert refusal(asked.search(), NINE) == refusal(asked.search(), NINE + HOUR // 2) == "TAKEN"
     assert refusal(asked.search(), NINE + HOUR) == ""
 

@@ -92,7 +92,10 @@ def test_what_is_named_is_true_and_about_whoever_it_names(asked: World) -> None:
             assert (named.busy is not None) == (named.rule in BUSY)
             if named.busy:
                 since, until = named.busy
-                assert (named.subject_id, since, until) in asked.taken
+                subject = named.subject_id
+                if named.rule is Rule.SERVICE_BUSY:
+                    subject += f"@{asked.place.id}"
+                assert (subject, since, until) in asked.taken
                 begin, end = asked.service.taken(start)
                 assert since < end
                 assert begin < until
@@ -162,7 +165,9 @@ TRUE: Mapping[Rule, Callable[[Oracle, int, str], bool]] = {
     ),
     Rule.RESOURCE_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
     Rule.RESOURCES_SHARED: lambda oracle, at, whose: _are_shared(oracle, at),
-    Rule.SERVICE_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
+    Rule.SERVICE_BUSY: lambda oracle, at, whose: (
+        not oracle.is_free(f"{whose}@{oracle.world.place.id}", at)
+    ),
     Rule.SEATS_TAKEN: lambda oracle, at, whose: _too_few_seats(oracle, at),
 }
 """What each rule says of its subject, by the oracle."""
@@ -206,7 +211,8 @@ def _removed(asked: World, start: int, named: Obstacle) -> World:
     subject = named.subject_id
     match named.rule:
         case Rule.STAFF_BUSY | Rule.RESOURCE_BUSY | Rule.SERVICE_BUSY:
-            kept = [one for one in asked.taken if (one[0], one[1:]) != (subject, named.busy)]
+            own = f"{subject}@{asked.place.id}" if named.rule is Rule.SERVICE_BUSY else subject
+            kept = [one for one in asked.taken if (one[0], one[1:]) != (own, named.busy)]
             return replace(asked, taken=tuple(kept))
         case Rule.STAFF_DAILY_LIMIT:
             return replace(asked, starts=tuple(one for one in asked.starts if one[0] != subject))
@@ -468,7 +474,7 @@ def test_two_requirements_of_one_thing_are_shared_though_it_is_free() -> None:
 
 
 def test_a_service_that_needs_nobody_and_nothing_is_named_when_it_is_taken() -> None:
-    asked = world(service(), MONDAY, taken=(("s_1", NINE, TEN),))
+    asked = world(service(), MONDAY, taken=(("s_1@", NINE, TEN),))
     [busy] = obstacles(asked.search(), NINE)
     assert (busy.rule, busy.subject_id, busy.busy) == (Rule.SERVICE_BUSY, "s_1", (NINE, TEN))
 
@@ -513,7 +519,7 @@ def test_a_full_session_of_a_service_that_needs_nobody_is_about_its_seats_alone(
     asked = world(
         service(capacity=4),
         MONDAY,
-        taken=(("s_1", NINE, NINE + HOUR // 2),),
+        taken=(("s_1@", NINE, NINE + HOUR // 2),),
         sessions=(running,),
     )
     assert why(asked) == [("SEATS_TAKEN", "s_1")]

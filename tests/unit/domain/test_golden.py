@@ -9,12 +9,13 @@ place shows then. Where governments change their minds, the date is a past one.
 
 from calendar import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from zimun.domain.catalog import Hours, Organization, Service, SlotAlignment
+from zimun.domain.catalog import Hours, Organization, Override, Service, SlotAlignment
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
 from zimun.domain.opening_hours import local_rfc3339
 
@@ -248,12 +249,12 @@ def test_the_leap_day_has_its_own_weekday_and_runs_into_the_first_of_march() -> 
     ]
 
 
-def test_hours_on_both_sides_of_midnight_are_one_stretch_whose_steps_start_again() -> None:
+def test_hours_on_both_sides_of_midnight_are_one_opening_whose_steps_run_on() -> None:
     """Kathmandu, +5:45; 2026-01-05 is a Monday.
 
     Open Monday 22:00-24:00 (16:15Z-18:15Z) and Tuesday 00:00-02:00 (18:15Z-20:15Z). Steps of 45
-    minutes: Monday 22:00, 22:45, 23:30 (an hour lasts past midnight), Tuesday 00:00, 00:45; at
-    01:30 (19:45Z) an hour no longer fits.
+    minutes: Monday 22:00, 22:45, 23:30 (an hour lasts past midnight), Tuesday 00:15, 01:00; at
+    01:45 (20:00Z) an hour no longer fits.
     """
     asked = world(
         lasting(60, 45),
@@ -267,9 +268,48 @@ def test_hours_on_both_sides_of_midnight_are_one_stretch_whose_steps_start_again
         "2026-01-05T16:15:00Z = 2026-01-05T22:00:00+05:45",
         "2026-01-05T17:00:00Z = 2026-01-05T22:45:00+05:45",
         "2026-01-05T17:45:00Z = 2026-01-05T23:30:00+05:45",
-        "2026-01-05T18:15:00Z = 2026-01-06T00:00:00+05:45",
-        "2026-01-05T19:00:00Z = 2026-01-06T00:45:00+05:45",
+        "2026-01-05T18:30:00Z = 2026-01-06T00:15:00+05:45",
+        "2026-01-05T19:15:00Z = 2026-01-06T01:00:00+05:45",
     ]
+
+
+def test_a_friday_night_runs_on_into_saturday_whichever_date_is_asked_about() -> None:
+    """UTC; 2026-01-09 is a Friday. Open Friday 22:30-24:00 and Saturday 00:00-02:00, 50 minutes."""
+    asked = world(
+        lasting(50, 50),
+        date(2026, 1, 10),
+        organization=open_on("UTC", {FRIDAY: at("22:30-24:00"), SATURDAY: at("00:00-02:00")}),
+    )
+    saturday = [
+        "2026-01-10T00:10:00Z = 2026-01-10T00:10:00+00:00",
+        "2026-01-10T01:00:00Z = 2026-01-10T01:00:00+00:00",
+    ]
+    assert answer(asked) == saturday
+    assert answer(replace(asked, first=date(2026, 1, 9))) == [
+        "2026-01-09T22:30:00Z = 2026-01-09T22:30:00+00:00",
+        "2026-01-09T23:20:00Z = 2026-01-09T23:20:00+00:00",
+        *saturday,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [(7, "06:00"), (8, "02:00"), (9, "00:00")],
+)
+def test_an_opening_of_eight_days_counts_from_each_midnight(closed: int, expected: str) -> None:
+    """UTC, open around the clock but for one date; steps of ten hours.
+
+    On the seventh date after it the opening has lasted six days, 144 hours: the next step is at
+    06:00. On the ninth it has lasted eight.
+    """
+    after = date(2026, 1, 20)
+    asked = world(
+        lasting(60, 600),
+        after,
+        organization=open_daily("UTC", "00:00-24:00"),
+        overrides=[Override(owner_id="o_1", date=after - timedelta(days=closed))],
+    )
+    assert answer(asked)[0].endswith(f"2026-01-20T{expected}:00+00:00")
 
 
 def test_chatham_in_spring_goes_on_counting_on_the_wall() -> None:
@@ -601,8 +641,8 @@ def test_st_johns_in_the_autumn_of_2010_went_from_sunday_back_into_saturday() ->
     """-2:30 until 2010-11-07T02:31Z (00:01 of Sunday), then -3:30 (23:01 of Saturday the 6th).
 
     Open Saturday 23:00-24:00 and Sunday 00:00-00:30. In order of UTC: Saturday 01:30Z-02:30Z,
-    Sunday 02:30Z-02:31Z, Saturday 02:31Z-03:30Z, Sunday 03:30Z-04:00Z: one stretch of four
-    openings, each of which counts its own half hours. Each start has half an hour to go.
+    Sunday 02:30Z-02:31Z, Saturday 02:31Z-03:30Z, Sunday 03:30Z-04:00Z: four openings that touch
+    are one, and its half hours run on.
     """
     asked = world(
         lasting(30, 30),
@@ -616,8 +656,7 @@ def test_st_johns_in_the_autumn_of_2010_went_from_sunday_back_into_saturday() ->
         "2010-11-07T01:30:00Z = 2010-11-06T23:00:00-02:30",
         "2010-11-07T02:00:00Z = 2010-11-06T23:30:00-02:30",
         "2010-11-07T02:30:00Z = 2010-11-07T00:00:00-02:30",
-        "2010-11-07T02:31:00Z = 2010-11-06T23:01:00-03:30",
-        "2010-11-07T03:01:00Z = 2010-11-06T23:31:00-03:30",
+        "2010-11-07T03:00:00Z = 2010-11-06T23:30:00-03:30",
         "2010-11-07T03:30:00Z = 2010-11-07T00:00:00-03:30",
     ]
 

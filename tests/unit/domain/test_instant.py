@@ -89,9 +89,10 @@ def test_active_entries_are_listed_in_order_of_creation() -> None:
 
 def test_what_a_service_could_take_is_named_once_and_never_nothing() -> None:
     both = service(staff_ids=("t_1",), resource_requirements=(("r_1", "r_2"), ("r_1",)))
-    assert both.subjects == ("t_1", "r_1", "r_2")
-    assert service().subjects == ("s_1",)
-    assert service(resource_requirements=((resource().id,),)).subjects == ("r_1",)
+    assert both.subjects("l_1") == ("t_1", "r_1", "r_2")
+    assert service().subjects("") == ("s_1@",)
+    assert service().subjects("l_1") == ("s_1@l_1",)
+    assert service(resource_requirements=((resource().id,),)).subjects("") == ("r_1",)
 
 
 def test_the_longest_span_is_that_of_the_longest_option_with_its_buffers() -> None:

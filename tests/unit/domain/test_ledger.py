@@ -148,7 +148,7 @@ class Model:
             alone = leaving is not None and leaving.hold_id in members and not stay
             if one.until > now and not alone:
                 for subject in one.subjects:
-                    if subject in service.subjects and _overlap(one.busy, WITHIN):
+                    if subject in service.subjects("") and _overlap(one.busy, WITHIN):
                         taken.setdefault(subject, []).append(one.busy)
             seats = sum(member.seats for member in stay.values())
             in_reach = WITHIN[0] <= one.start < WITHIN[1]
@@ -214,7 +214,7 @@ def check(keeper: Keeper, now: int) -> None:
             assert session == expected
     for service in SERVICES:
         found = keeper.ask(
-            lambda ledger, service=service: ledger.busy(CATALOG, service, WITHIN, now)  # type: ignore[misc]
+            lambda ledger, service=service: ledger.busy(CATALOG, service, "", WITHIN, now)  # type: ignore[misc]
         )
         assert shown(found) == shown(model.busy(service, now))
     load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, (EDGE - DAY, EDGE + DAY), now))
@@ -225,7 +225,7 @@ def check(keeper: Keeper, now: int) -> None:
         if appointment.state is State.CONFIRMED:
             busy = keeper.ask(
                 lambda ledger, one=appointment: ledger.busy(  # type: ignore[misc]
-                    CATALOG, CLASS, WITHIN, now, one
+                    CATALOG, CLASS, "", WITHIN, now, one
                 )
             )
             assert shown(busy) == shown(model.busy(CLASS, now, appointment))
@@ -350,23 +350,23 @@ def test_ledger_asked_for_an_id_that_no_reservation_has_says_so_once_it_has_look
 def test_question_of_a_ledger_without_anything_names_all_that_it_needs_at_once() -> None:
     keeper = Keeper(Model())
     with pytest.raises(NotLoaded) as lacking:
-        keeper.ledger.busy(CATALOG, CLASS, WITHIN, NOW)
+        keeper.ledger.busy(CATALOG, CLASS, "", WITHIN, NOW)
     numbers = {EDGE // BLOCK - 1, EDGE // BLOCK}
     assert lacking.value.needs.blocks == {
-        (subject, number) for subject in CLASS.subjects for number in numbers
+        (subject, number) for subject in CLASS.subjects("") for number in numbers
     }
     assert lacking.value.needs.group_blocks == {(CLASS.id, number) for number in numbers}
 
 
 def test_ledger_that_evolved_leaves_the_one_before_as_it_was() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, WITHIN, NOW))
+    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW))
     before = keeper.ledger
     command = Hold(SlotRequest(service_id=KIOSK.id), STARTS[0], "h_1", "x_1")
     decision = keeper.ask(lambda ledger: command.decide(ledger, TIMETABLE, NOW, "c_1"))
     after = evolve(before, decision.events[0])
-    assert before.busy(CATALOG, KIOSK, WITHIN, NOW).taken == {}
-    assert after.busy(CATALOG, KIOSK, WITHIN, NOW).taken != {}
+    assert before.busy(CATALOG, KIOSK, "", WITHIN, NOW).taken == {}
+    assert after.busy(CATALOG, KIOSK, "", WITHIN, NOW).taken != {}
     assert (before.seq, after.seq) == (0, 1)
 
 
@@ -398,16 +398,16 @@ def test_aging_forgets_what_was_not_used_since_the_last_time() -> None:
 
 def test_ledger_that_ages_twice_asks_for_what_was_not_used_again() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, WITHIN, NOW))
+    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW))
     size = keeper.ledger.size()
     assert size > 0
     keeper.ledger.age()
-    keeper.ledger.busy(CATALOG, KIOSK, WITHIN, NOW)
+    keeper.ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW)
     keeper.ledger.age()
     keeper.ledger.age()
     assert keeper.ledger.size() == 0
     with pytest.raises(NotLoaded):
-        keeper.ledger.busy(CATALOG, KIOSK, WITHIN, NOW)
+        keeper.ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW)
 
 
 def test_event_says_all_that_a_ledger_that_loaded_nothing_of_a_session_needs() -> None:

@@ -83,8 +83,8 @@ def test_bookings_around_a_date_that_is_shown_early_take_exactly_their_starts() 
         BACK_INTO_YESTERDAY + timedelta(days=2),
         organization=organization(time_zone="America/St_Johns", weekly_hours=every_day(ALL_DAY)),
         taken=(
-            ("s_1", utc("2010-11-07T01:00"), utc("2010-11-07T02:29")),
-            ("s_1", utc("2010-11-07T02:35"), utc("2010-11-07T03:35")),
+            ("s_1@", utc("2010-11-07T01:00"), utc("2010-11-07T02:29")),
+            ("s_1@", utc("2010-11-07T02:35"), utc("2010-11-07T03:35")),
         ),
     )
     check_days(asked)
@@ -132,7 +132,7 @@ class _Clinic:
             overrides=[self._override(one.id) for one in staff for _ in range(2)]
             + [self._override(self.random.choice(["o_1", "l_1"])) for _ in range(3)],
             holidays={self.first + timedelta(days=self.random.randint(0, 27)): "Holiday"},
-            taken=tuple(self._taken(offered.subjects)),
+            taken=tuple(self._taken(offered.subjects("l_1"))),
             sessions=tuple(self._sessions(offered.staff_ids, length * MINUTE)),
             starts=tuple(
                 (one.id, self._instant(5)) for one in staff if one.daily_limit for _ in range(40)
