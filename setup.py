@@ -6,9 +6,11 @@
 installed wheel, where buf finds them.
 """
 
+import os
 import re
 import shutil
 import sys
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -28,6 +30,12 @@ def googleapis() -> Path:
     return Path(next(iter(google.api.__path__))).parents[1]
 
 
+def plugin(name: str) -> str:
+    """Where a plugin of protoc is: in this environment, or in that of an isolated build."""
+    found = shutil.which(name, path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    return found or sys.exit(f"{name} is not installed")
+
+
 def generate() -> None:
     """Replace server/zimun/v1 with what protos/ says now."""
     import grpc_tools
@@ -42,6 +50,7 @@ def generate() -> None:
     includes = [PROTOS, googleapis(), Path(grpc_tools.__file__).parent / "_proto"]
     package = OUT.parents[1]
     stubs = [f"--{kind}_out={package}" for kind in ("python", "pyi", "grpc_python")]
+    stubs += [f"--plugin={plugin('protoc-gen-mypy_grpc')}", f"--mypy_grpc_out=quiet:{package}"]
     descriptors = [f"--descriptor_set_out={OUT / 'descriptors.binpb'}", "--include_imports"]
     # The comments are what the OpenAPI document says of methods and fields.
     descriptors.append("--include_source_info")

@@ -38,7 +38,7 @@ class Caller:
 
     async def create_resource(self) -> str:
         """Create a resource; answers its name."""
-        stub: Any = resources_service_pb2_grpc.ResourcesServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        stub: Any = resources_service_pb2_grpc.ResourcesServiceStub(self._channel)
         request = resources_service_pb2.CreateResourceRequest(
             resource=resource_pb2.Resource(name="Room four")
         )

@@ -116,35 +116,35 @@ class Zimun:
 
     @property
     def services(self) -> Any:
-        return services_service_pb2_grpc.ServicesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return services_service_pb2_grpc.ServicesServiceStub(self.channel)
 
     @property
     def locations(self) -> Any:
-        return locations_service_pb2_grpc.LocationsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return locations_service_pb2_grpc.LocationsServiceStub(self.channel)
 
     @property
     def staff(self) -> Any:
-        return staff_service_pb2_grpc.StaffServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return staff_service_pb2_grpc.StaffServiceStub(self.channel)
 
     @property
     def resources(self) -> Any:
-        return resources_service_pb2_grpc.ResourcesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return resources_service_pb2_grpc.ResourcesServiceStub(self.channel)
 
     @property
     def organizations(self) -> Any:
-        return organizations_service_pb2_grpc.OrganizationsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return organizations_service_pb2_grpc.OrganizationsServiceStub(self.channel)
 
     @property
     def overrides(self) -> Any:
-        return overrides_service_pb2_grpc.OverridesServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return overrides_service_pb2_grpc.OverridesServiceStub(self.channel)
 
     @property
     def availability(self) -> Any:
-        return availability_service_pb2_grpc.AvailabilityServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return availability_service_pb2_grpc.AvailabilityServiceStub(self.channel)
 
     @property
     def appointments(self) -> Any:
-        return appointments_service_pb2_grpc.AppointmentsServiceStub(self.channel)  # type: ignore[no-untyped-call]
+        return appointments_service_pb2_grpc.AppointmentsServiceStub(self.channel)
 
 
 @pytest.fixture

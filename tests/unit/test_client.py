@@ -53,7 +53,7 @@ class Conversation:
         self.channel = grpc_testing.channel([SERVICE], grpc_testing.strict_real_time())
         played: Any = PlayedChannel(self.channel)
         self._plain, self._dressed = (
-            appointments_service_pb2_grpc.AppointmentsServiceStub(each)  # type: ignore[no-untyped-call]
+            appointments_service_pb2_grpc.AppointmentsServiceStub(each)
             for each in (self.channel, with_headers(played, lambda: "the-token"))
         )
 

@@ -28,7 +28,7 @@ from zimun.rpc.convert import catalog as convert
 from zimun.rpc.convert.catalog import Kind
 from zimun.v1 import override_pb2
 
-_KINDS: Mapping[str, Kind[Any]] = {
+_KINDS: Mapping[str, Kind[Any, Any]] = {
     "locations": convert.LOCATION,
     "staff": convert.STAFF_MEMBER,
     "resources": convert.RESOURCE,
@@ -138,7 +138,7 @@ class _Reading:
                 self.document.follow_up("organization.id", f"is not {org_id}, which --org says")
         return own
 
-    def _entry(self, kind: Kind[CatalogEntry], place: str, node: yaml.Node) -> dict[str, Any]:
+    def _entry(self, kind: Kind[CatalogEntry, Any], place: str, node: yaml.Node) -> dict[str, Any]:
         fields = self._fields(kind, place, node)
         if not fields["id"]:
             self.document.follow_up(f"{place}.id", "is required")
@@ -163,7 +163,7 @@ class _Reading:
             self.document.follow_up(path, f"{told} is in {first}, too")
 
     def _fields(
-        self, kind: Kind[Any], place: str, node: yaml.Node, usual_id: str = ""
+        self, kind: Kind[Any, Any], place: str, node: yaml.Node, usual_id: str = ""
     ) -> dict[str, Any]:
         """The fields that can be read of those that an entry says, and its id or nothing."""
         sent: Any = kind.message(id=usual_id)
@@ -226,7 +226,7 @@ def _usual(catalog: Catalog, kind: type[CatalogEntry], entry: CatalogEntry) -> C
     return entry_of(catalog, kind, {"id": "", **must}, now=0)
 
 
-def _written(kind: Kind[Any], entry: Entry, usual: Entry) -> yaml.Node:
+def _written(kind: Kind[Any, Any], entry: Entry, usual: Entry) -> yaml.Node:
     message = kind.write(entry)
     names = (name for name in message.DESCRIPTOR.fields_by_name if name not in _KEPT)
     return yaml_messages.write(

@@ -1,9 +1,9 @@
 """Shared by the methods of the contract: backend, change requests, questions of page tokens."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -13,6 +13,7 @@ from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import Reader
 from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
+from zimun.domain.commands import Command
 from zimun.domain.errors import InvalidRequest
 from zimun.rpc.dispatch import caller, header, method
 from zimun.rpc.page_tokens import PageTokens
@@ -20,6 +21,7 @@ from zimun.rpc.page_tokens import PageTokens
 Context = grpc.aio.ServicerContext[Any, Any]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,21 @@ class Backend:
     writer: Writer
     pages: PageTokens
     answers: AnswerCache = field(default_factory=AnswerCache)
+
+    def submit(
+        self, request: Message, command: Command, to_wire: Callable[[Any], M]
+    ) -> Awaitable[M]:
+        """The encoded response to a change, as the bytes that a repeated request gets again."""
+        change = change_request(request, to_wire)
+        return cast("Awaitable[M]", self.writer.submit(change, command))
+
+
+def typed(encoded: bytes, _: type[M]) -> M:
+    """An encoded response, to the type checker the message that its bytes are.
+
+    The dispatcher sends bytes as they come and encodes messages.
+    """
+    return cast("M", encoded)
 
 
 def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeRequest:

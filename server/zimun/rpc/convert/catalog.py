@@ -238,7 +238,7 @@ def _minutes(clock: str) -> int:
 
 
 @dataclass(frozen=True)
-class Kind(Generic[E]):
+class Kind(Generic[E, M]):
     """How one kind of entry reads on the wire.
 
     `fields` are all the fields of a domain value as a message has them, but for
@@ -246,8 +246,8 @@ class Kind(Generic[E]):
     """
 
     entry: type[E]
-    message: type[Message]
-    write: Callable[[E], Any]
+    message: type[M]
+    write: Callable[[E], M]
     fields: Callable[[Any], dict[str, Any]]
 
     def read(self, sent: Any) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from zimun.domain.commands import (
 from zimun.rpc.convert import booking as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Backend, Context, change_request, question_of
+from zimun.rpc.request_context import Backend, Context, question_of
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
     appointments_service_pb2_grpc,
+    hold_pb2,
 )
 
 
@@ -24,47 +25,45 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     """The methods of zimun.v1.AppointmentsService."""
 
     def __init__(self, backend: Backend) -> None:
-        self._store, self._reader, self._writer = backend.store, backend.reader, backend.writer
-        self._pages = backend.pages
+        self._backend, self._pages = backend, backend.pages
+        self._store, self._reader = backend.store, backend.reader
 
     async def HoldAppointment(
         self, request: appointments_service_pb2.HoldAppointmentRequest, context: Context
-    ) -> bytes:
+    ) -> hold_pb2.Hold:
         start = convert.instant(request.appointment_time)
         command = Hold(convert.slot_request(request), start, new_id("h"), new_id("x"))
-        return await self._writer.submit(change_request(request, convert.hold), command)
+        return await self._backend.submit(request, command, convert.hold)
 
     async def ExtendHold(
         self, request: appointments_service_pb2.ExtendHoldRequest, context: Context
-    ) -> bytes:
+    ) -> hold_pb2.Hold:
         command = ExtendHold(request.hold_id)
-        return await self._writer.submit(change_request(request, convert.hold), command)
+        return await self._backend.submit(request, command, convert.hold)
 
     async def ReleaseHold(
         self, request: appointments_service_pb2.ReleaseHoldRequest, context: Context
-    ) -> bytes:
+    ) -> hold_pb2.Hold:
         command = ReleaseHold(request.hold_id)
-        return await self._writer.submit(change_request(request, convert.hold), command)
+        return await self._backend.submit(request, command, convert.hold)
 
     async def ConfirmAppointment(
         self, request: appointments_service_pb2.ConfirmAppointmentRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, convert.appointment)
+    ) -> appointment_pb2.Appointment:
         command = ConfirmHold(request.hold_id, new_id("a"), convert.contact(request))
-        return await self._writer.submit(change, command)
+        return await self._backend.submit(request, command, convert.appointment)
 
     async def RescheduleAppointment(
         self, request: appointments_service_pb2.RescheduleAppointmentRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, convert.appointment)
-        return await self._writer.submit(change, convert.reschedule(request, new_id("x")))
+    ) -> appointment_pb2.Appointment:
+        command = convert.reschedule(request, new_id("x"))
+        return await self._backend.submit(request, command, convert.appointment)
 
     async def CancelAppointment(
         self, request: appointments_service_pb2.CancelAppointmentRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, convert.appointment)
+    ) -> appointment_pb2.Appointment:
         command = CancelAppointment(request.appointment_id, request.cancel_reason, request.etag)
-        return await self._writer.submit(change, command)
+        return await self._backend.submit(request, command, convert.appointment)
 
     async def GetAppointment(
         self, request: appointments_service_pb2.GetAppointmentRequest, context: Context

@@ -9,7 +9,7 @@ from zimun.domain.errors import ZimunError
 from zimun.rpc import error_status
 from zimun.rpc.convert import booking as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Backend, Context, typed
 from zimun.v1 import (
     availability_service_pb2,
     availability_service_pb2_grpc,
@@ -24,13 +24,14 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
 
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
-    ) -> bytes:
+    ) -> availability_service_pb2.GetAvailabilityResponse:
         asked, dates = convert.slot_request(request), convert.date_range(request)
         view = convert.view(request)
         found = await availability.get_availability(
             self._reader, self._answers, caller(), asked, dates, view
         )
-        return await _joined(convert.availability(found, view))
+        encoded = await _joined(convert.availability(found, view))
+        return typed(encoded, availability_service_pb2.GetAvailabilityResponse)
 
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context

@@ -18,27 +18,26 @@ class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
 
     async def ListLocations(
         self, request: locations_service_pb2.ListLocationsRequest, context: Context
-    ) -> bytes:
+    ) -> locations_service_pb2.ListLocationsResponse:
         return await self._locations.list(request, locations_service_pb2.ListLocationsResponse)
 
     async def GetLocation(
         self, request: locations_service_pb2.GetLocationRequest, context: Context
     ) -> location_pb2.Location:
-        found: location_pb2.Location = await self._locations.get(request.location_id)
-        return found
+        return await self._locations.get(request.location_id)
 
     async def CreateLocation(
         self, request: locations_service_pb2.CreateLocationRequest, context: Context
-    ) -> bytes:
-        return await self._locations.create(request, request.location, context)
+    ) -> location_pb2.Location:
+        return await self._locations.create(request, request.location)
 
     async def UpdateLocation(
         self, request: locations_service_pb2.UpdateLocationRequest, context: Context
-    ) -> bytes:
-        return await self._locations.update(request, request.location, context)
+    ) -> location_pb2.Location:
+        return await self._locations.update(request, request.location)
 
     async def ArchiveLocation(
         self, request: locations_service_pb2.ArchiveLocationRequest, context: Context
-    ) -> bytes:
+    ) -> location_pb2.Location:
         location_id = request.location_id
-        return await self._locations.archive(request, location_id, context)
+        return await self._locations.archive(request, location_id)

@@ -7,7 +7,7 @@ from zimun.booking.catalog import (
 from zimun.domain.errors import InvalidRequest
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.request_context import Backend, Context, change_request
+from zimun.rpc.request_context import Backend, Context
 from zimun.v1 import (
     organization_pb2,
     organizations_service_pb2,
@@ -19,7 +19,7 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
     """The methods of zimun.v1.OrganizationsService."""
 
     def __init__(self, backend: Backend) -> None:
-        self._reader, self._writer = backend.reader, backend.writer
+        self._backend, self._reader = backend, backend.reader
 
     async def GetOrganization(
         self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
@@ -28,10 +28,10 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
 
     async def UpdateOrganization(
         self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, convert.organization)
+    ) -> organization_pb2.Organization:
         sent = request.organization
         if sent.id not in ("", caller().org_id):
             raise InvalidRequest({"id": "must be that of the caller's organization"})
         edit = convert.ORGANIZATION.edit(sent, request.update_mask)
-        return await self._writer.submit(change, UpdateOrganization(sent.etag, edit))
+        command = UpdateOrganization(sent.etag, edit)
+        return await self._backend.submit(request, command, convert.organization)

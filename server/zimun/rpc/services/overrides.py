@@ -11,8 +11,9 @@ from zimun.booking.catalog import (
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Backend, Context, change_request, question_of
+from zimun.rpc.request_context import Backend, Context, question_of
 from zimun.v1 import (
+    override_pb2,
     overrides_service_pb2,
     overrides_service_pb2_grpc,
 )
@@ -22,7 +23,7 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     """The methods of zimun.v1.OverridesService."""
 
     def __init__(self, backend: Backend) -> None:
-        self._reader, self._writer, self._pages = backend.reader, backend.writer, backend.pages
+        self._backend, self._reader, self._pages = backend, backend.reader, backend.pages
 
     async def ListOverrides(
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
@@ -42,13 +43,12 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
 
     async def CreateOverride(
         self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, convert.override)
+    ) -> override_pb2.Override:
         command = CreateOverride(convert.read_override(request.override))
-        return await self._writer.submit(change, command)
+        return await self._backend.submit(request, command, convert.override)
 
     async def DeleteOverride(
         self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
-    ) -> bytes:
-        change = change_request(request, lambda _: Empty())
-        return await self._writer.submit(change, DeleteOverride(request.override_id))
+    ) -> Empty:
+        command = DeleteOverride(request.override_id)
+        return await self._backend.submit(request, command, lambda _: Empty())

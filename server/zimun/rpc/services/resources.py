@@ -18,27 +18,26 @@ class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
 
     async def ListResources(
         self, request: resources_service_pb2.ListResourcesRequest, context: Context
-    ) -> bytes:
+    ) -> resources_service_pb2.ListResourcesResponse:
         return await self._resources.list(request, resources_service_pb2.ListResourcesResponse)
 
     async def GetResource(
         self, request: resources_service_pb2.GetResourceRequest, context: Context
     ) -> resource_pb2.Resource:
-        found: resource_pb2.Resource = await self._resources.get(request.resource_id)
-        return found
+        return await self._resources.get(request.resource_id)
 
     async def CreateResource(
         self, request: resources_service_pb2.CreateResourceRequest, context: Context
-    ) -> bytes:
-        return await self._resources.create(request, request.resource, context)
+    ) -> resource_pb2.Resource:
+        return await self._resources.create(request, request.resource)
 
     async def UpdateResource(
         self, request: resources_service_pb2.UpdateResourceRequest, context: Context
-    ) -> bytes:
-        return await self._resources.update(request, request.resource, context)
+    ) -> resource_pb2.Resource:
+        return await self._resources.update(request, request.resource)
 
     async def ArchiveResource(
         self, request: resources_service_pb2.ArchiveResourceRequest, context: Context
-    ) -> bytes:
+    ) -> resource_pb2.Resource:
         resource_id = request.resource_id
-        return await self._resources.archive(request, resource_id, context)
+        return await self._resources.archive(request, resource_id)

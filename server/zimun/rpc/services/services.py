@@ -18,26 +18,25 @@ class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
 
     async def ListServices(
         self, request: services_service_pb2.ListServicesRequest, context: Context
-    ) -> bytes:
+    ) -> services_service_pb2.ListServicesResponse:
         return await self._services.list(request, services_service_pb2.ListServicesResponse)
 
     async def GetService(
         self, request: services_service_pb2.GetServiceRequest, context: Context
     ) -> service_pb2.Service:
-        found: service_pb2.Service = await self._services.get(request.service_id)
-        return found
+        return await self._services.get(request.service_id)
 
     async def CreateService(
         self, request: services_service_pb2.CreateServiceRequest, context: Context
-    ) -> bytes:
-        return await self._services.create(request, request.service, context)
+    ) -> service_pb2.Service:
+        return await self._services.create(request, request.service)
 
     async def UpdateService(
         self, request: services_service_pb2.UpdateServiceRequest, context: Context
-    ) -> bytes:
-        return await self._services.update(request, request.service, context)
+    ) -> service_pb2.Service:
+        return await self._services.update(request, request.service)
 
     async def ArchiveService(
         self, request: services_service_pb2.ArchiveServiceRequest, context: Context
-    ) -> bytes:
-        return await self._services.archive(request, request.service_id, context)
+    ) -> service_pb2.Service:
+        return await self._services.archive(request, request.service_id)

@@ -18,26 +18,25 @@ class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
 
     async def ListStaff(
         self, request: staff_service_pb2.ListStaffRequest, context: Context
-    ) -> bytes:
+    ) -> staff_service_pb2.ListStaffResponse:
         return await self._staff.list(request, staff_service_pb2.ListStaffResponse)
 
     async def GetStaffMember(
         self, request: staff_service_pb2.GetStaffMemberRequest, context: Context
     ) -> staff_member_pb2.StaffMember:
-        found: staff_member_pb2.StaffMember = await self._staff.get(request.staff_id)
-        return found
+        return await self._staff.get(request.staff_id)
 
     async def CreateStaffMember(
         self, request: staff_service_pb2.CreateStaffMemberRequest, context: Context
-    ) -> bytes:
-        return await self._staff.create(request, request.staff_member, context)
+    ) -> staff_member_pb2.StaffMember:
+        return await self._staff.create(request, request.staff_member)
 
     async def UpdateStaffMember(
         self, request: staff_service_pb2.UpdateStaffMemberRequest, context: Context
-    ) -> bytes:
-        return await self._staff.update(request, request.staff_member, context)
+    ) -> staff_member_pb2.StaffMember:
+        return await self._staff.update(request, request.staff_member)
 
     async def ArchiveStaffMember(
         self, request: staff_service_pb2.ArchiveStaffMemberRequest, context: Context
-    ) -> bytes:
-        return await self._staff.archive(request, request.staff_id, context)
+    ) -> staff_member_pb2.StaffMember:
+        return await self._staff.archive(request, request.staff_id)
