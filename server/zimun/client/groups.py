@@ -1,0 +1,271 @@
+"""The methods of each service, declared once for both clients."""
+
+from google.protobuf.empty_pb2 import Empty
+
+from zimun.v1 import (
+    appointments_service_pb2 as appointments_pb2,
+)
+from zimun.v1 import (
+    availability_service_pb2 as availability_pb2,
+)
+from zimun.v1 import (
+    locations_service_pb2 as locations_pb2,
+)
+from zimun.v1 import (
+    organizations_service_pb2 as organizations_pb2,
+)
+from zimun.v1 import (
+    overrides_service_pb2 as overrides_pb2,
+)
+from zimun.v1 import (
+    resources_service_pb2 as resources_pb2,
+)
+from zimun.v1 import (
+    services_service_pb2 as services_pb2,
+)
+from zimun.v1 import (
+    staff_service_pb2 as staff_pb2,
+)
+from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.hold_pb2 import Hold
+from zimun.v1.location_pb2 import Location
+from zimun.v1.organization_pb2 import Organization
+from zimun.v1.override_pb2 import Override
+from zimun.v1.resource_pb2 import Resource
+from zimun.v1.service_pb2 import Service
+from zimun.v1.staff_member_pb2 import StaffMember
+
+from .methods import AsyncGroup, Method, Pages, SyncGroup
+
+
+class ServicesMethods:
+    """What can be booked."""
+
+    list = Pages(
+        "ServicesService/ListServices",
+        services_pb2.ListServicesRequest,
+        services_pb2.ListServicesResponse,
+        Service,
+    )
+    get = Method("ServicesService/GetService", services_pb2.GetServiceRequest, Service)
+    create = Method("ServicesService/CreateService", services_pb2.CreateServiceRequest, Service)
+    update = Method("ServicesService/UpdateService", services_pb2.UpdateServiceRequest, Service)
+    archive = Method("ServicesService/ArchiveService", services_pb2.ArchiveServiceRequest, Service)
+
+
+class StaffMethods:
+    """Who serves."""
+
+    list = Pages(
+        "StaffService/ListStaff",
+        staff_pb2.ListStaffRequest,
+        staff_pb2.ListStaffResponse,
+        StaffMember,
+    )
+    get = Method("StaffService/GetStaffMember", staff_pb2.GetStaffMemberRequest, StaffMember)
+    create = Method(
+        "StaffService/CreateStaffMember", staff_pb2.CreateStaffMemberRequest, StaffMember
+    )
+    update = Method(
+        "StaffService/UpdateStaffMember", staff_pb2.UpdateStaffMemberRequest, StaffMember
+    )
+    archive = Method(
+        "StaffService/ArchiveStaffMember", staff_pb2.ArchiveStaffMemberRequest, StaffMember
+    )
+
+
+class ResourcesMethods:
+    """Rooms, chairs, devices."""
+
+    list = Pages(
+        "ResourcesService/ListResources",
+        resources_pb2.ListResourcesRequest,
+        resources_pb2.ListResourcesResponse,
+        Resource,
+    )
+    get = Method("ResourcesService/GetResource", resources_pb2.GetResourceRequest, Resource)
+    create = Method(
+        "ResourcesService/CreateResource", resources_pb2.CreateResourceRequest, Resource
+    )
+    update = Method(
+        "ResourcesService/UpdateResource", resources_pb2.UpdateResourceRequest, Resource
+    )
+    archive = Method(
+        "ResourcesService/ArchiveResource", resources_pb2.ArchiveResourceRequest, Resource
+    )
+
+
+class LocationsMethods:
+    """Where it can be booked."""
+
+    list = Pages(
+        "LocationsService/ListLocations",
+        locations_pb2.ListLocationsRequest,
+        locations_pb2.ListLocationsResponse,
+        Location,
+    )
+    get = Method("LocationsService/GetLocation", locations_pb2.GetLocationRequest, Location)
+    create = Method(
+        "LocationsService/CreateLocation", locations_pb2.CreateLocationRequest, Location
+    )
+    update = Method(
+        "LocationsService/UpdateLocation", locations_pb2.UpdateLocationRequest, Location
+    )
+    archive = Method(
+        "LocationsService/ArchiveLocation", locations_pb2.ArchiveLocationRequest, Location
+    )
+
+
+class OverridesMethods:
+    """Dates that are not like their week."""
+
+    list = Pages(
+        "OverridesService/ListOverrides",
+        overrides_pb2.ListOverridesRequest,
+        overrides_pb2.ListOverridesResponse,
+        Override,
+    )
+    create = Method(
+        "OverridesService/CreateOverride", overrides_pb2.CreateOverrideRequest, Override
+    )
+    delete = Method("OverridesService/DeleteOverride", overrides_pb2.DeleteOverrideRequest, Empty)
+
+
+class OrganizationSettingsMethods:
+    """The caller's organization."""
+
+    get = Method(
+        "OrganizationsService/GetOrganization",
+        organizations_pb2.GetOrganizationRequest,
+        Organization,
+    )
+    update = Method(
+        "OrganizationsService/UpdateOrganization",
+        organizations_pb2.UpdateOrganizationRequest,
+        Organization,
+    )
+
+
+class AvailabilityMethods:
+    """When it can be booked."""
+
+    get = Method(
+        "AvailabilityService/GetAvailability",
+        availability_pb2.GetAvailabilityRequest,
+        availability_pb2.GetAvailabilityResponse,
+    )
+    next = Method(
+        "AvailabilityService/FindNextAvailable",
+        availability_pb2.FindNextAvailableRequest,
+        availability_pb2.FindNextAvailableResponse,
+    )
+    check = Method(
+        "AvailabilityService/BatchCheckAvailability",
+        availability_pb2.BatchCheckAvailabilityRequest,
+        availability_pb2.BatchCheckAvailabilityResponse,
+    )
+    explain = Method(
+        "AvailabilityService/ExplainSlot",
+        availability_pb2.ExplainSlotRequest,
+        availability_pb2.ExplainSlotResponse,
+    )
+
+
+class AppointmentsMethods:
+    """Holding, confirming, moving and cancelling."""
+
+    list = Pages(
+        "AppointmentsService/ListAppointments",
+        appointments_pb2.ListAppointmentsRequest,
+        appointments_pb2.ListAppointmentsResponse,
+        Appointment,
+    )
+    get = Method(
+        "AppointmentsService/GetAppointment", appointments_pb2.GetAppointmentRequest, Appointment
+    )
+    hold = Method(
+        "AppointmentsService/HoldAppointment", appointments_pb2.HoldAppointmentRequest, Hold
+    )
+    extend_hold = Method("AppointmentsService/ExtendHold", appointments_pb2.ExtendHoldRequest, Hold)
+    release_hold = Method(
+        "AppointmentsService/ReleaseHold", appointments_pb2.ReleaseHoldRequest, Hold
+    )
+    confirm = Method(
+        "AppointmentsService/ConfirmAppointment",
+        appointments_pb2.ConfirmAppointmentRequest,
+        Appointment,
+    )
+    reschedule = Method(
+        "AppointmentsService/RescheduleAppointment",
+        appointments_pb2.RescheduleAppointmentRequest,
+        Appointment,
+    )
+    cancel = Method(
+        "AppointmentsService/CancelAppointment",
+        appointments_pb2.CancelAppointmentRequest,
+        Appointment,
+    )
+
+
+class Services(ServicesMethods, SyncGroup):
+    __doc__ = ServicesMethods.__doc__
+
+
+class AsyncServices(ServicesMethods, AsyncGroup):
+    __doc__ = ServicesMethods.__doc__
+
+
+class Staff(StaffMethods, SyncGroup):
+    __doc__ = StaffMethods.__doc__
+
+
+class AsyncStaff(StaffMethods, AsyncGroup):
+    __doc__ = StaffMethods.__doc__
+
+
+class Resources(ResourcesMethods, SyncGroup):
+    __doc__ = ResourcesMethods.__doc__
+
+
+class AsyncResources(ResourcesMethods, AsyncGroup):
+    __doc__ = ResourcesMethods.__doc__
+
+
+class Locations(LocationsMethods, SyncGroup):
+    __doc__ = LocationsMethods.__doc__
+
+
+class AsyncLocations(LocationsMethods, AsyncGroup):
+    __doc__ = LocationsMethods.__doc__
+
+
+class Overrides(OverridesMethods, SyncGroup):
+    __doc__ = OverridesMethods.__doc__
+
+
+class AsyncOverrides(OverridesMethods, AsyncGroup):
+    __doc__ = OverridesMethods.__doc__
+
+
+class OrganizationSettings(OrganizationSettingsMethods, SyncGroup):
+    __doc__ = OrganizationSettingsMethods.__doc__
+
+
+class AsyncOrganizationSettings(OrganizationSettingsMethods, AsyncGroup):
+    __doc__ = OrganizationSettingsMethods.__doc__
+
+
+class Availability(AvailabilityMethods, SyncGroup):
+    __doc__ = AvailabilityMethods.__doc__
+
+
+class AsyncAvailability(AvailabilityMethods, AsyncGroup):
+    __doc__ = AvailabilityMethods.__doc__
+
+
+class Appointments(AppointmentsMethods, SyncGroup):
+    __doc__ = AppointmentsMethods.__doc__
+
+
+class AsyncAppointments(AppointmentsMethods, AsyncGroup):
+    __doc__ = AppointmentsMethods.__doc__
