@@ -570,10 +570,10 @@ CASES = {
         {"rule": "HORIZON", "opens": "2025-11-28T09:00:00Z", "closes": "2025-12-01T09:59:00Z"},
     ),
     "STAFF_INACTIVE": Case(
-        _staff_inactive, [("STAFF_INACTIVE", "t_x")], "NOT_A_SLOT", {"rule": "STAFF_CLOSED"}
+        _staff_inactive, [("STAFF_INACTIVE", "t_x")], "NOT_A_SLOT", {"rule": "STAFF_INACTIVE"}
     ),
     "STAFF_ELSEWHERE": Case(
-        _staff_elsewhere, [("STAFF_ELSEWHERE", "t_x")], "NOT_A_SLOT", {"rule": "STAFF_CLOSED"}
+        _staff_elsewhere, [("STAFF_ELSEWHERE", "t_x")], "NOT_A_SLOT", {"rule": "STAFF_ELSEWHERE"}
     ),
     "STAFF_CLOSED": Case(
         _staff_closed, [("STAFF_CLOSED", "t_x")], "NOT_A_SLOT", {"rule": "STAFF_CLOSED"}
@@ -583,10 +583,16 @@ CASES = {
         _staff_daily_limit, [("STAFF_DAILY_LIMIT", "t_x")], "SLOT_UNAVAILABLE"
     ),
     "RESOURCE_INACTIVE": Case(
-        _resource_inactive, [("RESOURCE_INACTIVE", "r_x")], "SLOT_UNAVAILABLE"
+        _resource_inactive,
+        [("RESOURCE_INACTIVE", "r_x")],
+        "NOT_A_SLOT",
+        {"rule": "RESOURCE_INACTIVE"},
     ),
     "RESOURCE_ELSEWHERE": Case(
-        _resource_elsewhere, [("RESOURCE_ELSEWHERE", "r_x")], "SLOT_UNAVAILABLE"
+        _resource_elsewhere,
+        [("RESOURCE_ELSEWHERE", "r_x")],
+        "NOT_A_SLOT",
+        {"rule": "RESOURCE_ELSEWHERE"},
     ),
     "RESOURCE_BUSY": Case(_resource_busy, [("RESOURCE_BUSY", "r_x")], "SLOT_UNAVAILABLE"),
     "RESOURCES_SHARED": Case(
@@ -611,6 +617,7 @@ async def test_an_explanation_names_the_rule_and_whom_it_is_about(zimun: Zimun, 
     refused = await hold_refused(zimun, TEN, "s_x", **fields)
     assert told_by(explained.error) == told_in(refused)
     assert refused.reason == case.reason
+    assert case.metadata.get("rule", found[0][0]) == found[0][0]
     wanted = case.metadata or {"service_id": "s_x"}
     assert dict(refused.info.metadata) == wanted
     (answer,) = await checked(zimun, check_of(TEN, "s_x", **fields))
@@ -631,8 +638,12 @@ async def test_the_rule_of_a_refusal_is_one_that_error_reason_lists(
         "LOCATION_INACTIVE",
         "HOLIDAY",
         "CLOSED",
+        "STAFF_INACTIVE",
+        "STAFF_ELSEWHERE",
         "STAFF_CLOSED",
         "NOT_ON_GRID",
+        "RESOURCE_INACTIVE",
+        "RESOURCE_ELSEWHERE",
     }
     assert refused.info.metadata["rule"] in listed
 

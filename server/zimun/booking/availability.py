@@ -20,7 +20,7 @@ from zimun.domain.intervals import Interval
 from zimun.domain.layers import AgingMap
 from zimun.domain.ledger import Ledger
 from zimun.domain.opening_hours import Day, dates, local_date, segments
-from zimun.domain.slot_explanation import Obstacle, obstacles
+from zimun.domain.slot_explanation import Obstacle, obstacles, slot_at
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Slot
@@ -312,7 +312,7 @@ def _check(
 
 def _verdict(search: Search, start: int) -> Verdict:
     try:
-        return search.slot_at(start)
+        return slot_at(search, start)
     except ZimunError as error:
         return error
 

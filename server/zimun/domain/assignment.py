@@ -27,7 +27,27 @@ def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
 
 
 def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """Give each requirement one of its options, no option twice; None where that cannot be.
+    """Give each requirement one of its options, no option twice; None where that cannot be."""
+    holder = _most_matched(options)
+    if len(holder) < len(options):
+        return None
+    chosen = {requirement: option for option, requirement in holder.items()}
+    return tuple(chosen[requirement] for requirement in range(len(options)))
+
+
+def unmet(options: Sequence[Sequence[str]]) -> list[int]:
+    """The requirements that one more option could help: those that can be left out while as many
+    as possible are met (Dulmage and Mendelsohn 1958)."""
+    most = len(_most_matched(options))
+    return [
+        n
+        for n in range(len(options))
+        if len(_most_matched([*options[:n], *options[n + 1 :]])) == most
+    ]
+
+
+def _most_matched(options: Sequence[Sequence[str]]) -> Mapping[str, int]:
+    """The requirement that each option is given to, such that as many as possible have one.
 
     Augmenting paths (Kuhn 1955): a requirement may push another to its next option.
     """
@@ -43,10 +63,9 @@ def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
                 return True
         return False
 
-    if not all(place(requirement, set()) for requirement in range(len(options))):
-        return None
-    chosen = {requirement: option for option, requirement in holder.items()}
-    return tuple(chosen[requirement] for requirement in range(len(options)))
+    for requirement in range(len(options)):
+        place(requirement, set())
+    return holder
 
 
 def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.opening_hours import local_date, segments
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
+from zimun.domain.slot_explanation import slot_at
 from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Choice, Slot
@@ -53,10 +54,10 @@ class Hold:
     session_id: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises what `resolve` and `Search.slot_at` raise; a taken slot's refusal has others."""
+        """Raises what `resolve` and `slot_at` raise; a taken slot's refusal has others."""
         search = search_at(ledger, timetable, now, self.request, self.start)
         try:
-            slot = search.slot_at(self.start)
+            slot = slot_at(search, self.start)
         except SlotUnavailable:
             raise slot_unavailable(ledger, timetable, now, self.request, self.start) from None
         choice = _choose(ledger, search, slot)
@@ -167,7 +168,7 @@ class RescheduleAppointment:
         rules.check_movable(before, now, resolved.service, self.etag)
         search = resolved.search(ledger, now, (self.start, self.start + 1))
         try:
-            slot = search.slot_at(self.start)
+            slot = slot_at(search, self.start)
         except SlotUnavailable:
             raise slot_unavailable(ledger, timetable, now, request, self.start) from None
         if before.staff_id in slot.staff_ids:

@@ -1,20 +1,28 @@
-"""Why a time cannot be had: everything that stands in its way, in words and by rule.
+"""Why a time cannot be had: everything that stands in its way, the gravest first.
 
-The answer itself comes from `Search.slot_at`; this names, of the same facts,
-each that would have to be otherwise.
+Each rule is asked by itself, as if all others were met. The first line is the
+reason for which a hold is refused. A time is *never* offered, or it is outside
+the booking window, or all that could serve it is *taken*: lines come in this
+order. Of staff members nothing is said where one could serve, of resources
+nothing where they suffice, and of either nothing where a session can be joined.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
-from zimun.domain.catalog import Entry
+from zimun.domain.assignment import unmet
+from zimun.domain.catalog import Entry, Resource, SlotAlignment, StaffMember
+from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
+from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339, midnight, segments
 from zimun.domain.slot_search import Search
-from zimun.domain.slots import Session
+from zimun.domain.slots import Session, Slot
 from zimun.domain.subjects import service_subject
+from zimun.domain.timetable import NO_STAFF, Timetable
 
 
 class Rule(StrEnum):
@@ -45,7 +53,8 @@ class Obstacle:
     """One thing that stands in the way of a time.
 
     `subject_id` is the service, location, staff member or resource that it is
-    about; `busy` is when it is taken, buffers included.
+    about; `busy` is when it is taken, buffers included; `staff_id` is whose
+    session has no seats.
     """
 
     rule: Rule
@@ -53,43 +62,78 @@ class Obstacle:
     subject_id: str
     note: str = ""
     busy: Interval | None = None
+    staff_id: str = ""
 
 
-_TAKEN = (Rule.STAFF_BUSY, Rule.RESOURCE_BUSY, Rule.SERVICE_BUSY)
+_WINDOW = (Rule.LEAD_TIME, Rule.HORIZON)
+_TAKEN = (
+    Rule.STAFF_BUSY,
+    Rule.STAFF_DAILY_LIMIT,
+    Rule.RESOURCE_BUSY,
+    Rule.SERVICE_BUSY,
+    Rule.SEATS_TAKEN,
+)
+
+
+def slot_at(search: Search, start: int) -> Slot:
+    """The slot that starts then.
+
+    Raises NotASlot where it is never offered, OutsideBookingWindow too near or
+    too far, SlotUnavailable where all that could serve it is taken.
+    """
+    if slot := search.find_slot(start):
+        return slot
+    raise _refusal(search, start)
 
 
 def obstacles(search: Search, start: int) -> list[Obstacle]:
-    """Everything that stands in the way of a start that is no slot.
+    """Everything that stands in the way of a start that is no slot, each thing once."""
+    return list(dict.fromkeys(_Explanation(search, start).obstacles()))
 
-    First what concerns the service and the place, then each staff member and
-    each resource. Of people nothing is said where one could serve, of things
-    nothing where they suffice.
-    """
-    return list(_Explanation(search, start).obstacles())
+
+def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
+    """The error that the first obstacle comes to."""
+    if search.is_taken(start):
+        return SlotUnavailable(search.service.id)
+    first = next(_Explanation(search, start).obstacles())
+    if first.rule in _TAKEN:
+        return SlotUnavailable(search.service.id)
+    if first.rule in _WINDOW:
+        return OutsideBookingWindow(first.rule.value, search.opens, search.closes)
+    return NotASlot(first.rule.value, first.message, first.note)
 
 
 class _Explanation:
     def __init__(self, search: Search, start: int) -> None:
-        self.search, self.start = search, start
-        self.service, self.place = search.service, search.place
+        self.start, self.service, self.place = start, search.service, search.place
         self.catalog = search.timetable.catalog
+        self.candidates = search.candidates or NO_STAFF
+        # Whether somebody or something is archived or elsewhere is a rule of its own.
+        self.search = replace(search, timetable=_unarchived(search))
         self.wanted = self.service.taken(start)
         self.when = self._wall(start)
-        self.subject = service_subject(self.service.id, self.place.id)
 
     def obstacles(self) -> Iterator[Obstacle]:
-        closed = [*self._service(), *self._place()]
-        yield from closed
+        yield from self._service()
+        yield from self._place()
+        yield from self._wall_steps()
+        never = all(self.duty.values())
+        if never:
+            yield from self._people()
+        absent, taken = self._resources()
+        yield from absent
         yield from self._window()
-        sessions = [one for one in self._running() if self._could_be_joined(one)]
-        for session in sessions:
-            yield from self._seats(session)
-        # What a session that runs takes itself is not what is missing.
-        own = {one for session in sessions for one in (session.staff_id, *session.resource_ids)}
-        own |= {self.service.id} if sessions else set()
-        for obstacle in (*self._staff(closed != []), *self._things()):
-            if obstacle.rule not in _TAKEN or obstacle.subject_id not in own:
-                yield obstacle
+        if self.is_joinable or self._can_begin([*absent, *taken]):
+            return
+        yield from self._seats(self.full)
+        if not never and all(self.people.values()):
+            yield from self._people()
+        # What a full session takes itself is not what is missing: its seats are.
+        own = {one for session in self.full for one in session.resource_ids}
+        own |= {self.service.id} if self.full else set()
+        yield from (one for one in taken if one.busy is None or one.subject_id not in own)
+
+    # The service, the place and the booking window.
 
     def _service(self) -> Iterator[Obstacle]:
         if not self.service.active:
@@ -98,15 +142,24 @@ class _Explanation:
     def _place(self) -> Iterator[Obstacle]:
         location = self.catalog.locations.get(self.place.id)
         where: Entry = location or self.catalog.organization
-        found = self.search.timetable.day(self.place, local_date(self.place.time_zone, self.start))
+        found = self.search.timetable.day(self.place, self._date)
         if location and not location.active:
             yield self._of(Rule.LOCATION_INACTIVE, location, "is archived")
-        elif found.status is DayStatus.HOLIDAY:
+        if found.status is DayStatus.HOLIDAY:
             told = f"is closed on {found.date}, a public holiday: {found.note}"
             yield self._of(Rule.HOLIDAY, where, told, found.note)
         elif not self.search.is_place_open(self.start):
             told = f"is not open for all of the {self._length} from {self.when} on"
             yield self._of(Rule.CLOSED, where, told, found.note)
+
+    def _wall_steps(self) -> Iterator[Obstacle]:
+        """NOT_ON_GRID of the service, where its steps are no staff member's own."""
+        if self.service.slot_alignment is SlotAlignment.HOUR:
+            is_between = self._wall_time % self.service.slot_step > 0
+        else:
+            is_between = not self.service.staff_ids and self._is_between_steps("")
+        if is_between:
+            yield self._of(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
 
     def _window(self) -> Iterator[Obstacle]:
         if self.start < self.search.opens:
@@ -116,96 +169,189 @@ class _Explanation:
             told = f"can be booked until {self._wall(self.search.closes)}: that is too far ahead"
             yield self._of(Rule.HORIZON, self.service, told)
 
-    def _running(self) -> Sequence[Session]:
-        return self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
+    # Sessions that run at this start.
 
-    def _could_be_joined(self, session: Session) -> bool:
-        """Whether it would serve, had it the seats: its staff member is requested and on duty."""
-        if not self.service.staff_ids:
-            return session.staff_id == "" and any(self._on_duty)
-        wanted = session.staff_id in self.search.candidates
-        return wanted and self._is_on_duty(session.staff_id)
+    @cached_property
+    def _sessions(self) -> Mapping[str, Sequence[Session]]:
+        """The sessions that run then, by their staff member, of those who could serve."""
+        found = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
+        return {
+            staff_id: [one for one in found if one.staff_id == staff_id]
+            for staff_id in self.candidates
+        }
 
-    def _is_on_duty(self, staff_id: str) -> bool:
-        on_duty = self._on_duty
-        return bool(on_duty and on_duty[self.service.staff_ids.index(staff_id)])
+    def _has_room(self, session: Session) -> bool:
+        return session.seats_taken + self.search.seats <= self.service.capacity
 
-    def _seats(self, session: Session) -> Iterator[Obstacle]:
-        left = max(self.service.capacity - session.seats_taken, 0)
-        if left < self.search.seats:
+    @cached_property
+    def is_joinable(self) -> bool:
+        """Whether nothing stands in the way of joining a session but the place and the time."""
+        return any(
+            any(map(self._has_room, sessions)) and not self.duty[staff_id]
+            for staff_id, sessions in self._sessions.items()
+        )
+
+    @cached_property
+    def full(self) -> Sequence[Session]:
+        """The sessions that could be joined, had they the seats."""
+        return [
+            session
+            for staff_id, sessions in self._sessions.items()
+            for session in sessions
+            if not self._has_room(session) and not self.duty[staff_id]
+        ]
+
+    def _seats(self, sessions: Iterable[Session]) -> Iterator[Obstacle]:
+        for session in sessions:
+            left = max(self.service.capacity - session.seats_taken, 0)
             told = f"has {left} of {self.service.capacity} seats left at {self.when}"
-            yield self._of(Rule.SEATS_TAKEN, self.service, told)
+            if session.staff_id:
+                told = f"with {self.catalog.staff[session.staff_id].name} {told}"
+            found = self._of(Rule.SEATS_TAKEN, self.service, told)
+            yield replace(found, staff_id=session.staff_id)
 
-    def _staff(self, closed: bool) -> Iterator[Obstacle]:
-        """Each staff member who could serve were it not for something; none where one can."""
-        if not self.service.staff_ids:
-            if not closed and not any(self._on_duty):
-                yield self._of(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
-            return
-        each = [list(self._member(staff_id, closed)) for staff_id in self.search.candidates]
-        if all(each):
-            yield from (obstacle for found in each for obstacle in found)
+    # Staff members.
 
-    def _member(self, staff_id: str, closed: bool) -> Iterator[Obstacle]:
-        member = self.catalog.staff[staff_id]
+    def _people(self) -> Iterator[Obstacle]:
+        """Of each staff member what stands in their way, those first who are only taken."""
+        ordered = sorted(self.candidates, key=lambda staff_id: bool(self.duty[staff_id]))
+        return (found for staff_id in ordered for found in self.people[staff_id])
+
+    @cached_property
+    def duty(self) -> Mapping[str, Sequence[Obstacle]]:
+        """Why each staff member never serves this start, whatever is booked."""
+        return {
+            staff_id: list(self._duty(self.catalog.staff[staff_id])) if staff_id else []
+            for staff_id in self.candidates
+        }
+
+    def _duty(self, member: StaffMember) -> Iterator[Obstacle]:
         if not member.active:
             yield self._of(Rule.STAFF_INACTIVE, member, "is archived")
-            return
         if not member.works_at(self.place):
             yield self._of(Rule.STAFF_ELSEWHERE, member, "does not work at this location")
-        elif not self.search.works(staff_id, self.start):
-            note = self._note(staff_id, member.time_zone)
+        if not self.search.works(member.id, self.start):
             told = f"does not work for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.STAFF_CLOSED, member, told, note)
-        elif not closed and not self._is_on_duty(staff_id):
+            yield self._of(Rule.STAFF_CLOSED, member, told, self._note(member))
+        if self._is_between_steps(member.id):
             told = f"gives no {self.service.name} that starts at {self.when}"
             yield self._of(Rule.NOT_ON_GRID, member, told)
+
+    @cached_property
+    def people(self) -> Mapping[str, Sequence[Obstacle]]:
+        """All that stands in the way of each staff member."""
+        return {
+            staff_id: [*self.duty[staff_id], *self._engagements(staff_id)] if staff_id else []
+            for staff_id in self.candidates
+        }
+
+    def _engagements(self, staff_id: str) -> Iterator[Obstacle]:
+        """What is booked of a staff member; of their own session only that it is full."""
+        if sessions := self._sessions[staff_id]:
+            if not any(map(self._has_room, sessions)):
+                yield from self._seats(sessions)
+            return
+        member = self.catalog.staff[staff_id]
         if self.search.is_full(staff_id, self.start):
             told = f"takes {member.daily_limit} bookings a day and has them on this one"
             yield self._of(Rule.STAFF_DAILY_LIMIT, member, told)
-        yield from self._busy(Rule.STAFF_BUSY, member)
+        yield from self._busy(Rule.STAFF_BUSY, member, staff_id)
 
-    def _things(self) -> Iterator[Obstacle]:
-        service, usable = self.service, set[str]()
-        if service.needs_nothing:
-            yield from self._busy(Rule.SERVICE_BUSY, service, self.subject)
-        found: list[Obstacle] = []
-        for resource_id in service.resource_ids:
-            unusable = list(self._thing(resource_id))
-            found += unusable
-            usable |= set() if unusable else {resource_id}
-        if self.search.assignment(usable) is not None:
-            return
-        yield from found
-        if all(usable.intersection(one_of) for one_of in service.resource_requirements):
-            told = "has requirements that only the same resource could satisfy"
-            yield self._of(Rule.RESOURCES_SHARED, service, told)
+    def _can_begin(self, lacking: Sequence[Obstacle]) -> bool:
+        """Whether a new session could begin, given what resources lack."""
+        free = [one for one in self._beginners if not self.people[one]]
+        return bool(free) and not lacking
 
-    def _thing(self, resource_id: str) -> Iterator[Obstacle]:
-        resource = self.catalog.resources[resource_id]
+    @property
+    def _beginners(self) -> Sequence[str]:
+        """Those who could begin a session then, as they give none."""
+        return [one for one in self.candidates if not one or not self._sessions[one]]
+
+    # Resources.
+
+    def _resources(self) -> tuple[Sequence[Obstacle], Sequence[Obstacle]]:
+        """What a new session lacks for good, and what it lacks as it is taken."""
+        if self.is_joinable or not self._beginners:
+            return [], []
+        if self.service.needs_nothing:
+            subject = service_subject(self.service.id, self.place.id)
+            return [], list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
+        known = [self.catalog.resources[one] for one in self.service.resource_ids]
+        absent = {one.id: list(self._absence(one)) for one in known}
+        lines = {
+            one.id: [*absent[one.id], *self._busy(Rule.RESOURCE_BUSY, one, one.id)]
+            for one in sorted(known, key=lambda one: bool(absent[one.id]))
+        }
+        lacking = list(self._lacking(lines, {one for one in lines if not lines[one]}))
+        if self.full:
+            return [], lacking
+        return list(self._lacking(lines, {one for one in absent if not absent[one]})), lacking
+
+    def _absence(self, resource: Resource) -> Iterator[Obstacle]:
         if not resource.active:
             yield self._of(Rule.RESOURCE_INACTIVE, resource, "is archived")
-            return
         if not resource.is_at(self.place):
             yield self._of(Rule.RESOURCE_ELSEWHERE, resource, "is at another location")
-        yield from self._busy(Rule.RESOURCE_BUSY, resource)
 
-    def _busy(self, rule: Rule, entry: Entry, subject: str = "") -> Iterator[Obstacle]:
-        for begin, end in self.search.busy.overlapping(subject or entry.id, self.wanted):
+    def _lacking(
+        self, lines: Mapping[str, Sequence[Obstacle]], usable: Set[str]
+    ) -> Iterator[Obstacle]:
+        """The lines of the resources that would help where those usable do not suffice."""
+        requirements = self.service.resource_requirements
+        options = [[one for one in one_of if one in usable] for one_of in requirements]
+        left = unmet(options)
+        helping = {one for n in left for one in requirements[n]} - usable
+        yield from (found for one in lines if one in helping for found in lines[one])
+        if any(options[n] for n in left):
+            told = "has requirements that only the same resource could satisfy"
+            yield self._of(Rule.RESOURCES_SHARED, self.service, told)
+
+    # What they have in common.
+
+    def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
+        for begin, end in self.search.busy.overlapping(subject, self.wanted):
             told = f"{entry.name} is taken from {self._wall(begin)} to {self._wall(end)}"
             yield Obstacle(rule=rule, message=told, subject_id=entry.id, busy=(begin, end))
 
+    def _is_between_steps(self, staff_id: str) -> bool:
+        """Whether place and staff member are open at the start, but it is none of their steps."""
+        if self.service.slot_alignment is SlotAlignment.HOUR:
+            return False
+        is_open = self._at_once.is_place_open(self.start)
+        if not is_open or (staff_id and not self._at_once.works(staff_id, self.start)):
+            return False
+        steps = self._steps
+        return not (steps and steps[self.service.staff_ids.index(staff_id) if staff_id else 0])
+
+    @cached_property
+    def _at_once(self) -> Search:
+        """The search for a service that is over at once, and so fits wherever it begins."""
+        return replace(self.search, service=replace(self.service, active=True, duration=1))
+
+    @cached_property
+    def _steps(self) -> Sequence[int]:
+        """For each staff member whether the start is one of the steps."""
+        asked = self._at_once
+        return asked.timetable.grid(asked.service, self.place, self._date).at(self.start)
+
+    @cached_property
+    def _date(self) -> date:
+        return local_date(self.place.time_zone, self.start)
+
     @property
-    def _on_duty(self) -> Sequence[int]:
-        day = local_date(self.place.time_zone, self.start)
-        return self.search.timetable.grid(self.service, self.place, day).at(self.start)
+    def _wall_time(self) -> int:
+        """What the wall clock of the place shows, since midnight."""
+        shown = segments(self.place.time_zone, self._date)
+        offset = next(one.offset for one in shown if one.start <= self.start < one.end)
+        return self.start + offset - midnight(self._date)
 
     @property
     def _length(self) -> str:
         return f"{self.service.duration // MINUTE} minutes"
 
-    def _note(self, owner_id: str, zone: str) -> str:
-        override = self.catalog.overrides.get((owner_id, local_date(zone, self.start)))
+    def _note(self, member: StaffMember) -> str:
+        day = local_date(member.time_zone, self.start)
+        override = self.catalog.overrides.get((member.id, day))
         return override.note if override else ""
 
     def _of(self, rule: Rule, entry: Entry, told: str, note: str = "") -> Obstacle:
@@ -215,3 +361,19 @@ class _Explanation:
         """Wall time of the place, as people write it: 2026-02-20 10:00 in Europe/Berlin."""
         shown = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
         return f"{shown} in {self.place.time_zone}"
+
+
+def _unarchived(search: Search) -> Timetable:
+    """The timetable as if the location and all who could serve were active, and there."""
+    catalog, place = search.timetable.catalog, search.place
+    staff = {
+        member.id: replace(member, active=True, location_ids=())
+        for member in map(catalog.staff.__getitem__, search.candidates)
+        if not search.timetable.serves(member.id, place)
+    }
+    if search.place_is_active and not staff:
+        return search.timetable
+    locations = {**catalog.locations}
+    if place.id:
+        locations[place.id] = replace(locations[place.id], active=True)
+    return Timetable(replace(catalog, staff={**catalog.staff, **staff}, locations=locations))

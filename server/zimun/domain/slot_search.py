@@ -18,10 +18,9 @@ from typing import NamedTuple
 
 from zimun.domain.assignment import assign
 from zimun.domain.catalog import Place, Service
-from zimun.domain.errors import NotASlot, OutsideBookingWindow, SlotUnavailable
-from zimun.domain.instant import DAY, rfc3339
+from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, covers, merge
-from zimun.domain.opening_hours import DayStatus, dates, is_shown_early, local_date, segments
+from zimun.domain.opening_hours import dates, is_shown_early, local_date, segments
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.subjects import service_subject
@@ -138,25 +137,23 @@ class Search:
             found += self.slots(after + ONE_DAY, end)
             before, after, length = begin, end, 2 * length
 
-    def slot_at(self, start: int) -> Slot:
-        """The slot that starts then.
-
-        Raises NotASlot off the grid, OutsideBookingWindow too near or too far,
-        SlotUnavailable where the grid and the window allow it but not all that
-        is needed is free.
-        """
-        day = local_date(self.place.time_zone, start)
-        on_duty = self.timetable.grid(self.service, self.place, day).at(start)
-        if not any(self._requested(on_duty)):
-            raise self._why_off_grid(start, day)
-        if start < self.opens:
-            raise OutsideBookingWindow("LEAD_TIME", self.opens, self.closes)
-        if start > self.closes:
-            raise OutsideBookingWindow("HORIZON", self.opens, self.closes)
+    def find_slot(self, start: int) -> Slot | None:
+        """The slot that starts then, if there is one."""
+        on_duty = self._on_duty_at(start)
+        if not any(on_duty) or not self.opens <= start <= self.closes:
+            return None
         grid = SingleStartGrid(start, on_duty, *self.service.taken(0))
-        if slot := self._slot_of_single_start(grid):
-            return slot
-        raise SlotUnavailable(self.service.id)
+        return self._slot_of_single_start(grid)
+
+    def is_taken(self, start: int) -> bool:
+        """Whether a start that is no slot would be one if nothing were booked."""
+        within_window = self.opens <= start <= self.closes
+        return within_window and self._roster.is_equipped and any(self._on_duty_at(start))
+
+    def _on_duty_at(self, start: int) -> Sequence[int]:
+        """For each staff member whether a start is on the grid with them, if they are requested."""
+        day = local_date(self.place.time_zone, start)
+        return self._requested(self.timetable.grid(self.service, self.place, day).at(start))
 
     def _dates_within_window(self, first: date, last: date) -> tuple[date, date]:
         """The dates that can have a start within the booking window; last before first for none."""
@@ -382,22 +379,6 @@ class Search:
             joinable,
         )
 
-    def _why_off_grid(self, start: int, day: date) -> NotASlot:
-        """Name the first rule that keeps the start off the grid."""
-        service, when = self.service, rfc3339(start)
-        if not service.active:
-            return NotASlot("SERVICE_INACTIVE", f"service {service.id} cannot be booked")
-        if not self.place_is_active:
-            return NotASlot("LOCATION_INACTIVE", f"location {self.place.id} cannot be booked")
-        found = self.timetable.day(self.place, day)
-        if found.status is DayStatus.HOLIDAY:
-            return NotASlot("HOLIDAY", f"{day} is a holiday: {found.note}", found.note)
-        if not self.is_place_open(start):
-            return NotASlot("CLOSED", f"the place is not open for all of {when}", found.note)
-        if service.staff_ids and not any(self.works(one, start) for one in self.candidates):
-            return NotASlot("STAFF_CLOSED", f"nobody who gives this service works at {when}")
-        return NotASlot("NOT_ON_GRID", f"{when} is not a start time of service {service.id}")
-
     @property
     def place_is_active(self) -> bool:
         """Whether the place can be booked at all."""
@@ -414,11 +395,9 @@ class Search:
         return (self.staff_id,) if self.staff_id else self.service.staff_ids
 
     def works(self, staff_id: str, start: int) -> bool:
-        """Whether a staff member works, here, for all of an appointment."""
+        """Whether a staff member's hours have room for all of an appointment."""
         length = (start, start + self.service.duration)
-        return self.timetable.serves(staff_id, self.place) and covers(
-            merge(self.timetable.staff_open(staff_id, length)), length
-        )
+        return covers(merge(self.timetable.staff_open(staff_id, length)), length)
 
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether a staff member has as many bookings on a start's date as they take."""

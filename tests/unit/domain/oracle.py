@@ -4,9 +4,9 @@ Time is walked in ticks and every tick asks zoneinfo what the wall clock shows.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -83,29 +83,16 @@ class Oracle:
             if world.first <= wall(world.place.time_zone, instant)[0] <= world.last:
                 yield instant
 
-    def refusal(self, start: int) -> str:
-        """The first rule that forbids a start; empty for a slot."""
-        if not self._on_duty(start):
-            return self._off_grid(start)
-        if start < self.opens:
-            return "LEAD_TIME"
-        if start > self.closes:
-            return "HORIZON"
-        facts = self.facts(start)
-        return "" if facts.is_new or facts.joinable else "TAKEN"
-
-    def _off_grid(self, start: int) -> str:
-        if not self.world.service.active:
-            return "SERVICE_INACTIVE"
-        if not self.place_is_active:
-            return "LOCATION_INACTIVE"
-        if self.is_holiday(start):
-            return "HOLIDAY"
-        if not self.is_place_open(start):
-            return "CLOSED"
-        if not any(self.works(one, start) for one in self.wanted()):
-            return "STAFF_CLOSED"
-        return "NOT_ON_GRID"
+    @cached_property
+    def unarchived(self) -> "Oracle":
+        """The same question, were the location active, and all staff active and here."""
+        catalog = self.world.catalog
+        locations = {one: replace(catalog.locations[one], active=True) for one in catalog.locations}
+        staff = {
+            one: replace(catalog.staff[one], active=True, location_ids=()) for one in catalog.staff
+        }
+        known = replace(catalog, locations=locations, staff=staff)
+        return Oracle(replace(self.world, catalog=known))
 
     def is_holiday(self, start: int) -> bool:
         """Whether the place's date is a public holiday that no override speaks of."""

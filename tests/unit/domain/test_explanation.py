@@ -1,6 +1,7 @@
 """Why a time cannot be had: what is named is true, and it is what stands in the way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from functools import reduce
@@ -8,10 +9,10 @@ from functools import reduce
 import pytest
 from hypothesis import given
 
-from zimun.domain.catalog import Override, Resource, StaffMember
+from zimun.domain.catalog import Override, Resource, SlotAlignment
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable, ZimunError
-from zimun.domain.instant import HOUR, MINUTE
-from zimun.domain.slot_explanation import Obstacle, Rule, obstacles
+from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.slot_explanation import Obstacle, Rule, obstacles, slot_at
 from zimun.domain.slot_search import Search
 
 from ...support.profiles import examples
@@ -29,148 +30,45 @@ from .build import (
     worlds,
 )
 from .oracle import Oracle
+from .oracle_obstacles import TAKEN, Line, obstacles_of
 
 MONDAY = date(2026, 1, 5)
 NINE = utc("2026-01-05T09:00")
 TEN = NINE + HOUR
 NOON = NINE + 3 * HOUR
 
-BUSY = {Rule.STAFF_BUSY, Rule.RESOURCE_BUSY, Rule.SERVICE_BUSY}
-AWAY = {Rule.STAFF_INACTIVE, Rule.STAFF_ELSEWHERE, Rule.STAFF_CLOSED}
-OF_PEOPLE = {*AWAY, Rule.STAFF_BUSY, Rule.STAFF_DAILY_LIMIT}
-OF_THINGS = {Rule.RESOURCE_INACTIVE, Rule.RESOURCE_ELSEWHERE, Rule.RESOURCE_BUSY}
-CLOSED = {Rule.SERVICE_INACTIVE, Rule.LOCATION_INACTIVE, Rule.HOLIDAY, Rule.CLOSED}
-WINDOW = {Rule.LEAD_TIME, Rule.HORIZON}
-
 
 def refusals(asked: World, search: Search) -> Iterator[tuple[int, ZimunError]]:
     """Every tick of the dates that is no slot, with the error that says so."""
     for start in Oracle(asked).instants():
         try:
-            search.slot_at(start)
+            slot_at(search, start)
         except (Refused, SlotUnavailable) as error:
             yield start, error
 
 
-def rules(found: Sequence[Obstacle]) -> set[Rule]:
-    return {one.rule for one in found}
-
-
-@examples(200)
+@examples(1000)
 @given(worlds())
-def test_the_rule_of_the_error_is_among_the_rules_that_are_named(asked: World) -> None:
-    search = asked.search()
+def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_error(
+    asked: World,
+) -> None:
+    search, oracle = asked.search(), Oracle(asked)
     for start, error in refusals(asked, search):
         found = obstacles(search, start)
-        assert found
+        assert [_line(one) for one in found] == obstacles_of(oracle, start)
+        assert all(one.message for one in found)
         match error:
-            case NotASlot(metadata={"rule": "STAFF_CLOSED"}):
-                away = {one.subject_id for one in found if one.rule in AWAY}
-                assert away == set(search.candidates)
-            case NotASlot() | OutsideBookingWindow():
-                assert error.metadata["rule"] in rules(found)
-            case SlotUnavailable():
-                assert not rules(found) & WINDOW
-        if not isinstance(error, NotASlot):
-            assert not rules(found) & CLOSED
-            assert all(one.subject_id != asked.service.id for one in _off_grid(found))
+            case NotASlot(metadata=told) | OutsideBookingWindow(metadata=told):
+                assert told["rule"] == found[0].rule
+            case _:
+                assert found[0].rule in TAKEN
 
 
-def _off_grid(found: Sequence[Obstacle]) -> list[Obstacle]:
-    return [one for one in found if one.rule is Rule.NOT_ON_GRID]
-
-
-@examples(200)
-@given(worlds())
-def test_what_is_named_is_true_and_about_whoever_it_names(asked: World) -> None:
-    oracle, search = Oracle(asked), asked.search()
-    for start, _ in refusals(asked, search):
-        for named in obstacles(search, start):
-            assert named.subject_id in _subjects(asked, named.rule)
-            assert named.message
-            assert TRUE[named.rule](oracle, start, named.subject_id)
-            assert (named.busy is not None) == (named.rule in BUSY)
-            if named.busy:
-                since, until = named.busy
-                subject = named.subject_id
-                if named.rule is Rule.SERVICE_BUSY:
-                    subject += f"@{asked.place.id}"
-                assert (subject, since, until) in asked.taken
-                begin, end = asked.service.taken(start)
-                assert since < end
-                assert begin < until
-
-
-def _subjects(asked: World, rule: Rule) -> tuple[str, ...]:
-    """Whom or what an obstacle of a rule can be about."""
-    if rule in OF_PEOPLE:
-        return (asked.staff_id,) if asked.staff_id else asked.service.staff_ids
-    if rule in OF_THINGS:
-        return asked.service.resource_ids
-    if rule in {Rule.LOCATION_INACTIVE, Rule.HOLIDAY, Rule.CLOSED}:
-        return (asked.place.id or asked.catalog.organization.id,)
-    if rule is Rule.NOT_ON_GRID:
-        return asked.service.staff_ids or (asked.service.id,)
-    return (asked.service.id,)
-
-
-def _too_few_seats(oracle: Oracle, start: int) -> bool:
-    asked = oracle.world
-    return any(
-        asked.service.capacity - one.seats_taken < asked.seats
-        for one in asked.sessions
-        if (one.start, one.location_id) == (start, asked.place.id)
-        and one.end == start + asked.service.duration
-    )
-
-
-def _are_shared(oracle: Oracle, start: int) -> bool:
-    """Whether each requirement has a thing that is there and free, and yet they do not suffice."""
-    able = oracle.able_resources(start)
-    return not oracle.has_resources(start) and all(
-        able.intersection(one_of) for one_of in oracle.world.service.resource_requirements
-    )
-
-
-def _member(oracle: Oracle, staff_id: str) -> StaffMember:
-    return oracle.world.catalog.staff[staff_id]
-
-
-def _resource(oracle: Oracle, resource_id: str) -> Resource:
-    return oracle.world.catalog.resources[resource_id]
-
-
-def _staff_id(oracle: Oracle, subject: str) -> str:
-    return subject if subject in oracle.world.service.staff_ids else ""
-
-
-TRUE: Mapping[Rule, Callable[[Oracle, int, str], bool]] = {
-    Rule.SERVICE_INACTIVE: lambda oracle, at, whose: not oracle.world.service.active,
-    Rule.LOCATION_INACTIVE: lambda oracle, at, whose: not oracle.place_is_active,
-    Rule.HOLIDAY: lambda oracle, at, whose: oracle.is_holiday(at),
-    Rule.CLOSED: lambda oracle, at, whose: not oracle.is_place_open(at),
-    Rule.NOT_ON_GRID: lambda oracle, at, whose: not oracle.is_a_step(_staff_id(oracle, whose), at),
-    Rule.LEAD_TIME: lambda oracle, at, whose: at < oracle.opens,
-    Rule.HORIZON: lambda oracle, at, whose: at > oracle.closes,
-    Rule.STAFF_INACTIVE: lambda oracle, at, whose: not _member(oracle, whose).active,
-    Rule.STAFF_ELSEWHERE: lambda oracle, at, whose: (
-        not oracle.is_here(_member(oracle, whose).location_ids)
-    ),
-    Rule.STAFF_CLOSED: lambda oracle, at, whose: not oracle.works_hours(whose, at),
-    Rule.STAFF_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
-    Rule.STAFF_DAILY_LIMIT: lambda oracle, at, whose: oracle.is_full(whose, at),
-    Rule.RESOURCE_INACTIVE: lambda oracle, at, whose: not _resource(oracle, whose).active,
-    Rule.RESOURCE_ELSEWHERE: lambda oracle, at, whose: (
-        not oracle.is_here({_resource(oracle, whose).location_id} - {""})
-    ),
-    Rule.RESOURCE_BUSY: lambda oracle, at, whose: not oracle.is_free(whose, at),
-    Rule.RESOURCES_SHARED: lambda oracle, at, whose: _are_shared(oracle, at),
-    Rule.SERVICE_BUSY: lambda oracle, at, whose: (
-        not oracle.is_free(f"{whose}@{oracle.world.place.id}", at)
-    ),
-    Rule.SEATS_TAKEN: lambda oracle, at, whose: _too_few_seats(oracle, at),
-}
-"""What each rule says of its subject, by the oracle."""
+def _line(one: Obstacle) -> Line:
+    """What the oracle says of an obstacle: its rule and subject, and what is taken or left."""
+    left = re.search(r"has (\d+) of", one.message) if one.rule is Rule.SEATS_TAKEN else None
+    extra: object = int(left[1]) if left else one.busy
+    return one.rule.value, one.subject_id, one.staff_id, extra
 
 
 @examples(300)
@@ -201,7 +99,7 @@ def _without(asked: World, start: int) -> World:
 
 def is_slot(asked: World, start: int) -> bool:
     try:
-        return bool(asked.search().slot_at(start))
+        return bool(slot_at(asked.search(), start))
     except SlotUnavailable:
         return False
 
@@ -258,12 +156,55 @@ def test_an_archived_service_is_named() -> None:
     assert why(world(service(active=False), MONDAY)) == [("SERVICE_INACTIVE", "s_1")]
 
 
-def test_an_archived_location_is_named_and_not_that_it_is_closed_too() -> None:
+def test_an_archived_location_is_closed_only_outside_its_hours() -> None:
+    closed = location(active=False, weekly_hours=every_day(((540, 720),)))
+    asked = world(service(location_ids=("l_1",)), MONDAY, locations=[closed])
+    assert why(asked) == [("LOCATION_INACTIVE", "l_1")]
+    assert why(asked, NOON) == [("LOCATION_INACTIVE", "l_1"), ("CLOSED", "l_1")]
+    assert why(asked, NINE + MINUTE) == [("LOCATION_INACTIVE", "l_1"), ("NOT_ON_GRID", "s_1")]
+
+
+def test_an_archived_location_is_named_beside_a_holiday() -> None:
     closed = location(active=False)
     asked = world(
         service(location_ids=("l_1",)), MONDAY, locations=[closed], holidays={MONDAY: "Epiphany"}
     )
-    assert why(asked) == [("LOCATION_INACTIVE", "l_1")]
+    assert why(asked) == [("LOCATION_INACTIVE", "l_1"), ("HOLIDAY", "l_1")]
+
+
+@pytest.mark.parametrize("alignment", SlotAlignment)
+def test_a_time_between_two_steps_is_named_beside_what_else_there_is(
+    alignment: SlotAlignment,
+) -> None:
+    """Too late for her and for the place, of an archived service: from 11:40 until 12:10."""
+    asked = world(
+        service(active=False, staff_ids=("t_1",), slot_alignment=alignment),
+        MONDAY,
+        organization=organization(weekly_hours=every_day(((540, 720),))),
+        staff=[member(weekly_hours=every_day(((540, 720),)))],
+    )
+    on_the_wall = alignment is SlotAlignment.HOUR
+    step = ("NOT_ON_GRID", "s_1" if on_the_wall else "t_1")
+    closed = [("SERVICE_INACTIVE", "s_1"), ("CLOSED", "o_1")]
+    staff = [("STAFF_CLOSED", "t_1")]
+    start = NOON - 20 * MINUTE
+    assert why(asked, start) == [*closed, *([step, *staff] if on_the_wall else [*staff, step])]
+    after = NOON + 40 * MINUTE
+    assert why(asked, after) == [*closed, *([step, *staff] if on_the_wall else staff)]
+
+
+def test_a_service_that_overruns_her_day_is_told_with_its_length() -> None:
+    asked = world(
+        service(staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member(weekly_hours=every_day(((540, 715),)))],
+    )
+    with pytest.raises(NotASlot) as refused:
+        slot_at(asked.search(), NOON - 30 * MINUTE)
+    assert refused.value.metadata == {"rule": "STAFF_CLOSED"}
+    assert str(refused.value) == (
+        "Ada does not work for all of the 30 minutes from 2026-01-05 11:30 in UTC on"
+    )
 
 
 def test_an_archived_service_and_an_archived_location_are_both_named() -> None:
@@ -324,10 +265,11 @@ def test_too_far_ahead_is_named() -> None:
     assert why(replace(asked, now=NINE - HOUR), TEN) == [("HORIZON", "s_1")]
 
 
-def test_an_archived_person_is_named_and_nothing_else_of_them() -> None:
+def test_an_archived_person_is_named_with_all_else_of_them() -> None:
     gone = member(active=False, location_ids=("l_2",), weekly_hours={})
     asked = world(service(staff_ids=("t_1",)), MONDAY, staff=[gone], taken=(("t_1", NINE, TEN),))
-    assert why(asked) == [("STAFF_INACTIVE", "t_1")]
+    rules = ["STAFF_INACTIVE", "STAFF_ELSEWHERE", "STAFF_CLOSED", "STAFF_BUSY"]
+    assert why(asked) == [(rule, "t_1") for rule in rules]
 
 
 def test_a_person_who_works_at_other_locations_is_named_and_whether_they_are_taken() -> None:
@@ -386,7 +328,7 @@ def test_a_person_who_has_reached_their_limit_is_named_on_the_date_of_their_own_
         starts=(("t_1", utc("2026-01-04T05:00")), ("t_1", utc("2026-01-05T04:59"))),
     )
     assert why(asked, utc("2026-01-05T04:30")) == [("STAFF_DAILY_LIMIT", "t_1")]
-    assert asked.search().slot_at(utc("2026-01-05T05:00"))
+    assert slot_at(asked.search(), utc("2026-01-05T05:00"))
 
 
 def test_a_person_who_is_taken_and_has_reached_their_limit_is_named_with_both() -> None:
@@ -420,10 +362,10 @@ def test_everybody_is_named_where_nobody_could_serve_each_with_their_own() -> No
         staff=[member(), member(id="t_2", active=False), member(id="t_3", weekly_hours={})],
         taken=(("t_1", NINE, TEN),),
     )
-    assert why(asked) == [("STAFF_INACTIVE", "t_2"), ("STAFF_CLOSED", "t_3"), ("STAFF_BUSY", "t_1")]
+    assert why(asked) == [("STAFF_BUSY", "t_1"), ("STAFF_INACTIVE", "t_2"), ("STAFF_CLOSED", "t_3")]
 
 
-def test_an_archived_thing_is_named_and_nothing_else_of_it() -> None:
+def test_an_archived_thing_is_named_with_all_else_of_it() -> None:
     asked = world(
         service(resource_requirements=(("r_1",),)),
         MONDAY,
@@ -431,7 +373,38 @@ def test_an_archived_thing_is_named_and_nothing_else_of_it() -> None:
         locations=[location(id="l_2")],
         taken=(("r_1", NINE, TEN),),
     )
-    assert why(asked) == [("RESOURCE_INACTIVE", "r_1")]
+    rules = ["RESOURCE_INACTIVE", "RESOURCE_ELSEWHERE", "RESOURCE_BUSY"]
+    assert why(asked) == [(rule, "r_1") for rule in rules]
+
+
+def test_of_a_requirement_that_is_met_no_thing_is_named() -> None:
+    asked = world(
+        service(resource_requirements=(("r_1",), ("r_2", "r_3"))),
+        MONDAY,
+        resources=[resource(), resource(id="r_2"), resource(id="r_3")],
+        taken=(("r_1", NINE, TEN), ("r_2", NINE, TEN)),
+    )
+    assert why(asked) == [("RESOURCE_BUSY", "r_1")]
+
+
+def test_what_can_never_be_had_comes_before_notice_and_what_is_taken() -> None:
+    asked = world(
+        service(
+            staff_ids=("t_1",), resource_requirements=(("r_1",), ("r_2",)), lead_time=365 * DAY
+        ),
+        MONDAY,
+        staff=[member()],
+        resources=[resource(), resource(id="r_2", active=False)],
+        taken=(("r_1", NINE, TEN), ("t_1", NINE, TEN)),
+    )
+    assert why(asked) == [
+        ("RESOURCE_INACTIVE", "r_2"),
+        ("LEAD_TIME", "s_1"),
+        ("STAFF_BUSY", "t_1"),
+        ("RESOURCE_BUSY", "r_1"),
+    ]
+    with pytest.raises(NotASlot, match="Chair is archived"):
+        slot_at(asked.search(), NINE)
 
 
 def test_a_thing_at_another_location_is_named() -> None:
@@ -509,8 +482,30 @@ def test_a_session_with_too_few_seats_is_named_and_not_what_it_takes_itself() ->
     asked = replace(group(3), seats=2)
     [seats] = obstacles(asked.search(), NINE)
     assert (seats.rule, seats.subject_id) == (Rule.SEATS_TAKEN, "s_1")
-    assert seats.message == "Haircut has 1 of 4 seats left at 2026-01-05 09:00 in UTC"
+    assert seats.message == "Haircut with Ada has 1 of 4 seats left at 2026-01-05 09:00 in UTC"
+    assert seats.staff_id == "t_1"
     assert why(replace(asked, seats=1)) == []
+
+
+def test_a_session_that_could_be_joined_takes_nothing_from_who_comes_when_it_is_closed() -> None:
+    asked = replace(group(1), catalog=replace(group(1).catalog, holiday=lambda day: "Epiphany"))
+    assert why(asked) == [("HOLIDAY", "o_1")]
+    asked = group(1, active=False)
+    assert why(asked) == [("SERVICE_INACTIVE", "s_1")]
+
+
+def test_full_sessions_are_named_with_their_staff_members_each_once() -> None:
+    asked = group(4)
+    second = replace(asked.sessions[0], session_id="x_9", staff_id="t_2")
+    asked = replace(asked, sessions=(*asked.sessions, second))
+    found = obstacles(asked.search(), NINE)
+    assert [(one.rule, one.staff_id) for one in found] == [
+        (Rule.SEATS_TAKEN, "t_1"),
+        (Rule.SEATS_TAKEN, "t_2"),
+    ]
+    nobody = [replace(one, staff_id="") for one in asked.sessions]
+    asked = world(service(capacity=4), MONDAY, sessions=tuple(nobody), taken=(("s_1@", NINE, TEN),))
+    assert why(asked) == [("SEATS_TAKEN", "s_1")]
 
 
 def test_a_full_session_of_a_service_that_needs_nobody_is_about_its_seats_alone() -> None:
@@ -544,7 +539,7 @@ def test_a_session_of_somebody_who_is_archived_since_takes_the_room() -> None:
 
 def test_nothing_stands_in_the_way_of_a_slot() -> None:
     asked = world(service(staff_ids=("t_1",)), MONDAY, staff=[member()])
-    assert asked.search().slot_at(NINE)
+    assert slot_at(asked.search(), NINE)
     assert why(asked) == []
 
 

@@ -18,6 +18,7 @@ import pytest
 from zimun.domain.catalog import Hours, Organization, Override, Service, SlotAlignment
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
 from zimun.domain.opening_hours import local_rfc3339
+from zimun.domain.slot_explanation import slot_at
 
 from .build import ALL_DAY, World, every_day, member, organization, service, utc, world
 
@@ -55,7 +56,7 @@ def answer(asked: World) -> list[str]:
     found = search.slots(asked.first, asked.last)
     for slot in found:
         assert slot.end - slot.start == asked.service.duration
-        assert search.slot_at(slot.start) == slot
+        assert slot_at(search, slot.start) == slot
     zone = asked.place.time_zone
     return [f"{rfc3339(slot.start)} = {local_rfc3339(zone, slot.start)}" for slot in found]
 
