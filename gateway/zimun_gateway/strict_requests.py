@@ -22,7 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from google.api.annotations_pb2 import http
-from google.api.field_behavior_pb2 import OUTPUT_ONLY, field_behavior
+from google.api.field_behavior_pb2 import IDENTIFIER, OUTPUT_ONLY, field_behavior
 from google.api.http_pb2 import HttpRule
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
@@ -36,7 +36,7 @@ _VARIABLE = re.compile(r"\{(\w+)")
 _MASK = "google.protobuf.FieldMask"
 """A query may have several: they are one mask."""
 _FIXED = ("id", "etag")
-"""Fields of a resource that no update changes, besides those that are OUTPUT_ONLY."""
+"""Fields of a resource that no update changes, besides those that are OUTPUT_ONLY or IDENTIFIER."""
 _SCRIPTS = ("formats", "json", "request", "answer")
 
 
@@ -171,7 +171,8 @@ def _fields(message: Descriptor) -> str:
 
 def _update(field: FieldDescriptor) -> str:
     """How an update treats a field: `fixed` never changes; of `parts` those that are named do."""
-    if field.name in _FIXED or OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior]:
+    behaviors = field.GetOptions().Extensions[field_behavior]
+    if field.name in _FIXED or not {OUTPUT_ONLY, IDENTIFIER}.isdisjoint(behaviors):
         return ", fixed = true"
     inner = nested(field)
     own = inner is not None and inner.file.package == PACKAGE

@@ -67,7 +67,7 @@ def _take_path(request: Json, name: str) -> str:
 
 def _segment(value: object) -> str:
     """A value in a path; an empty one would be no segment."""
-    return quote(str(value), safe="") or "%20"
+    return quote(str(value), safe="", errors="surrogatepass") or "%20"
 
 
 def _flatten(prefix: str, value: object) -> Iterator[tuple[str, str]]:

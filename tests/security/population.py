@@ -60,6 +60,8 @@ def populate(target: Target, entry_point: EntryPoint, org_id: str, word: str) ->
         hold = call("HoldAppointment", request)
         contact = valid_request("ConfirmAppointment", {"hold": hold["hold_id"]})
         booked = call("ConfirmAppointment", {**contact, "contact_name": word, "notes": word})
+    changed = {"appointment_id": booked["appointment_id"], "metadata": {word: word}}
+    call("UpdateAppointment", {"appointment": changed})
     return {
         **CREATED,
         "organization": org_id,

@@ -32,6 +32,9 @@ LATER = "2025-12-15T12:00:00Z"
 
 LISTS = [name for name in METHODS if name.startswith("List")]
 
+_OWNERS = {"ListAppointmentChanges": ("appointment",)}
+"""The kinds whose ids a list needs besides its page."""
+
 
 class Question(NamedTuple):
     """A request that names something of the victim, and the same of something unknown."""
@@ -133,12 +136,12 @@ def test_the_victims_page_tokens_are_refused(
 ) -> None:
     headers = (("authorization", f"Bearer {target.token(VICTIM)}"),)
     for name in LISTS:
-        listed = entry_points[way].call(METHODS[name], {"page_size": 1}, headers)
+        owner = {f"{kind}_id": victim[kind] for kind in _OWNERS.get(name, ())}
+        request = {**owner, "page_size": 1}
+        listed = entry_points[way].call(METHODS[name], request, headers)
         token = json.loads(listed.text)["next_page_token"]
         assert token, name
-        answer = entry_points[way].call(
-            METHODS[name], {"page_size": 1, "page_token": token}, attacker
-        )
+        answer = entry_points[way].call(METHODS[name], {**request, "page_token": token}, attacker)
         assert (answer.reason, answer.fields) == ("INVALID_FIELD", ("page_token",)), answer
         attacks.count("tenant, another's page token")
 

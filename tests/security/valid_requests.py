@@ -136,9 +136,9 @@ def _override(ids: Ids) -> Json:
     }
 
 
-def _contact(ids: Ids) -> Json:
+def _contact(**more: Any) -> Json:
     return {
-        "hold_id": ids["hold"],
+        **more,
         "contact_name": "Dana Lee",
         "contact_email": "dana@example.com",
         "contact_phone": "555-0100",
@@ -147,11 +147,30 @@ def _contact(ids: Ids) -> Json:
     }
 
 
+def _with_etag(ids: Ids) -> Json:
+    return {"appointment_id": ids["appointment"], "etag": "e_none"}
+
+
 _REQUESTS: dict[str, Callable[[Ids], Json]] = {
     "HoldAppointment": lambda ids: _slot(ids, appointment_time=TIME),
     "ExtendHold": lambda ids: {"hold_id": ids["hold"]},
     "ReleaseHold": lambda ids: {"hold_id": ids["hold"]},
-    "ConfirmAppointment": _contact,
+    "GetHold": lambda ids: {"hold_id": ids["hold"]},
+    "ListHolds": lambda ids: {
+        "page_size": 10,
+        "service_id": ids["service"],
+        "staff_id": ids["staff"],
+        "location_id": ids["location"],
+        "state": "HELD",
+    },
+    "ConfirmAppointment": lambda ids: _contact(hold_id=ids["hold"]),
+    "BookAppointment": lambda ids: _contact(**_slot(ids, appointment_time=TIME)),
+    "UpdateAppointment": lambda ids: {
+        "appointment": _contact(appointment_id=ids["appointment"], seats=1)
+    },
+    "CompleteAppointment": _with_etag,
+    "MarkNoShow": _with_etag,
+    "ReopenAppointment": _with_etag,
     "RescheduleAppointment": lambda ids: {
         "appointment_id": ids["appointment"],
         "start_time": TIME,
@@ -171,6 +190,15 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "service_id": ids["service"],
         "staff_id": ids["staff"],
         "state": "CONFIRMED",
+        "contact_email": "dana@example.com",
+        "location_id": ids["location"],
+        "resource_id": ids["resource"],
+        "update_time_from": "2025-11-01T00:00:00Z",
+        "order_by": "start_time desc",
+    },
+    "ListAppointmentChanges": lambda ids: {
+        "appointment_id": ids["appointment"],
+        "page_size": 10,
     },
     "GetAvailability": lambda ids: _asking(ids, start_date="2025-12-15", end_date="2025-12-16"),
     "FindNextAvailable": lambda ids: _asking(ids, start_time_from=TIME, count=2),

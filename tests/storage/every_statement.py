@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from zimun.booking.store import AppointmentFilter, LedgerRead, LedgerStore
+from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerRead, LedgerStore
 from zimun.domain.catalog import Location, Override, Resource, StaffMember
 from zimun.domain.events import OverrideDeleted
 from zimun.domain.instant import DAY, to_datetime
@@ -19,7 +19,22 @@ FILTERS = (
     AppointmentFilter(state=State.CONFIRMED),
     AppointmentFilter(start_from=1),
     AppointmentFilter(start_before=1),
+    AppointmentFilter(contact_email="Sam@Example.com"),
+    AppointmentFilter(location_id="l_1"),
+    AppointmentFilter(resource_id="r_1"),
+    AppointmentFilter(update_from=NOW),
+    AppointmentFilter(descending=True),
     AppointmentFilter("s_spa", "t_ada", State.CONFIRMED, 1, 2),
+    AppointmentFilter(contact_email="sam@example.com", start_from=1, descending=True),
+)
+
+HOLD_FILTERS = (
+    HoldFilter(),
+    HoldFilter("s_spa", "t_ada", "l_1"),
+    HoldFilter(state=State.HELD),
+    HoldFilter(state=State.EXPIRED),
+    HoldFilter(state=State.CONFIRMED),
+    HoldFilter(state=State.RELEASED),
 )
 
 METHODS = frozenset(name for name in vars(LedgerStore) if not name.startswith("_")) - {
@@ -40,6 +55,10 @@ async def run_every_statement(store: LedgerStore) -> None:
     for wanted in FILTERS:
         for after in (None, (1, "a_1")):
             await store.appointments(ORG, wanted, after, 10)
+    for holds in HOLD_FILTERS:
+        for after_id in ("", "h_1"):
+            await store.holds(ORG, holds, NOW, after_id, 10)
+    await store.appointment_changes(ORG, "h_1", 1, 10)
     assert await store.prune(ORG, at(48), 10)
     await store.drop_responses(NOW, [ORG, OTHER])
     await store.drop_responses(NOW + DAY)

@@ -7,9 +7,13 @@ import pytest
 from zimun.booking.store import (
     AppointmentFilter,
     Head,
+    HoldFilter,
     LedgerStore,
+    ReservationChange,
 )
-from zimun.domain.reservation import Reservation, State
+from zimun.domain.events import EventType
+from zimun.domain.instant import MINUTE
+from zimun.domain.reservation import Contact, Reservation, State
 
 from .appending import OTHER, Script, begun
 from .reading import as_read, check_store, read_one
@@ -99,6 +103,145 @@ async def test_appointments_are_listed_in_order_of_start_and_id_as_filtered(
 ) -> None:
     await keep_book(store)
     assert await listed(store, wanted) == expected
+
+
+async def keep_contacts(store: LedgerStore) -> None:
+    """Five appointments: of two contacts, at two locations, with resources of similar ids."""
+    script, other = begun(), begun(OTHER)
+    for number, (email, location_id, resource_id) in enumerate(
+        (
+            ("Dana@Example.com", "l_1", "r_a"),
+            ("dana@example.com", "l_2", "r_A"),
+            ("MÜLLER@example.com", "l_1", "r_a_2"),
+            ("dana@example.comm", "", "r_b"),
+        ),
+        1,
+    ):
+        start = 10 * number
+        times = {"start": start, "end": start + 1, "staff_id": f"t_{number}"}
+        script.hold(number, **times, location_id=location_id, resource_ids=(resource_id,))  # type: ignore[arg-type]
+        script.confirm(number, contact=Contact(name="Dana", email=email))
+    await script.write(store)
+    script.time = NOW + MINUTE
+    script.change(EventType.APPOINTMENT_UPDATED, 2, cancel_reason="changed")
+    script.hold(9, start=5, end=6, staff_id="t_9")
+    await script.write(store)
+    other.hold(1, start=10, end=11)
+    other.confirm(1, contact=Contact(name="Dana", email="dana@example.com"))
+    await other.write(store)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (AppointmentFilter(contact_email="DANA@example.com"), ["a_1", "a_2"]),
+        (AppointmentFilter(contact_email="müller@example.com"), ["a_3"]),
+        (AppointmentFilter(contact_email="dana@example"), []),
+        (AppointmentFilter(location_id="l_1"), ["a_1", "a_3"]),
+        (AppointmentFilter(resource_id="r_a"), ["a_1"]),
+        (AppointmentFilter(resource_id="r_A"), ["a_2"]),
+        (AppointmentFilter(resource_id="r_"), []),
+        (AppointmentFilter(update_from=NOW), ["a_1", "a_2", "a_3", "a_4"]),
+        (AppointmentFilter(update_from=NOW + 1), ["a_2"]),
+        (AppointmentFilter(update_from=NOW + MINUTE), ["a_2"]),
+        (AppointmentFilter(update_from=NOW + MINUTE + 1), []),
+        (AppointmentFilter(descending=True), ["a_4", "a_3", "a_2", "a_1"]),
+        (AppointmentFilter(location_id="l_1", descending=True), ["a_3", "a_1"]),
+        (AppointmentFilter(contact_email="dana@example.com", update_from=NOW + 1), ["a_2"]),
+    ],
+)
+async def test_appointments_are_filtered_by_contact_place_resource_and_change_in_either_order(
+    store: LedgerStore, wanted: AppointmentFilter, expected: list[str]
+) -> None:
+    await keep_contacts(store)
+    assert await listed(store, wanted) == expected
+
+
+async def test_descending_list_goes_on_before_its_key(store: LedgerStore) -> None:
+    await keep_book(store)
+    backwards = AppointmentFilter(descending=True)
+    assert await listed(store, backwards) == ["a_1", "a_5", "a_3", "a_2", "a_4"]
+    assert await listed(store, backwards, after=(30, "a_3")) == ["a_2", "a_4"]
+
+
+# Lists of holds.
+
+
+async def keep_holds(store: LedgerStore) -> None:
+    """Six holds, one in each way of being over, and one of another organization."""
+    script, other = begun(), begun(OTHER)
+    for number in range(1, 7):
+        more = {"expires_at": NOW + number} | ({"location_id": "l_1"} if number < 3 else {})
+        script.hold(number, start=at(number), end=at(number) + 1, **more)  # type: ignore[arg-type]
+    script.release(1)
+    script.expire(2)
+    script.confirm(3)
+    script.confirm(4)
+    script.cancel(4)
+    other.hold(7)
+    await script.write(store)
+    await other.write(store)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (HoldFilter(), ["h_1", "h_2", "h_3", "h_4", "h_5", "h_6"]),
+        (HoldFilter(state=State.HELD), ["h_6"]),
+        (HoldFilter(state=State.EXPIRED), ["h_2", "h_5"]),
+        (HoldFilter(state=State.RELEASED), ["h_1"]),
+        (HoldFilter(state=State.CONFIRMED), ["h_3", "h_4"]),
+        (HoldFilter(location_id="l_1"), ["h_1", "h_2"]),
+        (HoldFilter(service_id="s_cut", staff_id="t_ada", state=State.RELEASED), ["h_1"]),
+        (HoldFilter(service_id="s_nothing"), []),
+    ],
+)
+async def test_holds_are_listed_in_order_of_id_in_their_states_at_an_instant(
+    store: LedgerStore, wanted: HoldFilter, expected: list[str]
+) -> None:
+    await keep_holds(store)
+    found = await store.holds(ORG, wanted, NOW + 5, "", 10)
+    assert [hold.hold_id for hold in found] == expected
+    after = await store.holds(ORG, wanted, NOW + 5, "h_2", 10)
+    assert [hold.hold_id for hold in after] == [one for one in expected if one > "h_2"]
+    assert len(await store.holds(ORG, wanted, NOW + 5, "", 1)) == min(1, len(expected))
+
+
+async def test_hold_that_is_over_and_not_recorded_is_listed_as_expired(store: LedgerStore) -> None:
+    await keep_holds(store)
+    states = {
+        hold.hold_id: hold.state for hold in await store.holds(ORG, HoldFilter(), NOW + 5, "", 10)
+    }
+    assert (states["h_5"], states["h_6"]) == (State.EXPIRED, State.HELD)
+
+
+# Changes of an appointment.
+
+
+async def test_changes_are_those_since_the_confirmation_with_who_and_when(
+    store: LedgerStore,
+) -> None:
+    script = begun()
+    script.hold(1)
+    script.hold(2, start=at(2), end=at(2) + 1)
+    await script.write(store)
+    script.time = NOW + 1
+    confirmed = script.confirm(1)
+    await script.write(store)
+    script.time = NOW + 2
+    moved = script.move(1, "x_9", start=at(14), end=at(15))
+    cancelled = script.cancel(1)
+    await script.write(store)
+    expected = [
+        ReservationChange(NOW + 1, EventType.APPOINTMENT_CONFIRMED, "c_desk", confirmed),
+        ReservationChange(NOW + 2, EventType.APPOINTMENT_RESCHEDULED, "c_desk", moved),
+        ReservationChange(NOW + 2, EventType.APPOINTMENT_CANCELLED, "c_desk", cancelled),
+    ]
+    assert await store.appointment_changes(ORG, "h_1", 0, 10) == expected
+    assert await store.appointment_changes(ORG, "h_1", 3, 10) == expected[1:]
+    assert await store.appointment_changes(ORG, "h_1", 0, 2) == expected[:2]
+    assert await store.appointment_changes(ORG, "h_2", 0, 10) == []
+    assert await store.appointment_changes(OTHER, "h_1", 0, 10) == []
 
 
 async def test_list_goes_on_after_its_key_whether_or_not_that_appointment_is_left(

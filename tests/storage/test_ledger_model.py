@@ -6,7 +6,7 @@ reservations, the allocations that they imply and an event for every revision.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,14 +15,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from zimun.clock import ManualClock
+from zimun.domain.appointment_commands import (
+    CompleteAppointment,
+    MarkNoShow,
+    ReopenAppointment,
+    UpdateAppointment,
+)
 from zimun.domain.catalog import HOLD_LENGTH, Service
 from zimun.domain.errors import (
     AppointmentNotFound,
+    AppointmentNotStarted,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
     HoldReleased,
+    InvalidRequest,
+    NotCancellable,
+    NotChangeable,
     NotReschedulable,
+    OutsideBookingWindow,
+    OutsideCancellationWindow,
+    OutsideRescheduleWindow,
+    OutsideUndoWindow,
     SlotUnavailable,
     ZimunError,
 )
@@ -30,159 +44,22 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 
 from ..support.profiles import examples
+from .booking_model import SERVICES, SOON, STEP, Model, room
 from .salon import (
     ENGINES,
     NOW,
+    SAM,
     SalonClient,
-    at,
     check_ledger,
     is_live,
     open_salon,
     reservation_events,
     reservations_of,
-    subjects_of,
 )
-
-STEP = 15 * MINUTE
-
-CUT = Service(
-    id="s_cut",
-    name="Cut",
-    duration=30 * MINUTE,
-    buffer_after=15 * MINUTE,
-    slot_step=STEP,
-    horizon=60 * DAY,
-    staff_ids=("t_ada", "t_ben"),
-)
-SPA = Service(
-    id="s_spa",
-    name="Spa",
-    duration=45 * MINUTE,
-    buffer_before=10 * MINUTE,
-    buffer_after=5 * MINUTE,
-    slot_step=STEP,
-    horizon=60 * DAY,
-    staff_ids=("t_ada", "t_ben"),
-    resource_requirements=(("r_room",),),
-)
-CLASS = Service(
-    id="s_class",
-    name="Class",
-    duration=60 * MINUTE,
-    slot_step=STEP,
-    horizon=60 * DAY,
-    capacity=4,
-    staff_ids=("t_ben",),
-    resource_requirements=(("r_room",),),
-)
-SERVICES = {service.id: service for service in (CUT, SPA, CLASS)}
-
-SOON = at(24 * 20)
-"""The morning on which everybody wants to come: no run gets so far."""
 
 starts = st.integers(0, 7).map(lambda n: SOON + n * STEP)
 picks = st.integers(0, 99)
 """Stands for one of the reservations there are, the latest being 0."""
-
-
-class Model:
-    """Every reservation there is, and what may become of it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-        self.booked: dict[str, Reservation] = {}
-
-    def live(self, leaving: str = "") -> list[Reservation]:
-        return [
-            found
-            for hold_id, found in self.booked.items()
-            if hold_id != leaving and is_live(found, self.now)
-        ]
-
-    def able(
-        self, service: Service, start: int, seats: int, staff_id: str = "", leaving: str = ""
-    ) -> set[str]:
-        """Who could serve then: whoever is free, with the room, or gives a class with seats."""
-        live = self.live(leaving)
-        members = [one for one in service.staff_ids if staff_id in ("", one)]
-        return {
-            member
-            for member in members
-            if self._free(live, service, start, (member, *_room(service)))
-            or any(
-                found.staff_id == member and taken + seats <= service.capacity
-                for found, taken in _classes(live, service, start)
-            )
-        }
-
-    def joins(self, service: Service, start: int, seats: int, leaving: str = "") -> set[str]:
-        """The sessions that have room, of which the fullest is taken; none if there is none."""
-        roomy = [
-            (taken, found.session_id)
-            for found, taken in _classes(self.live(leaving), service, start)
-            if taken + seats <= service.capacity
-        ]
-        return {max(roomy)[1]} if roomy else set()
-
-    def _free(
-        self, live: Iterable[Reservation], service: Service, start: int, subjects: Iterable[str]
-    ) -> bool:
-        begin, end = _taken(service, start)
-        for found in live:
-            busy = _taken(SERVICES[found.service_id], found.start)
-            shared = set(subjects) & set(subjects_of(found))
-            if shared and begin < busy[1] and busy[0] < end:
-                return False
-        return True
-
-    def expire(self, only: str = "", in_the_way_of: Reservation | None = None) -> int:
-        """Record what time has ended, and answer how many holds that were."""
-        stale = [
-            found
-            for found in self.booked.values()
-            if found.state is State.HELD
-            and found.expires_at <= self.now
-            and only in ("", found.hold_id)
-            and (in_the_way_of is None or _meet(found, in_the_way_of))
-        ]
-        for found in stale:
-            self.keep(found, state=State.EXPIRED, update_time=found.expires_at)
-        return len(stale)
-
-    def keep(self, before: Reservation, **changes: object) -> Reservation:
-        told = {"update_time": self.now, "revision": before.revision + 1, **changes}
-        after = before._replace(**told)  # type: ignore[arg-type]
-        self.booked[before.hold_id] = after
-        return after
-
-
-def _room(service: Service) -> tuple[str, ...]:
-    return tuple(one_of[0] for one_of in service.resource_requirements)
-
-
-def _taken(service: Service, start: int) -> tuple[int, int]:
-    return start - service.buffer_before, start + service.duration + service.buffer_after
-
-
-def _meet(one: Reservation, other: Reservation) -> bool:
-    """Whether they take something in common at the same time."""
-    (begin, end), (since, until) = (
-        _taken(SERVICES[found.service_id], found.start) for found in (one, other)
-    )
-    shared = set(subjects_of(one)) & set(subjects_of(other))
-    return bool(shared) and since < end and begin < until
-
-
-def _classes(
-    live: Iterable[Reservation], service: Service, start: int
-) -> list[tuple[Reservation, int]]:
-    """The sessions that start then, each with one of its reservations and the seats taken."""
-    same = [one for one in live if one.service_id == service.id and one.start == start]
-    taken = {one.session_id: 0 for one in same}
-    for one in same:
-        taken[one.session_id] += one.seats
-    first = {one.session_id: one for one in reversed(same)}
-    return [(first[session_id], seats) for session_id, seats in taken.items()]
 
 
 @dataclass(frozen=True)
@@ -240,21 +117,41 @@ class Ledger(RuleBasedStateMachine):
     def hold(self, service: Service, start: int, seats: int, staff_id: str) -> None:
         seats = min(seats, service.capacity)
         staff_id = staff_id if staff_id in service.staff_ids else ""
+        hold = self.client.hold(start, service.id, staff_id=staff_id, seats=seats)
+        found = self._made(self._ask(hold), service, start, seats, staff_id)
+        if found:
+            assert (found.state, found.expires_at) == (State.HELD, self.model.now + HOLD_LENGTH)
+
+    @rule(service=st.sampled_from(list(SERVICES.values())), start=starts, seats=st.integers(1, 4))
+    def book(self, service: Service, start: int, seats: int) -> None:
+        seats = min(seats, service.capacity)
+        booking = self.client.book_at_once(start, service.id, seats=seats)
+        found = self._made(self._ask(booking), service, start, seats)
+        if found:
+            assert (found.state, found.revision) == (State.CONFIRMED, 2)
+            assert (found.confirm_time, found.contact) == (self.model.now, SAM)
+
+    def _made(
+        self, found: object, service: Service, start: int, seats: int, staff_id: str = ""
+    ) -> Reservation | None:
+        """The reservation that was made, once it is as the model foretells; None if refused."""
         able = self.model.able(service, start, seats, staff_id)
         joins = self.model.joins(service, start, seats)
-        found = self._ask(self.client.hold(start, service.id, staff_id=staff_id, seats=seats))
+        if start < self.model.now:
+            assert found == Refusal(OutsideBookingWindow)
+            return None
         if not able:
             assert found == Refusal(SlotUnavailable)
-            return
+            return None
         assert isinstance(found, Reservation), found
         self.model.expire(in_the_way_of=found)
         known = {one.session_id for one in self.model.booked.values()}
         assert found.staff_id in able
         assert found.session_id in joins if joins else found.session_id not in known
         assert (found.start, found.end) == (start, start + service.duration)
-        assert (found.seats, found.resource_ids) == (seats, _room(service))
-        assert (found.state, found.expires_at) == (State.HELD, self.model.now + HOLD_LENGTH)
+        assert (found.seats, found.resource_ids) == (seats, room(service))
         self.model.booked[found.hold_id] = found
+        return found
 
     @rule(pick=picks)
     def extend(self, pick: int) -> None:
@@ -322,8 +219,73 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(AppointmentNotFound)
         elif before.state is State.CANCELLED:
             assert found == before
+        elif before.state is not State.CONFIRMED:
+            assert found == Refusal(NotCancellable)
+        elif self.model.now > before.start:
+            assert found == Refusal(OutsideCancellationWindow)
         else:
             assert found == self.model.keep(before, state=State.CANCELLED)
+
+    @rule(pick=picks, command=st.sampled_from([CompleteAppointment, MarkNoShow]))
+    def record_outcome(self, pick: int, command: type[CompleteAppointment]) -> None:
+        if not (before := self._picked(pick)):
+            return
+        found = self._ask(self.client.change(command(before.appointment_id or "a_none", "")))
+        if not before.appointment_id:
+            assert found == Refusal(AppointmentNotFound)
+        elif before.state is command.outcome:
+            assert found == before
+        elif before.state is not State.CONFIRMED:
+            assert found == Refusal(NotChangeable)
+        elif self.model.now < before.start:
+            assert found == Refusal(AppointmentNotStarted)
+        else:
+            changes = {"state": command.outcome, "outcome_time": self.model.now}
+            assert found == self.model.keep(before, **changes)
+
+    @rule(pick=picks)
+    def reopen(self, pick: int) -> None:
+        if not (before := self._picked(pick)):
+            return
+        command = ReopenAppointment(before.appointment_id or "a_none", "")
+        found = self._ask(self.client.change(command))
+        if not before.appointment_id:
+            assert found == Refusal(AppointmentNotFound)
+        elif before.state is State.CONFIRMED:
+            assert found == before
+        elif before.state is State.CANCELLED:
+            assert found == Refusal(NotChangeable)
+        elif self.model.now > before.outcome_time + DAY:
+            assert found == Refusal(OutsideUndoWindow)
+        else:
+            assert found == self.model.keep(before, state=State.CONFIRMED, outcome_time=0)
+
+    @rule(pick=picks, seats=st.integers(1, 5))
+    def update_seats(self, pick: int, seats: int) -> None:
+        if not (before := self._picked(pick)):
+            return
+        command = UpdateAppointment(before.appointment_id or "a_none", "", seats=seats)
+        found = self._ask(self.client.change(command))
+        if not before.appointment_id:
+            assert found == Refusal(AppointmentNotFound)
+        elif seats == before.seats:
+            assert found == before
+        elif before.state is not State.CONFIRMED:
+            assert found == Refusal(NotChangeable)
+        elif seats > SERVICES[before.service_id].capacity:
+            assert found == Refusal(InvalidRequest)
+        elif seats > before.seats + self.model.seats_left(before):
+            assert found == Refusal(SlotUnavailable)
+        else:
+            if seats > before.seats:
+                self.model.expire_session(before.session_id)
+            assert found == self.model.keep(before, seats=seats)
+
+    @rule()
+    def the_morning_begins(self) -> None:
+        """Appointments of the morning can have outcomes from then on."""
+        if self.model.now < SOON:
+            self.time_passes(SOON - self.model.now)
 
     @rule(pick=picks, start=starts)
     def reschedule(self, pick: int, start: int) -> None:
@@ -337,6 +299,10 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(AppointmentNotFound)
         elif before.state is not State.CONFIRMED:
             assert found == Refusal(NotReschedulable)
+        elif self.model.now > before.start:
+            assert found == Refusal(OutsideRescheduleWindow)
+        elif start < self.model.now:
+            assert found == Refusal(OutsideBookingWindow)
         elif not able:
             assert found == Refusal(SlotUnavailable)
         else:
@@ -382,7 +348,7 @@ class Ledger(RuleBasedStateMachine):
         day = self.runner.run(self.client.slots(service.id, seats=seats, day=SOON))
         for n in range(8):
             start = SOON + n * STEP
-            able = self.model.able(service, start, seats)
+            able = self.model.able(service, start, seats) if start >= self.model.now else set()
             assert set(day[start].staff_ids if start in day else ()) == able
 
     @invariant()

@@ -47,6 +47,7 @@ FULL = Reservation(
         metadata={"ключ": "значение", "": ""},
     ),
     cancel_reason="çok geç",
+    outcome_time=NOW + 4,
 )
 
 

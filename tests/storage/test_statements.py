@@ -87,6 +87,11 @@ EXEMPT: Mapping[str, str] = {
     ),
     r"\bFROM events_0004\b": "migration 0005",
     r"^INSERT INTO ledgers .* FROM organizations AS o$": "migration 0005",
+    r"^UPDATE reservations SET contact_key = lower\(contact_email\) WHERE contact_email != \S+$": (
+        "migration 0008"
+    ),
+    r"^SELECT org_id, hold_id, contact_email FROM reservations "
+    r"WHERE length\(contact_email\) != octet_length\(contact_email\)$": "migration 0008",
     r"^DELETE /\* set-up of a test \*/ FROM \w+$": "set-up of a test",
 }
 """Statements that may go beyond an organization, and why."""

@@ -1,21 +1,23 @@
-"""Reading appointments, and recording what time alone has ended."""
+"""Reading holds and appointments, and recording what time alone has ended."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from zimun.booking.reader import Reader
-from zimun.booking.store import AppointmentFilter, LedgerStore
+from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerStore, ReservationChange
 from zimun.booking.writer import Writer
 from zimun.clock import Clock
 from zimun.domain.commands import ExpireHold
 from zimun.domain.identity import Caller
-from zimun.domain.reservation import Reservation
+from zimun.domain.reservation import Reservation, standing
 
 MAX_EXPIRIES = 500
 """The most holds whose expiry is recorded at a time."""
 
 PageKey = tuple[int, str]
-"""Where a page begins: after the appointment with this (start, appointment_id)."""
+"""Where a page begins: after the appointment with this (start, appointment_id), the hold with this
+id, or the change that made this revision."""
 
 
 async def get_appointment(reader: Reader, caller: Caller, appointment_id: str) -> Reservation:
@@ -28,7 +30,7 @@ async def get_appointment(reader: Reader, caller: Caller, appointment_id: str) -
 async def list_appointments(
     store: LedgerStore, caller: Caller, wanted: AppointmentFilter, size: int, after: PageKey | None
 ) -> tuple[Sequence[Reservation], PageKey | None]:
-    """A page of appointments in order of start, and the key after which the next one begins."""
+    """A page of appointments by start, and the key after which the next one begins."""
     found = await store.appointments(caller.org_id, wanted, after, size + 1)
     page = found[:size]
     return page, key_of(page[-1]) if len(found) > size else None
@@ -37,6 +39,66 @@ async def list_appointments(
 def key_of(appointment: Reservation) -> PageKey:
     """The key after which a page begins that follows an appointment."""
     return appointment.start, appointment.appointment_id
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedChange:
+    """A change of an appointment with the appointment before it; None when it was confirmed."""
+
+    change: ReservationChange
+    before: Reservation | None
+
+
+async def list_changes(
+    reader: Reader,
+    store: LedgerStore,
+    caller: Caller,
+    appointment_id: str,
+    size: int,
+    after: PageKey | None,
+) -> tuple[Sequence[DescribedChange], PageKey | None]:
+    """A page of the changes of an appointment, oldest first; raises AppointmentNotFound."""
+    kept = await get_appointment(reader, caller, appointment_id)
+    revision = after[0] if after else 0
+    # The change before the page is read, too, as the first one is described by what it changed.
+    found = await store.appointment_changes(caller.org_id, kept.hold_id, revision, size + 2)
+    before = [None, *(change.reservation for change in found)]
+    described = [*map(DescribedChange, found, before)][1 if after else 0 :]
+    page = described[:size]
+    return page, change_key_of(page[-1]) if len(described) > size else None
+
+
+def change_key_of(described: DescribedChange) -> PageKey:
+    """The key after which a page begins that follows a change."""
+    return described.change.reservation.revision, ""
+
+
+async def get_hold(reader: Reader, caller: Caller, hold_id: str) -> Reservation:
+    """One hold as it stands now; raises HoldNotFound."""
+    return await reader.ask(
+        caller.org_id,
+        lambda ledger, timetable, now: standing(ledger.reservation(hold_id), now),
+    )
+
+
+async def list_holds(
+    reader: Reader,
+    store: LedgerStore,
+    caller: Caller,
+    wanted: HoldFilter,
+    size: int,
+    after: PageKey | None,
+) -> tuple[Sequence[Reservation], PageKey | None]:
+    """A page of holds in order of id, as they stand now."""
+    now = await reader.ask(caller.org_id, lambda ledger, timetable, now: now)
+    found = await store.holds(caller.org_id, wanted, now, after[1] if after else "", size + 1)
+    page = found[:size]
+    return page, hold_key_of(page[-1]) if len(found) > size else None
+
+
+def hold_key_of(hold: Reservation) -> PageKey:
+    """The key after which a page begins that follows a hold."""
+    return 0, hold.hold_id
 
 
 async def expire_holds(store: LedgerStore, writer: Writer, clock: Clock) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from zimun.domain.catalog import Catalog
-from zimun.domain.events import Event
+from zimun.domain.events import Event, EventType
 from zimun.domain.ledger import Ledger
 from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation, State
@@ -103,13 +103,40 @@ class Conflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AppointmentFilter:
-    """Which appointments to list: starts in [start_from, start_before); empty and None mean any."""
+    """Which appointments to list: starts in [start_from, start_before); empty and None mean any.
+
+    `descending` is the order of starts and ids.
+    """
 
     service_id: str = ""
     staff_id: str = ""
     state: State | None = None
     start_from: int | None = None
     start_before: int | None = None
+    contact_email: str = ""
+    location_id: str = ""
+    resource_id: str = ""
+    update_from: int | None = None
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFilter:
+    """Which holds to list; empty and None mean any."""
+
+    service_id: str = ""
+    staff_id: str = ""
+    location_id: str = ""
+    state: State | None = None
+
+
+class ReservationChange(NamedTuple):
+    """A recorded change of a reservation, which it left as `reservation`."""
+
+    time: int
+    type: EventType
+    client_id: str
+    reservation: Reservation
 
 
 class LedgerStore(Protocol):
@@ -157,6 +184,16 @@ class LedgerStore(Protocol):
         limit: int,
     ) -> Sequence[Reservation]:
         """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
+
+    async def holds(
+        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+    ) -> Sequence[Reservation]:
+        """Holds by id, those after the id `after`, at most `limit`, in their states at `now`."""
+
+    async def appointment_changes(
+        self, org_id: str, hold_id: str, revision: int, limit: int
+    ) -> Sequence[ReservationChange]:
+        """The changes since a reservation became an appointment, from a revision on."""
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """Delete bookings that ended before an instant, with their events; at most so many.

@@ -26,7 +26,7 @@ from zimun.v1 import (
 from zimun.v1 import (
     staff_service_pb2 as staff_pb2,
 )
-from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.location_pb2 import Location
 from zimun.v1.organization_pb2 import Organization
@@ -186,6 +186,13 @@ class AppointmentsMethods:
     hold = Method(
         "AppointmentsService/HoldAppointment", appointments_pb2.HoldAppointmentRequest, Hold
     )
+    get_hold = Method("AppointmentsService/GetHold", appointments_pb2.GetHoldRequest, Hold)
+    list_holds = Pages(
+        "AppointmentsService/ListHolds",
+        appointments_pb2.ListHoldsRequest,
+        appointments_pb2.ListHoldsResponse,
+        Hold,
+    )
     extend_hold = Method("AppointmentsService/ExtendHold", appointments_pb2.ExtendHoldRequest, Hold)
     release_hold = Method(
         "AppointmentsService/ReleaseHold", appointments_pb2.ReleaseHoldRequest, Hold
@@ -194,6 +201,35 @@ class AppointmentsMethods:
         "AppointmentsService/ConfirmAppointment",
         appointments_pb2.ConfirmAppointmentRequest,
         Appointment,
+    )
+    book = Method(
+        "AppointmentsService/BookAppointment",
+        appointments_pb2.BookAppointmentRequest,
+        Appointment,
+    )
+    update = Method(
+        "AppointmentsService/UpdateAppointment",
+        appointments_pb2.UpdateAppointmentRequest,
+        Appointment,
+    )
+    complete = Method(
+        "AppointmentsService/CompleteAppointment",
+        appointments_pb2.CompleteAppointmentRequest,
+        Appointment,
+    )
+    mark_no_show = Method(
+        "AppointmentsService/MarkNoShow", appointments_pb2.MarkNoShowRequest, Appointment
+    )
+    reopen = Method(
+        "AppointmentsService/ReopenAppointment",
+        appointments_pb2.ReopenAppointmentRequest,
+        Appointment,
+    )
+    list_changes = Pages(
+        "AppointmentsService/ListAppointmentChanges",
+        appointments_pb2.ListAppointmentChangesRequest,
+        appointments_pb2.ListAppointmentChangesResponse,
+        AppointmentChange,
     )
     reschedule = Method(
         "AppointmentsService/RescheduleAppointment",

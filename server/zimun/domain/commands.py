@@ -79,9 +79,7 @@ class Hold:
             create_time=now,
             update_time=now,
         )
-        session = _session_for(
-            _evolved(ledger, events), service, held, now, bool(choice.session_id)
-        )
+        session = _session_for(evolved(ledger, events), service, held, now, bool(choice.session_id))
         return Decision(
             [*events, ReservationEvent(EventType.HOLD_CREATED, client_id, held, (session,))], held
         )
@@ -97,7 +95,7 @@ class ExtendHold:
         """Raises HoldNotFound and what `reservation.extend` raises."""
         before = ledger.reservation(self.hold_id)
         after = rules.extend(before, now, timetable.catalog.organization.hold_length)
-        return _changed(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
+        return changed(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +108,9 @@ class ReleaseHold:
         """Raises HoldNotFound or HoldConfirmed."""
         before = ledger.reservation(self.hold_id)
         if (over := rules.standing(before, now)) is not before:
-            return _changed(ledger, EventType.HOLD_EXPIRED, "", before, over)
+            return changed(ledger, EventType.HOLD_EXPIRED, "", before, over)
         after = rules.release(before, now)
-        return _changed(ledger, EventType.HOLD_RELEASED, client_id, before, after)
+        return changed(ledger, EventType.HOLD_RELEASED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ class ConfirmHold:
         """Raises HoldNotFound, HoldExpired or HoldReleased."""
         before = ledger.reservation(self.hold_id)
         after = rules.confirm(before, now, self.appointment_id, self.contact)
-        return _changed(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
+        return changed(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +141,7 @@ class CancelAppointment:
         before = ledger.appointment(self.appointment_id)
         service = timetable.catalog.entry(Service, before.service_id)
         after = rules.cancel(before, now, service, self.reason, self.etag)
-        return _changed(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
+        return changed(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +174,7 @@ class RescheduleAppointment:
         choice = _choose(ledger, search, slot)
         own = ledger.session(before.session_id)
         events = _clear(ledger, search, choice, now, own)
-        cleared = _evolved(ledger, events)
+        cleared = evolved(ledger, events)
         after = rules.move(
             before,
             now,
@@ -205,11 +203,11 @@ class ExpireHold:
         """Raises HoldNotFound."""
         before = ledger.reservation(self.hold_id)
         after = rules.standing(before, now)
-        events, _, _ = _changed(ledger, EventType.HOLD_EXPIRED, "", before, after)
+        events, _, _ = changed(ledger, EventType.HOLD_EXPIRED, "", before, after)
         return Decision(events, bool(events))
 
 
-def _changed(
+def changed(
     ledger: Ledger, kind: EventType, client_id: str, before: Reservation, after: Reservation
 ) -> Decision:
     """The event of a change in place; none where nothing changed."""
@@ -274,10 +272,11 @@ def _clear(
     sessions = [ledger.session(session_id) for session_id in sorted(expired)]
     sessions += [ledger.session(choice.session_id)] if choice.session_id else []
     sessions += [left] if left else []
-    return _expiries(ledger, sessions, now)
+    return expiries(ledger, sessions, now)
 
 
-def _expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Event]:
+def expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Event]:
+    """The expiries to record of the holds in some sessions."""
     hold_ids = dict.fromkeys(
         hold_id
         for session in sessions
@@ -287,8 +286,8 @@ def _expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Eve
     events: list[Event] = []
     for hold_id in hold_ids:
         before = ledger.reservation(hold_id)
-        decision = _changed(
-            _evolved(ledger, events),
+        decision = changed(
+            evolved(ledger, events),
             EventType.HOLD_EXPIRED,
             "",
             before,
@@ -298,7 +297,8 @@ def _expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Eve
     return events
 
 
-def _evolved(ledger: Ledger, events: Sequence[Event]) -> Ledger:
+def evolved(ledger: Ledger, events: Sequence[Event]) -> Ledger:
+    """The ledger after some events."""
     for event in events:
         ledger = evolve(ledger, event)
     return ledger

@@ -18,11 +18,15 @@
     │   ├── HoldReleased
     │   ├── HoldConfirmed
     │   ├── HoldLimitReached
-    │   ├── NotCancellable
-    │   ├── NotReschedulable
+    │   ├── WrongState
+    │   │   ├── NotCancellable
+    │   │   ├── NotReschedulable
+    │   │   └── NotChangeable
+    │   ├── AppointmentNotStarted
     │   ├── OutsideBookingWindow
     │   ├── OutsideCancellationWindow
     │   ├── OutsideRescheduleWindow
+    │   ├── OutsideUndoWindow
     │   ├── CatalogLimitReached
     │   └── NotASlot
     ├── Conflict                    another change came first; read again and retry
@@ -195,10 +199,8 @@ class HoldLimitReached(Refused):
         super().__init__(f"hold {hold_id} cannot last beyond {until}", hold_id=hold_id, limit=until)
 
 
-class NotCancellable(Refused):
-    """The state of the appointment allows no cancellation."""
-
-    reason = "NOT_CANCELLABLE"
+class WrongState(Refused):
+    """The state of the appointment forbids it."""
 
     def __init__(self, appointment_id: str, state: str) -> None:
         super().__init__(
@@ -206,14 +208,35 @@ class NotCancellable(Refused):
         )
 
 
-class NotReschedulable(Refused):
+class NotCancellable(WrongState):
+    """The state of the appointment allows no cancellation."""
+
+    reason = "NOT_CANCELLABLE"
+
+
+class NotReschedulable(WrongState):
     """The state of the appointment allows no reschedule."""
 
     reason = "NOT_RESCHEDULABLE"
 
-    def __init__(self, appointment_id: str, state: str) -> None:
+
+class NotChangeable(WrongState):
+    """The state of the appointment allows no such change."""
+
+    reason = "NOT_CHANGEABLE"
+
+
+class AppointmentNotStarted(Refused):
+    """An outcome can be recorded from the start of the appointment on."""
+
+    reason = "APPOINTMENT_NOT_STARTED"
+
+    def __init__(self, appointment_id: str, start: int) -> None:
+        begins = rfc3339(start)
         super().__init__(
-            f"appointment {appointment_id} is {state}", appointment_id=appointment_id, state=state
+            f"appointment {appointment_id} starts at {begins}",
+            appointment_id=appointment_id,
+            start_time=begins,
         )
 
 
@@ -254,6 +277,20 @@ class OutsideRescheduleWindow(Refused):
         last = rfc3339(until)
         super().__init__(
             f"appointment {appointment_id} could be rescheduled until {last}",
+            appointment_id=appointment_id,
+            until=last,
+        )
+
+
+class OutsideUndoWindow(Refused):
+    """The outcome was recorded too long ago to be taken back."""
+
+    reason = "OUTSIDE_UNDO_WINDOW"
+
+    def __init__(self, appointment_id: str, until: int) -> None:
+        last = rfc3339(until)
+        super().__init__(
+            f"appointment {appointment_id} could be reopened until {last}",
             appointment_id=appointment_id,
             until=last,
         )

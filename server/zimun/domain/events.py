@@ -39,6 +39,10 @@ class EventType(StrEnum):
     APPOINTMENT_CONFIRMED = "APPOINTMENT_CONFIRMED"
     APPOINTMENT_RESCHEDULED = "APPOINTMENT_RESCHEDULED"
     APPOINTMENT_CANCELLED = "APPOINTMENT_CANCELLED"
+    APPOINTMENT_UPDATED = "APPOINTMENT_UPDATED"
+    APPOINTMENT_COMPLETED = "APPOINTMENT_COMPLETED"
+    APPOINTMENT_NO_SHOW = "APPOINTMENT_NO_SHOW"
+    APPOINTMENT_REOPENED = "APPOINTMENT_REOPENED"
     ORGANIZATION_SET = "ORGANIZATION_SET"
     SERVICE_SET = "SERVICE_SET"
     STAFF_MEMBER_SET = "STAFF_MEMBER_SET"
@@ -61,8 +65,8 @@ class Member(NamedTuple):
 
 def member_of(reservation: Reservation) -> Member:
     """The part of a live reservation in its session."""
-    confirmed = reservation.state is State.CONFIRMED
-    return Member(reservation.seats, FOREVER if confirmed else reservation.expires_at)
+    held = reservation.state is State.HELD
+    return Member(reservation.seats, reservation.expires_at if held else FOREVER)
 
 
 class Session(NamedTuple):

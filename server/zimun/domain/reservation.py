@@ -1,12 +1,13 @@
 """States of a reservation, and what may become of it: pure functions of (reservation, now).
 
-    HELD ── confirm ──> CONFIRMED ──> COMPLETED
-     ├── release ──> RELEASED  ├────> NO_SHOW
-     └── time ─────> EXPIRED   └── cancel ──> CANCELLED
+    HELD ── confirm ──> CONFIRMED <── reopen ──> COMPLETED or NO_SHOW
+     ├── release ──> RELEASED  └── cancel ──> CANCELLED
+     └── time ─────> EXPIRED
 
-A hold and the appointment it becomes are one reservation, so confirming cannot
-lose the slot. A hold is valid while now < expires_at, whether or not anybody
-has recorded its expiry yet.
+An appointment with an outcome keeps its time: it counts for daily limits, and can be reopened
+without losing its place. A hold and the appointment it becomes are one reservation, so confirming
+cannot lose the slot. A hold is valid while now < expires_at, whether or not anybody has recorded
+its expiry yet.
 """
 
 from collections.abc import Mapping
@@ -16,20 +17,28 @@ from typing import NamedTuple
 
 from zimun.domain.catalog import Service
 from zimun.domain.errors import (
+    AppointmentNotStarted,
     EtagMismatch,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
     HoldReleased,
     NotCancellable,
+    NotChangeable,
     NotReschedulable,
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
+    OutsideUndoWindow,
 )
+from zimun.domain.instant import DAY
 from zimun.domain.subjects import taken_subjects
 
 HOLD_LIMIT = 3
 """How many hold lengths a hold can last in all, however often it is extended."""
+
+
+UNDO_WINDOW = DAY
+"""How long after its outcome was recorded an appointment can be reopened."""
 
 
 class State(StrEnum):
@@ -44,7 +53,10 @@ class State(StrEnum):
     NO_SHOW = "NO_SHOW"
 
 
-LIVE = (State.HELD, State.CONFIRMED)
+OUTCOMES = (State.COMPLETED, State.NO_SHOW)
+"""The states that say how an appointment went."""
+
+LIVE = (State.HELD, State.CONFIRMED, *OUTCOMES)
 """The states that keep their time busy."""
 
 
@@ -63,7 +75,8 @@ class Reservation(NamedTuple):
     """A hold and, from confirmation on, the appointment it became. Times are instants.
 
     Reservations of one group session share its `session_id`. `revision` counts
-    the changes; an appointment's etag is made of it.
+    the changes; an appointment's etag is made of it. `outcome_time` is when one
+    of OUTCOMES was recorded, else 0.
     """
 
     org_id: str
@@ -85,6 +98,7 @@ class Reservation(NamedTuple):
     confirm_time: int = 0
     contact: Contact = Contact()
     cancel_reason: str = ""
+    outcome_time: int = 0
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -166,6 +180,52 @@ def cancel(
     if now > until:
         raise OutsideCancellationWindow(reservation.appointment_id, until)
     return _changed(reservation, now, state=State.CANCELLED, cancel_reason=reason)
+
+
+def record_outcome(reservation: Reservation, now: int, outcome: State, etag: str) -> Reservation:
+    """Record how an appointment went; one of which that is recorded already stays as it is.
+
+    Raises NotChangeable, EtagMismatch or AppointmentNotStarted.
+    """
+    if reservation.state is outcome:
+        return reservation
+    if reservation.state is not State.CONFIRMED:
+        raise NotChangeable(reservation.appointment_id, reservation.state)
+    _require_etag(reservation, etag)
+    if now < reservation.start:
+        raise AppointmentNotStarted(reservation.appointment_id, reservation.start)
+    return _changed(reservation, now, state=outcome, outcome_time=now)
+
+
+def reopen(reservation: Reservation, now: int, etag: str) -> Reservation:
+    """Take back how an appointment went; one without an outcome stays as it is.
+
+    Raises NotChangeable, EtagMismatch or OutsideUndoWindow.
+    """
+    if reservation.state is State.CONFIRMED:
+        return reservation
+    if reservation.state not in OUTCOMES:
+        raise NotChangeable(reservation.appointment_id, reservation.state)
+    _require_etag(reservation, etag)
+    until = reservation.outcome_time + UNDO_WINDOW
+    if now > until:
+        raise OutsideUndoWindow(reservation.appointment_id, until)
+    return _changed(reservation, now, state=State.CONFIRMED, outcome_time=0)
+
+
+def update(
+    reservation: Reservation, now: int, contact: Contact, seats: int, etag: str
+) -> Reservation:
+    """Change who comes, what is noted and the seats; the same again stays as it is.
+
+    Raises EtagMismatch, and NotChangeable for seats of an appointment that is not CONFIRMED.
+    """
+    _require_etag(reservation, etag)
+    if seats != reservation.seats and reservation.state is not State.CONFIRMED:
+        raise NotChangeable(reservation.appointment_id, reservation.state)
+    if (contact, seats) == (reservation.contact, reservation.seats):
+        return reservation
+    return _changed(reservation, now, contact=contact, seats=seats)
 
 
 def check_movable(reservation: Reservation, now: int, service: Service, etag: str) -> None:

@@ -66,6 +66,14 @@ async def write_page(
     return Page(items, key_of(found[len(items) - 1]) if ends_early else next_key)
 
 
+class PageRequest(NamedTuple):
+    """Which page is asked for: its size, the question its tokens belong to, and what it follows."""
+
+    size: int
+    question: bytes
+    after: Key | None
+
+
 def page_size(asked: int) -> int:
     """How many items a page has; raises InvalidRequest outside 0 to MAX_SIZE."""
     if not 0 <= asked <= MAX_SIZE:

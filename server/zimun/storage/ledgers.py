@@ -15,14 +15,12 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from zimun.booking.store import (
-    AppointmentFilter,
     Head,
     IdempotencyKey,
     KeptResponse,
@@ -50,7 +48,6 @@ from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.storage import rows, statements
 from zimun.storage.schema import (
-    IS_APPOINTMENT,
     IS_LIVE,
     IS_NAMED,
     IS_OF_HOLD,
@@ -187,7 +184,7 @@ def _sessions(found: Iterable[tuple[Any, ...]]) -> list[Session]:
     facts: dict[str, tuple[Any, ...]] = {}
     for row in found:
         hold_id, seats, state, expires_at = row[12:]
-        until = FOREVER if state == State.CONFIRMED else expires_at
+        until = expires_at if state == State.HELD else FOREVER
         members[row[0]][hold_id] = Member(seats, until)
         facts[row[0]] = row
     return [
@@ -248,33 +245,7 @@ def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
 
 
-# What reads or ends what is over.
-
-
-def appointments(
-    connection: Connection,
-    org_id: str,
-    wanted: AppointmentFilter,
-    after: tuple[int, str] | None,
-    limit: int,
-) -> list[Reservation]:
-    """As `booking.store.LedgerStore.appointments`."""
-    c = reservations.c
-    query = select(reservations).where(c.org_id == org_id, IS_APPOINTMENT)
-    if wanted.service_id:
-        query = query.where(c.service_id == wanted.service_id)
-    if wanted.staff_id:
-        query = query.where(c.staff_id == wanted.staff_id)
-    if wanted.state:
-        query = query.where(c.state == wanted.state)
-    if wanted.start_from is not None:
-        query = query.where(c.start_time >= wanted.start_from)
-    if wanted.start_before is not None:
-        query = query.where(c.start_time < wanted.start_before)
-    if after:
-        query = query.where(tuple_(c.start_time, c.appointment_id) > tuple_(*after))
-    ordered = query.order_by(c.start_time, c.appointment_id).limit(limit)
-    return [rows.reservation(row) for row in connection.execute(ordered)]
+# What ends what is over.
 
 
 def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:

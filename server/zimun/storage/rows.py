@@ -89,6 +89,7 @@ def reservation(values: Sequence[Any]) -> Reservation:
             metadata=json.loads(row.metadata),
         ),
         cancel_reason=row.cancel_reason,
+        outcome_time=row.outcome_time,
     )
 
 
@@ -119,15 +120,23 @@ def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
         contact.notes,
         json.dumps(dict(contact.metadata)) if contact.metadata else "{}",
         reservation.cancel_reason,
+        reservation.outcome_time,
+        contact_key(contact.email),
     )
+
+
+def contact_key(email: str) -> str:
+    """What the appointments of a contact are found by: the address, whatever its case."""
+    return email.casefold()
 
 
 def event_json(event: ReservationEvent) -> str:
     """What an event says, for `event`."""
-    row = reservation_row(event.reservation)
+    row = dict(zip(RESERVATION_COLUMNS, reservation_row(event.reservation), strict=True))
+    del row["contact_key"]
     return json.dumps(
         {
-            "reservation": dict(zip(RESERVATION_COLUMNS, row, strict=True)),
+            "reservation": row,
             "sessions": [_session_facts(session) for session in event.sessions],
         }
     )
@@ -163,9 +172,23 @@ def event(kind: str, client_id: str, data: str) -> Event:
     return ReservationEvent(
         EventType(kind),
         client_id,
-        reservation([said["reservation"][name] for name in RESERVATION_COLUMNS]),
+        _reservation_of(said["reservation"]),
         [_session(facts) for facts in said["sessions"]],
     )
+
+
+def reservation_of_event(data: str) -> Reservation:
+    """The reservation as the event with these data left it."""
+    return _reservation_of(json.loads(data)["reservation"])
+
+
+_LATER_COLUMNS = {"outcome_time": 0, "contact_key": ""}
+"""Columns that events do not have, or those of earlier versions do not, with their values then."""
+
+
+def _reservation_of(columns: Mapping[str, Any]) -> Reservation:
+    said = {**_LATER_COLUMNS, **columns}
+    return reservation([said[name] for name in RESERVATION_COLUMNS])
 
 
 def _session(facts: dict[str, Any]) -> Session:

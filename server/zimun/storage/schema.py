@@ -44,7 +44,7 @@ IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
 IS_CONFIRMED = text("state = 'CONFIRMED'")
 IS_OF_HOLD = text("hold_id != ''")
-IS_LIVE = text("state IN ('HELD', 'CONFIRMED')")
+IS_LIVE = text("state IN ('HELD', 'CONFIRMED', 'COMPLETED', 'NO_SHOW')")
 
 
 def _text(name: str, key: bool = False, default: str | None = None) -> Column[str]:
@@ -180,6 +180,9 @@ reservations = Table(
     # JSON
     _text("metadata"),
     _text("cancel_reason"),
+    _number("outcome_time", 0),
+    # The address of the contact, case-folded: what appointments are found by.
+    _text("contact_key", default=""),
 )
 
 Index(
@@ -208,6 +211,20 @@ Index(
     reservations.c.service_id,
     reservations.c.start_time,
     **only_where(IS_LIVE),
+)
+Index(
+    "reservations_by_contact",
+    reservations.c.org_id,
+    reservations.c.contact_key,
+    reservations.c.start_time,
+    reservations.c.appointment_id,
+    **only_where(IS_APPOINTMENT),
+)
+Index(
+    "reservations_held",
+    reservations.c.org_id,
+    reservations.c.hold_id,
+    **only_where(IS_HELD),
 )
 # Leads with the instant: what has expired is looked for in all organizations at once.
 Index("reservations_by_expiry", reservations.c.expires_at, **only_where(IS_HELD))

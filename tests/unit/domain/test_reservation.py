@@ -10,21 +10,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from zimun.domain.catalog import HOLD_LENGTH
 from zimun.domain.errors import (
+    AppointmentNotStarted,
     EtagMismatch,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
     HoldReleased,
     NotCancellable,
+    NotChangeable,
     NotReschedulable,
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
+    OutsideUndoWindow,
     ZimunError,
 )
-from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.reservation import (
     HOLD_LIMIT,
     LIVE,
+    OUTCOMES,
     Contact,
     Reservation,
     State,
@@ -33,7 +37,9 @@ from zimun.domain.reservation import (
     confirm,
     extend,
     move,
+    record_outcome,
     release,
+    reopen,
     standing,
 )
 
@@ -186,8 +192,8 @@ def test_a_reservation_cannot_be_changed_in_place() -> None:
         reservation().state = State.CONFIRMED  # type: ignore[misc]
 
 
-def test_only_holds_and_confirmed_appointments_keep_their_time_busy() -> None:
-    assert set(LIVE) == {State.HELD, State.CONFIRMED}
+def test_holds_and_appointments_that_were_not_called_off_keep_their_time_busy() -> None:
+    assert set(LIVE) == {State.HELD, State.CONFIRMED, State.COMPLETED, State.NO_SHOW}
 
 
 def test_a_hold_is_valid_to_the_last_microsecond() -> None:
@@ -383,8 +389,10 @@ ARROWS = {
     (State.CONFIRMED, State.COMPLETED),
     (State.CONFIRMED, State.NO_SHOW),
     (State.CONFIRMED, State.CANCELLED),
+    (State.COMPLETED, State.CONFIRMED),
+    (State.NO_SHOW, State.CONFIRMED),
 }
-"""The diagram in booking.py's docstring."""
+"""The diagram in the docstring of `reservation`."""
 
 CUTOFF = 2 * HOUR
 
@@ -398,7 +406,7 @@ class Life(RuleBasedStateMachine):
         self.start = self.now + ahead * HOUR
         self.kept = reservation(start=self.start, end=self.start + HOUR)
         self.state, self.expires, self.revision = State.HELD, self.now + HOLD_LENGTH, 1
-        self.seen = self.state
+        self.seen, self.recorded = self.state, 0
 
     @rule(by=st.sampled_from([1, MINUTE, 9 * MINUTE, 10 * MINUTE - 1, 10 * MINUTE, HOUR]))
     def time_moves(self, by: int) -> None:
@@ -456,14 +464,46 @@ class Life(RuleBasedStateMachine):
             return EtagMismatch
         return OutsideCancellationWindow if self.now > self.start - CUTOFF else None
 
-    @precondition(lambda self: self.state is State.CONFIRMED)
-    @rule(how=st.sampled_from([State.COMPLETED, State.NO_SHOW]))
-    def end(self, how: State) -> None:
-        """Nothing in booking.py does this yet: as it will be, by hand."""
-        self.kept = self.kept._replace(state=how)
-        self.state = how
+    @rule(outcome=st.sampled_from(OUTCOMES), etag=st.sampled_from(["", "right", "wrong"]))
+    def record_outcome(self, outcome: State, etag: str) -> None:
+        sent = self.kept.etag if etag == "right" else etag
+        refusal = self._why_no_outcome(outcome, etag)
+        if self._attempt(refusal, lambda: record_outcome(self.kept, self.now, outcome, sent)):
+            self.recorded = self.now if self.state is State.CONFIRMED else self.recorded
+            self._become(State.CONFIRMED, outcome)
 
-    @precondition(lambda self: self.state not in LIVE)
+    def _why_no_outcome(self, outcome: State, etag: str) -> type[ZimunError] | None:
+        if self.state is outcome:
+            return None
+        if self.state is not State.CONFIRMED:
+            return NotChangeable
+        if etag == "wrong":
+            return EtagMismatch
+        return AppointmentNotStarted if self.now < self.start else None
+
+    @rule(etag=st.sampled_from(["", "right", "wrong"]))
+    def reopen(self, etag: str) -> None:
+        sent = self.kept.etag if etag == "right" else etag
+        refusal = self._why_not_reopen(etag)
+        if self._attempt(refusal, lambda: reopen(self.kept, self.now, sent)):
+            self._become(self.state if self.state in OUTCOMES else None, State.CONFIRMED)
+
+    def _why_not_reopen(self, etag: str) -> type[ZimunError] | None:
+        if self.state is State.CONFIRMED:
+            return None
+        if self.state not in OUTCOMES:
+            return NotChangeable
+        if etag == "wrong":
+            return EtagMismatch
+        return OutsideUndoWindow if self.now > self.recorded + DAY else None
+
+    @rule(beside=st.sampled_from([-1, 0, 1]))
+    def time_comes_to_the_start_or_the_end_of_the_undo_window(self, beside: int) -> None:
+        boundary = self.recorded + DAY if self.state in OUTCOMES else self.start
+        self.now = max(self.now, boundary + beside)
+        self._expire()
+
+    @precondition(lambda self: self.state not in (State.HELD, State.CONFIRMED))
     @rule(ahead=st.integers(0, 4))
     def hold_another(self, ahead: int) -> None:
         self.hold(ahead)
@@ -483,7 +523,7 @@ class Life(RuleBasedStateMachine):
         assert before == kept
         return refusal is None
 
-    def _become(self, source: State, target: State) -> None:
+    def _become(self, source: State | None, target: State) -> None:
         if self.state is source:
             self.state = target
             self.revision += 1
@@ -502,7 +542,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def only_arrows_of_the_diagram_are_taken(self) -> None:
         stands = standing(self.kept, self.now).state
-        began_again = stands is State.HELD and self.seen not in LIVE
+        began_again = stands is State.HELD and self.seen not in (State.HELD, State.CONFIRMED)
         assert stands is self.seen or (self.seen, stands) in ARROWS or began_again
         self.seen = stands
 

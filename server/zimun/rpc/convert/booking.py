@@ -9,7 +9,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.booking.availability import MAX_DAYS, Availability, View
-from zimun.booking.store import AppointmentFilter
 from zimun.domain.commands import RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import SECOND
@@ -55,6 +54,7 @@ def length(sent: Duration) -> int:
 
 _Requesting = (
     appointments_service_pb2.HoldAppointmentRequest
+    | appointments_service_pb2.BookAppointmentRequest
     | availability_service_pb2.GetAvailabilityRequest
     | availability_service_pb2.FindNextAvailableRequest
     | availability_service_pb2.ExplainSlotRequest
@@ -134,7 +134,10 @@ def reschedule(
     )
 
 
-def contact(request: appointments_service_pb2.ConfirmAppointmentRequest) -> Contact:
+def contact(
+    request: appointments_service_pb2.ConfirmAppointmentRequest
+    | appointments_service_pb2.BookAppointmentRequest,
+) -> Contact:
     return Contact(
         name=request.contact_name,
         email=request.contact_email,
@@ -142,23 +145,6 @@ def contact(request: appointments_service_pb2.ConfirmAppointmentRequest) -> Cont
         notes=request.notes,
         metadata=dict(request.metadata),
     )
-
-
-def appointment_filter(
-    request: appointments_service_pb2.ListAppointmentsRequest,
-) -> AppointmentFilter:
-    state = appointment_pb2.Appointment.State.Name(request.state) if request.state else None
-    return AppointmentFilter(
-        service_id=request.service_id,
-        staff_id=request.staff_id,
-        state=State(state) if state else None,
-        start_from=_bound(request, "start_time_from"),
-        start_before=_bound(request, "start_time_before"),
-    )
-
-
-def _bound(request: appointments_service_pb2.ListAppointmentsRequest, field: str) -> int | None:
-    return instant(getattr(request, field)) if request.HasField(field) else None
 
 
 MAX_SLOTS = 64
@@ -313,4 +299,5 @@ def appointment(kept: Reservation) -> appointment_pb2.Appointment:
         etag=kept.etag,
         create_time=timestamp(kept.confirm_time),
         update_time=timestamp(kept.update_time),
+        outcome_time=timestamp(kept.outcome_time) if kept.outcome_time else None,
     )

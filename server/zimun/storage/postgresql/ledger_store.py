@@ -11,16 +11,18 @@ from zimun.booking.store import (
     AppointmentFilter,
     Conflict,
     Head,
+    HoldFilter,
     IdempotencyKey,
     KeptResponse,
     LedgerRead,
     LedgerUpdate,
+    ReservationChange,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.events import Event
 from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation
-from zimun.storage import ledgers, statements
+from zimun.storage import ledgers, lists, statements
 from zimun.storage.changes import changes_of
 from zimun.storage.database_errors import brief
 from zimun.storage.postgresql.database import PostgresqlDatabase
@@ -148,7 +150,23 @@ class PostgresqlLedgers:
     ) -> Sequence[Reservation]:
         """One statement."""
         return await self._database.read(
-            lambda tx: ledgers.appointments(tx, org_id, wanted, after, limit)
+            lambda tx: lists.appointments(tx, org_id, wanted, after, limit)
+        )
+
+    async def holds(
+        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+    ) -> Sequence[Reservation]:
+        """One statement."""
+        return await self._database.read(
+            lambda tx: lists.holds(tx, org_id, wanted, now, after, limit)
+        )
+
+    async def appointment_changes(
+        self, org_id: str, hold_id: str, revision: int, limit: int
+    ) -> Sequence[ReservationChange]:
+        """One statement."""
+        return await self._database.read(
+            lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
         )
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:

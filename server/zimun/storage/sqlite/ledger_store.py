@@ -11,11 +11,13 @@ from zimun.booking.store import (
     AppointmentFilter,
     Conflict,
     Head,
+    HoldFilter,
     LedgerRead,
     LedgerUpdate,
+    ReservationChange,
 )
 from zimun.domain.reservation import Reservation
-from zimun.storage import ledgers, statements
+from zimun.storage import ledgers, lists, statements
 from zimun.storage.changes import PARTS, Part, changes_of
 from zimun.storage.database_errors import brief
 from zimun.storage.sqlite.database import SqliteDatabase
@@ -74,7 +76,23 @@ class SqliteLedgers:
     ) -> Sequence[Reservation]:
         """On a thread, as it may be long."""
         return await self._database.scan(
-            lambda tx: ledgers.appointments(tx, org_id, wanted, after, limit)
+            lambda tx: lists.appointments(tx, org_id, wanted, after, limit)
+        )
+
+    async def holds(
+        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+    ) -> Sequence[Reservation]:
+        """On a thread, as it may be long."""
+        return await self._database.scan(
+            lambda tx: lists.holds(tx, org_id, wanted, now, after, limit)
+        )
+
+    async def appointment_changes(
+        self, org_id: str, hold_id: str, revision: int, limit: int
+    ) -> Sequence[ReservationChange]:
+        """On a thread, as it may be long."""
+        return await self._database.scan(
+            lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
         )
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:

@@ -1,0 +1,110 @@
+"""Commands on appointments beside those of `commands`: booking in one step, changes, outcomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from zimun.domain import reservation as rules
+from zimun.domain.catalog import Service
+from zimun.domain.commands import ConfirmHold, Decision, Hold, changed, evolved, expiries
+from zimun.domain.errors import InvalidRequest
+from zimun.domain.events import EventType, ReservationEvent
+from zimun.domain.ledger import Ledger
+from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.slot_request import SlotRequest, slot_unavailable
+from zimun.domain.timetable import Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class BookAppointment:
+    """Hold a slot and confirm it at once; the events are those of the two steps."""
+
+    hold: Hold
+    appointment_id: str
+    contact: Contact
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises what `Hold` raises."""
+        held, _, _ = self.hold.decide(ledger, timetable, now, client_id)
+        confirm = ConfirmHold(self.hold.hold_id, self.appointment_id, self.contact)
+        confirmed = confirm.decide(evolved(ledger, held), timetable, now, client_id)
+        return confirmed._replace(events=[*held, *confirmed.events])
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAppointment:
+    """Change who comes, what is noted and the seats.
+
+    `contact` has the new values of fields of Contact; `seats` is None where they stay.
+    """
+
+    appointment_id: str
+    etag: str
+    contact: Mapping[str, object] = field(default_factory=dict)
+    seats: int | None = None
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises AppointmentNotFound, what `reservation.update` raises, InvalidRequest for seats
+        that the service does not have, and SlotUnavailable where they are taken."""
+        before = ledger.appointment(self.appointment_id)
+        contact = replace(before.contact, **self.contact)  # type: ignore[arg-type]
+        seats = before.seats if self.seats is None else self.seats
+        after = rules.update(before, now, contact, seats, self.etag)
+        if seats <= before.seats:
+            return changed(ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after)
+        return self._with_more_seats(ledger, timetable, now, client_id, after)
+
+    def _with_more_seats(
+        self, ledger: Ledger, timetable: Timetable, now: int, client_id: str, after: Reservation
+    ) -> Decision:
+        capacity = timetable.catalog.entry(Service, after.service_id).capacity
+        if after.seats > capacity:
+            raise InvalidRequest({"seats": f"service {after.service_id} has 1 to {capacity}"})
+        events = expiries(ledger, [ledger.session(after.session_id)], now)
+        session = evolved(ledger, events).session(after.session_id)
+        session = session._replace(capacity=capacity).joined_by(after)
+        if session.seats_taken > capacity:
+            wanted = SlotRequest(
+                after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
+            )
+            raise slot_unavailable(ledger, timetable, now, wanted, after.start)
+        event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
+        return Decision([*events, event], after)
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteAppointment:
+    """Record that an appointment has taken place; `etag`, where given, must be the present one."""
+
+    appointment_id: str
+    etag: str
+    outcome: ClassVar[State] = State.COMPLETED
+    event_type: ClassVar[EventType] = EventType.APPOINTMENT_COMPLETED
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises AppointmentNotFound and what `reservation.record_outcome` raises."""
+        before = ledger.appointment(self.appointment_id)
+        after = rules.record_outcome(before, now, self.outcome, self.etag)
+        return changed(ledger, self.event_type, client_id, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNoShow(CompleteAppointment):
+    """Record that the contact of an appointment did not come."""
+
+    outcome = State.NO_SHOW
+    event_type = EventType.APPOINTMENT_NO_SHOW
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenAppointment:
+    """Take back what CompleteAppointment or MarkNoShow recorded."""
+
+    appointment_id: str
+    etag: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises AppointmentNotFound and what `reservation.reopen` raises."""
+        before = ledger.appointment(self.appointment_id)
+        after = rules.reopen(before, now, self.etag)
+        return changed(ledger, EventType.APPOINTMENT_REOPENED, client_id, before, after)

@@ -1,0 +1,119 @@
+"""Lists of reservations and of their changes, on a connection of either engine."""
+
+import json
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
+
+from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
+from zimun.domain.events import EventType
+from zimun.domain.reservation import Reservation, State, standing
+from zimun.storage import rows
+from zimun.storage.schema import IS_APPOINTMENT, IS_HELD, IS_OF_HOLD, events, reservations
+
+_APPOINTMENT_EVENTS = [kind.value for kind in EventType if kind.name.startswith("APPOINTMENT_")]
+
+Condition = ColumnElement[bool]
+
+
+def appointments(
+    connection: Connection,
+    org_id: str,
+    wanted: AppointmentFilter,
+    after: tuple[int, str] | None,
+    limit: int,
+) -> list[Reservation]:
+    """As `booking.store.LedgerStore.appointments`."""
+    c = reservations.c
+    query = select(reservations).where(c.org_id == org_id, IS_APPOINTMENT)
+    query = query.where(*_appointment_conditions(org_id, wanted))
+    key = tuple_(c.start_time, c.appointment_id)
+    order: list[Any] = [c.start_time, c.appointment_id]
+    if wanted.descending:
+        order = [column.desc() for column in order]
+    if after:
+        query = query.where(key < tuple_(*after) if wanted.descending else key > tuple_(*after))
+    found = connection.execute(query.order_by(*order).limit(limit))
+    return [rows.reservation(row) for row in found]
+
+
+def _appointment_conditions(org_id: str, wanted: AppointmentFilter) -> list[Condition]:
+    c = reservations.c
+    conditions = _equal(service_id=wanted.service_id, staff_id=wanted.staff_id)
+    conditions += _equal(location_id=wanted.location_id, state=wanted.state)
+    if wanted.start_from is not None:
+        conditions.append(c.start_time >= wanted.start_from)
+    if wanted.start_before is not None:
+        conditions.append(c.start_time < wanted.start_before)
+    if wanted.contact_email:
+        conditions.append(c.contact_key == rows.contact_key(wanted.contact_email))
+    if wanted.resource_id:
+        quoted = json.dumps(wanted.resource_id)
+        conditions.append(func.replace(c.resource_ids, quoted, "") != c.resource_ids)
+    if wanted.update_from is not None:
+        conditions.append(c.update_time >= wanted.update_from)
+        conditions.append(c.hold_id.in_(_changed_since(org_id, wanted.update_from)))
+    return conditions
+
+
+def _equal(**wanted: str | None) -> list[Condition]:
+    return [reservations.c[name] == value for name, value in wanted.items() if value]
+
+
+def _changed_since(org_id: str, instant: int) -> Any:
+    """The holds that have an event since an instant, found from the newest event backwards."""
+    c, older = events.c, events.alias("older")
+    last_before = (
+        select(older.c.seq)
+        .where(older.c.org_id == org_id, older.c.time < instant)
+        .order_by(older.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return select(c.hold_id).where(c.org_id == org_id, c.seq > func.coalesce(last_before, 0))
+
+
+def holds(
+    connection: Connection, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+) -> list[Reservation]:
+    """As `booking.store.LedgerStore.holds`."""
+    c = reservations.c
+    query = select(reservations).where(c.org_id == org_id, c.hold_id > after)
+    query = query.where(*_equal(service_id=wanted.service_id, staff_id=wanted.staff_id))
+    query = query.where(*_equal(location_id=wanted.location_id), *_in_state(wanted.state, now))
+    found = connection.execute(query.order_by(c.hold_id).limit(limit))
+    return [standing(rows.reservation(row), now) for row in found]
+
+
+def _in_state(state: State | None, now: int) -> list[Any]:
+    """What is true of holds that are in a state at `now`, recorded or not."""
+    c = reservations.c
+    match state:
+        case None:
+            return []
+        case State.HELD:
+            return [IS_HELD, c.expires_at > now]
+        case State.EXPIRED:
+            over = and_(c.state == State.HELD.value, c.expires_at <= now)
+            return [or_(c.state == state, over)]
+        case State.CONFIRMED:
+            return [IS_APPOINTMENT]
+    return [c.state == state]
+
+
+def appointment_changes(
+    connection: Connection, org_id: str, hold_id: str, revision: int, limit: int
+) -> list[ReservationChange]:
+    """As `booking.store.LedgerStore.appointment_changes`."""
+    c = events.c
+    found = connection.execute(
+        select(c.time, c.type, c.client_id, c.data)
+        .where(c.org_id == org_id, c.hold_id == hold_id, IS_OF_HOLD, c.revision >= revision)
+        .where(c.type.in_(_APPOINTMENT_EVENTS))
+        .order_by(c.revision)
+        .limit(limit)
+    )
+    return [
+        ReservationChange(time, EventType(kind), client_id, rows.reservation_of_event(data))
+        for time, kind, client_id, data in found
+    ]

@@ -1,0 +1,104 @@
+"""Lists of appointments by what is known of them, and the history of one."""
+
+from typing import Any
+
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
+from zimun.v1.appointment_pb2 import AppointmentChange
+
+from . import at, stamp
+from .asking import move_of
+from .conftest import Zimun
+from .test_appointment_life import ELEVEN, TEN, book, update, update_of
+
+
+async def listed(zimun: Zimun, **fields: Any) -> list[str]:
+    request = appointments_pb2.ListAppointmentsRequest(**fields)
+    found = await zimun.call(zimun.appointments.ListAppointments, request)
+    return [one.appointment_id for one in found.items]
+
+
+async def test_appointments_are_found_by_contact_place_resource_and_change(zimun: Zimun) -> None:
+    first = await book(zimun, TEN, contact_email="Ada@Example.com")
+    zimun.clock.advance(60)
+    since = stamp("2025-11-28T09:01:00Z")
+    second = await book(zimun, ELEVEN, service_id="s_treatment", contact_email="ben@example.com")
+    ids = [first.appointment_id, second.appointment_id]
+    assert await listed(zimun, contact_email="ada@example.com") == ids[:1]
+    assert await listed(zimun, resource_id=second.resource_ids[0]) == ids[1:]
+    assert await listed(zimun, update_time_from=since) == ids[1:]
+    assert await listed(zimun, location_id=second.location_id, start_time_from=stamp(TEN)) == [
+        *ids,
+        "a_123",
+    ]
+    assert await listed(zimun, start_time_from=stamp(TEN), order_by="start_time desc") == [
+        "a_123",
+        *reversed(ids),
+    ]
+    await update(zimun, first.appointment_id, notes="New")
+    assert await listed(zimun, update_time_from=since) == ids
+
+
+async def test_pages_go_on_in_descending_order_for_the_same_order_alone(zimun: Zimun) -> None:
+    await book(zimun, TEN)
+    whole = await listed(zimun, order_by="start_time desc")
+    request = appointments_pb2.ListAppointmentsRequest(page_size=1, order_by="start_time desc")
+    page = await zimun.call(zimun.appointments.ListAppointments, request)
+    request.page_token = page.next_page_token
+    rest = await zimun.call(zimun.appointments.ListAppointments, request)
+    assert [page.items[0].appointment_id, rest.items[0].appointment_id] == whole[:2]
+    request.order_by = "start_time"
+    refused = await zimun.refused(zimun.appointments.ListAppointments, request)
+    assert list(refused.fields) == ["page_token"]
+    request = appointments_pb2.ListAppointmentsRequest(order_by="notes")
+    refused = await zimun.refused(zimun.appointments.ListAppointments, request)
+    assert list(refused.fields) == ["order_by"]
+
+
+async def test_history_says_who_changed_what_and_when(zimun: Zimun) -> None:
+    kept = await book(zimun)
+    zimun.clock.advance(60)
+    updated = await zimun.call(
+        zimun.appointments.UpdateAppointment,
+        update_of(kept.appointment_id, notes="New"),
+        client_id="c_desk",
+    )
+    moved = await zimun.call(
+        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+    )
+    zimun.clock.instant = at(ELEVEN)
+    complete = appointments_pb2.CompleteAppointmentRequest(appointment_id=kept.appointment_id)
+    done = await zimun.call(zimun.appointments.CompleteAppointment, complete)
+    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id=kept.appointment_id)
+    found = list((await zimun.call(zimun.appointments.ListAppointmentChanges, request)).items)
+    assert [change.appointment for change in found] == [kept, updated, moved, done]
+    kinds = AppointmentChange.Type
+    assert [kinds.Name(change.type) for change in found] == [
+        "CONFIRMED",
+        "UPDATED",
+        "RESCHEDULED",
+        "COMPLETED",
+    ]
+    assert [list(change.changed_fields) for change in found] == [
+        [],
+        ["notes"],
+        ["start_time", "end_time"],
+        ["state", "outcome_time"],
+    ]
+    assert [change.client_id == "c_desk" for change in found] == [False, True, False, False]
+    assert [change.change_time for change in found] == [
+        change.appointment.update_time for change in found
+    ]
+    walked, request.page_size = [], 1
+    while True:
+        page = await zimun.call(zimun.appointments.ListAppointmentChanges, request)
+        walked += page.items
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert walked == found
+
+
+async def test_history_of_an_unknown_appointment_is_not_found(zimun: Zimun) -> None:
+    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id="a_none")
+    refused = await zimun.refused(zimun.appointments.ListAppointmentChanges, request)
+    assert refused.reason == "APPOINTMENT_NOT_FOUND"

@@ -1,0 +1,158 @@
+"""A simple model of a ledger: every reservation in a dict, which is looked through each time."""
+
+from collections.abc import Iterable
+
+from zimun.domain.catalog import Service
+from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.reservation import Reservation, State
+
+from .salon import NOW, at, is_live, subjects_of
+
+STEP = 15 * MINUTE
+
+CUT = Service(
+    id="s_cut",
+    name="Cut",
+    duration=30 * MINUTE,
+    buffer_after=15 * MINUTE,
+    slot_step=STEP,
+    horizon=60 * DAY,
+    staff_ids=("t_ada", "t_ben"),
+)
+SPA = Service(
+    id="s_spa",
+    name="Spa",
+    duration=45 * MINUTE,
+    buffer_before=10 * MINUTE,
+    buffer_after=5 * MINUTE,
+    slot_step=STEP,
+    horizon=60 * DAY,
+    staff_ids=("t_ada", "t_ben"),
+    resource_requirements=(("r_room",),),
+)
+CLASS = Service(
+    id="s_class",
+    name="Class",
+    duration=60 * MINUTE,
+    slot_step=STEP,
+    horizon=60 * DAY,
+    capacity=4,
+    staff_ids=("t_ben",),
+    resource_requirements=(("r_room",),),
+)
+SERVICES = {service.id: service for service in (CUT, SPA, CLASS)}
+
+SOON = at(24 * 20)
+"""The morning on which everybody wants to come: no run gets so far."""
+
+
+class Model:
+    """Every reservation there is, and what may become of it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.booked: dict[str, Reservation] = {}
+
+    def live(self, leaving: str = "") -> list[Reservation]:
+        return [
+            found
+            for hold_id, found in self.booked.items()
+            if hold_id != leaving and is_live(found, self.now)
+        ]
+
+    def able(
+        self, service: Service, start: int, seats: int, staff_id: str = "", leaving: str = ""
+    ) -> set[str]:
+        """Who could serve then: whoever is free, with the room, or gives a class with seats."""
+        live = self.live(leaving)
+        members = [one for one in service.staff_ids if staff_id in ("", one)]
+        return {
+            member
+            for member in members
+            if self._free(live, service, start, (member, *room(service)))
+            or any(
+                found.staff_id == member and taken + seats <= service.capacity
+                for found, taken in _classes(live, service, start)
+            )
+        }
+
+    def joins(self, service: Service, start: int, seats: int, leaving: str = "") -> set[str]:
+        """The sessions that have room, of which the fullest is taken; none if there is none."""
+        roomy = [
+            (taken, found.session_id)
+            for found, taken in _classes(self.live(leaving), service, start)
+            if taken + seats <= service.capacity
+        ]
+        return {max(roomy)[1]} if roomy else set()
+
+    def _free(
+        self, live: Iterable[Reservation], service: Service, start: int, subjects: Iterable[str]
+    ) -> bool:
+        begin, end = _taken(service, start)
+        for found in live:
+            busy = _taken(SERVICES[found.service_id], found.start)
+            shared = set(subjects) & set(subjects_of(found))
+            if shared and begin < busy[1] and busy[0] < end:
+                return False
+        return True
+
+    def seats_left(self, one: Reservation) -> int:
+        """How many seats the session of a reservation has left."""
+        session = [found for found in self.live() if found.session_id == one.session_id]
+        return SERVICES[one.service_id].capacity - sum(found.seats for found in session)
+
+    def expire_session(self, session_id: str) -> None:
+        """Record what time has ended in a session."""
+        for found in list(self.booked.values()):
+            if found.session_id == session_id:
+                self.expire(only=found.hold_id)
+
+    def expire(self, only: str = "", in_the_way_of: Reservation | None = None) -> int:
+        """Record what time has ended, and answer how many holds that were."""
+        stale = [
+            found
+            for found in self.booked.values()
+            if found.state is State.HELD
+            and found.expires_at <= self.now
+            and only in ("", found.hold_id)
+            and (in_the_way_of is None or _meet(found, in_the_way_of))
+        ]
+        for found in stale:
+            self.keep(found, state=State.EXPIRED, update_time=found.expires_at)
+        return len(stale)
+
+    def keep(self, before: Reservation, **changes: object) -> Reservation:
+        told = {"update_time": self.now, "revision": before.revision + 1, **changes}
+        after = before._replace(**told)  # type: ignore[arg-type]
+        self.booked[before.hold_id] = after
+        return after
+
+
+def room(service: Service) -> tuple[str, ...]:
+    """The resources that a service takes."""
+    return tuple(one_of[0] for one_of in service.resource_requirements)
+
+
+def _taken(service: Service, start: int) -> tuple[int, int]:
+    return start - service.buffer_before, start + service.duration + service.buffer_after
+
+
+def _meet(one: Reservation, other: Reservation) -> bool:
+    """Whether they take something in common at the same time."""
+    (begin, end), (since, until) = (
+        _taken(SERVICES[found.service_id], found.start) for found in (one, other)
+    )
+    shared = set(subjects_of(one)) & set(subjects_of(other))
+    return bool(shared) and since < end and begin < until
+
+
+def _classes(
+    live: Iterable[Reservation], service: Service, start: int
+) -> list[tuple[Reservation, int]]:
+    """The sessions that start then, each with one of its reservations and the seats taken."""
+    same = [one for one in live if one.service_id == service.id and one.start == start]
+    taken = {one.session_id: 0 for one in same}
+    for one in same:
+        taken[one.session_id] += one.seats
+    first = {one.session_id: one for one in reversed(same)}
+    return [(first[session_id], seats) for session_id, seats in taken.items()]
