@@ -1,5 +1,6 @@
 """What programs find the API by: llms.txt, the API catalogue, the metadata of the resource."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .settings import Settings
@@ -42,7 +43,7 @@ def protected_resource(settings: Settings, scopes: list[str]) -> Object:
     }
 
 
-def llms_txt(openapi: Object) -> str:
+def llms_txt(openapi: Object, guides: Sequence[str]) -> str:
     """The API for language models, in the form of llmstxt.org: Markdown, links first."""
     return "\n".join(
         [
@@ -57,6 +58,10 @@ def llms_txt(openapi: Object) -> str:
             "- [OpenAPI 3.1](/openapi.yaml): every operation, field, limit and error",
             "- [The same as JSON](/openapi.json)",
             "- [A page to try it on](/docs)",
+            "",
+            "## Guides",
+            "",
+            *(f"- [{name.replace('-', ' ')}](/docs/guides/{name}.html)" for name in guides),
             "",
             "## Operations",
             "",

@@ -14,6 +14,17 @@ from .openapi import document
 
 DIRECTORY = Path(__file__).parent / "site"
 
+GUIDES = (
+    "quick-start",
+    "hold-and-confirm",
+    "availability",
+    "time-zones",
+    "errors-and-retries",
+    "idempotency",
+    "group-services",
+)
+"""The guides in the order in which they are listed: files of docs/guides, without their ending."""
+
 PATHS = {
     "/docs": "docs",
     "/docs/": "docs",
@@ -23,18 +34,25 @@ PATHS = {
     "/openapi.yaml": "openapi.yaml",
     "/llms.txt": "llms.txt",
     "/.well-known/api-catalog": "well-known/api-catalog",
+    **{f"/docs/guides/{name}.html": f"docs/guides/{name}.html" for name in GUIDES},
 }
 """Where each file, or directory with an index.html, is served."""
 
 
 def generated(descriptors: Path) -> dict[str, str]:
-    """The text of each generated file, by its path below `site/`."""
+    """The text of each generated file, by its path below `site/`.
+
+    The guides are read from the working directory, which is the root of the repository.
+    """
+    from .guides import pages  # what renders them is for development alone
+
     openapi = document(descriptors)
     return {
         "openapi.json": openapi_json(openapi),
         "openapi.yaml": openapi_yaml(openapi),
-        "llms.txt": llms_txt(openapi),
+        "llms.txt": llms_txt(openapi, GUIDES),
         "well-known/api-catalog": json.dumps(API_CATALOG, indent=1) + "\n",
+        **pages(Path("docs/guides")),
     }
 
 

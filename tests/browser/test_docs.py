@@ -140,3 +140,15 @@ def test_wrong_secret_is_told(chromium: Browser, zimun: Zimun) -> None:
     page.locator("#credentials button").click()
     expect(page.locator("#token")).to_contain_text("Refused: unknown client")
     page.close()
+
+
+def test_guides_have_no_serious_findings_of_axe(chromium: Browser, zimun: Zimun) -> None:
+    page = chromium.new_page()
+    page.goto(f"{zimun.url}/docs/guides/quick-start.html")
+    titles = page.locator("nav a").all_inner_texts()
+    for title in titles[1:]:
+        page.get_by_role("link", name=title).first.click()
+        expect(page.locator("h1")).to_have_text(title)
+        found = Axe().run(page).response["violations"]
+        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+    page.close()

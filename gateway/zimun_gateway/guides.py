@@ -1,0 +1,50 @@
+"""The guides of docs/guides as pages of the site, rendered where the site is written.
+
+Its library is one of development alone.
+"""
+
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+from .site import GUIDES
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} - Zimun</title>
+<link rel="icon" href="/docs/swagger-ui/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/page.css">
+</head>
+<body>
+<header>
+<nav aria-label="Guides">
+<a href="/docs">API</a>
+{links}
+</nav>
+</header>
+<main>
+{body}</main>
+</body>
+</html>
+"""
+
+
+def pages(directory: Path) -> dict[str, str]:
+    """The text of each page, by its path below `site/`."""
+    texts = {name: (directory / f"{name}.md").read_text() for name in GUIDES}
+    titles = {name: text.partition("\n")[0].removeprefix("# ") for name, text in texts.items()}
+    links = "\n".join(f'<a href="/docs/guides/{name}.html">{titles[name]}</a>' for name in GUIDES)
+    return {
+        f"docs/guides/{name}.html": _page(titles[name], links, text) for name, text in texts.items()
+    }
+
+
+def _page(title: str, links: str, text: str) -> str:
+    """HTML in the text is shown, not obeyed; scrolling blocks can be reached by the keyboard."""
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = body.replace("<pre>", '<pre tabindex="0">')
+    return _PAGE.format(title=title, links=links, body=body)
