@@ -187,8 +187,8 @@ class Bench:
         """Of each kind of call to the no-op, the median over the rounds."""
         base = self.measured["no-op"].rates
         return {
-            name: statistics.median(rate / one for rate, one in zip(found.rates, base, strict=True))
-            for name, found in self.measured.items()
+            name: statistics.median(rate / one for rate, one in zip(rates.rates, base, strict=True))
+            for name, rates in self.measured.items()
         }
 
 
@@ -249,11 +249,11 @@ def main(rounds: int, seconds: float, stores: Sequence[str]) -> None:
 def _report(store: str, bench: Bench) -> None:
     print(f"{store:<24}{'per second':>12}{'ratio':>8}{'aim':>6}{'p50 ms':>9}{'p99 ms':>9}")
     ratios = bench.ratios()
-    for name, found in bench.measured.items():
+    for name, rates in bench.measured.items():
         aim = TARGETS[name][store == "PostgreSQL"] if name in TARGETS else 1.0
-        centiles = statistics.quantiles(found.delays, n=100)
+        centiles = statistics.quantiles(rates.delays, n=100)
         print(
-            f"{name:<24}{statistics.median(found.rates):>12,.0f}{ratios[name]:>8.2f}{aim:>6.2f}"
+            f"{name:<24}{statistics.median(rates.rates):>12,.0f}{ratios[name]:>8.2f}{aim:>6.2f}"
             f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}",
             flush=True,
         )

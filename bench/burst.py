@@ -116,19 +116,19 @@ def hold_at(start: int) -> bytes:
 def bursts(rounds: int, ports: Sequence[int], noop: int, where: site.Site) -> None:
     """Bursts of each kind in turn, those of holds each at a slot of its own."""
     staff = len(catalogue.STAFF)
-    found: dict[str, list[float]] = {"holds": [], "refused": [], "no-ops": []}
+    latencies: dict[str, list[float]] = {"holds": [], "refused": [], "no-ops": []}
     for number in range(rounds + 1):
-        wanted = hold_at(where.tomorrow + DAY + number * 60 * MINUTE)
+        hold_request = hold_at(where.tomorrow + DAY + number * 60 * MINUTE)
         for name, servers, path, request, expected in (
-            ("holds", ports, HOLD, wanted, {"OK": staff, "ABORTED": CALLERS - staff}),
+            ("holds", ports, HOLD, hold_request, {"OK": staff, "ABORTED": CALLERS - staff}),
             ("refused", ports, HOLD, b"", {"INVALID_ARGUMENT": CALLERS}),
-            ("no-ops", [noop], NOOP, wanted, {"OK": CALLERS}),
+            ("no-ops", [noop], NOOP, hold_request, {"OK": CALLERS}),
         ):
             p99, outcomes = burst(servers, path, request, where.bearer)
             assert outcomes == expected, outcomes
             if number:  # The first round finds everything cold.
-                found[name].append(1000 * p99)
-    for name, p99s in found.items():
+                latencies[name].append(1000 * p99)
+    for name, p99s in latencies.items():
         median, most = statistics.median(p99s), max(p99s)
         below = sum(p99 < 112 for p99 in p99s)
         print(f"{name:<9}p99 ms: median {median:.0f}, most {most:.0f}; below 112 in {below}")

@@ -39,7 +39,7 @@ BROKEN = 0
 MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
 """Seconds before a repetition where no Retry-After says otherwise; less a random part."""
 
-PATIENCE = 30.0
+RECOVERY_TIMEOUT = 30.0
 """Seconds after which a client gives up."""
 
 
@@ -62,12 +62,12 @@ class Machine:
             env=self._environment,
         )
         assert self.process.stdout
-        told = site.parse_addresses(self.process.stdout.readline())
-        self.grpc_endpoints = [f"127.0.0.1:{port}" for port in told.grpc_ports]
-        self.auth_endpoint = f"127.0.0.1:{told.auth_port}"
+        addresses = site.parse_addresses(self.process.stdout.readline())
+        self.grpc_endpoints = [f"127.0.0.1:{port}" for port in addresses.grpc_ports]
+        self.auth_endpoint = f"127.0.0.1:{addresses.auth_port}"
         self._environment |= {
-            "ZIMUN_GRPC_PORT": str(told.grpc_ports[0]),
-            "ZIMUN_AUTH_PORT": str(told.auth_port),
+            "ZIMUN_GRPC_PORT": str(addresses.grpc_ports[0]),
+            "ZIMUN_AUTH_PORT": str(addresses.auth_port),
         }
 
     def send(self, number: int) -> None:
@@ -151,8 +151,8 @@ class Load:
         begun = self.now()
         # Five people: every slot is booked five times.
         at = self._where.tomorrow + DAY + number // len(catalogue.STAFF) * 10 * MINUTE
-        wanted = {"service_id": catalogue.SERVICE_ID, "appointment_time": rfc3339(at)}
-        hold = await self._post("hold", wanted, f"hold-{number}")
+        request = {"service_id": catalogue.SERVICE_ID, "appointment_time": rfc3339(at)}
+        hold = await self._post("hold", request, f"hold-{number}")
         if hold is None:
             return
         contact = {"contact_name": f"Guest {number}", "contact_email": "guest@example.com"}
@@ -171,7 +171,7 @@ class Load:
             self.report.attempts.append((self.now(), status))
             if status == 200:
                 return answer
-            if status not in REPEAT | {BROKEN} or self.now() - begun > PATIENCE:
+            if status not in REPEAT | {BROKEN} or self.now() - begun > RECOVERY_TIMEOUT:
                 self.report.surprises.append(f"{method} {key}: {status} {answer}")
                 return None
             await asyncio.sleep(wait or pause * random.uniform(0.5, 1))

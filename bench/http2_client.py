@@ -163,10 +163,10 @@ class Connection(asyncio.Protocol):
 
 def _status(trailers: bytes) -> int:
     """The grpc-status in a block of literal headers; Envoy's have Huffman coding."""
-    if (found := trailers.find(b"grpc-status")) < 0:
+    if (index := trailers.find(b"grpc-status")) < 0:
         headers = dict(Decoder().decode(trailers, raw=True))
         return int(headers.get(b"grpc-status", UNKNOWN))
-    name = found + len(b"grpc-status")
+    name = index + len(b"grpc-status")
     length = trailers[name]
     return int(trailers[name + 1 : name + 1 + length])
 

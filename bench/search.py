@@ -20,14 +20,14 @@ import uvloop
 
 from bench import catalogue
 from zimun.app import serve
-from zimun.booking.availability import AnswerCache
+from zimun.booking.availability import AvailabilityCache
 from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, SECOND, from_datetime
 from zimun.rpc import dispatch, validation
 from zimun.rpc.page_tokens import PageTokens
-from zimun.rpc.request_context import Backend
+from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.availability import AvailabilityServicer
 from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 
@@ -71,8 +71,8 @@ async def _servicer(stack: AsyncExitStack, others: int) -> AvailabilityServicer:
     await catalogue.book(stores.writer, catalogue.busy_days(MIDNIGHT, 35))
     await catalogue.book(stores.writer, catalogue.busy_month(MIDNIGHT, 31, 10_000))
     await catalogue.book(stores.writer, catalogue.others(MIDNIGHT, others))
-    backend = Backend(stores.ledgers, stores.reader, stores.writer, PageTokens(b""))
-    return AvailabilityServicer(backend)
+    dependencies = Dependencies(stores.ledgers, stores.reader, stores.writer, PageTokens(b""))
+    return AvailabilityServicer(dependencies)
 
 
 async def _time(
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--much", type=int, default=MUCH, help="bookings of the crowded store")
-    AnswerCache.get = lambda *_: None  # type: ignore[method-assign]
+    AvailabilityCache.get = lambda *_: None  # type: ignore[method-assign]
     caller = Caller(catalogue.ORG_ID, "c_bench", frozenset(SCOPES))
     dispatch._caller.set(caller)
     uvloop.run(main(**vars(parser.parse_args())))

@@ -110,10 +110,10 @@ class Addresses(NamedTuple):
 
 def parse_addresses(line: str) -> Addresses:
     """What the first line of `zimun serve` says."""
-    told = _WHERE.match(line)
-    assert told, line
-    ports = [int(address.rpartition(":")[2]) for address in told[1].split(", ")]
-    return Addresses(ports, int(told[2]))
+    match = _WHERE.match(line)
+    assert match, line
+    ports = [int(address.rpartition(":")[2]) for address in match[1].split(", ")]
+    return Addresses(ports, int(match[2]))
 
 
 @contextmanager
@@ -149,10 +149,10 @@ async def connected(ports: Sequence[int], channels: int) -> AsyncIterator[list[g
     """So many connections, each its own, to one port after the other."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     async with AsyncExitStack() as stack:
-        found = [
+        clients = [
             await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options))
             for port in islice(cycle(ports), channels)
         ]
-        for channel in found:
+        for channel in clients:
             await channel.channel_ready()
-        yield found
+        yield clients

@@ -27,14 +27,14 @@ def methods(descriptors: Path) -> list[MethodDescriptor]:
 
 def written(roots: Iterable[Descriptor]) -> dict[str, Descriptor]:
     """By full name: these messages, and all that JSON writes inside them field by field."""
-    found: dict[str, Descriptor] = {}
+    messages: dict[str, Descriptor] = {}
     waiting = list(roots)
     while waiting:
         message = waiting.pop()
-        if message.full_name not in found:
-            found[message.full_name] = message
+        if message.full_name not in messages:
+            messages[message.full_name] = message
             waiting += [inner for inner in map(nested, message.fields) if inner is not None]
-    return found
+    return messages
 
 
 def nested(field: FieldDescriptor) -> Descriptor | None:

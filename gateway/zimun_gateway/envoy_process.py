@@ -45,7 +45,7 @@ class Envoy:
 
     @property
     def pid(self) -> int:
-        return self._running().pid
+        return self._started_process().pid
 
     @property
     def admin_address(self) -> str:
@@ -81,12 +81,12 @@ class Envoy:
                 await _until(self._is_ready)
         except TimeoutError:
             raise EnvoyError(
-                f"envoy is not ready after {seconds:g} s: {self._last_words()}"
+                f"envoy is not ready after {seconds:g} s: {self._last_error()}"
             ) from None
 
     async def wait_closed(self) -> int:
         """The exit status, once Envoy has ended; negative for a signal."""
-        return await self._running().wait()
+        return await self._started_process().wait()
 
     async def drain(self, seconds: float = 5.0) -> None:
         """Accept no more connections, ask clients to close theirs, and wait for requests to end.
@@ -132,14 +132,14 @@ class Envoy:
             *("--file-flush-interval-msec", "500"),
         ]
 
-    def _running(self) -> asyncio.subprocess.Process:
+    def _started_process(self) -> asyncio.subprocess.Process:
         if self._process is None:
             raise EnvoyError("envoy was not started")
         return self._process
 
     async def _is_ready(self) -> bool:
-        if self._running().returncode is not None:
-            raise EnvoyError(f"envoy ended: {self._last_words()}")
+        if self._started_process().returncode is not None:
+            raise EnvoyError(f"envoy ended: {self._last_error()}")
         if not self._admin_file.exists():
             return False
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -165,7 +165,7 @@ class Envoy:
         """The body of a response of the admin interface, requested on a thread."""
         return await asyncio.to_thread(_request, self.admin_address, method, path)
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         """What Envoy died of, or last complained of, without time and origin; one line, cut."""
         lines = self._log.read_text(errors="replace").splitlines() or ["it said nothing"]
         fatal = [line for line in lines if "[critical]" in line]

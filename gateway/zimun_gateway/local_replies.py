@@ -56,16 +56,16 @@ class Refusal:
 
     def details(self, metadata: dict[str, str]) -> list[Message]:
         named = {"field": self.field} if self.field else {}
-        found: list[Message] = [
+        details: list[Message] = [
             ErrorInfo(reason=self.reason, domain="zimun", metadata=metadata | named)
         ]
         if self.field:
             description = self.message.removeprefix(f"{self.field}: ")
             violation = BadRequest.FieldViolation(field=self.field, description=description)
-            found.append(BadRequest(field_violations=[violation]))
+            details.append(BadRequest(field_violations=[violation]))
         if self.retry:
-            found.append(RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
-        return found
+            details.append(RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS)))
+        return details
 
 
 def status_is(code: int, op: str = "EQ") -> Config:
@@ -112,7 +112,7 @@ _LOST_WRITE = "the answer of the server was lost; repeat the request with the sa
 _NOT_ACCEPTED = "the bearer token is missing, malformed, expired, or not for this service"
 
 _TOO_LATE = either(status_is(408), status_is(504))
-_ANSWER_LOST = either(_flags("UC", "UR", "LR", "UPE"), status_is(502))
+_RESPONSE_LOST = either(_flags("UC", "UR", "LR", "UPE"), status_is(502))
 
 
 def _lost(when: Config, message: str) -> Refusal:
@@ -184,8 +184,8 @@ _REFUSALS = (
         retry=True,
         http=503,
     ),
-    _lost(both(_ANSWER_LOST, _on_route(READING_ROUTE)), _LOST),
-    _lost(_ANSWER_LOST, _LOST_WRITE),
+    _lost(both(_RESPONSE_LOST, _on_route(READING_ROUTE)), _LOST),
+    _lost(_RESPONSE_LOST, _LOST_WRITE),
     Refusal(
         details_have("Jwt_is_missing"),
         Code.UNAUTHENTICATED,

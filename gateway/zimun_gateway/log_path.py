@@ -51,10 +51,10 @@ def _named(descriptors: Path) -> set[str]:
     """Every segment of a path that the contract, or a standard behind it, writes out."""
     standard = ("oauth", "token", HEALTH, "Check", "Watch", *REFLECTIONS, "ServerReflectionInfo")
     segments = {segment for path in PUBLISHED for segment in path.split("/")}
-    return {name for name in (segments | set(standard) | set(_contract(descriptors))) if name}
+    return {name for name in (segments | set(standard) | set(_path_words(descriptors))) if name}
 
 
-def _contract(descriptors: Path) -> Iterator[str]:
+def _path_words(descriptors: Path) -> Iterator[str]:
     for method in methods(descriptors):
         yield method.containing_service.full_name
         yield method.name

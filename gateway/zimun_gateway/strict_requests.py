@@ -126,8 +126,8 @@ def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
             continue
         path: str = getattr(binding, verb)
         root = binding.body.strip("*")
-        said = [name for name in (*_VARIABLE.findall(path), root) if name]
-        elsewhere = [request.fields_by_name[name] for name in said]
+        path_fields = [name for name in (*_VARIABLE.findall(path), root) if name]
+        elsewhere = [request.fields_by_name[name] for name in path_fields]
         if binding.body == "*":
             elsewhere = list(request.fields)
         body = _message(method, binding.body)

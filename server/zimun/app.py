@@ -29,11 +29,11 @@ from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
 from zimun.clock import Clock, WallClock
 from zimun.config import ConfigError, Settings
-from zimun.connections import IDLE_TIME, bounded, http_share, rpc_share
+from zimun.connections import IDLE_TIME, bounded, max_http_connections, max_rpc_connections
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.dispatch import Verify
 from zimun.rpc.page_tokens import PageTokens
-from zimun.rpc.request_context import Backend
+from zimun.rpc.request_context import Dependencies
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.credentials import Credentials
@@ -79,7 +79,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class StartedServer:
     """A running server: its stores and its ports.
 
     `metrics_port` is None where metrics are not asked for.
@@ -203,7 +203,9 @@ async def open_database(
 
 
 @asynccontextmanager
-async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> AsyncIterator[Running]:
+async def serve(
+    settings: Settings, clock: Clock, sharing: bool = False
+) -> AsyncIterator[StartedServer]:
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
     With `sharing` other servers may listen on the same ports.
@@ -215,13 +217,13 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         await _publish_offset(stores.database, clock)
         verify, endpoints = await _tokens(settings, stores.credentials, stack)
         pages = PageTokens(await stores.credentials.secret("page_token"))
-        backend = Backend(stores.ledgers, stores.reader, stores.writer, pages)
+        dependencies = Dependencies(stores.ledgers, stores.reader, stores.writer, pages)
         observer = CallObserver(settings.slow_request)
         traced = await stack.enter_async_context(
             tracing(settings.otlp_endpoint, settings.trace_ratio)
         )
         interceptors = (observer, *traced)
-        server = RpcServer(backend, verify, rpc_share(), sharing, interceptors)
+        server = RpcServer(dependencies, verify, max_rpc_connections(), sharing, interceptors)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
         tls = server_tls(settings)
@@ -238,8 +240,8 @@ async def serve(settings: Settings, clock: Clock, sharing: bool = False) -> Asyn
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
         _start_background_work(stores, server, clock, stack)
-        _settle_memory()
-        yield Running(stores, server.port, auth_port, metrics_port)
+        _tune_garbage_collector()
+        yield StartedServer(stores, server.port, auth_port, metrics_port)
 
 
 def _start_background_work(
@@ -264,7 +266,7 @@ async def _publish_offset(database: Database, clock: Clock) -> None:
         await database.write(lambda connection: write_clock_offset(connection, offset))
 
 
-def _settle_memory() -> None:
+def _tune_garbage_collector() -> None:
     """Exclude permanent objects from garbage collection: modules, descriptors, statements.
 
     The collector also runs less often, as calls leave hardly any cycles.
@@ -332,7 +334,7 @@ async def _listen_http(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server
-    protocol = bounded(runner.server, http_share())
+    protocol = bounded(runner.server, max_http_connections())
     loop = asyncio.get_running_loop()
     context = tls.http if tls else None
     try:

@@ -20,7 +20,7 @@ from zimun.auth.signing_keys import KeyStoreError
 from zimun.booking import retention
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.catalog_import import Counts
-from zimun.catalog_file import reader
+from zimun.catalog_file import reader, writer
 from zimun.clock import WallClock
 from zimun.command_options import data_dir, database, load_settings, on_stores, real_now, run
 from zimun.config import ConfigError, Settings
@@ -194,7 +194,7 @@ def import_command(file: BinaryIO, org: str, **given: Any) -> None:
     catalog = reader.read(file.name, file.read(), org)
 
     async def work(stores: app.Stores) -> Counts:
-        org_id = catalog.wanted.org_id if catalog.wanted else ""
+        org_id = catalog.request.org_id if catalog.request else ""
         command = reader.LoadCatalog(catalog)
         counts: Counts = await stores.writer.run(org_id, command, creates=True)
         return counts
@@ -214,13 +214,13 @@ def export_command(org: str | None, **given: Any) -> None:
     """Print an organization's catalogue as a file that `import` reads."""
 
     async def work(stores: app.Stores) -> str:
-        known = await stores.ledgers.organization_ids()
-        chosen = org or (known[0] if len(known) == 1 else "")
+        org_ids = await stores.ledgers.organization_ids()
+        chosen = org or (org_ids[0] if len(org_ids) == 1 else "")
         if not chosen:
-            raise click.UsageError(f"--org is needed: there are {len(known)} organizations")
-        if chosen not in known:
+            raise click.UsageError(f"--org is needed: there are {len(org_ids)} organizations")
+        if chosen not in org_ids:
             raise click.UsageError(f"no organization {chosen}: see `zimun org create`")
-        return reader.write(await stores.reader.catalog(chosen))
+        return writer.write(await stores.reader.catalog(chosen))
 
     # As bytes: a file is UTF-8, whatever the terminal's encoding.
     click.echo(on_stores(work, **given).encode(), nl=False)

@@ -136,10 +136,10 @@ def load(environ: Mapping[str, str], **given: Any) -> Settings:
 
     Raises ConfigError for a value that cannot be.
     """
-    known = {name.name: name.name.upper() for name in fields(Settings)}
+    variables = {name.name: name.name.upper() for name in fields(Settings)}
     read = {
         name: _parse(name, environ[f"ZIMUN_{variable}"])
-        for name, variable in known.items()
+        for name, variable in variables.items()
         if environ.get(f"ZIMUN_{variable}")
     }
     return Settings(**read | {name: value for name, value in given.items() if value is not None})

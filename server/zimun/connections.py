@@ -27,18 +27,18 @@ def raise_file_limit() -> int:
     return limit
 
 
-def rpc_share() -> int:
+def max_rpc_connections() -> int:
     """Connections at the gRPC port: half of the files."""
     return raise_file_limit() // 2
 
 
-def http_share() -> int:
+def max_http_connections() -> int:
     """Connections at the port of tokens or of metrics: an eighth of the files each; a quarter of
     all is left for the database and for logs."""
     return raise_file_limit() // 8
 
 
-def gateway_share() -> int:
+def max_gateway_connections() -> int:
     """Connections at Envoy's port: three quarters of the files; it has others to the servers."""
     return raise_file_limit() * 3 // 4
 

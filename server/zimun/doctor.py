@@ -48,7 +48,7 @@ CONNECTIONS_OF_A_PROCESS = 20
 CERTIFICATE_DAYS = 21
 """Days before its end in which a certificate is warned of."""
 
-ANSWER_TIME = 3.0
+RESPONSE_TIMEOUT = 3.0
 """Seconds in which a server or Envoy has to answer."""
 
 
@@ -102,11 +102,11 @@ async def examine_all(
 
 
 def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
-    known = {f"ZIMUN_{one.name.upper()}" for one in fields(Settings)}
+    variables = {f"ZIMUN_{one.name.upper()}" for one in fields(Settings)}
     ours = {name for name in environ if name.startswith("ZIMUN_")}
-    for name in sorted(ours - known):
+    for name in sorted(ours - variables):
         yield Finding("warning", "configuration", f"{name} is no setting of Zimun")
-    read = ", ".join(sorted(name for name in ours & known if environ[name]))
+    read = ", ".join(sorted(name for name in ours & variables if environ[name]))
     yield Finding("ok", "configuration", f"set: {read}" if read else "the defaults")
 
 
@@ -174,14 +174,14 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         if finding.level == "failure" or "is made" in finding.text:
             return
     try:
-        found = await asyncio.wait_for(examine(url), ANSWER_TIME)
+        inspection = await asyncio.wait_for(examine(url), RESPONSE_TIMEOUT)
     except (*FAILURES, TimeoutError) as error:
         yield Finding("failure", "database", f"{_where(url)} cannot be used: {brief(error)}")
         return
-    yield Finding("ok", "database", f"{found.engine} {found.version} at {_where(url)}")
-    for finding in (*_settings_of(found, settings), _clock(found), _schema(found)):
+    yield Finding("ok", "database", f"{inspection.engine} {inspection.version} at {_where(url)}")
+    for finding in (*_settings_of(inspection, settings), _clock(inspection), _schema(inspection)):
         yield finding
-    yield _keys(found, settings)
+    yield _keys(inspection, settings)
 
 
 def _where(url: URL) -> str:
@@ -202,17 +202,17 @@ def _file_of(file: Path) -> Finding:
     return Finding("ok", "database", f"{file} is sound (quick_check), for its owner alone")
 
 
-def _settings_of(found: Inspection, settings: Settings) -> Iterator[Finding]:
-    if not found.settings:
+def _settings_of(inspection: Inspection, settings: Settings) -> Iterator[Finding]:
+    if not inspection.settings:
         return
-    if int(found.version.partition(".")[0]) < MIN_POSTGRESQL:
+    if int(inspection.version.partition(".")[0]) < MIN_POSTGRESQL:
         yield Finding("failure", "database", f"must be PostgreSQL {MIN_POSTGRESQL} or newer")
     for name, good in (*DURABLE.items(), *WRITABLE.items()):
-        if found.settings[name] not in good:
-            words = f"{name} is {found.settings[name]}, must be {' or '.join(good)}"
+        if inspection.settings[name] not in good:
+            words = f"{name} is {inspection.settings[name]}, must be {' or '.join(good)}"
             yield Finding("failure", "database", words)
     limit, needed = (
-        int(found.settings["max_connections"]),
+        int(inspection.settings["max_connections"]),
         CONNECTIONS_OF_A_PROCESS * settings.workers,
     )
     if needed > limit:
@@ -220,43 +220,47 @@ def _settings_of(found: Inspection, settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "database", words)
 
 
-def _clock(found: Inspection) -> Finding:
-    for what, ahead in (("the database's clock", found.ahead), ("the ledger", found.ledger_ahead)):
+def _clock(inspection: Inspection) -> Finding:
+    for what, ahead in (
+        ("the database's clock", inspection.ahead),
+        ("the ledger", inspection.ledger_ahead),
+    ):
         if ahead > MAX_CLOCK_DIFFERENCE:
             return Finding("failure", "clock", f"{what} is {ahead:.1f} s ahead of this machine's")
-    if found.ahead < -MAX_CLOCK_DIFFERENCE:
-        behind = f"the database's clock is {-found.ahead:.1f} s behind this machine's"
+    if inspection.ahead < -MAX_CLOCK_DIFFERENCE:
+        behind = f"the database's clock is {-inspection.ahead:.1f} s behind this machine's"
         return Finding("failure", "clock", behind)
     return Finding("ok", "clock", f"{rfc3339(round(time.time()) * SECOND)}, as the database's")
 
 
-def _schema(found: Inspection) -> Finding:
-    if found.revision == found.newest_revision:
-        return Finding("ok", "schema", f"{found.revision}, as this Zimun has it")
-    if found.revision is None:
+def _schema(inspection: Inspection) -> Finding:
+    if inspection.revision == inspection.newest_revision:
+        return Finding("ok", "schema", f"{inspection.revision}, as this Zimun has it")
+    if inspection.revision is None:
         return Finding("ok", "schema", "none yet; it is made at the first start")
-    if found.revision < found.newest_revision:
-        words = f"{found.revision}; a start or `zimun migrate` brings it to {found.newest_revision}"
+    if inspection.revision < inspection.newest_revision:
+        newest = inspection.newest_revision
+        words = f"{inspection.revision}; a start or `zimun migrate` brings it to {newest}"
         return Finding("warning", "schema", words)
-    return Finding("failure", "schema", f"{found.revision}, which this Zimun does not know")
+    return Finding("failure", "schema", f"{inspection.revision}, which this Zimun does not know")
 
 
-def _keys(found: Inspection, settings: Settings) -> Finding:
+def _keys(inspection: Inspection, settings: Settings) -> Finding:
     if settings.jwks_url:
         return Finding("ok", "keys", f"those of {settings.issuer}")
-    if not found.key_times:
+    if not inspection.key_times:
         return Finding("ok", "keys", "none yet; one is made at the first start")
-    newest = rfc3339(found.key_times[-1])
-    return Finding("ok", "keys", f"{len(found.key_times)}, the newest published {newest}")
+    newest = rfc3339(inspection.key_times[-1])
+    return Finding("ok", "keys", f"{len(inspection.key_times)}, the newest published {newest}")
 
 
 def _envoy_program() -> Finding:
     try:
         command = [str(envoy_binary()), "--version"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10)  # noqa: S603
+        process = subprocess.run(command, capture_output=True, text=True, timeout=10)  # noqa: S603
     except (EnvoyError, OSError, subprocess.TimeoutExpired) as error:
         return Finding("warning", "envoy", f"cannot be started here: {error}")
-    version = told.stdout.partition("version:")[2].split("/")
+    version = process.stdout.partition("version:")[2].split("/")
     return Finding("ok", "envoy", f"version {version[1] if len(version) > 1 else 'unknown'}")
 
 
@@ -276,10 +280,12 @@ async def _server(settings: Settings, port: int, running: bool) -> Finding:
     async with dialled as channel:
         make = health_pb2_grpc.HealthStub
         try:
-            told = await make(channel).Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_TIME)
+            response = await make(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=RESPONSE_TIMEOUT
+            )
         except grpc.aio.AioRpcError as error:
             return Finding("failure", "server", f"{where} is not Zimun: {error.code().name}")
-    state = health_pb2.HealthCheckResponse.ServingStatus.Name(told.status)
+    state = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
     return Finding("ok" if state == "SERVING" else "failure", "server", f"{where} is {state}")
 
 
@@ -299,11 +305,11 @@ def _channel(settings: Settings, where: str) -> grpc.aio.Channel:
 
 async def _ports(settings: Settings) -> AsyncIterator[Finding]:
     """The ports that a server will need beside its gRPC ports, while none serves."""
-    wanted = [("ZIMUN_AUTH_PORT", settings.grpc_host, settings.auth_port)]
-    wanted += [
+    ports = [("ZIMUN_AUTH_PORT", settings.grpc_host, settings.auth_port)]
+    ports += [
         ("ZIMUN_METRICS_PORT", settings.metrics_host, port) for port in settings.metrics_ports
     ]
-    for variable, host, port in wanted:
+    for variable, host, port in ports:
         where = f"{_dialled(host)}:{port}"
         taken = await _listens(where)
         words = "is in use by another program" if taken else "is free"
@@ -316,7 +322,7 @@ async def _envoy(settings: Settings, running: bool) -> Finding:
     if not await _listens(where):
         return _absent("envoy", where, running)
     scheme = "https" if settings.tls_certificate else "http"
-    timeout = aiohttp.ClientTimeout(ANSWER_TIME)
+    timeout = aiohttp.ClientTimeout(RESPONSE_TIMEOUT)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             # Its certificate names the host that callers dial.
@@ -336,7 +342,7 @@ def _dialled(host: str) -> str:
 async def _listens(where: str) -> bool:
     host, _, port = where.rpartition(":")
     try:
-        async with asyncio.timeout(ANSWER_TIME):
+        async with asyncio.timeout(RESPONSE_TIMEOUT):
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     except (OSError, TimeoutError):
         return False

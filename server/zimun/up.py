@@ -17,7 +17,7 @@ from zimun import app, demo
 from zimun.auth import clients
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
-from zimun.connections import gateway_share
+from zimun.connections import max_gateway_connections
 from zimun.domain.identity import SCOPES
 from zimun_gateway import site
 from zimun_gateway.envoy_process import Envoy
@@ -52,19 +52,19 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
     env_file = settings.data_dir / "demo.env"
     async with AsyncExitStack() as stack:
         stack.enter_context(_claim(settings.data_dir))
-        known = _read_env(env_file)
+        earlier = _read_env(env_file)
         env_file.unlink(missing_ok=True)
         inner = replace(settings, auth_port=0)
         server = await stack.enter_async_context(app.serve(inner, clock))
         envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
         stack.push_async_callback(envoy.stop)
         await envoy.start()
-        secret = await _demo(server, clock, known) if with_demo else ""
+        secret = await _demo(server, clock, earlier) if with_demo else ""
         await envoy.wait_ready(ENVOY_READY)
         address = _address(settings, server.grpc_port)
         if secret:
             _write_env(env_file, address | {"ZIMUN_CLIENT_SECRET": secret})
-        print(_screen(settings, address, secret), flush=True)
+        print(_start_message(settings, address, secret), flush=True)
         await _until_stopped(stop, envoy)
         stack.push_async_callback(envoy.drain)
 
@@ -93,7 +93,9 @@ async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
         raise ChildDied(f"envoy ended with status {died.result()}")
 
 
-def gateway_settings(settings: Settings, server: app.Running | None = None) -> GatewaySettings:
+def gateway_settings(
+    settings: Settings, server: app.StartedServer | None = None
+) -> GatewaySettings:
     """What Envoy is told: the ports of a server beside it, or those of the settings."""
     host = settings.grpc_host
     grpc = (f"{host}:{server.grpc_port}",) if server else settings.grpc_endpoints
@@ -115,7 +117,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,
-        max_connections=gateway_share(),
+        max_connections=max_gateway_connections(),
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         tls_certificate=settings.tls_certificate,
@@ -129,7 +131,7 @@ def gateway_settings(settings: Settings, server: app.Running | None = None) -> G
     )
 
 
-async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> str:
+async def _demo(server: app.StartedServer, clock: Clock, earlier: Mapping[str, str]) -> str:
     """Fill an empty store and answer the demo client's secret.
 
     It is kept in the store, so that every demo on it shows the same one; a store whose client has
@@ -138,13 +140,13 @@ async def _demo(server: app.Running, clock: Clock, known: Mapping[str, str]) -> 
     await demo.seed(server.stores.writer, clock.now())
     credentials = server.stores.credentials
     now = time.time_ns() // 1000
-    kept = f"zs_{(await credentials.secret('demo_client')).hex()}"
+    stored = f"zs_{(await credentials.secret('demo_client')).hex()}"
     if not await credentials.client(demo.CLIENT_ID):
         _, secret = await clients.create_client(
-            credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, kept
+            credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, stored
         )
         return secret
-    for secret in (kept, known.get("ZIMUN_CLIENT_SECRET", "")):
+    for secret in (stored, earlier.get("ZIMUN_CLIENT_SECRET", "")):
         if secret and await clients.authenticate(credentials, demo.CLIENT_ID, secret, now):
             return secret
     return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
@@ -177,7 +179,7 @@ def _write_env(path: Path, variables: Mapping[str, str]) -> None:
     draft.replace(path)
 
 
-def _screen(settings: Settings, address: Mapping[str, str], secret: str) -> str:
+def _start_message(settings: Settings, address: Mapping[str, str], secret: str) -> str:
     """What the operator sees first: what runs where, and calls that work when pasted."""
     base, target = address["ZIMUN_BASE_URL"], address["ZIMUN_GRPC_TARGET"]
     lines = [

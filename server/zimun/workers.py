@@ -76,7 +76,7 @@ class Supervisor:
         """Keep one worker running: start another when it ends, and when it is to be renewed."""
         worker, pause = await self._start(environment), MIN_PAUSE
         while not self._stopping.is_set():
-            await _first(worker.wait(), renewal.wait(), self._stopping.wait())
+            await _wait_for_any(worker.wait(), renewal.wait(), self._stopping.wait())
             if worker.returncode is not None:
                 log.error("a worker ended with status %s; starting another", worker.returncode)
                 with contextlib.suppress(TimeoutError):
@@ -111,10 +111,10 @@ class Supervisor:
             env=environment,
             start_new_session=True,
         )
-        await _first(self._wait_serving(worker), self._stopping.wait())
+        await _wait_for_any(self._wait_ready(worker), self._stopping.wait())
         return worker
 
-    async def _wait_serving(self, worker: asyncio.subprocess.Process) -> None:
+    async def _wait_ready(self, worker: asyncio.subprocess.Process) -> None:
         assert worker.stdout
         if (await worker.stdout.readline()).strip() == READY:
             self._ready.release()
@@ -122,7 +122,7 @@ class Supervisor:
             await worker.wait()
 
 
-async def _first(*waiting: Coroutine[Any, Any, object]) -> None:
+async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
     """Return when one of them has."""
     tasks = [asyncio.create_task(one) for one in waiting]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -136,7 +136,7 @@ def hasty() -> None:
     append = _DRAFT.append.fget
 
     def settle_first(draft: group_commit.Draft) -> Append | None:
-        group_commit.settle(draft.jobs)
+        group_commit.complete(draft.jobs)
         made: Append | None = append(draft)
         return made
 
@@ -173,12 +173,12 @@ def backwards() -> None:
 
 def late() -> None:
     """A hold still stands for a moment when its time has run out."""
-    standing = rules.standing
+    standing = rules.as_of
 
     def stand(reservation: Reservation, now: int) -> Reservation:
         return standing(reservation, now - MOMENT)
 
-    rules.standing = stand
+    rules.as_of = stand
 
 
 def early() -> None:

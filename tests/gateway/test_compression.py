@@ -92,7 +92,7 @@ async def test_the_largest_page_passes_where_each_byte_takes_six_as_json(gateway
     one = Appointment(metadata={f"{n:<<64}": "<" * 1000 for n in range(50)})
 
     async def page(_: Any, __: Context) -> ListAppointmentsResponse:
-        return ListAppointmentsResponse(items=page_tokens.fitting([one] * 1000))
+        return ListAppointmentsResponse(items=page_tokens.messages_within_limit([one] * 1000))
 
     gateway.server.behaviours["ListAppointments"] = page
     answer = await gateway.get("/api/v1/appointments")

@@ -164,7 +164,7 @@ async def serving(
 
 @asynccontextmanager
 async def connected(
-    server: app.Running, settings: Settings, clock: ManualClock
+    server: app.StartedServer, settings: Settings, clock: ManualClock
 ) -> AsyncIterator[Zimun]:
     """Stubs to a server."""
     target = f"127.0.0.1:{server.grpc_port}"

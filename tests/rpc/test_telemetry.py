@@ -31,7 +31,7 @@ APPOINTMENTS = "zimun.v1.AppointmentsService"
 class Scraped:
     """A server with an endpoint for metrics."""
 
-    def __init__(self, zimun: Zimun, server: app.Running) -> None:
+    def __init__(self, zimun: Zimun, server: app.StartedServer) -> None:
         self.zimun = zimun
         self._server = server
         self.logged = logging.getLogger("zimun")

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from zimun.booking import availability, catalog
-from zimun.booking.availability import AnswerCache, Availability
+from zimun.booking.availability import Availability, AvailabilityCache
 from zimun.booking.catalog import ArchiveEntry, CreateEntry, evolve_catalog
 from zimun.booking.reader import ROW_BYTES, LedgerMemory
 from zimun.clock import ManualClock
@@ -129,13 +129,13 @@ def an_answer(slots: int, staff: int) -> Availability:
     return Availability("s_0", "UTC", found, ())
 
 
-def kept(answer: Availability, ledger: Ledger) -> availability._Kept:
-    return availability._Kept(ledger.origin, ledger.seq, 0, 1, answer)
+def kept(answer: Availability, ledger: Ledger) -> availability._CachedAvailability:
+    return availability._CachedAvailability(ledger.origin, ledger.seq, 0, 1, answer)
 
 
 def test_kept_answers_are_limited_in_bytes() -> None:
     ledger, answer = Ledger("o_1", 1, 0, 0), an_answer(slots=1000, staff=10)
-    cache = AnswerCache(max_bytes=10 * answer.size)
+    cache = AvailabilityCache(max_bytes=10 * answer.size)
     for number in range(100):
         cache.put(number, kept(answer, ledger))
     held = [number for number in range(100) if cache.get(number, ledger, 0)]
@@ -155,17 +155,17 @@ def test_large_messages_are_not_kept() -> None:
 
 def test_a_page_ends_before_it_is_too_large() -> None:
     message = service_pb2.Service(id="s_1", metadata=METADATA)
-    fitting = list(page_tokens.fitting([message] * 1000))
+    fitting = list(page_tokens.messages_within_limit([message] * 1000))
     assert 10 < len(fitting) <= page_tokens.MAX_PAGE // message.ByteSize()
     huge = service_pb2.Service(description="x" * (page_tokens.MAX_PAGE + 1))
-    assert list(page_tokens.fitting([huge, huge])) == [huge]
+    assert list(page_tokens.messages_within_limit([huge, huge])) == [huge]
 
 
 async def test_a_list_of_large_entries_comes_in_pages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(page_tokens, "MAX_PAGE", 1)
-    monkeypatch.setattr(catalog_entries, "MAX_KEPT_PAGE", 0)
+    monkeypatch.setattr(catalog_entries, "MAX_CACHED_PAGE_BYTES", 0)
     async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         walked, token = [], ""

@@ -17,7 +17,7 @@ from zimun.booking.pause import Pause, next_step
 from zimun.clock import ManualClock
 from zimun.domain.errors import Overloaded
 from zimun.rpc import admission, server
-from zimun.rpc.admission import Admission, AdmittedCall, FairQueue, Kind, metered
+from zimun.rpc.admission import Admission, AdmittedCall, CallType, FairQueue, metered
 from zimun.v1 import services_service_pb2
 
 from ..rpc.conftest import FRIDAY_MORNING, Zimun, seed, serving
@@ -42,7 +42,7 @@ def admit_all(all_calls: Admission, org_id: str) -> list[AdmittedCall]:
     """As many reads of an organization as may wait."""
     calls: list[AdmittedCall] = []
     with contextlib.suppress(Overloaded):
-        calls.extend(all_calls.admit(Kind.READ, org_id) for _ in range(FLOOD))
+        calls.extend(all_calls.admit(CallType.READ, org_id) for _ in range(FLOOD))
     return calls
 
 
@@ -54,8 +54,8 @@ async def test_a_flood_of_one_organization_is_refused_and_others_are_accepted(
     quiet = admit_all(all_calls, "o_quiet")
     assert len(noisy) < FLOOD
     assert len(quiet) >= len(noisy) // 8
-    assert all_calls.waiting[Kind.READ] == len(noisy) + len(quiet)
-    assert all_calls.refused[Kind.READ] == 2
+    assert all_calls.waiting[CallType.READ] == len(noisy) + len(quiet)
+    assert all_calls.refused[CallType.READ] == 2
 
 
 async def test_fewer_calls_are_accepted_when_calls_take_long(
@@ -65,19 +65,19 @@ async def test_fewer_calls_are_accepted_when_calls_take_long(
     short = len(admit_all(all_calls, "o_one"))
     slow = full_admission(monkeypatch)
     for _ in range(100):
-        slow._queues[Kind.READ].quota.record_cost(0.02)
+        slow._queues[CallType.READ].quota.record_cost(0.02)
     assert len(admit_all(slow, "o_one")) < short / 4
 
 
 async def test_five_hundred_calls_at_once_are_accepted_by_an_idle_server() -> None:
     all_calls = Admission(max_writes=64)
     for _ in range(200):
-        call = all_calls.admit(Kind.WRITE, "o_one")
+        call = all_calls.admit(CallType.WRITE, "o_one")
         call._begun -= 0.02  # the time of a commit
         call.finish()
     for _ in range(500):
-        all_calls.admit(Kind.WRITE, "o_one")
-    assert all_calls.refused[Kind.WRITE] == 0
+        all_calls.admit(CallType.WRITE, "o_one")
+    assert all_calls.refused[CallType.WRITE] == 0
 
 
 async def test_calls_of_other_organizations_begin_before_a_flood_of_one() -> None:
@@ -104,28 +104,28 @@ async def test_organizations_share_the_server_by_the_cost_of_their_calls() -> No
 
 async def test_a_cancelled_call_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     all_calls = full_admission(monkeypatch)
-    call = all_calls.admit(Kind.READ, "o_one")
+    call = all_calls.admit(CallType.READ, "o_one")
     task = asyncio.create_task(call.begin())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert all_calls.waiting[Kind.READ] == 0
-    assert not all_calls._queues[Kind.READ].waiting.begin_next(0.001)
+    assert all_calls.waiting[CallType.READ] == 0
+    assert not all_calls._queues[CallType.READ].waiting.begin_next(0.001)
 
 
 async def test_a_call_cancelled_as_it_begins_frees_its_place() -> None:
     all_calls = Admission(max_writes=1)
-    first = all_calls.admit(Kind.WRITE, "o_one")
-    second = all_calls.admit(Kind.WRITE, "o_one")
+    first = all_calls.admit(CallType.WRITE, "o_one")
+    second = all_calls.admit(CallType.WRITE, "o_one")
     task = asyncio.create_task(second.begin())
     await asyncio.sleep(0)
     first.finish()
-    all_calls._queues[Kind.WRITE].begin_next()
+    all_calls._queues[CallType.WRITE].begin_next()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert all_calls._queues[Kind.WRITE].running == 0
+    assert all_calls._queues[CallType.WRITE].active == 0
 
 
 async def test_calls_wait_at_the_limit_and_all_are_served() -> None:
@@ -134,7 +134,7 @@ async def test_calls_wait_at_the_limit_and_all_are_served() -> None:
 
     async def write(org_id: str) -> None:
         nonlocal highest, running
-        call = all_calls.admit(Kind.WRITE, org_id)
+        call = all_calls.admit(CallType.WRITE, org_id)
         if call.waiting:
             await call.begin()
         running += 1
@@ -146,7 +146,7 @@ async def test_calls_wait_at_the_limit_and_all_are_served() -> None:
     async with asyncio.timeout(10):
         await asyncio.gather(*(write(f"o_{n % 3}") for n in range(50)))
     assert highest == 2
-    assert all_calls.waiting == dict.fromkeys(Kind, 0)
+    assert all_calls.waiting == dict.fromkeys(CallType, 0)
 
 
 async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
@@ -154,7 +154,7 @@ async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
     steps: list[str] = []
 
     async def long_read(org_id: str) -> None:
-        call = all_calls.admit(Kind.READ, org_id)
+        call = all_calls.admit(CallType.READ, org_id)
         next_step.set(call.step)
         try:
             for _ in range(5):
@@ -170,13 +170,13 @@ async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
         begun = len(steps)
         await asyncio.gather(*flood)
     assert begun < 20
-    assert all_calls.waiting[Kind.LONG] == 0
+    assert all_calls.waiting[CallType.LONG] == 0
     all_calls._long_quota.record_cost(1e6)
     for number in range(admission.MIN_QUEUE_LENGTH):
         all_calls._long_quota.acquire(f"o_{number}")
     with pytest.raises(Overloaded):
         await long_read("o_third")
-    assert all_calls.refused[Kind.LONG] == 1
+    assert all_calls.refused[CallType.LONG] == 1
 
 
 async def test_metered_work_is_charged_for_its_steps_and_fails_as_it_would() -> None:
@@ -257,7 +257,7 @@ async def test_a_call_whose_deadline_has_passed_waits_no_longer(
             )
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         async with asyncio.timeout(10):
-            while all_calls.waiting[Kind.READ]:  # noqa: ASYNC110 - only looking tells
+            while all_calls.waiting[CallType.READ]:  # noqa: ASYNC110 - only looking tells
                 await asyncio.sleep(0.01)
 
     await on_a_full_server(monkeypatch, tmp_path, ask)

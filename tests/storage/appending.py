@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from zimun.booking.store import Append, IdempotencyKey, KeptResponse, LedgerStore
+from zimun.booking.store import Append, IdempotencyKey, LedgerStore, StoredResponse
 from zimun.domain.catalog import Organization
 from zimun.domain.events import (
     CatalogEvent,
@@ -48,7 +48,7 @@ class Model:
     events: list[Event] = field(default_factory=list)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
+    responses: dict[IdempotencyKey, StoredResponse] = field(default_factory=dict)
 
     @property
     def seq(self) -> int:
@@ -157,7 +157,7 @@ class Script:
         """The events so far are in the store."""
         self._before = self.model.ledger()
         self._events: list[Event] = []
-        self._responses: dict[IdempotencyKey, KeptResponse] = {}
+        self._responses: dict[IdempotencyKey, StoredResponse] = {}
         self.longest_span = 0
 
     def append(self) -> Append:
@@ -194,7 +194,7 @@ class Script:
         """The organization itself, without which its ledger is not begun."""
         self.put(Organization(id=self.model.org_id, name="Salon", time_zone="UTC"))
 
-    def keep(self, key: IdempotencyKey, response: KeptResponse) -> None:
+    def keep(self, key: IdempotencyKey, response: StoredResponse) -> None:
         """A response to keep."""
         self._responses[key] = self.model.responses[key] = response
 
@@ -285,9 +285,9 @@ def _session(reservation: Reservation, busy: Interval, capacity: int, booked_at:
     )
 
 
-def response(text: bytes = b"\x00response\xff", expires_at: int = NOW + DAY) -> KeptResponse:
+def response(text: bytes = b"\x00response\xff", expires_at: int = NOW + DAY) -> StoredResponse:
     """A response to keep; its fingerprint is its text backwards."""
-    return KeptResponse(text[::-1], text, expires_at)
+    return StoredResponse(text[::-1], text, expires_at)
 
 
 def begun(org_id: str = ORG) -> Script:

@@ -26,7 +26,7 @@ from sqlalchemy import select
 
 from zimun.app import Stores, open_database
 from zimun.booking import appointments, availability
-from zimun.booking.availability import AnswerCache
+from zimun.booking.availability import AvailabilityCache
 from zimun.booking.catalog import CreateOrganization, catalog_decision
 from zimun.booking.change_request import ChangeRequest, new_id
 from zimun.booking.reader import MAX_ROWS
@@ -356,7 +356,7 @@ class SalonClient:
         date = to_datetime(day).date()
         found = await availability.get_availability(
             self.stores.reader,
-            AnswerCache(),
+            AvailabilityCache(),
             self.caller,
             SlotRequest(service_id=service_id, staff_id=staff_id, seats=seats),
             DateRange(first=date, last=date),

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from zimun.booking.availability import AnswerCache, Availability, get_availability
+from zimun.booking.availability import Availability, AvailabilityCache, get_availability
 from zimun.booking.reader import Reader
 from zimun.clock import ManualClock
 from zimun.domain.errors import ZimunError
@@ -19,16 +19,16 @@ from .salon import CALLER, CLASS, CUT, NOW, Engine, SalonClient, at, open_salon,
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
 
 
-async def ask(client: SalonClient, service_id: str, cache: AnswerCache) -> Availability:
+async def ask(client: SalonClient, service_id: str, cache: AvailabilityCache) -> Availability:
     request = SlotRequest(service_id=service_id)
     return await get_availability(client.stores.reader, cache, CALLER, request, TUESDAY)
 
 
-async def check(client: SalonClient, service_id: str, cache: AnswerCache) -> None:
+async def check(client: SalonClient, service_id: str, cache: AvailabilityCache) -> None:
     """Assert that the answer is, twice, that of a search which knows nothing yet."""
     fresh = await get_availability(
         Reader(client.stores.ledgers, client.clock),
-        AnswerCache(),
+        AvailabilityCache(),
         CALLER,
         SlotRequest(service_id=service_id),
         TUESDAY,
@@ -40,7 +40,7 @@ async def check(client: SalonClient, service_id: str, cache: AnswerCache) -> Non
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, seed: int) -> None:
-    random, cache, held = Random(seed), AnswerCache(), []
+    random, cache, held = Random(seed), AvailabilityCache(), []
     client.clock.instant = at(8) if seed % 2 else NOW
     for _ in range(80):
         service = random.choice((CUT, CLASS))
@@ -63,7 +63,7 @@ async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, see
 async def test_answer_is_given_again_until_the_ledger_has_another_event(
     client: SalonClient,
 ) -> None:
-    cache = AnswerCache()
+    cache = AvailabilityCache()
     first = await ask(client, CUT.id, cache)
     client.clock.advance(1)
     assert await ask(client, CUT.id, cache) is first
@@ -82,7 +82,7 @@ async def test_answer_is_given_again_until_the_ledger_has_another_event(
 async def test_answer_is_not_given_again_from_the_instant_that_a_hold_in_it_expires(
     client: SalonClient,
 ) -> None:
-    cache = AnswerCache()
+    cache = AvailabilityCache()
     for _ in CUT.staff_ids:
         held = await client.hold(at(10))
     first = await ask(client, CUT.id, cache)
@@ -94,7 +94,7 @@ async def test_answer_is_not_given_again_from_the_instant_that_a_hold_in_it_expi
 
 
 async def test_answer_of_one_request_is_not_given_to_another(client: SalonClient) -> None:
-    cache = AnswerCache()
+    cache = AvailabilityCache()
     answers = [await ask(client, service.id, cache) for service in (CUT, CLASS)]
     assert [answer.service_id for answer in answers] == [CUT.id, CLASS.id]
     await check(client, CUT.id, cache)
@@ -105,7 +105,11 @@ async def test_another_server_changes_what_is_answered(engine: Engine) -> None:
     clock = ManualClock(NOW)
     async with engine.open(clock) as one, engine.open(clock) as other:
         await open_salon(one)
-        client, elsewhere, cache = SalonClient(one, clock), SalonClient(other, clock), AnswerCache()
+        client, elsewhere, cache = (
+            SalonClient(one, clock),
+            SalonClient(other, clock),
+            AvailabilityCache(),
+        )
         for hour in (10, 11, 12):
             await check(client, CUT.id, cache)
             await elsewhere.hold(at(hour))

@@ -333,7 +333,7 @@ PUTS: dict[str, CatalogValue] = {
 
 
 async def timetable(stores: Stores) -> Timetable:
-    return await stores.reader.ask(ORG, lambda ledger, timetable, now: timetable)
+    return await stores.reader.query(ORG, lambda ledger, timetable, now: timetable)
 
 
 @asynccontextmanager

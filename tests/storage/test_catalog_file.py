@@ -8,7 +8,7 @@ import pytest
 
 from zimun.app import Stores
 from zimun.booking.catalog_import import Counts
-from zimun.catalog_file import reader
+from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain.catalog import (
@@ -33,7 +33,7 @@ NEW = "organization: {id: o_new, name: New, time_zone: Europe/Berlin}\n"
 async def load(stores: Stores, text: str, org: str = "") -> Counts:
     """As `zimun import` does."""
     file = reader.read("salon.yaml", text.encode("utf-8", "surrogatepass"), org)
-    org_id = file.wanted.org_id if file.wanted else ""
+    org_id = file.request.org_id if file.request else ""
     counts: Counts = await stores.writer.run(org_id, LoadCatalog(file), creates=True)
     return counts
 
@@ -52,7 +52,7 @@ async def catalog(stores: Stores, org: str = ORG) -> Catalog:
 
 
 async def exported(stores: Stores, org: str = ORG) -> str:
-    return reader.write(await catalog(stores, org))
+    return writer.write(await catalog(stores, org))
 
 
 def at(n: int, entry: Entry) -> Entry:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from zimun.app import Stores
 from zimun.booking.catalog_import import Counts
-from zimun.catalog_file import reader
+from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain import catalog_validation
@@ -224,7 +224,7 @@ def content(catalog: Catalog) -> list[object]:
 async def read(stores: Stores) -> tuple[Catalog, str]:
     """The catalogue, and the file of it."""
     catalog = await stores.reader.catalog(ORG)
-    return catalog, reader.write(catalog)
+    return catalog, writer.write(catalog)
 
 
 async def load(stores: Stores, text: str) -> Counts:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zimun.app import Stores
 from zimun.booking.catalog import CreateOrganization
-from zimun.booking.reader import Question, Reader
+from zimun.booking.reader import Query, Reader
 from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Service, StaffMember
@@ -197,7 +197,7 @@ calls = st.lists(
 Answers = tuple[Busy, Mapping[str, int], Sequence[Reservation]]
 
 
-def question(call: Call, hold_ids: Sequence[str]) -> Question[Answers]:
+def question(call: Call, hold_ids: Sequence[str]) -> Query[Answers]:
     """What a call asks: what is busy around its start, staff load of that day, and reservations."""
     day = (call.start // DAY * DAY, (call.start // DAY + 1) * DAY)
     within = (call.start - call.slot * HOUR, call.start + 1 + call.pick * HOUR)
@@ -266,9 +266,9 @@ class Salon:
         hold_ids = [one.hold_id for one in self._held[call.pick % 3 :: 3]]
         asked = question(call, hold_ids)
         fresh = fresh or Reader(self._servers[0].ledgers, self._clock)
-        expected = await fresh.ask(self.org_id, asked)
+        expected = await fresh.query(self.org_id, asked)
         for stores in self._servers:
-            assert await stores.reader.ask(self.org_id, asked) == expected
+            assert await stores.reader.query(self.org_id, asked) == expected
 
     async def check_all(self) -> None:
         """The same for every service, around every start."""

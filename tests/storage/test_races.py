@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from zimun.booking.reader import MAX_ROWS
-from zimun.booking.store import Append, IdempotencyKey, KeptResponse, LedgerRead
+from zimun.booking.store import Append, IdempotencyKey, LedgerRead, StoredResponse
 from zimun.clock import ManualClock
 from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
@@ -282,7 +282,7 @@ async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
 
     def response(time: int) -> Append:
         key = IdempotencyKey(CALLER.client_id, "confirm", f"at {time}")
-        return Append(known, known, (), time, {key: KeptResponse(b"", b"", time + DAY)})
+        return Append(known, known, (), time, {key: StoredResponse(b"", b"", time + DAY)})
 
     assert await client.stores.ledgers.append([response(NOW + MINUTE)]) == {ORG}
     assert await client.stores.ledgers.append([response(NOW + SECOND)]) == set()

@@ -56,7 +56,7 @@ def store(client: SalonClient) -> GatedStore:
 async def reader(client: SalonClient, store: GatedStore) -> Reader:
     """A server's reader that has read the ledger, and looks no more until the gate is open."""
     reader = Reader(store, client.clock)
-    await reader.ask(ORG, seq)
+    await reader.query(ORG, seq)
     await store.looks.get()
     store.gate.clear()
     return reader
@@ -65,11 +65,11 @@ async def reader(client: SalonClient, store: GatedStore) -> Reader:
 async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older_than_it(
     client: SalonClient, store: GatedStore, reader: Reader
 ) -> None:
-    before = await client.stores.reader.ask(ORG, seq)
-    first = asyncio.create_task(reader.ask(ORG, seq))
+    before = await client.stores.reader.query(ORG, seq)
+    first = asyncio.create_task(reader.query(ORG, seq))
     await store.looks.get()
     await client.hold(at(10))
-    second = asyncio.create_task(reader.ask(ORG, seq))
+    second = asyncio.create_task(reader.query(ORG, seq))
     await asyncio.sleep(0)
     store.gate.set()
     assert await second == before + 1
@@ -79,9 +79,9 @@ async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older
 async def test_questions_asked_while_a_look_is_under_way_share_the_next_one(
     store: GatedStore, reader: Reader
 ) -> None:
-    first = asyncio.create_task(reader.ask(ORG, seq))
+    first = asyncio.create_task(reader.query(ORG, seq))
     await store.looks.get()
-    asked = [asyncio.create_task(reader.ask(ORG, seq)) for _ in range(10)]
+    asked = [asyncio.create_task(reader.query(ORG, seq)) for _ in range(10)]
     await asyncio.sleep(0)
     store.gate.set()
     assert {await one for one in asked} == {await first}
@@ -91,21 +91,21 @@ async def test_questions_asked_while_a_look_is_under_way_share_the_next_one(
 async def test_a_look_that_fails_is_told_to_all_who_share_it_and_the_next_one_works(
     store: GatedStore, reader: Reader
 ) -> None:
-    asked = [asyncio.create_task(reader.ask(ORG, seq)) for _ in range(3)]
+    asked = [asyncio.create_task(reader.query(ORG, seq)) for _ in range(3)]
     await store.looks.get()
     store.error = Overloaded("the store cannot be read")
     store.gate.set()
     got = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(one) for one in got] == [Overloaded] * 3
     store.error = None
-    assert await reader.ask(ORG, seq) > 0
+    assert await reader.query(ORG, seq) > 0
 
 
 async def test_a_caller_that_goes_while_a_look_is_under_way_leaves_it_to_the_others(
     store: GatedStore, reader: Reader
 ) -> None:
-    gone = asyncio.create_task(reader.ask(ORG, seq))
-    stays = asyncio.create_task(reader.ask(ORG, seq))
+    gone = asyncio.create_task(reader.query(ORG, seq))
+    stays = asyncio.create_task(reader.query(ORG, seq))
     await store.looks.get()
     gone.cancel()
     store.gate.set()
@@ -117,8 +117,8 @@ async def test_a_caller_that_goes_while_a_look_is_under_way_leaves_it_to_the_oth
 async def test_an_unknown_organization_is_refused_beside_one_that_is_known(
     store: GatedStore, reader: Reader
 ) -> None:
-    known = asyncio.create_task(reader.ask(ORG, seq))
-    unknown = asyncio.create_task(reader.ask("o_nobody", seq))
+    known = asyncio.create_task(reader.query(ORG, seq))
+    unknown = asyncio.create_task(reader.query("o_nobody", seq))
     store.gate.set()
     assert await known > 0
     with pytest.raises(TokenInvalid):

@@ -333,7 +333,7 @@ async def test_write_that_is_cancelled_while_it_waits_leaves_no_transaction(
 
 
 async def _touch(stores: Stores) -> None:
-    await stores.database.write(ledgers.touch)
+    await stores.database.write(ledgers.write_probe)
 
 
 # Reads beside the writer.
@@ -403,7 +403,7 @@ async def test_function_that_raises_does_no_harm_to_those_that_come_after(
 
     def fail(connection: Connection) -> None:
         if way == "write":
-            ledgers.touch(connection)
+            ledgers.write_probe(connection)
         raise LookupError("mine")
 
     before = sqlite_engine.tables()
@@ -419,7 +419,7 @@ async def test_function_that_raises_does_no_harm_to_those_that_come_after(
 async def test_read_cannot_write(sqlite_engine: SqliteEngine, salon: Stores) -> None:
     before = sqlite_engine.tables()
     with pytest.raises(Overloaded):
-        await salon.database.read(ledgers.touch)
+        await salon.database.read(ledgers.write_probe)
     assert sqlite_engine.tables() == before
     await _touch(salon)
 

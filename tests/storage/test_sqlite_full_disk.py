@@ -140,7 +140,7 @@ async def check_memory(client: SalonClient) -> None:
             own = timetable.catalog.entry(Service, service.id)  # noqa: B023 - asked at once
             return ledger.seq, ledger.busy(timetable.catalog, own, "", within, now)  # noqa: B023
 
-        assert await client.stores.reader.ask(ORG, busy) == await fresh.ask(ORG, busy)
+        assert await client.stores.reader.query(ORG, busy) == await fresh.query(ORG, busy)
     known, read = await client.stores.reader.catalog(ORG), await fresh.catalog(ORG)
     assert known.organization == read.organization
     for kind in (Service, StaffMember, Resource):

@@ -18,7 +18,7 @@ from zimun.domain.catalog import Organization
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[app.Running]:
+async def server(tmp_path: Path) -> AsyncIterator[app.StartedServer]:
     settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
     async with app.serve(settings, WallClock()) as running:
         organization = Organization(id="o_1", name="One", time_zone="UTC")
@@ -31,7 +31,7 @@ async def secret_of(credentials: CredentialStore) -> str:
     return secret
 
 
-async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Running) -> None:
+async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.StartedServer) -> None:
     secret, moment = await secret_of(server.stores.credentials), [0.0]
     url = f"http://127.0.0.1:{server.auth_port}"
     tokens = ClientCredentials(url, "c_1", secret, ("org:read",), clock=lambda: moment[0])
@@ -42,7 +42,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(server: app.Runni
     assert await asyncio.to_thread(tokens) != first
 
 
-async def test_a_wrong_secret_is_refused(server: app.Running) -> None:
+async def test_a_wrong_secret_is_refused(server: app.StartedServer) -> None:
     await secret_of(server.stores.credentials)
     tokens = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", "wrong")
     with pytest.raises(urllib.error.HTTPError, match="401") as caught:

@@ -9,7 +9,7 @@ from google.type.money_pb2 import Money
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.booking.catalog import changed
+from zimun.booking.catalog import revise
 from zimun.domain.catalog import Service
 from zimun.rpc.convert import catalog
 from zimun.v1 import service_pb2
@@ -54,7 +54,7 @@ def test_an_update_has_a_new_etag_and_update_time_exactly_where_a_value_is_new(
     present: service_pb2.Service, sent: service_pb2.Service, mask: list[str]
 ) -> None:
     before, wanted = service(present), service(sent)
-    after = changed(before, catalog.SERVICE.edit(sent, FieldMask(paths=mask))(before), now=7)
+    after = revise(before, catalog.SERVICE.edit(sent, FieldMask(paths=mask))(before), now=7)
     is_new = any(getattr(before, name) != getattr(wanted, name) for name in mask)
     assert (after.etag != before.etag, after.update_time != before.update_time) == (is_new, is_new)
     assert (after is before) == (not is_new)

@@ -26,7 +26,7 @@ _BROKEN = re.compile(r"(?<=\S)\n(?=[^\s-])")
 """The end of a line within a paragraph."""
 
 
-class Contract:
+class Api:
     """Methods, comments and options of the contract; comments are Markdown."""
 
     def __init__(self, descriptors: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .annotated import Contract
+from .annotated import Api
 from .operations import SECURITY, Operations, refusal, rules, tag
 from .reasons import GATEWAY, by_status, example, example_name
 from .schemas import Schemas
@@ -39,16 +39,18 @@ Times are RFC 3339. Fields and values may be added to answers: ignore those that
 
 def document(descriptors: Path) -> Object:
     """The OpenAPI 3.1 document of the compiled contract."""
-    contract = Contract(descriptors)
-    found = rules(contract)
+    api = Api(descriptors)
+    operation_rules = rules(api)
     schemas = Schemas(
-        contract,
-        [message for rule in found if (message := rule.body_message())],
-        [rule.method.output_type for rule in found],
-        [rule.request for rule in found],
+        api,
+        [message for rule in operation_rules if (message := rule.body_message())],
+        [rule.method.output_type for rule in operation_rules],
+        [rule.request for rule in operation_rules],
     )
-    operations = Operations(contract, schemas, found)
-    failures = dict.fromkeys(failure for rule in found for failure in operations.failures(rule))
+    operations = Operations(api, schemas, operation_rules)
+    failures = dict.fromkeys(
+        failure for rule in operation_rules for failure in operations.failures(rule)
+    )
     return {
         "openapi": "3.1.1",
         "info": {
@@ -59,35 +61,35 @@ def document(descriptors: Path) -> Object:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "Where this document was read."}],
-        "tags": _tags(contract),
+        "tags": _tags(api),
         "paths": token_path() | operations.paths(),
         "components": {
             "schemas": schemas.components() | token_schemas(),
             "responses": {str(s): refusal(s, f) for s, f in by_status(GATEWAY).items()},
-            "examples": {example_name(f): example(contract, f) for f in failures},
+            "examples": {example_name(f): example(api, f) for f in failures},
             "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
             "headers": _HEADERS,
-            "securitySchemes": {SECURITY: _oauth2(contract), "client": _BASIC},
+            "securitySchemes": {SECURITY: _oauth2(api), "client": _BASIC},
         },
     }
 
 
 def required_scopes(descriptors: Path) -> list[str]:
     """Every scope that a method of the compiled contract requires, sorted."""
-    return _required_scopes(Contract(descriptors))
+    return _required_scopes(Api(descriptors))
 
 
-def _required_scopes(contract: Contract) -> list[str]:
-    return sorted({contract.option(method, "required_scope") for method in contract.methods()})
+def _required_scopes(api: Api) -> list[str]:
+    return sorted({api.option(method, "required_scope") for method in api.methods()})
 
 
-def _tags(contract: Contract) -> list[Object]:
-    services = {method.containing_service: tag(method) for method in contract.methods()}
+def _tags(api: Api) -> list[Object]:
+    services = {method.containing_service: tag(method) for method in api.methods()}
     own = {"name": "Tokens", "description": "Tokens of API clients."}
     return [
         own,
         *(
-            {"name": name, "description": _about(contract.comment(service.full_name))}
+            {"name": name, "description": _about(api.comment(service.full_name))}
             for service, name in services.items()
         ),
     ]
@@ -99,8 +101,8 @@ def _about(comment: str) -> str:
     return "\n\n".join(text for text in paragraphs if not text.startswith("Every method"))
 
 
-def _oauth2(contract: Contract) -> Object:
-    scopes = {name: _SCOPES[name] for name in _required_scopes(contract)}
+def _oauth2(api: Api) -> Object:
+    scopes = {name: _SCOPES[name] for name in _required_scopes(api)}
     flow = {"tokenUrl": TOKEN_PATH, "scopes": scopes}
     return {
         "type": "oauth2",

@@ -1,6 +1,6 @@
 """What the strings and numbers of a request must be, as JSON Schema.
 
-The server checks the same by the same names of fields (`zimun/rpc/contract.py`); a test compares
+The server checks the same by the same names of fields (`zimun/rpc/api.py`); a test compares
 both, field by field.
 """
 

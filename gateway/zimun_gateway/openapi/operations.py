@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from google.api.annotations_pb2 import http
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from .annotated import Contract
+from .annotated import Api
 from .examples import REQUESTS
 from .formats import Schema
 from .reasons import GATEWAY, Failure, by_status, description, example_name, failures
@@ -47,8 +47,8 @@ class Rule(NamedTuple):
         """The fields that neither the path nor the body says."""
         if self.body == "*":
             return
-        said = {name.partition(".")[0] for name in (*self.variables, self.body)}
-        yield from (field for field in self.request.fields if field.name not in said)
+        set_elsewhere = {name.partition(".")[0] for name in (*self.variables, self.body)}
+        yield from (field for field in self.request.fields if field.name not in set_elsewhere)
 
     def body_message(self) -> Descriptor | None:
         """The message that the body is."""
@@ -57,11 +57,11 @@ class Rule(NamedTuple):
         return self.request.fields_by_name[self.body].message_type
 
 
-def rules(contract: Contract) -> list[Rule]:
+def rules(api: Api) -> list[Rule]:
     """Every HTTP rule, in the order of the contract."""
     return [
         Rule(method, verb, getattr(binding, verb), binding.body)
-        for method in contract.methods()
+        for method in api.methods()
         for option in [method.GetOptions().Extensions[http]]
         for binding in (option, *option.additional_bindings)
         for verb in [binding.WhichOneof("pattern")]
@@ -69,10 +69,10 @@ def rules(contract: Contract) -> list[Rule]:
     ]
 
 
-def path_names(found: Iterable[Rule]) -> dict[str, str]:
+def path_names(rules: Iterable[Rule]) -> dict[str, str]:
     """The path of each shape: its variables named as a plain field, where one rule has one."""
     names: dict[str, str] = {}
-    for rule in sorted(found, key=lambda rule: "." in "".join(rule.variables)):
+    for rule in sorted(rules, key=lambda rule: "." in "".join(rule.variables)):
         names.setdefault(rule.shape, rule.template.replace(".", "_"))
     return names
 
@@ -80,11 +80,11 @@ def path_names(found: Iterable[Rule]) -> dict[str, str]:
 class Operations:
     """Operations of the rules, with the schemas and comments that they refer to."""
 
-    def __init__(self, contract: Contract, schemas: Schemas, found: list[Rule]) -> None:
-        self._contract = contract
+    def __init__(self, api: Api, schemas: Schemas, rules: list[Rule]) -> None:
+        self._api = api
         self._schemas = schemas
-        self._rules = found
-        self._paths = path_names(found)
+        self._rules = rules
+        self._paths = path_names(rules)
 
     def paths(self) -> Object:
         """The Paths Object."""
@@ -96,8 +96,8 @@ class Operations:
     def operation(self, rule: Rule) -> Object:
         """The Operation Object of a rule."""
         method = rule.method
-        comment = self._contract.comment(method.full_name)
-        found: Object = {
+        comment = self._api.comment(method.full_name)
+        operation: Object = {
             "operationId": method.name,
             "tags": [tag(method)],
             "summary": _summary(comment),
@@ -105,22 +105,20 @@ class Operations:
             "security": [{SECURITY: [self._scope(rule)]}],
         }
         if parameters := [*self._parameters(rule)]:
-            found["parameters"] = parameters
+            operation["parameters"] = parameters
         if message := rule.body_message():
-            found["requestBody"] = self._body(rule, message)
-        return found | {"responses": {"200": self._answer(rule), **self._refusals(rule)}}
+            operation["requestBody"] = self._body(rule, message)
+        return operation | {"responses": {"200": self._answer(rule), **self._refusals(rule)}}
 
     def failures(self, rule: Rule) -> list[Failure]:
         """How a call of this rule may fail."""
         method = rule.method
-        comments = map(
-            self._contract.comment, (method.containing_service.full_name, method.full_name)
-        )
+        comments = map(self._api.comment, (method.containing_service.full_name, method.full_name))
         reused = [_KEY_REUSED] if self._scope(rule).endswith(":write") else []
         return [*failures(comments), *reused, *GATEWAY]
 
     def _scope(self, rule: Rule) -> str:
-        return str(self._contract.option(rule.method, "required_scope"))
+        return str(self._api.option(rule.method, "required_scope"))
 
     def _parameters(self, rule: Rule) -> Iterator[Object]:
         examples = REQUESTS.get(rule.method.name, {})
@@ -147,7 +145,7 @@ class Operations:
         schema = self._schemas.reference(rule.method.output_type, request=False)
         types = STREAM_TYPES if rule.method.server_streaming else ("application/json",)
         answer: Object = {
-            "description": self._contract.comment(rule.method.output_type.full_name) or "Done.",
+            "description": self._api.comment(rule.method.output_type.full_name) or "Done.",
             "headers": HEADERS,
             "content": {name: {"schema": schema} for name in types},
         }
@@ -168,8 +166,8 @@ class Operations:
         named = _VARIABLE.findall(self._paths[rule.shape])
         if field in named:
             return target | {"parameters": {field: expression}}
-        found = rule.request.fields_by_name.get(field)
-        if found is None or not is_required(found):
+        request_field = rule.request.fields_by_name.get(field)
+        if request_field is None or not is_required(request_field):
             return None
         place = "requestBody" if rule.body == "*" else "parameters"
         return target | {place: {field: expression}}
@@ -179,9 +177,9 @@ class Operations:
         shared = by_status(GATEWAY)
         return {
             str(status): {"$ref": f"#/components/responses/{status}"}
-            if found == shared.get(status)
-            else refusal(status, found)
-            for status, found in by_status(self.failures(rule)).items()
+            if failures == shared.get(status)
+            else refusal(status, failures)
+            for status, failures in by_status(self.failures(rule)).items()
         }
 
 
@@ -199,9 +197,9 @@ def tag(method: MethodDescriptor) -> str:
     return str(method.containing_service.name).removesuffix("Service")
 
 
-def refusal(status: int, found: Iterable[Failure]) -> Object:
+def refusal(status: int, failures: Iterable[Failure]) -> Object:
     """The Response Object of an error status."""
-    names = dict.fromkeys(map(example_name, found))
+    names = dict.fromkeys(map(example_name, failures))
     more = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
     headers = ["X-Request-Id", *([more[status]] if status in more else [])]
     return {
@@ -234,10 +232,10 @@ def _message(field: FieldDescriptor) -> Descriptor:
 
 def _parameter(name: str, place: str, schema: Schema, required: bool, value: Any) -> Object:
     comment = schema.pop("description", "")
-    found: Object = {"name": name, "in": place, "description": comment, "schema": schema}
+    parameter: Object = {"name": name, "in": place, "description": comment, "schema": schema}
     if required or place == "path":
-        found["required"] = True
-    return found if value is None else found | {"example": value}
+        parameter["required"] = True
+    return parameter if value is None else parameter | {"example": value}
 
 
 def _ids(message: Descriptor) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from google.rpc.code_pb2 import Code
 
-from .annotated import Contract
+from .annotated import Api
 
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -83,20 +83,20 @@ def description(status: int) -> str:
 
 def failures(comments: Iterable[str]) -> list[Failure]:
     """The failures that comments name, in their order."""
-    found = [match for comment in comments for match in _NAMED.findall(comment)]
+    matches = [match for comment in comments for match in _NAMED.findall(comment)]
     return list(
         dict.fromkeys(
             Failure(HTTP_STATUS[code], code, reason)
-            for code, reasons in found
+            for code, reasons in matches
             for reason in reasons.split(", ")
         )
     )
 
 
-def by_status(found: Iterable[Failure]) -> dict[int, list[Failure]]:
+def by_status(failures: Iterable[Failure]) -> dict[int, list[Failure]]:
     """Failures by their HTTP status, each once, statuses in order."""
     groups: defaultdict[int, dict[Failure, None]] = defaultdict(dict)
-    for failure in found:
+    for failure in failures:
         groups[failure.status][failure] = None
     return {status: list(group) for status, group in sorted(groups.items())}
 
@@ -109,9 +109,9 @@ def example_name(failure: Failure) -> str:
     return f"{failure.reason}_{failure.status}"
 
 
-def example(contract: Contract, failure: Failure) -> dict[str, Any]:
+def example(api: Api, failure: Failure) -> dict[str, Any]:
     """An Example Object with the error body that the comment of the reason shows."""
-    text, _, block = contract.comment(f"{_ENUM}.{failure.reason}").partition("\n\n")
+    text, _, block = api.comment(f"{_ENUM}.{failure.reason}").partition("\n\n")
     info = json.loads(block)
     summary = text.partition(". ")[0].partition(": ")[0].rstrip(".")
     detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", **info}

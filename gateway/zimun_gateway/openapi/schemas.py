@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from ..descriptor_set import is_map, written
 from . import formats
-from .annotated import Contract
+from .annotated import Api
 from .formats import Schema
 
 ERROR = "Error"
@@ -34,16 +34,16 @@ class Schemas:
 
     def __init__(
         self,
-        contract: Contract,
+        api: Api,
         requests: Iterable[Descriptor],
         responses: Iterable[Descriptor],
         queries: Iterable[Descriptor],
     ) -> None:
         """`requests` and `responses` are the bodies; fields of `queries` are parameters."""
-        self._contract = contract
+        self._api = api
         self._queries = list(queries)
         self._requests = written(requests)
-        self._responses = written([*responses, *map(contract.message, DETAILS)])
+        self._responses = written([*responses, *map(api.message, DETAILS)])
 
     def components(self) -> dict[str, Schema]:
         """Every schema by its name, sorted."""
@@ -86,7 +86,7 @@ class Schemas:
         return schema | {"description": comment} if comment else schema
 
     def _value(self, field: FieldDescriptor, request: bool) -> Schema:
-        limit = self._contract.option(field, "max_length") if request else None
+        limit = self._api.option(field, "max_length") if request else None
         if is_map(field):
             return _map(limit, request)
         one = self._element(field, request, None if field.is_repeated else limit)
@@ -105,7 +105,7 @@ class Schemas:
         return formats.request_scalar(field, limit) | self._range(field)
 
     def _range(self, field: FieldDescriptor) -> Schema:
-        bounds = {name: self._contract.option(field, name) for name in ("minimum", "maximum")}
+        bounds = {name: self._api.option(field, name) for name in ("minimum", "maximum")}
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
     def _name(self, message: Descriptor, request: bool) -> str:
@@ -117,21 +117,21 @@ class Schemas:
         """The enums of all messages, and the schema of errors."""
         messages = [*self._requests.values(), *self._responses.values(), *self._queries]
         enums = [field.enum_type for message in messages for field in message.fields]
-        found = {_joined(enum): self._enum(enum) for enum in enums if enum is not None}
-        details = [self.reference(self._contract.message(name), False) for name in DETAILS]
-        return found | {ERROR: _error(), "ErrorDetail": {"anyOf": details}}
+        schemas = {_joined(enum): self._enum(enum) for enum in enums if enum is not None}
+        details = [self.reference(self._api.message(name), False) for name in DETAILS]
+        return schemas | {ERROR: _error(), "ErrorDetail": {"anyOf": details}}
 
     def _enum(self, enum: EnumDescriptor) -> Schema:
         """Every value but the one that stands for none (AIP-126)."""
         values = [value.name for value in enum.values if value.number]
-        comments = [self._contract.comment(f"{enum.full_name}.{name}") for name in values]
+        comments = [self._api.comment(f"{enum.full_name}.{name}") for name in values]
         lines = [f"- `{name}`: {text}" for name, text in zip(values, comments, strict=True) if text]
         description = "\n".join([self._description(enum), "", *lines]).strip()
         return {"type": "string", "enum": values, "description": description}
 
     def _description(self, element: Any) -> str:
         """The comment; of Google's own types the first sentence, as the rest is about code."""
-        comment = self._contract.comment(element.full_name)
+        comment = self._api.comment(element.full_name)
         return comment if element.full_name.startswith(_OWN_PACKAGE) else _sentence(comment)
 
 

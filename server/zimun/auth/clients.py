@@ -169,7 +169,7 @@ def _checked_name(name: str) -> str:
 
 def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     """The scopes once each, in the documented order."""
-    wanted = set(scopes)
-    if not wanted or not wanted <= set(SCOPES):
+    requested = set(scopes)
+    if not requested or not requested <= set(SCOPES):
         raise InvalidRequest({"scopes": f"must be one or more of {', '.join(SCOPES)}"})
-    return tuple(scope for scope in SCOPES if scope in wanted)
+    return tuple(scope for scope in SCOPES if scope in requested)

@@ -104,11 +104,11 @@ class KeyStore:
         Raises KeyStoreError, and Overloaded where the store cannot be read.
         """
         self._loaded_at = self._time()
-        found = await self._credentials.signing_keys()
-        if found != self._known:
-            self._private = [_private(key) for key in found]
+        keys = await self._credentials.signing_keys()
+        if keys != self._known:
+            self._private = [_private(key) for key in keys]
             self._public = {key.kid: key for key in map(_public, self._private) if key.kid}
-            self._known = found
+            self._known = keys
 
     async def rotate(self) -> str:
         """Publish a new key, which signs PROPAGATION seconds from now; its kid.
@@ -124,37 +124,37 @@ class KeyStore:
 
     async def _add_key(self) -> SigningKey | None:
         """Store a new key and remove the outlived ones; None if another writer came first."""
-        known = await self._credentials.signing_keys()
-        key = self._generate(known)
+        keys = await self._credentials.signing_keys()
+        key = self._generate(keys)
         added = await self._credentials.add_signing_key(
             key,
-            known_kids=[stored.kid for stored in known],
-            outlived_kids=self._outlived([*known, key]),
+            known_kids=[stored.kid for stored in keys],
+            outlived_kids=self._outlived([*keys, key]),
         )
         return key if added else None
 
-    def _generate(self, known: Iterable[SigningKey]) -> SigningKey:
+    def _generate(self, keys: Iterable[SigningKey]) -> SigningKey:
         """A new key, later than every other one even where the clock was set back."""
         private = ECKey.generate_key("P-256")
-        created = max(self._now(), *(key.create_time + 1 for key in known), 0)
+        created = max(self._now(), *(key.create_time + 1 for key in keys), 0)
         return SigningKey(private.thumbprint(), created, private.as_pem(private=True))
 
-    def _outlived(self, known: Iterable[SigningKey]) -> list[str]:
+    def _outlived(self, keys: Iterable[SigningKey]) -> list[str]:
         """The kids of keys whose successor has signed for longer than any token lives."""
-        kept_after = self._now() - (PROPAGATION + MAX_LIFETIME + MARGIN) * SECOND
-        return [key.kid for key, later in pairwise(known) if later.create_time < kept_after]
+        cutoff = self._now() - (PROPAGATION + MAX_LIFETIME + MARGIN) * SECOND
+        return [key.kid for key, later in pairwise(keys) if later.create_time < cutoff]
 
     def _now(self) -> int:
         return round(self._time() * SECOND)
 
 
-def seconds_until_removable(known: Iterable[SigningKey], kid: str, now: int) -> float:
+def seconds_until_removable(keys: Iterable[SigningKey], kid: str, now: int) -> float:
     """Seconds until a key can be removed without that good tokens are refused; `now` is real time.
 
     Without it another one signs at once, which verifiers must have fetched. It is 0 for a key
     that cannot be removed: an unknown one, and the last.
     """
-    others = {key.kid: key.create_time for key in known}
+    others = {key.kid: key.create_time for key in keys}
     if others.pop(kid, None) is None or not others:
         return 0
     return max(0, min(others.values()) + FETCH_TIME * SECOND - now) / SECOND

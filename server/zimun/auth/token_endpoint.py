@@ -235,14 +235,14 @@ def _basic(headers: list[str]) -> tuple[str, str]:
         raise OAuthError("invalid_client", "malformed Basic credentials") from error
 
 
-def _granted(client: Client, wanted: str | None) -> list[str]:
+def _granted(client: Client, requested: str | None) -> list[str]:
     """The scopes asked for, or all of the client's, in the documented order (section 3.3).
 
     A malformed scope needs no check of its own: its pieces are none of the client's.
     """
-    if wanted is None:
+    if requested is None:
         return list(client.scopes)
-    scopes = set(wanted.split(" "))
+    scopes = set(requested.split(" "))
     if not scopes <= set(client.scopes):
         raise OAuthError("invalid_scope", "the client may not have every scope it asks for")
     return [scope for scope in SCOPES if scope in scopes]

@@ -144,8 +144,8 @@ class Verifier:
         provider's keys have never been fetched.
         """
         keys = self._keys.current()
-        if keys is self._callers_keys and (known := self._callers.get(token)) is not None:
-            caller, expiry = known
+        if keys is self._callers_keys and (cached := self._callers.get(token)) is not None:
+            caller, expiry = cached
             if self._time() >= expiry:
                 raise TokenInvalid("the token expired")
             self._callers.move_to_end(token)

@@ -13,7 +13,7 @@ from operator import itemgetter
 from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
 from zimun.domain.catalog import Place
-from zimun.domain.errors import AnswerTooLarge, ZimunError
+from zimun.domain.errors import ResponseTooLarge, ZimunError
 from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
@@ -38,10 +38,10 @@ FIRST_DAYS, MORE_DAYS = 7, 28
 NEVER = 1 << 62
 """An instant beyond all others."""
 
-MAX_KEPT = 32 << 20
+MAX_CACHE_BYTES = 32 << 20
 """Bytes of all kept answers together."""
 
-MAX_ANSWER = 15 << 20
+MAX_RESPONSE_BYTES = 15 << 20
 """Bytes of an answer as JSON; the gateway's limit is 16 MiB."""
 
 _SLOT_BYTES, _STAFF_BYTES = 200, 8
@@ -75,7 +75,7 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAvailability:
     """An answer that stands at one number of a ledger, from one instant until another.
 
     `origin` is that of the ledger in memory: once that has been dropped, the
@@ -89,35 +89,35 @@ class _Kept:
     answer: Availability
 
 
-class AnswerCache:
+class AvailabilityCache:
     """A cache of availability answers.
 
     An answer is valid while the ledger's number is the same, and until time changes it: a slot
     comes within the lead time, or a hold expires.
     """
 
-    def __init__(self, max_bytes: int = MAX_KEPT) -> None:
+    def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._kept: AgingMap[object, _Kept] = AgingMap()
+        self._kept: AgingMap[object, _CachedAvailability] = AgingMap()
         self._size = 0
 
     def get(self, key: object, ledger: Ledger, now: int) -> Availability | None:
         """The answer to a question, if it still stands."""
-        kept = self._kept.get(key)
-        if kept is None or kept.origin is not ledger.origin or kept.seq != ledger.seq:
+        cached = self._kept.get(key)
+        if cached is None or cached.origin is not ledger.origin or cached.seq != ledger.seq:
             return None
-        return kept.answer if kept.since <= now < kept.until else None
+        return cached.answer if cached.since <= now < cached.until else None
 
-    def put(self, key: object, kept: _Kept) -> None:
+    def put(self, key: object, entry: _CachedAvailability) -> None:
         """Keep an answer; those not asked for lately go when there are too many."""
-        size, half = kept.answer.size, self._max_bytes // 2
-        if kept.until <= kept.since or size > half:
+        size, half = entry.answer.size, self._max_bytes // 2
+        if entry.until <= entry.since or size > half:
             return
         self._size += size
         if self._size > half:
             self._kept.age()
             self._size = size
-        self._kept.update({key: kept})
+        self._kept.update({key: entry})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,14 @@ class _Part:
         if start >= end:
             return []
         zone = search.place.time_zone
-        found: list[Slot] = []
+        slots_in_part: list[Slot] = []
         for slots in search.slots_by_day(local_date(zone, start), local_date(zone, end - 1)):
-            found += [slot for slot in slots if start <= slot.start < end]
+            slots_in_part += [slot for slot in slots if start <= slot.start < end]
             if pause.is_due:
                 await pause.take()
-        return found
+        return slots_in_part
 
-    def kept(self, answer: Availability) -> _Kept:
+    def kept(self, answer: Availability) -> _CachedAvailability:
         """The whole answer with how long it stands if nothing is changed.
 
         Seats of a class end hold by hold, and a horizon within the interval
@@ -155,22 +155,22 @@ class _Part:
         else:
             first = answer.slots[0].start - search.service.lead_time + 1 if answer.slots else NEVER
             until = min(first, search.busy.stands_until)
-        return _Kept(self.ledger.origin, self.ledger.seq, search.now, until, answer)
+        return _CachedAvailability(self.ledger.origin, self.ledger.seq, search.now, until, answer)
 
 
 async def get_availability(
     reader: Reader,
-    cache: AnswerCache,
+    cache: AvailabilityCache,
     caller: Caller,
     request: SlotRequest,
-    asked: DateRange,
+    date_range: DateRange,
     view: View = View.FULL,
 ) -> Availability:
     """The open slots of the dates; raises what `resolve` raises, and AnswerTooLarge.
 
     Long ranges are answered part by part, each as of the moment at which it is read.
     """
-    key = (caller.org_id, request, asked, view)
+    key = (caller.org_id, request, date_range, view)
     parts: list[_Part] = []
     slots: list[Slot] = []
     size = 0
@@ -178,23 +178,23 @@ async def get_availability(
     while not parts or parts[-1].part[1] < parts[-1].whole[1]:
         last = parts[-1] if parts else None
 
-        def question(
+        def query(
             ledger: Ledger, timetable: Timetable, now: int, last: _Part | None = last
         ) -> _Part | Availability:
-            kept = None if last else cache.get(key, ledger, now)
-            return kept or _open(ledger, timetable, now, request, asked, last)
+            cached = None if last else cache.get(key, ledger, now)
+            return cached or _open(ledger, timetable, now, request, date_range, last)
 
-        opened = await reader.ask(caller.org_id, question)
+        opened = await reader.query(caller.org_id, query)
         if isinstance(opened, Availability):
             return opened
         parts.append(opened)
-        found = await opened.slots(pause)
-        size += _text_size(opened.search, found, view)
-        if size > MAX_ANSWER:
-            raise AnswerTooLarge(asked.last_field, MAX_ANSWER)
-        slots += found
-    answer = _answer(parts[-1].search, slots, parts[-1].whole, asked)
-    if len(parts) == 1 and not asked.days_ahead:
+        part_slots = await opened.slots(pause)
+        size += _text_size(opened.search, part_slots, view)
+        if size > MAX_RESPONSE_BYTES:
+            raise ResponseTooLarge(date_range.last_field, MAX_RESPONSE_BYTES)
+        slots += part_slots
+    answer = _availability(parts[-1].search, slots, parts[-1].whole, date_range)
+    if len(parts) == 1 and not date_range.days_ahead:
         cache.put(key, parts[0].kept(answer))
     return answer
 
@@ -206,7 +206,7 @@ def _text_size(search: Search, slots: Sequence[Slot], view: View) -> int:
     upper_bound = len(slots) * (
         _SLOT_TEXT + (_STAFF_TEXT + _MAX_ID_LENGTH) * len(search.service.staff_ids)
     )
-    if upper_bound < MAX_ANSWER // 100:
+    if upper_bound < MAX_RESPONSE_BYTES // 100:
         return upper_bound
     return sum(_SLOT_TEXT + _STAFF_TEXT * len(ids) + sum(map(len, ids)) for _, _, ids, *_ in slots)
 
@@ -216,12 +216,12 @@ def _open(
     timetable: Timetable,
     now: int,
     request: SlotRequest,
-    asked: DateRange,
+    date_range: DateRange,
     last: _Part | None,
 ) -> _Part:
     """The part of a range after the last one: as long as is looked up in a few milliseconds."""
     resolved = resolve(ledger, timetable, request)
-    whole = last.whole if last else asked.interval(resolved.place.time_zone, now)
+    whole = last.whole if last else date_range.interval(resolved.place.time_zone, now)
     begin = last.part[1] if last else whole[0]
     days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id)))
     part = begin, min(begin + days * DAY, whole[1])
@@ -229,13 +229,15 @@ def _open(
     return _Part(ledger, search, part, whole)
 
 
-def _answer(search: Search, slots: list[Slot], whole: Interval, asked: DateRange) -> Availability:
+def _availability(
+    search: Search, slots: list[Slot], whole: Interval, date_range: DateRange
+) -> Availability:
     """The slots, and the map of the place's dates that the interval touches."""
     zone, (start, end) = search.place.time_zone, whole
     covered = dates(local_date(zone, start), local_date(zone, end - 1)) if start < end else ()
     days = [search.timetable.day(search.place, day) for day in covered]
     slots.sort(key=itemgetter(0))
-    return Availability(search.service.id, asked.time_zone or zone, slots, days)
+    return Availability(search.service.id, date_range.time_zone or zone, slots, days)
 
 
 async def find_next(
@@ -247,21 +249,21 @@ async def find_next(
     which it is read; dates on which nothing can be had are skipped. Raises what
     `resolve` raises.
     """
-    found: list[Slot] = []
+    slots: list[Slot] = []
     begin, days, pause = start_from, FIRST_DAYS, Pause()
     while True:
 
-        def question(
+        def query(
             ledger: Ledger, timetable: Timetable, now: int, begin: int = begin, days: int = days
         ) -> _Part:
             return _open_next(ledger, timetable, now, request, begin, days)
 
-        opened = await reader.ask(caller.org_id, question)
-        found += await opened.slots(pause)
+        opened = await reader.query(caller.org_id, query)
+        slots += await opened.slots(pause)
         search, end = opened.search, opened.part[1]
-        if len(found) >= count or end > search.closes or not search.is_bookable:
-            found.sort(key=itemgetter(0))
-            return found[:count], search.place
+        if len(slots) >= count or end > search.closes or not search.is_bookable:
+            slots.sort(key=itemgetter(0))
+            return slots[:count], search.place
         begin, days = end, MORE_DAYS
 
 
@@ -284,15 +286,15 @@ def _open_next(
     return _Part(ledger, resolved.search(ledger, now, resolved.bookable(now, part)), part, part)
 
 
-Verdict = Slot | ZimunError
+CheckOutcome = Slot | ZimunError
 """A slot, or the error with which a hold of it would be refused."""
 
 
 async def check(
     reader: Reader, caller: Caller, times: Sequence[tuple[SlotRequest, int]]
-) -> Sequence[tuple[Verdict, str]]:
+) -> Sequence[tuple[CheckOutcome, str]]:
     """What a hold would find of each time, and the zone of its place; empty where there is none."""
-    return await reader.ask(
+    return await reader.query(
         caller.org_id,
         lambda ledger, timetable, now: [
             _check(ledger, timetable, now, request, start) for request, start in times
@@ -302,15 +304,15 @@ async def check(
 
 def _check(
     ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
-) -> tuple[Verdict, str]:
+) -> tuple[CheckOutcome, str]:
     try:
         search = search_at(ledger, timetable, now, request, start)
     except ZimunError as error:
         return error, ""
-    return _verdict(search, start), search.place.time_zone
+    return _outcome_at(search, start), search.place.time_zone
 
 
-def _verdict(search: Search, start: int) -> Verdict:
+def _outcome_at(search: Search, start: int) -> CheckOutcome:
     try:
         return slot_at(search, start)
     except ZimunError as error:
@@ -323,16 +325,16 @@ class Explanation:
 
     service_id: str
     time_zone: str
-    verdict: Verdict
+    outcome: CheckOutcome
     obstacles: Sequence[Obstacle]
 
 
 async def explain(reader: Reader, caller: Caller, request: SlotRequest, start: int) -> Explanation:
     """Why a time can be had or cannot; raises what `resolve` raises."""
-    search = await reader.ask(
+    search = await reader.query(
         caller.org_id,
         lambda ledger, timetable, now: search_at(ledger, timetable, now, request, start),
     )
-    verdict = _verdict(search, start)
-    why = [] if isinstance(verdict, Slot) else obstacles(search, start)
-    return Explanation(search.service.id, search.place.time_zone, verdict, why)
+    outcome = _outcome_at(search, start)
+    why = [] if isinstance(outcome, Slot) else obstacles(search, start)
+    return Explanation(search.service.id, search.place.time_zone, outcome, why)

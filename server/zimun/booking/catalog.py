@@ -1,6 +1,6 @@
 """The catalogue: reading it, and the commands of its administration.
 
-What is true of every kind of entry is written once, for `kind`: Service,
+What is true of every kind of entry is written once, for `entry_type`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
 the catalogue by the command that makes it (`domain.catalog_validation`).
 """
@@ -70,8 +70,9 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
 
     Its version stays: it is known once the changes have their numbers.
     """
-    kinds: dict[type, dict[str, Any]] = {
-        kind: dict(catalog.all(kind)) for kind in (Service, Location, StaffMember, Resource)
+    entries_by_type: dict[type, dict[str, Any]] = {
+        entry_type: dict(catalog.all(entry_type))
+        for entry_type in (Service, Location, StaffMember, Resource)
     }
     organization, overrides = catalog.organization, dict(catalog.overrides)
     span, holiday, entry_bytes = catalog.longest_span, catalog.holiday, catalog.entry_bytes
@@ -86,19 +87,19 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
             case _:
-                of_kind = kinds[type(value)]
+                entries_of_type = entries_by_type[type(value)]
                 entry_bytes += weight(value) - (
-                    weight(before) if (before := of_kind.get(value.id)) else 0
+                    weight(before) if (before := entries_of_type.get(value.id)) else 0
                 )
-                of_kind[value.id] = value
+                entries_of_type[value.id] = value
                 span = max(span, value.longest_span) if isinstance(value, Service) else span
     return Catalog(
         version=catalog.version,
         organization=organization,
-        services=kinds[Service],
-        locations=kinds[Location],
-        staff=kinds[StaffMember],
-        resources=kinds[Resource],
+        services=entries_by_type[Service],
+        locations=entries_by_type[Location],
+        staff=entries_by_type[StaffMember],
+        resources=entries_by_type[Resource],
         overrides=overrides,
         longest_span=span,
         holiday=holiday,
@@ -110,7 +111,9 @@ def _without(
     overrides: Mapping[tuple[str, date], Override], override_id: str
 ) -> dict[tuple[str, date], Override]:
     return {
-        key: kept for key, kept in overrides.items() if not override_id or kept.id != override_id
+        key: override
+        for key, override in overrides.items()
+        if not override_id or override.id != override_id
     }
 
 
@@ -138,10 +141,10 @@ def _check_limits(before: Catalog, after: Catalog) -> None:
 
 
 def list_entries(
-    catalog: Catalog, kind: type[E], archived: bool, size: int, after: Key | None
+    catalog: Catalog, entry_type: type[E], archived: bool, size: int, after: Key | None
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
-    entries = catalog.listed(kind, archived)
+    entries = catalog.listed(entry_type, archived)
     begin = bisect_right(entries, after, key=key_of) if after else 0
     page = entries[begin : begin + size]
     more = begin + size < len(entries)
@@ -153,49 +156,51 @@ def key_of(entry: Entry) -> Key:
     return entry.create_time, entry.id
 
 
-async def get_entry(reader: Reader, caller: Caller, kind: type[E], entry_id: str) -> E:
+async def get_entry(reader: Reader, caller: Caller, entry_type: type[E], entry_id: str) -> E:
     """One entry, active or not; raises the NotFound of its kind."""
-    return (await reader.catalog(caller.org_id)).entry(kind, entry_id)
+    return (await reader.catalog(caller.org_id)).entry(entry_type, entry_id)
 
 
 @dataclass(frozen=True, slots=True)
 class CreateEntry(Generic[E]):
     """Make an entry of the fields that are given; `id` among them is chosen by its creator."""
 
-    kind: type[E]
+    entry_type: type[E]
     fields: Mapping[str, Any]
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises InvalidRequest or IdTaken."""
         catalog = timetable.catalog
-        entry = new_entry(catalog, self.kind, self.fields, now)
-        if entry.id in catalog.all(self.kind):
+        entry = new_entry(catalog, self.entry_type, self.fields, now)
+        if entry.id in catalog.all(self.entry_type):
             raise IdTaken(entry.id)
         catalog_validation.check(entry, catalog)
         return catalog_decision(catalog, client_id, [entry], entry)
 
 
-def new_entry(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
+def new_entry(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], now: int) -> E:
     """An entry of the fields that are said, and of what its organization has for the others."""
-    return entry_of(catalog, kind, {**fields, "id": _chosen(kind, fields.get("id", ""))}, now)
+    return entry_of(
+        catalog, entry_type, {**fields, "id": _chosen(entry_type, fields.get("id", ""))}, now
+    )
 
 
-def entry_of(catalog: Catalog, kind: type[E], fields: Mapping[str, Any], now: int) -> E:
+def entry_of(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], now: int) -> E:
     """As `new_entry`, but the id that is said is taken as it is."""
-    said: dict[str, Any] = {**catalog.defaults(kind, fields), **fields}
-    return kind(**said | {"create_time": now, "update_time": now})
+    values: dict[str, Any] = {**catalog.defaults(entry_type, fields), **fields}
+    return entry_type(**values | {"create_time": now, "update_time": now})
 
 
-def _chosen(kind: type[Entry] | type[Override], chosen: str) -> str:
+def _chosen(entry_type: type[Entry] | type[Override], chosen: str) -> str:
     """A new id, or the one that was chosen, if it is one of its kind."""
     if chosen:
-        check_id(kind, chosen)
-    return chosen or new_id(catalog_validation.PREFIXES[kind])
+        check_id(entry_type, chosen)
+    return chosen or new_id(catalog_validation.PREFIXES[entry_type])
 
 
-def check_id(kind: type[Entry] | type[Override], chosen: str) -> None:
+def check_id(entry_type: type[Entry] | type[Override], chosen: str) -> None:
     """Raise InvalidRequest for an id that is none of its kind."""
-    prefix = catalog_validation.PREFIXES[kind]
+    prefix = catalog_validation.PREFIXES[entry_type]
     if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
         raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
 
@@ -204,7 +209,7 @@ def check_id(kind: type[Entry] | type[Override], chosen: str) -> None:
 class UpdateEntry(Generic[E]):
     """Change an entry as `edit` does; `etag`, where given, must be the present one."""
 
-    kind: type[E]
+    entry_type: type[E]
     entry_id: str
     etag: str
     edit: Callable[[E], E]
@@ -212,9 +217,9 @@ class UpdateEntry(Generic[E]):
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises the NotFound of the kind, EtagMismatch or InvalidRequest."""
         catalog = timetable.catalog
-        before = catalog.entry(self.kind, self.entry_id)
+        before = catalog.entry(self.entry_type, self.entry_id)
         _require_etag(before, self.etag)
-        after = changed(before, self.edit(before), now)
+        after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
         catalog_validation.check(after, catalog)
@@ -225,37 +230,37 @@ class UpdateEntry(Generic[E]):
 class ArchiveEntry(Generic[E]):
     """Take an entry out of lists and searches; one that is archived stays as it is."""
 
-    kind: type[E]
+    entry_type: type[E]
     entry_id: str
     etag: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises the NotFound of the kind or EtagMismatch."""
         catalog = timetable.catalog
-        before = catalog.entry(self.kind, self.entry_id)
+        before = catalog.entry(self.entry_type, self.entry_id)
         if not before.active:
             return Decision((), before)
         _require_etag(before, self.etag)
-        after = changed(before, replace(before, active=False), now)
+        after = revise(before, replace(before, active=False), now)
         catalog_validation.check(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
 
-def changed(before: Settings, after: Settings, now: int) -> Settings:
+def revise(before: Settings, after: Settings, now: int) -> Settings:
     """The entry with its new values, and what stays or counts by itself.
 
     It is `before` itself where no value is new: then neither etag nor update_time changes.
     """
-    kept = replace(
+    merged = replace(
         after,
         id=before.id,
         create_time=before.create_time,
         update_time=before.update_time,
         revision=before.revision,
     )
-    if kept == before:
+    if merged == before:
         return before
-    return replace(kept, update_time=now, revision=before.revision + 1)
+    return replace(merged, update_time=now, revision=before.revision + 1)
 
 
 def _require_etag(entry: Organization | CatalogEntry, etag: str) -> None:
@@ -281,7 +286,7 @@ class UpdateOrganization:
         catalog = timetable.catalog
         before = catalog.organization
         _require_etag(before, self.etag)
-        after = changed(before, self.edit(before), now)
+        after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
         check_organization(after, catalog)
@@ -339,17 +344,17 @@ class OverrideFilter:
 
 
 async def list_overrides(
-    reader: Reader, caller: Caller, wanted: OverrideFilter, size: int, after: Key | None
+    reader: Reader, caller: Caller, criteria: OverrideFilter, size: int, after: Key | None
 ) -> tuple[Sequence[Override], Key | None]:
     """A page of overrides by date, then owner."""
     catalog = await reader.catalog(caller.org_id)
-    found = sorted(
-        (one for one in catalog.overrides.values() if _is_wanted(one, wanted)),
+    matching = sorted(
+        (one for one in catalog.overrides.values() if _matches(one, criteria)),
         key=override_key_of,
     )
-    begin = bisect_right(found, after, key=override_key_of) if after else 0
-    page = found[begin : begin + size]
-    more = begin + size < len(found)
+    begin = bisect_right(matching, after, key=override_key_of) if after else 0
+    page = matching[begin : begin + size]
+    more = begin + size < len(matching)
     return page, override_key_of(page[-1]) if more else None
 
 
@@ -358,11 +363,11 @@ def override_key_of(override: Override) -> Key:
     return override.date.toordinal(), override.owner_id
 
 
-def _is_wanted(override: Override, wanted: OverrideFilter) -> bool:
+def _matches(override: Override, criteria: OverrideFilter) -> bool:
     return (
-        wanted.owner_id in ("", override.owner_id)
-        and (wanted.first is None or wanted.first <= override.date)
-        and (wanted.last is None or override.date <= wanted.last)
+        criteria.owner_id in ("", override.owner_id)
+        and (criteria.first is None or criteria.first <= override.date)
+        and (criteria.last is None or override.date <= criteria.last)
     )
 
 
@@ -378,8 +383,8 @@ class CreateOverride:
         override_id = _chosen(Override, self.override.id)
         new = replace(self.override, id=override_id, create_time=now)
         catalog_validation.check(new, catalog)
-        if kept := catalog.overrides.get((new.owner_id, new.date)):
-            raise OverrideExists(kept.id, kept.owner_id, kept.date.isoformat())
+        if existing := catalog.overrides.get((new.owner_id, new.date)):
+            raise OverrideExists(existing.id, existing.owner_id, existing.date.isoformat())
         if any(new.id == other.id for other in catalog.overrides.values()):
             raise IdTaken(new.id)
         return catalog_decision(catalog, client_id, [new], new)
@@ -394,8 +399,8 @@ class DeleteOverride:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises OverrideNotFound."""
         catalog = timetable.catalog
-        for kept in catalog.overrides.values():
-            if kept.id == self.override_id:
-                deleted = OverrideDeleted(kept.id, kept.owner_id, kept.date)
+        for override in catalog.overrides.values():
+            if override.id == self.override_id:
+                deleted = OverrideDeleted(override.id, override.owner_id, override.date)
                 return catalog_decision(catalog, client_id, [deleted], None)
         raise OverrideNotFound(self.override_id)

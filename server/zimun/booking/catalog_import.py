@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from zimun.booking.catalog import (
-    changed,
     check_holidays,
     entry_of,
+    revise,
 )
 from zimun.booking.change_request import new_id
 from zimun.domain import catalog_validation
@@ -43,7 +43,7 @@ ORGANIZATION = "organization"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ImportRequest:
     """What entries of an organization are to be: the fields that are said of each, by its place.
 
     What is not said is as in a new entry. Entries that are not named stay as
@@ -89,80 +89,86 @@ class Plan:
         return Counts(created, len(self.steps) - created - unchanged, unchanged)
 
 
-def plan(before: Catalog, known: bool, now: int, wanted: Wanted) -> Plan:
+def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Plan:
     """What comes of loading into a catalogue at `now`; `known` says whether there is one already.
 
     New entries are listed in the order of their places.
     """
-    organization, wrong = _organization(before, known, wanted, now)
-    after, entries, faulty = _entries(before, organization, bool(wrong), wanted, now)
-    overrides = _overrides(before, wanted, now + len(entries) + 1)
+    organization, wrong = _organization(before, exists, request, now)
+    after, entries, faulty = _entries(before, organization, bool(wrong), request, now)
+    overrides = _overrides(before, request, now + len(entries) + 1)
     unsound = {
         place: _violations(partial(catalog_validation.check, override, after))
-        for place, override in wanted.overrides.items()
+        for place, override in request.overrides.items()
     }
     violations = {ORGANIZATION: wrong, **faulty, **unsound}
     own: list[Step] = []
-    if wanted.organization is not None:
-        own.append((before.organization if known else None, organization))
+    if request.organization is not None:
+        own.append((before.organization if exists else None, organization))
     return Plan(
-        wanted.org_id,
-        {place: found for place, found in violations.items() if found},
+        request.org_id,
+        {place: fields for place, fields in violations.items() if fields},
         [*own, *entries, *overrides],
-        _moved(before, wanted.overrides.values()),
+        _moved(before, request.overrides.values()),
     )
 
 
 def _violations(*checks: Callable[[], None]) -> Violations:
-    found: Violations = {}
+    violations: Violations = {}
     for check in checks:
         try:
             check()
         except InvalidRequest as error:
-            found |= error.violations
-    return found
+            violations |= error.violations
+    return violations
 
 
 def _organization(
-    before: Catalog, known: bool, wanted: Wanted, now: int
+    before: Catalog, exists: bool, request: ImportRequest, now: int
 ) -> tuple[Organization, Violations]:
-    if wanted.organization is None:
-        missing = f"is required: there is no organization {wanted.org_id}"
-        return before.organization, {} if known else {"": missing}
-    fields: dict[str, Any] = {"name": "", "time_zone": "", **wanted.organization}
-    said = Organization(**fields | {"id": wanted.org_id, "create_time": now, "update_time": now})
-    wrong = _violations(
-        partial(catalog_validation.check, said, before), partial(check_holidays, said)
+    if request.organization is None:
+        missing = f"is required: there is no organization {request.org_id}"
+        return before.organization, {} if exists else {"": missing}
+    fields: dict[str, Any] = {"name": "", "time_zone": "", **request.organization}
+    imported = Organization(
+        **fields | {"id": request.org_id, "create_time": now, "update_time": now}
     )
-    return changed(before.organization, said, now) if known else said, wrong
+    wrong = _violations(
+        partial(catalog_validation.check, imported, before), partial(check_holidays, imported)
+    )
+    return revise(before.organization, imported, now) if exists else imported, wrong
 
 
 def _entries(
-    before: Catalog, organization: Organization, unsound: bool, wanted: Wanted, now: int
+    before: Catalog,
+    organization: Organization,
+    is_organization_invalid: bool,
+    request: ImportRequest,
+    now: int,
 ) -> tuple[Catalog, list[Step], dict[str, Violations]]:
     """The catalogue that comes of it, the steps there, and what is wrong with the entries."""
-    usual = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
+    defaults = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
     # What follows from the organization's faults is not the entries' own.
-    basis = replace(before, organization=usual if unsound else organization)
+    basis = replace(before, organization=defaults if is_organization_invalid else organization)
     made = {
-        place: (entry_of(basis, kind, fields, now + n), fields)
-        for n, (place, (kind, fields)) in enumerate(wanted.entries.items(), 1)
+        place: (entry_of(basis, entry_type, fields, now + n), fields)
+        for n, (place, (entry_type, fields)) in enumerate(request.entries.items(), 1)
     }
     after = _with(basis, [entry for entry, _ in made.values()])
     faulty = {place: _entry_violations(*entry, after) for place, entry in made.items()}
     steps: list[Step] = []
     for entry, _ in made.values():
-        kept = before.all(type(entry)).get(entry.id)
-        steps.append((kept, changed(kept, entry, now) if kept else entry))
+        existing = before.all(type(entry)).get(entry.id)
+        steps.append((existing, revise(existing, entry, now) if existing else entry))
     return after, steps, faulty
 
 
 def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
     """The catalogue with these entries; one without an id is no part of it."""
 
-    def all_of(kind: type[S]) -> Mapping[str, S]:
-        new = {entry.id: entry for entry in entries if isinstance(entry, kind) and entry.id}
-        return {**catalog.all(kind), **new}
+    def all_of(entry_type: type[S]) -> Mapping[str, S]:
+        new = {entry.id: entry for entry in entries if isinstance(entry, entry_type) and entry.id}
+        return {**catalog.all(entry_type), **new}
 
     return replace(
         catalog,
@@ -176,24 +182,24 @@ def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
 def _entry_violations(
     entry: CatalogEntry, fields: Mapping[str, Any], catalog: Catalog
 ) -> Violations:
-    found = _violations(partial(catalog_validation.check, entry, catalog))
-    if "duration" in found and "slot_step" not in fields:
+    violations = _violations(partial(catalog_validation.check, entry, catalog))
+    if "duration" in violations and "slot_step" not in fields:
         # The step of a service that does not say is its duration, which is told of already.
-        found.pop("slot_step", "")
-    return found
+        violations.pop("slot_step", "")
+    return violations
 
 
-def _overrides(before: Catalog, wanted: Wanted, now: int) -> list[Step]:
+def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
     """An override takes the place of the one of its owner and date, and of the one of its id."""
     named = {override.id: override for override in before.overrides.values()}
-    claimed = {override.id for override in wanted.overrides.values()}
+    claimed = {override.id for override in request.overrides.values()}
     steps: list[Step] = []
-    for n, said in enumerate(wanted.overrides.values()):
-        there = before.overrides.get((said.owner_id, said.date))
-        free = there.id if there and there.id not in claimed else ""
-        new = replace(said, id=said.id or free or new_id("v"), create_time=now + n)
-        kept = there or (named.get(said.id) if said.id else None)
-        steps.append((kept, _settled_override(kept, new)))
+    for n, imported in enumerate(request.overrides.values()):
+        at_date = before.overrides.get((imported.owner_id, imported.date))
+        free = at_date.id if at_date and at_date.id not in claimed else ""
+        new = replace(imported, id=imported.id or free or new_id("v"), create_time=now + n)
+        existing = at_date or (named.get(imported.id) if imported.id else None)
+        steps.append((existing, _settled_override(existing, new)))
     return steps
 
 
@@ -208,5 +214,7 @@ def _moved(before: Catalog, overrides: Iterable[Override]) -> list[Override]:
     """Those whose ids will stand for another owner or date than they do."""
     keys = {override.id: (override.owner_id, override.date) for override in overrides}
     return [
-        kept for key, kept in before.overrides.items() if kept.id and keys.get(kept.id, key) != key
+        override
+        for key, override in before.overrides.items()
+        if override.id and keys.get(override.id, key) != key
     ]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zimun.booking.store import IdempotencyKey, KeptResponse
+from zimun.booking.store import IdempotencyKey, StoredResponse
 from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 
@@ -38,9 +38,9 @@ class ChangeRequest:
         """What its response is kept under."""
         return IdempotencyKey(self.caller.client_id, self.method, self.key)
 
-    def kept(self, response: bytes, now: int) -> KeptResponse:
+    def to_store(self, response: bytes, now: int) -> StoredResponse:
         """Its response as it is kept."""
-        return KeptResponse(self.fingerprint, response, now + RESPONSE_LIFETIME)
+        return StoredResponse(self.fingerprint, response, now + RESPONSE_LIFETIME)
 
 
 def new_id(prefix: str) -> str:

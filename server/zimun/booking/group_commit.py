@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import LedgerMemory
-from zimun.booking.store import Append, IdempotencyKey, KeptResponse
+from zimun.booking.store import Append, IdempotencyKey, StoredResponse
 from zimun.domain.commands import Command, Decision, Hold
 from zimun.domain.errors import (
     IdempotencyKeyReused,
@@ -36,7 +36,7 @@ class PendingCommand:
         """The organization whose ledger it changes."""
         return self.request.caller.org_id
 
-    def settle(self) -> None:
+    def complete(self) -> None:
         """Give the caller the outcome, unless the call was cancelled."""
         if self.future.done():
             return
@@ -59,31 +59,33 @@ class Draft:
     jobs: list[PendingCommand]
     is_new: bool
     events: list[Event] = field(default_factory=list)
-    responses: dict[IdempotencyKey, KeptResponse] = field(default_factory=dict)
+    responses: dict[IdempotencyKey, StoredResponse] = field(default_factory=dict)
     refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
     meets_old_keys: bool = False
 
-    def decide_all(self, kept: Mapping[IdempotencyKey, KeptResponse]) -> Needs:
+    def decide_all(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
         """Decide every command; returns what must be loaded before they are decided again."""
         needs = Needs()
         for job in self.jobs:
             try:
-                self._decide_one(job, kept)
+                self._decide_command(job, stored)
             except NotLoaded as lacking:
                 needs |= lacking.needs
         return needs
 
-    def _decide_one(self, job: PendingCommand, kept: Mapping[IdempotencyKey, KeptResponse]) -> None:
+    def _decide_command(
+        self, job: PendingCommand, stored: Mapping[IdempotencyKey, StoredResponse]
+    ) -> None:
         """Decide one command on top of those before it; raises NotLoaded."""
         request, job.refusal = job.request, None
         identity = request.identity if request.key else None
         try:
             if identity:
-                known = self.responses.get(identity) or kept.get(identity)
-                if known and self.now < known.expires_at:
-                    if known.fingerprint != request.fingerprint:
+                response = self.responses.get(identity) or stored.get(identity)
+                if response and self.now < response.expires_at:
+                    if response.fingerprint != request.fingerprint:
                         raise IdempotencyKeyReused(request.method)
-                    job.response = known.response
+                    job.response = response.response
                     return
             decision = self._decide(job.command, request.caller.client_id)
             job.response = request.encode(decision.result)
@@ -96,8 +98,8 @@ class Draft:
         self._add(decision)
         if identity:
             # A response that is still kept under the key is one whose lifetime is over.
-            self.meets_old_keys |= identity in kept
-            self.responses[identity] = request.kept(job.response, self.now)
+            self.meets_old_keys |= identity in stored
+            self.responses[identity] = request.to_store(job.response, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; a hold like one that was refused is refused again until an event."""
@@ -153,10 +155,10 @@ def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCo
     return jobs
 
 
-def settle(jobs: Sequence[PendingCommand]) -> None:
+def complete(jobs: Sequence[PendingCommand]) -> None:
     """Give callers the outcomes of their commands."""
     for job in jobs:
-        job.settle()
+        job.complete()
 
 
 def fail(jobs: Sequence[PendingCommand], error: Exception) -> None:
@@ -166,4 +168,4 @@ def fail(jobs: Sequence[PendingCommand], error: Exception) -> None:
             # Each caller raises an exception of their own.
             error = Overloaded(error.message, error.retry_after)
         job.refusal = error.with_traceback(None)
-    settle(jobs)
+    complete(jobs)

@@ -20,8 +20,8 @@ def public_holidays(region: str) -> Callable[[date], str]:
     import holidays
 
     country, dash, subdivision = region.partition("-")
-    known = holidays.list_supported_countries(include_aliases=False)
-    if country not in known or (dash and subdivision not in known[country]):
+    countries = holidays.list_supported_countries(include_aliases=False)
+    if country not in countries or (dash and subdivision not in countries[country]):
         raise ValueError(f"no public holidays are known for {region!r}")
     calendar = holidays.country_holidays(country, subdiv=subdivision or None)
     # In the country's own words: unless told, the package asks the machine for its language.
@@ -35,7 +35,7 @@ def _year(
 ) -> Mapping[date, str]:
     import holidays
 
-    found = holidays.country_holidays(
+    calendar = holidays.country_holidays(
         country, subdiv=subdivision, years=year, expand=False, language=language
     )
-    return dict(found)
+    return dict(calendar)

@@ -42,7 +42,7 @@ many, and responses that are sent together cost server and client less than one 
 
 T = TypeVar("T")
 
-Question = Callable[[Ledger, Timetable, int], T]
+Query = Callable[[Ledger, Timetable, int], T]
 """A function of a ledger and its catalogue at an instant (ledger time)."""
 
 
@@ -146,7 +146,7 @@ class Reader:
         """How many rows of ledgers are kept in memory, about; `max_rows` bounds them."""
         return sum(memory.size for memory in self._memories.values())
 
-    async def ask(self, org_id: str, question: Question[T]) -> T:
+    async def query(self, org_id: str, query: Query[T]) -> T:
         """The answer to a question about an organization, as of now or later.
 
         Raises TokenInvalid where there is no such organization, and what the question raises.
@@ -158,7 +158,7 @@ class Reader:
                 memory = await self.load(memory, Needs())
                 continue
             try:
-                return question(ledger, timetable, max(self._clock.now(), ledger.time))
+                return query(ledger, timetable, max(self._clock.now(), ledger.time))
             except NotLoaded as lacking:
                 needs = lacking.needs
             memory = await self.load(memory, needs)
@@ -166,7 +166,7 @@ class Reader:
 
     async def catalog(self, org_id: str) -> Catalog:
         """The catalogue of an organization."""
-        return await self.ask(org_id, lambda ledger, timetable, now: timetable.catalog)
+        return await self.query(org_id, lambda ledger, timetable, now: timetable.catalog)
 
     async def current(self, org_id: str) -> LedgerMemory:
         """What is kept of an organization, once it has every event that there was."""
@@ -255,22 +255,22 @@ class _SharedHeadReads:
         loop = asyncio.get_running_loop()
         while self._waiting:
             begun = loop.time()
-            asking, self._waiting = self._waiting, []
-            await self._read_heads([one for one in asking if not one[1].done()])
-            if self._waiting or len(asking) > 1:
+            requests, self._waiting = self._waiting, []
+            await self._read_heads([one for one in requests if not one[1].done()])
+            if self._waiting or len(requests) > 1:
                 await asyncio.sleep(begun + HEAD_READ_INTERVAL - loop.time())
         self._task = None
 
     async def _read_heads(
-        self, asking: Sequence[tuple[str, "asyncio.Future[Head | None]"]]
+        self, requests: Sequence[tuple[str, "asyncio.Future[Head | None]"]]
     ) -> None:
         try:
-            heads = await self._store.heads({org_id for org_id, _ in asking})
+            heads = await self._store.heads({org_id for org_id, _ in requests})
         except Exception as error:
-            for _, future in asking:
+            for _, future in requests:
                 if not future.done():
                     future.set_exception(error)
             return
-        for org_id, future in asking:
+        for org_id, future in requests:
             if not future.done():
                 future.set_result(heads.get(org_id))

@@ -13,6 +13,6 @@ async def prune(store: LedgerStore, before: int) -> int:
     """
     pruned = 0
     for org_id in await store.organization_ids():
-        while found := await store.prune(org_id, before, BATCH):
-            pruned += found
+        while count := await store.prune(org_id, before, BATCH):
+            pruned += count
     return pruned

@@ -36,7 +36,7 @@ class IdempotencyKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResponse:
+class StoredResponse:
     """The response kept under an Idempotency-Key, and the fingerprint of the request.
 
     The key is free again at `expires_at`.
@@ -73,7 +73,7 @@ class LedgerUpdate:
     events: Sequence[Event] | None
     catalog: Catalog | None
     loaded: Loaded
-    responses: Mapping[IdempotencyKey, KeptResponse]
+    responses: Mapping[IdempotencyKey, StoredResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Append:
     after: Ledger
     events: Sequence[Event]
     time: int
-    responses: Mapping[IdempotencyKey, KeptResponse]
+    responses: Mapping[IdempotencyKey, StoredResponse]
     longest_span: int = 0
 
 
@@ -179,7 +179,7 @@ class LedgerStore(Protocol):
     async def appointments(
         self,
         org_id: str,
-        wanted: AppointmentFilter,
+        criteria: AppointmentFilter,
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[Reservation]:

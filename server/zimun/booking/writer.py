@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
-from zimun.booking.group_commit import Draft, PendingCommand, by_organization, fail, settle
+from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete, fail
 from zimun.booking.reader import LedgerMemory, Reader
 from zimun.booking.store import (
     Conflict,
@@ -199,7 +199,7 @@ class _Lane:
                     break
             except OutcomeUnknown as error:
                 _drop(memories.values())
-                unknown, group = error, _after_lost_answer(group, error)
+                unknown, group = error, _after_unknown_outcome(group, error)
             except Exception as error:
                 _drop(memories.values())
                 # What was lost while it committed may have been done, whatever comes of asking.
@@ -229,13 +229,13 @@ class _Lane:
         again: list[PendingCommand] = []
         for draft in drafts:
             if draft.memory.org_id not in appends:
-                settle(draft.jobs)
+                complete(draft.jobs)
                 if draft.is_new:
                     draft.memory.drop()
             elif draft.memory.org_id in written:
                 draft.committed()
                 self._reader.counters.count_events(appends[draft.memory.org_id].events)
-                settle(draft.jobs)
+                complete(draft.jobs)
             else:
                 self._reader.counters.moved += 1
                 again += draft.jobs
@@ -276,7 +276,7 @@ class _Lane:
             others = [job for job in jobs if not job.creates]
             for job in others:
                 job.refusal = TokenInvalid("the token's organization does not exist")
-            settle(others)
+            complete(others)
             jobs = [job for job in jobs if job.creates]
             if not jobs:
                 memory.drop()
@@ -300,7 +300,7 @@ def _drop(memories: Iterable[LedgerMemory]) -> None:
         memory.drop()
 
 
-def _after_lost_answer(
+def _after_unknown_outcome(
     jobs: Sequence[PendingCommand], error: OutcomeUnknown
 ) -> list[PendingCommand]:
     """The commands that can be decided again: their key tells whether they were committed."""

@@ -42,12 +42,12 @@ class Document:
 
     def follow_up(self, path: str, message: str) -> None:
         """As `fault`, but what is faulty already is not judged again."""
-        if not any(_touch(path, known.path) for known in self.faults):
+        if not any(_overlap(path, fault.path) for fault in self.faults):
             self.fault(path, message)
 
     def faulty(self, place: str) -> set[str]:
         """The fields of the message at a place in which something is wrong."""
-        inner = (known.path for known in self.faults if known.path.startswith(f"{place}."))
+        inner = (fault.path for fault in self.faults if fault.path.startswith(f"{place}."))
         return {re.split(r"[.\[]", path.removeprefix(f"{place}."))[0] for path in inner}
 
     def _line(self, path: str) -> int:
@@ -92,7 +92,7 @@ def join(path: str, word: str) -> str:
     return f"{path}.{word}" if path else word
 
 
-def _touch(one: str, other: str) -> bool:
+def _overlap(one: str, other: str) -> bool:
     """Whether two paths are the same, or one is inside the other."""
     outer, inner = sorted((one, other), key=len)
     return outer in ("", inner) or inner.startswith((f"{outer}.", f"{outer}["))

@@ -31,22 +31,22 @@ _ODD = re.compile(r"[\r\x85\u2028\u2029\ufeff]|\A\n|\n\n\Z")
 
 
 def read(
-    document: Document, node: yaml.Node, path: str, into: Message, unread: Collection[str] = ()
+    document: Document, node: yaml.Node, path: str, into: Message, output_only: Collection[str] = ()
 ) -> set[str]:
     """Read a message, all of it that can be; the names of the fields that it says.
 
     Those that are `unread` may not be said.
     """
     fields: Mapping[str, Any] = into.DESCRIPTOR.fields_by_name
-    said = set()
+    names = set()
     for name, value in document.pairs(node, path):
-        if name not in fields or name in unread:
-            kind = into.DESCRIPTOR.name
-            document.fault(join(path, name), f"is not a field that a {kind} has in a file")
+        if name not in fields or name in output_only:
+            message_type = into.DESCRIPTOR.name
+            document.fault(join(path, name), f"is not a field that a {message_type} has in a file")
             continue
-        said.add(name)
+        names.add(name)
         _read_field(document, value, join(path, name), into, fields[name])
-    return said
+    return names
 
 
 def _read_field(
@@ -132,10 +132,10 @@ def _expected(field: FieldDescriptor) -> str:
 
 def _duration(text: str) -> Duration:
     """As JSON has it (`1800s`), or as people write it (`30m`, `1h30m`, `2d`)."""
-    found = _LENGTH.fullmatch(text)
-    if not found:
+    match = _LENGTH.fullmatch(text)
+    if not match:
         raise ValueError
-    *whole, fraction = found.groups(default="0")
+    *whole, fraction = match.groups(default="0")
     seconds = sum(int(n) * unit for n, unit in zip(whole, _UNITS.values(), strict=True))
     return Duration(seconds=seconds, nanos=int(fraction.ljust(9, "0")))
 
@@ -156,7 +156,7 @@ def write(message: Message, names: Iterable[str]) -> yaml.MappingNode:
     return _mapping((name, _field(fields[name], getattr(message, name))) for name in names)
 
 
-def said(message: Message) -> list[str]:
+def set_fields(message: Message) -> list[str]:
     """The names of the fields that a message has."""
     return [field.name for field, _ in message.ListFields()]
 
@@ -177,7 +177,7 @@ def _field(field: FieldDescriptor, value: Any) -> yaml.Node:
 def _one(field: FieldDescriptor, value: Any) -> yaml.Node:
     if _is_mapping(field):
         inner: Mapping[str, Any] = value.DESCRIPTOR.fields_by_name
-        pairs = ((name, _field(inner[name], getattr(value, name))) for name in said(value))
+        pairs = ((name, _field(inner[name], getattr(value, name))) for name in set_fields(value))
         return _mapping(pairs, inline=True)
     if field.message_type:
         return _text(_length(value))

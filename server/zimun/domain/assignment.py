@@ -84,5 +84,5 @@ class Assignments(dict[bytes, tuple[str, ...] | None]):
     def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
         if len(self) >= MAX_CACHED_ASSIGNMENTS:
             self.clear()
-        self[flags] = found = assign(self._service, set(compress(self._usable, flags)))
-        return found
+        self[flags] = assignment = assign(self._service, set(compress(self._usable, flags)))
+        return assignment

@@ -266,7 +266,7 @@ class Catalog:
     __hash__ = object.__hash__
 
     @cached_property
-    def _by_kind(self) -> Mapping[type[Entry], Mapping[str, Entry]]:
+    def _by_type(self) -> Mapping[type[Entry], Mapping[str, Entry]]:
         return {
             Service: self.services,
             Location: self.locations,
@@ -274,9 +274,9 @@ class Catalog:
             Resource: self.resources,
         }
 
-    def all(self, kind: type[E]) -> Mapping[str, E]:
+    def all(self, entry_type: type[E]) -> Mapping[str, E]:
         """Every entry of a kind by its id, active or not."""
-        return cast("Mapping[str, E]", self._by_kind[kind])
+        return cast("Mapping[str, E]", self._by_type[entry_type])
 
     @property
     def size(self) -> int:
@@ -286,30 +286,30 @@ class Catalog:
     @property
     def count(self) -> int:
         """How many entries and overrides it has, active or not."""
-        return sum(map(len, self._by_kind.values())) + len(self.overrides)
+        return sum(map(len, self._by_type.values())) + len(self.overrides)
 
     def entries(self) -> Iterator[Entry]:
         """The organization, and every entry of each kind, active or not."""
         yield self.organization
-        for entries in self._by_kind.values():
+        for entries in self._by_type.values():
             yield from entries.values()
 
-    def entry(self, kind: type[E], entry_id: str) -> E:
+    def entry(self, entry_type: type[E], entry_id: str) -> E:
         """The entry, active or not; raises the NotFound of its kind."""
-        if entry := self.all(kind).get(entry_id):
+        if entry := self.all(entry_type).get(entry_id):
             return entry
-        raise NOT_FOUND[kind](entry_id)
+        raise NOT_FOUND[entry_type](entry_id)
 
     @cached_property
     def _listed(self) -> dict[tuple[type[Entry], bool], Sequence[Entry]]:
         return {}
 
-    def listed(self, kind: type[E], archived: bool = False) -> Sequence[E]:
+    def listed(self, entry_type: type[E], archived: bool = False) -> Sequence[E]:
         """The active entries of a kind in order of creation; with `archived`, the others, too."""
-        key = (kind, archived)
+        key = (entry_type, archived)
         if key not in self._listed:
-            wanted = [entry for entry in self.all(kind).values() if entry.active or archived]
-            self._listed[key] = sorted(wanted, key=lambda entry: (entry.create_time, entry.id))
+            entries = [entry for entry in self.all(entry_type).values() if entry.active or archived]
+            self._listed[key] = sorted(entries, key=lambda entry: (entry.create_time, entry.id))
         return cast("Sequence[E]", self._listed[key])
 
     def place(self, service: Service, location_id: str) -> Place:
@@ -332,14 +332,14 @@ class Catalog:
         zone = self.locations[location_id].time_zone if location_id else self.organization.time_zone
         return Place(location_id, zone)
 
-    def defaults(self, kind: type[E], said: Mapping[str, Any]) -> dict[str, Any]:
+    def defaults(self, entry_type: type[E], fields: Mapping[str, Any]) -> dict[str, Any]:
         """What a new entry has where its creator does not say; what it must say is empty."""
-        if kind is Resource:
+        if entry_type is Resource:
             return {"name": ""}
-        if kind is not Service:
+        if entry_type is not Service:
             return {"name": "", "time_zone": self.organization.time_zone}
         own = asdict(self.organization.service_defaults)
-        whole_minutes = said.get("duration", 0) // MINUTE * MINUTE
+        whole_minutes = fields.get("duration", 0) // MINUTE * MINUTE
         usual = {"slot_step": min(max(whole_minutes, MINUTE), DAY), "horizon": HORIZON}
         settled = {field: length for field, length in own.items() if length is not None}
         return {"name": "", "duration": 0, **usual, **settled}

@@ -64,12 +64,14 @@ def check(entry: Entry | Override, catalog: Catalog) -> None:
     `catalog` is the catalogue that the entry will be part of: it must have the entries that
     the entry names.
     """
-    found: dict[str, str] = {}
+    violations: dict[str, str] = {}
     for field, violation in _violations(entry, catalog):
-        if violation not in found.get(field, ""):
-            found[field] = f"{found[field]}; {violation}" if field in found else violation
-    if found:
-        raise InvalidRequest(found)
+        if violation not in violations.get(field, ""):
+            violations[field] = (
+                f"{violations[field]}; {violation}" if field in violations else violation
+            )
+    if violations:
+        raise InvalidRequest(violations)
 
 
 def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:

@@ -74,7 +74,7 @@ class InvalidRequest(ZimunError):
         self.violations = violations
 
 
-class AnswerTooLarge(ZimunError):
+class ResponseTooLarge(ZimunError):
     """The answer would exceed its maximum size; `violations` names the field to narrow."""
 
     reason = "REQUEST_REFUSED"

@@ -33,6 +33,6 @@ def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Inter
     return shared
 
 
-def covers(intervals: Sequence[Interval], wanted: Interval) -> bool:
+def covers(intervals: Sequence[Interval], interval: Interval) -> bool:
     """Whether one interval of a set holds all of `wanted`."""
-    return any(start <= wanted[0] and wanted[1] <= end for start, end in intervals)
+    return any(start <= interval[0] and interval[1] <= end for start, end in intervals)

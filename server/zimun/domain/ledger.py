@@ -75,12 +75,12 @@ class Ledger:
 
     def reservation(self, hold_id: str) -> Reservation:
         """The reservation of a hold; raises HoldNotFound or NotLoaded."""
-        found = self.reservations.get(hold_id)
-        if found is None:
+        reservation = self.reservations.get(hold_id)
+        if reservation is None:
             raise NotLoaded(Needs(hold_ids={hold_id}))
-        if found is _ABSENT:
+        if reservation is _ABSENT:
             raise HoldNotFound(hold_id)
-        return found
+        return reservation
 
     def appointment(self, appointment_id: str) -> Reservation:
         """The reservation of an appointment; raises AppointmentNotFound or NotLoaded."""
@@ -93,10 +93,10 @@ class Ledger:
 
     def session(self, session_id: str) -> Session:
         """A session that has not ended, with its members; raises NotLoaded."""
-        found = self.sessions.get(session_id)
-        if found is None:
+        session = self.sessions.get(session_id)
+        if session is None:
             raise NotLoaded(Needs(session_ids={session_id}))
-        return found
+        return session
 
     def allocations(
         self, subjects: Iterable[str], within: Interval
@@ -106,17 +106,17 @@ class Ledger:
         What has expired is among it until that is recorded. Raises NotLoaded.
         """
         needs = Needs()
-        found = self._allocations(subjects, within, needs)
+        allocations = self._allocations(subjects, within, needs)
         if needs:
             raise NotLoaded(needs)
-        return iter(found)
+        return iter(allocations)
 
     def _allocations(
         self, subjects: Iterable[str], within: Interval, needs: Needs
     ) -> list[tuple[str, Sequence[Allocation]]]:
         """As `allocations`; what is not loaded is added to `needs`."""
         numbers = block_numbers(*within)
-        found: list[tuple[str, Sequence[Allocation]]] = []
+        allocations: list[tuple[str, Sequence[Allocation]]] = []
         get = self.blocks.get
         for subject in subjects:
             taken: Sequence[Allocation] = ()
@@ -129,8 +129,8 @@ class Ledger:
                 else:
                     # What reaches into it from the block before is there already.
                     taken = (*taken, *block.beginning((number * BLOCK, within[1])))
-            found.append((subject, taken))
-        return found
+            allocations.append((subject, taken))
+        return allocations
 
     def busy(
         self,
@@ -196,7 +196,7 @@ class Ledger:
         self, service: Service, within: Interval, now: int, leaving: Reservation | None
     ) -> dict[int, Sequence[slots.Session]]:
         """The sessions of a group service by their start, with the seats taken at `now`."""
-        found: dict[int, list[slots.Session]] = {}
+        sessions: dict[int, list[slots.Session]] = {}
         left = leaving.hold_id if leaving else ""
         for session in self.sessions_of(service.id, within):
             seats = sum(
@@ -214,8 +214,10 @@ class Ledger:
                     session.location_id,
                     seats,
                 )
-                found.setdefault(session.start, []).append(shown)
-        return {start: sorted(some, key=attrgetter("session_id")) for start, some in found.items()}
+                sessions.setdefault(session.start, []).append(shown)
+        return {
+            start: sorted(some, key=attrgetter("session_id")) for start, some in sessions.items()
+        }
 
     def sessions_of(self, service_id: str, within: Interval) -> list[Session]:
         """The sessions of a service that start within an interval; raises NotLoaded."""
@@ -228,11 +230,13 @@ class Ledger:
                 needs.group_blocks.add((service_id, number))
             else:
                 ids += block
-        found = [self.sessions.get(session_id) for session_id in ids]
-        needs.session_ids |= {one for one, session in zip(ids, found, strict=True) if not session}
+        sessions = [self.sessions.get(session_id) for session_id in ids]
+        needs.session_ids |= {
+            one for one, session in zip(ids, sessions, strict=True) if not session
+        }
         if needs:
             raise NotLoaded(needs)
-        return [one for one in found if one and within[0] <= one.start < within[1]]
+        return [one for one in sessions if one and within[0] <= one.start < within[1]]
 
     def staff_load(
         self, staff_ids: Sequence[str], day: Interval, now: int
@@ -342,8 +346,8 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
         _set_group(ledger, groups, session)
         if session.members is not None:
             sessions[session.session_id] = session
-        elif (known := _members(ledger, event, session)) is not None:
-            sessions[session.session_id] = session._replace(members=known)
+        elif (members := _members(ledger, event, session)) is not None:
+            sessions[session.session_id] = session._replace(members=members)
         if session.until and session.staff_id and session.booked_at:
             before = ledger.last_booked.get(session.staff_id)
             if before is not None and before < session.booked_at:
@@ -370,9 +374,9 @@ def _members(
 ) -> Mapping[str, Member] | None:
     """The members of a session after an event that does not tell them; None where those before
     are not loaded."""
-    known = ledger.sessions.get(session.session_id)
-    if known is not None and known.members is not None:
-        return event.members_after(session, known.members)
+    existing = ledger.sessions.get(session.session_id)
+    if existing is not None and existing.members is not None:
+        return event.members_after(session, existing.members)
     after = event.members_after(session, {})
     alone = sum(member.seats for member in after.values()) == session.seats_taken
     return after if alone else None
@@ -398,10 +402,10 @@ def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session:
     groups[key] = (*others, session.session_id) if session.until else others
 
 
-def _collect(needs: Needs, question: Callable[[], V]) -> V | None:
+def _collect(needs: Needs, query: Callable[[], V]) -> V | None:
     """The answer, or None with what it lacks added to `needs`."""
     try:
-        return question()
+        return query()
     except NotLoaded as lacking:
         needs |= lacking.needs
         return None

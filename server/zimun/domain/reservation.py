@@ -111,7 +111,7 @@ class Reservation(NamedTuple):
         return f"{self.revision}"
 
 
-def standing(reservation: Reservation, now: int) -> Reservation:
+def as_of(reservation: Reservation, now: int) -> Reservation:
     """The reservation as it is at `now`: a hold whose time has run out reads EXPIRED."""
     if reservation.state is State.HELD and now >= reservation.expires_at:
         return _changed(reservation, reservation.expires_at, state=State.EXPIRED)
@@ -136,7 +136,7 @@ def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
 
 def release(reservation: Reservation, now: int) -> Reservation:
     """Give a hold back. What has expired or was released stays as it is; raises HoldConfirmed."""
-    reservation = standing(reservation, now)
+    reservation = as_of(reservation, now)
     if reservation.appointment_id:
         raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
     if reservation.state is not State.HELD:
@@ -268,7 +268,7 @@ def _changed(reservation: Reservation, now: int, **changes: object) -> Reservati
 
 
 def _require_held(reservation: Reservation, now: int) -> None:
-    state = standing(reservation, now).state
+    state = as_of(reservation, now).state
     if state is State.EXPIRED:
         raise HoldExpired(reservation.hold_id, reservation.expires_at)
     if state is State.RELEASED:

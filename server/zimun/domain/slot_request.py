@@ -155,15 +155,15 @@ def nearest_slots(
 ) -> tuple[Sequence[Slot], str]:
     """Up to ALTERNATIVES open slots nearest to `start`, nearest first, and the place's zone."""
     resolved = resolve(ledger, timetable, request)
-    found: list[Slot] = []
+    slots: list[Slot] = []
     for radius in ALTERNATIVE_RADII:
         within = resolved.bookable(now, (start - radius * DAY, start + radius * DAY + 1))
         if within[0] < within[1]:
             search = resolved.search(ledger, now, within)
-            found = _nearest(search, within, start)
-        if len(found) == ALTERNATIVES:
+            slots = _nearest(search, within, start)
+        if len(slots) == ALTERNATIVES:
             break
-    return found, resolved.place.time_zone
+    return slots, resolved.place.time_zone
 
 
 def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
@@ -171,8 +171,8 @@ def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
     if begin >= end:
         return []
     zone = search.place.time_zone
-    found = search.nearest(start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
-    return [slot for slot in found if begin <= slot.start < end]
+    slots = search.nearest(start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
+    return [slot for slot in slots if begin <= slot.start < end]
 
 
 def slot_unavailable(

@@ -98,10 +98,10 @@ class Search:
 
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
-        found = [slot for slots in self.slots_by_day(first, last) for slot in slots]
+        all_slots = [slot for slots in self.slots_by_day(first, last) for slot in slots]
         if any(is_shown_early(self.place.time_zone, day) for day in dates(first + ONE_DAY, last)):
-            found.sort(key=lambda slot: slot.start)
-        return found
+            all_slots.sort(key=lambda slot: slot.start)
+        return all_slots
 
     def slots_by_day(self, first: date, last: date) -> Iterator[list[Slot]]:
         """The slots of each of the place's dates from first to last, date by date.
@@ -117,24 +117,24 @@ class Search:
         if end < last:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
 
-    def nearest(self, wanted: int, count: int, first: date, last: date) -> list[Slot]:
+    def nearest(self, start: int, count: int, first: date, last: date) -> list[Slot]:
         """The slots of the place's dates from first to last that start nearest to an instant.
 
         The nearest comes first, the earlier of two that are equally near. More
         and more dates around the instant are searched, until no other can have
         a nearer slot.
         """
-        day, length = local_date(self.place.time_zone, wanted), ONE_DAY
+        day, length = local_date(self.place.time_zone, start), ONE_DAY
         before, after = max(first, min(day, last)), min(max(first, day), last)
-        found = self.slots(before, after)
+        slots = self.slots(before, after)
         while True:
-            found = sorted(found, key=lambda slot: (abs(slot.start - wanted), slot.start))[:count]
-            beyond = self._distances(wanted, before, after, first, last)
-            if not beyond or (len(found) == count and abs(found[-1].start - wanted) < min(beyond)):
-                return found
+            slots = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))[:count]
+            beyond = self._distances(start, before, after, first, last)
+            if not beyond or (len(slots) == count and abs(slots[-1].start - start) < min(beyond)):
+                return slots
             begin, end = max(before - length, first), min(after + length, last)
-            found += self.slots(begin, before - ONE_DAY)
-            found += self.slots(after + ONE_DAY, end)
+            slots += self.slots(begin, before - ONE_DAY)
+            slots += self.slots(after + ONE_DAY, end)
             before, after, length = begin, end, 2 * length
 
     def find_slot(self, start: int) -> Slot | None:
@@ -169,7 +169,7 @@ class Search:
         return range(bisect_left(grid.starts, self.opens), bisect_right(grid.starts, self.closes))
 
     def _distances(
-        self, wanted: int, before: date, after: date, first: date, last: date
+        self, start: int, before: date, after: date, first: date, last: date
     ) -> list[int]:
         """How far from an instant the dates before and after those searched are; empty for none.
 
@@ -178,23 +178,23 @@ class Search:
         zone, distances = self.place.time_zone, []
         if first < before:
             shown = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
-            distances.append(wanted - shown[-1].end + 1)
+            distances.append(start - shown[-1].end + 1)
         if after < last:
             shown = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
-            distances.append(shown[0].start - wanted)
+            distances.append(shown[0].start - start)
         return distances
 
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
         """The slots of each date of a grid, of the starts at the positions alone."""
-        asked = (1 << positions.stop) - (1 << positions.start) if positions else 0
-        free, resources, new = self._free(grid, asked)
+        mask = (1 << positions.stop) - (1 << positions.start) if positions else 0
+        free, resources, new = self._free(grid, mask)
         joinable = self._joinable_starts(grid, positions)
-        found = reduce(or_, [1 << position for position in joinable], new)
-        if not found:
+        available = reduce(or_, [1 << position for position in joinable], new)
+        if not available:
             yield from ([] for _ in grid.bounds[1:])
             return
         count = len(grid.starts)
-        flags, staff = transpose((found,), count), transpose(free, count)
+        flags, staff = transpose((available,), count), transpose(free, count)
         dates_positions = (
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
@@ -248,11 +248,11 @@ class Search:
         end = start + self.service.duration
         return Slot(start, end, staff_ids, self.service.capacity, resource_ids)
 
-    def _free(self, grid: DateRangeGrid, asked: int) -> "_Free":
+    def _free(self, grid: DateRangeGrid, mask: int) -> "_Free":
         """What is free at those of the starts that are asked about."""
-        staff = self._free_staff(grid, asked) if asked else []
+        staff = self._free_staff(grid, mask) if mask else []
         things = self._roster.resource_ids if any(staff) else ()
-        resources = [asked & ~self._taken(grid, resource_id) for resource_id in things]
+        resources = [mask & ~self._taken(grid, resource_id) for resource_id in things]
         return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
 
     def _requested(self, on_duty: Sequence[int]) -> Sequence[int]:
@@ -270,12 +270,12 @@ class Search:
         """Whether a staff member of the service is the one asked for, if one is."""
         return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
-    def _free_staff(self, grid: DateRangeGrid, asked: int) -> list[int]:
+    def _free_staff(self, grid: DateRangeGrid, mask: int) -> list[int]:
         """For each staff member, at which of the starts in `asked` they are free, as bits."""
         taken = self.busy.taken
         free: list[int] = []
         for staff_id, on_duty in zip(self._staff, self._requested(grid.on_duty), strict=False):
-            bits = on_duty & asked
+            bits = on_duty & mask
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)

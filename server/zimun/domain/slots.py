@@ -42,10 +42,12 @@ class Busy:
         """What is taken of a subject."""
         return self.taken.get(subject, ())
 
-    def overlapping(self, subject: str, wanted: Interval) -> list[Interval]:
+    def overlapping(self, subject: str, interval: Interval) -> list[Interval]:
         """What is taken of a subject within an interval."""
         return [
-            (start, end) for start, end in self.of(subject) if start < wanted[1] and wanted[0] < end
+            (start, end)
+            for start, end in self.of(subject)
+            if start < interval[1] and interval[0] < end
         ]
 
 

@@ -50,7 +50,7 @@ MAX_GRID_BYTES = 32 << 20
 START_BYTES, STAFF_BYTES = 40, 36
 """Bytes of a grid for each start, and for each staff member beside a bit for each start."""
 
-MAX_KNOWN_RANGES = 1 << 12
+MAX_CACHED_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
 
 
@@ -136,7 +136,7 @@ class Timetable:
         self.staff_open = cached_method(self._staff_open, 1 << 14)
         self.roster = cached_method(self._find_roster, 1 << 9)
         self._pattern = cached_method(self._find_pattern, 1 << 8)
-        self._known_ranges: set[tuple[Service, Place, date, date]] = set()
+        self._cached_ranges: set[tuple[Service, Place, date, date]] = set()
         self._grid_bytes = 0
 
     @property
@@ -178,20 +178,20 @@ class Timetable:
         if staff * days <= MAX_NEW_STAFF_DAYS:
             return True
         key = (service, place, first, last)
-        if key in self._known_ranges:
+        if key in self._cached_ranges:
             grids = [self.grid(service, place, day) for day in dates(first, last)]
             return sum(len(grid.steps) for grid in grids) * staff <= MAX_RANGE_CELLS
-        if len(self._known_ranges) >= MAX_KNOWN_RANGES:
-            self._known_ranges.clear()
-        self._known_ranges.add(key)
+        if len(self._cached_ranges) >= MAX_CACHED_RANGES:
+            self._cached_ranges.clear()
+        self._cached_ranges.add(key)
         return False
 
     def _range_grid(self, service: Service, place: Place, first: date, last: date) -> DateRangeGrid:
         """The grid of one of the `date_ranges`."""
         grids = [self.grid(service, place, day) for day in dates(first, last)]
-        found = DateRangeGrid(grids, *service.taken(0))
-        self._count(len(found.starts), len(found.on_duty))
-        return found
+        grid = DateRangeGrid(grids, *service.taken(0))
+        self._count(len(grid.starts), len(grid.on_duty))
+        return grid
 
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
@@ -262,7 +262,7 @@ class Timetable:
         """The grid of every date with this opening and these dates around it, without overrides."""
         roster = self.roster(service, place)
         starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NO_STAFF)
-        known: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
+        patterns: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
         for n, member in roster.members:
             if not member:
                 starts_of[n] = _starts(service, opening, None)
@@ -272,9 +272,9 @@ class Timetable:
                 weekly(member.weekly_hours, zone.weekday + day) for day in range(zone.days)
             )
             key = (member.time_zone, hours)
-            if key not in known:
-                known[key] = _starts(service, opening, zone.open(hours))
-            starts_of[n] = known[key]
+            if key not in patterns:
+                patterns[key] = _starts(service, opening, zone.open(hours))
+            starts_of[n] = patterns[key]
         return _Pattern(_united(starts_of), starts_of)
 
     def _find_roster(self, service: Service, place: Place) -> Roster:

@@ -25,7 +25,7 @@ from zimun.domain.errors import Overloaded
 MAX_WAIT = 0.5
 """Seconds, about, that an accepted call may wait in its queue."""
 
-MAX_SHARE_OF_FREE = 4
+MAX_MULTIPLE_OF_FREE = 4
 """Multiple of the free places of a queue that an organization may take: alone, 4/5 of all."""
 
 MIN_QUEUE_LENGTH = 8
@@ -58,7 +58,7 @@ _WEIGHT = 1 / 32
 T = TypeVar("T")
 
 
-class Kind(StrEnum):
+class CallType(StrEnum):
     """Kinds of calls, each with a limit; LONG are reads of more than one step (`booking.pause`)."""
 
     READ = "read"
@@ -81,7 +81,7 @@ class _Quota:
     def acquire(self, org_id: str) -> None:
         """Accept a call; raises Overloaded where the organization has its share of the limit."""
         limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
-        if self._accepted[org_id] >= MAX_SHARE_OF_FREE * (limit - self._total):
+        if self._accepted[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
             self.refused += 1
             raise Overloaded("the server has too much to do")
         self._accepted[org_id] += 1
@@ -160,16 +160,16 @@ class _Queue:
     """The calls of one kind: up to `limit` run, the others wait."""
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.running = limit, 0
+        self.limit, self.active = limit, 0
         self.quota, self.waiting = _Quota(), FairQueue()
 
     @property
     def can_begin(self) -> bool:
-        return self.running < self.limit
+        return self.active < self.limit
 
     def begin_next(self) -> None:
         """Let the next call begin, unless it was cancelled."""
-        self.running += self.waiting.begin_next(self.quota.cost)
+        self.active += self.waiting.begin_next(self.quota.cost)
 
 
 class AdmittedCall:
@@ -247,7 +247,7 @@ class Admission:
     """
 
     def __init__(self, max_writes: int) -> None:
-        self._queues = {Kind.READ: _Queue(MAX_READS), Kind.WRITE: _Queue(max_writes)}
+        self._queues = {CallType.READ: _Queue(MAX_READS), CallType.WRITE: _Queue(max_writes)}
         self._long_quota, self._long_steps = _Quota(), FairQueue()
         self._work = 0.0
         self.arrivals = self._seen = self._quiet = self._refusals = 0
@@ -257,20 +257,24 @@ class Admission:
     @property
     def waiting(self) -> dict[str, int]:
         """Calls of each kind that wait; of long calls, all that are under way."""
-        counts: dict[str, int] = {kind: len(queue.quota) for kind, queue in self._queues.items()}
-        return counts | {Kind.LONG: len(self._long_quota)}
+        counts: dict[str, int] = {
+            call_type: len(queue.quota) for call_type, queue in self._queues.items()
+        }
+        return counts | {CallType.LONG: len(self._long_quota)}
 
     @property
     def refused(self) -> dict[str, int]:
         """Calls of each kind that have been refused."""
-        counts: dict[str, int] = {kind: queue.quota.refused for kind, queue in self._queues.items()}
-        return counts | {Kind.LONG: self._long_quota.refused}
+        counts: dict[str, int] = {
+            call_type: queue.quota.refused for call_type, queue in self._queues.items()
+        }
+        return counts | {CallType.LONG: self._long_quota.refused}
 
-    def admit(self, kind: Kind, org_id: str) -> AdmittedCall:
+    def admit(self, call_type: CallType, org_id: str) -> AdmittedCall:
         """Accept a call, which must `begin` where it is `waiting`; raises Overloaded."""
-        queue = self._queues[kind]
-        if self._work < MAX_WORK and queue.running < queue.limit and not queue.waiting:
-            queue.running += 1
+        queue = self._queues[call_type]
+        if self._work < MAX_WORK and queue.active < queue.limit and not queue.waiting:
+            queue.active += 1
             return AdmittedCall(self, queue, org_id, None)
         try:
             queue.quota.acquire(org_id)
@@ -298,7 +302,7 @@ class Admission:
 
     def end(self, queue: _Queue) -> None:
         """Let another call of the queue begin in place of one that is over."""
-        queue.running -= 1
+        queue.active -= 1
         if queue.waiting:
             self._wake()
 
@@ -330,15 +334,15 @@ class Admission:
                 asyncio.get_running_loop().call_soon(self._run)
                 return
             self._is_gathering, self._work = False, 0.0
-        self._begin_some()
+        self._begin_queued()
         self._is_scheduled = False
         if self._long_steps or any(
             queue.waiting and queue.can_begin for queue in self._queues.values()
         ):
             self._wake()
 
-    def _begin_some(self) -> None:
-        writes, reads = self._queues[Kind.WRITE], self._queues[Kind.READ]
+    def _begin_queued(self) -> None:
+        writes, reads = self._queues[CallType.WRITE], self._queues[CallType.READ]
         while writes.waiting and writes.can_begin:
             writes.begin_next()
         for _ in range(max(1, min(MAX_BATCH, int(MAX_BATCH_TIME / reads.quota.cost)))):

@@ -16,7 +16,7 @@ from zimun.booking.pause import next_step
 from zimun.domain.errors import InvalidRequest, Overloaded, ScopeMissing, TokenInvalid, ZimunError
 from zimun.domain.identity import Caller
 from zimun.rpc import error_status, validation
-from zimun.rpc.admission import Admission, Kind, metered
+from zimun.rpc.admission import Admission, CallType, metered
 
 Verify = Callable[[str], Awaitable[Caller]]
 """From a bearer token to its caller; raises TokenInvalid."""
@@ -73,7 +73,7 @@ class Dispatcher(grpc.GenericRpcHandler):
     def _authorized(self, path: str, handler: Handler, scope: str) -> Handler:
         """A handler that authorizes, admits and validates a request before its method runs."""
         name = path.rpartition("/")[2]
-        kind = Kind.WRITE if scope.endswith(":write") else Kind.READ
+        call_type = CallType.WRITE if scope.endswith(":write") else CallType.READ
         decode: Any = handler.request_deserializer
         run: Any = handler.unary_unary
 
@@ -86,7 +86,7 @@ class Dispatcher(grpc.GenericRpcHandler):
 
         async def call(raw: bytes, context: Context) -> bytes | Message:
             try:
-                admitted = self._admission.admit(kind, await self._authorize(scope))
+                admitted = self._admission.admit(call_type, await self._authorize(scope))
                 if admitted.waiting:
                     await admitted.begin()
                 next_step.set(admitted.step)
@@ -95,17 +95,17 @@ class Dispatcher(grpc.GenericRpcHandler):
                 finally:
                     admitted.finish()
             except ZimunError as error:
-                answer, headers = error_status.status_of(error), _headers(error)
+                status, headers = error_status.status_of(error), _headers(error)
             except Exception as error:
-                answer, headers = error_status.unforeseen(error), ()
-            return await _refuse(context, answer, headers)
+                status, headers = error_status.unforeseen(error), ()
+            return await _refuse(context, status, headers)
 
         return _handler(call)
 
     async def _authorize(self, scope: str) -> str:
         """The organization of the caller, who has the scope; raises TokenInvalid, ScopeMissing."""
-        kind, _, token = _authorization().partition(" ")
-        if kind.lower() != "bearer" or not token:
+        call_type, _, token = _authorization().partition(" ")
+        if call_type.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
         who = await self._verify(token.strip())
         if scope not in who.scopes:
@@ -209,11 +209,11 @@ def _headers(error: ZimunError) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-async def _refuse(context: Context, answer: Status, headers: tuple[tuple[str, str], ...]) -> bytes:
+async def _refuse(context: Context, status: Status, headers: tuple[tuple[str, str], ...]) -> bytes:
     """Abort the call with a status; the bytes that are returned are never sent."""
-    details = ("grpc-status-details-bin", answer.SerializeToString())
+    details = ("grpc-status-details-bin", status.SerializeToString())
     try:
-        await context.abort(_CODES[answer.code], answer.message, (details, *headers))
+        await context.abort(_CODES[status.code], status.message, (details, *headers))
     except grpc.aio.AbortError as error:
         # The call keeps the error, whose traceback would keep the call: thousands of them would
         # wait for the garbage collector, which then stops the server for a fifth of a second.

@@ -26,7 +26,7 @@ DOMAIN = "zimun"
 
 CODES: Mapping[type[errors.ZimunError], StatusCode] = {
     errors.InvalidRequest: StatusCode.INVALID_ARGUMENT,
-    errors.AnswerTooLarge: StatusCode.INVALID_ARGUMENT,
+    errors.ResponseTooLarge: StatusCode.INVALID_ARGUMENT,
     errors.TokenInvalid: StatusCode.UNAUTHENTICATED,
     errors.ScopeMissing: StatusCode.PERMISSION_DENIED,
     errors.NotFound: StatusCode.NOT_FOUND,
@@ -100,7 +100,7 @@ UNKNOWN_METHOD = _status(
 
 
 def _more(error: errors.ZimunError) -> list[Message]:
-    if isinstance(error, errors.InvalidRequest | errors.AnswerTooLarge):
+    if isinstance(error, errors.InvalidRequest | errors.ResponseTooLarge):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(description))
             for field, description in error.violations.items()

@@ -6,7 +6,7 @@ from typing import Any
 from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-GOODBYE = 0.1
+WATCH_END_TIME = 0.1
 """Seconds in which those who watch are told that the server goes."""
 
 
@@ -23,7 +23,7 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]
         over = asyncio.create_task(self._over.wait())
         try:
             await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait((watch,), timeout=GOODBYE)
+            await asyncio.wait((watch,), timeout=WATCH_END_TIME)
         finally:
             watch.cancel()
             over.cancel()

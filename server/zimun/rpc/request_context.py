@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
-from zimun.booking.availability import AnswerCache
+from zimun.booking.availability import AvailabilityCache
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import Reader
 from zimun.booking.store import LedgerStore
@@ -25,14 +25,14 @@ M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True)
-class Backend:
+class Dependencies:
     """What the methods call."""
 
     store: LedgerStore
     reader: Reader
     writer: Writer
     pages: PageTokens
-    answers: AnswerCache = field(default_factory=AnswerCache)
+    availability_cache: AvailabilityCache = field(default_factory=AvailabilityCache)
 
     def submit(
         self, request: Message, command: Command, to_wire: Callable[[Any], M]
@@ -64,11 +64,11 @@ def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeR
     )
 
 
-def question_of(request: Message) -> bytes:
+def page_scope(request: Message) -> bytes:
     """What a page token belongs to: the caller's organization, the method, and its filters."""
-    question = type(request)()
-    question.CopyFrom(request)
-    question.ClearField("page_token")
-    question.ClearField("page_size")
+    query = type(request)()
+    query.CopyFrom(request)
+    query.ClearField("page_token")
+    query.ClearField("page_size")
     scope = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
-    return scope + question.SerializeToString(deterministic=True)
+    return scope + query.SerializeToString(deterministic=True)

@@ -14,7 +14,7 @@ from zimun.rpc import validation
 from zimun.rpc.admission import Admission
 from zimun.rpc.dispatch import Dispatcher, Handler, Verify
 from zimun.rpc.health import Health
-from zimun.rpc.request_context import Backend
+from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.appointments import AppointmentsServicer
 from zimun.rpc.services.availability import AvailabilityServicer
 from zimun.rpc.services.locations import LocationsServicer
@@ -37,7 +37,7 @@ from zimun.v1 import (
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
 """The services that are of no use while the store cannot be written; "" is the whole server."""
 
-_SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Backend], object]] = {
+_SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Dependencies], object]] = {
     appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
     availability_service_pb2_grpc.add_AvailabilityServiceServicer_to_server: AvailabilityServicer,
     locations_service_pb2_grpc.add_LocationsServiceServicer_to_server: LocationsServicer,
@@ -109,7 +109,7 @@ class RpcServer:
 
     def __init__(
         self,
-        backend: Backend,
+        dependencies: Dependencies,
         verify: Verify,
         max_connections: int,
         sharing: bool = False,
@@ -120,7 +120,7 @@ class RpcServer:
         self.serving: dict[str, bool] = {}
         handlers = _Handlers()
         for add, servicer in _SERVICERS.items():
-            add(servicer(backend), handlers)
+            add(servicer(dependencies), handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
         names = [service.full_name for service in validation.services()]
         reflected = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -132,7 +132,7 @@ class RpcServer:
             ("grpc.max_allowed_incoming_connections", max_connections),
             ("grpc.so_reuseport", int(sharing)),
         )
-        self.admission = Admission(2 * MAX_GROUP * backend.store.lanes)
+        self.admission = Admission(2 * MAX_GROUP * dependencies.store.lanes)
         self._server = grpc.aio.server(
             handlers=(Dispatcher(verify, self.admission, handlers.by_path),),
             interceptors=interceptors,

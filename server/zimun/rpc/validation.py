@@ -115,8 +115,8 @@ def check(request: Message) -> None:
     Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`;
     of very many, the first MAX_VIOLATIONS.
     """
-    found = violations_of(request, body_field(request.DESCRIPTOR))
-    violations = dict(islice(found, MAX_VIOLATIONS))
+    violations_by_field = violations_of(request, body_field(request.DESCRIPTOR))
+    violations = dict(islice(violations_by_field, MAX_VIOLATIONS))
     if violations:
         raise InvalidRequest(violations)
 
@@ -212,10 +212,10 @@ def _check_id(value: str) -> str:
 
 def _check_date(value: str) -> str:
     try:
-        known = bool(_DATE.fullmatch(value)) and date.fromisoformat(value).year in YEARS
+        is_valid = bool(_DATE.fullmatch(value)) and date.fromisoformat(value).year in YEARS
     except ValueError:
-        known = False
-    return "" if known else "must be a date, YYYY-MM-DD"
+        is_valid = False
+    return "" if is_valid else "must be a date, YYYY-MM-DD"
 
 
 def _check_zone(value: str) -> str:
@@ -260,8 +260,8 @@ _FORMATS: Mapping[str, Callable[[str], str]] = {
 """What a string holds, by the last word of its name."""
 
 
-def _check_enum(known: EnumDescriptor, value: int) -> str:
-    return "" if value in known.values_by_number else f"{value} is not a value of {known.name}"
+def _check_enum(enum: EnumDescriptor, value: int) -> str:
+    return "" if value in enum.values_by_number else f"{value} is not a value of {enum.name}"
 
 
 def _check_list(limit: int, check_value: Callable[[Any], str], values: Sequence[Any]) -> str:

@@ -99,16 +99,16 @@ def _add(changes: Changes, append: Append) -> None:
     for session_id, session in after.sessions.changes.items():
         _add_session(changes.rows, org_id, before.sessions.get(session_id), session)
     for hold_id, reservation in after.reservations.changes.items():
-        known = before.reservations.get(hold_id)
-        part = "reservations_changed" if known and known.hold_id else "reservations"
+        existing = before.reservations.get(hold_id)
+        part = "reservations_changed" if existing and existing.hold_id else "reservations"
         changes.rows[part].append(rows.reservation_row(reservation))
     for seq, event in enumerate(append.events, before.seq + 1):
         changes.rows["events"].append((org_id, seq, append.time, *_event(event)))
         if isinstance(event, CatalogEvent) and event.value is not None:
             changes.catalog.append((org_id, event.value))
-    for key, kept in append.responses.items():
+    for key, response in append.responses.items():
         changes.rows["responses"].append(
-            (org_id, *key, kept.fingerprint, kept.response, kept.expires_at)
+            (org_id, *key, response.fingerprint, response.response, response.expires_at)
         )
 
 

@@ -33,7 +33,7 @@ async def distribute(url: URL) -> Sequence[DistributedTable]:
     """
     if not is_postgresql(url):
         raise NotDistributable("only a PostgreSQL database can be distributed")
-    engine = postgresql.open_engine(url, timeouts=postgresql.UNHURRIED)
+    engine = postgresql.open_engine(url, timeouts=postgresql.NO_TIMEOUTS)
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(_distribute)
@@ -44,17 +44,17 @@ async def distribute(url: URL) -> Sequence[DistributedTable]:
 def _distribute(connection: Connection) -> Sequence[DistributedTable]:
     if not has_extension(connection):
         raise NotDistributable("the extension citus is not installed in this database")
-    known = distributed_tables(connection)
+    distributed = distributed_tables(connection)
     done = []
     for table in metadata.sorted_tables:
-        if table.name in known:
+        if table.name in distributed:
             continue
         if "org_id" in table.columns and table is not clients:
             _call(connection, "create_distributed_table(:name, 'org_id')", table.name)
             done.append(DistributedTable(table.name, "by org_id"))
         else:
             done.append(_on_every_node(connection, table.name))
-    if "alembic_version" not in known:
+    if "alembic_version" not in distributed:
         done.append(_on_every_node(connection, "alembic_version"))
     return done
 

@@ -44,7 +44,7 @@ def migrate(url: URL, revision: str = "head") -> None:
 
 
 async def _migrate_postgresql(url: URL, revision: str) -> None:
-    engine = postgresql.open_engine(url, timeouts=postgresql.UNHURRIED)
+    engine = postgresql.open_engine(url, timeouts=postgresql.NO_TIMEOUTS)
     try:
         async with engine.begin() as connection:
             # One process at a time; nothing else locks by such a number.
@@ -54,7 +54,7 @@ async def _migrate_postgresql(url: URL, revision: str) -> None:
         await engine.dispose()
 
 
-def check_known(revision: str) -> None:
+def check_revision(revision: str) -> None:
     """Raise SchemaTooNew for a revision of the schema that this code does not know."""
     script = ScriptDirectory.from_config(_config())
     if revision not in {step.revision for step in script.walk_revisions()}:
@@ -73,7 +73,7 @@ def _upgrade(connection: Connection, revision: str) -> None:
     if current == ScriptDirectory.from_config(config).get_current_head():
         return
     if current:
-        check_known(current)
+        check_revision(current)
     command.upgrade(config, revision)
 
 

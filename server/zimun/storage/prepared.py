@@ -30,9 +30,9 @@ class Prepared:
         rendered = self.render(connection)
         cursor = connection.connection.cursor()
         cursor.execute(rendered.sql, rendered.bind(parameters))
-        found: Rows = cursor.fetchall() if rendered.selects else ()
+        fetched: Rows = cursor.fetchall() if rendered.selects else ()
         cursor.close()
-        return found
+        return fetched
 
     def render(self, connection: Connection) -> "_Rendered":
         """Its SQL for the connection's database."""

@@ -79,9 +79,9 @@ def last_booked(members: int) -> Prepared:
 def reservations_by(column: str, ids: int) -> Prepared:
     """The reservations whose column is one of so many ids, s0, s1 and so on."""
     c = reservations.c
-    found = select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids)))
+    query = select(reservations).where(c.org_id == ORG, c[column].in_(_values("s", ids)))
     # The index of appointments is partial: without its condition all reservations would be read.
-    return Prepared(found.where(IS_APPOINTMENT) if column == "appointment_id" else found)
+    return Prepared(query.where(IS_APPOINTMENT) if column == "appointment_id" else query)
 
 
 def _members() -> "Select[tuple[object, ...]]":

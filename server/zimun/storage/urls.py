@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-WANTED = "must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
+URL_FORMATS = "must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
 
 MAX_PORT = 65535
 
@@ -21,12 +21,12 @@ def database_url(text: str, data_dir: Path) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError(WANTED) from None
+        raise ValueError(URL_FORMATS) from None
     name = url.get_backend_name()
     if name in ("postgresql", "postgres"):
         return _server(url)
     if name != "sqlite" or url.host or url.username or not url.database:
-        raise ValueError(WANTED)
+        raise ValueError(URL_FORMATS)
     if url.query or url.database == ":memory:" or url.database.startswith("file:"):
         raise ValueError("must be sqlite:///PATH, without parameters")
     return URL.create("sqlite", database=url.database)

@@ -74,8 +74,8 @@ class CallObserver(grpc.aio.ServerInterceptor):
         if handler is None or handler.unary_unary is None:
             return handler
         method = handler_call_details.method
-        known, observed = self._observed.get(method, (None, handler))
-        if known is not handler:
+        cached_handler, observed = self._observed.get(method, (None, handler))
+        if cached_handler is not handler:
             observed = self._observe(self._tallies.get(method, self._unknown), handler)
             if method in self._tallies:
                 self._observed[method] = (handler, observed)

@@ -72,8 +72,8 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
 
 
-def _escaped(found: "re.Match[str]") -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escaped(match: "re.Match[str]") -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 class Limiter:

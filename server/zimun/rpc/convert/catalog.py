@@ -20,6 +20,7 @@ from zimun.domain import catalog
 from zimun.domain.catalog import Hours, Override, ServiceDefaults, SlotAlignment, WeeklyHours
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
+from zimun.domain.opening_hours import time_of_day
 from zimun.rpc.convert.booking import duration, length, timestamp
 from zimun.v1 import (
     location_pb2,
@@ -36,28 +37,28 @@ E = TypeVar("E", bound=catalog.Organization | CatalogEntry)
 FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
 
-MAX_KEPT_METADATA = 8
+MAX_CACHED_METADATA = 8
 """Pairs of metadata of an entry whose message is kept."""
 
-MAX_KEPT_STAFF = 100
+MAX_CACHED_STAFF = 100
 """Staff members of a service whose message is kept."""
 
 _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
 
 
-def _kept_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
+def _cache_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
     """Cache the messages of the latest entries, but for large ones."""
     kept = lru_cache(maxsize=1 << 11)(convert)
 
     def converted(entry: Any) -> M:
-        few = len(entry.metadata) <= MAX_KEPT_METADATA
-        small = few and len(getattr(entry, "staff_ids", ())) <= MAX_KEPT_STAFF
+        few = len(entry.metadata) <= MAX_CACHED_METADATA
+        small = few and len(getattr(entry, "staff_ids", ())) <= MAX_CACHED_STAFF
         return kept(entry) if small else convert(entry)
 
     return converted
 
 
-@_kept_if_small
+@_cache_if_small
 def service(entry: catalog.Service) -> service_pb2.Service:
     """A service on the wire: a shared message, to be copied and not changed."""
     return service_pb2.Service(
@@ -105,17 +106,19 @@ _LENGTHS = ("duration", "buffer_before", "buffer_after", *_DEFAULTS)
 
 
 def _alignment(sent: int) -> SlotAlignment:
-    return SlotAlignment(service_pb2.Service.SlotAlignment.Name(sent)) if sent else _USUAL_ALIGNMENT
+    return (
+        SlotAlignment(service_pb2.Service.SlotAlignment.Name(sent)) if sent else _DEFAULT_ALIGNMENT
+    )
 
 
-_USUAL_ALIGNMENT = SlotAlignment.OPENING
+_DEFAULT_ALIGNMENT = SlotAlignment.OPENING
 
 
 def _price(sent: Money) -> Mapping[str, str | int]:
     return {"currency_code": sent.currency_code, "units": sent.units, "nanos": sent.nanos}
 
 
-@_kept_if_small
+@_cache_if_small
 def location(entry: catalog.Location) -> location_pb2.Location:
     """A location on the wire, kept as `service` is."""
     return location_pb2.Location(
@@ -135,7 +138,7 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
     }
 
 
-@_kept_if_small
+@_cache_if_small
 def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
     """A staff member on the wire, kept as `service` is."""
     return staff_member_pb2.StaffMember(
@@ -157,7 +160,7 @@ def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
     }
 
 
-@_kept_if_small
+@_cache_if_small
 def resource(entry: catalog.Resource) -> resource_pb2.Resource:
     """A resource on the wire, kept as `service` is."""
     return resource_pb2.Resource(
@@ -170,8 +173,12 @@ def _resource_fields(sent: resource_pb2.Resource) -> dict[str, Any]:
 
 
 def organization(entry: catalog.Organization) -> organization_pb2.Organization:
-    own = entry.service_defaults
-    said = {field: getattr(own, field) for field in _DEFAULTS if getattr(own, field) is not None}
+    defaults = entry.service_defaults
+    set_defaults = {
+        field: getattr(defaults, field)
+        for field in _DEFAULTS
+        if getattr(defaults, field) is not None
+    }
     return organization_pb2.Organization(
         **_common(entry),
         time_zone=entry.time_zone,
@@ -179,20 +186,22 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
         weekly_hours=_weekly_hours(entry.weekly_hours),
         hold_length=duration(entry.hold_length),
         service_defaults=organization_pb2.ServiceDefaults(
-            **{field: duration(value) for field, value in said.items()}
+            **{field: duration(value) for field, value in set_defaults.items()}
         ),
     )
 
 
 def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
-    own = sent.service_defaults
-    said = {field: length(getattr(own, field)) for field in _DEFAULTS if own.HasField(field)}
+    defaults = sent.service_defaults
+    set_defaults = {
+        field: length(getattr(defaults, field)) for field in _DEFAULTS if defaults.HasField(field)
+    }
     return {
         "time_zone": sent.time_zone,
         "holiday_region": sent.holiday_region,
         "weekly_hours": _week(sent.weekly_hours),
         "hold_length": length(sent.hold_length),
-        "service_defaults": ServiceDefaults(**said),
+        "service_defaults": ServiceDefaults(**set_defaults),
     }
 
 
@@ -212,8 +221,8 @@ def _weekly_hours(week: WeeklyHours) -> Iterable[location_pb2.WeeklyHours]:
         location_pb2.WeeklyHours(
             # google.type.DayOfWeek counts from MONDAY = 1.
             day_of_week=DayOfWeek.Name(day + 1),
-            start_time=_clock(start),
-            end_time=_clock(end),
+            start_time=time_of_day(start),
+            end_time=time_of_day(end),
         )
         for day in sorted(week)
         for start, end in week[day]
@@ -222,14 +231,10 @@ def _weekly_hours(week: WeeklyHours) -> Iterable[location_pb2.WeeklyHours]:
 
 def _week(sent: Iterable[location_pb2.WeeklyHours]) -> WeeklyHours:
     week: dict[int, list[tuple[int, int]]] = {}
-    for one in sent:
-        opening = (_minutes(one.start_time), _minutes(one.end_time))
-        week.setdefault(one.day_of_week - 1, []).append(opening)
+    for hours in sent:
+        opening = (_minutes(hours.start_time), _minutes(hours.end_time))
+        week.setdefault(hours.day_of_week - 1, []).append(opening)
     return {day: tuple(sorted(week[day])) for day in sorted(week)}
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _minutes(clock: str) -> int:
@@ -238,7 +243,7 @@ def _minutes(clock: str) -> int:
 
 
 @dataclass(frozen=True)
-class Kind(Generic[E, M]):
+class EntryConverter(Generic[E, M]):
     """How one kind of entry reads on the wire.
 
     `fields` are all the fields of a domain value as a message has them, but for
@@ -252,14 +257,16 @@ class Kind(Generic[E, M]):
 
     def read(self, sent: Any) -> dict[str, Any]:
         """All fields of an entry as a message has them."""
-        own = {"name": sent.name, "metadata": dict(sent.metadata), **self.fields(sent)}
-        return own | ({"active": sent.active} if "active" in sent.DESCRIPTOR.fields_by_name else {})
+        fields = {"name": sent.name, "metadata": dict(sent.metadata), **self.fields(sent)}
+        return fields | (
+            {"active": sent.active} if "active" in sent.DESCRIPTOR.fields_by_name else {}
+        )
 
-    def said(self, sent: Any) -> dict[str, Any]:
-        """Those fields that a message says, for a new entry; `id` among them where it is chosen."""
+    def set_fields(self, sent: Any) -> dict[str, Any]:
+        """The fields that are set in a message for a new entry, `id` among them where it is."""
         names = {field.name for field, _ in sent.ListFields()} - set(FIXED) - {"active"}
-        said = {field: value for field, value in self.read(sent).items() if field in names}
-        return said | ({"id": sent.id} if sent.id else {})
+        fields = {field: value for field, value in self.read(sent).items() if field in names}
+        return fields | ({"id": sent.id} if sent.id else {})
 
     def edit(self, sent: Any, mask: FieldMask) -> Callable[[E], E]:
         """The change of an entry to what a message says of the fields in a mask (AIP-134).
@@ -291,15 +298,15 @@ class Kind(Generic[E, M]):
         return mask.paths
 
 
-ORGANIZATION = Kind(
+ORGANIZATION = EntryConverter(
     catalog.Organization, organization_pb2.Organization, organization, _organization_fields
 )
-LOCATION = Kind(catalog.Location, location_pb2.Location, location, _location_fields)
-STAFF_MEMBER = Kind(
+LOCATION = EntryConverter(catalog.Location, location_pb2.Location, location, _location_fields)
+STAFF_MEMBER = EntryConverter(
     catalog.StaffMember, staff_member_pb2.StaffMember, staff_member, _staff_member_fields
 )
-RESOURCE = Kind(catalog.Resource, resource_pb2.Resource, resource, _resource_fields)
-SERVICE = Kind(catalog.Service, service_pb2.Service, service, _service_fields)
+RESOURCE = EntryConverter(catalog.Resource, resource_pb2.Resource, resource, _resource_fields)
+SERVICE = EntryConverter(catalog.Service, service_pb2.Service, service, _service_fields)
 
 
 def day(sent: str) -> date | None:
@@ -307,19 +314,19 @@ def day(sent: str) -> date | None:
     return date.fromisoformat(sent) if sent else None
 
 
-def override(kept: Override) -> override_pb2.Override:
+def override(entry: Override) -> override_pb2.Override:
     return override_pb2.Override(
-        id=kept.id,
-        owner_id=kept.owner_id,
-        date=kept.date.isoformat(),
-        status="OPEN" if kept.hours else "CLOSED",
+        id=entry.id,
+        owner_id=entry.owner_id,
+        date=entry.date.isoformat(),
+        status="OPEN" if entry.hours else "CLOSED",
         hours=[
-            override_pb2.OpeningHours(start_time=_clock(start), end_time=_clock(end))
-            for start, end in kept.hours
+            override_pb2.OpeningHours(start_time=time_of_day(start), end_time=time_of_day(end))
+            for start, end in entry.hours
         ],
-        note=kept.note,
-        create_time=timestamp(kept.create_time),
-        etag=kept.etag,
+        note=entry.note,
+        create_time=timestamp(entry.create_time),
+        etag=entry.etag,
     )
 
 

@@ -9,7 +9,7 @@ from zimun.domain.errors import ZimunError
 from zimun.rpc import error_status
 from zimun.rpc.convert import booking as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.request_context import Backend, Context, typed
+from zimun.rpc.request_context import Context, Dependencies, typed
 from zimun.v1 import (
     availability_service_pb2,
     availability_service_pb2_grpc,
@@ -19,26 +19,29 @@ from zimun.v1 import (
 class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServicer):
     """The methods of zimun.v1.AvailabilityService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._reader, self._answers = backend.reader, backend.answers
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._reader, self._cache = dependencies.reader, dependencies.availability_cache
 
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
     ) -> availability_service_pb2.GetAvailabilityResponse:
-        asked, dates = convert.slot_request(request), convert.date_range(request)
+        slot_request, dates = convert.slot_request(request), convert.date_range(request)
         view = convert.view(request)
-        found = await availability.get_availability(
-            self._reader, self._answers, caller(), asked, dates, view
+        result = await availability.get_availability(
+            self._reader, self._cache, caller(), slot_request, dates, view
         )
-        encoded = await _joined(convert.availability(found, view))
+        encoded = await _joined(convert.availability(result, view))
         return typed(encoded, availability_service_pb2.GetAvailabilityResponse)
 
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
     ) -> availability_service_pb2.FindNextAvailableResponse:
-        asked, start_from = convert.slot_request(request), convert.instant(request.start_time_from)
+        slot_request, start_from = (
+            convert.slot_request(request),
+            convert.instant(request.start_time_from),
+        )
         slots, place = await availability.find_next(
-            self._reader, caller(), asked, start_from, convert.count(request)
+            self._reader, caller(), slot_request, start_from, convert.count(request)
         )
         zone = request.time_zone or place.time_zone
         return availability_service_pb2.FindNextAvailableResponse(
@@ -51,27 +54,27 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
         self, request: availability_service_pb2.BatchCheckAvailabilityRequest, context: Context
     ) -> availability_service_pb2.BatchCheckAvailabilityResponse:
         times = [convert.time_to_check(check, n) for n, check in enumerate(request.checks)]
-        found = await availability.check(self._reader, caller(), times)
+        results = await availability.check(self._reader, caller(), times)
         return availability_service_pb2.BatchCheckAvailabilityResponse(
             results=[
                 availability_service_pb2.SlotCheckResult(
-                    **_verdict(verdict, request.time_zone or zone)
+                    **_outcome_fields(outcome, request.time_zone or zone)
                 )
-                for verdict, zone in found
+                for outcome, zone in results
             ]
         )
 
     async def ExplainSlot(
         self, request: availability_service_pb2.ExplainSlotRequest, context: Context
     ) -> availability_service_pb2.ExplainSlotResponse:
-        asked, start = convert.slot_request(request), convert.instant(request.start_time)
-        found = await availability.explain(self._reader, caller(), asked, start)
-        zone = request.time_zone or found.time_zone
+        slot_request, start = convert.slot_request(request), convert.instant(request.start_time)
+        explanation = await availability.explain(self._reader, caller(), slot_request, start)
+        zone = request.time_zone or explanation.time_zone
         return availability_service_pb2.ExplainSlotResponse(
-            service_id=found.service_id,
+            service_id=explanation.service_id,
             time_zone=zone,
-            obstacles=map(convert.obstacle, found.obstacles),
-            **_verdict(found.verdict, zone),
+            obstacles=map(convert.obstacle, explanation.obstacles),
+            **_outcome_fields(explanation.outcome, zone),
         )
 
 
@@ -85,8 +88,8 @@ async def _joined(pieces: Iterable[bytes]) -> bytes:
     return b"".join(written)
 
 
-def _verdict(verdict: availability.Verdict, zone: str) -> dict[str, Any]:
+def _outcome_fields(outcome: availability.CheckOutcome, zone: str) -> dict[str, Any]:
     """The slot, or the status of the error, as the fields of an answer."""
-    if isinstance(verdict, ZimunError):
-        return {"error": error_status.status_of(verdict)}
-    return {"slot": convert.slot(verdict, zone)}
+    if isinstance(outcome, ZimunError):
+        return {"error": error_status.status_of(outcome)}
+    return {"slot": convert.slot(outcome, zone)}

@@ -1,7 +1,7 @@
 """zimun.v1.LocationsService."""
 
 from zimun.rpc.convert import catalog as convert
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.rpc.services.catalog_entries import CatalogEntries
 from zimun.v1 import (
     location_pb2,
@@ -13,8 +13,8 @@ from zimun.v1 import (
 class LocationsServicer(locations_service_pb2_grpc.LocationsServiceServicer):
     """The methods of zimun.v1.LocationsService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._locations = CatalogEntries(backend, convert.LOCATION)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._locations = CatalogEntries(dependencies, convert.LOCATION)
 
     async def ListLocations(
         self, request: locations_service_pb2.ListLocationsRequest, context: Context

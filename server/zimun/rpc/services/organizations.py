@@ -7,7 +7,7 @@ from zimun.booking.catalog import (
 from zimun.domain.errors import InvalidRequest
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.v1 import (
     organization_pb2,
     organizations_service_pb2,
@@ -18,8 +18,8 @@ from zimun.v1 import (
 class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceServicer):
     """The methods of zimun.v1.OrganizationsService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend, self._reader = backend, backend.reader
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies, self._reader = dependencies, dependencies.reader
 
     async def GetOrganization(
         self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
@@ -34,4 +34,4 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
             raise InvalidRequest({"id": "must be that of the caller's organization"})
         edit = convert.ORGANIZATION.edit(sent, request.update_mask)
         command = UpdateOrganization(sent.etag, edit)
-        return await self._backend.submit(request, command, convert.organization)
+        return await self._dependencies.submit(request, command, convert.organization)

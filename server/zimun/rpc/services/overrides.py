@@ -11,7 +11,7 @@ from zimun.booking.catalog import (
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Backend, Context, question_of
+from zimun.rpc.request_context import Context, Dependencies, page_scope
 from zimun.v1 import (
     override_pb2,
     overrides_service_pb2,
@@ -22,33 +22,39 @@ from zimun.v1 import (
 class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     """The methods of zimun.v1.OverridesService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend, self._reader, self._pages = backend, backend.reader, backend.pages
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies, self._reader, self._pages = (
+            dependencies,
+            dependencies.reader,
+            dependencies.pages,
+        )
 
     async def ListOverrides(
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
     ) -> overrides_service_pb2.ListOverridesResponse:
-        size, question = page_size(request.page_size), question_of(request)
-        after = self._pages.read(request.page_token, question)
-        wanted = OverrideFilter(
+        size, scope = page_size(request.page_size), page_scope(request)
+        after = self._pages.read(request.page_token, scope)
+        criteria = OverrideFilter(
             owner_id=request.owner_id,
             first=convert.day(request.start_date),
             last=convert.day(request.end_date),
         )
-        found, next_key = await catalog.list_overrides(self._reader, caller(), wanted, size, after)
-        page = await write_page(found, next_key, convert.override, catalog.override_key_of)
+        overrides, next_key = await catalog.list_overrides(
+            self._reader, caller(), criteria, size, after
+        )
+        page = await write_page(overrides, next_key, convert.override, catalog.override_key_of)
         return overrides_service_pb2.ListOverridesResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, question)
+            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
         )
 
     async def CreateOverride(
         self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
     ) -> override_pb2.Override:
         command = CreateOverride(convert.read_override(request.override))
-        return await self._backend.submit(request, command, convert.override)
+        return await self._dependencies.submit(request, command, convert.override)
 
     async def DeleteOverride(
         self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
     ) -> Empty:
         command = DeleteOverride(request.override_id)
-        return await self._backend.submit(request, command, lambda _: Empty())
+        return await self._dependencies.submit(request, command, lambda _: Empty())

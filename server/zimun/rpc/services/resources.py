@@ -1,7 +1,7 @@
 """zimun.v1.ResourcesService."""
 
 from zimun.rpc.convert import catalog as convert
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.rpc.services.catalog_entries import CatalogEntries
 from zimun.v1 import (
     resource_pb2,
@@ -13,8 +13,8 @@ from zimun.v1 import (
 class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
     """The methods of zimun.v1.ResourcesService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._resources = CatalogEntries(backend, convert.RESOURCE)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._resources = CatalogEntries(dependencies, convert.RESOURCE)
 
     async def ListResources(
         self, request: resources_service_pb2.ListResourcesRequest, context: Context

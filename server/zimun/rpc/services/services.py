@@ -1,7 +1,7 @@
 """zimun.v1.ServicesService."""
 
 from zimun.rpc.convert import catalog as convert
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.rpc.services.catalog_entries import CatalogEntries
 from zimun.v1 import (
     service_pb2,
@@ -13,8 +13,8 @@ from zimun.v1 import (
 class ServicesServicer(services_service_pb2_grpc.ServicesServiceServicer):
     """The methods of zimun.v1.ServicesService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._services = CatalogEntries(backend, convert.SERVICE)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._services = CatalogEntries(dependencies, convert.SERVICE)
 
     async def ListServices(
         self, request: services_service_pb2.ListServicesRequest, context: Context

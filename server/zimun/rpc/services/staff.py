@@ -1,7 +1,7 @@
 """zimun.v1.StaffService."""
 
 from zimun.rpc.convert import catalog as convert
-from zimun.rpc.request_context import Backend, Context
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.rpc.services.catalog_entries import CatalogEntries
 from zimun.v1 import (
     staff_member_pb2,
@@ -13,8 +13,8 @@ from zimun.v1 import (
 class StaffServicer(staff_service_pb2_grpc.StaffServiceServicer):
     """The methods of zimun.v1.StaffService."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._staff = CatalogEntries(backend, convert.STAFF_MEMBER)
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._staff = CatalogEntries(dependencies, convert.STAFF_MEMBER)
 
     async def ListStaff(
         self, request: staff_service_pb2.ListStaffRequest, context: Context

@@ -104,7 +104,7 @@ _GROUP_SETTINGS = {
 }
 
 
-UNHURRIED = Timeouts(None, None, None)
+NO_TIMEOUTS = Timeouts(None, None, None)
 """Without limits, for the statements of migrations."""
 
 
@@ -151,7 +151,7 @@ class PostgresqlDatabase:
 
     async def __aenter__(self) -> "PostgresqlDatabase":
         self._engine = open_engine(self._url, self._connections, self._timeouts)
-        self._snapshots = self._engine.execution_options(
+        self._readers = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._direct = asyncpg.create_pool(
@@ -188,34 +188,38 @@ class PostgresqlDatabase:
         """
         async with self._group_connection() as connection:
             try:
-                found: Sequence[Any] = await connection.fetch(sql, *parameters)
+                records: Sequence[Any] = await connection.fetch(sql, *parameters)
             except TimeoutError:
                 connection.terminate()
                 await self._replace_connections()
                 raise
-        return found
+        return records
 
     @asynccontextmanager
     async def _group_connection(self) -> AsyncIterator[Any]:
         async def connect() -> Any:
             return await self.retry(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
 
-        async with self._group_permits.connection(connect, _is_full, self._close_reader) as found:
+        async with self._group_permits.connection(
+            connect, _is_full, self._close_reader
+        ) as connection:
             try:
-                yield found
+                yield connection
             finally:
-                await self._direct.release(found)
+                await self._direct.release(connection)
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async def connect() -> AsyncConnection:
             return await self.retry(lambda: engine.connect().start())
 
-        async with self._read_permits.connection(connect, _is_full, self._close_group) as found:
+        async with self._read_permits.connection(
+            connect, _is_full, self._close_group
+        ) as connection:
             try:
-                yield found
+                yield connection
             finally:
-                await asyncio.shield(asyncio.create_task(found.close()))
+                await asyncio.shield(asyncio.create_task(connection.close()))
 
     async def _close_reader(self) -> bool:
         """Close an idle connection of reads, if there is one; False where reads have none."""
@@ -282,7 +286,7 @@ class PostgresqlDatabase:
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on one snapshot."""
-        return await self.retry(lambda: self._run(self._snapshots, fn))
+        return await self.retry(lambda: self._run(self._readers, fn))
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn`; when this returns, its effect is on the server's disk."""

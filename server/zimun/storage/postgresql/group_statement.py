@@ -91,7 +91,7 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
     Parameters: $1 the organization's id (or, of several, the ids of those whose
     head was made just before), $2 to $7 the heads, then the columns of each part.
     """
-    known = "$1::text" if alone else "h.org_id"
+    org_id = "$1::text" if alone else "h.org_id"
     own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
     if alone:
         new = "SELECT $1::text AS org_id UNION ALL " if made else ""
@@ -105,7 +105,7 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
         "time = h.time::bigint, catalog_version = h.catalog_version::bigint "
         "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
         "AS h(org_id, seq, known_time, count, time, catalog_version) "
-        f"WHERE {own} AND ledgers.org_id = {known} AND h.org_id = {known} "
+        f"WHERE {own} AND ledgers.org_id = {org_id} AND h.org_id = {org_id} "
         "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
         "AND (SELECT count(*) FROM locked) > 0 "
         "RETURNING ledgers.org_id)",

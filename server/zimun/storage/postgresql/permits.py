@@ -44,10 +44,10 @@ class Permits:
         the other pool; it answers whether that pool has, or had, any. Raises Overloaded after
         the timeout, and what `connect` raises.
         """
-        found = await self._connect(connect, is_full, close_other)
+        connection = await self._connect(connect, is_full, close_other)
         self._in_use += 1
         try:
-            yield found
+            yield connection
         finally:
             self._in_use -= 1
             self._free.release()

@@ -177,7 +177,7 @@ class SqliteDatabase:
                     command(connection, "BEGIN IMMEDIATE")
                 except FAILURES:
                     # Another process writes, or the file fails: find out beside the event loop.
-                    await self._begin_beside(connection)
+                    await self._begin_on_thread(connection)
                 yield connection
                 self._file.check()
                 # The thread goes on when the caller is cancelled, so it is waited for.
@@ -216,7 +216,7 @@ class SqliteDatabase:
         """Raise Overloaded where a new process would not read what this one writes."""
         await asyncio.get_running_loop().run_in_executor(self._disk, self._file.probe)
 
-    async def _begin_beside(self, connection: Connection) -> None:
+    async def _begin_on_thread(self, connection: Connection) -> None:
         """Begin on the thread; one whose caller is cancelled has stopped trying when this ends."""
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from zimun.storage.migrate import check_known
+from zimun.storage.migrate import check_revision
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """Suffixes of the files that SQLite keeps beside a database; they belong to that database alone."""
@@ -79,13 +79,13 @@ def check(path: Path, thoroughly: bool = False) -> None:
     pragma = "integrity_check" if thoroughly else "quick_check"
     try:
         with closing(_open(path)) as connection:
-            [[found]] = connection.execute(f"PRAGMA {pragma}(1)").fetchall()
+            [[result]] = connection.execute(f"PRAGMA {pragma}(1)").fetchall()
     except sqlite3.Error as error:
         if not _is_damage(error):
             raise FileRefused(f"{path} cannot be opened: {error}") from error
-        found = str(error)
-    if found != "ok":
-        line = " ".join(found.split())
+        result = str(error)
+    if result != "ok":
+        line = " ".join(result.split())
         raise FileRefused(f"{path} is damaged: {line}; `zimun restore` puts a backup in its place")
 
 
@@ -114,10 +114,10 @@ def restore(copy: Path, path: Path) -> Path | None:
     with claim(path, alone=True):
         with _draft(ready) as draft:
             _copy(copy, draft)
-        aside = _set_aside(path)
+        renamed = _rename_replaced(path)
         ready.rename(path)
         _sync(path.parent)
-    return aside
+    return renamed
 
 
 def _for_owner(path: str, flags: int) -> int:
@@ -170,12 +170,12 @@ def _copy(source: Path, target: Path) -> None:
 def _check_schema(source: Path, copied: Path) -> None:
     try:
         with closing(_open(copied)) as connection:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError:
-        found = None
-    if not found:
+        revision = None
+    if not revision:
         raise FileRefused(f"{source} is no database of Zimun")
-    check_known(found[0])
+    check_revision(revision[0])
 
 
 @contextmanager
@@ -196,11 +196,11 @@ def _draft(path: Path) -> Iterator[Path]:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove the drafts whose process was killed."""
-    for found in path.parent.glob(f"{glob.escape(path.name)}.partial-*"):
-        if re.fullmatch(r".*\.partial-[0-9a-f]{8}", found.name):
-            with suppress(OSError), found.open("rb") as lock:
+    for draft in path.parent.glob(f"{glob.escape(path.name)}.partial-*"):
+        if re.fullmatch(r".*\.partial-[0-9a-f]{8}", draft.name):
+            with suppress(OSError), draft.open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(found)
+                _remove(draft)
 
 
 def _remove(path: Path) -> None:
@@ -208,7 +208,7 @@ def _remove(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _set_aside(path: Path) -> Path | None:
+def _rename_replaced(path: Path) -> Path | None:
     """Move a database with its companions into a directory; None where there is none."""
     moving = beside(path, ".replaced")
     parts = [path, *(beside(path, suffix) for suffix in COMPANIONS)]
@@ -219,10 +219,10 @@ def _set_aside(path: Path) -> Path | None:
         if part.exists():
             part.rename(moving / part.name)
     _sync(moving)
-    aside = beside(path, time.strftime(".replaced-%Y%m%dT%H%M%SZ", time.gmtime()))
-    while aside.exists():
-        aside = beside(aside, "+")
-    return moving.rename(aside)
+    renamed = beside(path, time.strftime(".replaced-%Y%m%dT%H%M%SZ", time.gmtime()))
+    while renamed.exists():
+        renamed = beside(renamed, "+")
+    return moving.rename(renamed)
 
 
 def _sync(path: Path) -> None:
