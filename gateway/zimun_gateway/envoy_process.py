@@ -2,20 +2,15 @@
 
 import asyncio
 import contextlib
-import errno
 import http.client
-import os
 import re
-import signal
-import socket
-import sys
 import sysconfig
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import parent_death
 from .bootstrap import dump
+from .child_process import ending_with_parent, port_problem, stop
 from .log_files import INTERVAL, LogFiles
 from .settings import Settings
 
@@ -63,8 +58,7 @@ class Envoy:
         self._log.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())),
-                *(str(binary), "-c", str(config), *self._flags()),
+                *ending_with_parent([str(binary), "-c", str(config), *self._flags()]),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
@@ -103,15 +97,8 @@ class Envoy:
         """End Envoy with SIGTERM, and with SIGKILL after `seconds`; nothing if it has ended."""
         if self._logs:
             self._logs.cancel()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), seconds)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        if self._process:
+            await stop(self._process, seconds)
 
     @property
     def _admin_file(self) -> Path:
@@ -200,12 +187,5 @@ def envoy_binary() -> Path:
 
 def ensure_port_free(address: str, port: int) -> None:
     """Raise EnvoyError for a port in use, which Envoy would share silently (SO_REUSEPORT)."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            reason = "is in use" if taken else f"cannot be used: {error.strerror}"
-            raise EnvoyError(f"port {port} {reason}") from error
+    if problem := port_problem(address, port):
+        raise EnvoyError(f"port {port} {problem}")

@@ -240,7 +240,6 @@ async def serve(
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
         _start_background_work(stores, server, clock, stack)
-        _tune_garbage_collector()
         yield StartedServer(stores, server.port, auth_port, metrics_port)
 
 
@@ -266,10 +265,11 @@ async def _publish_offset(database: Database, clock: Clock) -> None:
         await database.write(lambda connection: write_clock_offset(connection, offset))
 
 
-def _tune_garbage_collector() -> None:
+def tune_garbage_collector() -> None:
     """Exclude permanent objects from garbage collection: modules, descriptors, statements.
 
-    The collector also runs less often, as calls leave hardly any cycles.
+    Call it once in a process, when its server has started. The collector also runs less often, as
+    calls leave hardly any cycles.
     """
     gc.collect()
     gc.freeze()

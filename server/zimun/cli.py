@@ -136,6 +136,7 @@ def serve_command(worker: bool, **given: Any) -> None:
 async def _serve(settings: Settings) -> None:
     stop = app.stop_signal()
     async with app.serve(settings, WallClock()) as server:
+        app.tune_garbage_collector()
         print(workers.format_addresses(settings, [server.grpc_port], server.auth_port), flush=True)
         await stop.wait()
 

@@ -56,6 +56,7 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
         env_file.unlink(missing_ok=True)
         inner = replace(settings, auth_port=0)
         server = await stack.enter_async_context(app.serve(inner, clock))
+        app.tune_garbage_collector()
         envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
         stack.push_async_callback(envoy.stop)
         await envoy.start()

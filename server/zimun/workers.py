@@ -22,7 +22,7 @@ from zimun import app
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.rpc.server import PortTaken
-from zimun_gateway import parent_death
+from zimun_gateway.child_process import address_family, ending_with_parent, port_problem, stop
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 10.0
 """Seconds between the death of a worker and the start of the next one in its place: they grow
@@ -88,7 +88,7 @@ class Supervisor:
                 async with self._replacing:
                     worker = await self._replace(worker, environment)
         async with self._replacing:
-            await _end(worker)
+            await stop(worker, STOP_TIME)
 
     async def _replace(
         self, worker: asyncio.subprocess.Process, environment: Mapping[str, str]
@@ -98,9 +98,9 @@ class Supervisor:
         if self._stopping.is_set() or successor.returncode is not None:
             if not self._stopping.is_set():
                 log.error("the new worker does not serve; the one before it stays")
-            await _end(successor)
+            await stop(successor, STOP_TIME)
             return worker
-        await _end(worker)
+        await stop(worker, STOP_TIME)
         return successor
 
     async def _start(self, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
@@ -130,22 +130,11 @@ async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
         task.cancel()
 
 
-async def _end(worker: asyncio.subprocess.Process) -> None:
-    """Let a worker finish its calls; kill it if it does not."""
-    if worker.returncode is not None:
-        return
-    worker.terminate()
-    try:
-        await asyncio.wait_for(worker.wait(), STOP_TIME)
-    except TimeoutError:
-        worker.kill()
-        await worker.wait()
-
-
 async def work(settings: Settings) -> None:
     """Be one worker: serve, on ports that the supervisor reserved, until SIGTERM."""
     stop = app.stop_signal()
     async with app.serve(settings, WallClock(), sharing=True):
+        app.tune_garbage_collector()
         print(READY.decode(), flush=True)
         await stop.wait()
 
@@ -198,9 +187,9 @@ def _reserve_ports(settings: Settings, stack: ExitStack) -> Sequence[Settings]:
 
 def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
     """Reserve a port, any free one for port 0, for sockets of this user with SO_REUSEPORT."""
-    if port and _is_taken(host, port):
+    if port and port_problem(host, port):
         raise PortTaken(f"port {port} is in use")
-    reserved = stack.enter_context(socket.socket(_family(host)))
+    reserved = stack.enter_context(socket.socket(address_family(host)))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     reserved.bind((host, port))
@@ -211,26 +200,9 @@ def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
     return number
 
 
-def _is_taken(host: str, port: int) -> bool:
-    """Whether a socket listens there, even one that shares the port."""
-    with socket.socket(_family(host)) as probe:
-        # Connections of an ended server linger (TIME_WAIT), without a process.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return True
-        return False
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
 def _command() -> list[str]:
     """The command of one worker, which does not outlive its supervisor, however that ends."""
-    watch = (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()))
-    return [*watch, sys.executable, "-m", "zimun", "serve", "--worker"]
+    return ending_with_parent([sys.executable, "-m", "zimun", "serve", "--worker"])
 
 
 def _environment(settings: Settings) -> Mapping[str, str]:

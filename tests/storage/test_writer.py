@@ -21,7 +21,7 @@ def forget_bookings(client: SalonClient) -> None:
     memory = client.stores.reader.memory(ORG)
     assert memory.ledger
     head = memory.ledger
-    wrong = Loaded(Needs(blocks={(KIOSK.id, at(10) // BLOCK)}))
+    wrong = Loaded(Needs(blocks={(f"{KIOSK.id}@", at(10) // BLOCK)}))
     memory.ledger = Ledger(ORG, head.seq, head.time, head.catalog_version).with_loaded(wrong)
 
 

@@ -3,17 +3,15 @@
 import hashlib
 import hmac
 import logging
-import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from zimun.booking.credentials import CredentialStore
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.identity import SCOPES, Client
+from zimun.domain.identity import ID, SCOPES, Client
 from zimun.domain.instant import SECOND
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_LENGTH = 200
 
 _log = logging.getLogger(__name__)
@@ -100,7 +98,7 @@ async def authenticate(
     Raises Overloaded when the store cannot be read.
     """
     client = None
-    if _ID.fullmatch(client_id):
+    if ID.fullmatch(client_id):
         client = await credentials.client(client_id)
     presented = hash_secret(secret)
     fits_new = hmac.compare_digest(presented, client.secret_hash if client else _NO_HASH)
@@ -156,7 +154,7 @@ async def _change_client(
 
 
 def _checked_id(field: str, value: str) -> str:
-    if not _ID.fullmatch(value):
+    if not ID.fullmatch(value):
         raise InvalidRequest({field: "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"})
     return value
 

@@ -6,7 +6,6 @@ issuer and audience are always checked.
 """
 
 import json
-import re
 import secrets
 import time
 from collections import OrderedDict
@@ -28,7 +27,7 @@ from joserfc.registry import Header
 
 from zimun.auth.signing_keys import MAX_LIFETIME, KeyStore
 from zimun.domain.errors import TokenInvalid
-from zimun.domain.identity import SCOPES, Caller, Client
+from zimun.domain.identity import ID, SCOPES, Caller, Client
 
 DEFAULT_LIFETIME = 900
 """Seconds from issue to expiry."""
@@ -42,7 +41,6 @@ MAX_TOKEN_LENGTH = 8192
 CACHE_SIZE = 4096
 """Verified tokens remembered: an ECDSA verification costs about 100 microseconds."""
 
-_ORG_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_CLIENT_ID = 255
 
 _WRONG = {
@@ -289,7 +287,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _caller(claims: dict[str, Any]) -> Caller:
     """Whom the claims name: `org_id`, and `client_id` (RFC 9068) or else `sub`."""
     org_id, client_id = claims.get("org_id"), claims.get("client_id", claims.get("sub"))
-    if not isinstance(org_id, str) or not _ORG_ID.fullmatch(org_id):
+    if not isinstance(org_id, str) or not ID.fullmatch(org_id):
         raise TokenInvalid("the token has no org_id")
     if (
         not isinstance(client_id, str)

@@ -83,6 +83,6 @@ class Assignments(dict[bytes, tuple[str, ...] | None]):
 
     def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
         if len(self) >= MAX_CACHED_ASSIGNMENTS:
-            self.clear()
+            del self[next(iter(self))]
         self[flags] = assignment = assign(self._service, set(compress(self._usable, flags)))
         return assignment

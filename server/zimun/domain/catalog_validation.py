@@ -22,7 +22,7 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.opening_hours import is_zone
+from zimun.domain.opening_hours import is_zone, time_of_day
 
 PREFIXES: Mapping[type[Entry] | type[Override], str] = {
     Organization: "o",
@@ -156,18 +156,14 @@ def _week(week: WeeklyHours) -> Violations:
 def _hours(field: str, day: str, hours: Hours) -> Violations:
     for start, end in hours:
         if start >= end:
-            yield field, f"{day}{_clock(start)}-{_clock(end)} ends before it begins"
+            yield field, f"{day}{time_of_day(start)}-{time_of_day(end)} ends before it begins"
     for before, after in pairwise(sorted(hours)):
         if after[0] < before[1]:
             yield field, f"{day}{_range(before)} and {_range(after)} overlap"
 
 
 def _range(opening: tuple[int, int]) -> str:
-    return f"{_clock(opening[0])}-{_clock(opening[1])}"
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
+    return f"{time_of_day(opening[0])}-{time_of_day(opening[1])}"
 
 
 def _length(field: str, length: int, minimum: int, maximum: int) -> Violations:

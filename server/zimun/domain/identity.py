@@ -1,9 +1,14 @@
 """Who calls, and what they may."""
 
+import re
 from dataclasses import dataclass, field
 
 SCOPES = ("org:read", "org:write", "availability:read", "appointments:read", "appointments:write")
 """Every scope there is, in the order in which it is documented."""
+
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The pattern of every id, and of a client id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ def _time_text(seconds: int) -> str:
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
+def time_of_day(minutes: int) -> str:
+    """Minutes since midnight as HH:MM; 1440 is 24:00."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
 def dates(first: date, last: date) -> Iterator[date]:
     """Every date from first to last, both included."""
     return (first + timedelta(days=n) for n in range((last - first).days + 1))

@@ -68,7 +68,7 @@ class _Overlaps(dict[Interval, int]):
 
     def __missing__(self, interval: Interval) -> int:
         if len(self) >= MAX_CACHED_OVERLAPS:
-            self.clear()
+            del self[next(iter(self))]
         low = bisect_right(self._starts, interval[0] - self._after)
         high = bisect_left(self._starts, interval[1] - self._before)
         self[interval] = bits = (1 << high) - (1 << low) if low < high else 0
@@ -137,7 +137,7 @@ class Names(dict[bytes, tuple[str, ...]]):
 
     def __missing__(self, flags: bytes) -> tuple[str, ...]:
         if len(self) >= MAX_CACHED_NAMES:
-            self.clear()
+            del self[next(iter(self))]
         self[flags] = names = tuple(compress(self._ids, flags))
         return names
 

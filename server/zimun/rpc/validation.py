@@ -24,6 +24,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.identity import ID
 from zimun.domain.opening_hours import is_zone
 from zimun.domain.text import check_key, check_line, check_lines
 from zimun.v1 import (
@@ -74,8 +75,6 @@ Inside = Callable[[Message], Iterable[tuple[str, Message]]]
 """From a message to those in one of its fields, each with its place in a list."""
 
 PACKAGE = "zimun.v1"
-
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -207,7 +206,7 @@ def _check_format(limit: int, check: Callable[[str], str], value: str) -> str:
 
 
 def _check_id(value: str) -> str:
-    return "" if _ID.fullmatch(value) else "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
+    return "" if ID.fullmatch(value) else "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
 
 
 def _check_date(value: str) -> str:

@@ -53,7 +53,7 @@ class CatalogEntries(Generic[E, M]):
             if len(page) > MAX_CACHED_PAGE_BYTES:
                 return typed(page, response_type)
             if len(pages) >= MAX_PAGES:
-                pages.clear()
+                del pages[next(iter(pages))]
             pages[key] = page
         return typed(pages[key], response_type)
 

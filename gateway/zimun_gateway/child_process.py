@@ -1,0 +1,51 @@
+"""Child processes: their command line, their end, and the ports that they listen on."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from . import parent_death
+
+
+def ending_with_parent(command: Sequence[str]) -> list[str]:
+    """The command line of a child that is killed when this process ends, however it ends.
+
+    Start the child from the main thread: the end of the thread that started it counts.
+    """
+    return [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command]
+
+
+async def stop(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """End a process with SIGTERM, and with SIGKILL after so many seconds."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def address_family(host: str) -> socket.AddressFamily:
+    """IPv6 for an address with colons, else IPv4."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def port_problem(host: str, port: int) -> str:
+    """Why a port cannot be listened on, "is in use" for one; empty where it can.
+
+    A listener that shares its port (SO_REUSEPORT) counts, too.
+    """
+    with socket.socket(address_family(host)) as probe:
+        # Connections of an ended server linger (TIME_WAIT), without a process.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            return "is in use" if is_taken else f"cannot be used: {error.strerror}"
+        return ""
