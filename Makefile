@@ -99,11 +99,12 @@ SEED ?= 11
 security: install ## run the security tests for longer
 	SECURITY_FACTOR=$(FACTOR) SECURITY_SEED=$(SEED) $(BIN)/python -m pytest tests/security
 
-format: install ## format the code and write envoy.yaml
+format: install ## format the code, write envoy.yaml and the line links of docs/tour.md
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/buf format --write protos
 	$(BIN)/python -m zimun_gateway --write envoy.yaml
+	$(BIN)/python docs/update_links.py docs/tour.md
 
 bench: install ## measure requests per second against a no-op RPC
 	$(BIN)/python -m bench

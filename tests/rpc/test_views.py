@@ -37,7 +37,7 @@ async def test_the_basic_view_has_starts_and_seats_alone(
 async def test_the_basic_view_has_room_for_more_than_the_full_one(
     zimun: Zimun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(availability, "MAX_ANSWER", 4100)
+    monkeypatch.setattr(availability, "MAX_RESPONSE_BYTES", 4100)
     basic = await search(zimun, "s_123", "2025-12-01", view=BASIC)
     assert len(basic.slots) == 16
     request = availability_pb2.GetAvailabilityRequest(service_id="s_123", date="2025-12-01")

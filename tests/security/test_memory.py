@@ -182,7 +182,7 @@ async def test_a_list_of_large_entries_comes_in_pages(
 async def test_an_answer_that_is_too_large_names_the_field_to_narrow(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(availability, "MAX_ANSWER", 2000)
+    monkeypatch.setattr(availability, "MAX_RESPONSE_BYTES", 2000)
     async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         for fields, field in (

@@ -424,7 +424,7 @@ def test_a_search_that_is_repeated_with_the_same_timetable_has_the_same_slots(
     first = asked.search()
     again = replace(asked.search(), timetable=first.timetable)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable_module, "MAX_KNOWN_RANGES", 3)
+        patch.setattr(timetable_module, "MAX_CACHED_RANGES", 3)
         expected = first.slots(asked.first, asked.last)
         for _ in range(2):
             assert again.slots(asked.first, asked.last) == expected
