@@ -134,7 +134,9 @@ VALUES = (
 @pytest.mark.parametrize("field", strings(), ids=lambda field: field.full_name)
 def test_what_a_schema_refuses_the_server_refuses_too(field: FieldDescriptor) -> None:
     """And what only the schema's words say, such as time zones, the server alone refuses."""
-    schema = request_scalar(field, server._option(field, options_pb2.max_length) or None)
+    string_format = options_pb2.StringFormat.Name(server._option(field, options_pb2.format))
+    limit = server._option(field, options_pb2.max_length) or None
+    schema = request_scalar(field, limit, string_format)
     for value in VALUES:
         assert field.containing_type is not None
         message = message_factory.GetMessageClass(field.containing_type)()

@@ -20,7 +20,7 @@ def messages(message: Any) -> set[Any]:
 
 
 def text_fields() -> list[Any]:
-    """The strings and maps of all requests whose name gives them no format."""
+    """The strings and maps of all requests that declare no format but PHONE."""
     requests = {
         method.input_type for service in validation.services() for method in service.methods
     }
@@ -32,8 +32,9 @@ def text_fields() -> list[Any]:
 def is_text(field: Any) -> bool:
     if field.message_type:
         return bool(field.message_type.GetOptions().map_entry)
-    formats = [ending for ending in validation._FORMATS if ending != "_phone"]
-    return field.type == field.TYPE_STRING and not f"_{field.name}".endswith(tuple(formats))
+    declared = field.GetOptions().Extensions[options_pb2.format]
+    is_prose = declared in (options_pb2.STRING_FORMAT_UNSPECIFIED, options_pb2.PHONE)
+    return field.type == field.TYPE_STRING and is_prose
 
 
 @pytest.mark.parametrize("field", text_fields(), ids=lambda field: field.full_name)
@@ -51,6 +52,34 @@ def test_a_text_declares_its_kind_and_is_refused_with_other_characters(
         else:
             setattr(message, field.name, text)
         assert (field.name not in dict(validation.violations_of(message))) == good, text
+
+
+FORMATS = {
+    "_time_zone": options_pb2.TIME_ZONE,
+    "_id": options_pb2.ID,
+    "_ids": options_pb2.ID,
+    "_date": options_pb2.DATE,
+    "_time": options_pb2.TIME_OF_DAY,
+    "_email": options_pb2.EMAIL,
+    "_phone": options_pb2.PHONE,
+}
+"""The format that a string of a request declares if its name ends so."""
+
+
+def test_string_named_like_a_format_declares_it() -> None:
+    requests = {
+        method.input_type for service in validation.services() for method in service.methods
+    }
+    inner: set[Any] = set().union(*map(messages, requests))
+    strings = [f for message in inner for f in message.fields if f.type == f.TYPE_STRING]
+    declared = {f.full_name: f.GetOptions().Extensions[options_pb2.format] for f in strings}
+    expected = {
+        name: next((FORMATS[end] for end in FORMATS if f"_{field}".endswith(end)), 0)
+        for name in declared
+        if (field := name.rpartition(".")[2])
+    }
+    assert len(declared) > 60
+    assert declared == expected
 
 
 def test_a_catalogue_file_names_the_line_of_a_text_that_is_refused() -> None:

@@ -66,6 +66,12 @@ class Api:
         options = self._reparsed(element.GetOptions(), extension.containing_type)
         return options.Extensions[extension] if options.HasExtension(extension) else None
 
+    def enum_option(self, element: Any, name: str) -> str:
+        """The name of the value of an option that is an enum; empty where it is not set."""
+        enum = self._pool.FindExtensionByName(f"{PACKAGE}.{name}").enum_type
+        number = self.option(element, name)
+        return enum.values_by_number[number].name if enum and number else ""
+
     def _reparsed(self, options: Message, kind: Any) -> Any:
         """The options as a message of the contract's own pool, which knows its extensions."""
         return message_factory.GetMessageClass(kind).FromString(options.SerializeToString())

@@ -1,7 +1,7 @@
 """What the strings and numbers of a request must be, as JSON Schema.
 
-The server checks the same by the same names of fields (`zimun/rpc/api.py`); a test compares
-both, field by field.
+The server checks the same formats (`zimun/rpc/validation.py`); a test compares both, field by
+field.
 """
 
 from typing import Any
@@ -13,17 +13,14 @@ Schema = dict[str, Any]
 DEFAULT_MAX_LENGTH = 64
 """Characters of a string, or entries of a list or map, that declares no max_length."""
 
-_ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-
-_BY_NAME: dict[str, Schema] = {
-    "_id": _ID,
-    "_ids": _ID,
-    "_date": {"type": "string", "format": "date"},
-    "_time": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
-    "_time_zone": {"type": "string", "maxLength": DEFAULT_MAX_LENGTH},
-    "_email": {"type": "string", "format": "email"},
+_FORMATS: dict[str, Schema] = {
+    "ID": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "DATE": {"type": "string", "format": "date"},
+    "TIME_OF_DAY": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
+    "TIME_ZONE": {"type": "string", "maxLength": DEFAULT_MAX_LENGTH},
+    "EMAIL": {"type": "string", "format": "email"},
 }
-"""By the last words of a field's name; the longest ending counts."""
+"""The schema of each `StringFormat` of options.proto that has one of its own."""
 
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {
@@ -64,12 +61,13 @@ def response_scalar(field: FieldDescriptor) -> Schema:
     return dict(_SCALARS[field.type])
 
 
-def request_scalar(field: FieldDescriptor, limit: int | None) -> Schema:
-    """The schema of a scalar that callers write; `limit` is the field's declared max_length."""
+def request_scalar(field: FieldDescriptor, limit: int | None, string_format: str) -> Schema:
+    """The schema of a scalar that callers write.
+
+    `limit` is the field's declared max_length, `string_format` the name of its `StringFormat`.
+    """
     if field.type != FieldDescriptor.TYPE_STRING:
         return dict(_SCALARS[field.type])
-    for ending in sorted(_BY_NAME, key=len, reverse=True):
-        if f"_{field.name}".endswith(ending):
-            bound = {} if ending != "_email" else {"maxLength": limit or DEFAULT_MAX_LENGTH}
-            return _BY_NAME[ending] | bound
-    return {"type": "string", "maxLength": limit or DEFAULT_MAX_LENGTH}
+    schema = _FORMATS.get(string_format, {"type": "string"})
+    is_bounded = string_format not in _FORMATS or string_format == "EMAIL"
+    return schema | ({"maxLength": limit or DEFAULT_MAX_LENGTH} if is_bounded else {})

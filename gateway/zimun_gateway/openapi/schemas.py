@@ -102,7 +102,8 @@ class Schemas:
             return self.reference(field.message_type, request)
         if not request:
             return formats.response_scalar(field)
-        return formats.request_scalar(field, limit) | self._range(field)
+        string_format = self._api.enum_option(field, "format")
+        return formats.request_scalar(field, limit, string_format) | self._range(field)
 
     def _range(self, field: FieldDescriptor) -> Schema:
         bounds = {name: self._api.option(field, name) for name in ("minimum", "maximum")}

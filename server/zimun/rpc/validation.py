@@ -105,14 +105,12 @@ def required_scopes() -> Mapping[str, str]:
 
 
 def check(request: Message) -> None:
-    """Raise InvalidRequest naming every field that breaks what the contract declares of it.
+    """Check a request; raises InvalidRequest naming every field that breaks its declaration.
 
-    That is: required fields are there; ids, dates, times of day, time zones,
-    e-mail addresses and phone numbers are what their field's name says; texts have the
-    characters of their kind; strings, lists and maps
-    are no longer than they may be; enum values are known; times lie in YEARS.
-    Fields are named as the JSON body has them: `name`, `weekly_hours[1].end_time`;
-    of very many, the first MAX_VIOLATIONS.
+    That is: required fields are set; strings have their declared format, and texts the
+    characters of their kind; strings, lists and maps have at most their maximum length; enum
+    values are known; times lie in YEARS. Fields are named as in the JSON body, such as
+    `weekly_hours[1].end_time`; of more violations the first MAX_VIOLATIONS are named.
     """
     violations_by_field = violations_of(request, body_field(request.DESCRIPTOR))
     violations = dict(islice(violations_by_field, MAX_VIOLATIONS))
@@ -184,10 +182,8 @@ def _value_check(field: FieldDescriptor) -> Callable[[Any], str]:
 
 def _check_of_value(field: FieldDescriptor, limit: int) -> Callable[[Any], str]:
     if field.type == field.TYPE_STRING:
-        for ending, check_format in _FORMATS.items():
-            if f"_{field.name}".endswith(ending):
-                return partial(_check_format, limit, check_format)
-        return partial(_check_format, limit, _text_check(field))
+        declared = _FORMATS.get(_option(field, options_pb2.format))
+        return partial(_check_format, limit, declared or _text_check(field))
     if field.enum_type:
         return partial(_check_enum, field.enum_type)
     if field.message_type:
@@ -247,16 +243,15 @@ def _check_phone(value: str) -> str:
     return "" if possible else "must be a phone number of the country that follows the +"
 
 
-_FORMATS: Mapping[str, Callable[[str], str]] = {
-    "_id": _check_id,
-    "_ids": _check_id,
-    "_date": _check_date,
-    "_time": _check_time,
-    "_time_zone": _check_zone,
-    "_email": _check_email,
-    "_phone": _check_phone,
+_FORMATS: Mapping[int, Callable[[str], str]] = {
+    options_pb2.ID: _check_id,
+    options_pb2.DATE: _check_date,
+    options_pb2.TIME_OF_DAY: _check_time,
+    options_pb2.TIME_ZONE: _check_zone,
+    options_pb2.EMAIL: _check_email,
+    options_pb2.PHONE: _check_phone,
 }
-"""What a string holds, by the last word of its name."""
+"""The check of each `StringFormat` that a field may declare."""
 
 
 def _check_enum(enum: EnumDescriptor, value: int) -> str:
