@@ -45,7 +45,7 @@ def _stale(name: object, file: Path) -> int:
 
 
 def validate(file: Path) -> int:
-    """What Envoy itself says of a configuration: 0, or 1 with its reason on standard error."""
+    """Validate a configuration with Envoy: 0, or 1 with the reason on standard error."""
     command = [str(envoy_binary()), "--mode", "validate", "--log-level", "error", "-c", str(file)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
     return min(done.returncode, 1)

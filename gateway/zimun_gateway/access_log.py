@@ -48,7 +48,7 @@ def access_log(settings: Settings) -> list[Config]:
 
 
 def _filter(settings: Settings) -> Config:
-    """Whether a line is written. The rate comes last, as it counts every line it is asked about."""
+    """The filter of log lines. The rate limit is last: it counts every line that it evaluates."""
     return {"or_filter": {"filters": [_has_token(), _within_rate(settings)]}}
 
 

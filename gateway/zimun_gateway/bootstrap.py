@@ -50,6 +50,6 @@ class _Plain(yaml.SafeDumper):
 
 
 def _runtime() -> Config:
-    """Envoy refuses regular expressions of more than 100 RE2 instructions unless told otherwise."""
+    """Runtime settings: by default Envoy refuses regular expressions above 100 RE2 instructions."""
     layer = {"re2.max_program_size.error_level": 4000}
     return {"layers": [{"name": "zimun", "static_layer": layer}]}

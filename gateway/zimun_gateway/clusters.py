@@ -115,7 +115,7 @@ def otlp_cluster(name: str, endpoint: str) -> Config:
 
 
 def _jwks(settings: Settings) -> Config:
-    """The outside provider; over https its certificate must name the host that was asked for."""
+    """The outside provider; over https its certificate must name the requested host."""
     uri = urlsplit(settings.jwks_uri)
     secure = uri.scheme == "https"
     if uri.hostname is None or uri.scheme not in ("http", "https"):

@@ -1,4 +1,4 @@
-"""What the compiled contract says; the gateway knows the server from nothing else."""
+"""Methods and messages of the compiled descriptors: all that the gateway knows of the server."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -42,7 +42,7 @@ REMEMBERED = {
     "method": "%REQ(:METHOD):16%",
     "user_agent": "%REQ(USER-AGENT):100%",
 }
-"""What the log says of a request, cut to so many bytes; of its path see `log_path.py`."""
+"""The logged headers of a request, cut to so many bytes; `log_path.py` writes the path."""
 
 _FILTER = "envoy.filters.http.header_mutation"
 _KEY = "zimun.request."

@@ -82,7 +82,7 @@ log = logging.getLogger(__name__)
 class StartedServer:
     """A running server: its stores and its ports.
 
-    `metrics_port` is None where metrics are not asked for.
+    `metrics_port` is None where metrics are not enabled.
     """
 
     stores: "Stores"
@@ -350,7 +350,7 @@ async def _listen_http(
 
 async def _probe(store: LedgerStore, server: RpcServer) -> None:
     """Read and write the store as a caller would, and set the health of the services."""
-    # The id of no organization: where none is asked about, nothing is read.
+    # The id of no organization; an empty list would read nothing.
     readable = await _works(store.heads(("",)))
     writable = await _works(store.probe())
     await server.set_health(readable, writable)

@@ -4,7 +4,7 @@ import os
 
 # Envoy is started by fork and exec; gRPC's fork handlers are for children that go on using it.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-# What matters to an operator is raised, and told in one line.
+# gRPC's own log lines repeat errors that are raised and printed in one line.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import sys
@@ -54,7 +54,7 @@ EXPECTED = (
     FileRefused,
     TracingMissing,
 )
-"""What an operator can do something about: told in one line."""
+"""Errors that an operator can correct: printed in one line."""
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""

@@ -118,7 +118,7 @@ class Settings:
 
     @property
     def metrics_ports(self) -> tuple[int, ...]:
-        """The same for metrics; nothing where these are not asked for."""
+        """The ports of the workers' metrics; none where metrics are not enabled."""
         return () if self.metrics_port is None else self._ports_of_workers(self.metrics_port)
 
     def _ports_of_workers(self, first: int) -> tuple[int, ...]:

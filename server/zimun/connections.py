@@ -11,7 +11,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 MAX_FILES = 65_536
-"""Open files that a process asks for, even where the system allows more."""
+"""The limit of open files that a process sets, even where the system allows more."""
 
 IDLE_TIME = 30.0
 """Seconds that a connection over HTTP may send no whole request."""

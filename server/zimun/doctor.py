@@ -269,7 +269,7 @@ def _absent(subject: str, where: str, running: bool) -> Finding:
 
 
 async def _server(settings: Settings, port: int, running: bool) -> Finding:
-    """The health of a server, as a load balancer asks for it."""
+    """The health of a server, checked as a load balancer does."""
     where = f"{_dialled(settings.grpc_host)}:{port}"
     if not await _listens(where):
         return _absent("server", where, running)

@@ -97,7 +97,7 @@ async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
 def gateway_settings(
     settings: Settings, server: app.StartedServer | None = None
 ) -> GatewaySettings:
-    """What Envoy is told: the ports of a server beside it, or those of the settings."""
+    """The gateway's settings, with the ports of a server in this process, if there is one."""
     host = settings.grpc_host
     grpc = (f"{host}:{server.grpc_port}",) if server else settings.grpc_endpoints
     auth = (f"{host}:{server.auth_port}",) if server else settings.auth_endpoints

@@ -1,4 +1,4 @@
-"""`zimun serve --workers N`: several servers on one machine, and who keeps them running.
+"""`zimun serve --workers N`: several servers on one machine, and the supervisor that restarts them.
 
 Each worker is a process of its own, `zimun serve --worker`, with a gRPC port of its own, so that
 Envoy can send all calls of an organization to one of them. The supervisor reserves the ports: a

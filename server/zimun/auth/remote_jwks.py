@@ -18,7 +18,7 @@ MAX_AGE = 300.0
 """Seconds for which fetched keys count as fresh."""
 
 RETRY_INTERVAL = 10.0
-"""Seconds between two fetches, however many unknown keys are asked for."""
+"""Seconds between two fetches, however many tokens name unknown keys."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 

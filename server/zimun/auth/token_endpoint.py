@@ -236,7 +236,7 @@ def _basic(headers: list[str]) -> tuple[str, str]:
 
 
 def _granted(client: Client, requested: str | None) -> list[str]:
-    """The scopes asked for, or all of the client's, in the documented order (section 3.3).
+    """The requested scopes, or all of the client's, in the documented order (section 3.3).
 
     A malformed scope needs no check of its own: its pieces are none of the client's.
     """

@@ -1,4 +1,4 @@
-"""Questions about open slots: the methods of AvailabilityService.
+"""Queries of open slots: the use cases of AvailabilityService.
 
 Every one of them is a `Search` over a ledger, opened by `domain.slot_request`:
 the one by which holds and reschedules decide.
@@ -27,22 +27,22 @@ from zimun.domain.slots import Slot
 from zimun.domain.timetable import Timetable
 
 MAX_DAYS = 92
-"""The most dates of one question: any three months."""
+"""The most dates of one request: any three months."""
 
 MAX_SUBJECT_DAYS = 1500
-"""How many days of single people and things are looked up at once."""
+"""Days of single subjects that are loaded at once."""
 
 FIRST_DAYS, MORE_DAYS = 7, 28
-"""How many dates are searched at first for the next open slots, and at a time after these."""
+"""Dates searched for the next open slots: at first, and in each step after that."""
 
 NEVER = 1 << 62
 """An instant beyond all others."""
 
 MAX_CACHE_BYTES = 32 << 20
-"""Bytes of all kept answers together."""
+"""Bytes of all cached availability."""
 
 MAX_RESPONSE_BYTES = 15 << 20
-"""Bytes of an answer as JSON; the gateway's limit is 16 MiB."""
+"""Bytes of a response as JSON; the gateway's limit is 16 MiB."""
 
 _SLOT_BYTES, _STAFF_BYTES = 200, 8
 """Bytes in memory of a slot, and of each staff member that it names."""
@@ -52,7 +52,7 @@ _SLOT_TEXT, _STAFF_TEXT, _MAX_ID_LENGTH = 240, 3, 64
 
 
 class View(Enum):
-    """How much an answer says of each slot: its start and its seats, or everything."""
+    """The fields of a slot in a response: its start and seats (BASIC), or all (FULL)."""
 
     BASIC = "BASIC"
     FULL = "FULL"
@@ -60,7 +60,7 @@ class View(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Availability:
-    """The open slots in time order, and what each of the place's dates is like."""
+    """The open slots in time order, and the status of each of the place's dates."""
 
     service_id: str
     time_zone: str
@@ -76,10 +76,10 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class _CachedAvailability:
-    """An answer that stands at one number of a ledger, from one instant until another.
+    """Availability that is valid at one number of a ledger, from one instant until another.
 
-    `origin` is that of the ledger in memory: once that has been dropped, the
-    answer does not stand any more either.
+    `origin` is that of the ledger in memory; once the ledger is dropped, the availability
+    is not valid any more.
     """
 
     origin: object
@@ -90,9 +90,9 @@ class _CachedAvailability:
 
 
 class AvailabilityCache:
-    """A cache of availability answers.
+    """A cache of availability.
 
-    An answer is valid while the ledger's number is the same, and until time changes it: a slot
+    An entry is valid while the ledger's number is the same, and until time changes it: a slot
     comes within the lead time, or a hold expires.
     """
 
@@ -102,14 +102,14 @@ class AvailabilityCache:
         self._size = 0
 
     def get(self, key: object, ledger: Ledger, now: int) -> Availability | None:
-        """The answer to a question, if it still stands."""
+        """The cached availability of a request, if it is still valid."""
         cached = self._kept.get(key)
         if cached is None or cached.origin is not ledger.origin or cached.seq != ledger.seq:
             return None
         return cached.answer if cached.since <= now < cached.until else None
 
     def put(self, key: object, entry: _CachedAvailability) -> None:
-        """Keep an answer; those not asked for lately go when there are too many."""
+        """Add an entry; the least recently used are dropped when the cache is full."""
         size, half = entry.answer.size, self._max_bytes // 2
         if entry.until <= entry.since or size > half:
             return
@@ -144,10 +144,10 @@ class _Part:
         return slots_in_part
 
     def kept(self, answer: Availability) -> _CachedAvailability:
-        """The whole answer with how long it stands if nothing is changed.
+        """The availability with the interval in which it is valid if nothing is booked.
 
-        Seats of a class end hold by hold, and a horizon within the interval
-        moves on: such answers do not stand at all.
+        It is empty for group services, whose seats become free hold by hold, and where the
+        horizon lies within the requested dates, as it moves on.
         """
         search = self.search
         if search.service.capacity > 1 or self.whole[1] > search.closes:
@@ -166,7 +166,7 @@ async def get_availability(
     date_range: DateRange,
     view: View = View.FULL,
 ) -> Availability:
-    """The open slots of the dates; raises what `resolve` raises, and AnswerTooLarge.
+    """The open slots of the dates; raises what `resolve` raises, and ResponseTooLarge.
 
     Long ranges are answered part by part, each as of the moment at which it is read.
     """
@@ -200,7 +200,7 @@ async def get_availability(
 
 
 def _text_size(search: Search, slots: Sequence[Slot], view: View) -> int:
-    """An estimate of the bytes of the slots as JSON; of a small answer an upper bound."""
+    """An estimate of the bytes of the slots as JSON; for a small response an upper bound."""
     if view is View.BASIC:
         return len(slots) * _SLOT_TEXT
     upper_bound = len(slots) * (
@@ -293,7 +293,7 @@ CheckOutcome = Slot | ZimunError
 async def check(
     reader: Reader, caller: Caller, times: Sequence[tuple[SlotRequest, int]]
 ) -> Sequence[tuple[CheckOutcome, str]]:
-    """What a hold would find of each time, and the zone of its place; empty where there is none."""
+    """The outcome of a hold at each time, and the zone of its place; empty without a place."""
     return await reader.query(
         caller.org_id,
         lambda ledger, timetable, now: [
@@ -321,7 +321,7 @@ def _outcome_at(search: Search, start: int) -> CheckOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a hold of a time would find, and all that stands in its way."""
+    """The outcome of a hold at a time, and all rules that the time breaks."""
 
     service_id: str
     time_zone: str

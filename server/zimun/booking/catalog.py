@@ -179,27 +179,27 @@ class CreateEntry(Generic[E]):
 
 
 def new_entry(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], now: int) -> E:
-    """An entry of the fields that are said, and of what its organization has for the others."""
+    """An entry of some fields, with the organization's defaults for the others."""
     return entry_of(
         catalog, entry_type, {**fields, "id": _chosen(entry_type, fields.get("id", ""))}, now
     )
 
 
 def entry_of(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], now: int) -> E:
-    """As `new_entry`, but the id that is said is taken as it is."""
+    """An entry as by `new_entry`, but with the id in `fields` unchecked."""
     values: dict[str, Any] = {**catalog.defaults(entry_type, fields), **fields}
     return entry_type(**values | {"create_time": now, "update_time": now})
 
 
 def _chosen(entry_type: type[Entry] | type[Override], chosen: str) -> str:
-    """A new id, or the one that was chosen, if it is one of its kind."""
+    """The chosen id, if it is valid for the type, or a new one."""
     if chosen:
         check_id(entry_type, chosen)
     return chosen or new_id(catalog_validation.PREFIXES[entry_type])
 
 
 def check_id(entry_type: type[Entry] | type[Override], chosen: str) -> None:
-    """Raise InvalidRequest for an id that is none of its kind."""
+    """Raise InvalidRequest for an id without the prefix of its type."""
     prefix = catalog_validation.PREFIXES[entry_type]
     if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
         raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
@@ -228,7 +228,7 @@ class UpdateEntry(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry(Generic[E]):
-    """Take an entry out of lists and searches; one that is archived stays as it is."""
+    """Exclude an entry from lists and searches; an archived one stays as it is."""
 
     entry_type: type[E]
     entry_id: str
@@ -247,7 +247,7 @@ class ArchiveEntry(Generic[E]):
 
 
 def revise(before: Settings, after: Settings, now: int) -> Settings:
-    """The entry with its new values, and what stays or counts by itself.
+    """The entry with new values, its id and create_time unchanged, and the next revision.
 
     It is `before` itself where no value is new: then neither etag nor update_time changes.
     """

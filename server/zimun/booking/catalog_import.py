@@ -2,7 +2,7 @@
 
 `plan` says what would come of it and what is wrong with it, and changes
 nothing; `Plan.values` are the changes. Entries have *places*: what their writer calls them,
-such as `services[2]`, under which their violations are told.
+such as `services[2]`, under which their violations are reported.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,10 +44,10 @@ ORGANIZATION = "organization"
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What entries of an organization are to be: the fields that are said of each, by its place.
+    """The fields that entries of an organization are to have, by the place of each entry.
 
-    What is not said is as in a new entry. Entries that are not named stay as
-    they are, and so does the organization where nothing is said of it.
+    Fields that are not set are as in a new entry. Entries that are not named stay as they
+    are, and so does the organization if it is None.
     """
 
     org_id: str
@@ -58,7 +58,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many entries were made, changed, and found as they should be."""
+    """How many entries were created, changed and left unchanged."""
 
     created: int
     changed: int
@@ -67,7 +67,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What loading comes to. The overrides `moved` leave the dates that they have."""
+    """The changes of an import. The overrides `moved` leave the dates that they have."""
 
     org_id: str
     violations: Mapping[str, Violations]
@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def values(self) -> Sequence[CatalogValue]:
-        """The changes of the catalogue; what is as it should be is not among them."""
+        """The changed entries, and the overrides deleted to be moved."""
         assert not self.violations, "only a valid plan is carried out"
         deleted = [OverrideDeleted(one.id, one.owner_id, one.date) for one in self.moved]
         return [*deleted, *(after for before, after in self.steps if after is not before)]
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Plan:
-    """What comes of loading into a catalogue at `now`; `known` says whether there is one already.
+    """The plan of an import into a catalogue at `now`; `exists` is false for a new organization.
 
     New entries are listed in the order of their places.
     """
@@ -184,7 +184,7 @@ def _entry_violations(
 ) -> Violations:
     violations = _violations(partial(catalog_validation.check, entry, catalog))
     if "duration" in violations and "slot_step" not in fields:
-        # The step of a service that does not say is its duration, which is told of already.
+        # The default step of a service is its duration, whose violation is reported already.
         violations.pop("slot_step", "")
     return violations
 
@@ -211,7 +211,7 @@ def _settled_override(before: Override | None, after: Override) -> Override:
 
 
 def _moved(before: Catalog, overrides: Iterable[Override]) -> list[Override]:
-    """Those whose ids will stand for another owner or date than they do."""
+    """The overrides whose ids get another owner or date."""
     keys = {override.id: (override.owner_id, override.date) for override in overrides}
     return [
         override

@@ -1,4 +1,4 @@
-"""One request for a change: who asks, and how it is known when it comes again.
+"""A request for a change: its caller, and how its repetition is recognized.
 
 The rules of Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the
 response is kept in the transaction of the change itself, so that there is never
@@ -16,12 +16,12 @@ from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 
 RESPONSE_LIFETIME = DAY
-"""How long a key and its response are kept."""
+"""How long a key and its response are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """Who asks for a change, and by which method.
+    """The caller of a change, and its method.
 
     `key` is the caller's Idempotency-Key, or empty; `fingerprint` stands for
     the request's content; `encode` writes the result as it goes on the wire.
@@ -35,11 +35,11 @@ class ChangeRequest:
 
     @property
     def identity(self) -> IdempotencyKey:
-        """What its response is kept under."""
+        """The key under which the response is stored."""
         return IdempotencyKey(self.caller.client_id, self.method, self.key)
 
     def to_store(self, response: bytes, now: int) -> StoredResponse:
-        """Its response as it is kept."""
+        """The response as it is stored."""
         return StoredResponse(self.fingerprint, response, now + RESPONSE_LIFETIME)
 
 

@@ -70,7 +70,7 @@ class LedgerMemory:
         return LedgerRead(self.org_id, ledger.seq, ledger.catalog_version, needs or Needs())
 
     def apply(self, update: LedgerUpdate) -> None:
-        """Take up what was read; raises TokenInvalid where there is no such organization."""
+        """Add what was read to memory; raises TokenInvalid where there is no such organization."""
         if update.head is None:
             self.drop()
             raise TokenInvalid("the token's organization does not exist")
@@ -107,7 +107,7 @@ class LedgerMemory:
         self.weigh()
 
     def drop(self) -> None:
-        """Forget everything: it is read afresh when it is next asked for."""
+        """Forget everything; the next query reads it again."""
         self.ledger = self.timetable = None
         self.rows = self.size = 0
 
@@ -131,7 +131,7 @@ def _at(ledger: Ledger, head: Head) -> Ledger:
 
 
 class Reader:
-    """Answers questions about ledgers. Use it on one event loop."""
+    """Runs queries of ledgers in memory. Use it on one event loop."""
 
     def __init__(self, store: LedgerStore, clock: Clock, max_rows: int = MAX_ROWS) -> None:
         self._store = store
@@ -147,9 +147,9 @@ class Reader:
         return sum(memory.size for memory in self._memories.values())
 
     async def query(self, org_id: str, query: Query[T]) -> T:
-        """The answer to a question about an organization, as of now or later.
+        """The result of a query of an organization's ledger, as of now or later.
 
-        Raises TokenInvalid where there is no such organization, and what the question raises.
+        Raises TokenInvalid where there is no such organization, and what the query raises.
         """
         memory = await self.current(org_id)
         for _ in range(MAX_ROUNDS):
@@ -162,14 +162,14 @@ class Reader:
             except NotLoaded as lacking:
                 needs = lacking.needs
             memory = await self.load(memory, needs)
-        raise AssertionError("a question that never has what it needs")
+        raise AssertionError("a query never has what it needs")
 
     async def catalog(self, org_id: str) -> Catalog:
         """The catalogue of an organization."""
         return await self.query(org_id, lambda ledger, timetable, now: timetable.catalog)
 
     async def current(self, org_id: str) -> LedgerMemory:
-        """What is kept of an organization, once it has every event that there was."""
+        """The memory of an organization, once it has every event written before the call."""
         memory = self.memory(org_id)
         head = await self._head_reads.head(org_id)
         ledger = memory.ledger
@@ -180,7 +180,7 @@ class Reader:
         return memory
 
     def memory(self, org_id: str) -> LedgerMemory:
-        """What is kept of an organization, whether or not it is up to date."""
+        """The memory of an organization, whether or not it is up to date."""
         memory = self._memories.get(org_id)
         if memory is None:
             memory = LedgerMemory(org_id, counters=self.counters)
@@ -189,15 +189,15 @@ class Reader:
         return memory
 
     def forget(self) -> None:
-        """Drop what is kept of every organization."""
+        """Drop the memory of every organization."""
         for memory in self._memories.values():
             memory.drop()
 
     async def load(self, memory: LedgerMemory, needs: Needs) -> LedgerMemory:
-        """Bring memory up to date, and load what a question needs, a part at a time.
+        """Bring memory up to date, and load what a query needs, a part at a time.
 
-        Answers the memory that has it, which is one of the question's own where
-        the other is in use for longer than MAX_WAIT.
+        Returns the memory that has it: another one, for this query alone, where the memory
+        is locked for longer than MAX_WAIT.
         """
         for part in needs.parts(MAX_LOAD):
             try:
@@ -221,7 +221,7 @@ class Reader:
         return memory
 
     def trim(self) -> None:
-        """Keep memory within its bound: the least recently used goes first."""
+        """Keep memory within its bound; the least recently used is dropped first."""
         total = self.rows
         for memory in list(self._memories.values()):
             if total <= self._max_rows:
@@ -236,7 +236,7 @@ class Reader:
 
 
 class _SharedHeadReads:
-    """Reads of heads: one at a time, each for all questions that came before it began."""
+    """Reads of heads: one at a time, each for all queries that came before it began."""
 
     def __init__(self, store: LedgerStore) -> None:
         self._store = store

@@ -65,7 +65,7 @@ class LedgerRead:
 class LedgerUpdate:
     """What was read, all of it at `head`, which is None where there is no such organization.
 
-    `events` are those since the number that was asked about, None where they
+    `events` are those since the requested number, None where they
     are not all there any more. `catalog` is there where it is another version.
     """
 
@@ -156,7 +156,7 @@ class LedgerStore(Protocol):
         """The heads of organizations, of those that exist, read after this was called."""
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """What is new and what was asked for, in the order of `reads`, each at one number.
+        """New events and what was requested, in the order of `reads`, each at one number.
 
         Each read is of another organization.
         """

@@ -93,7 +93,7 @@ class Writer:
         return await lane.submit(request, command, creates)
 
     async def run(self, org_id: str, command: Command, creates: bool = False) -> Any:
-        """The result of a command that no client asks for; raises as `submit` does."""
+        """The result of a command without a client; raises as `submit` does."""
         results: list[Any] = []
 
         def encode(result: Any) -> bytes:
@@ -208,7 +208,7 @@ class _Lane:
             if not group:
                 return
             await asyncio.sleep(random.uniform(0, min(MAX_PAUSE, 0.001 * 2**attempt)))  # noqa: S311
-        fail(group, unknown or Overloaded("other servers were quicker each time"))
+        fail(group, unknown or Overloaded("other servers changed the ledger at every attempt"))
 
     async def _attempt(
         self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
@@ -265,7 +265,7 @@ class _Lane:
                         needs[org_id] = missing
             if not needs:
                 return drafts
-        raise AssertionError("a command that never has what it needs")
+        raise AssertionError("a command never has what it needs")
 
     def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]

@@ -1,1 +1,1 @@
-"""What is true: the rules of time and booking, as pure functions on plain values."""
+"""The rules of time and booking: pure functions of plain values."""

@@ -1,4 +1,4 @@
-"""Whom and what a hold takes: a staff member by fairness, a resource for each requirement."""
+"""The subjects of a hold: a staff member by fairness, a resource for each requirement."""
 
 from collections.abc import Mapping, Sequence, Set
 from itertools import compress
@@ -13,7 +13,7 @@ MAX_CACHED_ASSIGNMENTS = 512
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
     """Whom and what a hold of the slot takes.
 
-    The fullest session with room, so that others stay whole; else a new one
+    The fullest session with free seats, so that others stay whole; else a new one
     with the staff member who has the fewest bookings that day, then the one
     unused the longest, then the first by the service's list. `load` gives each
     free staff member's (bookings that day, instant of the last booking).
@@ -75,7 +75,7 @@ def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
 
 
 class Assignments(dict[bytes, tuple[str, ...] | None]):
-    """The resources assigned where those that flags stand for are free; most starts are alike."""
+    """A cache of assignments by flags of the resources that are free."""
 
     def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
         super().__init__()

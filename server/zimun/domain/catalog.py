@@ -242,7 +242,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that an organization has told us, at one version: the number of the ledger's
+    """Everything that an organization offers, at one version: the number of the ledger's
     event that last changed it.
 
     `longest_span` is at least the span of every allocation ever made, so that a

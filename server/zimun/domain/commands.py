@@ -1,7 +1,7 @@
-"""Commands on a ledger, and what is decided on each: the rules of booking, as pure functions.
+"""Commands on a ledger and their decisions: the rules of booking, as pure functions.
 
-A command is a plain value. `decide` answers the events that it comes to and the
-value that its caller is told, or raises the refusal; it changes nothing. `now`
+A command is a plain value. `decide` returns the events of the change and the result
+for the caller, or raises the error; it changes nothing. `now`
 is the instant of the decision (ledger time, microseconds).
 """
 

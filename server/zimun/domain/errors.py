@@ -2,7 +2,7 @@
 
     ZimunError
     ├── InvalidRequest              a field is missing, malformed or out of range
-    ├── AnswerTooLarge              the answer would exceed its maximum size
+    ├── ResponseTooLarge            the response would exceed its maximum size
     ├── TokenInvalid                no good bearer token
     ├── ScopeMissing                a good token without the method's scope
     ├── NotFound

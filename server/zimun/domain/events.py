@@ -122,7 +122,7 @@ class Session(NamedTuple):
 class ReservationEvent(NamedTuple):
     """A change of a reservation: `sessions` are those that it touched, as it left them.
 
-    `client_id` is who asked for it; empty for what time alone brought about.
+    `client_id` is the client that requested it; empty for an expiry.
     """
 
     type: EventType

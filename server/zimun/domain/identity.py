@@ -1,4 +1,4 @@
-"""Who calls, and what they may."""
+"""Callers and their scopes, API clients, signing keys."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Mappings for what is kept in memory: one that forgets, and changes that lie over it."""
+"""Mappings of a ledger in memory: one that drops unused keys, and layers of changes over it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar

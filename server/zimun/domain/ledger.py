@@ -1,13 +1,13 @@
-"""An organization's ledger in memory: what its events come to, as far as it has been loaded.
+"""An organization's ledger in memory: the state after its events, as far as it is loaded.
 
 `evolve(ledger, event)` is the only way from one number (`seq`) to the next
-(Chassaing, "Functional event sourcing decider"). Whatever asks for something
-that has not been loaded gets `NotLoaded`, which names all that is missing; with
-that loaded the question is asked again.
+(Chassaing, "Functional event sourcing decider"). A query of something that has not
+been loaded raises `NotLoaded`, which names all that is missing; once that is loaded
+the query is run again.
 
 Busy time is kept by subject and *block*, eight days at a time. What is not
-loaded needs no evolving: it is read as it is when it is asked for. The file is
-a little long, as the questions and `evolve` share how blocks are laid out.
+loaded needs no evolving: it is read as it is when a query needs it. The file is
+a little long, as the queries and `evolve` share how blocks are laid out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -31,7 +31,7 @@ class Needs:
     """What a question needs of a ledger that is not loaded.
 
     `blocks` are of subjects, `group_blocks` of services (their sessions),
-    `staff_ids` those whose last booking is asked for.
+    `staff_ids` are those whose last booking is needed.
     """
 
     blocks: set[BlockKey] = field(default_factory=set)

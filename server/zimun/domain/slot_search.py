@@ -249,7 +249,7 @@ class Search:
         return Slot(start, end, staff_ids, self.service.capacity, resource_ids)
 
     def _free(self, grid: DateRangeGrid, mask: int) -> "_Free":
-        """What is free at those of the starts that are asked about."""
+        """The free staff and resources at the starts of a mask."""
         staff = self._free_staff(grid, mask) if mask else []
         things = self._roster.resource_ids if any(staff) else ()
         resources = [mask & ~self._taken(grid, resource_id) for resource_id in things]
@@ -267,7 +267,7 @@ class Search:
         return self.service.staff_ids or NO_STAFF
 
     def _is_requested(self, staff_id: str) -> bool:
-        """Whether a staff member of the service is the one asked for, if one is."""
+        """Whether a staff member of the service is the requested one, or none is requested."""
         return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
     def _free_staff(self, grid: DateRangeGrid, mask: int) -> list[int]:
@@ -350,7 +350,7 @@ class Search:
                 yield session
 
     def sessions_at(self, start: int) -> list[Session]:
-        """The sessions that run at this place from then on, for as long as is asked for."""
+        """The sessions of the service at this place that begin at a start and have its duration."""
         end = start + self.service.duration
         return [
             session

@@ -55,7 +55,7 @@ class Slot(NamedTuple):
     """A time that can be held: who is free for it, and the most seats one hold can take.
 
     `resource_ids` are those that a new session would take, None where only
-    sessions that already run have room; `joinable` are these.
+    running sessions have free seats; `joinable` are these.
     """
 
     start: int

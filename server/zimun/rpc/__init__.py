@@ -1,1 +1,1 @@
-"""How it is spoken: servicers that decode, call and encode, and the one table of errors."""
+"""gRPC: dispatch, admission, validation, servicers, conversion, and the one table of errors."""

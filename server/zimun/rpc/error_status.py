@@ -48,7 +48,7 @@ def code_of(error: errors.ZimunError) -> StatusCode:
 def status_of(error: errors.ZimunError) -> Status:
     """The status of a refusal: ErrorInfo first, then what else helps the caller.
 
-    To be copied, not changed: those who wanted one slot are all told the same.
+    To be copied, not changed: callers refused the same slot get the same details.
     """
     if isinstance(error, errors.SlotUnavailable):
         alternatives = tuple(error.alternatives)

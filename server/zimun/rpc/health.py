@@ -7,7 +7,7 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 WATCH_END_TIME = 0.1
-"""Seconds in which those who watch are told that the server goes."""
+"""Seconds in which watching clients are sent NOT_SERVING before their watch ends."""
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc]
@@ -18,7 +18,7 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]
         self._over = asyncio.Event()
 
     async def Watch(self, request: HealthCheckRequest, context: Any) -> None:
-        """Tell the health now, and whenever it changes."""
+        """Send the health now, and whenever it changes."""
         watch = asyncio.create_task(super().Watch(request, context))
         over = asyncio.create_task(self._over.wait())
         try:

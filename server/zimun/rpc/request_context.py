@@ -26,7 +26,7 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the methods call."""
+    """What servicer methods depend on: store, reader, writer, page tokens, cache."""
 
     store: LedgerStore
     reader: Reader
@@ -51,7 +51,7 @@ def typed(encoded: bytes, _: type[M]) -> M:
 
 
 def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeRequest:
-    """Who asks for a change, by which method, under which Idempotency-Key."""
+    """The change request of a call: its caller, method, Idempotency-Key and encoder."""
     key = header("idempotency-key")
     if len(key) > 255:
         raise InvalidRequest({"idempotency-key": "must have at most 255 characters"})

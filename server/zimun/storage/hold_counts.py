@@ -8,7 +8,7 @@ from zimun.storage.schema import IS_HELD, reservations
 
 
 class HoldCounts(NamedTuple):
-    """Holds that are live, and those whose time is over and whose expiry is not recorded yet."""
+    """Live holds, and expired ones whose expiry is not recorded yet."""
 
     live: int
     overdue: int

@@ -198,7 +198,7 @@ def _session(facts: dict[str, Any]) -> Session:
 
 
 def catalog_json(value: CatalogValue | None) -> str:
-    """A value of the catalogue as a change left it, for those who read the history."""
+    """A value of the catalogue after a change, as JSON of the history."""
     match value:
         case Organization():
             row = organization_row(value)

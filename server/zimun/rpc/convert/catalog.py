@@ -1,7 +1,7 @@
 """The catalogue's entries: protobuf to domain values and back.
 
-`KINDS` has, for every kind, how it reads on the wire and what a message says of
-it; the servicers and the catalogue file need no more.
+An `EntryConverter` for each type of entry is all that the servicers and the catalogue
+file need.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,10 +38,10 @@ FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
 
 MAX_CACHED_METADATA = 8
-"""Pairs of metadata of an entry whose message is kept."""
+"""Pairs of metadata of an entry whose message is cached."""
 
 MAX_CACHED_STAFF = 100
-"""Staff members of a service whose message is kept."""
+"""Staff members of a service whose message is cached."""
 
 _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
 
@@ -120,7 +120,7 @@ def _price(sent: Money) -> Mapping[str, str | int]:
 
 @_cache_if_small
 def location(entry: catalog.Location) -> location_pb2.Location:
-    """A location on the wire, kept as `service` is."""
+    """A location on the wire, cached as `service` is."""
     return location_pb2.Location(
         **_common(entry),
         address=entry.address,
@@ -140,7 +140,7 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
 
 @_cache_if_small
 def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
-    """A staff member on the wire, kept as `service` is."""
+    """A staff member on the wire, cached as `service` is."""
     return staff_member_pb2.StaffMember(
         **_common(entry),
         time_zone=entry.time_zone,
@@ -162,7 +162,7 @@ def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
 
 @_cache_if_small
 def resource(entry: catalog.Resource) -> resource_pb2.Resource:
-    """A resource on the wire, kept as `service` is."""
+    """A resource on the wire, cached as `service` is."""
     return resource_pb2.Resource(
         **_common(entry), location_id=entry.location_id, active=entry.active
     )
@@ -244,10 +244,10 @@ def _minutes(clock: str) -> int:
 
 @dataclass(frozen=True)
 class EntryConverter(Generic[E, M]):
-    """How one kind of entry reads on the wire.
+    """Converts one type of catalogue entry to its message and back.
 
-    `fields` are all the fields of a domain value as a message has them, but for
-    the common ones; what the message does not say is empty or 0.
+    `fields` returns the fields of a domain value that its type alone has; those that the
+    message does not set are empty or 0.
     """
 
     entry: type[E]
@@ -269,7 +269,7 @@ class EntryConverter(Generic[E, M]):
         return fields | ({"id": sent.id} if sent.id else {})
 
     def edit(self, sent: Any, mask: FieldMask) -> Callable[[E], E]:
-        """The change of an entry to what a message says of the fields in a mask (AIP-134).
+        """The change of an entry to a message's values of the fields in a mask (AIP-134).
 
         Raises InvalidRequest for a mask that names what cannot be changed.
         """
@@ -310,7 +310,7 @@ SERVICE = EntryConverter(catalog.Service, service_pb2.Service, service, _service
 
 
 def day(sent: str) -> date | None:
-    """A date off the wire; None for one that is not said."""
+    """A date off the wire; None for an empty one."""
     return date.fromisoformat(sent) if sent else None
 
 

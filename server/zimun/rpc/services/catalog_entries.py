@@ -20,10 +20,10 @@ from zimun.rpc.page_tokens import page_size, write_page
 from zimun.rpc.request_context import Dependencies, page_scope, typed
 
 MAX_PAGES = 16
-"""Pages of lists that are kept of a catalogue."""
+"""Pages of lists that are cached of a catalogue."""
 
 MAX_CACHED_PAGE_BYTES = 1 << 16
-"""Bytes of a page that is kept."""
+"""The most bytes of a page that is cached."""
 
 _PAGES: WeakKeyDictionary[Catalog, dict[object, bytes]] = WeakKeyDictionary()
 
@@ -33,7 +33,7 @@ P = TypeVar("P", bound=Message)
 
 
 class CatalogEntries(Generic[E, M]):
-    """The five methods of one kind of entry."""
+    """The five methods of one type of entry."""
 
     def __init__(self, dependencies: Dependencies, converter: EntryConverter[E, M]) -> None:
         self._dependencies, self._reader, self._pages = (
@@ -44,7 +44,7 @@ class CatalogEntries(Generic[E, M]):
         self._converter = converter
 
     async def list(self, request: Any, response_type: type[P]) -> P:
-        """An encoded page; those of the same request are kept while the catalogue is the same."""
+        """An encoded page, cached by its request while the catalogue is the same."""
         current = await self._reader.catalog(caller().org_id)
         pages, serialized = _PAGES.setdefault(current, {}), request.SerializeToString()
         key = (self._converter.entry, serialized)
