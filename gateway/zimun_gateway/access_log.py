@@ -35,6 +35,7 @@ _LINE = {
 
 
 def access_log(settings: Settings) -> list[Config]:
+    """The access logs of the public listener."""
     if not settings.access_log:
         return []
     fields: Config = {"log_format": {"json_format": _LINE}}

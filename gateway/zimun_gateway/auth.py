@@ -18,6 +18,7 @@ _MESSAGE = "extensions.filters.http.jwt_authn.v3"
 
 
 def jwt_filter(settings: Settings) -> Config:
+    """The filter that verifies bearer tokens (envoy.filters.http.jwt_authn)."""
     return extension(
         FILTER,
         f"{_MESSAGE}.JwtAuthentication",

@@ -32,6 +32,7 @@ _STREAM_WINDOW = 256 * 1024
 
 
 def clusters(settings: Settings) -> list[Config]:
+    """All upstream clusters."""
     if settings.jwks_uri:
         return [_server(settings), _jwks(settings), _open(settings)]
     return [_server(settings), _auth(settings), _open(settings)]

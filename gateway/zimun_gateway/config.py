@@ -21,6 +21,7 @@ def seconds(value: float) -> str:
 
 
 def socket_address(host: str, port: int) -> Config:
+    """A TCP address."""
     return {"socket_address": {"address": host, "port_value": port}}
 
 

@@ -12,6 +12,7 @@ _SENDABLE = "authorization,content-type,idempotency-key,x-grpc-web,x-user-agent,
 
 
 def cors_filters(settings: Settings) -> list[Config]:
+    """The CORS filter; none where no origin is allowed."""
     if not settings.cors_origins:
         return []
     return [extension(_FILTER, "extensions.filters.http.cors.v3.Cors")]

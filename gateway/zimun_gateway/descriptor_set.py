@@ -47,6 +47,7 @@ def nested(field: FieldDescriptor) -> Descriptor | None:
 
 
 def is_map(field: FieldDescriptor) -> bool:
+    """Whether a field is a map."""
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 

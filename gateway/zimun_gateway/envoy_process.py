@@ -40,6 +40,7 @@ class Envoy:
 
     @property
     def pid(self) -> int:
+        """The process id; raises EnvoyError before the start."""
         return self._started_process().pid
 
     @property

@@ -33,6 +33,7 @@ _ROUTER = "extensions.filters.http.router.v3.Router"
 
 
 def listener(settings: Settings) -> Config:
+    """The listener that clients connect to."""
     chain: Config = {
         "filters": [_http(settings)],
         "transport_socket_connect_timeout": HANDSHAKE_TIMEOUT,

@@ -55,6 +55,7 @@ class Refusal:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def details(self, metadata: dict[str, str]) -> list[Message]:
+        """The details of the error: ErrorInfo, and RetryInfo where it may be repeated."""
         named = {"field": self.field} if self.field else {}
         details: list[Message] = [
             ErrorInfo(reason=self.reason, domain="zimun", metadata=metadata | named)
@@ -75,6 +76,7 @@ def status_is(code: int, op: str = "EQ") -> Config:
 
 
 def either(*filters: Config) -> Config:
+    """A filter that matches where any of the filters does."""
     return {"or_filter": {"filters": list(filters)}}
 
 
@@ -83,6 +85,7 @@ def _flags(*flags: str) -> Config:
 
 
 def both(*filters: Config) -> Config:
+    """A filter that matches where all of the filters do."""
     return {"and_filter": {"filters": list(filters)}}
 
 
@@ -314,6 +317,7 @@ def _is_grpc() -> list[Config]:
 
 
 def header(name: str, value: str) -> Config:
+    """A response header to add."""
     return {
         "header": {"key": name, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",

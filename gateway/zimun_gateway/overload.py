@@ -13,6 +13,7 @@ _RELEASED = 64 * 1024 * 1024
 
 
 def overload_manager(settings: Settings) -> Config:
+    """The overload manager's resource monitors and actions."""
     return {
         "refresh_interval": "0.25s",
         "resource_monitors": [_connections(settings), _heap(settings)],

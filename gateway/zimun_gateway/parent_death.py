@@ -14,6 +14,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, program: list[str]) -> None:
+    """Become the program, to be killed when the parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

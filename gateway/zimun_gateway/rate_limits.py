@@ -36,6 +36,7 @@ class Streams:
 
     @property
     def max_streams(self) -> int:
+        """The most streams of one address at once."""
         return self.burst + round(self.lifetime / self.interval)
 
 

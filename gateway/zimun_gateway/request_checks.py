@@ -35,6 +35,7 @@ _GRPC_TYPES = r"application/grpc(?:-web(?:-text)?)?(?:\+proto)?(?:;.*)?"
 
 
 def check_filter() -> Config:
+    """The RBAC filter that the checks are policies of."""
     return extension(FILTER, f"{_MESSAGE}.RBAC", rules=_denied(_everywhere()))
 
 

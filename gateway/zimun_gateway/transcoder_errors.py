@@ -56,6 +56,7 @@ def constants(descriptors: Path) -> Iterator[str]:
 
 
 def table(name: str, texts: dict[str, str]) -> str:
+    """A Lua table of texts."""
     lines = [f'  ["{key}"] = "{text}",' for key, text in sorted(texts.items())]
     return "\n".join([f"local {name} = {{", *lines, "}"])
 

@@ -25,6 +25,7 @@ class WallClock:
         return cls(instant - time.time_ns() // 1000)
 
     def now(self) -> int:
+        """The present instant in microseconds."""
         return time.time_ns() // 1000 + self.offset
 
 
@@ -35,6 +36,7 @@ class ManualClock:
         self.instant = instant
 
     def now(self) -> int:
+        """The present instant in microseconds."""
         return self.instant
 
     def advance(self, seconds: float) -> None:

@@ -37,33 +37,41 @@ class Credentials:
         self._database = database
 
     async def client(self, client_id: str) -> Client | None:
+        """Implements `CredentialStore.client`."""
         return await self._database.read(lambda connection: _select_client(connection, client_id))
 
     async def clients(self, org_id: str) -> list[Client]:
+        """Implements `CredentialStore.clients`."""
         return await self._database.read(lambda connection: _select_clients(connection, org_id))
 
     async def add_client(self, client: Client) -> None:
+        """Implements `CredentialStore.add_client`."""
         await self._database.write(lambda connection: _insert_client(connection, client))
 
     async def replace_client(self, before: Client, after: Client) -> bool:
+        """Implements `CredentialStore.replace_client`."""
         return await self._database.write(
             lambda connection: _replace_client(connection, before, after)
         )
 
     async def signing_keys(self) -> list[SigningKey]:
+        """Implements `CredentialStore.signing_keys`."""
         return await self._database.read(_select_signing_keys)
 
     async def add_signing_key(
         self, key: SigningKey, known_kids: Collection[str], outlived_kids: Collection[str] = ()
     ) -> bool:
+        """Implements `CredentialStore.add_signing_key`."""
         return await self._database.write(
             lambda connection: _add_signing_key(connection, key, known_kids, outlived_kids)
         )
 
     async def remove_signing_key(self, kid: str) -> None:
+        """Implements `CredentialStore.remove_signing_key`."""
         await self._database.write(lambda connection: _remove_signing_key(connection, kid))
 
     async def secret(self, name: str) -> bytes:
+        """Implements `CredentialStore.secret`."""
         stored = await self._database.read(lambda connection: _select_secret(connection, name))
         if stored is not None:
             return stored

@@ -214,6 +214,7 @@ def catalog_json(value: CatalogValue | None) -> str:
 
 
 def organization_row(organization: Organization) -> dict[str, Any]:
+    """The row of an organization."""
     return {
         "org_id": organization.id,
         "name": organization.name,
@@ -230,6 +231,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
 
 
 def entry_row(org_id: str, entry: CatalogEntry) -> dict[str, Any]:
+    """The row of a catalogue entry."""
     row = {"org_id": org_id, **asdict(entry)}
     if "weekly_hours" in row:
         row["weekly_hours"] = _week_json(row["weekly_hours"])
@@ -237,6 +239,7 @@ def entry_row(org_id: str, entry: CatalogEntry) -> dict[str, Any]:
 
 
 def override_row(org_id: str, override: Override) -> dict[str, Any]:
+    """The row of an override."""
     return {
         "org_id": org_id,
         "owner_id": override.owner_id,
@@ -250,11 +253,13 @@ def override_row(org_id: str, override: Override) -> dict[str, Any]:
 
 
 def client(row: Row[Any]) -> Client:
+    """The API client of a row."""
     fields = dict(row._mapping)
     return Client(**fields | {"scopes": tuple(fields["scopes"])})
 
 
 def client_row(client: Client) -> dict[str, Any]:
+    """The row of an API client."""
     return asdict(client)
 
 

@@ -173,6 +173,7 @@ def _resource_fields(sent: resource_pb2.Resource) -> dict[str, Any]:
 
 
 def organization(entry: catalog.Organization) -> organization_pb2.Organization:
+    """An organization on the wire."""
     defaults = entry.service_defaults
     set_defaults = {
         field: getattr(defaults, field)
@@ -315,6 +316,7 @@ def day(sent: str) -> date | None:
 
 
 def override(entry: Override) -> override_pb2.Override:
+    """An override on the wire; OPEN where it has hours."""
     return override_pb2.Override(
         id=entry.id,
         owner_id=entry.owner_id,

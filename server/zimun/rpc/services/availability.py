@@ -25,6 +25,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def GetAvailability(
         self, request: availability_service_pb2.GetAvailabilityRequest, context: Context
     ) -> availability_service_pb2.GetAvailabilityResponse:
+        """Return the open slots of some dates, and the status of each date."""
         slot_request, dates = convert.slot_request(request), convert.date_range(request)
         view = convert.view(request)
         result = await availability.get_availability(
@@ -36,6 +37,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def FindNextAvailable(
         self, request: availability_service_pb2.FindNextAvailableRequest, context: Context
     ) -> availability_service_pb2.FindNextAvailableResponse:
+        """Return the next open slots from an instant on."""
         slot_request, start_from = (
             convert.slot_request(request),
             convert.instant(request.start_time_from),
@@ -53,6 +55,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def BatchCheckAvailability(
         self, request: availability_service_pb2.BatchCheckAvailabilityRequest, context: Context
     ) -> availability_service_pb2.BatchCheckAvailabilityResponse:
+        """Return for each time its slot, or the error that a hold would raise."""
         times = [convert.time_to_check(check, n) for n, check in enumerate(request.checks)]
         results = await availability.check(self._reader, caller(), times)
         return availability_service_pb2.BatchCheckAvailabilityResponse(
@@ -67,6 +70,7 @@ class AvailabilityServicer(availability_service_pb2_grpc.AvailabilityServiceServ
     async def ExplainSlot(
         self, request: availability_service_pb2.ExplainSlotRequest, context: Context
     ) -> availability_service_pb2.ExplainSlotResponse:
+        """Return the slot of a time, or every rule that the time breaks."""
         slot_request, start = convert.slot_request(request), convert.instant(request.start_time)
         explanation = await availability.explain(self._reader, caller(), slot_request, start)
         zone = request.time_zone or explanation.time_zone

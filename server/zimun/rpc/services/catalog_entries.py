@@ -69,14 +69,17 @@ class CatalogEntries(Generic[E, M]):
         )
 
     async def get(self, entry_id: str) -> M:
+        """An entry by its id, active or archived."""
         entry = await catalog.get_entry(self._reader, caller(), self._converter.entry, entry_id)
         return self._converter.write(entry)
 
     async def create(self, request: Message, sent: Any) -> M:
+        """Create an entry of the fields that are set."""
         command = CreateEntry(self._converter.entry, self._converter.set_fields(sent))
         return await self._dependencies.submit(request, command, self._converter.write)
 
     async def update(self, request: Any, sent: Any) -> M:
+        """Change the fields of an entry that the mask names (AIP-134)."""
         if not sent.id:
             raise InvalidRequest({"id": "is required"})
         edit = self._converter.edit(sent, request.update_mask)
@@ -84,5 +87,6 @@ class CatalogEntries(Generic[E, M]):
         return await self._dependencies.submit(request, command, self._converter.write)
 
     async def archive(self, request: Any, entry_id: str) -> M:
+        """Archive an entry: lists and searches exclude it."""
         command = ArchiveEntry(self._converter.entry, entry_id, request.etag)
         return await self._dependencies.submit(request, command, self._converter.write)

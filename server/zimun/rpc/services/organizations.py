@@ -24,11 +24,13 @@ class OrganizationsServicer(organizations_service_pb2_grpc.OrganizationsServiceS
     async def GetOrganization(
         self, request: organizations_service_pb2.GetOrganizationRequest, context: Context
     ) -> organization_pb2.Organization:
+        """Return the caller's organization."""
         return convert.organization(await catalog.get_organization(self._reader, caller()))
 
     async def UpdateOrganization(
         self, request: organizations_service_pb2.UpdateOrganizationRequest, context: Context
     ) -> organization_pb2.Organization:
+        """Change the fields of the caller's organization that the mask names (AIP-134)."""
         sent = request.organization
         if sent.id not in ("", caller().org_id):
             raise InvalidRequest({"id": "must be that of the caller's organization"})

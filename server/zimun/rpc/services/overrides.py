@@ -32,6 +32,7 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     async def ListOverrides(
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
     ) -> overrides_service_pb2.ListOverridesResponse:
+        """Return a page of the overrides of an owner, or of all, within some dates."""
         size, scope = page_size(request.page_size), page_scope(request)
         after = self._pages.read(request.page_token, scope)
         criteria = OverrideFilter(
@@ -50,11 +51,13 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
     async def CreateOverride(
         self, request: overrides_service_pb2.CreateOverrideRequest, context: Context
     ) -> override_pb2.Override:
+        """Set the opening hours of an owner on one date."""
         command = CreateOverride(convert.read_override(request.override))
         return await self._dependencies.submit(request, command, convert.override)
 
     async def DeleteOverride(
         self, request: overrides_service_pb2.DeleteOverrideRequest, context: Context
     ) -> Empty:
+        """Delete an override: the weekly hours apply again."""
         command = DeleteOverride(request.override_id)
         return await self._dependencies.submit(request, command, lambda _: Empty())

@@ -19,25 +19,30 @@ class ResourcesServicer(resources_service_pb2_grpc.ResourcesServiceServicer):
     async def ListResources(
         self, request: resources_service_pb2.ListResourcesRequest, context: Context
     ) -> resources_service_pb2.ListResourcesResponse:
+        """Return a page of the resources, oldest first."""
         return await self._resources.list(request, resources_service_pb2.ListResourcesResponse)
 
     async def GetResource(
         self, request: resources_service_pb2.GetResourceRequest, context: Context
     ) -> resource_pb2.Resource:
+        """Return a resource by its id."""
         return await self._resources.get(request.resource_id)
 
     async def CreateResource(
         self, request: resources_service_pb2.CreateResourceRequest, context: Context
     ) -> resource_pb2.Resource:
+        """Create a resource."""
         return await self._resources.create(request, request.resource)
 
     async def UpdateResource(
         self, request: resources_service_pb2.UpdateResourceRequest, context: Context
     ) -> resource_pb2.Resource:
+        """Change the fields of a resource that the mask names (AIP-134)."""
         return await self._resources.update(request, request.resource)
 
     async def ArchiveResource(
         self, request: resources_service_pb2.ArchiveResourceRequest, context: Context
     ) -> resource_pb2.Resource:
+        """Archive a resource: lists and searches exclude it."""
         resource_id = request.resource_id
         return await self._resources.archive(request, resource_id)
