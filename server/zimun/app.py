@@ -374,7 +374,11 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             await work()
             fails = False
         except UNUSABLE as error:
-            log.log(logging.DEBUG if fails else logging.WARNING, "work has to wait: %s", error)
+            log.log(
+                logging.DEBUG if fails else logging.WARNING,
+                "background work waits for the store: %s",
+                error,
+            )
             fails = True
         except Exception:
             log.exception("background work failed")

@@ -103,10 +103,10 @@ async def examine_all(
 
 def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
     variables = {f"ZIMUN_{one.name.upper()}" for one in fields(Settings)}
-    ours = {name for name in environ if name.startswith("ZIMUN_")}
-    for name in sorted(ours - variables):
+    given = {name for name in environ if name.startswith("ZIMUN_")}
+    for name in sorted(given - variables):
         yield Finding("warning", "configuration", f"{name} is no setting of Zimun")
-    read = ", ".join(sorted(name for name in ours & variables if environ[name]))
+    read = ", ".join(sorted(name for name in given & variables if environ[name]))
     yield Finding("ok", "configuration", f"set: {read}" if read else "the defaults")
 
 
@@ -123,8 +123,8 @@ def _file(variable: str, path: Path, is_key: bool) -> Finding:
         return Finding("failure", variable, f"{path}: {error.strerror}")
     if is_key:
         exposed = path.stat().st_mode & 0o077
-        words = f"{path} is for others to read, too (mode)" if exposed else f"{path} can be read"
-        return Finding("warning" if exposed else "ok", variable, words)
+        text = f"{path} is for others to read, too (mode)" if exposed else f"{path} can be read"
+        return Finding("warning" if exposed else "ok", variable, text)
     try:
         last = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(content))
     except ValueError:
@@ -146,9 +146,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     if not directory.exists():
         parent = next(one for one in directory.absolute().parents if one.exists())
         good = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
-        words = f"{directory} is made at the first start"
+        text = f"{directory} is made at the first start"
         yield (
-            Finding("ok", "disk", words)
+            Finding("ok", "disk", text)
             if good
             else Finding(
                 "failure", "disk", f"{directory} cannot be made: {parent} cannot be written"
@@ -209,15 +209,15 @@ def _settings_of(inspection: Inspection, settings: Settings) -> Iterator[Finding
         yield Finding("failure", "database", f"must be PostgreSQL {MIN_POSTGRESQL} or newer")
     for name, good in (*DURABLE.items(), *WRITABLE.items()):
         if inspection.settings[name] not in good:
-            words = f"{name} is {inspection.settings[name]}, must be {' or '.join(good)}"
-            yield Finding("failure", "database", words)
+            text = f"{name} is {inspection.settings[name]}, must be {' or '.join(good)}"
+            yield Finding("failure", "database", text)
     limit, needed = (
         int(inspection.settings["max_connections"]),
         CONNECTIONS_OF_A_PROCESS * settings.workers,
     )
     if needed > limit:
-        words = f"max_connections is {limit}; {settings.workers} workers may use {needed}"
-        yield Finding("warning", "database", words)
+        text = f"max_connections is {limit}; {settings.workers} workers may use {needed}"
+        yield Finding("warning", "database", text)
 
 
 def _clock(inspection: Inspection) -> Finding:
@@ -240,8 +240,8 @@ def _schema(inspection: Inspection) -> Finding:
         return Finding("ok", "schema", "none yet; it is made at the first start")
     if inspection.revision < inspection.newest_revision:
         newest = inspection.newest_revision
-        words = f"{inspection.revision}; a start or `zimun migrate` brings it to {newest}"
-        return Finding("warning", "schema", words)
+        text = f"{inspection.revision}; a start or `zimun migrate` brings it to {newest}"
+        return Finding("warning", "schema", text)
     return Finding("failure", "schema", f"{inspection.revision}, which this Zimun does not know")
 
 
@@ -312,8 +312,8 @@ async def _ports(settings: Settings) -> AsyncIterator[Finding]:
     for variable, host, port in ports:
         where = f"{_dialled(host)}:{port}"
         taken = await _listens(where)
-        words = "is in use by another program" if taken else "is free"
-        yield Finding("failure" if taken else "ok", variable, f"{where} {words}")
+        text = "is in use by another program" if taken else "is free"
+        yield Finding("failure" if taken else "ok", variable, f"{where} {text}")
 
 
 async def _envoy(settings: Settings, running: bool) -> Finding:

@@ -97,7 +97,7 @@ class Supervisor:
         successor = await self._start(environment)
         if self._stopping.is_set() or successor.returncode is not None:
             if not self._stopping.is_set():
-                log.error("the new worker does not serve; the one before it stays")
+                log.error("the new worker does not start; the old worker goes on")
             await stop(successor, STOP_TIME)
             return worker
         await stop(worker, STOP_TIME)

@@ -242,7 +242,7 @@ def _tokens(keys: KeyStore) -> Token:
 
 
 _TELLING: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    ("unforeseen error", lambda line: "unforeseen error" in line),
+    ("internal error", lambda line: "internal error" in line),
     ("background work failed", lambda line: "background work failed" in line),
     ("Traceback", lambda line: line.startswith("Traceback")),
 )

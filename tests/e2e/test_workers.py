@@ -195,7 +195,7 @@ def test_workers_that_cannot_be_renewed_stay(serve: Callable[..., Server], site:
     first = server.children()
     with schema_too_new(site):
         server.process.send_signal(signal.SIGHUP)
-        told = "the new worker does not serve; the one before it stays"
+        told = "the new worker does not start; the old worker goes on"
         until("both to give it up", lambda: server.output().count(told) == 2, 30)
     assert server.children() == first
     with server.caller() as caller:

@@ -194,8 +194,8 @@ async def test_lines_of_an_unexpected_error_have_the_request_id(
     metadata = (*zimun.bearer(), ("x-request-id", "from-envoy-2"))
     with pytest.raises(grpc.aio.AioRpcError):
         await zimun.services.ListServices(ListServicesRequest(), metadata=metadata, timeout=5)
-    [line] = [line for line in caplog.text.splitlines() if "unforeseen error" in line]
-    assert " ERROR zimun.rpc.error_status request_id=from-envoy-2: unforeseen error " in line
+    [line] = [line for line in caplog.text.splitlines() if "internal error" in line]
+    assert " ERROR zimun.rpc.error_status request_id=from-envoy-2: internal error " in line
 
 
 async def test_metrics_are_served_while_the_store_cannot_be_asked(

@@ -37,7 +37,7 @@ async def test_a_group_that_meets_a_constraint_is_decided_again_from_a_fresh_rea
         )
     assert [type(one) for one in got] == [SlotUnavailable, Reservation, Reservation]
     [record] = caplog.records
-    assert "met a constraint" in record.getMessage()
+    assert "violates a constraint" in record.getMessage()
     assert "allocations" in record.getMessage()
 
 

@@ -24,7 +24,7 @@ class _Connection(web.RequestHandler):
             raise ConnectionError("an answer is under way")
         is_server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         if is_server_error:
-            _log.error("an answer failed", exc_info=exc)
+            _log.error("a response failed", exc_info=exc)
         error = "server_error" if is_server_error else "invalid_request"
         body = {"error": error, "error_description": HTTPStatus(status).phrase.lower()}
         answer = web.json_response(body, status=status, headers={"Cache-Control": "no-store"})

@@ -51,7 +51,7 @@ class KeyStore:
     def __init__(self, credentials: CredentialStore, time: Callable[[], float] = time.time) -> None:
         self._credentials = credentials
         self._time = time
-        self._known: Sequence[SigningKey] = ()
+        self._current: Sequence[SigningKey] = ()
         self._private: Sequence[ECKey] = ()
         self._public: Mapping[str, ECKey] = {}
 
@@ -75,10 +75,10 @@ class KeyStore:
 
         Raises Overloaded where all keys have been removed.
         """
-        if not self._known:
+        if not self._current:
             raise Overloaded("there is no signing key")
         published_by = self._now() - PROPAGATION * SECOND
-        ready = sum(key.create_time <= published_by for key in self._known)
+        ready = sum(key.create_time <= published_by for key in self._current)
         return self._private[max(ready - 1, 0)]
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
@@ -105,10 +105,10 @@ class KeyStore:
         """
         self._loaded_at = self._time()
         keys = await self._credentials.signing_keys()
-        if keys != self._known:
+        if keys != self._current:
             self._private = [_private(key) for key in keys]
             self._public = {key.kid: key for key in map(_public, self._private) if key.kid}
-            self._known = keys
+            self._current = keys
 
     async def rotate(self) -> str:
         """Publish a new key, which signs PROPAGATION seconds from now; its kid.

@@ -157,7 +157,7 @@ async def _refusals_in_json(
         return _refusal(refusal.status, "invalid_request", refusal.reason.lower(), allow)
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
-        return _refusal(500, "server_error", "an error that nobody foresaw")
+        return _refusal(500, "server_error", "an internal error")
 
 
 def _retry_after(seconds: float) -> dict[str, str]:

@@ -69,7 +69,7 @@ class Profile:
     types: frozenset[str | None]
 
 
-OWN = Profile(("ES256",), frozenset({"at+jwt"}))
+ACCESS_TOKEN = Profile(("ES256",), frozenset({"at+jwt"}))
 """Our own tokens, RFC 9068 to the letter."""
 
 PROVIDER = Profile(
@@ -123,7 +123,7 @@ class Verifier:
         keys: Keys,
         issuer: str,
         audience: str,
-        profile: Profile = OWN,
+        profile: Profile = ACCESS_TOKEN,
         time: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys

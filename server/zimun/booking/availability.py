@@ -86,7 +86,7 @@ class _CachedAvailability:
     seq: int
     since: int
     until: int
-    answer: Availability
+    availability: Availability
 
 
 class AvailabilityCache:
@@ -98,26 +98,26 @@ class AvailabilityCache:
 
     def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._kept: AgingMap[object, _CachedAvailability] = AgingMap()
+        self._entries: AgingMap[object, _CachedAvailability] = AgingMap()
         self._size = 0
 
     def get(self, key: object, ledger: Ledger, now: int) -> Availability | None:
         """The cached availability of a request, if it is still valid."""
-        cached = self._kept.get(key)
+        cached = self._entries.get(key)
         if cached is None or cached.origin is not ledger.origin or cached.seq != ledger.seq:
             return None
-        return cached.answer if cached.since <= now < cached.until else None
+        return cached.availability if cached.since <= now < cached.until else None
 
     def put(self, key: object, entry: _CachedAvailability) -> None:
         """Add an entry; the least recently used are dropped when the cache is full."""
-        size, half = entry.answer.size, self._max_bytes // 2
+        size, half = entry.availability.size, self._max_bytes // 2
         if entry.until <= entry.since or size > half:
             return
         self._size += size
         if self._size > half:
-            self._kept.age()
+            self._entries.age()
             self._size = size
-        self._kept.update({key: entry})
+        self._entries.update({key: entry})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class _Part:
                 await pause.take()
         return slots_in_part
 
-    def kept(self, answer: Availability) -> _CachedAvailability:
+    def cacheable(self, availability: Availability) -> _CachedAvailability:
         """The availability with the interval in which it is valid if nothing is booked.
 
         It is empty for group services, whose seats become free hold by hold, and where the
@@ -153,9 +153,15 @@ class _Part:
         if search.service.capacity > 1 or self.whole[1] > search.closes:
             until = 0
         else:
-            first = answer.slots[0].start - search.service.lead_time + 1 if answer.slots else NEVER
+            first = (
+                availability.slots[0].start - search.service.lead_time + 1
+                if availability.slots
+                else NEVER
+            )
             until = min(first, search.busy.stands_until)
-        return _CachedAvailability(self.ledger.origin, self.ledger.seq, search.now, until, answer)
+        return _CachedAvailability(
+            self.ledger.origin, self.ledger.seq, search.now, until, availability
+        )
 
 
 async def get_availability(
@@ -193,10 +199,10 @@ async def get_availability(
         if size > MAX_RESPONSE_BYTES:
             raise ResponseTooLarge(date_range.last_field, MAX_RESPONSE_BYTES)
         slots += part_slots
-    answer = _availability(parts[-1].search, slots, parts[-1].whole, date_range)
+    availability = _availability(parts[-1].search, slots, parts[-1].whole, date_range)
     if len(parts) == 1 and not date_range.days_ahead:
-        cache.put(key, parts[0].kept(answer))
-    return answer
+        cache.put(key, parts[0].cacheable(availability))
+    return availability
 
 
 def _text_size(search: Search, slots: Sequence[Slot], view: View) -> int:

@@ -189,7 +189,11 @@ class _Lane:
                 conflicts += 1
                 self._reader.counters.conflicts += 1
                 _drop(memories.values())
-                log.warning("a group of %d commands met a constraint: %s", len(group), error)
+                log.warning(
+                    "a group of %d commands violates a constraint of the store: %s",
+                    len(group),
+                    error,
+                )
                 if conflicts > MAX_CONFLICTS and len(group) > 1:
                     for job in group:
                         await self._commit_locked([job], {job.org_id: memories[job.org_id]})

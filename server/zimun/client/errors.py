@@ -53,9 +53,9 @@ class SlotUnavailable(Conflict):
     @property
     def alternatives(self) -> Sequence[Slot]:
         """Up to three open slots, the nearest first."""
-        found = SlotAlternatives()
-        unpack(self.status, found)
-        return list(found.slots)
+        alternatives = SlotAlternatives()
+        unpack(self.status, alternatives)
+        return list(alternatives.slots)
 
 
 class Unauthenticated(ClientError):

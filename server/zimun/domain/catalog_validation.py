@@ -86,7 +86,7 @@ def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
         case StaffMember():
             yield from _staff_member(entry, catalog)
         case Resource(location_id=str(location_id)) if location_id:
-            yield from _known("location_id", (location_id,), catalog.locations)
+            yield from _existing("location_id", (location_id,), catalog.locations)
         case Service():
             yield from _service(entry, catalog)
         case Override():
@@ -111,7 +111,7 @@ def _defaults(defaults: ServiceDefaults) -> Violations:
 def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
     yield from _zone(entry.time_zone)
     yield from _week(entry.weekly_hours)
-    yield from _known("location_ids", entry.location_ids, catalog.locations)
+    yield from _existing("location_ids", entry.location_ids, catalog.locations)
     if entry.daily_limit < 0:
         yield "daily_limit", "must be 0 or more"
 
@@ -122,16 +122,16 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         yield from _length(field, getattr(entry, field), minimum, maximum)
     for length in entry.duration_options:
         yield from _length("duration_options", length, MINUTE, MAX_LENGTHS["duration"])
-    if _twice((entry.duration, *entry.duration_options)):
+    if _has_duplicates((entry.duration, *entry.duration_options)):
         yield "duration_options", "must differ from each other and from duration"
     if not 1 <= entry.capacity <= MAX_SEATS:
         yield "capacity", f"must be 1 to {MAX_SEATS}"
-    yield from _known("staff_ids", entry.staff_ids, catalog.staff)
-    yield from _known("location_ids", entry.location_ids, catalog.locations)
+    yield from _existing("staff_ids", entry.staff_ids, catalog.staff)
+    yield from _existing("location_ids", entry.location_ids, catalog.locations)
     for one_of in entry.resource_requirements:
         if not one_of:
             yield "resource_requirements", "each must name a resource"
-        yield from _known("resource_requirements", one_of, catalog.resources)
+        yield from _existing("resource_requirements", one_of, catalog.resources)
     if entry.price:
         yield from _price(entry.price)
 
@@ -178,15 +178,15 @@ def _duration_text(length: int) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def _known(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> Violations:
+def _existing(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> Violations:
     for one in dict.fromkeys(ids):
         if one not in entries:
             yield field, f"{one} does not exist"
-    if _twice(ids):
+    if _has_duplicates(ids):
         yield field, "names something twice"
 
 
-def _twice(values: Iterable[object]) -> bool:
+def _has_duplicates(values: Iterable[object]) -> bool:
     listed = list(values)
     return len(set(listed)) < len(listed)
 

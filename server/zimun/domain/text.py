@@ -21,21 +21,21 @@ _BLANK_SYMBOLS = "\u115f\u1160\u2800\u3164\uffa0"
 
 def check_line(text: str) -> str:
     """What is wrong with a text of one line, which must show something; empty for nothing."""
-    if found := _NOT_IN_A_LINE.search(text):
-        return _refused(found)
+    if match := _NOT_IN_A_LINE.search(text):
+        return _refused(match)
     return "" if is_visible(text) else "must not be blank"
 
 
 def check_lines(text: str) -> str:
     """What is wrong with a text of several lines, which may be blank; empty for nothing."""
-    found = _NOT_IN_LINES.search(text)
-    return _refused(found) if found else ""
+    match = _NOT_IN_LINES.search(text)
+    return _refused(match) if match else ""
 
 
 def check_key(text: str) -> str:
     """What is wrong with a key, which is a line that may be blank; empty for nothing."""
-    found = _NOT_IN_A_LINE.search(text)
-    return _refused(found) if found else ""
+    match = _NOT_IN_A_LINE.search(text)
+    return _refused(match) if match else ""
 
 
 def is_visible(text: str) -> bool:
@@ -46,5 +46,5 @@ def is_visible(text: str) -> bool:
     )
 
 
-def _refused(found: re.Match[str]) -> str:
-    return f"must not have the character U+{ord(found.group()):04X}"
+def _refused(match: re.Match[str]) -> str:
+    return f"must not have the character U+{ord(match.group()):04X}"

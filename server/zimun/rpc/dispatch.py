@@ -97,7 +97,7 @@ class Dispatcher(grpc.GenericRpcHandler):
             except ZimunError as error:
                 status, headers = error_status.status_of(error), _headers(error)
             except Exception as error:
-                status, headers = error_status.unforeseen(error), ()
+                status, headers = error_status.internal_error(error), ()
             return await _refuse(context, status, headers)
 
         return _handler(call)

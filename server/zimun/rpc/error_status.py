@@ -67,10 +67,10 @@ def _worded(error: errors.ZimunError) -> Status:
     )
 
 
-def unforeseen(error: Exception) -> Status:
+def internal_error(error: Exception) -> Status:
     """The status of an unexpected error: an id, under which the log has the traceback."""
     error_id = uuid.uuid4().hex
-    log.error("unforeseen error %s", error_id, exc_info=error)
+    log.error("internal error %s", error_id, exc_info=error)
     info = _info(ErrorReason.Name(ErrorReason.INTERNAL), {"error_id": error_id})
     return _status(StatusCode.INTERNAL, f"internal error {error_id}", info)
 

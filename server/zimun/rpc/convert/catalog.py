@@ -48,12 +48,12 @@ _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "resche
 
 def _cache_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
     """Cache the messages of the latest entries, but for large ones."""
-    kept = lru_cache(maxsize=1 << 11)(convert)
+    cached = lru_cache(maxsize=1 << 11)(convert)
 
     def converted(entry: Any) -> M:
         few = len(entry.metadata) <= MAX_CACHED_METADATA
         small = few and len(getattr(entry, "staff_ids", ())) <= MAX_CACHED_STAFF
-        return kept(entry) if small else convert(entry)
+        return cached(entry) if small else convert(entry)
 
     return converted
 
