@@ -110,13 +110,13 @@ class _Explanation:
         self.candidates = search.candidates or NO_STAFF
         # Whether somebody or something is archived or elsewhere is a rule of its own.
         self.search = replace(search, timetable=_unarchived(search))
-        self.wanted = self.service.taken(start)
-        self.when = self._wall(start)
+        self.taken = self.service.taken(start)
+        self.when = self._local_time(start)
 
     def obstacles(self) -> Iterator[Obstacle]:
         yield from self._service()
         yield from self._place()
-        yield from self._wall_steps()
+        yield from self._service_steps()
         never = all(self.duty.values())
         if never:
             yield from self._people()
@@ -142,20 +142,20 @@ class _Explanation:
     def _place(self) -> Iterator[Obstacle]:
         location = self.catalog.locations.get(self.place.id)
         where: Entry = location or self.catalog.organization
-        found = self.search.timetable.day(self.place, self._date)
+        day = self.search.timetable.day(self.place, self._date)
         if location and not location.active:
             yield self._of(Rule.LOCATION_INACTIVE, location, "is archived")
-        if found.status is DayStatus.HOLIDAY:
-            told = f"is closed on {found.date}, a public holiday: {found.note}"
-            yield self._of(Rule.HOLIDAY, where, told, found.note)
+        if day.status is DayStatus.HOLIDAY:
+            message = f"is closed on {day.date}, a public holiday: {day.note}"
+            yield self._of(Rule.HOLIDAY, where, message, day.note)
         elif not self.search.is_place_open(self.start):
-            told = f"is not open for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.CLOSED, where, told, found.note)
+            message = f"is not open for all of the {self._length} from {self.when} on"
+            yield self._of(Rule.CLOSED, where, message, day.note)
 
-    def _wall_steps(self) -> Iterator[Obstacle]:
+    def _service_steps(self) -> Iterator[Obstacle]:
         """NOT_ON_GRID of the service, where its steps are no staff member's own."""
         if self.service.slot_alignment is SlotAlignment.HOUR:
-            is_between = self._wall_time % self.service.slot_step > 0
+            is_between = self._time_of_day % self.service.slot_step > 0
         else:
             is_between = not self.service.staff_ids and self._is_between_steps("")
         if is_between:
@@ -163,31 +163,35 @@ class _Explanation:
 
     def _window(self) -> Iterator[Obstacle]:
         if self.start < self.search.opens:
-            told = f"can be booked from {self._wall(self.search.opens)} on: it needs more notice"
-            yield self._of(Rule.LEAD_TIME, self.service, told)
+            message = (
+                f"can be booked from {self._local_time(self.search.opens)} on: it needs more notice"
+            )
+            yield self._of(Rule.LEAD_TIME, self.service, message)
         if self.start > self.search.closes:
-            told = f"can be booked until {self._wall(self.search.closes)}: that is too far ahead"
-            yield self._of(Rule.HORIZON, self.service, told)
+            message = (
+                f"can be booked until {self._local_time(self.search.closes)}: that is too far ahead"
+            )
+            yield self._of(Rule.HORIZON, self.service, message)
 
     # Sessions that run at this start.
 
     @cached_property
     def _sessions(self) -> Mapping[str, Sequence[Session]]:
         """The sessions that run then, by their staff member, of those who could serve."""
-        found = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
+        sessions = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
         return {
-            staff_id: [one for one in found if one.staff_id == staff_id]
+            staff_id: [one for one in sessions if one.staff_id == staff_id]
             for staff_id in self.candidates
         }
 
-    def _has_room(self, session: Session) -> bool:
+    def _has_free_seats(self, session: Session) -> bool:
         return session.seats_taken + self.search.seats <= self.service.capacity
 
     @cached_property
     def is_joinable(self) -> bool:
         """Whether nothing stands in the way of joining a session but the place and the time."""
         return any(
-            any(map(self._has_room, sessions)) and not self.duty[staff_id]
+            any(map(self._has_free_seats, sessions)) and not self.duty[staff_id]
             for staff_id, sessions in self._sessions.items()
         )
 
@@ -198,24 +202,24 @@ class _Explanation:
             session
             for staff_id, sessions in self._sessions.items()
             for session in sessions
-            if not self._has_room(session) and not self.duty[staff_id]
+            if not self._has_free_seats(session) and not self.duty[staff_id]
         ]
 
     def _seats(self, sessions: Iterable[Session]) -> Iterator[Obstacle]:
         for session in sessions:
             left = max(self.service.capacity - session.seats_taken, 0)
-            told = f"has {left} of {self.service.capacity} seats left at {self.when}"
+            message = f"has {left} of {self.service.capacity} seats left at {self.when}"
             if session.staff_id:
-                told = f"with {self.catalog.staff[session.staff_id].name} {told}"
-            found = self._of(Rule.SEATS_TAKEN, self.service, told)
-            yield replace(found, staff_id=session.staff_id)
+                message = f"with {self.catalog.staff[session.staff_id].name} {message}"
+            obstacle = self._of(Rule.SEATS_TAKEN, self.service, message)
+            yield replace(obstacle, staff_id=session.staff_id)
 
     # Staff members.
 
     def _people(self) -> Iterator[Obstacle]:
         """Of each staff member what stands in their way, those first who are only taken."""
         ordered = sorted(self.candidates, key=lambda staff_id: bool(self.duty[staff_id]))
-        return (found for staff_id in ordered for found in self.people[staff_id])
+        return (obstacle for staff_id in ordered for obstacle in self.people[staff_id])
 
     @cached_property
     def duty(self) -> Mapping[str, Sequence[Obstacle]]:
@@ -231,11 +235,11 @@ class _Explanation:
         if not member.works_at(self.place):
             yield self._of(Rule.STAFF_ELSEWHERE, member, "does not work at this location")
         if not self.search.works(member.id, self.start):
-            told = f"does not work for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.STAFF_CLOSED, member, told, self._note(member))
+            message = f"does not work for all of the {self._length} from {self.when} on"
+            yield self._of(Rule.STAFF_CLOSED, member, message, self._note(member))
         if self._is_between_steps(member.id):
-            told = f"gives no {self.service.name} that starts at {self.when}"
-            yield self._of(Rule.NOT_ON_GRID, member, told)
+            message = f"gives no {self.service.name} that starts at {self.when}"
+            yield self._of(Rule.NOT_ON_GRID, member, message)
 
     @cached_property
     def people(self) -> Mapping[str, Sequence[Obstacle]]:
@@ -248,13 +252,13 @@ class _Explanation:
     def _engagements(self, staff_id: str) -> Iterator[Obstacle]:
         """What is booked of a staff member; of their own session only that it is full."""
         if sessions := self._sessions[staff_id]:
-            if not any(map(self._has_room, sessions)):
+            if not any(map(self._has_free_seats, sessions)):
                 yield from self._seats(sessions)
             return
         member = self.catalog.staff[staff_id]
         if self.search.is_full(staff_id, self.start):
-            told = f"takes {member.daily_limit} bookings a day and has them on this one"
-            yield self._of(Rule.STAFF_DAILY_LIMIT, member, told)
+            message = f"takes {member.daily_limit} bookings a day and has them on this one"
+            yield self._of(Rule.STAFF_DAILY_LIMIT, member, message)
         yield from self._busy(Rule.STAFF_BUSY, member, staff_id)
 
     def _can_begin(self, lacking: Sequence[Obstacle]) -> bool:
@@ -276,11 +280,11 @@ class _Explanation:
         if self.service.needs_nothing:
             subject = service_subject(self.service.id, self.place.id)
             return [], list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
-        known = [self.catalog.resources[one] for one in self.service.resource_ids]
-        absent = {one.id: list(self._absence(one)) for one in known}
+        resources = [self.catalog.resources[one] for one in self.service.resource_ids]
+        absent = {one.id: list(self._absence(one)) for one in resources}
         lines = {
             one.id: [*absent[one.id], *self._busy(Rule.RESOURCE_BUSY, one, one.id)]
-            for one in sorted(known, key=lambda one: bool(absent[one.id]))
+            for one in sorted(resources, key=lambda one: bool(absent[one.id]))
         }
         lacking = list(self._lacking(lines, {one for one in lines if not lines[one]}))
         if self.full:
@@ -301,17 +305,19 @@ class _Explanation:
         options = [[one for one in one_of if one in usable] for one_of in requirements]
         left = unmet(options)
         helping = {one for n in left for one in requirements[n]} - usable
-        yield from (found for one in lines if one in helping for found in lines[one])
+        yield from (obstacle for one in lines if one in helping for obstacle in lines[one])
         if any(options[n] for n in left):
-            told = "has requirements that only the same resource could satisfy"
-            yield self._of(Rule.RESOURCES_SHARED, self.service, told)
+            message = "has requirements that only the same resource could satisfy"
+            yield self._of(Rule.RESOURCES_SHARED, self.service, message)
 
     # What they have in common.
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
-        for begin, end in self.search.busy.overlapping(subject, self.wanted):
-            told = f"{entry.name} is taken from {self._wall(begin)} to {self._wall(end)}"
-            yield Obstacle(rule=rule, message=told, subject_id=entry.id, busy=(begin, end))
+        for begin, end in self.search.busy.overlapping(subject, self.taken):
+            message = (
+                f"{entry.name} is taken from {self._local_time(begin)} to {self._local_time(end)}"
+            )
+            yield Obstacle(rule=rule, message=message, subject_id=entry.id, busy=(begin, end))
 
     def _is_between_steps(self, staff_id: str) -> bool:
         """Whether place and staff member are open at the start, but it is none of their steps."""
@@ -339,7 +345,7 @@ class _Explanation:
         return local_date(self.place.time_zone, self.start)
 
     @property
-    def _wall_time(self) -> int:
+    def _time_of_day(self) -> int:
         """What the wall clock of the place shows, since midnight."""
         shown = segments(self.place.time_zone, self._date)
         offset = next(one.offset for one in shown if one.start <= self.start < one.end)
@@ -354,10 +360,12 @@ class _Explanation:
         override = self.catalog.overrides.get((member.id, day))
         return override.note if override else ""
 
-    def _of(self, rule: Rule, entry: Entry, told: str, note: str = "") -> Obstacle:
-        return Obstacle(rule=rule, message=f"{entry.name} {told}", subject_id=entry.id, note=note)
+    def _of(self, rule: Rule, entry: Entry, message: str, note: str = "") -> Obstacle:
+        return Obstacle(
+            rule=rule, message=f"{entry.name} {message}", subject_id=entry.id, note=note
+        )
 
-    def _wall(self, instant: int) -> str:
+    def _local_time(self, instant: int) -> str:
         """Wall time of the place, as people write it: 2026-02-20 10:00 in Europe/Berlin."""
         shown = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
         return f"{shown} in {self.place.time_zone}"

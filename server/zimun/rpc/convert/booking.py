@@ -252,7 +252,7 @@ def obstacle(found: Obstacle) -> slot_pb2.Obstacle:
         note=found.note,
         busy_start=timestamp(busy[0]) if busy else None,
         busy_end=timestamp(busy[1]) if busy else None,
-        staff_id=found.staff_id,
+        staff_id=value.staff_id,
     )
 
 
