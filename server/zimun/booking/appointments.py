@@ -10,7 +10,7 @@ from zimun.booking.writer import Writer
 from zimun.clock import Clock
 from zimun.domain.commands import ExpireHold
 from zimun.domain.identity import Caller
-from zimun.domain.reservation import Reservation, standing
+from zimun.domain.reservation import Reservation, as_of
 
 MAX_EXPIRIES = 500
 """The most holds whose expiry is recorded at a time."""
@@ -22,18 +22,22 @@ id, or the change that made this revision."""
 
 async def get_appointment(reader: Reader, caller: Caller, appointment_id: str) -> Reservation:
     """One appointment; raises AppointmentNotFound."""
-    return await reader.ask(
+    return await reader.query(
         caller.org_id, lambda ledger, timetable, now: ledger.appointment(appointment_id)
     )
 
 
 async def list_appointments(
-    store: LedgerStore, caller: Caller, wanted: AppointmentFilter, size: int, after: PageKey | None
+    store: LedgerStore,
+    caller: Caller,
+    criteria: AppointmentFilter,
+    size: int,
+    after: PageKey | None,
 ) -> tuple[Sequence[Reservation], PageKey | None]:
     """A page of appointments by start, and the key after which the next one begins."""
-    found = await store.appointments(caller.org_id, wanted, after, size + 1)
-    page = found[:size]
-    return page, key_of(page[-1]) if len(found) > size else None
+    reservations = await store.appointments(caller.org_id, criteria, after, size + 1)
+    page = reservations[:size]
+    return page, key_of(page[-1]) if len(reservations) > size else None
 
 
 def key_of(appointment: Reservation) -> PageKey:
@@ -75,9 +79,9 @@ def change_key_of(described: DescribedChange) -> PageKey:
 
 async def get_hold(reader: Reader, caller: Caller, hold_id: str) -> Reservation:
     """One hold as it stands now; raises HoldNotFound."""
-    return await reader.ask(
+    return await reader.query(
         caller.org_id,
-        lambda ledger, timetable, now: standing(ledger.reservation(hold_id), now),
+        lambda ledger, timetable, now: as_of(ledger.reservation(hold_id), now),
     )
 
 
@@ -90,7 +94,7 @@ async def list_holds(
     after: PageKey | None,
 ) -> tuple[Sequence[Reservation], PageKey | None]:
     """A page of holds in order of id, as they stand now."""
-    now = await reader.ask(caller.org_id, lambda ledger, timetable, now: now)
+    now = await reader.query(caller.org_id, lambda ledger, timetable, now: now)
     found = await store.holds(caller.org_id, wanted, now, after[1] if after else "", size + 1)
     page = found[:size]
     return page, hold_key_of(page[-1]) if len(found) > size else None

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from zimun.domain import reservation as rules
 from zimun.domain.catalog import Service
-from zimun.domain.commands import ConfirmHold, Decision, Hold, changed, evolved, expiries
+from zimun.domain.commands import ConfirmHold, Decision, Hold, evolved, expiries, reservation_event
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import EventType, ReservationEvent
 from zimun.domain.ledger import Ledger
@@ -51,7 +51,9 @@ class UpdateAppointment:
         seats = before.seats if self.seats is None else self.seats
         after = rules.update(before, now, contact, seats, self.etag)
         if seats <= before.seats:
-            return changed(ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after)
+            return reservation_event(
+                ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
+            )
         return self._with_more_seats(ledger, timetable, now, client_id, after)
 
     def _with_more_seats(
@@ -85,7 +87,7 @@ class CompleteAppointment:
         """Raises AppointmentNotFound and what `reservation.record_outcome` raises."""
         before = ledger.appointment(self.appointment_id)
         after = rules.record_outcome(before, now, self.outcome, self.etag)
-        return changed(ledger, self.event_type, client_id, before, after)
+        return reservation_event(ledger, self.event_type, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +109,4 @@ class ReopenAppointment:
         """Raises AppointmentNotFound and what `reservation.reopen` raises."""
         before = ledger.appointment(self.appointment_id)
         after = rules.reopen(before, now, self.etag)
-        return changed(ledger, EventType.APPOINTMENT_REOPENED, client_id, before, after)
+        return reservation_event(ledger, EventType.APPOINTMENT_REOPENED, client_id, before, after)

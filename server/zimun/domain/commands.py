@@ -95,7 +95,7 @@ class ExtendHold:
         """Raises HoldNotFound and what `reservation.extend` raises."""
         before = ledger.reservation(self.hold_id)
         after = rules.extend(before, now, timetable.catalog.organization.hold_length)
-        return changed(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
+        return reservation_event(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ class ReleaseHold:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises HoldNotFound or HoldConfirmed."""
         before = ledger.reservation(self.hold_id)
-        if (over := rules.standing(before, now)) is not before:
-            return changed(ledger, EventType.HOLD_EXPIRED, "", before, over)
+        if (over := rules.as_of(before, now)) is not before:
+            return reservation_event(ledger, EventType.HOLD_EXPIRED, "", before, over)
         after = rules.release(before, now)
-        return changed(ledger, EventType.HOLD_RELEASED, client_id, before, after)
+        return reservation_event(ledger, EventType.HOLD_RELEASED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ConfirmHold:
         """Raises HoldNotFound, HoldExpired or HoldReleased."""
         before = ledger.reservation(self.hold_id)
         after = rules.confirm(before, now, self.appointment_id, self.contact)
-        return changed(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
+        return reservation_event(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class CancelAppointment:
         before = ledger.appointment(self.appointment_id)
         service = timetable.catalog.entry(Service, before.service_id)
         after = rules.cancel(before, now, service, self.reason, self.etag)
-        return changed(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
+        return reservation_event(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +202,12 @@ class ExpireHold:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises HoldNotFound."""
         before = ledger.reservation(self.hold_id)
-        after = rules.standing(before, now)
-        events, _, _ = changed(ledger, EventType.HOLD_EXPIRED, "", before, after)
+        after = rules.as_of(before, now)
+        events, _, _ = reservation_event(ledger, EventType.HOLD_EXPIRED, "", before, after)
         return Decision(events, bool(events))
 
 
-def changed(
+def reservation_event(
     ledger: Ledger, kind: EventType, client_id: str, before: Reservation, after: Reservation
 ) -> Decision:
     """The event of a change in place; none where nothing changed."""
@@ -286,12 +286,12 @@ def expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Even
     events: list[Event] = []
     for hold_id in hold_ids:
         before = ledger.reservation(hold_id)
-        decision = changed(
+        decision = reservation_event(
             evolved(ledger, events),
             EventType.HOLD_EXPIRED,
             "",
             before,
-            rules.standing(before, now),
+            rules.as_of(before, now),
         )
         events += decision.events
     return events

@@ -1,4 +1,4 @@
-"""States of a reservation, and what may become of it: pure functions of (reservation, now).
+"""States of a reservation and their transitions: pure functions of (reservation, now).
 
     HELD ── confirm ──> CONFIRMED <── reopen ──> COMPLETED or NO_SHOW
      ├── release ──> RELEASED  └── cancel ──> CANCELLED
@@ -42,7 +42,7 @@ UNDO_WINDOW = DAY
 
 
 class State(StrEnum):
-    """Where a reservation stands."""
+    """The state of a reservation."""
 
     HELD = "HELD"
     RELEASED = "RELEASED"

@@ -26,7 +26,7 @@ from zimun.domain.timetable import NO_STAFF, Timetable
 
 
 class Rule(StrEnum):
-    """What can stand in the way; `zimun.v1.Obstacle.Rule` says what each means."""
+    """The rules that a start can break; `zimun.v1.Obstacle.Rule` defines them."""
 
     SERVICE_INACTIVE = "SERVICE_INACTIVE"
     LOCATION_INACTIVE = "LOCATION_INACTIVE"
@@ -50,7 +50,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """One thing that stands in the way of a time.
+    """A rule that a start breaks.
 
     `subject_id` is the service, location, staff member or resource that it is
     about; `busy` is when it is taken, buffers included; `staff_id` is whose

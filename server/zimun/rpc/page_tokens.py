@@ -1,7 +1,7 @@
 """Page tokens: the key after which a page begins, sealed against tampering (AIP-158).
 
 A token holds the key and a keyed hash (HMAC, RFC 2104) over it and over the
-question it belongs to, so that it works for the same caller, method and
+list request it belongs to, so that it works for the same caller, method and
 filters, and for nothing else.
 """
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
-def fitting(messages: Iterable[M]) -> Iterator[M]:
+def messages_within_limit(messages: Iterable[M]) -> Iterator[M]:
     """The first messages, at least one where there is one, that fit into a page."""
     size = 0
     for number, message in enumerate(messages):
@@ -51,34 +51,34 @@ class Page(NamedTuple, Generic[M]):
 
 
 async def write_page(
-    found: Sequence[T],
+    items: Sequence[T],
     next_key: Key | None,
     write: Callable[[T], M],
     key_of: Callable[[T], Key],
 ) -> Page[M]:
-    """Write what was found as the items of a page, which ends early where it would be too large."""
-    items, pause = [], Pause()
-    for item in fitting(map(write, found)):
-        items.append(item)
+    """Write items as the messages of a page, which has fewer where it would be too large."""
+    messages, pause = [], Pause()
+    for message in messages_within_limit(map(write, items)):
+        messages.append(message)
         if pause.is_due:
             await pause.take()
-    ends_early = len(items) < len(found)
-    return Page(items, key_of(found[len(items) - 1]) if ends_early else next_key)
+    is_cut = len(messages) < len(items)
+    return Page(messages, key_of(items[len(messages) - 1]) if is_cut else next_key)
 
 
 class PageRequest(NamedTuple):
-    """Which page is asked for: its size, the question its tokens belong to, and what it follows."""
+    """The requested page: its size, the scope of its tokens, and the key before it."""
 
     size: int
-    question: bytes
+    scope: bytes
     after: Key | None
 
 
-def page_size(asked: int) -> int:
+def page_size(requested: int) -> int:
     """How many items a page has; raises InvalidRequest outside 0 to MAX_SIZE."""
-    if not 0 <= asked <= MAX_SIZE:
+    if not 0 <= requested <= MAX_SIZE:
         raise InvalidRequest({"page_size": f"must be 0 to {MAX_SIZE}"})
-    return asked or DEFAULT_SIZE
+    return requested or DEFAULT_SIZE
 
 
 class PageTokens:
@@ -87,16 +87,16 @@ class PageTokens:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def write(self, key: Key | None, question: bytes) -> str:
+    def write(self, key: Key | None, scope: bytes) -> str:
         """The token of the page after `key`; empty where there is none."""
         if key is None:
             return ""
         content = json.dumps(key).encode()
-        sealed = self._seal(content, question) + content
+        sealed = self._seal(content, scope) + content
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def read(self, token: str, question: bytes) -> Key | None:
-        """The key that a token of the same question holds, None for the first page.
+    def read(self, token: str, scope: bytes) -> Key | None:
+        """The key that a token of the same scope holds, None for the first page.
 
         Raises InvalidRequest for any other token.
         """
@@ -104,13 +104,13 @@ class PageTokens:
             return None
         sealed = _decode(token)
         content = sealed[_SEAL:]
-        if not hmac.compare_digest(sealed[:_SEAL], self._seal(content, question)):
+        if not hmac.compare_digest(sealed[:_SEAL], self._seal(content, scope)):
             raise InvalidRequest({"page_token": "was not given for this question"})
         key: Any = json.loads(content)
         return key[0], key[1]
 
-    def _seal(self, content: bytes, question: bytes) -> bytes:
-        digest = hmac.new(self._secret, hashlib.sha256(question).digest() + content, "sha256")
+    def _seal(self, content: bytes, scope: bytes) -> bytes:
+        digest = hmac.new(self._secret, hashlib.sha256(scope).digest() + content, "sha256")
         return digest.digest()[:_SEAL]
 
 

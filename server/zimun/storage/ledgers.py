@@ -23,9 +23,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from zimun.booking.store import (
     Head,
     IdempotencyKey,
-    KeptResponse,
     LedgerRead,
     LedgerUpdate,
+    StoredResponse,
 )
 from zimun.domain.catalog import (
     Location,
@@ -80,63 +80,65 @@ MAX_DROPPED = 1000
 
 def head(connection: Connection, org_id: str) -> Head | None:
     """The head of an organization's ledger; None where there is none."""
-    found = statements.HEAD.run(connection, {"org": org_id})
-    return Head(*found[0]) if found else None
+    head_rows = statements.HEAD.run(connection, {"org": org_id})
+    return Head(*head_rows[0]) if head_rows else None
 
 
-def read(connection: Connection, asked: LedgerRead) -> LedgerUpdate:
-    """What is new and what was asked for; run it in a transaction that sees one snapshot."""
-    current = head(connection, asked.org_id)
+def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
+    """New events and what was requested; run it in a transaction that sees one snapshot."""
+    current = head(connection, request.org_id)
     if current is None:
         return LedgerUpdate(None, None, None, Loaded(Needs()), {})
     new: Sequence[Event] | None = ()
-    if asked.seq is None:
+    if request.seq is None:
         new = None
-    elif asked.seq != current.seq:
-        new = _events_since(connection, asked.org_id, asked.seq, current.seq)
-    known = asked.catalog_version == current.catalog_version
+    elif request.seq != current.seq:
+        new = _events_since(connection, request.org_id, request.seq, current.seq)
+    is_current = request.catalog_version == current.catalog_version
     return LedgerUpdate(
         current,
         new,
-        None if known else rows.load_catalog(connection, asked.org_id),
-        _load(connection, asked.org_id, asked.needs),
-        responses(connection, asked.org_id, asked.keys),
+        None if is_current else rows.load_catalog(connection, request.org_id),
+        _load(connection, request.org_id, request.needs),
+        responses(connection, request.org_id, request.keys),
     )
 
 
 def responses(
     connection: Connection, org_id: str, keys: Iterable[IdempotencyKey]
-) -> dict[IdempotencyKey, KeptResponse]:
+) -> dict[IdempotencyKey, StoredResponse]:
     """The responses kept under some keys."""
-    found = {}
+    responses_by_key = {}
     for key in keys:
-        if kept := statements.RESPONSE.run(connection, {"org": org_id, **key._asdict()}):
-            found[key] = KeptResponse(*kept[0])
-    return found
+        if response_rows := statements.RESPONSE.run(connection, {"org": org_id, **key._asdict()}):
+            responses_by_key[key] = StoredResponse(*response_rows[0])
+    return responses_by_key
 
 
 def _events_since(
     connection: Connection, org_id: str, seq: int, until: int
 ) -> Sequence[Event] | None:
-    found = statements.EVENTS_SINCE.run(connection, {"org": org_id, "seq": seq})
-    return whole_history(found, until - seq)
+    event_rows = statements.EVENTS_SINCE.run(connection, {"org": org_id, "seq": seq})
+    return whole_history(event_rows, until - seq)
 
 
-def whole_history(found: Sequence[tuple[str, str, str]], count: int) -> Sequence[Event] | None:
+def whole_history(event_rows: Sequence[tuple[str, str, str]], count: int) -> Sequence[Event] | None:
     """So many events from their (type, client_id, data); None where some have been pruned."""
-    if len(found) != count or any(kind == EventType.HISTORY_PRUNED for kind, _, _ in found):
+    if len(event_rows) != count or any(
+        kind == EventType.HISTORY_PRUNED for kind, _, _ in event_rows
+    ):
         return None
-    return [rows.event(*row) for row in found]
+    return [rows.event(*row) for row in event_rows]
 
 
 def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
     if not needs:
         return Loaded(needs)
-    found: list[tuple[str, Allocation]] = []
+    allocations: list[tuple[str, Allocation]] = []
     for subjects, start, end in _rectangles(needs.blocks):
         within = {"org": org_id, "start": start, "end": end} | padded(subjects)
         statement = statements.allocations_of(len(within) - 3)
-        found += [(row[0], Allocation(*row[1:])) for row in statement.run(connection, within)]
+        allocations += [(row[0], Allocation(*row[1:])) for row in statement.run(connection, within)]
     by_id = [
         *_reservations(connection, org_id, "hold_id", needs.hold_ids),
         *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
@@ -153,7 +155,7 @@ def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
     if needs.staff_ids:
         named = padded(tuple(sorted(needs.staff_ids)))
         last = dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
-    return Loaded(needs, found, _sessions(members), by_id, last)
+    return Loaded(needs, allocations, _sessions(members), by_id, last)
 
 
 def _rectangles(blocks: Iterable[BlockKey]) -> Iterable[tuple[tuple[str, ...], int, int]]:
@@ -178,11 +180,11 @@ def _reservations(
     return [rows.reservation(row) for row in statement.run(connection, {"org": org_id} | named)]
 
 
-def _sessions(found: Iterable[tuple[Any, ...]]) -> list[Session]:
+def _sessions(session_rows: Iterable[tuple[Any, ...]]) -> list[Session]:
     """Sessions with their members, from the rows of `statements.members_of`."""
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     facts: dict[str, tuple[Any, ...]] = {}
-    for row in found:
+    for row in session_rows:
         hold_id, seats, state, expires_at = row[12:]
         until = expires_at if state == State.HELD else FOREVER
         members[row[0]][hold_id] = Member(seats, until)
@@ -258,8 +260,8 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
         .returning(heads.seq, heads.time)
     )
     seq, time = connection.execute(moved).one()
-    found = connection.execute(_prunable(org_id, before).limit(limit)).all()
-    hold_ids, session_ids = [row[0] for row in found], [row[1] for row in found]
+    prunable = connection.execute(_prunable(org_id, before).limit(limit)).all()
+    hold_ids, session_ids = [row[0] for row in prunable], [row[1] for row in prunable]
     for table, column, ids in (
         (reservations, "hold_id", hold_ids),
         (events, "hold_id", hold_ids),
@@ -278,10 +280,10 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
             client_id="",
             hold_id="",
             revision=0,
-            data=json.dumps({"before": before, "reservations": len(found)}),
+            data=json.dumps({"before": before, "reservations": len(prunable)}),
         )
     )
-    return len(found)
+    return len(prunable)
 
 
 def has_prunable(connection: Connection, org_id: str, before: int) -> bool:
@@ -330,7 +332,7 @@ def drop_responses_of(connection: Connection, org_ids: Iterable[str], now: int) 
         connection.execute(delete(idempotency).where(c.org_id == org_id, c.expires_at <= now))
 
 
-def touch(connection: Connection) -> None:
+def write_probe(connection: Connection) -> None:
     """Change a row that means nothing, to learn whether the database can be written."""
     _put(connection, installation, {"name": "probe", "value": token_bytes(8)})
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
 from zimun.domain.events import EventType
-from zimun.domain.reservation import Reservation, State, standing
+from zimun.domain.reservation import Reservation, State, as_of
 from zimun.storage import rows
 from zimun.storage.schema import IS_APPOINTMENT, IS_HELD, IS_OF_HOLD, events, reservations
 
@@ -82,7 +82,7 @@ def holds(
     query = query.where(*_equal(service_id=wanted.service_id, staff_id=wanted.staff_id))
     query = query.where(*_equal(location_id=wanted.location_id), *_in_state(wanted.state, now))
     found = connection.execute(query.order_by(c.hold_id).limit(limit))
-    return [standing(rows.reservation(row), now) for row in found]
+    return [as_of(rows.reservation(row), now) for row in found]
 
 
 def _in_state(state: State | None, now: int) -> list[Any]:

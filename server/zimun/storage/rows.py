@@ -168,12 +168,12 @@ def event(kind: str, client_id: str, data: str) -> Event:
     """An event as `event_json` wrote it; of the catalogue's, only that it was one."""
     if kind in CATALOG_TYPES:
         return CatalogEvent(client_id, None)
-    said = json.loads(data)
+    fields = json.loads(data)
     return ReservationEvent(
         EventType(kind),
         client_id,
-        _reservation_of(said["reservation"]),
-        [_session(facts) for facts in said["sessions"]],
+        _reservation_of(fields["reservation"]),
+        [_session(facts) for facts in fields["sessions"]],
     )
 
 
@@ -267,13 +267,13 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
     """Everything of one organization, which must exist, at one snapshot."""
 
     def entries(table: Table, make: Callable[[dict[str, Any]], E]) -> Mapping[str, E]:
-        found = connection.execute(select(table).where(table.c.org_id == org_id))
-        return {row.id: make(_fields(row)) for row in found}
+        selected = connection.execute(select(table).where(table.c.org_id == org_id))
+        return {row.id: make(_fields(row)) for row in selected}
 
     organization = connection.execute(
         select(organizations).where(organizations.c.org_id == org_id)
     ).one()
-    found = connection.execute(select(overrides).where(overrides.c.org_id == org_id))
+    override_rows = connection.execute(select(overrides).where(overrides.c.org_id == org_id))
     version = connection.execute(
         select(ledgers.c.catalog_version).where(ledgers.c.org_id == org_id)
     ).scalar_one()
@@ -284,7 +284,9 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         locations=entries(locations, lambda fields: Location(**_with_week(fields))),
         staff=entries(staff, _staff_member),
         resources=entries(resources, lambda fields: Resource(**fields)),
-        overrides={(row.owner_id, date.fromisoformat(row.date)): _override(row) for row in found},
+        overrides={
+            (row.owner_id, date.fromisoformat(row.date)): _override(row) for row in override_rows
+        },
         longest_span=organization.longest_span,
         holiday=public_holidays(organization.holiday_region),
     )

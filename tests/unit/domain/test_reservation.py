@@ -32,6 +32,7 @@ from zimun.domain.reservation import (
     Contact,
     Reservation,
     State,
+    as_of,
     cancel,
     check_movable,
     confirm,
@@ -40,7 +41,6 @@ from zimun.domain.reservation import (
     record_outcome,
     release,
     reopen,
-    standing,
 )
 
 from ...support.profiles import examples
@@ -73,7 +73,7 @@ def checked(one: Reservation) -> Reservation:
 
 
 TRANSITIONS: dict[str, Callable[[Reservation], Reservation]] = {
-    "standing": lambda one: standing(one, NOW),
+    "standing": lambda one: as_of(one, NOW),
     "extend": lambda one: extend(one, NOW, HOLD_LENGTH),
     "release": lambda one: release(one, NOW),
     "confirm": lambda one: confirm(one, NOW, "a_2", CONTACT),
@@ -199,7 +199,7 @@ def test_holds_and_appointments_that_were_not_called_off_keep_their_time_busy() 
 def test_a_hold_is_valid_to_the_last_microsecond() -> None:
     hold = reservation()
     last = hold.expires_at - 1
-    assert standing(hold, last) is hold
+    assert as_of(hold, last) is hold
     assert confirm(hold, last, "a_1", CONTACT).state is State.CONFIRMED
     assert extend(hold, last, HOLD_LENGTH).state is State.HELD
     assert release(hold, last).state is State.RELEASED
@@ -207,13 +207,13 @@ def test_a_hold_is_valid_to_the_last_microsecond() -> None:
 
 def test_a_hold_is_over_at_the_instant_it_expires() -> None:
     hold = reservation()
-    over = standing(hold, hold.expires_at)
+    over = as_of(hold, hold.expires_at)
     assert changes(hold, over) == {
         "state": State.EXPIRED,
         "update_time": hold.expires_at,
         "revision": 2,
     }
-    assert standing(hold, hold.expires_at + HOUR) == over
+    assert as_of(hold, hold.expires_at + HOUR) == over
     assert release(hold, hold.expires_at) == over
     with pytest.raises(HoldExpired) as refused:
         confirm(hold, hold.expires_at, "a_1", CONTACT)
@@ -224,7 +224,7 @@ def test_a_hold_is_over_at_the_instant_it_expires() -> None:
 
 def test_an_appointment_does_not_expire_with_the_hold_it_was() -> None:
     booked = appointment()
-    assert standing(booked, booked.expires_at + HOUR) is booked
+    assert as_of(booked, booked.expires_at + HOUR) is booked
     assert confirm(booked, booked.expires_at + HOUR, "a_2", Contact()) is booked
 
 
@@ -268,7 +268,7 @@ def test_releasing_again_is_the_same_release() -> None:
 
 def test_a_released_hold_stays_released_after_its_time() -> None:
     released = release(reservation(), NOW)
-    assert standing(released, released.expires_at + HOUR) is released
+    assert as_of(released, released.expires_at + HOUR) is released
     with pytest.raises(HoldReleased):
         confirm(released, released.expires_at + HOUR, "a_1", CONTACT)
 
@@ -530,7 +530,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_reservation_stands_where_the_diagram_says(self) -> None:
-        stands = standing(self.kept, self.now)
+        stands = as_of(self.kept, self.now)
         assert stands.state is self.state
         assert stands.expires_at == self.expires <= self.made + HOLD_LIMIT * HOLD_LENGTH
         assert stands.revision == self.revision + (self.state is State.EXPIRED)
@@ -541,7 +541,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def only_arrows_of_the_diagram_are_taken(self) -> None:
-        stands = standing(self.kept, self.now).state
+        stands = as_of(self.kept, self.now).state
         began_again = stands is State.HELD and self.seen not in (State.HELD, State.CONFIRMED)
         assert stands is self.seen or (self.seen, stands) in ARROWS or began_again
         self.seen = stands

@@ -1,4 +1,4 @@
-"""Protobuf to domain values and back. Requests come checked by `contract.check`."""
+"""Protobuf to domain values and back. Requests have been checked by `validation.check`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ _Requesting = (
 
 
 def slot_request(request: _Requesting) -> SlotRequest:
-    """What a request asks for; raises InvalidRequest for a number that says nothing."""
+    """The requested service, place, staff member, seats and duration; raises InvalidRequest."""
     if request.HasField("seats") and request.seats < 1:
         raise InvalidRequest({"seats": "must be 1 or more"})
     if request.HasField("duration") and not length(request.duration):
@@ -79,23 +79,23 @@ def slot_request(request: _Requesting) -> SlotRequest:
 
 
 def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[SlotRequest, int]:
-    """What the n-th check asks for, and when; raises InvalidRequest naming the check."""
+    """The slot request and start of the n-th check; raises InvalidRequest naming the check."""
     try:
         return slot_request(check), instant(check.start_time)
     except InvalidRequest as error:
-        told = error.violations.items()
-        raise InvalidRequest({f"checks[{n}].{name}": what for name, what in told}) from error
+        violations = error.violations.items()
+        raise InvalidRequest({f"checks[{n}].{name}": what for name, what in violations}) from error
 
 
 def count(request: availability_service_pb2.FindNextAvailableRequest) -> int:
-    """How many slots are wanted; raises InvalidRequest outside 1 to 100."""
+    """The requested number of slots; raises InvalidRequest outside 1 to 100."""
     if request.HasField("count") and not 1 <= request.count <= MAX_NEXT_SLOTS:
         raise InvalidRequest({"count": f"must be 1 to {MAX_NEXT_SLOTS}"})
     return request.count or 1
 
 
 def date_range(request: availability_service_pb2.GetAvailabilityRequest) -> DateRange:
-    """The dates asked about; raises InvalidRequest unless they are named in exactly one way."""
+    """The requested dates; raises InvalidRequest unless they are given in exactly one way."""
     ranged = bool(request.start_date or request.end_date)
     ahead = request.HasField("days_ahead")
     if bool(request.date) + ahead + ranged != 1:
@@ -125,6 +125,7 @@ def _check_days(field: str, days: int) -> None:
 def reschedule(
     request: appointments_service_pb2.RescheduleAppointmentRequest, session_id: str
 ) -> RescheduleAppointment:
+    """The command to move an appointment."""
     return RescheduleAppointment(
         request.appointment_id,
         instant(request.start_time),
@@ -138,6 +139,7 @@ def contact(
     request: appointments_service_pb2.ConfirmAppointmentRequest
     | appointments_service_pb2.BookAppointmentRequest,
 ) -> Contact:
+    """The contact of a confirmation."""
     return Contact(
         name=request.contact_name,
         email=request.contact_email,
@@ -150,52 +152,52 @@ def contact(
 MAX_SLOTS = 64
 """The most slots of one piece of an answer."""
 
-MAX_KEPT_ANSWER = 1 << 13
+MAX_CACHED_RESPONSE_BYTES = 1 << 13
 """Bytes, in memory, of an answer whose message is kept."""
 
 
 def view(request: availability_service_pb2.GetAvailabilityRequest) -> View:
-    """How much the answer says of each slot."""
+    """The requested view of slots."""
     basic = availability_service_pb2.GetAvailabilityRequest.BASIC
     return View.BASIC if request.view == basic else View.FULL
 
 
-def availability(found: Availability, view: View) -> Iterator[bytes]:
-    """An answer's bytes in pieces, which joined are the message (protobuf, "Message merging").
+def availability(result: Availability, view: View) -> Iterator[bytes]:
+    """A response's bytes in pieces, which joined are the message (protobuf, "Message merging").
 
-    A short one that still stands is not written anew.
+    The bytes of a short response are cached.
     """
-    if len(found.slots) <= MAX_SLOTS:
-        short = found.size <= MAX_KEPT_ANSWER
-        yield (_short_availability if short else _availability)(found, view)
+    if len(result.slots) <= MAX_SLOTS:
+        short = result.size <= MAX_CACHED_RESPONSE_BYTES
+        yield (_short_availability if short else _availability)(result, view)
         return
-    yield _availability(replace(found, slots=()), view)
-    moments = Moments(found.time_zone)
-    for begin in range(0, len(found.slots), MAX_SLOTS):
+    yield _availability(replace(result, slots=()), view)
+    moments = Moments(result.time_zone)
+    for begin in range(0, len(result.slots), MAX_SLOTS):
         piece = availability_service_pb2.GetAvailabilityResponse(
-            slots=_slots(found.slots[begin : begin + MAX_SLOTS], moments, view)
+            slots=_slots(result.slots[begin : begin + MAX_SLOTS], moments, view)
         )
         yield piece.SerializeToString()
 
 
 @lru_cache(maxsize=1 << 10)
-def _short_availability(found: Availability, view: View) -> bytes:
-    return _availability(found, view)
+def _short_availability(result: Availability, view: View) -> bytes:
+    return _availability(result, view)
 
 
-def _availability(found: Availability, view: View) -> bytes:
+def _availability(result: Availability, view: View) -> bytes:
     answer = availability_service_pb2.GetAvailabilityResponse(
-        service_id=found.service_id,
-        time_zone=found.time_zone,
-        slots=_slots(found.slots, Moments(found.time_zone), view),
-        days=[day(each) for each in found.days],
+        service_id=result.service_id,
+        time_zone=result.time_zone,
+        slots=_slots(result.slots, Moments(result.time_zone), view),
+        days=[day(each) for each in result.days],
     )
     return answer.SerializeToString()
 
 
-def _slots(found: Sequence[Slot], moments: "Moments", view: View) -> list[slot_pb2.Slot]:
+def _slots(slots: Sequence[Slot], moments: "Moments", view: View) -> list[slot_pb2.Slot]:
     write = _basic_slot if view is View.BASIC else _slot
-    return [write(each, moments) for each in found]
+    return [write(each, moments) for each in slots]
 
 
 class Moments(dict[int, tuple[Timestamp, str]]):
@@ -206,50 +208,52 @@ class Moments(dict[int, tuple[Timestamp, str]]):
         self._zone = zone
 
     def __missing__(self, instant: int) -> tuple[Timestamp, str]:
-        self[instant] = found = timestamp(instant), local_rfc3339(self._zone, instant)
-        return found
+        self[instant] = text = timestamp(instant), local_rfc3339(self._zone, instant)
+        return text
 
 
-def slot(found: Slot, zone: str) -> slot_pb2.Slot:
+def slot(value: Slot, zone: str) -> slot_pb2.Slot:
     """A slot on the wire."""
-    return _slot(found, Moments(zone))
+    return _slot(value, Moments(zone))
 
 
-def _slot(found: Slot, moments: Moments) -> slot_pb2.Slot:
-    start_time, local_start_time = moments[found.start]
-    end_time, local_end_time = moments[found.end]
+def _slot(value: Slot, moments: Moments) -> slot_pb2.Slot:
+    start_time, local_start_time = moments[value.start]
+    end_time, local_end_time = moments[value.end]
     return slot_pb2.Slot(
         start_time=start_time,
         end_time=end_time,
         local_start_time=local_start_time,
         local_end_time=local_end_time,
-        staff_ids=found.staff_ids,
-        seats_left=found.seats_left,
+        staff_ids=value.staff_ids,
+        seats_left=value.seats_left,
     )
 
 
-def _basic_slot(found: Slot, moments: Moments) -> slot_pb2.Slot:
-    start_time, local_start_time = moments[found.start]
+def _basic_slot(value: Slot, moments: Moments) -> slot_pb2.Slot:
+    start_time, local_start_time = moments[value.start]
     return slot_pb2.Slot(
-        start_time=start_time, local_start_time=local_start_time, seats_left=found.seats_left
+        start_time=start_time, local_start_time=local_start_time, seats_left=value.seats_left
     )
 
 
-def day(found: Day) -> slot_pb2.Day:
+def day(value: Day) -> slot_pb2.Day:
+    """A date of an availability response."""
     return slot_pb2.Day(
-        date=found.date.isoformat(),
-        status=found.status.value,
-        note=found.note,
+        date=value.date.isoformat(),
+        status=value.status.value,
+        note=value.note,
     )
 
 
-def obstacle(found: Obstacle) -> slot_pb2.Obstacle:
-    busy = found.busy
+def obstacle(value: Obstacle) -> slot_pb2.Obstacle:
+    """A rule that a start breaks, on the wire."""
+    busy = value.busy
     return slot_pb2.Obstacle(
-        rule=found.rule.value,
-        message=found.message,
-        subject_id=found.subject_id,
-        note=found.note,
+        rule=value.rule.value,
+        message=value.message,
+        subject_id=value.subject_id,
+        note=value.note,
         busy_start=timestamp(busy[0]) if busy else None,
         busy_end=timestamp(busy[1]) if busy else None,
         staff_id=value.staff_id,
@@ -257,47 +261,49 @@ def obstacle(found: Obstacle) -> slot_pb2.Obstacle:
 
 
 def alternatives(slots: Sequence[Slot], zone: str) -> slot_pb2.SlotAlternatives:
+    """The open slots nearest to a refused one, as details of its error."""
     return slot_pb2.SlotAlternatives(slots=[slot(each, zone) for each in slots])
 
 
-def hold(kept: Reservation) -> hold_pb2.Hold:
+def hold(reservation: Reservation) -> hold_pb2.Hold:
     """The hold that a reservation began as; what became of an appointment does not show here."""
-    state = State.CONFIRMED if kept.appointment_id else kept.state
+    state = State.CONFIRMED if reservation.appointment_id else reservation.state
     return hold_pb2.Hold(
-        hold_id=kept.hold_id,
-        service_id=kept.service_id,
-        start_time=timestamp(kept.start),
-        end_time=timestamp(kept.end),
-        staff_id=kept.staff_id,
-        resource_ids=kept.resource_ids,
-        location_id=kept.location_id,
-        seats=kept.seats,
-        expires_at=timestamp(kept.expires_at),
+        hold_id=reservation.hold_id,
+        service_id=reservation.service_id,
+        start_time=timestamp(reservation.start),
+        end_time=timestamp(reservation.end),
+        staff_id=reservation.staff_id,
+        resource_ids=reservation.resource_ids,
+        location_id=reservation.location_id,
+        seats=reservation.seats,
+        expires_at=timestamp(reservation.expires_at),
         state=state.value,
-        create_time=timestamp(kept.create_time),
+        create_time=timestamp(reservation.create_time),
     )
 
 
-def appointment(kept: Reservation) -> appointment_pb2.Appointment:
+def appointment(reservation: Reservation) -> appointment_pb2.Appointment:
+    """A confirmed reservation on the wire."""
     return appointment_pb2.Appointment(
-        appointment_id=kept.appointment_id,
-        hold_id=kept.hold_id,
-        service_id=kept.service_id,
-        start_time=timestamp(kept.start),
-        end_time=timestamp(kept.end),
-        staff_id=kept.staff_id,
-        resource_ids=kept.resource_ids,
-        location_id=kept.location_id,
-        seats=kept.seats,
-        contact_name=kept.contact.name,
-        contact_email=kept.contact.email,
-        contact_phone=kept.contact.phone,
-        notes=kept.contact.notes,
-        state=kept.state.value,
-        cancel_reason=kept.cancel_reason,
-        metadata=kept.contact.metadata,
-        etag=kept.etag,
-        create_time=timestamp(kept.confirm_time),
-        update_time=timestamp(kept.update_time),
-        outcome_time=timestamp(kept.outcome_time) if kept.outcome_time else None,
+        appointment_id=reservation.appointment_id,
+        hold_id=reservation.hold_id,
+        service_id=reservation.service_id,
+        start_time=timestamp(reservation.start),
+        end_time=timestamp(reservation.end),
+        staff_id=reservation.staff_id,
+        resource_ids=reservation.resource_ids,
+        location_id=reservation.location_id,
+        seats=reservation.seats,
+        contact_name=reservation.contact.name,
+        contact_email=reservation.contact.email,
+        contact_phone=reservation.contact.phone,
+        notes=reservation.contact.notes,
+        state=reservation.state.value,
+        cancel_reason=reservation.cancel_reason,
+        metadata=reservation.contact.metadata,
+        etag=reservation.etag,
+        create_time=timestamp(reservation.confirm_time),
+        update_time=timestamp(reservation.update_time),
+        outcome_time=timestamp(reservation.outcome_time) if reservation.outcome_time else None,
     )

@@ -13,10 +13,10 @@ from zimun.booking.store import (
     Head,
     HoldFilter,
     IdempotencyKey,
-    KeptResponse,
     LedgerRead,
     LedgerUpdate,
     ReservationChange,
+    StoredResponse,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.events import Event
@@ -53,53 +53,55 @@ class PostgresqlLedgers:
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """One statement for all of them."""
-        found = await self._fetch(_HEADS, [*org_ids])
-        return {row[0]: Head(row[1], row[2], row[3]) for row in found}
+        head_rows = await self._fetch(_HEADS, [*org_ids])
+        return {row[0]: Head(row[1], row[2], row[3]) for row in head_rows}
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
         """One statement where nothing is to be loaded, and one for each ledger with new events.
 
         Where that is not enough, a snapshot of several statements for each ledger.
         """
-        plain = [asked for asked in reads if asked.seq is not None and not asked.needs]
-        found = await self._read_updates(plain) if plain else {}
-        return [found.get(asked.org_id) or await self._read_all(asked) for asked in reads]
+        plain = [request for request in reads if request.seq is not None and not request.needs]
+        updates = await self._read_updates(plain) if plain else {}
+        return [updates.get(request.org_id) or await self._read_all(request) for request in reads]
 
-    async def _read_all(self, asked: LedgerRead) -> LedgerUpdate:
-        return await self._database.read(lambda connection: ledgers.read(connection, asked))
+    async def _read_all(self, request: LedgerRead) -> LedgerUpdate:
+        return await self._database.read(lambda connection: ledgers.read(connection, request))
 
     async def _read_updates(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
         """The updates of ledgers whose catalogue has not changed, with their kept responses."""
-        keys = [(asked.org_id, *key) for asked in reads for key in asked.keys]
+        keys = [(request.org_id, *key) for request in reads for key in request.keys]
         columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
-        found = await self._fetch(_HEADS_AND_RESPONSES, [asked.org_id for asked in reads], *columns)
+        head_rows = await self._fetch(
+            _HEADS_AND_RESPONSES, [request.org_id for request in reads], *columns
+        )
         heads: dict[str, Head] = {}
-        responses: dict[str, dict[IdempotencyKey, KeptResponse]] = {}
-        for row in found:
+        responses: dict[str, dict[IdempotencyKey, StoredResponse]] = {}
+        for row in head_rows:
             if row[4] is None:
                 heads[row[0]] = Head(row[1], row[2], row[3])
             else:
                 key = IdempotencyKey(row[4], row[5], row[6])
-                kept = KeptResponse(row[7], row[8], row[1])
-                responses.setdefault(row[0], {})[key] = kept
+                response = StoredResponse(row[7], row[8], row[1])
+                responses.setdefault(row[0], {})[key] = response
         updates: dict[str, LedgerUpdate] = {}
-        for asked in reads:
-            head = heads.get(asked.org_id)
-            if head is None or head.catalog_version != asked.catalog_version:
+        for request in reads:
+            head = heads.get(request.org_id)
+            if head is None or head.catalog_version != request.catalog_version:
                 continue
-            events = await self._events_since(asked, head)
+            events = await self._events_since(request, head)
             if events is not None:
-                updates[asked.org_id] = LedgerUpdate(
-                    head, events, None, Loaded(Needs()), responses.get(asked.org_id, {})
+                updates[request.org_id] = LedgerUpdate(
+                    head, events, None, Loaded(Needs()), responses.get(request.org_id, {})
                 )
         return updates
 
-    async def _events_since(self, asked: LedgerRead, head: Head) -> Sequence[Event] | None:
+    async def _events_since(self, request: LedgerRead, head: Head) -> Sequence[Event] | None:
         """The events up to a head; None where some have been pruned."""
-        if head.seq == asked.seq:
+        if head.seq == request.seq:
             return ()
-        found = await self._fetch(_EVENTS, asked.org_id, asked.seq, head.seq)
-        return ledgers.whole_history(found, head.seq - (asked.seq or 0))
+        event_rows = await self._fetch(_EVENTS, request.org_id, request.seq, head.seq)
+        return ledgers.whole_history(event_rows, head.seq - (request.seq or 0))
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One statement; with changes of the catalogue a transaction of a few."""
@@ -107,8 +109,8 @@ class PostgresqlLedgers:
         try:
             if changes.is_plain:
                 sql, parameters = group_statement(changes)
-                found = await self._database.fetch(sql, *parameters)
-                return {row[0] for row in found}
+                moved = await self._database.fetch(sql, *parameters)
+                return {row[0] for row in moved}
             return await self._database.attempt(lambda tx: append_all(tx, changes, appends))
         except (ZimunError, Conflict):
             raise
@@ -128,10 +130,10 @@ class PostgresqlLedgers:
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
         """One range of an index on the instant."""
-        found = await self._database.read(
+        expired = await self._database.read(
             lambda tx: statements.EXPIRED_HOLDS.run(tx, {"now": now, "limit": limit})
         )
-        return [(row[0], row[1]) for row in found]
+        return [(row[0], row[1]) for row in expired]
 
     async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
@@ -144,13 +146,13 @@ class PostgresqlLedgers:
     async def appointments(
         self,
         org_id: str,
-        wanted: AppointmentFilter,
+        criteria: AppointmentFilter,
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[Reservation]:
         """One statement."""
         return await self._database.read(
-            lambda tx: lists.appointments(tx, org_id, wanted, after, limit)
+            lambda tx: lists.appointments(tx, org_id, criteria, after, limit)
         )
 
     async def holds(

@@ -35,13 +35,13 @@ class SqliteLedgers:
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """Read without a thread: each takes a few microseconds."""
         with self._database.snapshot() as connection:
-            found = {org_id: ledgers.head(connection, org_id) for org_id in org_ids}
-        return {org_id: head for org_id, head in found.items() if head}
+            heads = {org_id: ledgers.head(connection, org_id) for org_id in org_ids}
+        return {org_id: head for org_id, head in heads.items() if head}
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
         """Every read at one snapshot."""
         with self._database.snapshot() as connection:
-            return [ledgers.read(connection, asked) for asked in reads]
+            return [ledgers.read(connection, request) for request in reads]
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One transaction for the whole group."""
@@ -56,8 +56,8 @@ class SqliteLedgers:
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
         """One range of an index on the instant."""
         with self._database.snapshot() as connection:
-            found = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
-        return [(row[0], row[1]) for row in found]
+            expired = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
+        return [(row[0], row[1]) for row in expired]
 
     async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
         """A transaction only where there is one to drop."""
@@ -70,13 +70,13 @@ class SqliteLedgers:
     async def appointments(
         self,
         org_id: str,
-        wanted: AppointmentFilter,
+        criteria: AppointmentFilter,
         after: tuple[int, str] | None,
         limit: int,
     ) -> Sequence[Reservation]:
         """On a thread, as it may be long."""
         return await self._database.scan(
-            lambda tx: lists.appointments(tx, org_id, wanted, after, limit)
+            lambda tx: lists.appointments(tx, org_id, criteria, after, limit)
         )
 
     async def holds(
@@ -108,7 +108,7 @@ class SqliteLedgers:
 
     async def probe(self) -> None:
         """Write a row that means nothing, to the file of that name."""
-        await self._database.write(ledgers.touch)
+        await self._database.write(ledgers.write_probe)
         await self._database.probe_file()
 
 
@@ -138,8 +138,8 @@ def _write(connection: Connection, appends: Sequence[Append]) -> None:
     changes = changes_of(appends)
     cursor = connection.connection.cursor()
     for name, part in PARTS.items():
-        if found := changes.rows[name]:
-            cursor.executemany(_sql(part), found)
+        if changed_rows := changes.rows[name]:
+            cursor.executemany(_sql(part), changed_rows)
     cursor.close()
     for org_id, value in changes.catalog:
         ledgers.put_catalog(connection, org_id, value)
