@@ -32,6 +32,9 @@ def main() -> None:
     options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
     options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
     options.add_argument(
+        "--min-attempts", type=int, default=0, help="go on until there were so many"
+    )
+    options.add_argument(
         "--skew", type=float, default=0, help="seconds from one server's clock to the next one's"
     )
     options.add_argument("--keep", type=Path, help="a new directory for history and logs")
@@ -50,6 +53,7 @@ def main() -> None:
         kinds=given.kind,
         more_reads=given.more_reads,
         max_rows=given.max_rows,
+        min_attempts=given.min_attempts,
         skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))

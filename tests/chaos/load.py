@@ -94,9 +94,12 @@ class Load:
             ]
             yield
 
-    async def run(self, callers: int, until: float) -> None:
-        """Let so many callers work until an instant of `time.monotonic`."""
-        await asyncio.gather(*(self._work(number, until) for number in range(callers)))
+    async def run(self, callers: int, until: float, min_attempts: int = 0) -> None:
+        """Let so many callers work until an instant of `time.monotonic`, and on a slow machine
+        until there have been so many attempts."""
+        await asyncio.gather(
+            *(self._work(number, until, min_attempts) for number in range(callers))
+        )
 
     async def meet_expiry(self, rng: random.Random, aim: int) -> bool:
         """Move the clock to `aim` microseconds past the end of some hold, while others look at its
@@ -151,9 +154,9 @@ class Load:
             await asyncio.sleep(MIN_PAUSE)
         return False
 
-    async def _work(self, number: int, until: float) -> None:
+    async def _work(self, number: int, until: float, min_attempts: int) -> None:
         rng = random.Random(f"{self._seed} {number}")
-        while time.monotonic() < until:
+        while time.monotonic() < until or len(self.history) < min_attempts:
             request = self._choose(rng, rng.choice(ORGS))
             if rng.random() < 0.06:
                 # Two of them at once, as when a proxy repeats what it has sent already.

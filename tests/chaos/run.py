@@ -50,6 +50,8 @@ class Order:
     """The share of requests that are reads, beside those that are among the others."""
     max_rows: int = 0
     """How many rows of ledgers a server keeps in memory; as many as usual where it is 0."""
+    min_attempts: int = 0
+    """How many attempts there are at least, though they take longer than `seconds`."""
     skew: float = 0.0
     """Seconds by which the clock of each server is ahead of the one's before it."""
 
@@ -134,7 +136,7 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
     async with load.connected():
         await asyncio.gather(
-            load.run(order.callers, until),
+            load.run(order.callers, until, order.min_attempts),
             inject(site, planned, until, done),
             inject(site, moves(order.seed, most), until, done),
         )

@@ -18,8 +18,6 @@ from .. import postgres
 from .running import Zimun, closed_after, descendants, detail, half_hours, refused, until, workdays
 from .serving import Caller, details, outcome
 
-pytestmark = pytest.mark.quiet
-
 HOLD = "/api/v1/appointments/hold"
 APPOINTMENTS = "zimun.v1.AppointmentsService"
 RETURNED = 5.0

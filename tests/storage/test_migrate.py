@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL
 
-from zimun.storage.migrate import SchemaTooNew, migrate
+from zimun.storage.migrate import (
+    STEPS,
+    SchemaTooNew,
+    current_revision,
+    migrate,
+    newest_revision,
+    revisions,
+)
 from zimun.storage.schema import metadata
 from zimun.storage.sqlite import database as sqlite
 from zimun.storage.urls import database_url
@@ -76,6 +85,24 @@ def test_every_table_of_an_organization_leads_with_its_id() -> None:
     for table in metadata.sorted_tables:
         first = next(iter(table.primary_key)).name
         assert (first == "org_id") == (table.name not in shared), table.name
+
+
+def test_revisions_of_the_file_names_are_those_of_alembic_in_its_order() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(STEPS.parent))
+    script = ScriptDirectory.from_config(config)
+    assert revisions() == [step.revision for step in script.walk_revisions()][::-1]
+    assert newest_revision() == script.get_current_head()
+
+
+def test_revision_of_an_empty_database_is_none(url: URL) -> None:
+    engine = sqlite.open_engine(url)
+    with engine.connect() as connection:
+        assert current_revision(connection) is None
+    migrate(url)
+    with engine.connect() as connection:
+        assert current_revision(connection) == newest_revision()
+    engine.dispose()
 
 
 async def test_migrating_again_changes_nothing(sqlite_engine: SqliteEngine) -> None:

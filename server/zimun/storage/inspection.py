@@ -5,12 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Connection, func, inspect, select
 
 from zimun.domain.instant import SECOND
 from zimun.storage.clock_offset import read_clock_offset
-from zimun.storage.migrate import newest_revision
+from zimun.storage.migrate import current_revision, newest_revision
 from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import ledgers, signing_keys
 from zimun.storage.sqlite import database as sqlite
@@ -82,7 +81,7 @@ def _examine(connection: Connection) -> Inspection:
         engine="PostgreSQL" if is_server else "SQLite",
         version=".".join(str(part) for part in connection.dialect.server_version_info or ()),
         settings=_settings(connection) if is_server else {},
-        revision=MigrationContext.configure(connection).get_current_revision(),
+        revision=current_revision(connection),
         newest_revision=newest_revision(),
         ahead=_clock(connection) - now if is_server else 0.0,
         ledger_ahead=(latest - offset) / SECOND - now if latest else 0.0,
