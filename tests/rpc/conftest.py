@@ -7,7 +7,7 @@ that breaks its server, or stops it, starts one of its own (`serving`).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest_asyncio
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from zimun import app, demo
 from zimun.auth.signing_keys import KeyStore
@@ -45,6 +45,11 @@ from ..postgres import SET_UP, shared
 from . import at
 
 FRIDAY_MORNING = at("2025-11-28T09:00:00Z")
+
+Rows = dict[Table, list[dict[str, Any]]]
+
+TABLES = [table for table in metadata.sorted_tables if table not in (installation, signing_keys)]
+"""What tests fill, each table after those that it refers to."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Zimun:
     target: str
     channel: grpc.aio.Channel
     issuer: Issuer
+    rows: Rows = field(default_factory=dict)
+    """What its database held when it had been seeded."""
 
     def token(
         self,
@@ -202,7 +209,10 @@ async def start_server(
                 server = serving(
                     tmp_path_factory.mktemp("server"), ManualClock(FRIDAY_MORNING), url
                 )
-                started[engine] = await stack.enter_async_context(server)
+                zimun = await stack.enter_async_context(server)
+                await seed(zimun.stores.writer)
+                rows = await zimun.stores.database.read(read_rows)
+                started[engine] = replace(zimun, rows=rows)
             return started[engine]
 
         yield start
@@ -229,7 +239,7 @@ async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
     """
     at_rest = len(asyncio.all_tasks())
     server.clock.instant = FRIDAY_MORNING
-    await begin_anew(server.stores)
+    await restore(server.stores, server.rows)
     async with grpc.aio.insecure_channel(server.target) as channel:
         yield replace(server, channel=channel)
     async with asyncio.timeout(10):
@@ -237,17 +247,26 @@ async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
             await asyncio.sleep(0)
 
 
-async def begin_anew(stores: app.Stores) -> None:
-    """Leave what the server has read at its start, its keys and secret, and what `seed` puts."""
-    await stores.database.write(delete_rows)
-    stores.reader.forget()
-    await seed(stores.writer)
+async def restore(stores: app.Stores, rows: Rows) -> None:
+    """Leave what the server has read at its start, its keys and secret, and these rows."""
 
-
-def delete_rows(connection: Connection) -> None:
-    for table in reversed(metadata.sorted_tables):
-        if table not in (installation, signing_keys):
+    def replace_rows(connection: Connection) -> None:
+        for table in reversed(TABLES):
             connection.execute(delete(table).prefix_with(SET_UP))
+        for table, values in rows.items():
+            connection.execute(insert(table).prefix_with(SET_UP), values)
+
+    await stores.database.write(replace_rows)
+    stores.reader.forget()
+
+
+def read_rows(connection: Connection) -> Rows:
+    """The rows of every table that has any, in the order in which they can be inserted."""
+    found = {
+        table: connection.execute(select(table).prefix_with(SET_UP)).mappings().all()
+        for table in TABLES
+    }
+    return {table: [dict(row) for row in rows] for table, rows in found.items() if rows}
 
 
 async def seed(writer: Writer) -> None:
