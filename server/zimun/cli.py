@@ -11,50 +11,22 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from zimun import app, doctor, workers
-from zimun.auth.signing_keys import KeyStoreError
-from zimun.booking import retention
-from zimun.booking.catalog import CreateOrganization
-from zimun.booking.catalog_import import Counts
-from zimun.catalog_file import reader, writer
-from zimun.clock import WallClock
 from zimun.command_options import data_dir, database, load_settings, on_stores, real_now, run
 from zimun.config import ConfigError, Settings
 from zimun.credential_commands import client_group, keys_group
-from zimun.domain.catalog import Organization
-from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, from_datetime
-from zimun.rpc.server import PortTaken
-from zimun.storage.database_errors import FAILURES, brief
-from zimun.storage.distribute import NotDistributable
-from zimun.storage.distribute import distribute as distribute_tables
-from zimun.storage.migrate import SchemaTooNew
-from zimun.storage.sqlite import database_file
-from zimun.storage.sqlite.database_file import OTHERS_MODE, FileRefused
-from zimun.telemetry.tracing import TracingMissing
-from zimun.up import DESCRIPTORS, ChildDied, DirectoryInUse, gateway_settings, up
-from zimun_gateway import bootstrap, site
-from zimun_gateway.envoy_process import QUIET, EnvoyError, envoy_binary
-from zimun_gateway.openapi import document
 
-EXPECTED = (
-    ZimunError,
-    ConfigError,
-    PortTaken,
-    SchemaTooNew,
-    NotDistributable,
-    KeyStoreError,
-    EnvoyError,
-    ChildDied,
-    DirectoryInUse,
-    FileRefused,
-    TracingMissing,
-)
-"""Errors that an operator can correct: printed in one line."""
+# Commands import what they run: with all of it, `zimun --help` would take a second.
+if TYPE_CHECKING:
+    from zimun import app
+    from zimun.booking.catalog_import import Counts
+
+OTHERS_MODE = 0o077
+"""What others may not do with the files that a command makes."""
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""
@@ -69,16 +41,18 @@ def main() -> None:
     try:
         _check_arguments(sys.argv)
         commands(standalone_mode=False)
-    except EXPECTED as error:
-        sys.exit(f"zimun: {error}")
-    except FAILURES as error:
-        # A fault of the machine, its disk or its database.
-        sys.exit(f"zimun: {brief(error)}")
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except Exception as error:
+        from zimun.command_errors import explain
+
+        line = explain(error)
+        if line is None:
+            raise
+        sys.exit(f"zimun: {line}")
 
 
 def _check_arguments(arguments: Iterable[str]) -> None:
@@ -108,6 +82,9 @@ commands.add_command(keys_group)
 @database
 def up_command(demo: bool, start: str | None, **given: Any) -> None:
     """Start the server and Envoy as one program."""
+    from zimun.clock import WallClock
+    from zimun.up import up
+
     if start and not demo:
         raise click.UsageError("--now is for the sandbox: it needs --demo")
     clock = WallClock.starting_at(_instant(start)) if start else WallClock()
@@ -124,6 +101,8 @@ def up_command(demo: bool, start: str | None, **given: Any) -> None:
 @database
 def serve_command(worker: bool, **given: Any) -> None:
     """Start the server alone, without Envoy."""
+    from zimun import workers
+
     settings = load_settings(**given)
     if worker:
         run(workers.work(settings))
@@ -134,6 +113,9 @@ def serve_command(worker: bool, **given: Any) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from zimun import app, workers
+    from zimun.clock import WallClock
+
     stop = app.stop_signal()
     async with app.serve(settings, WallClock()) as server:
         app.tune_garbage_collector()
@@ -146,6 +128,11 @@ async def _serve(settings: Settings) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
 def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
+    from zimun import app
+    from zimun.up import gateway_settings
+    from zimun_gateway import bootstrap
+    from zimun_gateway.envoy_process import QUIET, envoy_binary
+
     settings = load_settings(**given)
     text = bootstrap.dump(gateway_settings(settings))
     if only_print:
@@ -163,6 +150,10 @@ def gateway_command(only_print: bool, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="as JSON instead of YAML")
 def openapi_command(as_json: bool) -> None:
     """Print the OpenAPI document of the JSON API."""
+    from zimun.up import DESCRIPTORS
+    from zimun_gateway import site
+    from zimun_gateway.openapi import document
+
     openapi = document(DESCRIPTORS)
     text = site.openapi_json(openapi) if as_json else site.openapi_yaml(openapi)
     # As bytes: the document is UTF-8, whatever the terminal's encoding.
@@ -175,6 +166,9 @@ def openapi_command(as_json: bool) -> None:
 @database
 def migrate_command(distribute: bool, **given: Any) -> None:
     """Bring the database to this version's schema."""
+    from zimun import app
+    from zimun.storage.distribute import distribute as distribute_tables
+
     with app.claimed(load_settings(**given)) as url:
         if not distribute:
             return
@@ -192,9 +186,11 @@ def migrate_command(distribute: bool, **given: Any) -> None:
 @database
 def import_command(file: BinaryIO, org: str, **given: Any) -> None:
     """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
+    from zimun.catalog_file import reader
+
     catalog = reader.read(file.name, file.read(), org)
 
-    async def work(stores: app.Stores) -> Counts:
+    async def work(stores: "app.Stores") -> "Counts":
         org_id = catalog.request.org_id if catalog.request else ""
         command = reader.LoadCatalog(catalog)
         counts: Counts = await stores.writer.run(org_id, command, creates=True)
@@ -213,8 +209,9 @@ def import_command(file: BinaryIO, org: str, **given: Any) -> None:
 @database
 def export_command(org: str | None, **given: Any) -> None:
     """Print an organization's catalogue as a file that `import` reads."""
+    from zimun.catalog_file import writer
 
-    async def work(stores: app.Stores) -> str:
+    async def work(stores: "app.Stores") -> str:
         org_ids = await stores.ledgers.organization_ids()
         chosen = org or (org_ids[0] if len(org_ids) == 1 else "")
         if not chosen:
@@ -233,6 +230,9 @@ def export_command(org: str | None, **given: Any) -> None:
 @database
 def backup_command(file: Path, **given: Any) -> None:
     """Copy the embedded database to FILE, while servers go on using it."""
+    from zimun import app
+    from zimun.storage.sqlite import database_file
+
     database_file.back_up(app.embedded_file(load_settings(**given)), file)
 
 
@@ -242,6 +242,9 @@ def backup_command(file: Path, **given: Any) -> None:
 @database
 def restore_command(file: Path, **given: Any) -> None:
     """Put the copy FILE in the place of the embedded database, while no server runs."""
+    from zimun import app
+    from zimun.storage.sqlite import database_file
+
     settings = load_settings(**given)
     app.make_directory(settings)
     aside = database_file.restore(file, app.embedded_file(settings))
@@ -254,6 +257,8 @@ def restore_command(file: Path, **given: Any) -> None:
 @database
 def prune_command(days: int, **given: Any) -> None:
     """Delete bookings that ended so many days ago, with their history."""
+    from zimun.booking import retention
+
     before = real_now() - days * DAY
     pruned = on_stores(lambda stores: retention.prune(stores.ledgers, before), **given)
     click.echo(f"pruned {pruned}")
@@ -265,6 +270,8 @@ def prune_command(days: int, **given: Any) -> None:
 @database
 def doctor_command(running: bool, **given: Any) -> None:
     """Check what Zimun needs, a line for each check; exit status 1 where one fails."""
+    from zimun import doctor
+
     if not run(doctor.run(os.environ, running, given)):
         sys.exit(1)
 
@@ -282,13 +289,16 @@ def org_group() -> None:
 @database
 def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     """Create the organization ORG_ID (o_…)."""
+    from zimun.booking.catalog import CreateOrganization
+    from zimun.domain.catalog import Organization
+
     now = real_now()
     organization = Organization(
         id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
     )
     command = CreateOrganization(organization)
 
-    async def work(stores: app.Stores) -> None:
+    async def work(stores: "app.Stores") -> None:
         if not await stores.writer.run(org_id, command, creates=True):
             raise click.UsageError(f"{org_id} exists already")
 

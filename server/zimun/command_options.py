@@ -5,15 +5,17 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import uvloop
 
-from zimun import app
-from zimun.booking.credentials import CredentialStore
 from zimun.config import Settings, load
 from zimun.telemetry import logs
+
+if TYPE_CHECKING:
+    from zimun import app
+    from zimun.booking.credentials import CredentialStore
 
 T = TypeVar("T")
 
@@ -34,8 +36,10 @@ def run(program: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(program)
 
 
-def on_stores(work: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any) -> T:
+def on_stores(work: "Callable[[app.Stores], Coroutine[Any, Any, T]]", **given: Any) -> T:
     """The result of work on the stores that the options name."""
+    from zimun import app
+
     settings = load_settings(**given)
 
     async def program() -> T:
@@ -45,7 +49,7 @@ def on_stores(work: Callable[[app.Stores], Coroutine[Any, Any, T]], **given: Any
     return run(program())
 
 
-def on_credentials(work: Callable[[CredentialStore], Coroutine[Any, Any, T]], **given: Any) -> T:
+def on_credentials(work: "Callable[[CredentialStore], Coroutine[Any, Any, T]]", **given: Any) -> T:
     """The result of work on the credentials of the store that the options name."""
     return on_stores(lambda stores: work(stores.credentials), **given)
 

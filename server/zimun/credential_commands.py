@@ -1,17 +1,17 @@
 """The commands for API clients and signing keys."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from zimun import app
-from zimun.auth import clients
-from zimun.auth.signing_keys import KeyStore, seconds_until_removable
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
 from zimun.command_options import data_dir, database, on_credentials, on_stores, real_now
 from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import rfc3339
+
+if TYPE_CHECKING:
+    from zimun import app
 
 MAX_GRACE = 366 * 24 * 3600
 """Seconds for which a secret that was replaced may count on."""
@@ -33,8 +33,9 @@ def create_client(
     org: str, name: str, scopes: tuple[str, ...], client_id: str | None, **given: Any
 ) -> None:
     """Create a client and print its secret, this once."""
+    from zimun.auth import clients
 
-    async def work(stores: app.Stores) -> tuple[Client, str]:
+    async def work(stores: "app.Stores") -> tuple[Client, str]:
         if org not in await stores.ledgers.heads((org,)):
             raise click.UsageError(f"no organization {org}: see `zimun org create`")
         return await clients.create_client(
@@ -51,6 +52,8 @@ def create_client(
 @database
 def list_clients(org: str, **given: Any) -> None:
     """List an organization's clients."""
+    from zimun.auth import clients
+
     stored = on_credentials(lambda credentials: clients.list_clients(credentials, org), **given)
     for client in stored:
         state = f"revoked {rfc3339(client.revoke_time)}" if client.revoke_time else "active"
@@ -66,6 +69,8 @@ def list_clients(org: str, **given: Any) -> None:
 @database
 def rotate_client(client_id: str, grace: int, **given: Any) -> None:
     """Give a client a new secret and print it, this once."""
+    from zimun.auth import clients
+
     secret = on_credentials(
         lambda credentials: clients.rotate_secret(credentials, real_now(), client_id, grace),
         **given,
@@ -79,6 +84,8 @@ def rotate_client(client_id: str, grace: int, **given: Any) -> None:
 @database
 def revoke_client(client_id: str, **given: Any) -> None:
     """Give a client no more tokens; those it has run out within their lifetime."""
+    from zimun.auth import clients
+
     on_credentials(
         lambda credentials: clients.revoke_client(credentials, real_now(), client_id), **given
     )
@@ -95,6 +102,7 @@ def keys_group() -> None:
 @database
 def rotate_keys(**given: Any) -> None:
     """Publish a new signing key; it signs once every verifier has had time to fetch it."""
+    from zimun.auth.signing_keys import KeyStore
 
     async def work(credentials: CredentialStore) -> str:
         return await (await KeyStore.open(credentials)).rotate()
@@ -138,6 +146,8 @@ def remove_key(kid: str, at_once: bool, **given: Any) -> None:
 
 
 async def _wait_for_verifiers(credentials: CredentialStore, kid: str) -> None:
+    from zimun.auth.signing_keys import seconds_until_removable
+
     seconds = seconds_until_removable(await credentials.signing_keys(), kid, real_now())
     if seconds:
         click.echo(

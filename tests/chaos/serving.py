@@ -11,8 +11,8 @@ from pathlib import Path
 import uvloop
 
 from zimun import app
-from zimun.cli import EXPECTED
 from zimun.clock import Clock
+from zimun.command_errors import EXPECTED
 from zimun.config import Settings, load
 
 from .clock import SharedClock

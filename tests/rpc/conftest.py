@@ -97,7 +97,7 @@ class Zimun:
     target: str
     channel: grpc.aio.Channel
     issuer: Issuer
-    rows: Rows = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict, repr=False)
     """What its database held when it had been seeded."""
 
     def token(

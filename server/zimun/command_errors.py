@@ -1,0 +1,36 @@
+"""Errors that a command tells in one line: what an operator can mend."""
+
+from zimun.auth.signing_keys import KeyStoreError
+from zimun.config import ConfigError
+from zimun.domain.errors import ZimunError
+from zimun.rpc.server import PortTaken
+from zimun.storage.database_errors import FAILURES, brief
+from zimun.storage.distribute import NotDistributable
+from zimun.storage.migrate import SchemaTooNew
+from zimun.storage.sqlite.database_file import FileRefused
+from zimun.telemetry.tracing import TracingMissing
+from zimun.up import ChildDied, DirectoryInUse
+from zimun_gateway.envoy_process import EnvoyError
+
+EXPECTED = (
+    ZimunError,
+    ConfigError,
+    PortTaken,
+    SchemaTooNew,
+    NotDistributable,
+    KeyStoreError,
+    EnvoyError,
+    ChildDied,
+    DirectoryInUse,
+    FileRefused,
+    TracingMissing,
+)
+"""What an operator can do something about."""
+
+
+def explain(error: Exception) -> str | None:
+    """What an operator is told of an error in one line; None where it is a fault of this code."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    # A fault of the machine, its disk or its database.
+    return brief(error) if isinstance(error, FAILURES) else None
