@@ -223,8 +223,8 @@ async def measure(port: int, server: dict[str, Any], rounds: int, seconds: float
         grpc.aio.insecure_channel(f"127.0.0.1:{server['port']}") as channel,
     ):
         bench = Bench(server, channel, plain.unary_unary("/bench.Noop/Call"))
-        for turn in range(rounds + 1):
-            await bench.round(seconds, turn > 0)
+        for number in range(rounds + 1):
+            await bench.round(seconds, number > 0)
     return bench
 
 

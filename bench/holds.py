@@ -80,10 +80,10 @@ def main(rounds: int, seconds: float) -> None:
             "  all on one day": lambda: uvloop.run(load(together, HOLD, crowding, seconds)),
         }
         rates: dict[str, list[float]] = {name: [] for name in kinds}
-        for turn in range(rounds + 1):
+        for number in range(rounds + 1):
             for name, run in kinds.items():
                 rate = run()
-                if turn:  # The first one finds everything cold.
+                if number:  # The first one finds everything cold.
                     rates[name].append(rate)
         report(rates)
 

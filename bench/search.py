@@ -2,7 +2,7 @@
 
 The method is called where it stands: check, search, encode, without the
 transport. No answer is kept, so each is worked out anew. The scenarios take
-turns, so that a noisy machine disturbs all alike.
+rounds, so that a noisy machine disturbs all alike.
 """
 
 import argparse
@@ -43,7 +43,7 @@ MONTH = GetAvailabilityRequest(
 )
 
 
-async def main(turns: int, much: int) -> None:
+async def main(rounds: int, much: int) -> None:
     async with AsyncExitStack() as stack:
         little = await _servicer(stack, LITTLE)
         large = await _servicer(stack, much)
@@ -53,10 +53,10 @@ async def main(turns: int, much: int) -> None:
             "31 days, 50 staff, 10,000 bookings": (little, MONTH),
         }
         measured: dict[str, list[float]] = {name: [] for name in scenarios}
-        for turn in range(turns + 1):
+        for number in range(rounds + 1):
             for name, (servicer, request) in scenarios.items():
                 spent = await _time(servicer, request, 200 if request is ONE_DAY else 5)
-                if turn:
+                if number:
                     measured[name].append(spent)
         _report(measured)
 
@@ -98,7 +98,7 @@ def _report(measured: Mapping[str, list[float]]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
-    parser.add_argument("--turns", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--much", type=int, default=MUCH, help="bookings of the crowded store")
     AvailabilityCache.get = lambda *_: None  # type: ignore[method-assign]
     caller = Caller(catalogue.ORG_ID, "c_bench", frozenset(SCOPES))

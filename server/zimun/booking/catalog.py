@@ -1,8 +1,9 @@
 """The catalogue: reading it, and the commands of its administration.
 
-What is true of every kind of entry is written once, for `entry_type`: Service,
+What holds for every type of entry is written once, for `entry_type`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
-the catalogue by the command that makes it (`domain.catalog_validation`).
+the catalogue by the command that makes it (`domain.catalog_validation`). The
+file is a little long, as the commands share how a catalogue changes.
 """
 
 import re

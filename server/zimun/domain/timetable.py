@@ -1,7 +1,8 @@
-"""When a service may begin as far as the catalogue alone tells, whatever is booked.
+"""The grids of a service: the starts that the catalogue allows, whatever is booked.
 
 A start is on the *grid* of a date when the service is active, place and staff
-member are open for all of it, and it lies on a step.
+member are open for all of it, and it lies on a step. The file is a little long,
+as grids are made and cached by the same keys.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
