@@ -516,7 +516,7 @@ def test_an_unknown_path_answers_in_the_one_shape(zimun: Zimun, path: str) -> No
         ("DELETE", "/api/v1/services/s_123"),
         ("PUT", "/api/v1/services"),
         ("PUT", HOLD),
-        ("PATCH", "/api/v1/appointments/a_123"),
+        ("DELETE", "/api/v1/appointments/a_123"),
     ],
 )
 def test_an_unknown_method_answers_in_the_one_shape(zimun: Zimun, verb: str, path: str) -> None:
