@@ -296,6 +296,9 @@ def _seen(ledger: Ledger) -> dict[tuple[str, str, str], int]:
     return found
 
 
+_DERIVED = ("contact_key",)
+"""Columns of a reservation that follow from others, so that events do not have them."""
+
 _COLUMNS = {
     "service_id": "service_id",
     "start": "start_time",
@@ -328,7 +331,10 @@ def _operations(attempts: Iterable[Attempt]) -> list[Operation]:
 
 
 def _lives(record: Record) -> dict[tuple[str, str], Life]:
-    rows = {(row["org_id"], row["hold_id"]): row for row in record.tables["reservations"]}
+    rows = {
+        (row["org_id"], row["hold_id"]): {name: row[name] for name in row if name not in _DERIVED}
+        for row in record.tables["reservations"]
+    }
     lives = {key: Life(*key, row, skew=record.skew) for key, row in rows.items()}
     of_holds = (event for event in record.tables["events"] if event["hold_id"])
     for event in sorted(of_holds, key=lambda event: (event["seq"], event["revision"])):

@@ -1,10 +1,12 @@
 """An appointment's life through Envoy: one step, updates, outcomes, lists and history as JSON."""
 
+from typing import Any
+
 from .running import Json, Zimun, good, refused
 from .test_catalogue import patch
 
 
-def book(zimun: Zimun, time: str, **more: object) -> Json:
+def book(zimun: Zimun, time: str, **more: Any) -> Json:
     contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
     body = {"service_id": "s_123", "appointment_time": time, **contact, **more}
     return zimun.tell("/api/v1/appointments/book", **body)
