@@ -122,6 +122,7 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
     )
     await LOCATION.create(zimun, id="l_east", weekly_hours=weekly("01:00", "22:30"))
     await LOCATION.create(zimun, id="l_west", time_zone="America/New_York")
+    places: dict[str, list[str]] = {}
     for n, zone in enumerate(ZONES):
         await STAFF.create(
             zimun,
@@ -129,8 +130,8 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
             time_zone=zone,
             weekly_hours=some_hours(chance),
             daily_limit=chance.choice((0, 2, 4)),
-            location_ids=chance.choice(([], [], ["l_east"], ["l_west"])),
         )
+        places[f"t_{n}"] = chance.choice(([], [], ["l_east"], ["l_west"]))
     for n, place in enumerate(("", "", "l_west")):
         await RESOURCE.create(zimun, id=f"r_{n}", location_id=place)
     await SERVICE.create(
@@ -176,6 +177,9 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
         buffer_before=minutes(30),
         location_ids=["l_east"],
     )
+    # Some move to where a service is not offered.
+    for staff_id, location_ids in places.items():
+        await STAFF.update(zimun, staff_id, ["location_ids"], location_ids=location_ids)
 
 
 async def make_exceptions(world: World, chance: random.Random) -> None:
@@ -192,6 +196,8 @@ async def make_exceptions(world: World, chance: random.Random) -> None:
 
 async def rearrange(zimun: Zimun) -> None:
     """Change the services under the bookings that they have."""
+    moved = await STAFF.get(zimun, "t_2")
+    await STAFF.update(zimun, "t_2", ["location_ids"])
     await SERVICE.update(
         zimun,
         "s_cut",
@@ -199,6 +205,7 @@ async def rearrange(zimun: Zimun) -> None:
         buffer_before=minutes(15),
         staff_ids=["t_3", "t_1", "t_2"],
     )
+    await STAFF.update(zimun, "t_2", ["location_ids"], location_ids=moved.location_ids)
     await SERVICE.update(zimun, "s_treat", ["buffer_after"])
     await SERVICE.update(zimun, "s_class", capacity=4, duration_options=[minutes(120)])
     await SERVICE.update(zimun, "s_court", duration=minutes(50), slot_step=minutes(20))

@@ -450,8 +450,9 @@ async def _staff_inactive(zimun: Zimun) -> Fields:
 
 async def _staff_elsewhere(zimun: Zimun) -> Fields:
     await LOCATION.create(zimun, id="l_x")
-    await member(zimun, location_ids=["l_main"])
+    await member(zimun)
     await service(zimun, staff_ids=["t_x"], location_ids=["l_x"])
+    await STAFF.update(zimun, "t_x", location_ids=["l_main"])
     return {}
 
 

@@ -127,6 +127,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
     if not 1 <= entry.capacity <= MAX_SEATS:
         yield "capacity", f"must be 1 to {MAX_SEATS}"
     yield from _existing("staff_ids", entry.staff_ids, catalog.staff)
+    yield from _elsewhere(entry, catalog)
     yield from _existing("location_ids", entry.location_ids, catalog.locations)
     for one_of in entry.resource_requirements:
         if not one_of:
@@ -134,6 +135,21 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         yield from _existing("resource_requirements", one_of, catalog.resources)
     if entry.price:
         yield from _price(entry.price)
+
+
+def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
+    """Staff members who work at none of the service's locations, unless that is nothing new."""
+    if not {*entry.location_ids} <= {*catalog.locations}:
+        return
+    before = catalog.services.get(entry.id, entry)
+    same_places = before is not entry and before.location_ids == entry.location_ids
+    named_before = before.staff_ids if same_places else ()
+    for staff_id in entry.staff_ids:
+        member = catalog.staff.get(staff_id)
+        if not member or not member.location_ids or staff_id in named_before:
+            continue
+        if not {*member.location_ids} & {*entry.location_ids}:
+            yield "staff_ids", f"{staff_id} works at none of the service's locations"
 
 
 def _override(entry: Override, catalog: Catalog) -> Violations:

@@ -204,12 +204,17 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
         (catalog.organization.id, day)
     )
     if override:
-        status = DayStatus.OPEN if override.hours else DayStatus.CLOSED
-        return Day(day, status, override.note, override.hours)
+        return _open_day(place, day, override.note, override.hours)
     if holiday := catalog.holiday(day):
         return Day(day, DayStatus.HOLIDAY, holiday, ())
-    hours = weekly(_place_week(catalog, place), day.weekday())
-    return Day(day, DayStatus.OPEN if hours else DayStatus.CLOSED, "", hours)
+    return _open_day(place, day, "", weekly(_place_week(catalog, place), day.weekday()))
+
+
+def _open_day(place: Place, day: date, note: str, hours: Hours) -> Day:
+    """A date with these hours; closed where its clock shows none of them."""
+    if not open_time(place.time_zone, day, hours):
+        return Day(day, DayStatus.CLOSED, note, ())
+    return Day(day, DayStatus.OPEN, note, hours)
 
 
 def _place_week(catalog: Catalog, place: Place) -> WeeklyHours:

@@ -8,14 +8,13 @@ as grids are made and cached by the same keys.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
-from itertools import chain
 from typing import NamedTuple
 
 from zimun.domain.assignment import Assignments, assign
 from zimun.domain.caching import cached_method
 from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
-from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.intervals import Interval, intersect, merge
+from zimun.domain.instant import HOUR, MINUTE
+from zimun.domain.intervals import Interval, merge
 from zimun.domain.opening_hours import (
     Day,
     dates,
@@ -28,6 +27,7 @@ from zimun.domain.opening_hours import (
     staff_hours,
     weekly,
 )
+from zimun.domain.opening_steps import MAX_OPENING, Opening, opening_starts, united
 from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
 
 SET_BACK = 4 * HOUR
@@ -53,24 +53,6 @@ START_BYTES, STAFF_BYTES = 40, 36
 
 MAX_CACHED_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
-
-
-MAX_OPENING = 8 * DAY
-"""How long an opening can have lasted, when a date's first begins, for steps to count from it."""
-
-
-class _Opening(NamedTuple):
-    """When a place is open on a date, all relative to the first moment of it.
-
-    `here` is the open time of the date itself, `around` that of all dates that
-    an appointment touches: openings that touch are one, from at most MAX_OPENING
-    before on. Where steps count from midnight on the wall, `midnights` has the
-    begin and end of each segment, and its midnight.
-    """
-
-    here: tuple[Interval, ...]
-    around: tuple[Interval, ...]
-    midnights: tuple[tuple[int, int, int], ...]
 
 
 class _ZoneDates(NamedTuple):
@@ -132,6 +114,7 @@ class Timetable:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.day = cached_method(self._day, 1 << 12)
+        self.open_on = cached_method(self._open_on, 1 << 12)
         self.grid = cached_method(self._grid, 1 << 12)
         self.range_grid = cached_method(self._range_grid, 1 << 10)
         self.staff_open = cached_method(self._staff_open, 1 << 14)
@@ -196,15 +179,14 @@ class Timetable:
 
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
-        hours = self.day(place, day).hours
-        here = open_time(place.time_zone, day, hours) if hours and service.active else []
+        here = self.open_on(place, day) if service.active else ()
         roster = self.roster(service, place) if here else None
         if not roster or not roster.members:
             return NO_STARTS
         begin, end = here[0][0], here[-1][1] + service.duration
         opens = self._openings(service, place, begin, end)
         reach = (opens[0][0], end)
-        opening = _Opening(
+        opening = Opening(
             _shift(here, -begin),
             _shift(opens, -begin),
             self._midnights(service, place, (begin, end)),
@@ -232,7 +214,7 @@ class Timetable:
         self,
         service: Service,
         place: Place,
-        opening: _Opening,
+        opening: Opening,
         around: Sequence[Sequence[date]],
         zones: tuple[_ZoneDates, ...],
     ) -> Grid:
@@ -254,11 +236,11 @@ class Timetable:
         for n, member in changed:
             zone = roster.zones.index(member.time_zone)
             hours = [staff_hours(self.catalog, member, day) for day in around[zone]]
-            starts_of[n] = _starts(service, opening, zones[zone].open(hours))
-        return _united(starts_of)
+            starts_of[n] = opening_starts(service, opening, zones[zone].open(hours))
+        return united(starts_of)
 
     def _find_pattern(
-        self, service: Service, place: Place, opening: _Opening, zones: tuple[_ZoneDates, ...]
+        self, service: Service, place: Place, opening: Opening, zones: tuple[_ZoneDates, ...]
     ) -> _Pattern:
         """The grid of every date with this opening and these dates around it, without overrides."""
         roster = self.roster(service, place)
@@ -266,7 +248,7 @@ class Timetable:
         patterns: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
         for n, member in roster.members:
             if not member:
-                starts_of[n] = _starts(service, opening, None)
+                starts_of[n] = opening_starts(service, opening, None)
                 continue
             zone = zones[roster.zones.index(member.time_zone)]
             hours = tuple(
@@ -274,9 +256,9 @@ class Timetable:
             )
             key = (member.time_zone, hours)
             if key not in patterns:
-                patterns[key] = _starts(service, opening, zone.open(hours))
+                patterns[key] = opening_starts(service, opening, zone.open(hours))
             starts_of[n] = patterns[key]
-        return _Pattern(_united(starts_of), starts_of)
+        return _Pattern(united(starts_of), starts_of)
 
     def _find_roster(self, service: Service, place: Place) -> Roster:
         members = [
@@ -322,8 +304,12 @@ class Timetable:
         return sorted(
             interval
             for day in dates_touching(place.time_zone, reach)
-            for interval in open_time(place.time_zone, day, self.day(place, day).hours)
+            for interval in self.open_on(place, day)
         )
+
+    def _open_on(self, place: Place, day: date) -> Sequence[Interval]:
+        """When the place is open on a date."""
+        return open_time(place.time_zone, day, self.day(place, day).hours)
 
     def _staff_open(self, staff_id: str, reach: Interval) -> list[Interval]:
         """When a staff member works on every date that `reach` touches, each date by itself."""
@@ -372,43 +358,3 @@ def _zone_dates(zone: str, days: Sequence[date], origin: int) -> _ZoneDates:
 
 def _shift(intervals: Iterable[Interval], by: int) -> tuple[Interval, ...]:
     return tuple([(start + by, end + by) for start, end in intervals])
-
-
-def _starts(
-    service: Service, opening: _Opening, staff_open: Sequence[Interval] | None
-) -> Sequence[int]:
-    """The starts of a staff member who works at `staff_open`; None where none is needed."""
-    around = opening.around if staff_open is None else intersect(opening.around, staff_open)
-    starts: list[int] = []
-    for since, until in around:
-        for begin, end in opening.here:
-            first, stop = max(since, begin), min(until - service.duration + 1, until, end)
-            if first < stop:
-                starts += _steps(service, opening, since, first, stop)
-    return starts
-
-
-def _steps(service: Service, opening: _Opening, since: int, begin: int, stop: int) -> Iterable[int]:
-    """The steps from `begin` to before `stop`, of an opening that began at `since`.
-
-    They count from then, or from midnight on the wall; from `begin` where the
-    opening has lasted too long.
-    """
-    step = service.slot_step
-    if service.slot_alignment is SlotAlignment.OPENING:
-        origin = since if since > -MAX_OPENING else begin
-        return range(begin + (origin - begin) % step, stop, step)
-    return chain.from_iterable(
-        range(first + (origin - first) % step, min(until, stop), step)
-        for since, until, origin in opening.midnights
-        for first in [max(since, begin)]
-    )
-
-
-def _united(starts_of: Sequence[Sequence[int]]) -> Grid:
-    """The grid of staff members, given the starts of each; many of them have the same."""
-    distinct = {id(starts): starts for starts in starts_of}
-    united = sorted(set().union(*distinct.values()))
-    bit_of = {start: 1 << p for p, start in enumerate(united)}.__getitem__
-    bits = {key: sum(map(bit_of, starts)) for key, starts in distinct.items()}
-    return Grid(0, united, [bits[id(starts)] for starts in starts_of]) if united else NO_STARTS

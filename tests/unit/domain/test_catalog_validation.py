@@ -42,10 +42,10 @@ def override(**changes: Any) -> Override:
     return Override(**{**usual, **changes})
 
 
-def wrong(entry: Entry | Override) -> dict[str, str]:
+def wrong(entry: Entry | Override, known: Catalog = KNOWN) -> dict[str, str]:
     """What is wrong with an entry, by its fields; nothing where it is sound."""
     try:
-        check(entry, KNOWN)
+        check(entry, known)
     except InvalidRequest as refused:
         return refused.violations
     return {}
@@ -266,3 +266,16 @@ def test_archived_entries_can_be_named() -> None:
     )
     given = service(staff_ids=("t_1",), location_ids=("l_1",), resource_requirements=(("r_1",),))
     check(given, archived)
+
+
+def test_staff_who_work_at_none_of_a_services_locations_are_refused_when_it_is_written() -> None:
+    """What was so before stays: the staff member may have moved."""
+    staff = [member(location_ids=("l_2",)), member(id="t_2")]
+    known = catalog(locations=[location(), location(id="l_2")], staff=staff)
+    told = {"staff_ids": "t_1 works at none of the service's locations"}
+    for location_ids, expected in (((), told), (("l_1",), told), (("l_1", "l_2"), {})):
+        written = service(staff_ids=("t_1", "t_2"), location_ids=location_ids)
+        assert wrong(written, known) == expected
+    moved = service(staff_ids=("t_1",), location_ids=("l_1",))
+    known = replace(known, services={moved.id: moved})
+    assert wrong(replace(moved, name="Renamed"), known) == {}
