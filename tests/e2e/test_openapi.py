@@ -21,6 +21,16 @@ OPERATIONS = {
 }
 
 
+WITHOUT_EXAMPLES = {
+    "CompleteAppointment",
+    "ExtendHold",
+    "MarkNoShow",
+    "ReleaseHold",
+    "ReopenAppointment",
+}
+"""Operations on a hold or an appointment in a state that the demo does not begin with."""
+
+
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
     """What a reference leads to."""
     while "$ref" in part:
@@ -97,7 +107,7 @@ def is_last(name: str) -> bool:
 def test_examples_of_the_openapi_are_true_in_the_demo(private: Callable[..., Zimun]) -> None:
     zimun = private().start()
     names = sorted(filter(has_examples, OPERATIONS), key=is_last)
-    assert set(OPERATIONS) - set(names) == {"ExtendHold", "ReleaseHold"}
+    assert set(OPERATIONS) - set(names) == WITHOUT_EXAMPLES
     for name in names:
         answer = send(zimun, name)
         assert answer.status_code == 200, f"{name}: {answer.text}"

@@ -22,6 +22,18 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "contact_name": "Dana Lee",
         "contact_email": "dana@example.com",
     },
+    "BookAppointment": {
+        "service_id": "s_123",
+        "appointment_time": "2026-02-20T11:00:00Z",
+        "contact_name": "Dana Lee",
+        "contact_email": "dana@example.com",
+    },
+    "GetHold": {"hold_id": "h_123"},
+    "UpdateAppointment": {
+        "appointment.appointment_id": "a_123",
+        "appointment": {"notes": "Prefers a window"},
+    },
+    "ListAppointmentChanges": {"appointment_id": "a_123"},
     "GetAppointment": {"appointment_id": "a_123"},
     "ListAppointments": {"page_size": 50, "service_id": "s_123", "state": "CONFIRMED"},
     "RescheduleAppointment": {"appointment_id": "a_123", "start_time": "2026-02-20T13:00:00Z"},

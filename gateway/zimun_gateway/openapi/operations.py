@@ -17,6 +17,7 @@ Object = dict[str, Any]
 
 SECURITY = "oauth2"
 _VARIABLE = re.compile(r"\{([\w.]+)\}")
+_AS_FOR = re.compile(r"\bas for (\w+)")
 _KEY_REUSED = Failure(409, "ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
 
 
@@ -112,10 +113,18 @@ class Operations:
 
     def failures(self, rule: Rule) -> list[Failure]:
         """How a call of this rule may fail."""
-        method = rule.method
-        comments = map(self._api.comment, (method.containing_service.full_name, method.full_name))
+        service = rule.method.containing_service
+        comment = self._api.comment(rule.method.full_name)
+        named = failures([self._api.comment(service.full_name), comment])
         reused = [_KEY_REUSED] if self._scope(rule).endswith(":write") else []
-        return [*failures(comments), *reused, *GATEWAY]
+        return [*named, *self._as_for_others(service.full_name, comment), *reused, *GATEWAY]
+
+    def _as_for_others(self, service: str, comment: str) -> Iterator[Failure]:
+        """The failures of a line such as `NOT_FOUND and ABORTED: as for HoldAppointment`."""
+        for line in comment.split("\n"):
+            for other in _AS_FOR.findall(line):
+                theirs = failures([self._api.comment(f"{service}.{other}")])
+                yield from (failure for failure in theirs if failure.code in line)
 
     def _scope(self, rule: Rule) -> str:
         return str(self._api.option(rule.method, "required_scope"))
