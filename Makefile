@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file constraints.txt
 
-.PHONY: help install runtime generate run test test-fast test-e2e test-chaos coverage browser check security format bench baseline lock upgrade clean
+.PHONY: help install runtime generate run test test-fast test-e2e test-chaos browser check security format bench baseline lock upgrade clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
@@ -67,9 +67,6 @@ test: install ## run all tests
 
 test-fast: install ## run the tests of units, storage, RPCs and gateway
 	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
-
-coverage: install ## measure the branch coverage of the fast tests
-	$(PYTEST) $(SIDE_BY_SIDE) --cov $(FAST)
 
 test-e2e: install ## run the tests of the program from outside
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples
