@@ -62,12 +62,14 @@ async def list_changes(
     after: PageKey | None,
 ) -> tuple[Sequence[DescribedChange], PageKey | None]:
     """A page of the changes of an appointment, oldest first; raises AppointmentNotFound."""
-    kept = await get_appointment(reader, caller, appointment_id)
+    appointment = await get_appointment(reader, caller, appointment_id)
     revision = after[0] if after else 0
     # The change before the page is read, too, as the first one is described by what it changed.
-    found = await store.appointment_changes(caller.org_id, kept.hold_id, revision, size + 2)
-    before = [None, *(change.reservation for change in found)]
-    described = [*map(DescribedChange, found, before)][1 if after else 0 :]
+    changes = await store.appointment_changes(
+        caller.org_id, appointment.hold_id, revision, size + 2
+    )
+    before = [None, *(change.reservation for change in changes)]
+    described = [*map(DescribedChange, changes, before)][1 if after else 0 :]
     page = described[:size]
     return page, change_key_of(page[-1]) if len(described) > size else None
 
@@ -89,15 +91,15 @@ async def list_holds(
     reader: Reader,
     store: LedgerStore,
     caller: Caller,
-    wanted: HoldFilter,
+    criteria: HoldFilter,
     size: int,
     after: PageKey | None,
 ) -> tuple[Sequence[Reservation], PageKey | None]:
     """A page of holds in order of id, as they stand now."""
     now = await reader.query(caller.org_id, lambda ledger, timetable, now: now)
-    found = await store.holds(caller.org_id, wanted, now, after[1] if after else "", size + 1)
-    page = found[:size]
-    return page, hold_key_of(page[-1]) if len(found) > size else None
+    holds = await store.holds(caller.org_id, criteria, now, after[1] if after else "", size + 1)
+    page = holds[:size]
+    return page, hold_key_of(page[-1]) if len(holds) > size else None
 
 
 def hold_key_of(hold: Reservation) -> PageKey:

@@ -19,45 +19,45 @@ Condition = ColumnElement[bool]
 def appointments(
     connection: Connection,
     org_id: str,
-    wanted: AppointmentFilter,
+    criteria: AppointmentFilter,
     after: tuple[int, str] | None,
     limit: int,
 ) -> list[Reservation]:
     """As `booking.store.LedgerStore.appointments`."""
     c = reservations.c
     query = select(reservations).where(c.org_id == org_id, IS_APPOINTMENT)
-    query = query.where(*_appointment_conditions(org_id, wanted))
+    query = query.where(*_appointment_conditions(org_id, criteria))
     key = tuple_(c.start_time, c.appointment_id)
     order: list[Any] = [c.start_time, c.appointment_id]
-    if wanted.descending:
+    if criteria.descending:
         order = [column.desc() for column in order]
     if after:
-        query = query.where(key < tuple_(*after) if wanted.descending else key > tuple_(*after))
+        query = query.where(key < tuple_(*after) if criteria.descending else key > tuple_(*after))
     found = connection.execute(query.order_by(*order).limit(limit))
     return [rows.reservation(row) for row in found]
 
 
-def _appointment_conditions(org_id: str, wanted: AppointmentFilter) -> list[Condition]:
+def _appointment_conditions(org_id: str, criteria: AppointmentFilter) -> list[Condition]:
     c = reservations.c
-    conditions = _equal(service_id=wanted.service_id, staff_id=wanted.staff_id)
-    conditions += _equal(location_id=wanted.location_id, state=wanted.state)
-    if wanted.start_from is not None:
-        conditions.append(c.start_time >= wanted.start_from)
-    if wanted.start_before is not None:
-        conditions.append(c.start_time < wanted.start_before)
-    if wanted.contact_email:
-        conditions.append(c.contact_key == rows.contact_key(wanted.contact_email))
-    if wanted.resource_id:
-        quoted = json.dumps(wanted.resource_id)
+    conditions = _equal(service_id=criteria.service_id, staff_id=criteria.staff_id)
+    conditions += _equal(location_id=criteria.location_id, state=criteria.state)
+    if criteria.start_from is not None:
+        conditions.append(c.start_time >= criteria.start_from)
+    if criteria.start_before is not None:
+        conditions.append(c.start_time < criteria.start_before)
+    if criteria.contact_email:
+        conditions.append(c.contact_key == rows.contact_key(criteria.contact_email))
+    if criteria.resource_id:
+        quoted = json.dumps(criteria.resource_id)
         conditions.append(func.replace(c.resource_ids, quoted, "") != c.resource_ids)
-    if wanted.update_from is not None:
-        conditions.append(c.update_time >= wanted.update_from)
-        conditions.append(c.hold_id.in_(_changed_since(org_id, wanted.update_from)))
+    if criteria.update_from is not None:
+        conditions.append(c.update_time >= criteria.update_from)
+        conditions.append(c.hold_id.in_(_changed_since(org_id, criteria.update_from)))
     return conditions
 
 
-def _equal(**wanted: str | None) -> list[Condition]:
-    return [reservations.c[name] == value for name, value in wanted.items() if value]
+def _equal(**criteria: str | None) -> list[Condition]:
+    return [reservations.c[name] == value for name, value in criteria.items() if value]
 
 
 def _changed_since(org_id: str, instant: int) -> Any:
@@ -74,13 +74,13 @@ def _changed_since(org_id: str, instant: int) -> Any:
 
 
 def holds(
-    connection: Connection, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+    connection: Connection, org_id: str, criteria: HoldFilter, now: int, after: str, limit: int
 ) -> list[Reservation]:
     """As `booking.store.LedgerStore.holds`."""
     c = reservations.c
     query = select(reservations).where(c.org_id == org_id, c.hold_id > after)
-    query = query.where(*_equal(service_id=wanted.service_id, staff_id=wanted.staff_id))
-    query = query.where(*_equal(location_id=wanted.location_id), *_in_state(wanted.state, now))
+    query = query.where(*_equal(service_id=criteria.service_id, staff_id=criteria.staff_id))
+    query = query.where(*_equal(location_id=criteria.location_id), *_in_state(criteria.state, now))
     found = connection.execute(query.order_by(c.hold_id).limit(limit))
     return [as_of(rows.reservation(row), now) for row in found]
 

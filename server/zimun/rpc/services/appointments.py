@@ -61,7 +61,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     ) -> appointments_service_pb2.ListHoldsResponse:
         """Return a page of the holds that match a filter."""
         page_request = self._page_request(request)
-        found, next_key = await appointments.list_holds(
+        holds, next_key = await appointments.list_holds(
             self._reader,
             self._store,
             caller(),
@@ -69,7 +69,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
             page_request.size,
             page_request.after,
         )
-        page = await write_page(found, next_key, convert.hold, appointments.hold_key_of)
+        page = await write_page(holds, next_key, convert.hold, appointments.hold_key_of)
         return appointments_service_pb2.ListHoldsResponse(
             items=page.items, next_page_token=self._pages.write(page.next_key, page_request.scope)
         )
@@ -173,7 +173,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
     ) -> appointments_service_pb2.ListAppointmentChangesResponse:
         """Return a page of the changes of an appointment."""
         page_request, appointment_id = self._page_request(request), request.appointment_id
-        found, next_key = await appointments.list_changes(
+        changes, next_key = await appointments.list_changes(
             self._reader,
             self._store,
             caller(),
@@ -181,7 +181,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
             page_request.size,
             page_request.after,
         )
-        page = await write_page(found, next_key, appointment_change, appointments.change_key_of)
+        page = await write_page(changes, next_key, appointment_change, appointments.change_key_of)
         return appointments_service_pb2.ListAppointmentChangesResponse(
             items=page.items, next_page_token=self._pages.write(page.next_key, page_request.scope)
         )
