@@ -54,13 +54,14 @@ TABLES = [table for table in metadata.sorted_tables if table not in (installatio
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a refused call was told: its code, its ErrorInfo, and all details by type."""
+    """What a refused call was told: its code, its ErrorInfo, all details, and their types."""
 
     code: grpc.StatusCode
     message: str
     info: error_details_pb2.ErrorInfo
     fields: dict[str, str]
     alternatives: list[slot_pb2.Slot]
+    details: list[str]
     headers: dict[str, str]
 
     @property
@@ -84,6 +85,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Refusal:
         info,
         {violation.field: violation.description for violation in bad.field_violations},
         list(others.slots),
+        [detail.TypeName() for detail in status.details],
         {key: value for key, value in trailers.items() if isinstance(value, str)},
     )
 

@@ -110,7 +110,7 @@ async def test_what_is_archived_has_no_slots(salon: Zimun, kind: Kind) -> None:
     assert list((await find_next(salon, "s_x", count=100)).slots) == []
     refused = await hold_refused(salon, TEN, "s_x")
     assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
-    assert refused.alternatives == []
+    assert refused.details == ["google.rpc.ErrorInfo"]
     explained = await explain(salon, "s_x", TEN)
     assert [each.subject_id for each in explained.obstacles] == [IDS[kind]]
     await kind.update(salon, IDS[kind], active=True)

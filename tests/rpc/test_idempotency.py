@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import grpc
+import pytest
 
 from zimun.domain.instant import DAY
 
 from . import hold_of
-from .conftest import FRIDAY_MORNING, Zimun
+from .conftest import FRIDAY_MORNING, Zimun, refusal
 
 HOLD = "/zimun.v1.AppointmentsService/HoldAppointment"
 
@@ -63,6 +64,15 @@ async def test_a_key_is_free_again_after_a_day(zimun: Zimun) -> None:
     zimun.clock.instant = FRIDAY_MORNING + DAY
     again = await zimun.call(zimun.appointments.HoldAppointment, request, "k")
     assert again.hold_id != first.hold_id
+
+
+async def test_a_key_that_is_empty_is_refused(zimun: Zimun) -> None:
+    request = hold_of("2025-12-01T10:00:00Z")
+    metadata = (*zimun.bearer(), ("idempotency-key", ""))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await zimun.appointments.HoldAppointment(request, metadata=metadata, timeout=10)
+    told = refusal(caught.value)
+    assert (told.reason, told.fields) == ("INVALID_FIELD", {"idempotency-key": "must not be empty"})
 
 
 async def test_an_overlong_key_is_refused(zimun: Zimun) -> None:

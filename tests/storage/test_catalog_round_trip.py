@@ -1,7 +1,7 @@
 """Any sound catalogue: written to a file, read into an empty store, it is the same one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -19,12 +19,14 @@ from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain import catalog_validation
+from zimun.domain.assignment import assign
 from zimun.domain.catalog import (
     Catalog,
     Entry,
     Location,
     Organization,
     Override,
+    Place,
     Resource,
     Service,
     ServiceDefaults,
@@ -106,13 +108,18 @@ def ids(prefix: str) -> st.SearchStrategy[list[str]]:
     return st.lists(suffixes.map(lambda end: f"{prefix}_{end}"), max_size=3, unique=True)
 
 
-DEFAULTS = st.builds(
+def within_the_horizon(own: ServiceDefaults) -> bool:
+    lead_time, horizon = own.lead_time, own.horizon
+    return lead_time is None or horizon is None or lead_time <= horizon
+
+
+DEFAULTS: st.SearchStrategy[ServiceDefaults] = st.builds(
     ServiceDefaults,
     **{
         field: st.none() | length_of(field)
         for field in ("slot_step", "lead_time", "horizon", "cancellation_cutoff")
     },
-)
+).filter(within_the_horizon)
 
 ORGANIZATIONS = st.builds(
     Organization,
@@ -130,6 +137,7 @@ ORGANIZATIONS = st.builds(
 @st.composite
 def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -> Service:
     own = {field: draw(length_of(field)) for field in catalog_validation.MAX_LENGTHS}
+    own["horizon"] = max(own["horizon"], own["lead_time"])
     options = draw(st.lists(length_of("duration"), max_size=3, unique=True))
     needs = st.lists(some(known["r"], 1), max_size=3) if known["r"] else st.just([])
     money: dict[str, st.SearchStrategy[str | int]] = {
@@ -152,6 +160,14 @@ def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -
         location_ids=draw(some(known["l"])),
         resource_requirements=tuple(draw(needs)),
     )
+
+
+def met(service: Service, resources: Sequence[Resource]) -> Service:
+    """The service without its requirements where they can never be met together."""
+    places = [Place(location_id, "UTC") for location_id in service.location_ids or ("",)]
+    usable = [{one.id for one in resources if one.is_at(place)} for place in places]
+    can = any(assign(service, there) is not None for there in usable)
+    return service if can else replace(service, resource_requirements=())
 
 
 @dataclass(frozen=True)
@@ -194,7 +210,8 @@ def catalogues(draw: st.DrawFn) -> Said:
     entries: list[CatalogEntry] = []
     for prefix, build in (("l", places), ("t", people), ("r", things)):
         entries += [draw(build(id=st.just(one))) for one in known[prefix]]
-    entries += [draw(services(one, known)) for one in known["s"]]
+    resources = [entry for entry in entries if isinstance(entry, Resource)]
+    entries += [met(draw(services(one, known)), resources) for one in known["s"]]
     owners = [ORG, *known["l"], *known["t"]]
     dates = st.dates(date(1971, 1, 1), date(9997, 12, 31))
     keys = st.tuples(st.sampled_from(owners), dates)

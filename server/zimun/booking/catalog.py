@@ -223,7 +223,7 @@ class UpdateEntry(Generic[E]):
         after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
-        catalog_validation.check(after, catalog)
+        catalog_validation.check(after, catalog, before)
         return catalog_decision(catalog, client_id, [after], after)
 
 
@@ -243,7 +243,6 @@ class ArchiveEntry(Generic[E]):
             return Decision((), before)
         _require_etag(before, self.etag)
         after = revise(before, replace(before, active=False), now)
-        catalog_validation.check(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
 

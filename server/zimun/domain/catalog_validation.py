@@ -7,6 +7,7 @@ microseconds.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from zimun.domain.assignment import assign
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -14,6 +15,7 @@ from zimun.domain.catalog import (
     Location,
     Organization,
     Override,
+    Place,
     Resource,
     Service,
     ServiceDefaults,
@@ -58,15 +60,16 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 Violations = Iterator[tuple[str, str]]
 
 
-def check(entry: Entry | Override, catalog: Catalog) -> None:
+def check(entry: Entry | Override, catalog: Catalog, before: Entry | None = None) -> None:
     """Raise InvalidRequest naming every field of the entry that is wrong.
 
     `catalog` is the catalogue that the entry will be part of: it must have the entries that
-    the entry names.
+    the entry names. What was as wrong `before` a change does not forbid the change.
     """
     violations: dict[str, str] = {}
+    present = set(_violations(before, catalog)) if before else set()
     for field, violation in _violations(entry, catalog):
-        if violation not in violations.get(field, ""):
+        if (field, violation) not in present and violation not in violations.get(field, ""):
             violations[field] = (
                 f"{violations[field]}; {violation}" if field in violations else violation
             )
@@ -106,6 +109,14 @@ def _defaults(defaults: ServiceDefaults) -> Violations:
         if length is not None:
             minimum = MINUTE if field in POSITIVE else 0
             yield from _length(f"service_defaults.{field}", length, minimum, MAX_LENGTHS[field])
+    if defaults.lead_time is not None and defaults.horizon is not None:
+        yield from _window("service_defaults.lead_time", defaults.lead_time, defaults.horizon)
+
+
+def _window(field: str, lead_time: int, horizon: int) -> Violations:
+    """Without a time between both, nothing could ever be booked."""
+    if lead_time > horizon >= MINUTE:
+        yield field, f"must not exceed the horizon, {_duration_text(horizon)}"
 
 
 def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
@@ -120,6 +131,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
     for field, maximum in MAX_LENGTHS.items():
         minimum = MINUTE if field in POSITIVE else 0
         yield from _length(field, getattr(entry, field), minimum, maximum)
+    yield from _window("lead_time", entry.lead_time, entry.horizon)
     for length in entry.duration_options:
         yield from _length("duration_options", length, MINUTE, MAX_LENGTHS["duration"])
     if _has_duplicates((entry.duration, *entry.duration_options)):
@@ -133,6 +145,9 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         if not one_of:
             yield "resource_requirements", "each must name a resource"
         yield from _existing("resource_requirements", one_of, catalog.resources)
+    named = all(entry.resource_requirements)
+    if named and all(one in catalog.resources for one in entry.resource_ids):
+        yield from _requirements(entry, catalog)
     if entry.price:
         yield from _price(entry.price)
 
@@ -150,6 +165,16 @@ def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
             continue
         if not {*member.location_ids} & {*entry.location_ids}:
             yield "staff_ids", f"{staff_id} works at none of the service's locations"
+
+
+def _requirements(entry: Service, catalog: Catalog) -> Violations:
+    """At one of its locations at least, all requirements can be met at once, if all is free."""
+    places = [Place(location_id, "") for location_id in entry.location_ids or ("",)]
+    resources = [catalog.resources[one] for one in entry.resource_ids]
+    usable = [{one.id for one in resources if one.is_at(place)} for place in places]
+    if all(assign(entry, there) is None for there in usable):
+        where = "at any of its locations" if entry.location_ids else "without a location"
+        yield "resource_requirements", f"can never be met together {where}"
 
 
 def _override(entry: Override, catalog: Catalog) -> Violations:

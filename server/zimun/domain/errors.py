@@ -46,7 +46,7 @@ example; `metadata` are the facts beside it, as strings.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from zimun.domain.instant import rfc3339
+from zimun.domain.instant import SECOND, rfc3339
 
 if TYPE_CHECKING:
     from zimun.domain.slots import Slot
@@ -241,12 +241,16 @@ class AppointmentNotStarted(Refused):
 
 
 class OutsideBookingWindow(Refused):
-    """`rule` is LEAD_TIME or HORIZON; the window is the closed interval of allowed starts."""
+    """`rule` is LEAD_TIME or HORIZON; the window is the closed interval of allowed starts.
+
+    It is told in whole seconds: starts are at whole minutes.
+    """
 
     reason = "OUTSIDE_BOOKING_WINDOW"
 
     def __init__(self, rule: str, opens: int, closes: int) -> None:
-        window = {"opens": rfc3339(opens), "closes": rfc3339(closes)}
+        first, last = -(-opens // SECOND) * SECOND, closes // SECOND * SECOND
+        window = {"opens": rfc3339(first), "closes": rfc3339(last)}
         super().__init__(
             f"starts can be booked from {window['opens']} to {window['closes']}",
             rule=rule,

@@ -52,9 +52,13 @@ def is_zone(name: str) -> bool:
     return name in _zones()
 
 
+NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+"""Files beside the zones: a placeholder for none, and what this machine is set to."""
+
+
 @cache
 def _zones() -> set[str]:
-    return available_timezones()
+    return available_timezones() - NOT_ZONES
 
 
 def local_date(zone: str, instant: int) -> date:

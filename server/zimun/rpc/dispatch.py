@@ -126,11 +126,14 @@ async def _refuse_unknown_method(_: bytes, context: Context) -> bytes:
 def header(name: str) -> str:
     """The value of a header (lower-case name) of the running call; empty without the header.
 
-    Raises InvalidRequest where it is repeated: a proxy may have read another of the values.
+    Raises InvalidRequest where it is repeated, as a proxy may have read another of the values, and
+    where it is there without a value.
     """
     values = [value for key, value in _metadata.get() if key == name]
     if len(values) > 1:
         raise InvalidRequest({name: "must not be there more than once"})
+    if values == [""]:
+        raise InvalidRequest({name: "must not be empty"})
     value = values[0] if values else ""
     return value if isinstance(value, str) else value.decode("ascii", "replace")
 
@@ -139,7 +142,7 @@ def _authorization() -> str:
     try:
         return header("authorization")
     except InvalidRequest as error:
-        raise TokenInvalid("there is more than one authorization header") from error
+        raise TokenInvalid(f"the header {error.message}") from error
 
 
 def decoding(handler: Handler) -> Handler:

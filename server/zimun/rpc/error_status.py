@@ -107,7 +107,8 @@ def _more(error: errors.ZimunError) -> list[Message]:
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
     if isinstance(error, errors.SlotUnavailable):
-        return [convert.alternatives(error.alternatives, error.time_zone)]
+        offered = convert.alternatives(error.alternatives, error.time_zone)
+        return [offered] if offered.slots else []
     if isinstance(error, errors.Overloaded):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMicroseconds(round(error.retry_after * SECOND))

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zimun.domain.catalog import Catalog, Entry, Hours, Override, ServiceDefaults
 from zimun.domain.catalog_validation import MAX_LENGTHS, MAX_SEATS, POSITIVE, check
@@ -44,8 +47,12 @@ def override(**changes: Any) -> Override:
 
 def wrong(entry: Entry | Override, known: Catalog = KNOWN) -> dict[str, str]:
     """What is wrong with an entry, by its fields; nothing where it is sound."""
+    return violations(lambda: check(entry, known))
+
+
+def violations(run: Callable[[], None]) -> dict[str, str]:
     try:
-        check(entry, known)
+        run()
     except InvalidRequest as refused:
         return refused.violations
     return {}
@@ -95,7 +102,9 @@ def test_everything_has_a_name(make: Make, name: str) -> None:
 
 
 @pytest.mark.parametrize("make", ZONED)
-@pytest.mark.parametrize("zone", ["", "Berlin", "europe/berlin", "UTC+1", "../UTC"])
+@pytest.mark.parametrize(
+    "zone", ["", "Berlin", "europe/berlin", "UTC+1", "../UTC", "localtime", "Factory"]
+)
 def test_a_time_zone_is_one_of_iana(make: Make, zone: str) -> None:
     assert wrong(make(time_zone=zone)) == {"time_zone": "must be an IANA time zone"}
 
@@ -166,7 +175,7 @@ def test_defaults_of_services_are_bounded_as_what_they_stand_for(field: str) -> 
 @pytest.mark.parametrize("field", MAX_LENGTHS)
 def test_lengths_of_a_service_are_whole_minutes_within_their_bounds(field: str) -> None:
     def told(length: int) -> dict[str, str]:
-        return wrong(service(**{field: length}))
+        return wrong(service(**{"horizon": MAX_LENGTHS["horizon"], field: length}))
 
     assert told(MINUTE) == told(MAX_LENGTHS[field]) == {}
     assert list(told(MAX_LENGTHS[field] + MINUTE)) == [field]
@@ -185,6 +194,74 @@ def test_lengths_of_a_service_are_whole_minutes_within_their_bounds(field: str) 
 )
 def test_the_bounds_of_a_length_are_told(field: str, told: str) -> None:
     assert wrong(service(**{field: -MINUTE})) == {field: told}
+
+
+def test_a_lead_time_beyond_the_horizon_is_refused_where_both_are_said() -> None:
+    told = "must not exceed the horizon, 60 days"
+    assert wrong(service(lead_time=60 * DAY, horizon=60 * DAY)) == {}
+    assert wrong(service(lead_time=60 * DAY + MINUTE, horizon=60 * DAY)) == {"lead_time": told}
+    defaults = ServiceDefaults(lead_time=61 * DAY)
+    assert wrong(organization(service_defaults=defaults)) == {}
+    defaults = replace(defaults, horizon=60 * DAY)
+    named = {"service_defaults.lead_time": told}
+    assert wrong(organization(service_defaults=defaults)) == named
+
+
+TOGETHER = "can never be met together at any of its locations"
+
+
+@pytest.mark.parametrize(
+    ("locations", "requirements", "told"),
+    [
+        (("l_1",), (("r_1",), ("r_1",)), TOGETHER),
+        (("l_1",), (("r_1", "r_2"), ("r_2", "r_1")), ""),
+        (("l_1",), (("r_far",),), TOGETHER),
+        (("l_1", "l_2"), (("r_far",),), ""),
+        ((), (("r_far",),), "can never be met together without a location"),
+        ((), (("r_1",), ("r_2",)), ""),
+    ],
+)
+def test_requirements_that_can_never_be_met_together_are_refused(
+    locations: tuple[str, ...], requirements: tuple[tuple[str, ...], ...], told: str
+) -> None:
+    known = replace(
+        KNOWN, resources={**KNOWN.resources, "r_far": resource(id="r_far", location_id="l_2")}
+    )
+    entry = service(location_ids=locations, resource_requirements=requirements)
+    found = violations(lambda: check(entry, known))
+    assert found == ({"resource_requirements": told} if told else {})
+
+
+RESOURCES = ("r_a", "r_b", "r_c")
+SOME_RESOURCES = st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=3, unique=True)
+
+
+@given(
+    st.lists(SOME_RESOURCES.map(tuple), max_size=4).map(tuple),
+    st.fixed_dictionaries(dict.fromkeys(RESOURCES, st.sampled_from(("", "l_1", "l_2")))),
+    st.lists(st.sampled_from(("l_1", "l_2")), max_size=2, unique=True).map(tuple),
+)
+def test_requirements_are_refused_exactly_where_no_choice_of_resources_meets_them(
+    requirements: tuple[tuple[str, ...], ...], homes: dict[str, str], locations: tuple[str, ...]
+) -> None:
+    """Against a look at every choice of one resource for each requirement, at every location."""
+    known = replace(
+        KNOWN, resources={one: resource(id=one, location_id=at) for one, at in homes.items()}
+    )
+    entry = service(location_ids=locations, resource_requirements=requirements)
+    can = any(
+        len(set(chosen)) == len(chosen) and all(homes[one] in ("", at) for one in chosen)
+        for at in locations or ("",)
+        for chosen in product(*requirements)
+    )
+    assert (violations(lambda: check(entry, known)) == {}) == can
+
+
+def test_what_was_wrong_before_a_change_does_not_forbid_it() -> None:
+    before = service(lead_time=2 * DAY, horizon=DAY)
+    check(replace(before, name="Else"), KNOWN, before)
+    renamed = replace(before, name="", capacity=0)
+    assert set(violations(lambda: check(renamed, KNOWN, before))) == {"name", "capacity"}
 
 
 @pytest.mark.parametrize("length", [0, -MINUTE, 90 * SECOND, 31 * DAY + MINUTE])
