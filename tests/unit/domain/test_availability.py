@@ -334,7 +334,7 @@ def test_a_time_outside_the_window_is_told_the_window() -> None:
     assert early.value.metadata == {"rule": "LEAD_TIME", **window}
     within = world(service(lead_time=HOUR, horizon=2 * HOUR), MONDAY, now=NINE - 999_999).search()
     with pytest.raises(OutsideBookingWindow, match="from 2026-01-05T10:00:00Z to 2026-01-05T10:59"):
-        within.slot_at(NINE + HOUR // 2)
+        slot_at(within, NINE + HOUR // 2)
     with pytest.raises(OutsideBookingWindow) as late:
         slot_at(search, NINE + 5 * HOUR // 2)
     assert late.value.metadata == {"rule": "HORIZON", **window}
