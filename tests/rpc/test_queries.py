@@ -485,8 +485,9 @@ async def _resource_inactive(zimun: Zimun) -> Fields:
 
 async def _resource_elsewhere(zimun: Zimun) -> Fields:
     await LOCATION.create(zimun, id="l_x")
-    await RESOURCE.create(zimun, id="r_x", location_id="l_main")
+    await RESOURCE.create(zimun, id="r_x", location_id="l_x")
     await service(zimun, resource_requirements=[{"resource_ids": ["r_x"]}], location_ids=["l_x"])
+    await RESOURCE.update(zimun, "r_x", location_id="l_main")
     return {}
 
 

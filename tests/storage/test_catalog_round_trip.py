@@ -170,6 +170,17 @@ def met(service: Service, resources: Sequence[Resource]) -> Service:
     return service if can else replace(service, resource_requirements=())
 
 
+def given_by(service: Service, staff: Sequence[StaffMember]) -> Service:
+    """The service without the staff members who work at none of its locations."""
+    elsewhere = {
+        member.id
+        for member in staff
+        if member.location_ids and not {*member.location_ids} & {*service.location_ids}
+    }
+    staff_ids = tuple(one for one in service.staff_ids if one not in elsewhere)
+    return replace(service, staff_ids=staff_ids)
+
+
 @dataclass(frozen=True)
 class Said:
     """A catalogue, its entries in order of creation."""
@@ -210,8 +221,9 @@ def catalogues(draw: st.DrawFn) -> Said:
     entries: list[CatalogEntry] = []
     for prefix, build in (("l", places), ("t", people), ("r", things)):
         entries += [draw(build(id=st.just(one))) for one in known[prefix]]
+    staff = [entry for entry in entries if isinstance(entry, StaffMember)]
     resources = [entry for entry in entries if isinstance(entry, Resource)]
-    entries += [met(draw(services(one, known)), resources) for one in known["s"]]
+    entries += [given_by(met(draw(services(one, known)), resources), staff) for one in known["s"]]
     owners = [ORG, *known["l"], *known["t"]]
     dates = st.dates(date(1971, 1, 1), date(9997, 12, 31))
     keys = st.tuples(st.sampled_from(owners), dates)
