@@ -40,7 +40,7 @@ from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings
 
 CONNECTION_COUNT = 100
-CONCURRENCY = 128
+CONCURRENCY = 64
 """Calls at once that load a server fully, as writes wait for the disk."""
 
 REFUSED = (

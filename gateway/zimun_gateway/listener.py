@@ -15,7 +15,7 @@ from .cors import cors_filters, cors_policy
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
 from .local_replies import replies
 from .log_path import log_path_filter
-from .rate_limits import rate_limit_filters, size_filter
+from .rate_limits import concurrency_filters, rate_limit_filters, size_filter
 from .request_checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .routes import retry_policy, routes
 from .settings import Settings
@@ -123,6 +123,7 @@ def _filters(settings: Settings) -> list[Config]:
         strict_body_filter(settings),
         header_filter(),
         transcoder_filter(settings),
+        *concurrency_filters(settings),
         extension(
             "envoy.filters.http.router",
             _ROUTER,

@@ -18,6 +18,10 @@ BY_ADDRESS = "zimun.limit_by_address"
 _BY_CLIENT = "zimun.limit_by_client"
 _BUFFER = "envoy.filters.http.buffer"
 _MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
+_CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
+_FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+_MIN_CONCURRENCY = 64
+"""Requests at a time that are admitted at any latency."""
 _BUCKETS = 10_000
 """Buckets at a time; the least recently used is dropped first."""
 
@@ -74,6 +78,38 @@ def streams_by_address(settings: Settings, streams: Streams) -> Config:
     if not settings.rate_limit:
         return {}
     return {BY_ADDRESS: _by_address(_bucket(streams.burst, 1, streams.interval))}
+
+
+def concurrency_filters(settings: Settings) -> list[Config]:
+    """Adapts the number of requests at a time to the latency of the servers.
+
+    The gradient controller multiplies the limit by the target latency over the median latency, ten
+    times a second. The target is fixed: to measure the latency of an idle server, Envoy would
+    refuse all but a few requests for a while.
+    """
+    if not settings.target_latency:
+        return []
+    message = "extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency"
+    controller = {
+        "concurrency_limit_params": {
+            "max_concurrency_limit": settings.max_concurrent_requests,
+            "concurrency_update_interval": "0.1s",
+        },
+        "min_rtt_calc_params": {
+            "fixed_value": seconds(settings.target_latency),
+            "buffer": {"value": 0},
+            "min_concurrency": min(_MIN_CONCURRENCY, settings.max_concurrent_requests),
+        },
+    }
+    admission = extension(_CONCURRENCY, message, gradient_controller_config=controller)
+    return [admission | {"disabled": True}]
+
+
+def limited_by_latency(settings: Settings) -> Config:
+    """typed_per_filter_config of a route whose requests the concurrency filter admits."""
+    if not settings.target_latency:
+        return {}
+    return {_CONCURRENCY: {"@type": _FILTER_CONFIG, "config": {}}}
 
 
 def size_filter(settings: Settings) -> Config:

@@ -20,6 +20,7 @@ from .rate_limits import (
     WATCH,
     Streams,
     limited_by_address,
+    limited_by_latency,
     streams_by_address,
     unbuffered,
 )
@@ -55,15 +56,16 @@ def routes(settings: Settings) -> list[Config]:
 def _api_routes(settings: Settings) -> list[Config]:
     """JSON and gRPC to the same methods, behind the same lock."""
     json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
+    common_filters = requires_token() | limited_by_latency(settings)
     json_filters = (
-        requires_token()
+        common_filters
         | json_checks()
         | strict_bodies()
         | compressed()
         | without_headers(GRPC_REQUEST, GRPC_RESPONSE)
     )
     grpc = {"prefix": f"/{PACKAGE}.", "headers": _called_by_grpc()}
-    grpc_filters = requires_token() | grpc_checks()
+    grpc_filters = common_filters | grpc_checks()
     repeatable = [
         _route(_with(json, _reading()), SERVER, settings, json_filters) | {"name": READING_ROUTE},
         _route(_with(json, _keyed()), SERVER, settings, json_filters) | {"name": JSON_ROUTE},

@@ -58,6 +58,9 @@ class Settings:
     """Of a transcoded answer, which is held whole."""
     max_concurrent_requests: int = 512
     """To all servers together; a request beyond it is refused at once with Retry-After."""
+    target_latency: float = 0.1
+    """Seconds. While the median latency of the servers is higher, fewer requests are admitted at a
+    time, so that they wait in no queue; 0 turns this off."""
     max_connections: int = 10_000
     """Those beyond it are closed at once."""
     max_heap_bytes: int = 1024 * 1024 * 1024
