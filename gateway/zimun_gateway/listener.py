@@ -12,6 +12,7 @@ from .auth import jwt_filter
 from .compression import compression_filter
 from .config import Config, extension, seconds, socket_address
 from .cors import cors_filters, cors_policy
+from .fairness import fairness_filters
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
 from .local_replies import replies
 from .log_path import log_path_filter
@@ -118,6 +119,7 @@ def _filters(settings: Settings) -> list[Config]:
         *rate_limit_filters(settings),
         *file_filters(settings),
         organization_filter(),
+        *fairness_filters(settings),
         size_filter(settings),
         compression_filter(),
         strict_body_filter(settings),

@@ -19,7 +19,6 @@ _BY_CLIENT = "zimun.limit_by_client"
 _BUFFER = "envoy.filters.http.buffer"
 _MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
-_FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 _MIN_CONCURRENCY = 64
 """Requests at a time that are admitted at any latency."""
 _BUCKETS = 10_000
@@ -109,7 +108,7 @@ def limited_by_latency(settings: Settings) -> Config:
     """typed_per_filter_config of a route whose requests the concurrency filter admits."""
     if not settings.target_latency:
         return {}
-    return {_CONCURRENCY: {"@type": _FILTER_CONFIG, "config": {}}}
+    return {_CONCURRENCY: typed("config.route.v3.FilterConfig", config={})}
 
 
 def size_filter(settings: Settings) -> Config:

@@ -13,6 +13,7 @@ from .clusters import AUTH, OPEN, SERVER
 from .compression import compressed
 from .config import Config, extension, seconds
 from .descriptor_set import PACKAGE
+from .fairness import shared_fairly
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
 from .local_replies import IS_GRPC, JSON_ROUTE, READING_ROUTE
 from .rate_limits import (
@@ -56,7 +57,7 @@ def routes(settings: Settings) -> list[Config]:
 def _api_routes(settings: Settings) -> list[Config]:
     """JSON and gRPC to the same methods, behind the same lock."""
     json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
-    common_filters = requires_token() | limited_by_latency(settings)
+    common_filters = requires_token() | limited_by_latency(settings) | shared_fairly(settings)
     json_filters = (
         common_filters
         | json_checks()

@@ -61,6 +61,9 @@ class Settings:
     target_latency: float = 0.1
     """Seconds. While the median latency of the servers is higher, fewer requests are admitted at a
     time, so that they wait in no queue; 0 turns this off."""
+    fair_rate: int = 20
+    """Requests a second of an organization on a thread of Envoy that are not refused for the sake
+    of other organizations; 0 turns fair shares off."""
     max_connections: int = 10_000
     """Those beyond it are closed at once."""
     max_heap_bytes: int = 1024 * 1024 * 1024

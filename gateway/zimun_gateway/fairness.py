@@ -1,0 +1,50 @@
+"""Fair shares of the servers: no organization slows down the others when the servers are busy.
+
+Requests of an organization are refused at random so that it is left with the limit, which is the
+same for all organizations (core-stateless fair queueing, Stoica et al. 1998). The limit falls while
+the servers refuse requests or take several times as long as when they are idle, and rises again
+afterwards (additive increase is too slow for it: both are multiplicative). `lua/fairness.lua` has
+no limit while the servers are not busy.
+"""
+
+from importlib.resources import files
+
+from .auth import CLAIMS
+from .auth import FILTER as JWT_FILTER
+from .config import Config, extension, typed
+from .settings import Settings
+
+_FILTER = "zimun.fairness"
+_CONSTANTS = {
+    "INTERVAL": 100,  # milliseconds between two changes of the limit
+    "DECREASE": 0.9,
+    "INCREASE": 1.03,
+    "MAX_SLOWDOWN": 4,  # the mean latency over its lowest, above which servers are busy
+    "MIN_LATENCY": 25,  # milliseconds, below which they are not
+    "CREEP": 1.001,  # the growth of the lowest latency in an interval
+}
+
+
+def fairness_filters(settings: Settings) -> list[Config]:
+    """The filter, disabled except on routes `shared_fairly`; it comes after `jwt_filter`."""
+    if not settings.fair_rate:
+        return []
+    message = "extensions.filters.http.lua.v3.Lua"
+    source = {"inline_string": _source(settings)}
+    lua = extension(_FILTER, message, default_source_code=source, clear_route_cache=False)
+    return [lua | {"disabled": True}]
+
+
+def shared_fairly(settings: Settings) -> Config:
+    """typed_per_filter_config of a route whose servers organizations share."""
+    if not settings.fair_rate:
+        return {}
+    return {_FILTER: typed("config.route.v3.FilterConfig", config={})}
+
+
+def _source(settings: Settings) -> str:
+    names = {"JWT_FILTER": JWT_FILTER, "CLAIMS": CLAIMS, "NAMESPACE": _FILTER}
+    constants: dict[str, int | float | str] = {**_CONSTANTS, "FAIR_RATE": settings.fair_rate}
+    lines = [f"local {name} = {value}" for name, value in constants.items()]
+    lines += [f'local {name} = "{value}"' for name, value in names.items()]
+    return "\n".join([*lines, (files(__package__) / "lua" / "fairness.lua").read_text()])
