@@ -17,10 +17,12 @@ from .settings import Settings
 _FILTER = "zimun.fairness"
 _CONSTANTS = {
     "INTERVAL": 100,  # milliseconds between two changes of the limit
-    "DECREASE": 0.9,
+    "MIN_BUSY_INTERVALS": 3,
+    "DECREASE": 0.8,
     "INCREASE": 1.03,
     "MAX_SLOWDOWN": 4,  # the mean latency over its lowest, above which servers are busy
     "MIN_LATENCY": 25,  # milliseconds, below which they are not
+    "MIN_RATE": 0.01,  # requests a second, below which an organization is forgotten
     "CREEP": 1.001,  # the growth of the lowest latency in an interval
 }
 

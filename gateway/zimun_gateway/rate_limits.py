@@ -19,7 +19,7 @@ _BY_CLIENT = "zimun.limit_by_client"
 _BUFFER = "envoy.filters.http.buffer"
 _MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
-_MIN_CONCURRENCY = 64
+MIN_CONCURRENCY = 64
 """Requests at a time that are admitted at any latency."""
 _BUCKETS = 10_000
 """Buckets at a time; the least recently used is dropped first."""
@@ -97,7 +97,7 @@ def concurrency_filters(settings: Settings) -> list[Config]:
         "min_rtt_calc_params": {
             "fixed_value": seconds(settings.target_latency),
             "buffer": {"value": 0},
-            "min_concurrency": min(_MIN_CONCURRENCY, settings.max_concurrent_requests),
+            "min_concurrency": min(MIN_CONCURRENCY, settings.max_concurrent_requests),
         },
     }
     admission = extension(_CONCURRENCY, message, gradient_controller_config=controller)

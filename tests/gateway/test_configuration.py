@@ -138,11 +138,13 @@ def test_tokens_are_checked_before_anything_is_done_for_a_request() -> None:
         "zimun.headers_of_files",
         "envoy.filters.http.file_server",
         "envoy.filters.http.set_filter_state",
+        "zimun.fairness",
         "envoy.filters.http.buffer",
         "envoy.filters.http.compressor",
         "envoy.filters.http.lua",
         "envoy.filters.http.header_mutation",
         "envoy.filters.http.grpc_json_transcoder",
+        "envoy.filters.http.adaptive_concurrency",
         "envoy.filters.http.router",
     ]
 

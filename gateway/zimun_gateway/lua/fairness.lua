@@ -2,7 +2,7 @@
 
 local SENDERS = {}
 local LATENCY = {sum = 0, count = 0, lowest = nil}
-local limit, refused, adapted_at = math.huge, false, 0
+local limit, refused, busy_intervals, adapted_at = math.huge, false, 0, 0
 
 -- Requests a second of an organization: each counts 1 and fades with a time constant of 1 s.
 local function rate_at(sender, now)
@@ -16,14 +16,15 @@ local function count_request(organization, now)
   return sender.rate
 end
 
-local function highest_rate(now)
-  local highest = 0
+-- The highest rate, and the number of organizations that have sent something lately.
+local function survey(now)
+  local highest, count = 0, 0
   for organization, sender in pairs(SENDERS) do
     local rate = rate_at(sender, now)
-    highest = math.max(highest, rate)
-    if rate < 0.01 then SENDERS[organization] = nil end
+    highest, count = math.max(highest, rate), count + 1
+    if rate < MIN_RATE then SENDERS[organization] = nil end
   end
-  return highest
+  return highest, count
 end
 
 -- Whether requests were refused, or took several times as long as when the servers were idle.
@@ -38,9 +39,12 @@ end
 
 local function adapt_limit(now)
   if now - adapted_at < INTERVAL then return end
-  local highest = highest_rate(now)
+  local highest, count = survey(now)
   adapted_at = now
-  if is_busy() then
+  busy_intervals = is_busy() and busy_intervals + 1 or 0
+  if count < 2 then
+    limit = math.huge
+  elseif busy_intervals >= MIN_BUSY_INTERVALS then
     limit = math.max(FAIR_RATE, math.min(limit, highest) * DECREASE)
   else
     limit = limit > highest and math.huge or limit * INCREASE
