@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lupa.luajit21 import LuaRuntime
+from lupa.luajit21 import LuaRuntime  # type: ignore[import-untyped]
 
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun_gateway import Settings
