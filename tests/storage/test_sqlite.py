@@ -1,6 +1,7 @@
 """What the SQLite store promises of its own: grouped commits, cancelled callers, closing, locks."""
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,6 +24,7 @@ from zimun.domain.errors import Overloaded, SlotUnavailable
 from zimun.domain.ledger import Ledger
 from zimun.domain.timetable import Timetable
 from zimun.storage import ledgers
+from zimun.storage.sqlite import database
 from zimun.storage.sqlite import database as sqlite
 
 from .salon import (
@@ -558,3 +560,19 @@ async def test_store_that_cannot_be_read_is_overloaded_and_serves_again_when_it_
             connection.execute("ALTER TABLE gone RENAME TO ledgers")
         assert await READS[what](stores)
         assert await stores.writer.run(ORG, AddLocation("l_after")) == "l_after"
+
+
+async def test_failure_on_the_thread_after_a_cancellation_is_not_logged_by_asyncio() -> None:
+    loop, logged = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: logged.append(context))
+    failing: asyncio.Future[None] = loop.create_future()
+    caller = asyncio.create_task(database._finished(failing))
+    await run_ready()
+    caller.cancel()
+    await run_ready()
+    failing.set_exception(sqlite3.OperationalError("database is locked"))
+    await asyncio.wait([caller])
+    assert caller.cancelled()
+    del failing, caller
+    gc.collect()
+    assert logged == []

@@ -225,7 +225,7 @@ class SqliteDatabase:
             await asyncio.shield(beginning)
         except asyncio.CancelledError:
             cancelled.set()
-            await asyncio.wait([beginning])
+            await _ended(beginning)
             raise
 
 
@@ -234,5 +234,11 @@ async def _finished(future: "asyncio.Future[T]") -> T:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        await asyncio.wait([future])
+        await _ended(future)
         raise
+
+
+async def _ended(future: "asyncio.Future[Any]") -> None:
+    """Wait for the end of a future and retrieve its exception, which asyncio would log."""
+    await asyncio.wait([future])
+    future.exception()
