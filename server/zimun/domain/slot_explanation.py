@@ -225,11 +225,15 @@ class _Explanation:
     def duty(self) -> Mapping[str, Sequence[Obstacle]]:
         """Why each staff member never serves this start, whatever is booked."""
         return {
-            staff_id: list(self._duty(self.catalog.staff[staff_id])) if staff_id else []
-            for staff_id in self.candidates
+            staff_id: list(self._duty(staff_id)) if staff_id else [] for staff_id in self.candidates
         }
 
-    def _duty(self, member: StaffMember) -> Iterator[Obstacle]:
+    def _duty(self, staff_id: str) -> Iterator[Obstacle]:
+        member = self.catalog.staff.get(staff_id)
+        if member is None:
+            message = f"there is no staff member {staff_id}"
+            yield Obstacle(rule=Rule.STAFF_CLOSED, message=message, subject_id=staff_id)
+            return
         if not member.active:
             yield self._of(Rule.STAFF_INACTIVE, member, "is archived")
         if not member.works_at(self.place):
@@ -255,7 +259,9 @@ class _Explanation:
             if not any(map(self._has_free_seats, sessions)):
                 yield from self._seats(sessions)
             return
-        member = self.catalog.staff[staff_id]
+        member = self.catalog.staff.get(staff_id)
+        if member is None:
+            return
         if self.search.is_full(staff_id, self.start):
             message = f"takes {member.daily_limit} bookings a day and has them on this one"
             yield self._of(Rule.STAFF_DAILY_LIMIT, member, message)
@@ -376,8 +382,8 @@ def _unarchived(search: Search) -> Timetable:
     catalog, place = search.timetable.catalog, search.place
     staff = {
         member.id: replace(member, active=True, location_ids=())
-        for member in map(catalog.staff.__getitem__, search.candidates)
-        if not search.timetable.serves(member.id, place)
+        for member in map(catalog.staff.get, search.candidates)
+        if member and not search.timetable.serves(member.id, place)
     }
     if search.place_is_active and not staff:
         return search.timetable

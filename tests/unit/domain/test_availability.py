@@ -645,7 +645,7 @@ def test_a_session_without_a_person_is_not_joined_by_who_asks_for_one() -> None:
 def test_a_person_that_the_catalogue_does_not_know_works_never() -> None:
     asked = world(service(staff_ids=("t_9",)), MONDAY)
     assert starts(asked) == []
-    assert asked.search().find_slot(NINE) is None
+    assert refusal(asked.search(), NINE) == "STAFF_CLOSED"
 
 
 @pytest.mark.parametrize("length", [1, 30])
