@@ -52,7 +52,7 @@ def upgraded(database: Database) -> Database:
 @pytest.fixture(autouse=True)
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave holds that ran out before the upgrade unrecorded until a request meets them."""
-    monkeypatch.setattr(app, "SWEEP_INTERVAL", 3600, raising=False)
+    monkeypatch.setattr(app, "EXPIRY_INTERVAL", 3600)
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ class LedgerStore(Protocol):
         """Appointments by (start, appointment_id), those after the key `after`, at most `limit`."""
 
     async def holds(
-        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
+        self, org_id: str, criteria: HoldFilter, now: int, after: str, limit: int
     ) -> Sequence[Reservation]:
         """Holds by id, those after the id `after`, at most `limit`, in their states at `now`."""
 

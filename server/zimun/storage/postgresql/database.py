@@ -288,6 +288,9 @@ class PostgresqlDatabase:
         """Run `fn` on one snapshot."""
         return await self.retry(lambda: self._run(self._readers, fn))
 
+    scan = read
+    """A long read waits for the server, not on the event loop."""
+
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn`; when this returns, its effect is on the server's disk."""
         return await self.retry(lambda: self.attempt(fn))

@@ -1,30 +1,26 @@
 """The ledgers on a PostgreSQL server."""
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from functools import partial
 from typing import Any
 
 from sqlalchemy import text
 
 from zimun.booking.store import (
     Append,
-    AppointmentFilter,
     Conflict,
     Head,
-    HoldFilter,
     IdempotencyKey,
     LedgerRead,
     LedgerUpdate,
-    ReservationChange,
     StoredResponse,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.events import Event
 from zimun.domain.loading import Loaded, Needs
-from zimun.domain.reservation import Reservation
-from zimun.storage import ledgers, lists, statements
+from zimun.storage import ledgers, statements
 from zimun.storage.changes import changes_of
 from zimun.storage.database_errors import brief
+from zimun.storage.ledger_queries import LedgerQueries
 from zimun.storage.postgresql.database import PostgresqlDatabase
 from zimun.storage.postgresql.group_statement import append_all, group_statement
 from zimun.storage.postgresql.sqlstates import (
@@ -38,7 +34,7 @@ LANES = 4
 """Groups of one process that are written at the same time."""
 
 
-class PostgresqlLedgers:
+class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
     """The ledgers on a PostgreSQL server: a `booking.store.LedgerStore`.
 
     On a distributed database (`is_distributed`) a group is of one organization,
@@ -48,7 +44,7 @@ class PostgresqlLedgers:
     lanes = LANES
 
     def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
-        self._database = database
+        super().__init__(database)
         self.shares_transactions = not is_distributed
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
@@ -135,51 +131,11 @@ class PostgresqlLedgers:
         )
         return [(row[0], row[1]) for row in expired]
 
-    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
-        """A transaction only where there is one to drop."""
-        if org_ids:
-            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
-            return
-        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
-            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
-
-    async def appointments(
-        self,
-        org_id: str,
-        criteria: AppointmentFilter,
-        after: tuple[int, str] | None,
-        limit: int,
-    ) -> Sequence[Reservation]:
-        """One statement."""
-        return await self._database.read(
-            lambda tx: lists.appointments(tx, org_id, criteria, after, limit)
-        )
-
-    async def holds(
-        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
-    ) -> Sequence[Reservation]:
-        """One statement."""
-        return await self._database.read(
-            lambda tx: lists.holds(tx, org_id, wanted, now, after, limit)
-        )
-
-    async def appointment_changes(
-        self, org_id: str, hold_id: str, revision: int, limit: int
-    ) -> Sequence[ReservationChange]:
-        """One statement."""
-        return await self._database.read(
-            lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
-        )
-
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """A transaction only where there is something to prune."""
         if await self._database.read(lambda tx: ledgers.has_prunable(tx, org_id, before)):
             return await self._database.write(lambda tx: ledgers.prune(tx, org_id, before, limit))
         return 0
-
-    async def organization_ids(self) -> Sequence[str]:
-        """Every organization."""
-        return await self._database.read(ledgers.organization_ids)
 
     async def probe(self) -> None:
         """Commit something; no row is written, so that servers do not meet.

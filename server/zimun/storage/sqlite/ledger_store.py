@@ -2,35 +2,29 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence, Set
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from sqlalchemy import Connection
 
 from zimun.booking.store import (
     Append,
-    AppointmentFilter,
     Conflict,
     Head,
-    HoldFilter,
     LedgerRead,
     LedgerUpdate,
-    ReservationChange,
 )
-from zimun.domain.reservation import Reservation
-from zimun.storage import ledgers, lists, statements
+from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Part, changes_of
 from zimun.storage.database_errors import brief
+from zimun.storage.ledger_queries import LedgerQueries
 from zimun.storage.sqlite.database import SqliteDatabase
 
 
-class SqliteLedgers:
+class SqliteLedgers(LedgerQueries[SqliteDatabase]):
     """The ledgers in a SQLite file: a `booking.store.LedgerStore`."""
 
     lanes = 1
     shares_transactions = True
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """Read without a thread: each takes a few microseconds."""
@@ -59,52 +53,12 @@ class SqliteLedgers:
             expired = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
         return [(row[0], row[1]) for row in expired]
 
-    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
-        """A transaction only where there is one to drop."""
-        if org_ids:
-            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
-            return
-        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
-            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
-
-    async def appointments(
-        self,
-        org_id: str,
-        criteria: AppointmentFilter,
-        after: tuple[int, str] | None,
-        limit: int,
-    ) -> Sequence[Reservation]:
-        """On a thread, as it may be long."""
-        return await self._database.scan(
-            lambda tx: lists.appointments(tx, org_id, criteria, after, limit)
-        )
-
-    async def holds(
-        self, org_id: str, wanted: HoldFilter, now: int, after: str, limit: int
-    ) -> Sequence[Reservation]:
-        """On a thread, as it may be long."""
-        return await self._database.scan(
-            lambda tx: lists.holds(tx, org_id, wanted, now, after, limit)
-        )
-
-    async def appointment_changes(
-        self, org_id: str, hold_id: str, revision: int, limit: int
-    ) -> Sequence[ReservationChange]:
-        """On a thread, as it may be long."""
-        return await self._database.scan(
-            lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
-        )
-
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """A transaction only where there is something to prune."""
         with self._database.snapshot() as connection:
             if not ledgers.has_prunable(connection, org_id, before):
                 return 0
         return await self._database.write(lambda tx: ledgers.prune(tx, org_id, before, limit))
-
-    async def organization_ids(self) -> Sequence[str]:
-        """Every organization."""
-        return await self._database.read(ledgers.organization_ids)
 
     async def probe(self) -> None:
         """Write a row that means nothing, to the file of that name."""
