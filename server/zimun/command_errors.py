@@ -29,7 +29,7 @@ EXPECTED = (
 
 
 def explain(error: Exception) -> str | None:
-    """What an operator is told of an error in one line; None where it is a fault of this code."""
+    """One line about an error for operators; None where the error is a fault of this code."""
     if isinstance(error, EXPECTED):
         return str(error)
     # A fault of the machine, its disk or its database.
