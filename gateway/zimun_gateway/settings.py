@@ -107,6 +107,8 @@ class Settings:
             raise ValueError("clock_skew must be at least 1 second")
         if self.rate_limit < 0 or self.token_rate_limit < 1:
             raise ValueError("rate_limit must be at least 0 and token_rate_limit at least 1")
+        if self.target_latency < 0 or self.fair_rate < 0:
+            raise ValueError("target_latency and fair_rate must be at least 0")
 
 
 def split_endpoint(endpoint: str) -> tuple[str, int]:

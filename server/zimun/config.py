@@ -30,6 +30,8 @@ class Settings:
     `upstream_tls_ca` vouches for a certificate of `upstream_tls_name`.
 
     `docs` is whether Envoy serves the page at /docs and the OpenAPI document.
+    `target_latency` (seconds) and `fair_rate` (requests a second of an organization) bound
+    what Envoy admits while the servers are busy; 0 for neither.
     `trusted_proxies` is how many proxies in front of Envoy append to X-Forwarded-For.
 
     Metrics are served where they have a port: those of the k-th worker at
@@ -51,6 +53,8 @@ class Settings:
     jwks_url: str = ""
     token_lifetime: int = 900
     rate_limit: int = 1000
+    target_latency: float = 0.1
+    fair_rate: int = 20
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
     docs: bool = True
@@ -208,6 +212,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "trace_ratio": _decimal(1),
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
+    "target_latency": _decimal(60),
+    "fair_rate": _whole(0, 1_000_000),
     "trusted_proxies": _whole(0, 16),
     "workers": _whole(1, 256),
     "max_rows": _whole(1_000, 1_000_000_000),

@@ -118,6 +118,8 @@ def gateway_settings(
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,
+        target_latency=settings.target_latency,
+        fair_rate=settings.fair_rate,
         max_connections=max_gateway_connections(),
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,

@@ -121,6 +121,13 @@ def test_zero_turns_every_limit_off() -> None:
     assert "local_ratelimit" not in dump(replace(DEFAULT, rate_limit=0))
 
 
+def test_fair_shares_and_the_concurrency_limit_can_be_turned_off() -> None:
+    off = replace(DEFAULT, target_latency=0, fair_rate=0)
+    assert {"zimun.fairness", "envoy.filters.http.adaptive_concurrency"} <= {*filters(DEFAULT)}
+    assert "fairness" not in dump(off)
+    assert "adaptive_concurrency" not in dump(off)
+
+
 def test_cors_is_off_unless_configured() -> None:
     assert "envoy.filters.http.cors" not in filters(DEFAULT)
     assert "envoy.filters.http.cors" in filters(replace(DEFAULT, cors_origins=("https://a",)))
@@ -175,6 +182,7 @@ def test_servers_are_health_checked_and_requests_at_a_time_are_bounded() -> None
         {"clock_skew": 0},
         {"rate_limit": -1},
         {"token_rate_limit": 0},
+        {"target_latency": -0.1},
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
