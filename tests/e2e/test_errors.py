@@ -504,7 +504,8 @@ def shape(answer: requests.Response, http: int, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/v1", "/api/v1/nope", "/api/v2/services", "/api/v1/services/s_123/staff"]
+    "path",
+    ["/none", "/api/v1", "/api/v1/nope", "/api/v2/services", "/api/v1/services/s_123/staff"],
 )
 def test_an_unknown_path_answers_in_the_one_shape(zimun: Zimun, path: str) -> None:
     shape(zimun.get(path), 404, "NOT_FOUND")

@@ -119,7 +119,10 @@ def test_the_published_examples_run_unchanged(
 
     cancelled = api.write("cancel", CANCEL)
     assert (cancelled["appointment_id"], cancelled["state"]) == ("a_123", "CANCELLED")
-    assert zimun.appointment("a_123") == cancelled
+    # grpcurl prints messages that are not set as null, Envoy not at all.
+    assert zimun.appointment("a_123") == {
+        name: value for name, value in cancelled.items() if value is not None
+    }
     zimun.stop()
 
 

@@ -74,7 +74,7 @@ async def test_no_way_around(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path, {})).status == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v2/services", "/api/v1x", "/oauth/token/x", "/ready"])
+@pytest.mark.parametrize("path", ["/x", "/api/v2/services", "/api/v1x", "/oauth/token/x", "/ready"])
 async def test_other_paths_do_not_exist(gateway: Gateway, path: str) -> None:
     answer = await gateway.get(path, {})
     assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")

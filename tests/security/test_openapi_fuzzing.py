@@ -34,7 +34,7 @@ def program(tmp_path: Path) -> Iterator[Zimun]:
 
 @pytest.mark.quiet
 def test_answers_to_schemathesis_are_what_the_document_allows(
-    program: Zimun, attacks: AttackCounter
+    program: Zimun, attacks: AttackCounter, tmp_path: Path
 ) -> None:
     pids = {"server": program.process.pid, "envoy": program.envoy()}
     before = {name: memory(pid) for name, pid in pids.items()}
@@ -49,6 +49,7 @@ def test_answers_to_schemathesis_are_what_the_document_allows(
         capture_output=True,
         text=True,
         check=False,
+        cwd=tmp_path,
         env=environment(),
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -17,6 +17,7 @@ from zimun.domain.events import (
 from zimun.domain.instant import DAY, HOUR
 from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import Reservation
+from zimun.domain.subjects import service_subject
 
 from .appending import OTHER, Script, begun
 from .reading import check_loaded, check_store, check_tables, loaded, read_one
@@ -47,11 +48,12 @@ async def test_hold_takes_its_subjects_until_its_expiry_and_an_appointment_for_e
 
 async def test_service_that_needs_nobody_is_itself_taken(store: LedgerStore) -> None:
     script = begun()
-    script.hold(1, service_id=KIOSK.id, staff_id="")
+    made = script.hold(1, service_id=KIOSK.id, staff_id="")
     await script.write(store)
-    ledger = await loaded(store, Needs(blocks={(KIOSK.id, at(10) // BLOCK)}))
-    [(subject, [allocation])] = ledger.allocations([KIOSK.id], (at(10), at(11)))
-    assert (subject, allocation.session_id) == (KIOSK.id, "x_1")
+    taken = service_subject(KIOSK.id, made.location_id)
+    ledger = await loaded(store, Needs(blocks={(taken, at(10) // BLOCK)}))
+    [(subject, [allocation])] = ledger.allocations([taken], (at(10), at(11)))
+    assert (subject, allocation.session_id) == (taken, "x_1")
 
 
 @pytest.mark.parametrize("end", ["release", "expire", "cancel", "move"])

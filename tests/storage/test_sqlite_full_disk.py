@@ -35,7 +35,7 @@ from .salon import (
     put_catalog,
 )
 
-FREE_PAGES = 12
+FREE_PAGES = 16
 """How many pages the disk has left when it is nearly full."""
 
 
