@@ -34,6 +34,7 @@ async def noop() -> None:
     server.add_generic_rpc_handlers((handlers,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    app.tune_garbage_collector()
     _announce(port=port)
     await app.stop_signal().wait()
     await server.stop(0)
@@ -58,6 +59,7 @@ async def zimun(directory: Path, database_url: str, many: bool) -> None:
         for org_id in org_ids:
             client = Client(f"c_{org_id[2:]}", org_id, "Bench", SCOPES, "", 0)
             tokens[org_id] = issuer.issue(client, SCOPES)
+        app.tune_garbage_collector()
         _announce(
             port=server.grpc_port, auth_port=server.auth_port, tokens=tokens, tomorrow=tomorrow
         )
