@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from zimun.booking.store import Append, IdempotencyKey, LedgerStore, StoredResponse
+from zimun.domain.blocks import block_numbers
 from zimun.domain.catalog import Organization
 from zimun.domain.events import (
     CatalogEvent,
@@ -100,7 +101,7 @@ class Model:
         return max((one.booked_at for one in sessions if one.staff_id == staff_id), default=0)
 
     def needs(self) -> Needs:
-        """All that there is, the blocks before and after it, and of everything one more."""
+        """All that there is, the blocks beside it, and of everything one more."""
         ever = [
             session
             for event in self.events
@@ -108,8 +109,10 @@ class Model:
             for session in event.sessions
         ]
         subjects = {UNKNOWN, *chain.from_iterable(session.subjects for session in ever)}
-        times = [*chain.from_iterable(session.busy for session in ever), NOW]
-        numbers = range(min(times) // BLOCK - 1, max(times) // BLOCK + 2)
+        busy = {session.busy for session in ever} | {(NOW, NOW + 1)}
+        numbers = {
+            number for begin, end in busy for number in block_numbers(begin - BLOCK, end + BLOCK)
+        }
         services = {UNKNOWN, *(session.service_id for session in ever)}
         appointment_ids = {one.appointment_id for one in self.reservations.values()} - {""}
         return Needs(
