@@ -60,6 +60,9 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 FAST := tests/unit tests/storage tests/rpc tests/gateway
 PROFILE ?= ci
 
+# Processes that start again and again need not compile anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: install ## run all tests
 	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile $(PROFILE) -m "not quiet and not chaos"
 	$(PYTEST) $(SIDE_BY_SIDE) -m chaos
