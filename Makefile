@@ -55,8 +55,13 @@ run: runtime ## start the server and Envoy with demo data
 	$(BIN)/zimun up --demo
 
 # File by file, in order: servers that the tests of a folder share are started once in a process.
+# Tests of processes wait as long as they compute: four keep two cores busy.
 PYTEST := $(BIN)/python -m pytest
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PROCESSES ?= 4
+BY_FILE := --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses $(PROCESSES) $(BY_FILE)
+QUIET := --numprocesses 2 --dist load -m quiet
+CHAOS := --numprocesses 2 $(BY_FILE)
 FAST := tests/unit tests/storage tests/rpc tests/gateway
 PROFILE ?= ci
 
@@ -65,18 +70,18 @@ unexport PYTHONDONTWRITEBYTECODE
 
 test: install ## run all tests
 	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile $(PROFILE) -m "not quiet and not chaos"
-	$(PYTEST) $(SIDE_BY_SIDE) -m chaos
-	$(PYTEST) -m quiet
+	$(PYTEST) $(CHAOS) -m chaos
+	$(PYTEST) $(QUIET)
 
 test-fast: install ## run the tests of units, storage, RPCs and gateway
 	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
 
 test-e2e: install ## run the tests of the program from outside
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples
-	$(PYTEST) -m quiet tests/e2e
+	$(PYTEST) $(QUIET) tests/e2e
 
 test-chaos: install ## run the tests with faults under load
-	$(PYTEST) $(SIDE_BY_SIDE) tests/chaos
+	$(PYTEST) $(CHAOS) tests/chaos
 
 check: install $(GOOGLEAPIS) ## format, lint, types, import rules, contract, Envoy's configuration
 	$(BIN)/ruff format --check .

@@ -37,6 +37,9 @@ def main() -> None:
     options.add_argument(
         "--skew", type=float, default=0, help="seconds from one server's clock to the next one's"
     )
+    options.add_argument(
+        "--move-rate", type=float, default=1, help="how many times as often the clock is moved"
+    )
     options.add_argument("--keep", type=Path, help="a new directory for history and logs")
     options.add_argument("--report", type=Path, help="a file for the counts, as JSON")
     given = options.parse_args()
@@ -54,6 +57,7 @@ def main() -> None:
         more_reads=given.more_reads,
         max_rows=given.max_rows,
         min_attempts=given.min_attempts,
+        move_rate=given.move_rate,
         skew=given.skew,
     )
     report = asyncio.run(run(order, given.keep))

@@ -72,9 +72,9 @@ def plan(
     ]
 
 
-def moves(seed: int, count: int) -> list[Fault]:
+def moves(seed: int, count: int, rate: float = 1.0) -> list[Fault]:
     """So many moves of the clock, which go on beside the other faults: a server may be paused,
-    cut off or starting meanwhile."""
+    cut off or starting meanwhile. With a `rate` they come so many times as often."""
     rng = random.Random(f"moves {seed}")
     kinds = [rng.choice(("jump", "edge")) for _ in range(count)]
     return [
@@ -82,7 +82,7 @@ def moves(seed: int, count: int) -> list[Fault]:
             kind,
             0,
             0.0,
-            rng.uniform(*MOVES_SPACING),
+            rng.uniform(*MOVES_SPACING) / rate,
             rng.randint(*(JUMPS if kind == "jump" else EDGES)),
         )
         for kind in kinds

@@ -52,6 +52,8 @@ class Order:
     """How many rows of ledgers a server keeps in memory; as many as usual where it is 0."""
     min_attempts: int = 0
     """How many attempts there are at least, though they take longer than `seconds`."""
+    move_rate: float = 1.0
+    """How many times as often as usual the clock is moved."""
     skew: float = 0.0
     """Seconds by which the clock of each server is ahead of the one's before it."""
 
@@ -133,12 +135,13 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     until = time.monotonic() + order.seconds
     done: Counter[str] = Counter()
     most = 2 * int(order.seconds) if order.faults else 0
+    clock_moves = moves(order.seed, int(most * order.move_rate), order.move_rate)
     planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
     async with load.connected():
         await asyncio.gather(
             load.run(order.callers, until, order.min_attempts),
             inject(site, planned, until, done),
-            inject(site, moves(order.seed, most), until, done),
+            inject(site, clock_moves, until, done),
         )
     found = await load.settle(order.settling)
     for server in servers:

@@ -19,8 +19,6 @@ from .history import NOTHING, OK, Attempt
 from .run import Place, opened, serving
 from .scenario import DAY, HOUR, ORGS, SERVICES
 
-pytestmark = pytest.mark.chaos
-
 ORG = ORGS[0]
 SLACK = 3.0
 """Seconds for what is not waiting, on a busy machine."""

@@ -32,7 +32,6 @@ def program(tmp_path: Path) -> Iterator[Zimun]:
         zimun.stop()
 
 
-@pytest.mark.quiet
 def test_answers_to_schemathesis_are_what_the_document_allows(
     program: Zimun, attacks: AttackCounter, tmp_path: Path
 ) -> None:
