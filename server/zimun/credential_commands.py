@@ -7,7 +7,7 @@ import click
 
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
 from zimun.command_options import data_dir, database, on_credentials, on_stores, real_now
-from zimun.domain.identity import SCOPES, Client
+from zimun.domain.identity import DEFAULT_SCOPES, Client
 from zimun.domain.instant import rfc3339
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def client_group() -> None:
 @client_group.command("create")
 @click.option("--org", required=True, help="the organization (o_…) it belongs to")
 @click.option("--name", required=True, help="what people call it")
-@click.option("--scope", "scopes", multiple=True, help="repeatable; every scope unless given")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help="repeatable; unless given every scope but appointments:override",
+)
 @click.option("--id", "client_id", help="its id (c_…); made up unless given")
 @data_dir
 @database
@@ -39,7 +44,7 @@ def create_client(
         if org not in await stores.ledgers.heads((org,)):
             raise click.UsageError(f"no organization {org}: see `zimun org create`")
         return await clients.create_client(
-            stores.credentials, real_now(), org, name, scopes or SCOPES, client_id
+            stores.credentials, real_now(), org, name, scopes or DEFAULT_SCOPES, client_id
         )
 
     client, secret = on_stores(work, **given)

@@ -85,3 +85,20 @@ def test_history_tells_each_change_with_who_and_when(zimun: Zimun, time: str) ->
     assert [change["changed_fields"] for change in changes] == [[], ["notes"]]
     assert [change["appointment"] for change in changes] == [kept, after]
     assert {change["client_id"] for change in changes} == {zimun.credentials[0]}
+
+
+def test_rules_are_set_aside_by_a_token_with_the_scope_alone(zimun: Zimun, day: str) -> None:
+    night = f"{day}T22:07:00Z"
+    body = {"service_id": "s_123", "appointment_time": night, "staff_id": "t_ben"}
+    body |= {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
+    rules = ["OPENING_HOURS", "GRID"]
+    path = "/api/v1/appointments/book"
+    refused(zimun.post(path, body), 400, "FAILED_PRECONDITION", "NOT_A_SLOT")
+    token = zimun.token("appointments:write")
+    answer = zimun.post(path, {**body, "ignored_rules": rules}, token=token)
+    refused(answer, 403, "PERMISSION_DENIED", "SCOPE_MISSING")
+    assert answer.json()["details"][0]["metadata"] == {"scope": "appointments:override"}
+    kept = good(zimun.post(path, {**body, "ignored_rules": rules}))
+    assert kept["start_time"] == night
+    [change] = zimun.ask(f"/api/v1/appointments/{kept['appointment_id']}/changes")["items"]
+    assert change["ignored_rules"] == rules

@@ -12,7 +12,14 @@ from joserfc.jwk import ECKey, KeySet
 from .running import Zimun, claims, good
 
 GRANT = {"grant_type": "client_credentials"}
-SCOPES = {"org:read", "org:write", "availability:read", "appointments:read", "appointments:write"}
+SCOPES = {
+    "org:read",
+    "org:write",
+    "availability:read",
+    "appointments:read",
+    "appointments:write",
+    "appointments:override",
+}
 
 
 def not_cached(answer: requests.Response) -> None:

@@ -39,6 +39,10 @@ SCOPES = (
     "appointments:read",
     "appointments:write",
 )
+"""The scopes of methods."""
+
+ALL_SCOPES = (*SCOPES, "appointments:override")
+"""Those of fields, too."""
 
 
 class Target:
@@ -48,7 +52,7 @@ class Target:
         self.program = program
         [self.signing_key] = read_signing_keys(program).values()
 
-    def claims(self, org_id: str = ATTACKER, scopes: Iterable[str] = SCOPES) -> dict[str, Any]:
+    def claims(self, org_id: str = ATTACKER, scopes: Iterable[str] = ALL_SCOPES) -> dict[str, Any]:
         """The claims of a good token."""
         now = int(time.time())
         client_id = f"c_{org_id.removeprefix('o_')}"
@@ -68,7 +72,7 @@ class Target:
         """The header of a good token."""
         return {"typ": "at+jwt", "alg": "ES256", "kid": self.signing_key.thumbprint()}
 
-    def token(self, org_id: str = ATTACKER, scopes: Iterable[str] = SCOPES) -> str:
+    def token(self, org_id: str = ATTACKER, scopes: Iterable[str] = ALL_SCOPES) -> str:
         """A token as the token endpoint would issue it, without asking there."""
         return jwt.encode(self.header(), self.claims(org_id, scopes), self.signing_key)
 

@@ -28,6 +28,7 @@ TIME = "2025-12-15T09:00:00Z"
 
 _HOURS = [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}]
 _METADATA = {"color": "green"}
+_RULES = ["LEAD_TIME", "CUTOFF"]
 
 
 def valid_request(method: str, ids: Ids = DEMO_IDS) -> Json:
@@ -152,7 +153,7 @@ def _with_etag(ids: Ids) -> Json:
 
 
 _REQUESTS: dict[str, Callable[[Ids], Json]] = {
-    "HoldAppointment": lambda ids: _slot(ids, appointment_time=TIME),
+    "HoldAppointment": lambda ids: _slot(ids, appointment_time=TIME, ignored_rules=_RULES),
     "ExtendHold": lambda ids: {"hold_id": ids["hold"]},
     "ReleaseHold": lambda ids: {"hold_id": ids["hold"]},
     "GetHold": lambda ids: {"hold_id": ids["hold"]},
@@ -164,7 +165,9 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "state": "HELD",
     },
     "ConfirmAppointment": lambda ids: _contact(hold_id=ids["hold"]),
-    "BookAppointment": lambda ids: _contact(**_slot(ids, appointment_time=TIME)),
+    "BookAppointment": lambda ids: _contact(
+        **_slot(ids, appointment_time=TIME, ignored_rules=_RULES)
+    ),
     "UpdateAppointment": lambda ids: {
         "appointment": _contact(appointment_id=ids["appointment"], seats=1)
     },
@@ -176,11 +179,13 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "start_time": TIME,
         "staff_id": ids["staff"],
         "etag": "e_none",
+        "ignored_rules": _RULES,
     },
     "CancelAppointment": lambda ids: {
         "appointment_id": ids["appointment"],
         "cancel_reason": "Ill",
         "etag": "e_none",
+        "ignored_rules": _RULES,
     },
     "GetAppointment": lambda ids: {"appointment_id": ids["appointment"]},
     "ListAppointments": lambda ids: {

@@ -17,6 +17,7 @@ _SCOPES = {
     "availability:read": "Search open slots.",
     "appointments:read": "Read appointments.",
     "appointments:write": "Hold, confirm, reschedule and cancel.",
+    "appointments:override": "Set rules of booking aside, beside `appointments:write`.",
 }
 
 _DESCRIPTION = """\
@@ -75,12 +76,14 @@ def document(descriptors: Path) -> Object:
 
 
 def required_scopes(descriptors: Path) -> list[str]:
-    """Every scope that a method of the compiled contract requires, sorted."""
+    """Every scope that a method or a field of the compiled contract requires, sorted."""
     return _required_scopes(Api(descriptors))
 
 
 def _required_scopes(api: Api) -> list[str]:
-    return sorted({api.option(method, "required_scope") for method in api.methods()})
+    fields = [field for method in api.methods() for field in method.input_type.fields]
+    scopes = {api.option(method, "required_scope") for method in api.methods()}
+    return sorted((scopes | {api.option(field, "field_scope") for field in fields}) - {None})
 
 
 def _tags(api: Api) -> list[Object]:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from zimun.domain.catalog import Catalog
 from zimun.domain.events import Event, EventType
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.ledger import Ledger
 from zimun.domain.loading import Loaded, Needs
 from zimun.domain.reservation import Reservation, State
@@ -131,12 +132,16 @@ class HoldFilter:
 
 
 class ReservationChange(NamedTuple):
-    """A recorded change of a reservation, which it left as `reservation`."""
+    """A recorded change of a reservation, which it left as `reservation`.
+
+    `ignored_rules` are those that it set aside, of a confirmation those of its hold.
+    """
 
     time: int
     type: EventType
     client_id: str
     reservation: Reservation
+    ignored_rules: Sequence[BookingRule] = ()
 
 
 class LedgerStore(Protocol):

@@ -14,6 +14,7 @@ from zimun.domain.assignment import choose
 from zimun.domain.catalog import Catalog, Place, Service
 from zimun.domain.errors import SlotUnavailable
 from zimun.domain.events import Event, EventType, ReservationEvent, Session
+from zimun.domain.ignored_rules import NO_RULES, IgnoredRules, in_order
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.opening_hours import local_date, segments
@@ -80,9 +81,9 @@ class Hold:
             update_time=now,
         )
         session = _session_for(evolved(ledger, events), service, held, now, bool(choice.session_id))
-        return Decision(
-            [*events, ReservationEvent(EventType.HOLD_CREATED, client_id, held, (session,))], held
-        )
+        ignored = in_order(self.request.ignored)
+        event = ReservationEvent(EventType.HOLD_CREATED, client_id, held, (session,), ignored)
+        return Decision([*events, event], held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,15 @@ class CancelAppointment:
     appointment_id: str
     reason: str
     etag: str
+    ignored: IgnoredRules = NO_RULES
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound and what `reservation.cancel` raises."""
         before = ledger.appointment(self.appointment_id)
         service = timetable.catalog.entry(Service, before.service_id)
-        after = rules.cancel(before, now, service, self.reason, self.etag)
-        return reservation_event(ledger, EventType.APPOINTMENT_CANCELLED, client_id, before, after)
+        after = rules.cancel(before, now, service, self.reason, self.etag, self.ignored)
+        kind = EventType.APPOINTMENT_CANCELLED
+        return reservation_event(ledger, kind, client_id, before, after, self.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ class RescheduleAppointment:
     staff_id: str
     etag: str
     session_id: str
+    ignored: IgnoredRules = NO_RULES
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`."""
@@ -161,9 +165,10 @@ class RescheduleAppointment:
             service_id=before.service_id,
             staff_id=self.staff_id,
             ignore_appointment_id=self.appointment_id,
+            ignored=self.ignored,
         )
         resolved = resolve(ledger, timetable, request)
-        rules.check_movable(before, now, resolved.service, self.etag)
+        rules.check_movable(before, now, resolved.service, self.etag, self.ignored)
         search = resolved.search(ledger, now, (self.start, self.start + 1))
         try:
             slot = slot_at(search, self.start)
@@ -187,9 +192,8 @@ class RescheduleAppointment:
         moved = _session_for(cleared, search.service, after, now, bool(choice.session_id))
         stays = after.session_id == before.session_id
         left = () if stays else (cleared.session(before.session_id).left_by(before.hold_id),)
-        event = ReservationEvent(
-            EventType.APPOINTMENT_RESCHEDULED, client_id, after, (*left, moved)
-        )
+        kind, ignored = EventType.APPOINTMENT_RESCHEDULED, in_order(self.ignored)
+        event = ReservationEvent(kind, client_id, after, (*left, moved), ignored)
         return Decision([*events, event], after)
 
 
@@ -208,7 +212,12 @@ class ExpireHold:
 
 
 def reservation_event(
-    ledger: Ledger, kind: EventType, client_id: str, before: Reservation, after: Reservation
+    ledger: Ledger,
+    kind: EventType,
+    client_id: str,
+    before: Reservation,
+    after: Reservation,
+    ignored: IgnoredRules = NO_RULES,
 ) -> Decision:
     """The event of a change in place; none where nothing changed."""
     if after is before:
@@ -216,7 +225,8 @@ def reservation_event(
     session = ledger.session(before.session_id)
     live = after.state in LIVE
     session = session.joined_by(after) if live else session.left_by(after.hold_id)
-    return Decision([ReservationEvent(kind, client_id, after, (session,))], after)
+    event = ReservationEvent(kind, client_id, after, (session,), in_order(ignored))
+    return Decision([event], after)
 
 
 def _session_for(

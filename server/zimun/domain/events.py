@@ -19,6 +19,7 @@ from zimun.domain.catalog import (
     Service,
     StaffMember,
 )
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.intervals import Interval
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.domain.subjects import taken_subjects
@@ -122,13 +123,15 @@ class Session(NamedTuple):
 class ReservationEvent(NamedTuple):
     """A change of a reservation: `sessions` are those that it touched, as it left them.
 
-    `client_id` is the client that requested it; empty for an expiry.
+    `client_id` is the client that requested it; empty for an expiry. `ignored_rules`
+    are those that the request set aside.
     """
 
     type: EventType
     client_id: str
     reservation: Reservation
     sessions: Sequence[Session]
+    ignored_rules: Sequence[BookingRule] = ()
 
     def members_after(self, session: Session, before: Mapping[str, Member]) -> dict[str, Member]:
         """The members of a session that it touched, from those before."""

@@ -3,7 +3,12 @@
 import re
 from dataclasses import dataclass, field
 
-SCOPES = ("org:read", "org:write", "availability:read", "appointments:read", "appointments:write")
+DEFAULT_SCOPES = (
+    "org:read", "org:write", "availability:read", "appointments:read", "appointments:write",
+)  # fmt: skip
+"""The scopes of a client for which none are named."""
+
+SCOPES = (*DEFAULT_SCOPES, "appointments:override")
 """Every scope there is, in the order in which it is documented."""
 
 

@@ -30,6 +30,7 @@ from zimun.domain.errors import (
     OutsideRescheduleWindow,
     OutsideUndoWindow,
 )
+from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY
 from zimun.domain.subjects import taken_subjects
 
@@ -165,7 +166,12 @@ def confirm(
 
 
 def cancel(
-    reservation: Reservation, now: int, service: Service, reason: str, etag: str
+    reservation: Reservation,
+    now: int,
+    service: Service,
+    reason: str,
+    etag: str,
+    ignored: IgnoredRules = NO_RULES,
 ) -> Reservation:
     """Call an appointment off; what is cancelled already stays as it is.
 
@@ -177,7 +183,7 @@ def cancel(
         raise NotCancellable(reservation.appointment_id, reservation.state)
     _require_etag(reservation, etag)
     until = reservation.start - service.cancellation_cutoff
-    if now > until:
+    if now > until and BookingRule.CUTOFF not in ignored:
         raise OutsideCancellationWindow(reservation.appointment_id, until)
     return _changed(reservation, now, state=State.CANCELLED, cancel_reason=reason)
 
@@ -228,13 +234,19 @@ def update(
     return _changed(reservation, now, contact=contact, seats=seats)
 
 
-def check_movable(reservation: Reservation, now: int, service: Service, etag: str) -> None:
+def check_movable(
+    reservation: Reservation,
+    now: int,
+    service: Service,
+    etag: str,
+    ignored: IgnoredRules = NO_RULES,
+) -> None:
     """Raise NotReschedulable, EtagMismatch or OutsideRescheduleWindow where it may not move."""
     if reservation.state is not State.CONFIRMED:
         raise NotReschedulable(reservation.appointment_id, reservation.state)
     _require_etag(reservation, etag)
     until = reservation.start - service.reschedule_cutoff
-    if now > until:
+    if now > until and BookingRule.CUTOFF not in ignored:
         raise OutsideRescheduleWindow(reservation.appointment_id, until)
 
 

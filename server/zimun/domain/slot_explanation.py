@@ -16,9 +16,11 @@ from functools import cached_property
 from zimun.domain.assignment import unmet
 from zimun.domain.catalog import Entry, Resource, SlotAlignment, StaffMember
 from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339, midnight, segments
+from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
+from zimun.domain.single_start import is_between_steps, is_place_open, works
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session, Slot
 from zimun.domain.subjects import service_subject
@@ -66,6 +68,14 @@ class Obstacle:
 
 
 _WINDOW = (Rule.LEAD_TIME, Rule.HORIZON)
+_OBSTACLES: Mapping[BookingRule, Sequence[Rule]] = {
+    BookingRule.OPENING_HOURS: (Rule.HOLIDAY, Rule.CLOSED, Rule.STAFF_CLOSED),
+    BookingRule.GRID: (Rule.NOT_ON_GRID,),
+    BookingRule.LIMITS: (Rule.STAFF_DAILY_LIMIT,),
+}
+"""What a rule that is set aside would stand in the way by; lead time and horizon are the search's
+window."""
+
 _TAKEN = (
     Rule.STAFF_BUSY,
     Rule.STAFF_DAILY_LIMIT,
@@ -112,11 +122,12 @@ class _Explanation:
         self.search = replace(search, timetable=_unarchived(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
+        self.ignored = {one for rule in search.ignored for one in _OBSTACLES.get(rule, ())}
 
     def obstacles(self) -> Iterator[Obstacle]:
         yield from self._service()
-        yield from self._place()
-        yield from self._service_steps()
+        yield from self._counted(self._place())
+        yield from self._counted(self._service_steps())
         never = all(self.duty.values())
         if never:
             yield from self._people()
@@ -148,18 +159,18 @@ class _Explanation:
         if day.status is DayStatus.HOLIDAY:
             message = f"is closed on {day.date}, a public holiday: {day.note}"
             yield self._of(Rule.HOLIDAY, where, message, day.note)
-        elif not self.search.is_place_open(self.start):
+        elif not is_place_open(self.search.timetable, self.service, self.place, self.start):
             message = f"is not open for all of the {self._length} from {self.when} on"
             yield self._of(Rule.CLOSED, where, message, day.note)
 
     def _service_steps(self) -> Iterator[Obstacle]:
         """NOT_ON_GRID of the service, where its steps are no staff member's own."""
-        if self.service.slot_alignment is SlotAlignment.HOUR:
-            is_between = self._time_of_day % self.service.slot_step > 0
-        else:
-            is_between = not self.service.staff_ids and self._is_between_steps("")
-        if is_between:
+        if (self._is_by_hour or not self.service.staff_ids) and self._is_between_steps(""):
             yield self._of(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
+
+    @property
+    def _is_by_hour(self) -> bool:
+        return self.service.slot_alignment is SlotAlignment.HOUR
 
     def _window(self) -> Iterator[Obstacle]:
         if self.start < self.search.opens:
@@ -225,7 +236,8 @@ class _Explanation:
     def duty(self) -> Mapping[str, Sequence[Obstacle]]:
         """Why each staff member never serves this start, whatever is booked."""
         return {
-            staff_id: list(self._duty(staff_id)) if staff_id else [] for staff_id in self.candidates
+            staff_id: [*self._counted(self._duty(staff_id))] if staff_id else []
+            for staff_id in self.candidates
         }
 
     def _duty(self, staff_id: str) -> Iterator[Obstacle]:
@@ -238,10 +250,10 @@ class _Explanation:
             yield self._of(Rule.STAFF_INACTIVE, member, "is archived")
         if not member.works_at(self.place):
             yield self._of(Rule.STAFF_ELSEWHERE, member, "does not work at this location")
-        if not self.search.works(member.id, self.start):
+        if not works(self.search.timetable, self.service, member.id, self.start):
             message = f"does not work for all of the {self._length} from {self.when} on"
             yield self._of(Rule.STAFF_CLOSED, member, message, self._note(member))
-        if self._is_between_steps(member.id):
+        if not self._is_by_hour and self._is_between_steps(member.id):
             message = f"gives no {self.service.name} that starts at {self.when}"
             yield self._of(Rule.NOT_ON_GRID, member, message)
 
@@ -249,7 +261,9 @@ class _Explanation:
     def people(self) -> Mapping[str, Sequence[Obstacle]]:
         """All that stands in the way of each staff member."""
         return {
-            staff_id: [*self.duty[staff_id], *self._engagements(staff_id)] if staff_id else []
+            staff_id: [*self.duty[staff_id], *self._counted(self._engagements(staff_id))]
+            if staff_id
+            else []
             for staff_id in self.candidates
         }
 
@@ -325,37 +339,17 @@ class _Explanation:
             )
             yield Obstacle(rule=rule, message=message, subject_id=entry.id, busy=(begin, end))
 
+    def _counted(self, obstacles: Iterable[Obstacle]) -> Iterator[Obstacle]:
+        """The obstacles of rules that are not set aside."""
+        return (one for one in obstacles if one.rule not in self.ignored)
+
     def _is_between_steps(self, staff_id: str) -> bool:
-        """Whether place and staff member are open at the start, but it is none of their steps."""
-        if self.service.slot_alignment is SlotAlignment.HOUR:
-            return False
-        is_open = self._at_once.is_place_open(self.start)
-        if not is_open or (staff_id and not self._at_once.works(staff_id, self.start)):
-            return False
-        steps = self._steps
-        return not (steps and steps[self.service.staff_ids.index(staff_id) if staff_id else 0])
-
-    @cached_property
-    def _at_once(self) -> Search:
-        """The search for a service that is over at once, and so fits wherever it begins."""
-        return replace(self.search, service=replace(self.service, active=True, duration=1))
-
-    @cached_property
-    def _steps(self) -> Sequence[int]:
-        """For each staff member whether the start is one of the steps."""
-        asked = self._at_once
-        return asked.timetable.grid(asked.service, self.place, self._date).at(self.start)
+        timetable = self.search.timetable
+        return is_between_steps(timetable, self.service, self.place, staff_id, self.start)
 
     @cached_property
     def _date(self) -> date:
         return local_date(self.place.time_zone, self.start)
-
-    @property
-    def _time_of_day(self) -> int:
-        """What the wall clock of the place shows, since midnight."""
-        shown = segments(self.place.time_zone, self._date)
-        offset = next(one.offset for one in shown if one.start <= self.start < one.end)
-        return self.start + offset - midnight(self._date)
 
     @property
     def _length(self) -> str:

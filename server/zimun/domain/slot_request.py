@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from zimun.domain.catalog import Place, Service
 from zimun.domain.errors import InvalidRequest, SlotUnavailable
+from zimun.domain.ignored_rules import NO_RULES, IgnoredRules
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
@@ -33,7 +34,8 @@ class SlotRequest(NamedTuple):
     the service's duration. With `ignore_appointment_id` that appointment's own
     time is free, as when it is rescheduled; what is not specified is then as the
     appointment has it, if it is one of the service: it keeps its location, seats
-    and length even where the service does not offer them any more.
+    and length even where the service does not offer them any more. `ignored` are
+    the rules that do not count for it.
     """
 
     service_id: str
@@ -42,6 +44,7 @@ class SlotRequest(NamedTuple):
     seats: int = 0
     duration: int = 0
     ignore_appointment_id: str = ""
+    ignored: IgnoredRules = NO_RULES
 
 
 class DateRange(NamedTuple):
@@ -88,6 +91,7 @@ class ResolvedRequest(NamedTuple):
     staff_id: str
     seats: int
     leaving: Reservation | None
+    ignored: IgnoredRules = NO_RULES
 
     def search(self, ledger: Ledger, now: int, within: Interval) -> Search:
         """The search for starts within an interval, with all that is taken around it.
@@ -97,7 +101,9 @@ class ResolvedRequest(NamedTuple):
         reach = self.service.taken(within[0])[0], self.service.taken(within[1] - 1)[1]
         catalog, service, place = self.timetable.catalog, self.service, self.place
         busy = ledger.busy(catalog, service, place.id, reach, now, self.leaving)
-        return Search(self.timetable, service, place, busy, now, self.staff_id, self.seats)
+        return Search(
+            self.timetable, service, place, busy, now, self.staff_id, self.seats, self.ignored
+        )
 
     def without_bookings(self, now: int) -> Search:
         """The search as if nothing were booked: what the catalogue alone allows."""
@@ -136,7 +142,9 @@ def resolve(ledger: Ledger, timetable: Timetable, request: SlotRequest) -> Resol
         service = service.option(request.duration)
     elif own:
         service = service.lasting(own.end - own.start)
-    return ResolvedRequest(timetable, service, place, request.staff_id, seats, leaving)
+    return ResolvedRequest(
+        timetable, service, place, request.staff_id, seats, leaving, request.ignored
+    )
 
 
 def search_at(
@@ -178,6 +186,7 @@ def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
 def slot_unavailable(
     ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
 ) -> SlotUnavailable:
-    """The refusal of a taken slot, with the nearest open ones; raises NotLoaded."""
+    """The refusal of a taken slot, with the nearest that every rule allows; raises NotLoaded."""
+    request = request._replace(ignored=NO_RULES)
     slots, zone = nearest_slots(ledger, timetable, now, request, start)
     return SlotUnavailable(request.service_id, slots, zone)

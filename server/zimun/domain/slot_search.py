@@ -18,15 +18,21 @@ from typing import NamedTuple
 
 from zimun.domain.assignment import assign
 from zimun.domain.catalog import Place, Service
-from zimun.domain.instant import DAY
-from zimun.domain.intervals import Interval, covers, merge
+from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
+from zimun.domain.instant import DAY, SECOND
+from zimun.domain.intervals import Interval
 from zimun.domain.opening_hours import dates, is_shown_early, local_date, segments
+from zimun.domain.single_start import on_duty_at
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.subjects import service_subject
 from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
+
+LAST_START = 253_370_764_800 * SECOND - 1
+"""The last instant of the year 9998, where no horizon counts."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -46,7 +52,7 @@ class Search:
     """One question about one service at one place: what is open, asked at the instant `now`.
 
     `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the
-    dates asked about.
+    dates asked about. `ignored` rules count for no single start (`find_slot`).
     """
 
     timetable: Timetable
@@ -56,6 +62,7 @@ class Search:
     now: int
     staff_id: str = ""
     seats: int = 1
+    ignored: IgnoredRules = NO_RULES
     _roster: Roster = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,12 +71,14 @@ class Search:
     @property
     def opens(self) -> int:
         """The first instant at which a slot may start."""
-        return self.now + self.service.lead_time
+        ignored = BookingRule.LEAD_TIME in self.ignored
+        return self.now if ignored else self.now + self.service.lead_time
 
     @property
     def closes(self) -> int:
         """The last instant at which a slot may start."""
-        return self.now + self.service.horizon
+        ignored = BookingRule.HORIZON in self.ignored
+        return LAST_START if ignored else self.now + self.service.horizon
 
     @property
     def is_bookable(self) -> bool:
@@ -152,6 +161,9 @@ class Search:
 
     def _on_duty_at(self, start: int) -> Sequence[int]:
         """For each staff member whether a start is on the grid with them, if they are requested."""
+        if self.ignored:
+            args = self.timetable, self.service, self.place, start, self.ignored
+            return self._requested(on_duty_at(*args))
         day = local_date(self.place.time_zone, start)
         return self._requested(self.timetable.grid(self.service, self.place, day).at(start))
 
@@ -279,7 +291,7 @@ class Search:
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)
-        if self.busy.starts:
+        if self.busy.starts and BookingRule.LIMITS not in self.ignored:
             for n, staff_id in enumerate(self._staff):
                 if free[n] and staff_id in self.busy.starts:
                     free[n] &= ~self._full_starts(grid, staff_id)
@@ -384,20 +396,10 @@ class Search:
         """Whether the place can be booked at all."""
         return not self.place.id or self.timetable.catalog.locations[self.place.id].active
 
-    def is_place_open(self, start: int) -> bool:
-        """Whether the place is open for all of an appointment."""
-        length = (start, start + self.service.duration)
-        return covers(merge(self.timetable.place_open(self.place, length)), length)
-
     @property
     def candidates(self) -> tuple[str, ...]:
         """The staff members who could serve, were they there and free."""
         return (self.staff_id,) if self.staff_id else self.service.staff_ids
-
-    def works(self, staff_id: str, start: int) -> bool:
-        """Whether a staff member's hours have room for all of an appointment."""
-        length = (start, start + self.service.duration)
-        return covers(merge(self.timetable.staff_open(staff_id, length)), length)
 
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether a staff member has as many bookings on a start's date as they take."""

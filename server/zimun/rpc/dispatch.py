@@ -79,6 +79,8 @@ class Dispatcher(grpc.GenericRpcHandler):
 
         async def serve(raw: bytes, context: Context) -> bytes | Message:
             request = _decode(decode, raw)
+            for field_scope in validation.scopes_of(request):
+                _require(_caller.get(), field_scope)
             validation.check(request)
             _method.set(name)
             response: bytes | Message = await run(request, context)
@@ -108,10 +110,15 @@ class Dispatcher(grpc.GenericRpcHandler):
         if call_type.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
         who = await self._verify(token.strip())
-        if scope not in who.scopes:
-            raise ScopeMissing(scope)
+        _require(who, scope)
         _caller.set(who)
         return who.org_id
+
+
+def _require(who: Caller, scope: str) -> None:
+    """Raise ScopeMissing where a caller does not have a scope."""
+    if scope not in who.scopes:
+        raise ScopeMissing(scope)
 
 
 def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:

@@ -104,6 +104,20 @@ def required_scopes() -> Mapping[str, str]:
     return scopes
 
 
+@cache
+def field_scopes(request: Descriptor) -> Sequence[tuple[str, str]]:
+    """The (name, scope) of each field of a request that needs a scope of its own."""
+    declared = ((field.name, _option(field, options_pb2.field_scope)) for field in request.fields)
+    return [(name, scope) for name, scope in declared if scope]
+
+
+def scopes_of(request: Message) -> Iterator[str]:
+    """The scopes that the fields which a request sets need beside that of its method."""
+    for name, scope in field_scopes(request.DESCRIPTOR):
+        if getattr(request, name):
+            yield scope
+
+
 def check(request: Message) -> None:
     """Check a request; raises InvalidRequest naming every field that breaks its declaration.
 

@@ -1,12 +1,14 @@
 """Lists of reservations and of their changes, on a connection of either engine."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
 from zimun.domain.events import EventType
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.reservation import Reservation, State, as_of
 from zimun.storage import rows
 from zimun.storage.schema import IS_APPOINTMENT, IS_HELD, IS_OF_HOLD, events, reservations
@@ -113,7 +115,19 @@ def appointment_changes(
         .order_by(c.revision)
         .limit(limit)
     )
-    return [
-        ReservationChange(time, EventType(kind), client_id, rows.reservation_of_event(data))
+    changes = [
+        ReservationChange(time, EventType(kind), client_id, *rows.reservation_of_event(data))
         for time, kind, client_id, data in found
     ]
+    if changes and changes[0].type is EventType.APPOINTMENT_CONFIRMED:
+        ignored = _ignored_by_hold(connection, org_id, hold_id)
+        changes[0] = changes[0]._replace(ignored_rules=ignored)
+    return changes
+
+
+def _ignored_by_hold(connection: Connection, org_id: str, hold_id: str) -> Sequence[BookingRule]:
+    """The rules that a hold set aside."""
+    c = events.c
+    created = select(c.data).where(c.org_id == org_id, c.hold_id == hold_id, IS_OF_HOLD)
+    data = connection.execute(created.where(c.revision == 1)).scalar()
+    return rows.reservation_of_event(data)[1] if data else ()

@@ -36,6 +36,7 @@ from zimun.domain.events import (
     Session,
 )
 from zimun.domain.identity import Client
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.memory_size import weight
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.storage.schema import (
@@ -134,12 +135,13 @@ def event_json(event: ReservationEvent) -> str:
     """What an event says, for `event`."""
     row = dict(zip(RESERVATION_COLUMNS, reservation_row(event.reservation), strict=True))
     del row["contact_key"]
-    return json.dumps(
-        {
-            "reservation": row,
-            "sessions": [_session_facts(session) for session in event.sessions],
-        }
-    )
+    facts = {
+        "reservation": row,
+        "sessions": [_session_facts(session) for session in event.sessions],
+    }
+    if event.ignored_rules:
+        facts["ignored_rules"] = list(event.ignored_rules)
+    return json.dumps(facts)
 
 
 _SESSION_FACTS = (
@@ -174,12 +176,18 @@ def event(kind: str, client_id: str, data: str) -> Event:
         client_id,
         _reservation_of(fields["reservation"]),
         [_session(facts) for facts in fields["sessions"]],
+        _ignored_rules(fields),
     )
 
 
-def reservation_of_event(data: str) -> Reservation:
-    """The reservation as the event with these data left it."""
-    return _reservation_of(json.loads(data)["reservation"])
+def _ignored_rules(fields: Mapping[str, Any]) -> tuple[BookingRule, ...]:
+    return tuple(map(BookingRule, fields.get("ignored_rules", ())))
+
+
+def reservation_of_event(data: str) -> tuple[Reservation, tuple[BookingRule, ...]]:
+    """The reservation as the event with these data left it, and the rules that it set aside."""
+    fields = json.loads(data)
+    return _reservation_of(fields["reservation"]), _ignored_rules(fields)
 
 
 _LATER_COLUMNS = {"outcome_time": 0, "contact_key": ""}

@@ -122,6 +122,7 @@ def appointment_change(described: DescribedChange) -> appointment_pb2.Appointmen
         change_time=timestamp(recorded.time),
         client_id=recorded.client_id,
         changed_fields=_differences(appointment(before), after) if before else (),
+        ignored_rules=[rule.value for rule in recorded.ignored_rules],
         appointment=after,
     )
 

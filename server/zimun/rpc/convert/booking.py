@@ -9,8 +9,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.booking.availability import MAX_DAYS, Availability, View
-from zimun.domain.commands import RescheduleAppointment
+from zimun.domain.commands import CancelAppointment, RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
+from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import SECOND
 from zimun.domain.opening_hours import Day, local_rfc3339
 from zimun.domain.reservation import Contact, Reservation, State
@@ -75,7 +76,17 @@ def slot_request(request: _Requesting) -> SlotRequest:
         seats=request.seats,
         duration=length(request.duration),
         ignore_appointment_id=getattr(request, "ignore_appointment_id", ""),
+        ignored=ignored_rules(getattr(request, "ignored_rules", ())),
     )
+
+
+def ignored_rules(sent: Sequence[int]) -> IgnoredRules:
+    """The rules that a request sets aside; raises InvalidRequest for the value that means none."""
+    if not sent:
+        return NO_RULES
+    if appointment_pb2.Appointment.RULE_UNSPECIFIED in sent:
+        raise InvalidRequest({"ignored_rules": "must name rules"})
+    return frozenset(BookingRule(appointment_pb2.Appointment.Rule.Name(rule)) for rule in sent)
 
 
 def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[SlotRequest, int]:
@@ -132,6 +143,17 @@ def reschedule(
         request.staff_id,
         request.etag,
         session_id,
+        ignored_rules(request.ignored_rules),
+    )
+
+
+def cancel(request: appointments_service_pb2.CancelAppointmentRequest) -> CancelAppointment:
+    """The command to call an appointment off."""
+    return CancelAppointment(
+        request.appointment_id,
+        request.cancel_reason,
+        request.etag,
+        ignored_rules(request.ignored_rules),
     )
 
 

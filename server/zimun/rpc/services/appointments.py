@@ -10,7 +10,6 @@ from zimun.domain.appointment_commands import (
     ReopenAppointment,
 )
 from zimun.domain.commands import (
-    CancelAppointment,
     ConfirmHold,
     ExtendHold,
     Hold,
@@ -139,7 +138,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         self, request: appointments_service_pb2.CancelAppointmentRequest, context: Context
     ) -> appointment_pb2.Appointment:
         """Cancel an appointment."""
-        command = CancelAppointment(request.appointment_id, request.cancel_reason, request.etag)
+        command = convert.cancel(request)
         return await self._dependencies.submit(request, command, convert.appointment)
 
     async def GetAppointment(

@@ -1,0 +1,81 @@
+"""What hours and steps say of one start, each rule by itself; instants are microseconds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zimun.domain.catalog import Place, Service, SlotAlignment
+from zimun.domain.ignored_rules import BookingRule, IgnoredRules
+from zimun.domain.intervals import covers, merge
+from zimun.domain.opening_hours import local_date, midnight, segments
+from zimun.domain.timetable import NO_STAFF, Timetable
+
+
+def is_place_open(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
+    """Whether the place is open for all of an appointment."""
+    length = (start, start + service.duration)
+    return covers(merge(timetable.place_open(place, length)), length)
+
+
+def works(timetable: Timetable, service: Service, staff_id: str, start: int) -> bool:
+    """Whether a staff member's hours have room for all of an appointment."""
+    length = (start, start + service.duration)
+    return covers(merge(timetable.staff_open(staff_id, length)), length)
+
+
+def is_between_steps(
+    timetable: Timetable, service: Service, place: Place, staff_id: str, start: int
+) -> bool:
+    """Whether a start is none of the service's steps.
+
+    Steps that count from an opening are each staff member's own; while place or
+    staff member (empty: none) are closed there are none, and so nothing lies between them.
+    """
+    if service.slot_alignment is SlotAlignment.HOUR:
+        return time_of_day(place, start) % service.slot_step > 0
+    # A service that is over at once fits wherever it begins.
+    at_once = replace(service, active=True, duration=1)
+    if not is_place_open(timetable, at_once, place, start):
+        return False
+    if staff_id and not works(timetable, at_once, staff_id, start):
+        return False
+    steps = timetable.grid(at_once, place, local_date(place.time_zone, start)).at(start)
+    return not (steps and steps[service.staff_ids.index(staff_id) if staff_id else 0])
+
+
+def time_of_day(place: Place, start: int) -> int:
+    """What the wall clock of the place shows, since midnight."""
+    day = local_date(place.time_zone, start)
+    shown = segments(place.time_zone, day)
+    offset = next(one.offset for one in shown if one.start <= start < one.end)
+    return start + offset - midnight(day)
+
+
+def on_duty_at(
+    timetable: Timetable, service: Service, place: Place, start: int, ignored: IgnoredRules
+) -> Sequence[int]:
+    """For each staff member 1 where no rule but the ignored ones forbids a start, else 0."""
+    location = timetable.catalog.locations.get(place.id)
+    staff = service.staff_ids or NO_STAFF
+    if not service.active or (location and not location.active):
+        return [0] * len(staff)
+    return [int(_is_on_duty(timetable, service, place, one, start, ignored)) for one in staff]
+
+
+def _is_on_duty(
+    timetable: Timetable,
+    service: Service,
+    place: Place,
+    staff_id: str,
+    start: int,
+    ignored: IgnoredRules,
+) -> bool:
+    if not timetable.serves(staff_id, place):
+        return False
+    if BookingRule.OPENING_HOURS not in ignored:
+        if not is_place_open(timetable, service, place, start):
+            return False
+        if staff_id and not works(timetable, service, staff_id, start):
+            return False
+    if BookingRule.GRID in ignored:
+        return True
+    return not is_between_steps(timetable, service, place, staff_id, start)
