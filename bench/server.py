@@ -46,6 +46,7 @@ async def zimun(directory: Path, database_url: str, many: bool) -> None:
     )
     clock = WallClock()
     async with app.serve(settings, clock) as server:
+        app.tune_garbage_collector()
         tomorrow = (clock.now() // DAY + 1) * DAY
         org_ids: tuple[str, ...] = (catalogue.SPEED_ORG_ID, *catalogue.SPEED_ORG_IDS)
         if many:
