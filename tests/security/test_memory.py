@@ -130,7 +130,7 @@ def an_answer(slots: int, staff: int) -> Availability:
 
 
 def kept(answer: Availability, ledger: Ledger) -> availability._CachedAvailability:
-    return availability._CachedAvailability(ledger.origin, ledger.seq, 0, 1, answer)
+    return availability._CachedAvailability(ledger.origin, ledger.seq, 0, (), (0, 0), 0, 1, answer)
 
 
 def test_kept_answers_are_limited_in_bytes() -> None:

@@ -66,7 +66,7 @@ async def check_loaded(store: LedgerStore, script: Script) -> None:
     assert update.head
     ledger = Ledger(model.org_id, *update.head).with_loaded(update.loaded)
     for key in needs.blocks:
-        assert ledger.blocks.get(key) == block_of(model.block(key)), key
+        assert ledger.blocks.get(key) == block_of(model.block(key), ledger.seq), key
     for key in needs.group_blocks:
         group = ledger.group_blocks.get(key)
         assert group is not None

@@ -14,7 +14,7 @@ from zimun.domain.errors import ZimunError
 from zimun.domain.instant import MINUTE
 from zimun.domain.slot_request import DateRange, SlotRequest
 
-from .salon import CALLER, CLASS, CUT, NOW, Engine, SalonClient, at, open_salon, put_catalog
+from .salon import CALLER, CLASS, CUT, KIOSK, NOW, Engine, SalonClient, at, open_salon, put_catalog
 
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
 
@@ -43,11 +43,12 @@ async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, see
     random, cache, held = Random(seed), AvailabilityCache(), []
     client.clock.instant = at(8) if seed % 2 else NOW
     for _ in range(80):
-        service = random.choice((CUT, CLASS))
+        service = random.choice((CUT, CLASS, KIOSK))
         match random.randrange(5):
             case 0 | 1:
+                day = random.choice((0, 0, 9)) * 24
                 with suppress(ZimunError):
-                    held.append(await client.hold(at(random.randrange(9, 17)), service.id))
+                    held.append(await client.hold(at(day + random.randrange(9, 17)), service.id))
             case 2 if held:
                 with suppress(ZimunError):
                     await client.release(random.choice(held).hold_id)
@@ -60,9 +61,7 @@ async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, see
         await check(client, service.id, cache)
 
 
-async def test_answer_is_given_again_until_the_ledger_has_another_event(
-    client: SalonClient,
-) -> None:
+async def test_answer_is_given_again_until_its_staff_are_booked(client: SalonClient) -> None:
     cache = AvailabilityCache()
     first = await ask(client, CUT.id, cache)
     client.clock.advance(1)
@@ -77,6 +76,17 @@ async def test_answer_is_given_again_until_the_ledger_has_another_event(
     await put_catalog(client.stores, replace(CUT, duration=60 * MINUTE))
     fourth = await ask(client, CUT.id, cache)
     assert fourth.slots != third.slots
+
+
+async def test_answer_is_given_again_after_bookings_of_others_and_of_other_weeks(
+    client: SalonClient,
+) -> None:
+    cache = AvailabilityCache()
+    first = await ask(client, CUT.id, cache)
+    await client.hold(at(10 + 14 * 24))
+    await client.hold(at(10), KIOSK.id)
+    assert await ask(client, CUT.id, cache) is first
+    await check(client, CUT.id, cache)
 
 
 async def test_answer_is_not_given_again_from_the_instant_that_a_hold_in_it_expires(

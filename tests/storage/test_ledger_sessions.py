@@ -140,7 +140,7 @@ async def test_long_allocations_that_begin_before_a_block_are_found_in_every_blo
     for number in range(first // BLOCK - 4, first // BLOCK + 3):
         for subject in ("t_ada", "t_ben"):
             ledger = await loaded(store, Needs(blocks={(subject, number)}))
-            expected = block_of(script.model.block((subject, number)))
+            expected = block_of(script.model.block((subject, number)), ledger.seq)
             assert ledger.blocks.get((subject, number)) == expected
 
 

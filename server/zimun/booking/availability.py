@@ -18,7 +18,7 @@ from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.layers import AgingMap
-from zimun.domain.ledger import Ledger
+from zimun.domain.ledger import LIMIT_REACH, Ledger
 from zimun.domain.opening_hours import Day, dates, local_date, segments
 from zimun.domain.slot_explanation import Obstacle, obstacles, slot_at
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
@@ -76,24 +76,37 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class _CachedAvailability:
-    """Availability that is valid at one number of a ledger, from one instant until another.
+    """Availability that is valid from one instant until another, while its subjects are as they
+    were at a number of the ledger.
 
-    `origin` is that of the ledger in memory; once the ledger is dropped, the availability
-    is not valid any more.
+    `subjects` may be taken within `reach`. `origin` is that of the ledger in memory; once the
+    ledger is dropped, the availability is not valid any more.
     """
 
     origin: object
     seq: int
+    catalog_version: int
+    subjects: tuple[str, ...]
+    reach: Interval
     since: int
     until: int
     availability: Availability
+
+    def is_valid(self, ledger: Ledger, now: int) -> bool:
+        """Whether a search of the ledger would find the same."""
+        if self.origin is not ledger.origin or self.catalog_version != ledger.catalog_version:
+            return False
+        if not self.since <= now < self.until:
+            return False
+        return self.seq == ledger.seq or not ledger.has_changed(self.subjects, self.reach, self.seq)
 
 
 class AvailabilityCache:
     """A cache of availability.
 
-    An entry is valid while the ledger's number is the same, and until time changes it: a slot
-    comes within the lead time, or a hold expires.
+    An entry is valid while the catalogue and what is taken of the service's staff and resources
+    within eight days are the same, and until time changes it: a slot comes within the lead time,
+    or a hold expires.
     """
 
     def __init__(self, max_bytes: int = MAX_CACHE_BYTES) -> None:
@@ -104,9 +117,7 @@ class AvailabilityCache:
     def get(self, key: object, ledger: Ledger, now: int) -> Availability | None:
         """The cached availability of a request, if it is still valid."""
         cached = self._entries.get(key)
-        if cached is None or cached.origin is not ledger.origin or cached.seq != ledger.seq:
-            return None
-        return cached.availability if cached.since <= now < cached.until else None
+        return cached.availability if cached and cached.is_valid(ledger, now) else None
 
     def put(self, key: object, entry: _CachedAvailability) -> None:
         """Add an entry; the least recently used are dropped when the cache is full."""
@@ -159,8 +170,21 @@ class _Part:
                 else NEVER
             )
             until = min(first, search.busy.stands_until)
+        service, ledger = search.service, self.ledger
+        demand = search.timetable.catalog.demand(service, search.place.id)
+        begin, end = max(self.whole[0], search.now), self.whole[1]
+        reach = service.taken(begin)[0], service.taken(end - 1)[1]
+        if demand.limited:
+            reach = reach[0] - LIMIT_REACH, reach[1] + LIMIT_REACH
         return _CachedAvailability(
-            self.ledger.origin, self.ledger.seq, search.now, until, availability
+            ledger.origin,
+            ledger.seq,
+            ledger.catalog_version,
+            demand.subjects,
+            reach,
+            search.now,
+            until,
+            availability,
         )
 
 
@@ -200,7 +224,8 @@ async def get_availability(
             raise ResponseTooLarge(date_range.last_field, MAX_RESPONSE_BYTES)
         slots += part_slots
     availability = _availability(parts[-1].search, slots, parts[-1].whole, date_range)
-    if len(parts) == 1 and not date_range.days_ahead:
+    # What an appointment to ignore takes may change without its staff and resources.
+    if len(parts) == 1 and not date_range.days_ahead and not request.ignore_appointment_id:
         cache.put(key, parts[0].cacheable(availability))
     return availability
 

@@ -16,13 +16,15 @@ from zimun.domain.loading import BLOCK, Allocation
 class Block(NamedTuple):
     """The allocations of a subject that touch a block of time, in order.
 
-    None of them ends by itself before `stands_until`.
+    None of them ends by itself before `stands_until`. `seq` is the ledger's number at its last
+    change, or when it was loaded.
     """
 
     allocations: tuple[Allocation, ...]
     stands_until: int
+    seq: int = 0
 
-    def replaced(self, new: Allocation) -> "Block":
+    def replaced(self, new: Allocation, seq: int) -> "Block":
         """The block with a session's new allocation, or none, in place of its earlier one."""
         others, until = self.allocations, self.stands_until
         at = bisect_left(others, new[:1])
@@ -33,8 +35,8 @@ class Block(NamedTuple):
             if earlier.until == until:
                 until = min([allocation.until for allocation in before + after], default=FOREVER)
         if not new.until:
-            return Block(before + after, until)
-        return Block((*before, new, *after), min(until, new.until))
+            return Block(before + after, until, seq)
+        return Block((*before, new, *after), min(until, new.until), seq)
 
     def overlapping(self, within: Interval) -> tuple[Allocation, ...]:
         """The allocations that overlap an interval."""
@@ -62,11 +64,11 @@ class Block(NamedTuple):
         return count - 1 if count and self.allocations[count - 1].start >= instant else count
 
 
-def block_of(allocations: Iterable[Allocation]) -> Block:
-    """A block of allocations in any order."""
+def block_of(allocations: Iterable[Allocation], seq: int = 0) -> Block:
+    """A block of allocations in any order, loaded at a number of the ledger."""
     ordered = tuple(sorted(allocations))
     until = min([allocation.until for allocation in ordered], default=FOREVER)
-    return Block(ordered, until)
+    return Block(ordered, until, seq)
 
 
 def block_numbers(begin: int, end: int) -> range:

@@ -47,6 +47,9 @@ _ABSENT = Reservation(
 )
 """What is loaded of an id that no reservation has."""
 
+LIMIT_REACH = 2 * DAY
+"""How far around an interval bookings count towards the daily limits of its dates, in any zone."""
+
 _MAPS = ("blocks", "group_blocks", "sessions", "reservations", "appointments", "last_booked")
 
 
@@ -132,6 +135,17 @@ class Ledger:
             allocations.append((subject, taken))
         return allocations
 
+    def has_changed(self, subjects: Iterable[str], within: Interval, seq: int) -> bool:
+        """Whether what takes any of some subjects may have changed within an interval since a
+        number of this ledger, or is not loaded."""
+        get, numbers = self.blocks.get, block_numbers(*within)
+        for subject in subjects:
+            for number in numbers:
+                block = get((subject, number))
+                if block is None or block.seq > seq:
+                    return True
+        return False
+
     def busy(
         self,
         catalog: Catalog,
@@ -167,7 +181,7 @@ class Ledger:
             if intervals:
                 taken[subject] = intervals
         starts: dict[str, Sequence[int]] = {}
-        wider = (within[0] - 2 * DAY, within[1] + 2 * DAY)
+        wider = (within[0] - LIMIT_REACH, within[1] + LIMIT_REACH)
         for staff_id, allocations in self._allocations(demand.limited, wider, needs):
             counting = [
                 allocation
@@ -285,7 +299,7 @@ class Ledger:
         return replace(
             self,
             blocks=self.blocks.with_changes(
-                {key: block_of(block) for key, block in blocks.items()}
+                {key: block_of(block, self.seq) for key, block in blocks.items()}
             ),
             group_blocks=self.group_blocks.with_changes(
                 {key: tuple(group) for key, group in groups.items()}
@@ -390,7 +404,7 @@ def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Sess
             key = (subject, number)
             block = blocks.get(key) or ledger.blocks.get(key)
             if block is not None:
-                blocks[key] = block.replaced(new)
+                blocks[key] = block.replaced(new, ledger.seq + 1)
 
 
 def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
