@@ -8,7 +8,7 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from google.api import field_behavior_pb2
 from google.api.annotations_pb2 import http
 from google.protobuf.descriptor import (
@@ -79,6 +79,13 @@ PACKAGE = "zimun.v1"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]+"
+)
+"""Most addresses; validating one of them takes the library thirty times as long as this."""
+
+_SPECIAL_USE = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
 
 _MAX_DURATION = Duration(seconds=10 * 366 * 24 * 3600)
 
@@ -233,11 +240,22 @@ def _check_zone(value: str) -> str:
 
 def _check_email(value: str) -> str:
     """An address as RFC 5321 has it, whether or not it exists."""
+    if _is_plain_email(value):
+        return ""
     try:
         validate_email(value, check_deliverability=False)
     except EmailNotValidError as error:
         return str(error)[:MAX_DESCRIPTION]
     return ""
+
+
+def _is_plain_email(value: str) -> bool:
+    """Whether an address is seen to be valid without the library; at most as long as a label."""
+    return (
+        len(value) < 64
+        and _PLAIN_EMAIL.fullmatch(value) is not None
+        and not value.lower().endswith(_SPECIAL_USE)
+    )
 
 
 def _check_time(value: str) -> str:
