@@ -222,8 +222,7 @@ async def serve(
         traced = await stack.enter_async_context(
             tracing(settings.otlp_endpoint, settings.trace_ratio)
         )
-        interceptors = (observer, *traced)
-        server = RpcServer(dependencies, verify, max_rpc_connections(), sharing, interceptors)
+        server = RpcServer(dependencies, verify, max_rpc_connections(), observer, sharing, traced)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
         tls = server_tls(settings)

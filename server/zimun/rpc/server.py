@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from zimun.booking.writer import MAX_GROUP
 from zimun.rpc import validation
 from zimun.rpc.admission import Admission
-from zimun.rpc.dispatch import Dispatcher, Handler, Verify
+from zimun.rpc.dispatch import Dispatcher, Handler, Observer, Verify
 from zimun.rpc.health import Health
 from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.appointments import AppointmentsServicer
@@ -112,6 +112,7 @@ class RpcServer:
         dependencies: Dependencies,
         verify: Verify,
         max_connections: int,
+        observer: Observer,
         sharing: bool = False,
         interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
     ) -> None:
@@ -134,7 +135,7 @@ class RpcServer:
         )
         self.admission = Admission(2 * MAX_GROUP * dependencies.store.lanes)
         self._server = grpc.aio.server(
-            handlers=(Dispatcher(verify, self.admission, handlers.by_path),),
+            handlers=(Dispatcher(verify, self.admission, handlers.by_path, observer),),
             interceptors=interceptors,
             options=options,
         )

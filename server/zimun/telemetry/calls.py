@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -42,44 +41,33 @@ class MethodTally:
     seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
 
 
-class CallObserver(grpc.aio.ServerInterceptor):
+class CallObserver:
     """Counts and times unary calls; warns of those that take `slow_after` seconds (0: of none).
 
-    It is to be the outermost interceptor. Streams (health Watch, reflection) are not counted: how
-    long they take is for their callers to choose.
+    It is the dispatcher's `Observer`. Streams (health Watch, reflection) are not counted: how long
+    they take is for their callers to choose.
     """
 
     def __init__(self, slow_after: float = 0) -> None:
         self._slow_after = slow_after or float("inf")
         self._slow_lines = logs.Limiter(MAX_SLOW_LINES)
-        self._observed: dict[str, tuple[Handler, Handler]] = {}
         names = (*validation.required_scopes(), "/grpc.health.v1.Health/Check")
         self._tallies = {name: MethodTally(name.removeprefix("/")) for name in names}
         self._unknown = MethodTally(UNKNOWN_METHOD)
         self.active = 0
+        self.enter_call = logs.enter_call
 
     @property
     def tallies(self) -> list[MethodTally]:
         """The tally of each method."""
         return [*self._tallies.values(), self._unknown]
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """The handler, wrapped to observe its calls; the wrapper is kept for the next call."""
-        logs.enter_call(handler_call_details.invocation_metadata)
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
+    def observed(self, path: str, handler: Handler) -> Handler:
+        """The handler of a method, wrapped to observe its calls; of unknown methods, which have no
+        path, together."""
+        if handler.unary_unary is None:
             return handler
-        method = handler_call_details.method
-        cached_handler, observed = self._observed.get(method, (None, handler))
-        if cached_handler is not handler:
-            observed = self._observe(self._tallies.get(method, self._unknown), handler)
-            if method in self._tallies:
-                self._observed[method] = (handler, observed)
-        return observed
+        return self._observe(self._tallies.get(path, self._unknown), handler)
 
     def _observe(self, tally: MethodTally, handler: Handler) -> Handler:
         run: Any = handler.unary_unary
