@@ -182,9 +182,12 @@ def migrate_command(distribute: bool, **given: Any) -> None:
 @commands.command("import")
 @click.argument("file", type=click.File("rb"))
 @click.option("--org", default="", help="the organization (o_…), where the file does not name it")
+@click.option(
+    "--allow-conflicts", is_flag=True, help="time off may overlap appointments, which stay"
+)
 @data_dir
 @database
-def import_command(file: BinaryIO, org: str, **given: Any) -> None:
+def import_command(file: BinaryIO, org: str, allow_conflicts: bool, **given: Any) -> None:
     """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
     from zimun.catalog_file import reader
 
@@ -192,7 +195,7 @@ def import_command(file: BinaryIO, org: str, **given: Any) -> None:
 
     async def work(stores: "app.Stores") -> "Counts":
         org_id = catalog.request.org_id if catalog.request else ""
-        command = reader.LoadCatalog(catalog)
+        command = reader.LoadCatalog(catalog, allow_conflicts)
         counts: Counts = await stores.writer.run(org_id, command, creates=True)
         return counts
 

@@ -25,6 +25,7 @@ from zimun.v1 import (
     resources_service_pb2,
     services_service_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 
 CONTRACT = (
@@ -36,6 +37,7 @@ CONTRACT = (
     resources_service_pb2,
     services_service_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"

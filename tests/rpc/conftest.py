@@ -39,6 +39,8 @@ from zimun.v1 import (
     services_service_pb2_grpc,
     slot_pb2,
     staff_service_pb2_grpc,
+    time_off_pb2,
+    time_off_service_pb2_grpc,
 )
 
 from ..postgres import SET_UP, shared
@@ -61,6 +63,7 @@ class Refusal:
     info: error_details_pb2.ErrorInfo
     fields: dict[str, str]
     alternatives: list[slot_pb2.Slot]
+    conflicts: time_off_pb2.TimeOffConflicts
     details: list[str]
     headers: dict[str, str]
 
@@ -73,9 +76,9 @@ def refusal(error: grpc.aio.AioRpcError) -> Refusal:
     trailers = dict(error.trailing_metadata())
     status = Status.FromString(trailers["grpc-status-details-bin"])
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    others = slot_pb2.SlotAlternatives()
+    others, conflicts = slot_pb2.SlotAlternatives(), time_off_pb2.TimeOffConflicts()
     for detail in status.details:
-        for known in (info, bad, others):
+        for known in (info, bad, others, conflicts):
             detail.Unpack(known)
     assert status.code == error.code().value[0]
     assert status.message == error.details()
@@ -85,6 +88,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Refusal:
         info,
         {violation.field: violation.description for violation in bad.field_violations},
         list(others.slots),
+        conflicts,
         [detail.TypeName() for detail in status.details],
         {key: value for key, value in trailers.items() if isinstance(value, str)},
     )
@@ -146,6 +150,10 @@ class Zimun:
     @property
     def overrides(self) -> Any:
         return overrides_service_pb2_grpc.OverridesServiceStub(self.channel)
+
+    @property
+    def time_off(self) -> Any:
+        return time_off_service_pb2_grpc.TimeOffServiceStub(self.channel)
 
     @property
     def availability(self) -> Any:

@@ -20,6 +20,7 @@ CREATED = {
     "resource": "r_guarded",
     "service": "s_guarded",
     "override": "v_guarded",
+    "time_off": "f_guarded",
 }
 """The ids that are chosen for entries of the catalogue, in the order of their creation."""
 
@@ -29,6 +30,7 @@ _CREATING = {
     "resource": ("CreateResource", "resource"),
     "service": ("CreateService", "service"),
     "override": ("CreateOverride", "override"),
+    "time_off": ("CreateTimeOff", "time_off"),
 }
 
 
@@ -75,6 +77,6 @@ _SECOND = {"override": {"date": "2026-03-09"}}
 
 
 def _texts(field: str, word: str) -> Json:
-    if field == "override":
+    if field in ("override", "time_off"):
         return {"note": word}
     return {"name": word, "metadata": {word: word}}

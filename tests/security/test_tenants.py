@@ -25,7 +25,16 @@ GENERATED = {
 }
 """Fields that differ in every answer."""
 
-KINDS = ("service", "staff", "location", "resource", "override", "hold", "appointment")
+KINDS = (
+    "service",
+    "staff",
+    "location",
+    "resource",
+    "override",
+    "time_off",
+    "hold",
+    "appointment",
+)
 
 
 LATER = "2025-12-15T12:00:00Z"

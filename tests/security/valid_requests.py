@@ -16,10 +16,11 @@ DEMO_IDS: Ids = {
     "location": "l_main",
     "resource": "r_room_1",
     "override": "v_demo",
+    "time_off": "f_demo",
     "hold": "h_123",
     "appointment": "a_123",
 }
-"""Ids of the demo; an attacker may create the override."""
+"""Ids of the demo; an attacker may create the override and the time off."""
 
 Place = tuple[str | int, ...]
 """The path of a value in a request: names of fields, and indexes of elements."""
@@ -148,6 +149,16 @@ def _contact(**more: Any) -> Json:
     }
 
 
+def _time_off(ids: Ids) -> Json:
+    return {
+        "owner_id": ids["staff"],
+        "start_time": "2026-03-02T13:00:00Z",
+        "end_time": "2026-03-02T15:00:00Z",
+        "note": "Training",
+        "external_id": "hr/7",
+    }
+
+
 def _with_etag(ids: Ids) -> Json:
     return {"appointment_id": ids["appointment"], "etag": "e_none"}
 
@@ -242,4 +253,18 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
     },
     "CreateOverride": lambda ids: {"override": _override(ids)},
     "DeleteOverride": lambda ids: {"override_id": ids["override"]},
+    "ListTimeOff": lambda ids: {
+        "page_size": 10,
+        "owner_id": ids["staff"],
+        "end_time_after": "2025-12-01T00:00:00Z",
+        "start_time_before": "2026-12-01T00:00:00Z",
+        "external_id": "hr/7",
+    },
+    "GetTimeOff": lambda ids: {"time_off_id": ids["time_off"]},
+    "CreateTimeOff": lambda ids: {"time_off": _time_off(ids), "allow_conflicts": True},
+    "UpdateTimeOff": lambda ids: {
+        "time_off": {"id": ids["time_off"], **_time_off(ids)},
+        "allow_conflicts": True,
+    },
+    "DeleteTimeOff": lambda ids: {"time_off_id": ids["time_off"], "etag": "e_none"},
 }

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerRead, LedgerStore
 from zimun.domain.catalog import Location, Override, Resource, StaffMember
-from zimun.domain.events import OverrideDeleted
+from zimun.domain.events import OverrideDeleted, TimeOffDeleted
 from zimun.domain.instant import DAY, to_datetime
 from zimun.domain.loading import BLOCK, Needs
 from zimun.domain.reservation import State
+from zimun.domain.time_off import TimeOff
 
 from .appending import KEY, OTHER, Script, begun, response
 from .salon import CLASS, NOW, ORG, TUESDAY, at
@@ -69,15 +70,19 @@ async def run_every_statement(store: LedgerStore) -> None:
 async def _append(store: LedgerStore, script: Script) -> None:
     """Every kind of change, of one organization."""
     override = Override(owner_id="t_ada", date=to_datetime(TUESDAY).date(), id="v_1")
+    time_off = TimeOff(id="f_1", owner_id="t_ada", start=at(1), end=at(2))
     script.put(
         StaffMember(id="t_ada", name="Ada", time_zone="UTC"),
         Resource(id="r_room", name="Room"),
         Location(id="l_1", name="North", time_zone="UTC"),
         override,
+        time_off,
     )
     script.longest_span = DAY
     await script.write(store)
-    script.put(OverrideDeleted(override.id, override.owner_id, override.date))
+    script.put(
+        OverrideDeleted(override.id, override.owner_id, override.date), TimeOffDeleted(time_off.id)
+    )
     await script.write(store)
     _hold(script)
     await script.write(store)

@@ -31,6 +31,7 @@ from zimun.v1 import (
     services_service_pb2,
     slot_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 
 REGISTERED = (
@@ -44,6 +45,7 @@ REGISTERED = (
     services_service_pb2,
     slot_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 """Modules whose messages are found by name once they are imported."""
 

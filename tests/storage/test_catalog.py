@@ -26,9 +26,10 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.commands import Decision
 from zimun.domain.errors import Overloaded, TokenInvalid
-from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted
+from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted, TimeOffDeleted
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger import Ledger
+from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 from zimun.storage import rows
 from zimun.storage.sqlite.database import SqliteDatabase
@@ -134,6 +135,17 @@ ORGANIZATION = Organization(
     ),
 )
 ENTRIES: list[CatalogEntry] = [LOCATION, STAFF_MEMBER, RESOURCE, SERVICE]
+TIME_OFF = TimeOff(
+    owner_id="t_1",
+    start=NOW - 1,
+    end=NOW + 2**50,
+    note="Straße gesperrt",
+    external_id="hr/7",
+    id="f_1",
+    create_time=NOW,
+    update_time=NOW + 1,
+    revision=3,
+)
 OVERRIDE = Override(
     owner_id="t_1",
     date=date(2026, 2, 28),
@@ -271,6 +283,20 @@ async def test_a_deleted_override_is_there_no_more(engine: Engine, stores: Store
         assert catalog.overrides == {("t_1", other.date): other}
 
 
+async def test_time_off_is_kept_by_its_id_until_it_is_deleted(
+    engine: Engine, stores: Stores
+) -> None:
+    other = replace(TIME_OFF, id="f_2", owner_id=ORG, note="", external_id="")
+    moved = replace(TIME_OFF, owner_id="r_1", start=NOW, end=NOW + 1, revision=4)
+    await put(stores, TIME_OFF, other)
+    for catalog in await catalogs(engine, stores):
+        assert catalog.time_off == {"f_1": TIME_OFF, "f_2": other}
+    await put(stores, moved)
+    await put_catalog(stores, TimeOffDeleted("f_2"))
+    for catalog in await catalogs(engine, stores):
+        assert catalog.time_off == {"f_1": moved}
+
+
 async def test_the_longest_span_never_shrinks(engine: Engine, stores: Stores) -> None:
     await put(stores, SERVICE)
     longest = SERVICE.buffer_before + max(SERVICE.duration_options) + SERVICE.buffer_after
@@ -328,6 +354,8 @@ PUTS: dict[str, CatalogValue] = {
     "location": LOCATION,
     "override": OVERRIDE,
     "no override": OverrideDeleted("v_2", ORG, date(2026, 3, 1)),
+    "time off": TIME_OFF,
+    "no time off": TimeOffDeleted("f_2"),
 }
 """What changes the catalogue of `two_servers`."""
 
@@ -338,10 +366,11 @@ async def timetable(stores: Stores) -> Timetable:
 
 @asynccontextmanager
 async def two_servers(engine: Engine) -> AsyncIterator[tuple[Stores, Stores]]:
-    """Servers of one database with the salon in it, and an override of a date."""
+    """Servers of one database with the salon in it, an override of a date, and time off."""
     async with engine.open() as one, engine.open() as other:
         await open_salon(one)
         await put_catalog(one, Override(owner_id=ORG, date=date(2026, 3, 1), id="v_2"))
+        await put_catalog(one, replace(TIME_OFF, id="f_2"))
         yield one, other
 
 

@@ -220,7 +220,7 @@ FAULTY = {
         "staf: []\nzimun: 1",
         [
             f"{line}: {word}: is none of organization, locations, staff, resources, services,"
-            " overrides"
+            " overrides, time_off"
             for line, word in ((1, "staf"), (2, "zimun"))
         ],
     ),

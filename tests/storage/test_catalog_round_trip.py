@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,17 +34,20 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.events import CatalogEntry, CatalogValue
-from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.instant import DAY, MINUTE, from_datetime
 from zimun.domain.text import is_visible
+from zimun.domain.time_off import TimeOff
 
 from ..support.profiles import examples
 from .salon import NOW, Engine, SqliteEngine, put_catalog
 
-V = TypeVar("V", bound=Entry | Override)
+V = TypeVar("V", bound=Entry | Override | TimeOff)
 
 Build = Callable[..., st.SearchStrategy[CatalogEntry]]
 
 ORG = "o_any"
+
+FIRST, LAST = (from_datetime(datetime(year, 1, 1, tzinfo=UTC)) for year in (1971, 9990))
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"])
 
@@ -188,6 +191,7 @@ class Said:
     organization: Organization
     entries: list[CatalogEntry]
     overrides: list[Override]
+    time_off: list[TimeOff]
 
     def values(self) -> list[CatalogValue]:
         """What is to be put, with when it was made."""
@@ -199,12 +203,16 @@ class Said:
         overrides = [
             replace(override, create_time=NOW + n // 2) for n, override in enumerate(self.overrides)
         ]
-        return [self.organization, *entries, *overrides]
+        time_off = [
+            replace(one, create_time=NOW + n // 2, revision=n + 1)
+            for n, one in enumerate(self.time_off)
+        ]
+        return [self.organization, *entries, *overrides, *time_off]
 
 
 @st.composite
 def catalogues(draw: st.DrawFn) -> Said:
-    known = {prefix: draw(ids(prefix)) for prefix in "ltrsv"}
+    known = {prefix: draw(ids(prefix)) for prefix in "ltrsvf"}
     common: dict[str, Any] = {"name": NAMES, "active": st.booleans(), "metadata": METADATA}
     hours_of: dict[str, Any] = {"time_zone": ZONES, "weekly_hours": weeks()}
     places: Build = partial(st.builds, Location, address=texts(500), **common, **hours_of)
@@ -232,7 +240,20 @@ def catalogues(draw: st.DrawFn) -> Said:
         Override(id=one, owner_id=owner, date=day, hours=draw(hours()), note=draw(NOTES))
         for one, (owner, day) in zip(known["v"], chosen, strict=True)
     ]
-    return Said(draw(ORGANIZATIONS), draw(st.permutations(entries)), overrides)
+    off = partial(
+        st.builds,
+        TimeOff,
+        owner_id=st.sampled_from([*owners, *known["r"]]),
+        start=st.integers(FIRST, LAST),
+        note=NOTES,
+        external_id=NOTES,
+    )
+    lengths = st.integers(1, catalog_validation.MAX_TIME_OFF)
+    time_off = [
+        replace(one, end=one.start + draw(lengths))
+        for one in [draw(off(id=st.just(one), end=st.just(0))) for one in known["f"]]
+    ]
+    return Said(draw(ORGANIZATIONS), draw(st.permutations(entries)), overrides, time_off)
 
 
 def timeless(kept: V) -> V:
@@ -247,7 +268,8 @@ def content(catalog: Catalog) -> list[object]:
     kinds = (Location, StaffMember, Resource, Service)
     listed = [timeless(one) for kind in kinds for one in catalog.listed(kind, archived=True)]
     overrides = {key: timeless(one) for key, one in catalog.overrides.items()}
-    return [timeless(catalog.organization), listed, overrides]
+    time_off = {key: timeless(one) for key, one in catalog.time_off.items()}
+    return [timeless(catalog.organization), listed, overrides, time_off]
 
 
 async def read(stores: Stores) -> tuple[Catalog, str]:
@@ -266,7 +288,7 @@ async def round_trip(first: Engine, second: Engine, said: Said) -> None:
     async with first.open() as here, second.open(ManualClock(NOW + DAY)) as there:
         await put_catalog(here, *said.values(), org_id=ORG)
         before, text = await read(here)
-        count = 1 + len(said.entries) + len(said.overrides)
+        count = 1 + len(said.entries) + len(said.overrides) + len(said.time_off)
         assert await load(there, text) == Counts(count, 0, 0)
         after, again = await read(there)
         assert content(after) == content(before)

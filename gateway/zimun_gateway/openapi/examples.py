@@ -77,5 +77,21 @@ REQUESTS: dict[str, dict[str, Any]] = {
         }
     },
     "DeleteOverride": {"override_id": "v_stocktaking"},
+    "ListTimeOff": {"owner_id": "t_ada"},
+    "CreateTimeOff": {
+        "time_off": {
+            "id": "f_training",
+            "owner_id": "t_ada",
+            "start_time": "2026-03-02T13:00:00Z",
+            "end_time": "2026-03-02T15:00:00Z",
+            "note": "Training",
+        }
+    },
+    "GetTimeOff": {"time_off_id": "f_training"},
+    "UpdateTimeOff": {
+        "time_off.id": "f_training",
+        "time_off": {"end_time": "2026-03-02T16:00:00Z"},
+    },
+    "DeleteTimeOff": {"time_off_id": "f_training"},
 }
 """They can be sent one after the other, in this order but for archiving, which comes last."""

@@ -43,10 +43,12 @@ from zimun.domain.events import (
     CatalogValue,
     OverrideDeleted,
     ReservationEvent,
+    TimeOffDeleted,
 )
 from zimun.domain.identity import Caller
 from zimun.domain.ledger import Ledger
 from zimun.domain.memory_size import weight
+from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 
 E = TypeVar("E", bound=CatalogEntry)
@@ -76,6 +78,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         for entry_type in (Service, Location, StaffMember, Resource)
     }
     organization, overrides = catalog.organization, dict(catalog.overrides)
+    time_off = dict(catalog.time_off)
     span, holiday, entry_bytes = catalog.longest_span, catalog.holiday, catalog.entry_bytes
     for value in values:
         match value:
@@ -87,6 +90,10 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 overrides[value.owner_id, value.date] = value
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
+            case TimeOff():
+                time_off[value.id] = value
+            case TimeOffDeleted():
+                time_off.pop(value.time_off_id, None)
             case _:
                 entries_of_type = entries_by_type[type(value)]
                 entry_bytes += weight(value) - (
@@ -105,6 +112,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         longest_span=span,
         holiday=holiday,
         entry_bytes=entry_bytes,
+        time_off=time_off,
     )
 
 
@@ -192,14 +200,14 @@ def entry_of(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], n
     return entry_type(**values | {"create_time": now, "update_time": now})
 
 
-def _chosen(entry_type: type[Entry] | type[Override], chosen: str) -> str:
+def _chosen(entry_type: type[Entry | Override], chosen: str) -> str:
     """The chosen id, if it is valid for the type, or a new one."""
     if chosen:
         check_id(entry_type, chosen)
     return chosen or new_id(catalog_validation.PREFIXES[entry_type])
 
 
-def check_id(entry_type: type[Entry] | type[Override], chosen: str) -> None:
+def check_id(entry_type: type[Entry | Override | TimeOff], chosen: str) -> None:
     """Raise InvalidRequest for an id without the prefix of its type."""
     prefix = catalog_validation.PREFIXES[entry_type]
     if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):

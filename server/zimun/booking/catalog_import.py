@@ -6,7 +6,7 @@ such as `services[2]`, under which their violations are reported.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,13 +29,17 @@ from zimun.domain.catalog import (
 )
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted
+from zimun.domain.time_off import TimeOff
+from zimun.domain.time_off import revise as revise_time_off
 
 S = TypeVar("S", bound=Organization | CatalogEntry)
 
 Violations = dict[str, str]
 """From a field to what it should be; the empty field is the entry itself."""
 
-Step = tuple[Organization | CatalogEntry | Override | None, Organization | CatalogEntry | Override]
+Imported = Organization | CatalogEntry | Override | TimeOff
+
+Step = tuple[Imported | None, Imported]
 """What an entry was, None for a new one, and what it will be: the very same, if nothing changes."""
 
 ORGANIZATION = "organization"
@@ -54,6 +58,7 @@ class ImportRequest:
     organization: Mapping[str, Any] | None
     entries: Mapping[str, tuple[type[CatalogEntry], Mapping[str, Any]]]
     overrides: Mapping[str, Override]
+    time_off: Mapping[str, TimeOff] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes of an import. The overrides `moved` leave the dates that they have."""
+    """The changes of an import. The overrides `moved` leave the dates that they have; `time_off`
+    has the steps of time off by place."""
 
     org_id: str
     violations: Mapping[str, Violations]
     steps: Sequence[Step]
     moved: Sequence[Override]
+    time_off: Mapping[str, tuple[TimeOff | None, TimeOff]]
 
     @property
     def values(self) -> Sequence[CatalogValue]:
@@ -97,10 +104,12 @@ def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Pla
     organization, wrong = _organization(before, exists, request, now)
     after, entries, faulty = _entries(before, organization, bool(wrong), request, now)
     overrides = _overrides(before, request, now + len(entries) + 1)
+    others: Mapping[str, Override | TimeOff] = {**request.overrides, **request.time_off}
     unsound = {
-        place: _violations(partial(catalog_validation.check, override, after))
-        for place, override in request.overrides.items()
+        place: _violations(partial(catalog_validation.check, other, after))
+        for place, other in others.items()
     }
+    time_off = _time_off(before, request, now, len(entries) + len(overrides) + 1)
     violations = {ORGANIZATION: wrong, **faulty, **unsound}
     own: list[Step] = []
     if request.organization is not None:
@@ -108,8 +117,9 @@ def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Pla
     return Plan(
         request.org_id,
         {place: fields for place, fields in violations.items() if fields},
-        [*own, *entries, *overrides],
+        [*own, *entries, *overrides, *time_off.values()],
         _moved(before, request.overrides.values()),
+        time_off,
     )
 
 
@@ -200,6 +210,24 @@ def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
         new = replace(imported, id=imported.id or free or new_id("v"), create_time=now + n)
         existing = at_date or (named.get(imported.id) if imported.id else None)
         steps.append((existing, _settled_override(existing, new)))
+    return steps
+
+
+def _time_off(
+    before: Catalog, request: ImportRequest, now: int, position: int
+) -> dict[str, tuple[TimeOff | None, TimeOff]]:
+    """Time off takes the place of that of its id or, without one, of its owner and time."""
+    same_time = {(one.owner_id, one.start, one.end): one for one in before.time_off.values()}
+    steps: dict[str, tuple[TimeOff | None, TimeOff]] = {}
+    for made, (place, imported) in enumerate(request.time_off.items(), now + position):
+        key = (imported.owner_id, imported.start, imported.end)
+        existing = before.time_off.get(imported.id) if imported.id else same_time.get(key)
+        if existing:
+            steps[place] = existing, revise_time_off(existing, imported, now)
+        else:
+            chosen = imported.id or new_id("f")
+            new = replace(imported, id=chosen, create_time=made, update_time=made)
+            steps[place] = None, new
     return steps
 
 

@@ -1,9 +1,9 @@
 """Reading a catalogue file: YAML with the field names of the API's JSON.
 
-A file has an `organization` and lists of `locations`, `staff`, `resources`, `services` and
-`overrides`. All errors of a file are reported together, each with its line: YAML that cannot be
-parsed, unknown fields, values that break the rules of their fields, and entries that do not go
-together in a catalogue.
+A file has an `organization` and lists of `locations`, `staff`, `resources`, `services`,
+`overrides` and `time_off`. All errors of a file are reported together, each with its line: YAML
+that cannot be parsed, unknown fields, values that break the rules of their fields, and entries that
+do not go together in a catalogue.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,16 +17,19 @@ from zimun.booking.catalog_import import ORGANIZATION, ImportRequest, plan
 from zimun.catalog_file import yaml_document, yaml_messages
 from zimun.catalog_file.sections import CONVERTERS, OUTPUT_ONLY, SECTIONS
 from zimun.catalog_file.yaml_document import Document
-from zimun.domain.catalog import Entry, Organization, Override
+from zimun.domain.catalog import Catalog, Entry, Organization, Override
 from zimun.domain.commands import Decision
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.domain.ledger import Ledger
+from zimun.domain.time_off import TimeOff
+from zimun.domain.time_off_conflicts import conflicts_of
 from zimun.domain.timetable import Timetable
 from zimun.rpc import validation
 from zimun.rpc.convert import catalog as convert
+from zimun.rpc.convert import time_off as convert_time_off
 from zimun.rpc.convert.catalog import EntryConverter
-from zimun.v1 import override_pb2
+from zimun.v1 import override_pb2, time_off_pb2
 
 _PLACEHOLDER_DATE = "2000-01-01"
 """The date of an override whose own cannot be read, so that its other fields are checked."""
@@ -47,9 +50,13 @@ class CatalogFile:
 
 @dataclass(frozen=True)
 class LoadCatalog:
-    """The command to import a file into the catalogue; its result is `Counts`."""
+    """The command to import a file into the catalogue; its result is `Counts`.
+
+    Unless `allow_conflicts`, its time off must not overlap appointments or live holds.
+    """
 
     file: CatalogFile
+    allow_conflicts: bool = False
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Change what differs from the file; raises CatalogFileError."""
@@ -59,9 +66,27 @@ class LoadCatalog:
             for place, violations in import_plan.violations.items():
                 for name, violation in violations.items():
                     document.follow_up(f"{place}.{name}" if name else place, violation)
+        if import_plan and request and not document.faults and not self.allow_conflicts:
+            _note_conflicts(document, ledger, before, now, import_plan.time_off)
         if document.faults or not import_plan:
             raise CatalogFileError(_error_text(self.file.name, document))
         return catalog_decision(before, client_id, import_plan.values, import_plan.counts)
+
+
+def _note_conflicts(
+    document: Document,
+    ledger: Ledger,
+    catalog: Catalog,
+    now: int,
+    time_off: Mapping[str, tuple[TimeOff | None, TimeOff]],
+) -> None:
+    """Note at each time off that it would overlap appointments or live holds."""
+    for place, (before, after) in time_off.items():
+        if after is not before and (
+            total := conflicts_of(ledger, catalog, after, now, before).total
+        ):
+            note = f"overlaps {total} appointments and holds; --allow-conflicts imports it"
+            document.follow_up(place, note)
 
 
 def _error_text(name: str, document: Document) -> str:
@@ -100,8 +125,15 @@ class _Reading:
         overrides = {
             place: self._override(place, node) for place, node in self._items(sections, "overrides")
         }
+        time_off = {
+            place: one
+            for place, node in self._items(sections, "time_off")
+            if (one := self._time_off(place, node))
+        }
         org_id = organization["id"] if organization else org_id
-        return ImportRequest(org_id, organization, entries, overrides) if org_id else None
+        if not org_id:
+            return None
+        return ImportRequest(org_id, organization, entries, overrides, time_off)
 
     def _sections(self, root: yaml.Node) -> dict[str, yaml.Node]:
         sections = dict(self.document.pairs(root, ""))
@@ -135,12 +167,16 @@ class _Reading:
         self._check_id(place, fields["id"], converter.entry)
         return fields
 
-    def _check_id(self, place: str, entry_id: str, entry_type: type[Entry | Override]) -> None:
+    def _check_id(
+        self, place: str, entry_id: str, entry_type: type[Entry | Override | TimeOff]
+    ) -> None:
         if entry_id:
             self._check_prefix(place, entry_id, entry_type)
             self._check_unique(f"{place}.id", entry_id, entry_id)
 
-    def _check_prefix(self, place: str, entry_id: str, entry_type: type[Entry | Override]) -> None:
+    def _check_prefix(
+        self, place: str, entry_id: str, entry_type: type[Entry | Override | TimeOff]
+    ) -> None:
         try:
             check_id(entry_type, entry_id)
         except InvalidRequest as error:
@@ -170,6 +206,17 @@ class _Reading:
         for name in faulty.intersection(into.DESCRIPTOR.fields_by_name):
             into.ClearField(name)
         return names - faulty
+
+    def _time_off(self, place: str, node: yaml.Node) -> TimeOff | None:
+        sent = time_off_pb2.TimeOff()
+        self._read(sent, place, node)
+        self._check_id(place, sent.id, TimeOff)
+        try:
+            return convert_time_off.read_time_off(sent)
+        except InvalidRequest as error:
+            for name, violation in error.violations.items():
+                self.document.follow_up(f"{place}.{name}", violation)
+        return None
 
     def _override(self, place: str, node: yaml.Node) -> Override:
         sent = override_pb2.Override()

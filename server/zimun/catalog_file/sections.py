@@ -15,8 +15,8 @@ CONVERTERS: Mapping[str, EntryConverter[Any, Any]] = {
 }
 """The converter of each list of entries, by the name of its section."""
 
-SECTIONS = (ORGANIZATION, *CONVERTERS, "overrides")
+SECTIONS = (ORGANIZATION, *CONVERTERS, "overrides", "time_off")
 """Every section of a file, in the order in which they are written."""
 
-OUTPUT_ONLY = ("etag", "create_time", "update_time")
+OUTPUT_ONLY = ("etag", "create_time", "update_time", "conflicts")
 """Fields that the server sets, and that a file does not have."""

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 import yaml
+from google.protobuf.message import Message
 
 from zimun.booking.catalog import entry_of
 from zimun.booking.catalog_import import ORGANIZATION
@@ -11,7 +12,9 @@ from zimun.catalog_file import yaml_messages
 from zimun.catalog_file.sections import CONVERTERS, OUTPUT_ONLY
 from zimun.domain.catalog import Catalog, Entry, Organization, Override, Service
 from zimun.domain.events import CatalogEntry
+from zimun.domain.time_off import TimeOff
 from zimun.rpc.convert import catalog as convert
+from zimun.rpc.convert import time_off as convert_time_off
 from zimun.rpc.convert.catalog import EntryConverter
 
 
@@ -32,6 +35,8 @@ def write(catalog: Catalog) -> str:
         )
     overrides = sorted(catalog.overrides.values(), key=_creation_order)
     sections["overrides"] = yaml_messages.listed(map(_override, overrides))
+    time_off = sorted(catalog.time_off.values(), key=lambda one: (one.create_time, one.id))
+    sections["time_off"] = yaml_messages.listed(map(_time_off, time_off))
     return yaml_messages.dump({name: node for name, node in sections.items() if node.value})
 
 
@@ -55,7 +60,14 @@ def _written(converter: EntryConverter[Any, Any], entry: Entry, defaults: Entry)
 
 
 def _override(override: Override) -> yaml.Node:
-    message = convert.override(override)
+    return _without_defaults(convert.override(override))
+
+
+def _time_off(time_off: TimeOff) -> yaml.Node:
+    return _without_defaults(convert_time_off.time_off(time_off))
+
+
+def _without_defaults(message: Message) -> yaml.Node:
     names = yaml_messages.set_fields(message)
     return yaml_messages.write(message, [name for name in names if name not in OUTPUT_ONLY])
 

@@ -13,10 +13,12 @@ import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.catalog_file.yaml_document import BOOL, INT, MAP, SEQ, STR, Document, join
 
-_DURATION = Duration.DESCRIPTOR.full_name
+_SCALARS = (Duration.DESCRIPTOR.full_name, Timestamp.DESCRIPTOR.full_name)
+"""Messages that are written as one text."""
 
 _LENGTH = re.compile(
     r"(?=.)(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?"
@@ -83,8 +85,13 @@ def _values(field: FieldDescriptor) -> Any:
 
 
 def _is_mapping(field: FieldDescriptor) -> bool:
-    """Whether it holds messages that are written as mappings: all but durations."""
-    return bool(field.message_type and field.message_type.full_name != _DURATION)
+    """Whether it holds messages that are written as mappings: all but durations and times."""
+    return bool(field.message_type and field.message_type.full_name not in _SCALARS)
+
+
+def _is_time(field: FieldDescriptor) -> bool:
+    assert field.message_type is not None
+    return field.message_type.full_name == Timestamp.DESCRIPTOR.full_name
 
 
 def _read_scalar(
@@ -105,7 +112,7 @@ def _read_scalar(
 def _value(field: FieldDescriptor, text: str) -> Any:
     """What a text means in a field; raises ValueError or KeyError where it means nothing."""
     if field.message_type:
-        return _duration(text)
+        return _time(text) if _is_time(field) else _duration(text)
     if field.enum_type:
         return field.enum_type.values_by_name[text].number
     if field.cpp_type == field.CPPTYPE_STRING:
@@ -118,6 +125,8 @@ def _value(field: FieldDescriptor, text: str) -> Any:
 
 
 def _expected(field: FieldDescriptor) -> str:
+    if field.message_type and _is_time(field):
+        return "must be a time such as 2026-02-20T10:00:00Z"
     if field.message_type:
         return "must be a length such as 30m, 1h30m, 2d or 1800s"
     if field.enum_type:
@@ -138,6 +147,13 @@ def _duration(text: str) -> Duration:
     *whole, fraction = match.groups(default="0")
     seconds = sum(int(n) * unit for n, unit in zip(whole, _UNITS.values(), strict=True))
     return Duration(seconds=seconds, nanos=int(fraction.ljust(9, "0")))
+
+
+def _time(text: str) -> Timestamp:
+    """As JSON has it (RFC 3339), at any offset."""
+    time = Timestamp()
+    time.FromJsonString(text)
+    return time
 
 
 def _length(duration: Duration) -> str:
@@ -180,7 +196,7 @@ def _one(field: FieldDescriptor, value: Any) -> yaml.Node:
         pairs = ((name, _field(inner[name], getattr(value, name))) for name in set_fields(value))
         return _mapping(pairs, inline=True)
     if field.message_type:
-        return _text(_length(value))
+        return _text(value.ToJsonString() if _is_time(field) else _length(value))
     if field.enum_type:
         return _text(field.enum_type.values_by_number[value].name)
     if field.cpp_type == field.CPPTYPE_STRING:

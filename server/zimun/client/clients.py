@@ -56,6 +56,7 @@ class Client(_Options):
     resources: groups.Resources
     locations: groups.Locations
     overrides: groups.Overrides
+    time_off: groups.ClientTimeOff
     organization: groups.OrganizationSettings
     availability: groups.Availability
     appointments: groups.Appointments
@@ -106,6 +107,7 @@ class AsyncClient(_Options):
     resources: groups.AsyncResources
     locations: groups.AsyncLocations
     overrides: groups.AsyncOverrides
+    time_off: groups.AsyncTimeOff
     organization: groups.AsyncOrganizationSettings
     availability: groups.AsyncAvailability
     appointments: groups.AsyncAppointments

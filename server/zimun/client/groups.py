@@ -26,6 +26,9 @@ from zimun.v1 import (
 from zimun.v1 import (
     staff_service_pb2 as staff_pb2,
 )
+from zimun.v1 import (
+    time_off_service_pb2 as time_off_pb2,
+)
 from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.location_pb2 import Location
@@ -34,6 +37,7 @@ from zimun.v1.override_pb2 import Override
 from zimun.v1.resource_pb2 import Resource
 from zimun.v1.service_pb2 import Service
 from zimun.v1.staff_member_pb2 import StaffMember
+from zimun.v1.time_off_pb2 import TimeOff
 
 from .methods import AsyncGroup, Method, Pages, SyncGroup
 
@@ -129,6 +133,21 @@ class OverridesMethods:
         "OverridesService/CreateOverride", overrides_pb2.CreateOverrideRequest, Override
     )
     delete = Method("OverridesService/DeleteOverride", overrides_pb2.DeleteOverrideRequest, Empty)
+
+
+class TimeOffMethods:
+    """Time in which somebody, something or a place takes no appointments."""
+
+    list = Pages(
+        "TimeOffService/ListTimeOff",
+        time_off_pb2.ListTimeOffRequest,
+        time_off_pb2.ListTimeOffResponse,
+        TimeOff,
+    )
+    get = Method("TimeOffService/GetTimeOff", time_off_pb2.GetTimeOffRequest, TimeOff)
+    create = Method("TimeOffService/CreateTimeOff", time_off_pb2.CreateTimeOffRequest, TimeOff)
+    update = Method("TimeOffService/UpdateTimeOff", time_off_pb2.UpdateTimeOffRequest, TimeOff)
+    delete = Method("TimeOffService/DeleteTimeOff", time_off_pb2.DeleteTimeOffRequest, Empty)
 
 
 class OrganizationSettingsMethods:
@@ -281,6 +300,14 @@ class Overrides(OverridesMethods, SyncGroup):
 
 class AsyncOverrides(OverridesMethods, AsyncGroup):
     __doc__ = OverridesMethods.__doc__
+
+
+class ClientTimeOff(TimeOffMethods, SyncGroup):
+    __doc__ = TimeOffMethods.__doc__
+
+
+class AsyncTimeOff(TimeOffMethods, AsyncGroup):
+    __doc__ = TimeOffMethods.__doc__
 
 
 class OrganizationSettings(OrganizationSettingsMethods, SyncGroup):

@@ -22,6 +22,7 @@ from zimun.domain.errors import (
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.memory_size import weight
 from zimun.domain.subjects import service_subject
+from zimun.domain.time_off import TimeOff
 
 E = TypeVar("E", bound="Entry")
 
@@ -42,6 +43,10 @@ HORIZON = 60 * DAY
 
 OVERRIDE_BYTES = 1000
 """About how many bytes an override takes in memory."""
+
+
+TIME_OFF_BYTES = 1500
+"""About how many bytes time off takes in memory."""
 
 
 class SlotAlignment(StrEnum):
@@ -248,7 +253,8 @@ class Catalog:
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` gives
     the name of a date's public holiday in the organization's region, or nothing.
-    `entry_bytes` is the memory of organization and entries (`weight`), without overrides.
+    `entry_bytes` is the memory of organization and entries (`weight`), without overrides
+    and time off.
     """
 
     version: int
@@ -261,6 +267,7 @@ class Catalog:
     longest_span: int
     holiday: Callable[[date], str] = lambda day: ""
     entry_bytes: int = 0
+    time_off: Mapping[str, TimeOff] = field(default_factory=dict)
 
     # By identity, as mappings do not hash.
     __hash__ = object.__hash__
@@ -281,12 +288,13 @@ class Catalog:
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory."""
-        return self.entry_bytes + OVERRIDE_BYTES * len(self.overrides)
+        others = OVERRIDE_BYTES * len(self.overrides) + TIME_OFF_BYTES * len(self.time_off)
+        return self.entry_bytes + others
 
     @property
     def count(self) -> int:
-        """How many entries and overrides it has, active or not."""
-        return sum(map(len, self._by_type.values())) + len(self.overrides)
+        """How many entries it has, active or not, with overrides and time off."""
+        return sum(map(len, self._by_type.values())) + len(self.overrides) + len(self.time_off)
 
     def entries(self) -> Iterator[Entry]:
         """The organization, and every entry of each kind, active or not."""

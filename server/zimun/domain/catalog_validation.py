@@ -25,14 +25,16 @@ from zimun.domain.catalog import (
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.opening_hours import is_zone, time_of_day
+from zimun.domain.time_off import TimeOff
 
-PREFIXES: Mapping[type[Entry] | type[Override], str] = {
+PREFIXES: Mapping[type[Entry | Override | TimeOff], str] = {
     Organization: "o",
     Location: "l",
     Service: "s",
     StaffMember: "t",
     Resource: "r",
     Override: "v",
+    TimeOff: "f",
 }
 """What the ids of each kind begin with, so that no two kinds share one."""
 
@@ -55,12 +57,15 @@ MAX_HOLD_LENGTH = 60 * MINUTE
 
 MAX_SEATS = 10_000
 
+MAX_TIME_OFF = 1096 * DAY
+"""The longest time off: as long as the longest horizon."""
+
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Violations = Iterator[tuple[str, str]]
 
 
-def check(entry: Entry | Override, catalog: Catalog, before: Entry | None = None) -> None:
+def check(entry: Entry | Override | TimeOff, catalog: Catalog, before: Entry | None = None) -> None:
     """Raise InvalidRequest naming every field of the entry that is wrong.
 
     `catalog` is the catalogue that the entry will be part of: it must have the entries that
@@ -77,7 +82,7 @@ def check(entry: Entry | Override, catalog: Catalog, before: Entry | None = None
         raise InvalidRequest(violations)
 
 
-def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
+def _violations(entry: Entry | Override | TimeOff, catalog: Catalog) -> Violations:
     if isinstance(entry, Entry) and not entry.name.strip():
         yield "name", "is required"
     match entry:
@@ -94,6 +99,8 @@ def _violations(entry: Entry | Override, catalog: Catalog) -> Violations:
             yield from _service(entry, catalog)
         case Override():
             yield from _override(entry, catalog)
+        case TimeOff():
+            yield from _time_off(entry, catalog)
 
 
 def _organization(entry: Organization) -> Violations:
@@ -182,6 +189,16 @@ def _override(entry: Override, catalog: Catalog) -> Violations:
     if entry.owner_id not in owners:
         yield "owner_id", f"{entry.owner_id} is no organization, location or staff member"
     yield from _hours("hours", "", entry.hours)
+
+
+def _time_off(entry: TimeOff, catalog: Catalog) -> Violations:
+    owners = {catalog.organization.id, *catalog.locations, *catalog.staff, *catalog.resources}
+    if entry.owner_id not in owners:
+        kinds = "organization, location, staff member or resource"
+        yield "owner_id", f"{entry.owner_id} is no {kinds}"
+    if not entry.start < entry.end <= entry.start + MAX_TIME_OFF:
+        longest = _duration_text(MAX_TIME_OFF)
+        yield "end_time", f"must be later than start_time, by {longest} at the most"
 
 
 def _zone(name: str) -> Violations:

@@ -11,6 +11,7 @@
     │   ├── StaffNotFound
     │   ├── ResourceNotFound
     │   ├── OverrideNotFound
+    │   ├── TimeOffNotFound
     │   ├── HoldNotFound
     │   └── AppointmentNotFound
     ├── Refused                     the state of things forbids it
@@ -28,6 +29,7 @@
     │   ├── OutsideRescheduleWindow
     │   ├── OutsideUndoWindow
     │   ├── CatalogLimitReached
+    │   ├── TimeOffHasConflicts
     │   └── NotASlot
     ├── Conflict                    another change came first; read again and retry
     │   ├── SlotUnavailable
@@ -49,6 +51,7 @@ from typing import TYPE_CHECKING, ClassVar
 from zimun.domain.instant import SECOND, rfc3339
 
 if TYPE_CHECKING:
+    from zimun.domain.reservation import Reservation
     from zimun.domain.slots import Slot
 
 
@@ -139,6 +142,12 @@ class OverrideNotFound(NotFound):
     """No override has the id."""
 
     reason, noun, field = "OVERRIDE_NOT_FOUND", "override", "override_id"
+
+
+class TimeOffNotFound(NotFound):
+    """No time off has the id."""
+
+    reason, noun, field = "TIME_OFF_NOT_FOUND", "time off", "time_off_id"
 
 
 class HoldNotFound(NotFound):
@@ -308,6 +317,17 @@ class CatalogLimitReached(Refused):
     def __init__(self, of: str, limit: int) -> None:
         message = f"an organization's catalogue has at most {limit} {of}"
         super().__init__(message, of=of, limit=str(limit))
+
+
+class TimeOffHasConflicts(Refused):
+    """The time off overlaps appointments or live holds: `reservations` are the first of them."""
+
+    reason = "TIME_OFF_CONFLICTS"
+
+    def __init__(self, owner_id: str, reservations: "Sequence[Reservation]", count: int) -> None:
+        message = f"{count} appointments and holds of {owner_id} overlap this time off"
+        super().__init__(message, owner_id=owner_id, total_size=str(count))
+        self.reservations = reservations
 
 
 class NotASlot(Refused):

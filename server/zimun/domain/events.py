@@ -23,6 +23,7 @@ from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.intervals import Interval
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.domain.subjects import taken_subjects
+from zimun.domain.time_off import TimeOff
 
 FOREVER = 1 << 62
 """The `until` of a session that only a cancellation ends."""
@@ -51,6 +52,8 @@ class EventType(StrEnum):
     LOCATION_SET = "LOCATION_SET"
     OVERRIDE_SET = "OVERRIDE_SET"
     OVERRIDE_DELETED = "OVERRIDE_DELETED"
+    TIME_OFF_SET = "TIME_OFF_SET"
+    TIME_OFF_DELETED = "TIME_OFF_DELETED"
     HISTORY_PRUNED = "HISTORY_PRUNED"
 
 
@@ -151,7 +154,14 @@ class OverrideDeleted:
     date: date
 
 
-CatalogValue = Organization | CatalogEntry | Override | OverrideDeleted
+@dataclass(frozen=True, slots=True)
+class TimeOffDeleted:
+    """That time off is there no more."""
+
+    time_off_id: str
+
+
+CatalogValue = Organization | CatalogEntry | Override | OverrideDeleted | TimeOff | TimeOffDeleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +185,8 @@ _TYPES_BY_VALUE: Mapping[type, EventType] = {
     Location: EventType.LOCATION_SET,
     Override: EventType.OVERRIDE_SET,
     OverrideDeleted: EventType.OVERRIDE_DELETED,
+    TimeOff: EventType.TIME_OFF_SET,
+    TimeOffDeleted: EventType.TIME_OFF_DELETED,
 }
 
 CATALOG_TYPES = frozenset(_TYPES_BY_VALUE.values())

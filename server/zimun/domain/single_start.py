@@ -7,6 +7,7 @@ from zimun.domain.catalog import Place, Service, SlotAlignment
 from zimun.domain.ignored_rules import BookingRule, IgnoredRules
 from zimun.domain.intervals import covers, merge
 from zimun.domain.opening_hours import local_date, midnight, segments
+from zimun.domain.time_off import near
 from zimun.domain.timetable import NO_STAFF, Timetable
 
 
@@ -20,6 +21,15 @@ def works(timetable: Timetable, service: Service, staff_id: str, start: int) -> 
     """Whether a staff member's hours have room for all of an appointment."""
     length = (start, start + service.duration)
     return covers(merge(timetable.staff_open(staff_id, length)), length)
+
+
+def has_time_off(
+    timetable: Timetable, service: Service, place: Place, staff_id: str, start: int
+) -> bool:
+    """Whether place or staff member (empty: none) has time off within an appointment."""
+    length = (start, start + service.duration)
+    each = timetable.time_off.of_place(place.id), timetable.time_off[staff_id]
+    return any(near(one.intervals, length) for one in each)
 
 
 def is_between_steps(
@@ -70,6 +80,8 @@ def _is_on_duty(
     ignored: IgnoredRules,
 ) -> bool:
     if not timetable.serves(staff_id, place):
+        return False
+    if has_time_off(timetable, service, place, staff_id, start):
         return False
     if BookingRule.OPENING_HOURS not in ignored:
         if not is_place_open(timetable, service, place, start):

@@ -24,6 +24,7 @@ from zimun.domain.single_start import is_between_steps, is_place_open, works
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session, Slot
 from zimun.domain.subjects import service_subject
+from zimun.domain.time_off import OwnerTimeOff
 from zimun.domain.timetable import NO_STAFF, Timetable
 
 
@@ -34,16 +35,19 @@ class Rule(StrEnum):
     LOCATION_INACTIVE = "LOCATION_INACTIVE"
     HOLIDAY = "HOLIDAY"
     CLOSED = "CLOSED"
+    TIME_OFF = "TIME_OFF"
     NOT_ON_GRID = "NOT_ON_GRID"
     LEAD_TIME = "LEAD_TIME"
     HORIZON = "HORIZON"
     STAFF_INACTIVE = "STAFF_INACTIVE"
     STAFF_ELSEWHERE = "STAFF_ELSEWHERE"
     STAFF_CLOSED = "STAFF_CLOSED"
+    STAFF_TIME_OFF = "STAFF_TIME_OFF"
     STAFF_BUSY = "STAFF_BUSY"
     STAFF_DAILY_LIMIT = "STAFF_DAILY_LIMIT"
     RESOURCE_INACTIVE = "RESOURCE_INACTIVE"
     RESOURCE_ELSEWHERE = "RESOURCE_ELSEWHERE"
+    RESOURCE_TIME_OFF = "RESOURCE_TIME_OFF"
     RESOURCE_BUSY = "RESOURCE_BUSY"
     RESOURCES_SHARED = "RESOURCES_SHARED"
     SERVICE_BUSY = "SERVICE_BUSY"
@@ -55,8 +59,8 @@ class Obstacle:
     """A rule that a start breaks.
 
     `subject_id` is the service, location, staff member or resource that it is
-    about; `busy` is when it is taken, buffers included; `staff_id` is whose
-    session has no seats.
+    about; `busy` is when it is taken, buffers included, or has time off; `staff_id` is
+    whose session has no seats.
     """
 
     rule: Rule
@@ -116,9 +120,10 @@ def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
 class _Explanation:
     def __init__(self, search: Search, start: int) -> None:
         self.start, self.service, self.place = start, search.service, search.place
-        self.catalog = search.timetable.catalog
+        self.catalog, self.time_off = search.timetable.catalog, search.timetable.time_off
         self.candidates = search.candidates or NO_STAFF
-        # Whether somebody or something is archived or elsewhere is a rule of its own.
+        # Whether somebody or something is archived or elsewhere, or has time off, is a rule
+        # of its own.
         self.search = replace(search, timetable=_unarchived(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
@@ -142,7 +147,7 @@ class _Explanation:
         # What a full session takes itself is not what is missing: its seats are.
         own = {one for session in self.full for one in session.resource_ids}
         own |= {self.service.id} if self.full else set()
-        yield from (one for one in taken if one.busy is None or one.subject_id not in own)
+        yield from (one for one in taken if one.rule not in _TAKEN or one.subject_id not in own)
 
     # The service, the place and the booking window.
 
@@ -162,6 +167,7 @@ class _Explanation:
         elif not is_place_open(self.search.timetable, self.service, self.place, self.start):
             message = f"is not open for all of the {self._length} from {self.when} on"
             yield self._of(Rule.CLOSED, where, message, day.note)
+        yield from self._off(Rule.TIME_OFF, where, self.time_off.of_place(self.place.id))
 
     def _service_steps(self) -> Iterator[Obstacle]:
         """NOT_ON_GRID of the service, where its steps are no staff member's own."""
@@ -253,6 +259,7 @@ class _Explanation:
         if not works(self.search.timetable, self.service, member.id, self.start):
             message = f"does not work for all of the {self._length} from {self.when} on"
             yield self._of(Rule.STAFF_CLOSED, member, message, self._note(member))
+        yield from self._off(Rule.STAFF_TIME_OFF, member, self.time_off[member.id])
         if not self._is_by_hour and self._is_between_steps(member.id):
             message = f"gives no {self.service.name} that starts at {self.when}"
             yield self._of(Rule.NOT_ON_GRID, member, message)
@@ -316,6 +323,7 @@ class _Explanation:
             yield self._of(Rule.RESOURCE_INACTIVE, resource, "is archived")
         if not resource.is_at(self.place):
             yield self._of(Rule.RESOURCE_ELSEWHERE, resource, "is at another location")
+        yield from self._off(Rule.RESOURCE_TIME_OFF, resource, self.time_off[resource.id])
 
     def _lacking(
         self, lines: Mapping[str, Sequence[Obstacle]], usable: Set[str]
@@ -331,6 +339,13 @@ class _Explanation:
             yield self._of(Rule.RESOURCES_SHARED, self.service, message)
 
     # What they have in common.
+
+    def _off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
+        length = self.start, self.start + self.service.duration
+        for (begin, end), one in time_off.overlapping(length):
+            message = f"has time off from {self._local_time(begin)} to {self._local_time(end)}"
+            obstacle = self._of(rule, entry, message, one.note)
+            yield replace(obstacle, busy=(begin, end))
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
         for begin, end in self.search.busy.overlapping(subject, self.taken):
@@ -372,15 +387,17 @@ class _Explanation:
 
 
 def _unarchived(search: Search) -> Timetable:
-    """The timetable as if the location and all who could serve were active, and there."""
-    catalog, place = search.timetable.catalog, search.place
+    """The timetable as if the location and all who could serve were active, there, and had
+    no time off."""
+    timetable, place = search.timetable.without_time_off, search.place
+    catalog = timetable.catalog
     staff = {
         member.id: replace(member, active=True, location_ids=())
         for member in map(catalog.staff.get, search.candidates)
-        if member and not search.timetable.serves(member.id, place)
+        if member and not timetable.serves(member.id, place)
     }
     if search.place_is_active and not staff:
-        return search.timetable
+        return timetable
     locations = {**catalog.locations}
     if place.id:
         locations[place.id] = replace(locations[place.id], active=True)

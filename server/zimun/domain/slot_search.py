@@ -26,6 +26,7 @@ from zimun.domain.single_start import on_duty_at
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.subjects import service_subject
+from zimun.domain.time_off import near
 from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching
 
 ONE_DAY = timedelta(days=1)
@@ -157,7 +158,16 @@ class Search:
     def is_taken(self, start: int) -> bool:
         """Whether a start that is no slot would be one if nothing were booked."""
         within_window = self.opens <= start <= self.closes
-        return within_window and self._roster.is_equipped and any(self._on_duty_at(start))
+        return within_window and self._is_equipped(start) and any(self._on_duty_at(start))
+
+    def _is_equipped(self, start: int) -> bool:
+        """Whether the resources suffice at a start, as far as the catalogue tells."""
+        time_off, length = self.timetable.time_off, (start, start + self.service.duration)
+        if not time_off or not self._roster.is_equipped:
+            return self._roster.is_equipped
+        there = self._roster.resource_ids
+        usable = {one for one in there if not near(time_off[one].intervals, length)}
+        return self.assignment(usable) is not None
 
     def _on_duty_at(self, start: int) -> Sequence[int]:
         """For each staff member whether a start is on the grid with them, if they are requested."""
@@ -264,7 +274,7 @@ class Search:
         """The free staff and resources at the starts of a mask."""
         staff = self._free_staff(grid, mask) if mask else []
         things = self._roster.resource_ids if any(staff) else ()
-        resources = [mask & ~self._taken(grid, resource_id) for resource_id in things]
+        resources = [mask & ~self._unavailable(grid, resource_id) for resource_id in things]
         return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
 
     def _requested(self, on_duty: Sequence[int]) -> Sequence[int]:
@@ -301,6 +311,15 @@ class Search:
         """At which starts a subject is taken, as bits."""
         intervals = self.busy.taken.get(subject)
         return grid.overlapping(intervals) if intervals else 0
+
+    def _unavailable(self, grid: DateRangeGrid, resource_id: str) -> int:
+        """At which starts a resource is taken or has time off, as bits."""
+        taken = self._taken(grid, resource_id)
+        if resource_id not in self.timetable.time_off:
+            return taken
+        off = self.timetable.time_off[resource_id].intervals
+        within = grid.starts[0], grid.starts[-1] + self.service.duration
+        return taken | grid.without_buffers(near(off, within), self.service.duration)
 
     def _full_starts(self, grid: DateRangeGrid, staff_id: str) -> int:
         """The starts on dates on which a staff member begins no other booking, as bits."""

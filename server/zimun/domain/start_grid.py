@@ -6,7 +6,7 @@ in a few operations.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import accumulate, compress
 from operator import or_
@@ -102,6 +102,10 @@ class DateRangeGrid:
         """The starts from `begin` to before `end`, as bits."""
         low, high = bisect_left(self.starts, begin), bisect_left(self.starts, end)
         return (1 << high) - (1 << low) if low < high else 0
+
+    def without_buffers(self, intervals: Iterable[Interval], duration: int) -> int:
+        """The starts whose appointments overlap any of some intervals, buffers aside, as bits."""
+        return reduce(or_, [self.between(one[0] - duration + 1, one[1]) for one in intervals], 0)
 
     def overlapping(self, taken: Sequence[Interval]) -> int:
         """The starts of the appointments that overlap any of some intervals, as bits.

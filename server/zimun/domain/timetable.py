@@ -6,6 +6,7 @@ as grids are made and cached by the same keys.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, merge
 from zimun.domain.opening_hours import (
     Day,
+    DayStatus,
     dates,
     is_shown_early,
     local_date,
@@ -29,6 +31,7 @@ from zimun.domain.opening_hours import (
 )
 from zimun.domain.opening_steps import MAX_OPENING, Opening, opening_starts, united
 from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
+from zimun.domain.time_off import TimeOffIndex, available_starts, closing_note
 
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
@@ -113,7 +116,9 @@ class Timetable:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.day = cached_method(self._day, 1 << 12)
+        self.time_off = TimeOffIndex(catalog.time_off.values(), catalog.organization.id)
+        self.regular_day = cached_method(self._regular_day, 1 << 12)
+        self.day = cached_method(self._day, 1 << 12) if self.time_off else self.regular_day
         self.open_on = cached_method(self._open_on, 1 << 12)
         self.grid = cached_method(self._grid, 1 << 12)
         self.range_grid = cached_method(self._range_grid, 1 << 10)
@@ -122,11 +127,22 @@ class Timetable:
         self._pattern = cached_method(self._find_pattern, 1 << 8)
         self._cached_ranges: set[tuple[Service, Place, date, date]] = set()
         self._grid_bytes = 0
+        self._without_time_off: Timetable | None = None
 
     @property
     def size(self) -> int:
         """About how many bytes the catalogue and the grids that are kept take in memory."""
-        return self.catalog.size + self._grid_bytes
+        other = self._without_time_off
+        return self.catalog.size + self._grid_bytes + (other._grid_bytes if other else 0)
+
+    @property
+    def without_time_off(self) -> "Timetable":
+        """The timetable as if nothing had time off, kept; the same where nothing has."""
+        if not self.time_off:
+            return self
+        if self._without_time_off is None:
+            self._without_time_off = Timetable(replace(self.catalog, time_off={}))
+        return self._without_time_off
 
     def _count(self, starts: int, staff: int) -> None:
         """Count a grid that will be kept; drops all grids beyond MAX_GRID_BYTES."""
@@ -140,8 +156,14 @@ class Timetable:
         self.range_grid.cache_clear()
         self._grid_bytes = 0
 
-    def _day(self, place: Place, day: date) -> Day:
+    def _regular_day(self, place: Place, day: date) -> Day:
         return place_day(self.catalog, place, day)
+
+    def _day(self, place: Place, day: date) -> Day:
+        """A date of a place; closed where all of its hours are time off."""
+        shown = self.regular_day(place, day)
+        note = closing_note(self.open_on(place, day), self.time_off.of_place(place.id))
+        return shown if note is None else Day(day, DayStatus.CLOSED, note, ())
 
     def range_grids(
         self, service: Service, place: Place, first: date, last: date
@@ -196,7 +218,15 @@ class Timetable:
             _zone_dates(zone, days, begin) for zone, days in zip(roster.zones, around, strict=True)
         )
         relative = self._relative_grid(service, place, opening, around, zones)
-        return relative._replace(begin=begin)
+        return self._available(service, place, relative._replace(begin=begin))
+
+    def _available(self, service: Service, place: Place, grid: Grid) -> Grid:
+        """The grid of a date without the starts that time off forbids."""
+        if not self.time_off:
+            return grid
+        closed = self.time_off.of_place(place.id).intervals
+        staff = [self.time_off[staff_id].intervals for staff_id in service.staff_ids or NO_STAFF]
+        return available_starts(grid, service.duration, closed, staff)
 
     def _openings(self, service: Service, place: Place, begin: int, end: int) -> Sequence[Interval]:
         """The place's openings from `begin`, when it is open, to `end`, each as a whole.
@@ -308,8 +338,8 @@ class Timetable:
         )
 
     def _open_on(self, place: Place, day: date) -> Sequence[Interval]:
-        """When the place is open on a date."""
-        return open_time(place.time_zone, day, self.day(place, day).hours)
+        """When the place is open on a date, time off or not."""
+        return open_time(place.time_zone, day, self.regular_day(place, day).hours)
 
     def _staff_open(self, staff_id: str, reach: Interval) -> list[Interval]:
         """When a staff member works on every date that `reach` touches, each date by itself."""

@@ -15,6 +15,7 @@ from zimun.domain import errors
 from zimun.domain.instant import SECOND
 from zimun.domain.slots import Slot
 from zimun.rpc.convert import booking as convert
+from zimun.rpc.convert import time_off
 from zimun.v1.error_reason_pb2 import ErrorReason
 
 MAX_TEXT_LENGTH = 300
@@ -109,6 +110,8 @@ def _more(error: errors.ZimunError) -> list[Message]:
     if isinstance(error, errors.SlotUnavailable):
         offered = convert.alternatives(error.alternatives, error.time_zone)
         return [offered] if offered.slots else []
+    if isinstance(error, errors.TimeOffHasConflicts):
+        return [time_off.conflicts(error.reservations, int(error.metadata["total_size"]))]
     if isinstance(error, errors.Overloaded):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMicroseconds(round(error.retry_after * SECOND))

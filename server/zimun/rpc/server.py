@@ -23,6 +23,7 @@ from zimun.rpc.services.overrides import OverridesServicer
 from zimun.rpc.services.resources import ResourcesServicer
 from zimun.rpc.services.services import ServicesServicer
 from zimun.rpc.services.staff import StaffServicer
+from zimun.rpc.services.time_off import TimeOffServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
@@ -32,6 +33,7 @@ from zimun.v1 import (
     resources_service_pb2_grpc,
     services_service_pb2_grpc,
     staff_service_pb2_grpc,
+    time_off_service_pb2_grpc,
 )
 
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
@@ -48,6 +50,7 @@ _SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Dependencies], object]
     resources_service_pb2_grpc.add_ResourcesServiceServicer_to_server: ResourcesServicer,
     services_service_pb2_grpc.add_ServicesServiceServicer_to_server: ServicesServicer,
     staff_service_pb2_grpc.add_StaffServiceServicer_to_server: StaffServicer,
+    time_off_service_pb2_grpc.add_TimeOffServiceServicer_to_server: TimeOffServicer,
 }
 
 MAX_METADATA_BYTES = 64 * 1024

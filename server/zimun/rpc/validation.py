@@ -37,6 +37,7 @@ from zimun.v1 import (
     resources_service_pb2,
     services_service_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 
 FILES = (
@@ -48,6 +49,7 @@ FILES = (
     resources_service_pb2,
     services_service_pb2,
     staff_service_pb2,
+    time_off_service_pb2,
 )
 
 DEFAULT_MAX_LENGTH = 64

@@ -43,9 +43,11 @@ from zimun.domain.events import (
     Member,
     OverrideDeleted,
     Session,
+    TimeOffDeleted,
 )
 from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.domain.time_off import TimeOff
 from zimun.storage import rows, statements
 from zimun.storage.schema import (
     IS_LIVE,
@@ -64,6 +66,7 @@ from zimun.storage.schema import (
     services,
     sessions,
     staff,
+    time_off,
 )
 from zimun.storage.statements import padded
 
@@ -148,9 +151,10 @@ def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
     if session_ids:
         named = padded(tuple(sorted(session_ids)))
         members += statements.members_of(len(named)).run(connection, {"org": org_id} | named)
-    for service_id, number in needs.group_blocks:
-        within = {"service": service_id, "start": number * BLOCK, "end": (number + 1) * BLOCK}
-        members += statements.GROUP_MEMBERS.run(connection, {"org": org_id} | within)
+    for service_ids, start, end in _rectangles(needs.group_blocks):
+        named = padded(service_ids)
+        within = {"org": org_id, "start": start, "end": end} | named
+        members += statements.group_members(len(named)).run(connection, within)
     last: dict[str, int] = {}
     if needs.staff_ids:
         named = padded(tuple(sorted(needs.staff_ids)))
@@ -220,6 +224,12 @@ def put_catalog(connection: Connection, org_id: str, value: CatalogValue) -> Non
             _put(connection, overrides, rows.override_row(org_id, value))
         case OverrideDeleted():
             _delete_override(connection, org_id, value.override_id)
+        case TimeOff():
+            _put(connection, time_off, rows.time_off_row(org_id, value))
+        case TimeOffDeleted():
+            c = time_off.c
+            own = (c.org_id == org_id, c.id == value.time_off_id)
+            connection.execute(delete(time_off).where(*own))
         case _:
             _put(connection, _ENTRY_TABLES[type(value)], rows.entry_row(org_id, value))
             if isinstance(value, Service):

@@ -34,11 +34,13 @@ from zimun.domain.events import (
     OverrideDeleted,
     ReservationEvent,
     Session,
+    TimeOffDeleted,
 )
 from zimun.domain.identity import Client
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.memory_size import weight
 from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.time_off import TimeOff
 from zimun.storage.schema import (
     ledgers,
     locations,
@@ -48,6 +50,7 @@ from zimun.storage.schema import (
     resources,
     services,
     staff,
+    time_off,
 )
 
 E = TypeVar("E")
@@ -212,7 +215,9 @@ def catalog_json(value: CatalogValue | None) -> str:
             row = organization_row(value)
         case Override():
             row = override_row("", value)
-        case OverrideDeleted():
+        case TimeOff():
+            row = time_off_row("", value)
+        case OverrideDeleted() | TimeOffDeleted():
             row = asdict(value)
         case None:
             row = {}
@@ -260,6 +265,12 @@ def override_row(org_id: str, override: Override) -> dict[str, Any]:
     }
 
 
+def time_off_row(org_id: str, time_off: TimeOff) -> dict[str, Any]:
+    """The row of time off."""
+    row = asdict(time_off)
+    return {"org_id": org_id, "start_time": row.pop("start"), "end_time": row.pop("end"), **row}
+
+
 def client(row: Row[Any]) -> Client:
     """The API client of a row."""
     fields = dict(row._mapping)
@@ -297,6 +308,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         },
         longest_span=organization.longest_span,
         holiday=public_holidays(organization.holiday_region),
+        time_off=entries(time_off, _time_off),
     )
     return replace(catalog, entry_bytes=sum(map(weight, catalog.entries())))
 
@@ -344,6 +356,10 @@ def _override(row: Row[Any]) -> Override:
         create_time=row.create_time,
         revision=row.revision,
     )
+
+
+def _time_off(fields: dict[str, Any]) -> TimeOff:
+    return TimeOff(start=fields.pop("start_time"), end=fields.pop("end_time"), **fields)
 
 
 def _fields(row: Row[Any]) -> dict[str, Any]:

@@ -151,6 +151,21 @@ Index(
     **only_where(IS_NAMED),
 )
 
+time_off = Table(
+    "time_off",
+    metadata,
+    _text("org_id", key=True),
+    _text("id", key=True),
+    _text("owner_id"),
+    _instant("start_time"),
+    _instant("end_time"),
+    _text("note"),
+    _text("external_id"),
+    _instant("create_time"),
+    _instant("update_time"),
+    _number("revision", 1),
+)
+
 reservations = Table(
     "reservations",
     metadata,

@@ -116,13 +116,17 @@ def members_of(session_ids: int) -> Prepared:
     return Prepared(_members().where(reservations.c.session_id.in_(_values("s", session_ids))))
 
 
-GROUP_MEMBERS = Prepared(
-    _members().where(
-        reservations.c.service_id == bindparam("service"),
-        reservations.c.start_time >= bindparam("start"),
-        reservations.c.start_time < bindparam("end"),
+@lru_cache(maxsize=64)
+def group_members(service_ids: int) -> Prepared:
+    """The members of the sessions of so many services, s0, s1 and so on, that start between."""
+    return Prepared(
+        _members().where(
+            reservations.c.service_id.in_(_values("s", service_ids)),
+            reservations.c.start_time >= bindparam("start"),
+            reservations.c.start_time < bindparam("end"),
+        )
     )
-)
+
 
 EXPIRED_HOLDS = Prepared(
     select(reservations.c.org_id, reservations.c.hold_id)

@@ -29,9 +29,10 @@ from zimun.domain.opening_hours import local_date, segments
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Busy, Session
+from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=Entry | TimeOff)
 T = TypeVar("T")
 
 ALL_DAY: Hours = ((0, 1440),)
@@ -101,6 +102,7 @@ def catalog(
     resources: Iterable[Resource] = (),
     overrides: Iterable[Override] = (),
     holidays: Mapping[date, str] | None = None,
+    time_off: Iterable[TimeOff] = (),
 ) -> Catalog:
     named = holidays or {}
     return Catalog(
@@ -113,11 +115,18 @@ def catalog(
         overrides={(override.owner_id, override.date): override for override in overrides},
         longest_span=DAY,
         holiday=lambda day: named.get(day, ""),
+        time_off={one.id: one for one in time_off},
     )
 
 
 def _by_id(entries: Iterable[E]) -> dict[str, E]:
     return {entry.id: entry for entry in entries}
+
+
+def time_off(owner_id: str, start: int, end: int, **changes: Any) -> TimeOff:
+    """Named by its owner and start unless told."""
+    usual = {"id": f"f_{owner_id}_{start}", "note": "Training"}
+    return TimeOff(owner_id=owner_id, start=start, end=end, **{**usual, **changes})
 
 
 def session(**changes: Any) -> Session:
@@ -304,9 +313,14 @@ class _Drawing:
             asked.catalog.services[given.id], lead_time=HOUR, horizon=closes - opens + HOUR
         )
         taken = self._taken(given, grid, sessions)
+        known = replace(
+            asked.catalog,
+            services={given.id: offered},
+            time_off=_by_id(self._time_off(asked.catalog, grid)),
+        )
         return replace(
             asked,
-            catalog=replace(asked.catalog, services={given.id: offered}),
+            catalog=known,
             service=replace(offered, duration=given.duration),
             taken=taken,
             sessions=sessions,
@@ -456,6 +470,20 @@ class _Drawing:
                 note="Inventory",
             )
             for _ in range(self._one_of(0, 0, 1, 2, 3))
+        ]
+
+    def _time_off(self, known: Catalog, grid: list[int]) -> list[TimeOff]:
+        """Near starts: of a few ticks, or of days."""
+        staff = [*known.staff] * 3
+        owners = ["o_1", "l_1", "l_2", *staff, *known.resources, *known.resources]
+        return [
+            time_off(
+                self._one_of(*owners),
+                start := self._near(grid),
+                start + self._one_of(self._ticks(1, 9), self._ticks(1, 9), self.pick(1, 2) * DAY),
+                id=f"f_{n}",
+            )
+            for n in range(self._one_of(0, 0, 0, 1, 2, 4))
         ]
 
     def _holidays(self) -> dict[date, str]:

@@ -85,13 +85,13 @@ class Oracle:
 
     @cached_property
     def unarchived(self) -> "Oracle":
-        """The same question, were the location active, and all staff active and here."""
+        """The same question, were the location active, all staff active and here, and all in."""
         catalog = self.world.catalog
         locations = {one: replace(catalog.locations[one], active=True) for one in catalog.locations}
         staff = {
             one: replace(catalog.staff[one], active=True, location_ids=()) for one in catalog.staff
         }
-        known = replace(catalog, locations=locations, staff=staff)
+        known = replace(catalog, locations=locations, staff=staff, time_off={})
         return Oracle(replace(self.world, catalog=known))
 
     def is_holiday(self, start: int) -> bool:
@@ -131,6 +131,8 @@ class Oracle:
         """Those with whom a start is on the grid; the empty id where nobody is needed."""
         if not self.world.service.active or not self.is_place_open(start):
             return []
+        if self.time_off(start, "o_1", self.world.place.id):
+            return []
         return [
             one for one in self.wanted() if self.works(one, start) and self.is_a_step(one, start)
         ]
@@ -142,6 +144,16 @@ class Oracle:
             staff[staff_id].active
             and self.is_here(staff[staff_id].location_ids)
             and self.works_hours(staff_id, start)
+            and not self.time_off(start, staff_id)
+        )
+
+    def time_off(self, start: int, *owners: str) -> list[tuple[int, int]]:
+        """The time off of some owners that an appointment overlaps which begins then."""
+        end = start + self.world.service.duration
+        return sorted(
+            (one.start, one.end)
+            for one in self.world.catalog.time_off.values()
+            if one.owner_id in owners and one.start < end and start < one.end
         )
 
     def works_hours(self, staff_id: str, start: int) -> bool:
@@ -274,7 +286,10 @@ class Oracle:
         return {
             one.id
             for one in self.world.catalog.resources.values()
-            if one.active and self.is_here({one.location_id} - {""}) and self.is_free(one.id, start)
+            if one.active
+            and self.is_here({one.location_id} - {""})
+            and self.is_free(one.id, start)
+            and not self.time_off(start, one.id)
         }
 
     def _has_room(self, session: Session, start: int, on_duty: list[str]) -> bool:

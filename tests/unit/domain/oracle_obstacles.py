@@ -68,6 +68,7 @@ class _Obstacles:
             found.append(("HOLIDAY", where, "", None))
         elif not self.unarchived.is_place_open(self.start):
             found.append(("CLOSED", where, "", None))
+        found += self.off("TIME_OFF", where, "o_1", world.place.id)
         if self.is_wall() or not self.service.staff_ids:
             found += self.off_step("", self.service.id)
         return found
@@ -98,7 +99,11 @@ class _Obstacles:
         rules += ["STAFF_ELSEWHERE"] * (not self.oracle.is_here(member.location_ids))
         rules += ["STAFF_CLOSED"] * (not self.oracle.works_hours(staff_id, self.start))
         found: list[Line] = [(rule, staff_id, "", None) for rule in rules]
+        found += self.off("STAFF_TIME_OFF", staff_id, staff_id)
         return found + ([] if self.is_wall() else self.off_step(staff_id, staff_id))
+
+    def off(self, rule: str, subject_id: str, *owners: str) -> list[Line]:
+        return [(rule, subject_id, "", when) for when in self.oracle.time_off(self.start, *owners)]
 
     def bookings(self, staff_id: str) -> list[Line]:
         """What is booked of a staff member then."""
@@ -174,6 +179,7 @@ class _Obstacles:
             here = self.oracle.is_here({known[one].location_id} - {""})
             rules += ["RESOURCE_ELSEWHERE"] * (not here)
             absent[one] = [(rule, one, "", None) for rule in rules]
+            absent[one] += self.off("RESOURCE_TIME_OFF", one, one)
             lines[one] = absent[one] + self.busy("RESOURCE_BUSY", one, one)
         order = [one for one in lines if not absent[one]] + [one for one in lines if absent[one]]
         ever = {one for one in lines if not absent[one]}

@@ -119,6 +119,9 @@ def _removed(asked: World, start: int, named: Obstacle) -> World:
         case Rule.RESOURCE_ELSEWHERE:
             there = asked.place.id
             return _with_resources(asked, replace(_thing(asked, subject), location_id=there))
+        case Rule.RESOURCE_TIME_OFF:
+            left = {k: v for k, v in asked.catalog.time_off.items() if v.owner_id != subject}
+            return replace(asked, catalog=replace(asked.catalog, time_off=left))
         case Rule.RESOURCES_SHARED:
             return _with_one_more_each(asked)
         case Rule.SEATS_TAKEN:

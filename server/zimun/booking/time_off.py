@@ -1,0 +1,150 @@
+"""Time off: the use cases of TimeOffService."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from zimun.booking.catalog import Key, catalog_decision, check_id
+from zimun.booking.change_request import new_id
+from zimun.booking.reader import Reader
+from zimun.domain import catalog_validation
+from zimun.domain.catalog import Catalog
+from zimun.domain.commands import Decision
+from zimun.domain.errors import EtagMismatch, IdTaken, TimeOffHasConflicts, TimeOffNotFound
+from zimun.domain.events import TimeOffDeleted
+from zimun.domain.identity import Caller
+from zimun.domain.ledger import Ledger
+from zimun.domain.time_off import TimeOff, revise
+from zimun.domain.time_off_conflicts import Conflicts, conflicts_of
+from zimun.domain.timetable import Timetable
+
+
+class ChangedTimeOff(NamedTuple):
+    """Time off as a change left it, and what the change met."""
+
+    time_off: TimeOff
+    conflicts: Conflicts = Conflicts()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOffFilter:
+    """Which time off to list: what overlaps an interval; empty and None mean any."""
+
+    owner_id: str = ""
+    external_id: str = ""
+    after: int | None = None
+    before: int | None = None
+
+    def matches(self, time_off: TimeOff) -> bool:
+        """Whether it is to be listed."""
+        return (
+            self.owner_id in ("", time_off.owner_id)
+            and self.external_id in ("", time_off.external_id)
+            and (self.after is None or time_off.end > self.after)
+            and (self.before is None or time_off.start < self.before)
+        )
+
+
+async def list_time_off(
+    reader: Reader, caller: Caller, criteria: TimeOffFilter, size: int, after: Key | None
+) -> tuple[Sequence[TimeOff], Key | None]:
+    """A page of time off by its start."""
+    catalog = await reader.catalog(caller.org_id)
+    matching = sorted(filter(criteria.matches, catalog.time_off.values()), key=key_of)
+    begin = bisect_right(matching, after, key=key_of) if after else 0
+    page = matching[begin : begin + size]
+    more = begin + size < len(matching)
+    return page, key_of(page[-1]) if more else None
+
+
+def key_of(time_off: TimeOff) -> Key:
+    """The key after which a page begins that follows time off."""
+    return time_off.start, time_off.id
+
+
+async def get_time_off(reader: Reader, caller: Caller, time_off_id: str) -> TimeOff:
+    """One time off; raises TimeOffNotFound."""
+    return _existing(await reader.catalog(caller.org_id), time_off_id)
+
+
+def _existing(catalog: Catalog, time_off_id: str) -> TimeOff:
+    if time_off := catalog.time_off.get(time_off_id):
+        return time_off
+    raise TimeOffNotFound(time_off_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTimeOff:
+    """Make time off; its id may be chosen by its creator."""
+
+    time_off: TimeOff
+    allow_conflicts: bool
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises InvalidRequest, IdTaken, TimeOffHasConflicts, CatalogLimitReached, NotLoaded."""
+        catalog, chosen = timetable.catalog, self.time_off.id
+        if chosen:
+            check_id(TimeOff, chosen)
+        own_id = chosen or new_id(catalog_validation.PREFIXES[TimeOff])
+        new = replace(self.time_off, id=own_id, create_time=now, update_time=now)
+        catalog_validation.check(new, catalog)
+        if new.id in catalog.time_off:
+            raise IdTaken(new.id)
+        conflicts = conflicts_of(ledger, catalog, new, now)
+        return _decision(catalog, client_id, new, conflicts, self.allow_conflicts)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTimeOff:
+    """Change time off as `edit` does; `etag`, where given, must be the present one."""
+
+    time_off_id: str
+    etag: str
+    edit: Callable[[TimeOff], TimeOff]
+    allow_conflicts: bool
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises TimeOffNotFound, EtagMismatch, and as `CreateTimeOff`."""
+        catalog = timetable.catalog
+        before = _existing(catalog, self.time_off_id)
+        _require_etag(before, self.etag)
+        after = revise(before, self.edit(before), now)
+        if after is before:
+            return Decision((), ChangedTimeOff(before))
+        catalog_validation.check(after, catalog)
+        conflicts = conflicts_of(ledger, catalog, after, now, before)
+        return _decision(catalog, client_id, after, conflicts, self.allow_conflicts)
+
+
+def _decision(
+    catalog: Catalog,
+    client_id: str,
+    time_off: TimeOff,
+    conflicts: Conflicts,
+    allow_conflicts: bool,
+) -> Decision:
+    if conflicts.total and not allow_conflicts:
+        raise TimeOffHasConflicts(time_off.owner_id, conflicts.reservations, conflicts.total)
+    changed = ChangedTimeOff(time_off, conflicts)
+    return catalog_decision(catalog, client_id, [time_off], changed)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTimeOff:
+    """Delete time off; `etag`, where given, must be the present one."""
+
+    time_off_id: str
+    etag: str
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        """Raises TimeOffNotFound or EtagMismatch."""
+        before = _existing(timetable.catalog, self.time_off_id)
+        _require_etag(before, self.etag)
+        deleted = TimeOffDeleted(before.id)
+        return catalog_decision(timetable.catalog, client_id, [deleted], None)
+
+
+def _require_etag(time_off: TimeOff, etag: str) -> None:
+    if etag and etag != time_off.etag:
+        raise EtagMismatch("time_off_id", time_off.id)

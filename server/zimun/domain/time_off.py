@@ -1,0 +1,145 @@
+"""Time off: when an owner takes no appointments, and which starts and dates that leaves.
+
+An owner is a staff member, resource, location or the organization. Time off forbids the
+appointments that overlap it; their buffers may lie in it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from zimun.domain.intervals import Interval, covers, merge
+from zimun.domain.start_grid import Grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeOff:
+    """`f_…`: a stretch of time, [start, end), in which its owner takes no appointments.
+
+    `external_id` is what another system calls it.
+    """
+
+    owner_id: str
+    start: int
+    end: int
+    note: str = ""
+    external_id: str = ""
+    id: str = ""
+    create_time: int = 0
+    update_time: int = 0
+    revision: int = 1
+
+    @property
+    def etag(self) -> str:
+        """Opaque to callers; another one after every change."""
+        return f"{self.revision}"
+
+    @property
+    def intervals(self) -> Sequence[Interval]:
+        """When it is, in order."""
+        return ((self.start, self.end),)
+
+
+Entry = tuple[Interval, TimeOff]
+"""An interval, and the time off that it is of."""
+
+
+class OwnerTimeOff(NamedTuple):
+    """The time off of some owner: `intervals` are its union, `entries` are in order of start."""
+
+    intervals: Sequence[Interval] = ()
+    entries: Sequence[Entry] = ()
+
+    def overlapping(self, interval: Interval) -> Sequence[Entry]:
+        """What overlaps an interval, in order of start."""
+        if not near(self.intervals, interval):
+            return ()
+        before = bisect_left(self.entries, interval[1], key=lambda entry: entry[0][0])
+        return [entry for entry in self.entries[:before] if entry[0][1] > interval[0]]
+
+
+def of_owner(entries: Iterable[Entry]) -> OwnerTimeOff:
+    """The time off of an owner, from its entries in any order."""
+    ordered = sorted(entries, key=lambda entry: (entry[0], entry[1].id))
+    return OwnerTimeOff(merge(interval for interval, _ in ordered), ordered)
+
+
+class TimeOffIndex(dict[str, OwnerTimeOff]):
+    """By owner, all time off of those who have some; empty for the others."""
+
+    def __init__(self, time_off: Iterable[TimeOff], org_id: str) -> None:
+        entries: dict[str, list[Entry]] = {}
+        for one in time_off:
+            entries.setdefault(one.owner_id, []).extend((each, one) for each in one.intervals)
+        super().__init__({owner_id: of_owner(some) for owner_id, some in entries.items()})
+        self._org_id = org_id
+        self._places: dict[str, OwnerTimeOff] = {}
+
+    def __missing__(self, owner_id: str) -> OwnerTimeOff:
+        return OwnerTimeOff()
+
+    def of_place(self, location_id: str) -> OwnerTimeOff:
+        """That of the organization and, where the place is one, of the location."""
+        if location_id not in self:
+            return self[self._org_id]
+        if location_id not in self._places:
+            both = [*self[self._org_id].entries, *self[location_id].entries]
+            self._places[location_id] = of_owner(both)
+        return self._places[location_id]
+
+
+def near(intervals: Sequence[Interval], within: Interval) -> Sequence[Interval]:
+    """Those of a set that overlap an interval."""
+    low = bisect_right(intervals, within[0], key=lambda interval: interval[1])
+    return intervals[low : bisect_left(intervals, (within[1],), low)]
+
+
+def available_starts(
+    grid: Grid, duration: int, place: Sequence[Interval], staff: Sequence[Sequence[Interval]]
+) -> Grid:
+    """A grid without the starts whose appointments overlap time off.
+
+    `place` is that of the place, `staff` that of each staff member of the grid.
+    """
+    if not grid.steps:
+        return grid
+    closed = _overlapping(grid, duration, place)
+    off = [_overlapping(grid, duration, one) for one in staff]
+    if not closed and not any(off):
+        return grid
+    each = zip(grid.on_duty, off, strict=True)
+    return grid._replace(on_duty=[bits & ~(closed | own) for bits, own in each])
+
+
+def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> int:
+    """The starts whose appointments overlap any of some intervals, as bits."""
+    begin, bits = grid.begin, 0
+    within = begin + grid.steps[0], begin + grid.steps[-1] + duration
+    for since, until in near(intervals, within):
+        low = bisect_right(grid.steps, since - begin - duration)
+        high = bisect_left(grid.steps, until - begin)
+        bits |= (1 << high) - (1 << low) if low < high else 0
+    return bits
+
+
+def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str | None:
+    """The note of the time off in which all open time of a date lies; None where some does not."""
+    if not open_time or not all(covers(time_off.intervals, interval) for interval in open_time):
+        return None
+    entries = time_off.overlapping((open_time[0][0], open_time[-1][1]))
+    return next((one.note for _, one in entries if one.note), "")
+
+
+def revise(before: TimeOff, after: TimeOff, now: int) -> TimeOff:
+    """The time off with new values and the next revision; `before` itself where none is new."""
+    merged = replace(
+        after,
+        id=before.id,
+        create_time=before.create_time,
+        update_time=before.update_time,
+        revision=before.revision,
+    )
+    if merged == before:
+        return before
+    return replace(merged, update_time=now, revision=before.revision + 1)

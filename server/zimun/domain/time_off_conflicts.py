@@ -1,0 +1,98 @@
+"""Conflicts of time off: the appointments and live holds that overlap it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from zimun.domain.catalog import Catalog
+from zimun.domain.events import Session
+from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger import Ledger
+from zimun.domain.loading import Needs, NotLoaded
+from zimun.domain.reservation import Reservation
+from zimun.domain.time_off import TimeOff
+
+MAX_CONFLICTS = 100
+"""The most appointments and holds that an error or an answer names."""
+
+MAX_AHEAD = (1096 + 31) * DAY
+"""No appointment ends later than this after it is booked: the longest horizon and length."""
+
+
+class Conflicts(NamedTuple):
+    """The first appointments and live holds that overlap time off, and how many there are."""
+
+    reservations: Sequence[Reservation] = ()
+    total: int = 0
+
+
+def conflicts_of(
+    ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int, before: TimeOff | None = None
+) -> Conflicts:
+    """What overlaps time off and is not over, without what overlapped it `before` a change.
+
+    The first MAX_CONFLICTS by start are named. Raises NotLoaded.
+    """
+    met = _holds_met(ledger, catalog, time_off, now)
+    if before:
+        known = _holds_met(ledger, catalog, before, now)
+        met = {hold_id: start for hold_id, start in met.items() if hold_id not in known}
+    first = sorted(met, key=lambda hold_id: (met[hold_id], hold_id))[:MAX_CONFLICTS]
+    missing = {hold_id for hold_id in first if ledger.reservations.get(hold_id) is None}
+    if missing:
+        raise NotLoaded(Needs(hold_ids=missing))
+    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(met))
+
+
+def _holds_met(ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int) -> Mapping[str, int]:
+    """The live holds and appointments that overlap time off, each with its start."""
+    met: dict[str, int] = {}
+    needs = Needs()
+    for begin, end in time_off.intervals:
+        within = max(begin, now), min(end, now + MAX_AHEAD)
+        if within[0] >= within[1]:
+            continue
+        try:
+            for session in _sessions(ledger, catalog, time_off.owner_id, within):
+                if session.start < within[1] and within[0] < session.end:
+                    met |= dict.fromkeys(_live(session, now), session.start)
+        except NotLoaded as lacking:
+            needs |= lacking.needs
+    if needs:
+        raise NotLoaded(needs)
+    return met
+
+
+def _live(session: Session, now: int) -> Iterator[str]:
+    members = (session.members or {}).items()
+    return (hold_id for hold_id, member in members if member.until > now)
+
+
+def _sessions(
+    ledger: Ledger, catalog: Catalog, owner_id: str, within: Interval
+) -> Iterable[Session]:
+    """The sessions of an owner that may overlap an interval; raises NotLoaded."""
+    if owner_id in catalog.staff or owner_id in catalog.resources:
+        return _sessions_of_subject(ledger, owner_id, within)
+    begin = within[0] - catalog.longest_span
+    sessions: list[Session] = []
+    needs = Needs()
+    for service_id in catalog.services:
+        try:
+            sessions += ledger.sessions_of(service_id, (begin, within[1]))
+        except NotLoaded as lacking:
+            needs |= lacking.needs
+    if needs:
+        raise NotLoaded(needs)
+    if owner_id == catalog.organization.id:
+        return sessions
+    return [session for session in sessions if session.location_id == owner_id]
+
+
+def _sessions_of_subject(ledger: Ledger, subject: str, within: Interval) -> Iterable[Session]:
+    [(_, allocations)] = ledger.allocations([subject], within)
+    ids = [allocation.session_id for allocation in allocations]
+    missing = {one for one in ids if ledger.sessions.get(one) is None}
+    if missing:
+        raise NotLoaded(Needs(session_ids=missing))
+    return [ledger.session(one) for one in ids]
