@@ -356,3 +356,41 @@ def test_where_an_appointment_can_move_its_own_time_counts_as_free(salon: Zimun)
         start_time="2025-12-11T08:15:00Z",
     )
     assert moved["staff_id"] == mine["staff_id"]
+
+
+def test_time_off_lists_what_it_meets_and_is_made_when_told_that_it_may(salon: Zimun) -> None:
+    held = salon.tell(
+        "/api/v1/appointments/hold",
+        service_id="s_cut",
+        appointment_time="2025-12-04T10:00:00Z",
+        staff_id="t_x",
+    )
+    off = {
+        "owner_id": "t_x",
+        "start_time": "2025-12-04T09:00:00Z",
+        "end_time": "2025-12-04T11:00:00Z",
+        "note": "Dentist",
+    }
+    answer = salon.post("/api/v1/time_off", off)
+    assert refused(answer, 400, "FAILED_PRECONDITION", "TIME_OFF_CONFLICTS") == {
+        "owner_id": "t_x",
+        "total_size": "1",
+    }
+    [detail] = [one for one in answer.json()["details"] if "TimeOffConflicts" in one["@type"]]
+    assert detail["hold_ids"] == [held["hold_id"]]
+    made = good(salon.post("/api/v1/time_off?allow_conflicts=true", off))
+    assert made["conflicts"] == {
+        "appointment_ids": [],
+        "hold_ids": [held["hold_id"]],
+        "total_size": 1,
+    }
+    path = f"/api/v1/time_off/{made['id']}"
+    bare = good(patch(salon, path, {"note": "", "etag": made["etag"]}))
+    assert bare["note"] == ""
+    asked = {"service_id": "s_cut", "start_time": "2025-12-04T10:00:00Z", "staff_id": "t_x"}
+    [obstacle, *_] = salon.ask("/api/v1/availability/explain", **asked)["obstacles"]
+    assert obstacle["rule"] == "STAFF_TIME_OFF"
+    listed = salon.ask("/api/v1/time_off", owner_id="t_x", end_time_after="2025-12-04T10:00:00Z")
+    assert [one["id"] for one in listed["items"]] == [made["id"]]
+    assert good(delete(salon, path)) == {}
+    refused(delete(salon, path), 404, "NOT_FOUND", "TIME_OFF_NOT_FOUND")

@@ -17,7 +17,7 @@ import pytest_asyncio
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Organization
-from zimun.domain.instant import DAY, MINUTE, from_datetime
+from zimun.domain.instant import DAY, MINUTE, from_datetime, rfc3339
 from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
@@ -40,6 +40,7 @@ from .catalogue import (
     weekly,
 )
 from .conftest import Zimun, refusal, serving
+from .time_off import put_time_off
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")
 
@@ -192,6 +193,15 @@ async def make_exceptions(world: World, chance: random.Random) -> None:
             )
             day = (world.today + timedelta(days=offset)).isoformat()
             await put_override(world.zimun, owner, day, *openings, note="Exception")
+    for owner in ("o_demo", "l_east", "l_west", "t_0", "t_1", "t_2", "t_3", "r_0", "r_1", "r_2"):
+        if chance.random() < 0.6:
+            day = world.today + timedelta(days=chance.randrange(3))
+            minute = chance.randrange(0, 24 * 60, 5)
+            start = from_datetime(datetime.fromisoformat(f"{day}T{clock_of(minute)}:00Z"))
+            end = start + chance.randrange(10, 6 * 60) * MINUTE
+            await put_time_off(
+                world.zimun, owner, rfc3339(start), rfc3339(end), allow_conflicts=True
+            )
 
 
 async def rearrange(zimun: Zimun) -> None:
