@@ -195,7 +195,7 @@ async def make_exceptions(world: World, chance: random.Random) -> None:
             await put_override(world.zimun, owner, day, *openings, note="Exception")
     for owner in ("o_demo", "l_east", "l_west", "t_0", "t_1", "t_2", "t_3", "r_0", "r_1", "r_2"):
         if chance.random() < 0.6:
-            day = world.today + timedelta(days=chance.randrange(3))
+            day = (world.today + timedelta(days=chance.randrange(3))).isoformat()
             minute = chance.randrange(0, 24 * 60, 5)
             start = from_datetime(datetime.fromisoformat(f"{day}T{clock_of(minute)}:00Z"))
             end = start + chance.randrange(10, 6 * 60) * MINUTE

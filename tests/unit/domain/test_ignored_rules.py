@@ -41,7 +41,10 @@ class LenientOracle(Oracle):
     def _on_duty(self, start: int) -> list[str]:
         if not self.world.service.active or not self.place_is_active:
             return []
-        return [one for one in self.wanted() if self._serves(one) and self._may(one, start)]
+        if self.time_off(start, "o_1", self.world.place.id):
+            return []
+        here = [one for one in self.wanted() if self._serves(one)]
+        return [one for one in here if self._may(one, start) and not self.time_off(start, one)]
 
     def _serves(self, staff_id: str) -> bool:
         known = self.world.catalog.staff
