@@ -35,9 +35,9 @@ OWNERS = ["o_demo", "l_main", "t_ada", "r_studio"]
 
 @pytest.mark.parametrize("owner_id", OWNERS)
 async def test_time_off_comes_back_as_it_was_sent(zimun: Zimun, owner_id: str) -> None:
-    made = await put_time_off(zimun, owner_id, NINE, TEN, note="Fête", external_id="hr/7")
+    made = await put_time_off(zimun, owner_id, NINE, TEN, note="Fête", external_reference="hr/7")
     assert made.id.startswith("f_")
-    assert (made.owner_id, made.note, made.external_id) == (owner_id, "Fête", "hr/7")
+    assert (made.owner_id, made.note, made.external_reference) == (owner_id, "Fête", "hr/7")
     assert (made.start_time, made.end_time) == (stamp(NINE), stamp(TEN))
     assert made.create_time == made.update_time == stamp("2025-11-28T09:00:00Z")
     assert not made.HasField("conflicts")
@@ -54,11 +54,11 @@ async def test_an_id_is_chosen_and_then_taken(zimun: Zimun) -> None:
 
 
 async def test_a_list_has_what_overlaps_a_time_of_an_owner_in_order_of_start(zimun: Zimun) -> None:
-    late = await put_time_off(zimun, "t_ada", TEN, ELEVEN, external_id="hr/2")
+    late = await put_time_off(zimun, "t_ada", TEN, ELEVEN, external_reference="hr/2")
     early = await put_time_off(zimun, "t_ada", NINE, TEN)
-    other = await put_time_off(zimun, "t_ben", NINE, ELEVEN, external_id="hr/2")
+    other = await put_time_off(zimun, "t_ben", NINE, ELEVEN, external_reference="hr/2")
     assert await listed(zimun, owner_id="t_ada") == [early, late]
-    assert await listed(zimun, external_id="hr/2") == [other, late]
+    assert await listed(zimun, external_reference="hr/2") == [other, late]
     assert await listed(zimun, end_time_after=stamp(TEN), owner_id="t_ada") == [late]
     assert await listed(zimun, start_time_before=stamp(TEN), owner_id="t_ada") == [early]
     assert len(await listed(zimun, start_time_before=stamp(NINE))) == 0
@@ -83,7 +83,7 @@ async def test_pages_of_a_list_are_all_of_it_once(zimun: Zimun) -> None:
 
 
 async def test_an_update_changes_what_its_mask_names_and_the_etag(zimun: Zimun) -> None:
-    made = await put_time_off(zimun, "t_ada", NINE, TEN, note="Training", external_id="hr/7")
+    made = await put_time_off(zimun, "t_ada", NINE, TEN, note="Training", external_reference="hr/7")
     zimun.clock.advance(60)
     longer = await change_time_off(zimun, made.id, end_time=ELEVEN)
     assert (longer.end_time, longer.note) == (stamp(ELEVEN), "Training")
@@ -92,8 +92,8 @@ async def test_an_update_changes_what_its_mask_names_and_the_etag(zimun: Zimun) 
         stamp("2025-11-28T09:01:00Z"),
     )
     assert longer.etag != made.etag
-    bare = await change_time_off(zimun, made.id, ["note", "external_id"], end_time=TEN)
-    assert (bare.note, bare.external_id, bare.end_time) == ("", "", stamp(ELEVEN))
+    bare = await change_time_off(zimun, made.id, ["note", "external_reference"], end_time=TEN)
+    assert (bare.note, bare.external_reference, bare.end_time) == ("", "", stamp(ELEVEN))
     whole = await change_time_off(zimun, made.id, ["*"], start_time=NINE, end_time=TEN, note="Ill")
     assert (whole.end_time, whole.note) == (stamp(TEN), "Ill")
     same = await change_time_off(zimun, made.id, note="Ill")
@@ -142,7 +142,7 @@ async def test_an_update_with_an_old_etag_or_of_what_is_not_there_is_refused(zim
         ({"end_time": stamp("2028-12-02T09:00:00.000001Z")}, "end_time"),
         ({"note": "n" * 201}, "note"),
         ({"note": "two\nlines"}, "note"),
-        ({"external_id": "\x00"}, "external_id"),
+        ({"external_reference": "\x00"}, "external_reference"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_by_its_field(

@@ -155,7 +155,7 @@ def _time_off(ids: Ids) -> Json:
         "start_time": "2026-03-02T13:00:00Z",
         "end_time": "2026-03-02T15:00:00Z",
         "note": "Training",
-        "external_id": "hr/7",
+        "external_reference": "hr/7",
     }
 
 
@@ -258,7 +258,7 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "owner_id": ids["staff"],
         "end_time_after": "2025-12-01T00:00:00Z",
         "start_time_before": "2026-12-01T00:00:00Z",
-        "external_id": "hr/7",
+        "external_reference": "hr/7",
     },
     "GetTimeOff": lambda ids: {"time_off_id": ids["time_off"]},
     "CreateTimeOff": lambda ids: {"time_off": _time_off(ids), "allow_conflicts": True},

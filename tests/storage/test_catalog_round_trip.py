@@ -246,7 +246,7 @@ def catalogues(draw: st.DrawFn) -> Said:
         owner_id=st.sampled_from([*owners, *known["r"]]),
         start=st.integers(FIRST, LAST),
         note=NOTES,
-        external_id=NOTES,
+        external_reference=NOTES,
     )
     lengths = st.integers(1, catalog_validation.MAX_TIME_OFF)
     time_off = [

@@ -31,7 +31,7 @@ async def kept(stores: Stores) -> dict[str, TimeOff]:
 
 async def test_time_off_is_read_and_written(client: SalonClient) -> None:
     stores = client.stores
-    said = f"id: f_1, {ADA}, note: Training, external_id: hr/7"
+    said = f"id: f_1, {ADA}, note: Training, external_reference: hr/7"
     assert await load(stores, said) == Counts(1, 0, 0)
     found = await kept(stores)
     made = NOW + 1
@@ -41,7 +41,7 @@ async def test_time_off_is_read_and_written(client: SalonClient) -> None:
         start=NOW + DAY,
         end=NOW + DAY + HOUR,
         note="Training",
-        external_id="hr/7",
+        external_reference="hr/7",
         create_time=made,
         update_time=made,
     )
@@ -51,7 +51,7 @@ async def test_time_off_is_read_and_written(client: SalonClient) -> None:
     assert section == (
         "time_off:\n- id: f_1\n  owner_id: t_ada\n"
         f"  start_time: {START}\n  end_time: {END}\n"
-        "  note: Training\n  external_id: hr/7\n"
+        "  note: Training\n  external_reference: hr/7\n"
     )
 
 

@@ -55,7 +55,7 @@ def references() -> Iterator[FieldDescriptor]:
 def test_resources_name_the_field_of_their_id() -> None:
     resources = {message.name: resource_of(message) for message in MESSAGES}
     resources = {name: each for name, each in resources.items() if each.type}
-    assert len(resources) == 8
+    assert len(resources) == 9
     for name, resource in resources.items():
         assert resource.type == f"zimun/{name}"
         assert resource.name_field in {"id", f"{resource.singular}_id"}

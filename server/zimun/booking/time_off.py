@@ -32,7 +32,7 @@ class TimeOffFilter:
     """Which time off to list: what overlaps an interval; empty and None mean any."""
 
     owner_id: str = ""
-    external_id: str = ""
+    external_reference: str = ""
     after: int | None = None
     before: int | None = None
 
@@ -40,7 +40,7 @@ class TimeOffFilter:
         """Whether it is to be listed."""
         return (
             self.owner_id in ("", time_off.owner_id)
-            and self.external_id in ("", time_off.external_id)
+            and self.external_reference in ("", time_off.external_reference)
             and (self.after is None or time_off.end > self.after)
             and (self.before is None or time_off.start < self.before)
         )

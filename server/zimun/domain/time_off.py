@@ -17,14 +17,14 @@ from zimun.domain.start_grid import Grid
 class TimeOff:
     """`f_…`: a stretch of time, [start, end), in which its owner takes no appointments.
 
-    `external_id` is what another system calls it.
+    `external_reference` is what another system calls it.
     """
 
     owner_id: str
     start: int
     end: int
     note: str = ""
-    external_id: str = ""
+    external_reference: str = ""
     id: str = ""
     create_time: int = 0
     update_time: int = 0

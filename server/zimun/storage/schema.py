@@ -160,7 +160,7 @@ time_off = Table(
     _instant("start_time"),
     _instant("end_time"),
     _text("note"),
-    _text("external_id"),
+    _text("external_reference"),
     _instant("create_time"),
     _instant("update_time"),
     _number("revision", 1),

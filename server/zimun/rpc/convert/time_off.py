@@ -15,7 +15,7 @@ from zimun.v1 import time_off_pb2, time_off_service_pb2
 
 _REQUIRED = ("owner_id", "start_time", "end_time")
 
-_CHANGEABLE = ("start_time", "end_time", "note", "external_id")
+_CHANGEABLE = ("start_time", "end_time", "note", "external_reference")
 
 _NAMES = {"start_time": "start", "end_time": "end"}
 """Fields of the domain by those of the message, where they differ."""
@@ -29,7 +29,7 @@ def time_off(entry: TimeOff) -> time_off_pb2.TimeOff:
         start_time=timestamp(entry.start),
         end_time=timestamp(entry.end),
         note=entry.note,
-        external_id=entry.external_id,
+        external_reference=entry.external_reference,
         create_time=timestamp(entry.create_time),
         update_time=timestamp(entry.update_time),
         etag=entry.etag,
@@ -117,7 +117,7 @@ def time_off_filter(request: time_off_service_pb2.ListTimeOffRequest) -> TimeOff
     """Which time off is asked for."""
     return TimeOffFilter(
         owner_id=request.owner_id,
-        external_id=request.external_id,
+        external_reference=request.external_reference,
         after=instant(request.end_time_after) if request.HasField("end_time_after") else None,
         before=(
             instant(request.start_time_before) if request.HasField("start_time_before") else None

@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("start_time", sa.BigInteger(), nullable=False),
         sa.Column("end_time", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("external_reference", sa.Text(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.BigInteger(), server_default="1", nullable=False),
