@@ -51,12 +51,12 @@ PLANTED = {
     ("shared", "skipping"): calm("shared", 8),
     ("shared", "uncompared"): (*calm("shared"), *UNCONSTRAINED),
     ("shared", "premature"): calm("shared", 2),
-    ("shared", "undropped"): calm("shared"),
+    ("shared", "undropped"): calm("shared", 6),
     ("shared", "outdated"): (*calm("shared", 8), "--more-reads=0.5"),
     ("embedded", "outdated"): (*calm("embedded", 10), "--more-reads=0.5"),
     ("embedded", "hasty"): calm("embedded", 2),
     ("shared", "hasty"): calm("shared", 2),
-    ("embedded", "split"): ("--seconds=8", "--settling=5"),
+    ("embedded", "split"): ("--seconds=10", "--settling=5"),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
 }
 """The ways in which `weakened` servers fail, and what is asked of each run, long runs first."""
