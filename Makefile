@@ -55,9 +55,9 @@ run: runtime ## start the server and Envoy with demo data
 	$(BIN)/zimun up --demo
 
 # File by file, in order: servers that the tests of a folder share are started once in a process.
-# Tests of processes wait as long as they compute: four keep two cores busy.
+# Tests of processes wait as long as they compute: three keep two cores busy.
 PYTEST := $(BIN)/python -m pytest
-PROCESSES ?= 4
+PROCESSES ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 SIDE_BY_SIDE := --numprocesses $(PROCESSES) $(BY_FILE)
 QUIET := --numprocesses 2 --dist load -m quiet

@@ -25,7 +25,7 @@ import grpc
 import uvloop
 
 from bench import catalogue, picture, site
-from tests.postgres import running
+from tests.support.postgres import running
 from zimun.domain.instant import DAY, MINUTE, SECOND
 from zimun.v1 import (
     appointment_pb2,

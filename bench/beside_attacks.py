@@ -23,7 +23,7 @@ from grpc_health.v1 import health_pb2
 from bench import site
 from bench.http2_client import connect, header_block, message
 from bench.overload import Calls, Outcome, centile, edge, open_loop
-from tests.postgres import running
+from tests.support.postgres import running
 
 HONEST_RATE = 100.0
 """Honest calls a second: about a tenth of what the machine can serve."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.postgres import running
+from tests.support.postgres import running
 from zimun import app
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import WallClock

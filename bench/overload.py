@@ -29,7 +29,7 @@ import uvloop
 
 from bench import catalogue, site
 from bench.http2_client import RESET, Connection, connect, header_block, message
-from tests.postgres import running
+from tests.support.postgres import running
 from zimun.domain.instant import MINUTE, SECOND
 from zimun.v1 import (
     appointments_service_pb2,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import grpc
 
 from bench import catalogue
-from tests import postgres
+from tests.support import postgres
 from zimun import app
 from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer

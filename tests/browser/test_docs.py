@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ..e2e.running import Zimun, closed_after
+from ..support.program import Zimun, closed_after
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from ..postgres import Postgres
+from ..support.postgres import Postgres
 from .clock import SharedClock
 from .load import Load
 from .proxy import Proxy

@@ -16,7 +16,7 @@ from zimun.auth.tokens import Issuer
 from zimun.config import Settings
 from zimun.domain.identity import SCOPES, Client
 
-from .. import postgres
+from ..support import postgres
 from .checker import violations
 from .clock import SharedClock
 from .faults import Site, inject, moves, plan

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..e2e.running import environment, free_port, listens, until
+from ..support.processes import environment, free_port, listens, until
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 15.0

@@ -24,7 +24,7 @@ from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
-from ..postgres import Postgres
+from ..support.postgres import Postgres
 from .history import Row
 from .scenario import CLOSES, DAY, HOLD_LENGTH, OPENS, ORGS, ROOMS, SERVICES, STAFF
 

@@ -13,7 +13,7 @@ from zimun.storage.postgresql.database import ANSWER_TIMEOUT, IDLE_TIMEOUT, LOCK
 from zimun.storage.sqlite.database import BUSY_TIMEOUT
 from zimun.v1 import resource_pb2, resources_service_pb2, resources_service_pb2_grpc
 
-from ..e2e.running import until
+from ..support.processes import until
 from .calls import Request, send
 from .history import NOTHING, OK, Attempt
 from .run import Place, opened, serving

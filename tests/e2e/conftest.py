@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ..postgres import shared
-from .running import NOW, Zimun, closed_after, half_hours, workdays
-from .serving import Server, Site, seeded
+from ..support.postgres import shared
+from ..support.program import NOW, Zimun, closed_after
+from ..support.server import Server, Site, seeded
+from ..support.times import half_hours, workdays
 
 ENGINES = ("sqlite", "postgres")
 
@@ -87,7 +88,7 @@ class SharedProgram:
 def start_shared(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[str], SharedProgram]]:
-    """Starts the shared instance of an engine, once.
+    """Starts the shared instance of an engine, once; it refuses no call because it is busy.
 
     A fixture with a parameter would end it whenever the next test is of the other engine.
     """
@@ -96,7 +97,8 @@ def start_shared(
         @cache
         def start(engine: str) -> SharedProgram:
             data_dir = tmp_path_factory.mktemp("e2e") / "data"
-            zimun = stack.enter_context(closed_after(Zimun(data_dir, **create_database(engine))))
+            variables = {"ZIMUN_TARGET_LATENCY": "0", **create_database(engine)}
+            zimun = stack.enter_context(closed_after(Zimun(data_dir, **variables)))
             zimun.start()
             stack.callback(zimun.stop)
             return SharedProgram(zimun)

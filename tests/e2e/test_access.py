@@ -23,8 +23,10 @@ from joserfc.jwk import ECKey, OctKey
 import zimun.v1
 from zimun.v1 import options_pb2
 
-from ..postgres import shared
-from .running import Json, Zimun, claims, grpc_status, reason, refused, until
+from ..support.answers import Json, claims, grpc_status, reason, refused
+from ..support.postgres import shared
+from ..support.processes import until
+from ..support.program import Zimun
 
 
 @dataclass(frozen=True)

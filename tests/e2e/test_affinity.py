@@ -17,8 +17,8 @@ import pytest
 import requests
 import yaml
 
-from .running import BIN, alive, environment, free_port, free_ports, run, until
-from .serving import Caller, Server, Site, starts
+from ..support.processes import BIN, alive, environment, free_port, free_ports, run, until
+from ..support.server import Caller, Server, Site, starts
 
 ISSUER = "http://localhost:8080"
 """That of the servers, unless they are told another."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from .running import Json, Zimun, good, refused
+from ..support.answers import Json, good, refused
+from ..support.program import Zimun
 from .test_catalogue import patch
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ..postgres import BIN, shared
-from .running import Zimun, closed_after, environment, run
+from ..support.postgres import BIN, shared
+from ..support.processes import environment, run
+from ..support.program import Zimun, closed_after
 
 TIME = "2025-12-01T10:00:00Z"
 

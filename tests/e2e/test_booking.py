@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from .running import Zimun, half_hours, instant, later, refused
+from ..support.answers import refused
+from ..support.program import Zimun
+from ..support.times import half_hours, instant, later
 
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 

@@ -17,8 +17,8 @@ from google.protobuf.message import Message
 
 from zimun.v1 import hold_pb2
 
-from ..postgres import shared
-from .serving import Server, hold_request, outcome_of, serialize, starts
+from ..support.postgres import shared
+from ..support.server import Server, hold_request, outcome_of, serialize, starts
 
 ROUNDS = int(os.environ.get("ZIMUN_BURST_ROUNDS", "3"))
 CALLERS = 500

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .running import BIN, Zimun, environment, run
+from ..support.processes import BIN, environment, run
+from ..support.program import Zimun
 
 ZIMUN = str(BIN / "zimun")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalogue" / "salon.yaml"

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from .running import Json, Zimun, closed_after, good, refused
+from ..support.answers import Json, good, refused
+from ..support.program import Zimun, closed_after
 
 BERLIN = "Europe/Berlin"
 WEEK = [

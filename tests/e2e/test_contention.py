@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from .running import Json, Zimun, detail, refusal, refused
+from ..support.answers import Json, detail, refusal, refused
+from ..support.program import Zimun
 
 HOLD = "/api/v1/appointments/hold"
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from .running import Json, Zimun, alive, half_hours, listens, until, workdays
+from ..support.answers import Json
+from ..support.processes import alive, listens, until
+from ..support.program import Zimun
+from ..support.times import half_hours, workdays
 
 CONTACT = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
 

@@ -14,9 +14,12 @@ import pytest
 import requests
 from google.rpc import error_details_pb2
 
-from .. import postgres
-from .running import Zimun, closed_after, descendants, detail, half_hours, refused, until, workdays
-from .serving import Caller, details, outcome
+from ..support import postgres
+from ..support.answers import detail, refused
+from ..support.processes import descendants, until
+from ..support.program import Zimun, closed_after
+from ..support.server import Caller, details, outcome
+from ..support.times import half_hours, workdays
 
 HOLD = "/api/v1/appointments/hold"
 APPOINTMENTS = "zimun.v1.AppointmentsService"

@@ -12,20 +12,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.v1 import appointments_service_pb2, slot_pb2
 
-from .running import (
+from ..support.answers import (
     Json,
-    Zimun,
     detail,
     grpc_status,
-    instant,
-    later,
     malformed,
     reason,
     refusal,
     refused,
-    run,
     violations,
 )
+from ..support.processes import run
+from ..support.program import Zimun
+from ..support.times import instant, later
 
 HOLD = "/api/v1/appointments/hold"
 CONFIRM = "/api/v1/appointments/confirm"

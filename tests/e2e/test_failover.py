@@ -7,7 +7,7 @@ import pytest
 
 from bench import failover, site
 
-from ..postgres import shared
+from ..support.postgres import shared
 
 pytestmark = pytest.mark.quiet
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from ..postgres import shared
-from .running import BIN, environment, run
-from .serving import Caller, Server, Site
+from ..support.postgres import shared
+from ..support.processes import BIN, environment, run
+from ..support.server import Caller, Server, Site
 
 ZIMUN = str(BIN / "zimun")
 

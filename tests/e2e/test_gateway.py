@@ -10,7 +10,9 @@ from google.rpc import error_details_pb2
 
 from zimun.v1 import services_service_pb2
 
-from .running import Json, Zimun, detail, grpc_status, reason, refused, until
+from ..support.answers import Json, detail, grpc_status, reason, refused
+from ..support.processes import until
+from ..support.program import Zimun
 
 SERVICES = "/api/v1/services"
 

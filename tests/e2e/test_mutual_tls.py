@@ -13,8 +13,9 @@ import pytest
 import requests
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ..certificates import Authority, Pair
-from .running import BIN, Zimun, closed_after, environment, free_port, listens, run, until
+from ..support.certificates import Authority, Pair
+from ..support.processes import BIN, environment, free_port, listens, run, until
+from ..support.program import Zimun, closed_after
 
 pytestmark = pytest.mark.about_the_program
 

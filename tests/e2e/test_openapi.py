@@ -10,7 +10,7 @@ import pytest
 import requests
 from jsonschema import Draft202012Validator
 
-from .running import Zimun
+from ..support.program import Zimun
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi.json").read_text())
 OPERATIONS = {

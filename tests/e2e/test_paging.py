@@ -5,7 +5,9 @@ from itertools import chain
 
 import pytest
 
-from .running import Json, Zimun, half_hours, malformed
+from ..support.answers import Json, malformed
+from ..support.program import Zimun
+from ..support.times import half_hours
 
 
 def pages(zimun: Zimun, path: str, size: int, **filters: object) -> list[list[Json]]:

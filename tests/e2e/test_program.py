@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from .running import BIN, Zimun, alive, descendants, free_port, listens, run, until
+from ..support.processes import BIN, alive, descendants, free_port, listens, run, until
+from ..support.program import Zimun
 
 ZIMUN = str(BIN / "zimun")
 

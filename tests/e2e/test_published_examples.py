@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from .running import Json, Zimun, environment, half_hours, listens, run
+from ..support.answers import Json
+from ..support.processes import environment, listens, run
+from ..support.program import Zimun
+from ..support.times import half_hours
 
 HOLD = {"service_id": "s_123", "appointment_time": "2025-12-01T10:00:00Z"}
 CONTACT = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}

@@ -15,8 +15,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families
 
-from .running import BIN, Zimun, closed_after, free_port, free_ports, run, until
-from .serving import Server, Site
+from ..support.processes import BIN, free_port, free_ports, run, until
+from ..support.program import Zimun, closed_after
+from ..support.server import Server, Site
 
 pytestmark = pytest.mark.about_the_program
 

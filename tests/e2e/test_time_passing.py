@@ -3,7 +3,9 @@ and started again on the same data, later."""
 
 from collections.abc import Callable
 
-from .running import Zimun, instant, later, refused
+from ..support.answers import refused
+from ..support.program import Zimun
+from ..support.times import instant, later
 
 TIME = "2025-12-01T10:00:00Z"
 

@@ -9,7 +9,8 @@ import requests
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from .running import Zimun, claims, good
+from ..support.answers import claims, good
+from ..support.program import Zimun
 
 GRANT = {"grant_type": "client_credentials"}
 SCOPES = {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .running import BIN, NOW, Zimun, closed_after
+from ..support.processes import BIN
+from ..support.program import NOW, Zimun, closed_after
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "protos", "server", "gateway")

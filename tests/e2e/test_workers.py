@@ -15,9 +15,9 @@ import grpc
 import pytest
 import requests
 
-from ..postgres import shared
-from .running import BIN, alive, free_port, free_ports, listens, run, until
-from .serving import Caller, Server, Site, outcome, outcome_of, starts
+from ..support.postgres import shared
+from ..support.processes import BIN, alive, free_port, free_ports, listens, run, until
+from ..support.server import Caller, Server, Site, outcome, outcome_of, starts
 
 EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 

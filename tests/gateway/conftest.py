@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from .harness import Gateway, running
+from ..support.gateway import Gateway, running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey
 from zimun.v1.services_service_pb2 import ListServicesRequest
 from zimun_gateway.clusters import OPEN
 
-from .harness import Gateway, running
-from .stubs import StubServer, free_port
+from ..support.gateway import Gateway, running
+from ..support.gateway_stubs import StubServer, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -40,8 +40,8 @@ from zimun.v1.slot_pb2 import Obstacle, Slot
 from zimun.v1.staff_member_pb2 import StaffMember
 from zimun.v1.staff_service_pb2 import UpdateStaffMemberRequest
 
-from .harness import Gateway, raw
-from .stubs import Context
+from ..support.gateway import Gateway, raw
+from ..support.gateway_stubs import Context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

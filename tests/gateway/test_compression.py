@@ -11,8 +11,8 @@ from zimun.v1.appointments_service_pb2 import ListAppointmentsResponse
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
 from zimun_gateway.compression import MIN_BYTES
 
-from .harness import Gateway
-from .stubs import Context
+from ..support.gateway import Gateway
+from ..support.gateway_stubs import Context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

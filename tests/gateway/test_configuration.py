@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from zimun_gateway import Settings, build, dump
 from zimun_gateway.__main__ import main, validate
 
-from .harness import DESCRIPTORS, LOG_RATE
+from ..support.gateway import DESCRIPTORS, LOG_RATE
 
 DEFAULT = Settings(descriptors=DESCRIPTORS, log_rate=LOG_RATE)
 

@@ -11,8 +11,8 @@ import pytest
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
-from .harness import Gateway, running
-from .stubs import StubServer, free_port
+from ..support.gateway import Gateway, running
+from ..support.gateway_stubs import StubServer, free_port
 from .test_configuration import certificate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

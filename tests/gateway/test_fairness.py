@@ -14,8 +14,8 @@ from zimun_gateway import Settings
 from zimun_gateway.fairness import fairness_filters
 from zimun_gateway.rate_limits import MIN_CONCURRENCY
 
-from .harness import running
-from .stubs import Context
+from ..support.gateway import running
+from ..support.gateway_stubs import Context
 
 SERVICES = "/api/v1/services"
 

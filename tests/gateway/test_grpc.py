@@ -14,8 +14,8 @@ from grpc_status import rpc_status
 
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
 
-from .harness import Gateway
-from .stubs import Context
+from ..support.gateway import Gateway
+from ..support.gateway_stubs import Context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

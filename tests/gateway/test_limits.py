@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
-from .harness import running
+from ..support.gateway import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,7 +22,7 @@ from zimun_gateway.descriptor_set import services, written
 from zimun_gateway.openapi import document
 from zimun_gateway.openapi.formats import request_scalar
 
-from .harness import DESCRIPTORS
+from ..support.gateway import DESCRIPTORS
 
 DOCUMENT = document(DESCRIPTORS)
 OPERATIONS = {

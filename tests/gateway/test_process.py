@@ -17,8 +17,8 @@ from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun_gateway import Settings
 from zimun_gateway.envoy_process import Envoy, EnvoyError
 
-from .harness import DESCRIPTORS, running
-from .stubs import Context, free_port
+from ..support.gateway import DESCRIPTORS, running
+from ..support.gateway_stubs import Context, free_port
 
 SERVICES = "/api/v1/services"
 

@@ -15,7 +15,7 @@ from zimun_gateway import site
 from zimun_gateway.rate_limits import SITE
 from zimun_gateway.static_files import HEADERS, SWAGGER_FILES, swagger_ui
 
-from .harness import Gateway, raw, running
+from ..support.gateway import Gateway, raw, running
 from .test_openapi import OPERATIONS
 
 STRANGER: dict[str, str] = {}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Answer, Gateway, raw, running
-from .stubs import free_port
+from ..support.gateway import Answer, Gateway, raw, running
+from ..support.gateway_stubs import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from .harness import Gateway, running
+from ..support.gateway import Gateway, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

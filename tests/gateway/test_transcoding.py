@@ -10,8 +10,8 @@ from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 from zimun.v1.services_service_pb2 import ListServicesResponse
 
-from .harness import Gateway
-from .stubs import Context
+from ..support.gateway import Gateway
+from ..support.gateway_stubs import Context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

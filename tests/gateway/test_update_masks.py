@@ -12,8 +12,8 @@ from zimun.v1.organization_pb2 import Organization
 from zimun.v1.service_pb2 import Service
 from zimun.v1.staff_member_pb2 import StaffMember
 
+from ..support.gateway import Gateway
 from ..support.profiles import examples
-from .harness import Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..e2e.running import NOW, Zimun, closed_after, environment
+from ..support.processes import environment
+from ..support.program import NOW, Zimun, closed_after
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -12,8 +12,8 @@ from zimun.v1 import slot_pb2
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 
+from ..support.rpc import Refusal, Zimun
 from . import confirm_of, hold_of, stamp
-from .conftest import Refusal, Zimun
 
 Told = tuple[int, str, str, dict[str, str], dict[str, str]]
 

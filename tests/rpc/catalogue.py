@@ -23,7 +23,7 @@ from zimun.v1 import (
     staff_service_pb2,
 )
 
-from .conftest import Refusal, Zimun
+from ..support.rpc import Refusal, Zimun
 
 Fields = Mapping[str, Any]
 

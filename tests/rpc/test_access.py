@@ -11,7 +11,7 @@ from zimun.domain.identity import SCOPES
 from zimun.rpc import validation
 from zimun.v1 import options_pb2
 
-from .conftest import Zimun, refusal
+from ..support.rpc import Zimun, refusal
 
 METHODS = [
     (f"/{service.full_name}/{method.name}", method)

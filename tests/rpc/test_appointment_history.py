@@ -5,9 +5,9 @@ from typing import Any
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.appointment_pb2 import AppointmentChange
 
+from ..support.rpc import Zimun
 from . import at, stamp
 from .asking import move_of
-from .conftest import Zimun
 from .test_appointment_life import ELEVEN, TEN, book, update, update_of
 
 

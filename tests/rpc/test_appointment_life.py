@@ -11,10 +11,10 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 
+from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import at, stamp
 from .asking import booked, held, hold_refused, move_of, search
 from .catalogue import SERVICE, STAFF, hours, weekly
-from .conftest import FRIDAY_MORNING, Zimun
 
 MONDAY = "2025-12-01"
 TEN = f"{MONDAY}T10:00:00Z"

@@ -13,6 +13,7 @@ from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.slot_pb2 import Obstacle
 
+from ..support.rpc import Zimun, serving
 from . import confirm_of, stamp
 from .asking import booked, explain, find_next, held, hold_refused, move_of, search, times
 from .catalogue import (
@@ -26,7 +27,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import Zimun, serving
 
 TEN = "2025-12-01T10:00:00Z"
 ELEVEN = "2025-12-01T11:00:00Z"

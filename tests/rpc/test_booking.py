@@ -12,8 +12,8 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 
+from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import at, confirm_of, hold_of, stamp
-from .conftest import FRIDAY_MORNING, Zimun
 
 MONDAY_TEN = "2025-12-01T10:00:00Z"
 

@@ -12,6 +12,7 @@ from zimun.domain.identity import SCOPES
 from zimun.rpc import validation
 from zimun.v1 import location_pb2, options_pb2
 
+from ..support.rpc import Zimun, refusal
 from . import stamp
 from .asking import held, search, times
 from .catalogue import (
@@ -29,7 +30,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import Zimun, refusal
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 

@@ -11,10 +11,10 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.slot_pb2 import Obstacle
 
+from ..support.rpc import Zimun, refusal
 from . import confirm_of, hold_of, stamp
 from .asking import booked, explain, held, hold_refused, search
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, weekly
-from .conftest import Zimun, refusal
 
 CAPACITY = 8
 MONDAY = "2025-12-01"

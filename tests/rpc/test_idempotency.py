@@ -8,8 +8,8 @@ import pytest
 
 from zimun.domain.instant import DAY
 
+from ..support.rpc import FRIDAY_MORNING, Zimun, refusal
 from . import hold_of
-from .conftest import FRIDAY_MORNING, Zimun, refusal
 
 HOLD = "/zimun.v1.AppointmentsService/HoldAppointment"
 

@@ -24,6 +24,7 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.slot_pb2 import Obstacle, Slot
 
+from ..support.rpc import Zimun, refusal, serving
 from . import at, confirm_of
 from .asking import Told, find_next, move_of, search, told_by, told_in
 from .catalogue import (
@@ -39,7 +40,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import Zimun, refusal, serving
 from .time_off import put_time_off
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland")

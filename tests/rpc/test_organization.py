@@ -12,6 +12,7 @@ from zimun.v1 import organizations_service_pb2 as organizations_pb2
 from zimun.v1.organization_pb2 import Organization
 from zimun.v1.slot_pb2 import Day
 
+from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import confirm_of, stamp
 from .asking import held, search, times
 from .catalogue import (
@@ -25,7 +26,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import FRIDAY_MORNING, Zimun
 
 FULL: Fields = {
     "name": "Praxis am Platz",

@@ -12,6 +12,7 @@ from zimun.v1 import overrides_service_pb2 as overrides_pb2
 from zimun.v1.override_pb2 import Override
 from zimun.v1.slot_pb2 import Day
 
+from ..support.rpc import Zimun, refusal
 from . import stamp
 from .asking import booked, hold_refused, search, times
 from .catalogue import (
@@ -26,7 +27,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import Zimun, refusal
 
 CHRISTMAS = "2025-12-25"
 TUESDAY = "2025-12-02"

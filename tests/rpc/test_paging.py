@@ -8,8 +8,8 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import locations_service_pb2 as locations_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
 
+from ..support.rpc import Zimun
 from . import confirm_of, hold_of, stamp
-from .conftest import Zimun
 
 
 async def book(zimun: Zimun, count: int) -> list[str]:

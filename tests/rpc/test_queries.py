@@ -14,6 +14,7 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.slot_pb2 import Obstacle, Slot
 
+from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import at, hold_of, stamp
 from .asking import (
     booked,
@@ -40,7 +41,6 @@ from .catalogue import (
     settle,
     weekly,
 )
-from .conftest import FRIDAY_MORNING, Zimun
 
 MONDAY = "2025-12-01"
 TUESDAY = "2025-12-02"

@@ -13,9 +13,9 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
 from zimun.v1.service_pb2 import Service
 
+from ..support.rpc import Zimun, refusal
 from . import confirm_of, hold_of, stamp
 from .asking import held
-from .conftest import Zimun, refusal
 
 PHONE = "must be a phone number of the country that follows the +"
 Query = availability_pb2.GetAvailabilityRequest

@@ -27,9 +27,9 @@ from zimun.rpc.server import PortTaken
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 
+from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
 from . import hold_of
 from .asking import search
-from .conftest import FRIDAY_MORNING, Zimun, seed, serving
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

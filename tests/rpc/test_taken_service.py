@@ -6,9 +6,9 @@ import pytest
 
 from zimun.v1.slot_pb2 import Obstacle
 
+from ..support.rpc import Zimun
 from .asking import booked, explain, held, hold_refused, times
 from .catalogue import LOCATION, SERVICE, hours, weekly
-from .conftest import Zimun
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
 NINE = f"{FRIDAY}T09:00:00Z"

@@ -20,8 +20,8 @@ from zimun.telemetry import calls, logs
 from zimun.v1.appointments_service_pb2 import GetAppointmentRequest, HoldAppointmentRequest
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
+from ..support.rpc import FRIDAY_MORNING, Zimun, connected, seed
 from . import stamp
-from .conftest import FRIDAY_MORNING, Zimun, connected, seed
 
 Metrics = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -25,7 +25,7 @@ from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.service_pb2 import Service
 
-from .conftest import Zimun
+from ..support.rpc import Zimun
 
 MONDAY = datetime(2025, 12, 1, 10, tzinfo=UTC)
 

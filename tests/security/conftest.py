@@ -1,8 +1,8 @@
 """Fixtures: a running program on each store, its organizations, and the count of attacks.
 
 `target` is shared by every test that asks for it: an attack must leave it serving. A test
-that stops, breaks or overloads its program starts one of its own (`tests/e2e/running.py`,
-`tests/gateway/harness.py`).
+that stops, breaks or overloads its program starts one of its own (`tests/support/program.py`,
+`tests/support/gateway.py`).
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.running import Zimun, closed_after
-from ..e2e.serving import Server, Site, seeded
-from ..postgres import shared
+from ..support.postgres import shared
+from ..support.program import Zimun, closed_after
+from ..support.server import Server, Site, seeded
 from .attacks import AttackCounter
 from .entry_points import EntryPoint, GrpcEntryPoint, JsonEntryPoint
 from .population import create_organizations, populate

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from ..e2e.running import Json
+from ..support.answers import Json
 from .methods import HttpRequest, Method
 
 Headers = Sequence[tuple[str, str]]

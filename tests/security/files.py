@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from ..e2e.running import BIN, run
+from ..support.processes import BIN, run
 
 
 def zimun(*arguments: str, data_dir: Path, **env: str) -> str:

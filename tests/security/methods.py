@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 import zimun.v1
 from zimun.v1 import options_pb2
 
-from ..e2e.running import Json
+from ..support.answers import Json
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from zimun.booking.catalog import CreateOrganization
 from zimun.config import Settings
 from zimun.domain.catalog import Organization
 
-from ..e2e.running import Json, Zimun
+from ..support.answers import Json
+from ..support.program import Zimun
 from .entry_points import EntryPoint
 from .methods import METHODS
 from .target import Target

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from ..e2e.running import Zimun
-from ..postgres import shared
+from ..support.postgres import shared
+from ..support.program import Zimun
 
 ATTACKER = "o_demo"
 """The organization that attacks: the demo, with valid tokens."""

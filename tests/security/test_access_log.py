@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ..gateway.harness import LOG_RATE, Gateway, running
+from ..support.gateway import LOG_RATE, Gateway, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ..e2e.running import BIN, environment, until
-from ..e2e.serving import Site
+from ..support.processes import BIN, environment, until
+from ..support.server import Site
 from .files import refused, zimun
 
 

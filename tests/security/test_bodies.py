@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import yarl
 
-from ..gateway.harness import Gateway, running
+from ..support.gateway import Gateway, running
 from .attacks import AttackCounter, cases, seeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.running import until
-from ..e2e.serving import Caller, Server, Site, outcome, starts
+from ..support.processes import until
+from ..support.server import Caller, Server, Site, outcome, starts
 from .files import refused
 
 REFUSED = ("UNAVAILABLE", "OVERLOADED")

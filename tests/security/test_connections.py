@@ -15,8 +15,8 @@ from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesRespo
 from zimun_gateway import clusters
 from zimun_gateway.clusters import GRPC_AGE
 
-from ..gateway.harness import Gateway, running
-from ..gateway.stubs import Context, StubServer
+from ..support.gateway import Gateway, running
+from ..support.gateway_stubs import Context, StubServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

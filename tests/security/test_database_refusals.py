@@ -12,9 +12,9 @@ from google.rpc import error_details_pb2
 
 from zimun.v1 import appointments_service_pb2
 
-from .. import postgres
-from ..e2e.running import until
-from ..e2e.serving import Caller, Server, Site, details, outcome, outcome_of, seeded, starts
+from ..support import postgres
+from ..support.processes import until
+from ..support.server import Caller, Server, Site, details, outcome, outcome_of, seeded, starts
 
 OK, REFUSED = ("OK", ""), ("UNAVAILABLE", "OVERLOADED")
 APPOINTMENTS = "zimun.v1.AppointmentsService"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..e2e.running import Zimun, closed_after
+from ..support.program import Zimun, closed_after
 
 
 def test_two_demos_on_one_store_show_one_secret(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from itertools import islice
 import pytest
 import requests
 
-from ..e2e.running import until
-from ..e2e.serving import Server, Site, starts
+from ..support.processes import until
+from ..support.server import Server, Site, starts
 
 pytestmark = pytest.mark.one_store
 

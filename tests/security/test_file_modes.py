@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..e2e.running import Zimun, closed_after
-from ..e2e.serving import Server, Site
+from ..support.program import Zimun, closed_after
+from ..support.server import Server, Site
 from .files import mode, zimun
 
 

@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 from zimun.v1.services_service_pb2 import ListServicesRequest
 from zimun_gateway.request_checks import MAX_HEADERS_KIB
 
-from ..gateway.harness import Gateway, raw, running
+from ..support.gateway import Gateway, raw, running
 from .attacks import AttackCounter, cases, seeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -29,7 +29,7 @@ from zimun.rpc.services import catalog_entries
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import service_pb2, services_service_pb2
 
-from ..rpc.conftest import FRIDAY_MORNING, Zimun, refusal, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Zimun, refusal, seed, serving
 
 METADATA = {f"k{n}": "x" * 1000 for n in range(50)}
 EVERY_DAY = dict.fromkeys(range(7), ((0, 1440),))

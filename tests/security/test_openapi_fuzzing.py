@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.running import BIN, NOW, Zimun, closed_after, environment
+from ..support.processes import BIN, environment
+from ..support.program import NOW, Zimun, closed_after
 from .attacks import FACTOR, SEED, AttackCounter
 from .target import memory
 

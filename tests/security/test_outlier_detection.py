@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
 
-from ..gateway.harness import Gateway, running
-from ..gateway.stubs import Context, StubServer
+from ..support.gateway import Gateway, running
+from ..support.gateway_stubs import Context, StubServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

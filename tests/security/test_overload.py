@@ -20,7 +20,7 @@ from zimun.rpc import admission, server
 from zimun.rpc.admission import Admission, AdmittedCall, CallType, FairQueue, metered
 from zimun.v1 import services_service_pb2
 
-from ..rpc.conftest import FRIDAY_MORNING, Zimun, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
 
 FLOOD = 10_000
 

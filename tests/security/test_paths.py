@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from ..gateway.harness import Gateway, raw, running
+from ..support.gateway import Gateway, raw, running
 from .attacks import AttackCounter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from zimun.storage.sqlite import database_file
 
-from ..e2e.serving import Server, Site, starts
+from ..support.server import Server, Site, starts
 from .files import refused, zimun
 
 Serve = Callable[[Site], Server]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.running import BIN, run
+from ..support.processes import BIN, run
 from .files import refused, zimun
 
 SECRET = "hunter2"

@@ -16,7 +16,7 @@ from zimun_gateway import routes
 from zimun_gateway.clusters import MAX_OPEN_STREAMS
 from zimun_gateway.rate_limits import REFLECTION, WATCH, Streams
 
-from ..gateway.harness import Gateway, running
+from ..support.gateway import Gateway, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ..e2e.running import Json
+from ..support.answers import Json
 from .attacks import AttackCounter
 from .entry_points import Answer, EntryPoint, Headers
 from .forgeries import bearer, sign

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from ..e2e.running import Zimun, closed_after, until
+from ..support.processes import until
+from ..support.program import Zimun, closed_after
 
 GRANT = {"grant_type": "client_credentials"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..e2e.running import until
+from ..support.processes import until
 from .attacks import AttackCounter, cases, seeded
 from .entry_points import Answer, EntryPoint, Headers
 from .forgeries import bearer, every_forgery, mutated, sign

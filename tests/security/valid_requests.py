@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..e2e.running import Json
+from ..support.answers import Json
 
 Ids = Mapping[str, str]
 """The id of one thing of each kind of an organization: `service`, `staff`, `hold` and so on."""

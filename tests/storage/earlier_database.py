@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import asyncpg
 from sqlalchemy import URL, make_url
 
-from ..postgres import shared
+from ..support.postgres import shared
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
-from ..postgres import emptied, shared
+from ..support.postgres import emptied, shared
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

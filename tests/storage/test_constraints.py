@@ -19,7 +19,7 @@ from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
-from ..postgres import emptied, shared
+from ..support.postgres import emptied, shared
 from .appending import KEY, begun, response
 from .salon import ORG, Engine, Row, at
 

@@ -14,7 +14,7 @@ from zimun.storage.migrate import migrate
 from zimun.storage.postgresql import database as postgresql
 from zimun.storage.urls import database_url, is_postgresql
 
-from ..postgres import shared
+from ..support.postgres import shared
 
 ADDRESSES = {"a_1": "Dana@Example.com", "a_2": "MÜLLER@Bücher.example", "a_3": "ada@example.com"}
 

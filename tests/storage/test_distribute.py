@@ -26,7 +26,7 @@ from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
-from ..postgres import emptied, shared
+from ..support.postgres import emptied, shared
 from .salon import KIOSK, NOW, SALON, at, salon_entries
 
 CITUS = """

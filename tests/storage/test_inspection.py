@@ -5,7 +5,7 @@ from zimun.storage.inspection import examine
 from zimun.storage.migrate import migrate
 from zimun.storage.urls import database_url
 
-from ..postgres import shared
+from ..support.postgres import shared
 
 
 async def test_settings_of_a_database_server_that_lose_data_are_failures() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from zimun.storage.changes import PARTS
 
-from ..postgres import statements
+from ..support.postgres import statements
 from .every_statement import run_every_statement
 from .organization_scope import OF_ORGANIZATIONS, faults
 from .salon import PostgresqlEngine

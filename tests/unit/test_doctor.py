@@ -19,7 +19,7 @@ from zimun.domain.catalog import Organization
 from zimun.domain.instant import HOUR
 from zimun.storage.clock_offset import write_clock_offset
 
-from ..e2e.running import free_port
+from ..support.processes import free_port
 
 
 async def findings(environ: dict[str, str], running: bool = False) -> list[doctor.Finding]:

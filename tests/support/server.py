@@ -31,21 +31,10 @@ from zimun.v1 import (
     services_service_pb2,
 )
 
-from ..postgres import shared
-from .running import (
-    BIN,
-    READY_SECONDS,
-    STOP_SECONDS,
-    Zimun,
-    alive,
-    closed_after,
-    descendants,
-    environment,
-    half_hours,
-    instant,
-    until,
-    workdays,
-)
+from .postgres import shared
+from .processes import BIN, READY_SECONDS, STOP_SECONDS, alive, descendants, environment, until
+from .program import Zimun, closed_after
+from .times import half_hours, instant, workdays
 
 M = TypeVar("M", bound=Message)
 

