@@ -21,7 +21,6 @@ import grpc
 
 from bench import catalogue
 from tests.support import postgres
-from zimun import app
 from zimun.auth.signing_keys import KeyStore
 from zimun.auth.tokens import Issuer
 from zimun.clock import WallClock
@@ -30,6 +29,7 @@ from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import DAY
 from zimun.storage.migrate import migrate
 from zimun.storage.urls import database_url
+from zimun.stores import open_database
 
 _WHERE = re.compile(r"gRPC at (.*), tokens of \S+ at port (\d+)")
 
@@ -92,7 +92,7 @@ async def _seeded(address: str) -> Site:
     url = database_url(address, Path())
     await asyncio.to_thread(migrate, url)
     clock, settings = WallClock(), Settings()
-    async with app.open_database(url, clock) as stores:
+    async with open_database(url, clock) as stores:
         await catalogue.seed(stores.writer)
         keys = await KeyStore.open(stores.credentials)
     tomorrow = (clock.now() // DAY + 1) * DAY

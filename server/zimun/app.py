@@ -1,20 +1,17 @@
-"""The composition root: the only module that connects stores, servers and settings."""
+"""The composition root: it connects stores, servers and settings."""
 
 import asyncio
 import contextlib
 import gc
 import logging
-import shlex
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from aiohttp import web
-from sqlalchemy import URL
 
 from zimun.auth.http_server import Runner
 from zimun.auth.rate_limits import TokenLimits
@@ -24,11 +21,9 @@ from zimun.auth.token_endpoint import application
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
 from zimun.booking import appointments
 from zimun.booking.credentials import CredentialStore
-from zimun.booking.reader import MAX_ROWS, Reader
 from zimun.booking.store import LedgerStore
-from zimun.booking.writer import Writer
 from zimun.clock import Clock, WallClock
-from zimun.config import ConfigError, Settings
+from zimun.config import Settings
 from zimun.connections import IDLE_TIME, bounded, max_http_connections, max_rpc_connections
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.rpc.dispatch import Verify
@@ -36,18 +31,9 @@ from zimun.rpc.page_tokens import PageTokens
 from zimun.rpc.request_context import Dependencies
 from zimun.rpc.server import PortTaken, RpcServer
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
-from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
-from zimun.storage.database_errors import FAILURES, brief
-from zimun.storage.distribute import is_distributed
 from zimun.storage.hold_counts import HoldCounts, count_holds
-from zimun.storage.migrate import migrate
-from zimun.storage.postgresql.database import PostgresqlDatabase, Timeouts
-from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
-from zimun.storage.sqlite import database_file
-from zimun.storage.sqlite.database import SqliteDatabase
-from zimun.storage.sqlite.ledger_store import SqliteLedgers
-from zimun.storage.urls import database_url, is_postgresql
+from zimun.stores import Stores, open_stores
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.endpoint import MetricsEndpoint, count_statuses
 from zimun.telemetry.metrics import ServerCollector, Sources
@@ -85,121 +71,10 @@ class StartedServer:
     `metrics_port` is None where metrics are not enabled.
     """
 
-    stores: "Stores"
+    stores: Stores
     grpc_port: int
     auth_port: int
     metrics_port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """A database in its roles, with the reader and the writer of its ledgers in this process."""
-
-    database: Database
-    ledgers: LedgerStore
-    credentials: CredentialStore
-    reader: Reader
-    writer: Writer
-
-
-def make_directory(settings: Settings) -> None:
-    """Make the data directory, for its owner alone; raises ConfigError where that cannot be."""
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error
-
-
-def locate(settings: Settings) -> URL:
-    """Where the database is; raises ConfigError for a URL that cannot be opened."""
-    try:
-        return database_url(settings.database_url, settings.data_dir)
-    except ValueError as error:
-        raise ConfigError(f"ZIMUN_DATABASE_URL: {error}") from None
-
-
-def embedded_file(settings: Settings) -> Path:
-    """The file of the embedded database; raises ConfigError where there is a database server."""
-    url = locate(settings)
-    if is_postgresql(url):
-        raise ConfigError("a database server is backed up with its own pg_dump and pg_restore")
-    return Path(str(url.database))
-
-
-@contextmanager
-def claimed(settings: Settings, checked: bool = True) -> Iterator[URL]:
-    """A database at the schema of this code, locked against a restore while the context is open.
-
-    An embedded one is `checked` for damage first, which takes about a second for a gigabyte. Raises
-    ConfigError, FileRefused and SchemaTooNew.
-    """
-    make_directory(settings)
-    url = locate(settings)
-    with ExitStack() as stack:
-        if not is_postgresql(url):
-            file = Path(str(url.database))
-            stack.enter_context(database_file.claim(file))
-            database_file.make(file)
-            if checked:
-                database_file.check(file)
-            warn_of_modes(database_file.exposed(file))
-        try:
-            migrate(url)
-        except FAILURES as error:
-            raise ConfigError(
-                f"ZIMUN_DATABASE_URL: the database cannot be opened: {brief(error)}"
-            ) from error
-        yield url
-
-
-def warn_of_modes(exposed: Iterable[Path]) -> None:
-    """Warn of files with secrets that other users can read, with the command that mends it."""
-    if paths := " ".join(shlex.quote(str(path)) for path in exposed):
-        log.warning("others can read the keys that sign tokens: chmod go= %s", paths)
-
-
-@asynccontextmanager
-async def open_stores(
-    settings: Settings, clock: Clock | None = None, checked: bool = False
-) -> AsyncIterator[Stores]:
-    """The stores of the settings; raises what `claimed` raises.
-
-    Without a clock it is the one by which the database was last served: ledger
-    time does not run back, so an import at the machine's time would put an end
-    to the time of a sandbox.
-    """
-    timeouts = Timeouts(
-        settings.database_lock_timeout,
-        settings.database_idle_timeout,
-        settings.database_answer_timeout,
-    )
-    with claimed(settings, checked) as url:
-        async with open_database(url, clock, settings.max_rows, timeouts) as stores:
-            yield stores
-
-
-@asynccontextmanager
-async def open_database(
-    url: URL,
-    clock: Clock | None = None,
-    max_rows: int = MAX_ROWS,
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-) -> AsyncIterator[Stores]:
-    """The stores in a database that has the schema of this code; as for `open_stores`."""
-    async with AsyncExitStack() as stack:
-        database: Database
-        ledgers: LedgerStore
-        if is_postgresql(url):
-            server = await stack.enter_async_context(PostgresqlDatabase(url, timeouts))
-            ledgers = PostgresqlLedgers(server, await server.read(is_distributed))
-            database = server
-        else:
-            file = await stack.enter_async_context(SqliteDatabase(url))
-            database, ledgers = file, SqliteLedgers(file)
-        clock = clock or WallClock(await database.read(read_clock_offset))
-        reader = Reader(ledgers, clock, max_rows)
-        writer = await stack.enter_async_context(Writer(ledgers, reader, clock))
-        yield Stores(database, ledgers, Credentials(database), reader, writer)
 
 
 @asynccontextmanager

@@ -22,8 +22,8 @@ from zimun.domain.instant import DAY, from_datetime
 
 # Commands import what they run: with all of it, `zimun --help` would take a second.
 if TYPE_CHECKING:
-    from zimun import app
     from zimun.booking.catalog_import import Counts
+    from zimun.stores import Stores
 
 OTHERS_MODE = 0o077
 """What others may not do with the files that a command makes."""
@@ -128,7 +128,7 @@ async def _serve(settings: Settings) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
 def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
-    from zimun import app
+    from zimun.stores import make_directory
     from zimun.up import gateway_settings
     from zimun_gateway import bootstrap
     from zimun_gateway.envoy_process import QUIET, envoy_binary
@@ -138,7 +138,7 @@ def gateway_command(only_print: bool, **given: Any) -> None:
     if only_print:
         click.echo(text, nl=False)
         return
-    app.make_directory(settings)
+    make_directory(settings)
     # In a file: it is longer than an argument may be.
     config = settings.data_dir / f"gateway-{settings.port}.yaml"
     config.write_text(text)
@@ -166,10 +166,10 @@ def openapi_command(as_json: bool) -> None:
 @database
 def migrate_command(distribute: bool, **given: Any) -> None:
     """Bring the database to this version's schema."""
-    from zimun import app
     from zimun.storage.distribute import distribute as distribute_tables
+    from zimun.stores import claimed
 
-    with app.claimed(load_settings(**given)) as url:
+    with claimed(load_settings(**given)) as url:
         if not distribute:
             return
         done = run(distribute_tables(url))
@@ -193,7 +193,7 @@ def import_command(file: BinaryIO, org: str, allow_conflicts: bool, **given: Any
 
     catalog = reader.read(file.name, file.read(), org)
 
-    async def work(stores: "app.Stores") -> "Counts":
+    async def work(stores: "Stores") -> "Counts":
         org_id = catalog.request.org_id if catalog.request else ""
         command = reader.LoadCatalog(catalog, allow_conflicts)
         counts: Counts = await stores.writer.run(org_id, command, creates=True)
@@ -214,7 +214,7 @@ def export_command(org: str | None, **given: Any) -> None:
     """Print an organization's catalogue as a file that `import` reads."""
     from zimun.catalog_file import writer
 
-    async def work(stores: "app.Stores") -> str:
+    async def work(stores: "Stores") -> str:
         org_ids = await stores.ledgers.organization_ids()
         chosen = org or (org_ids[0] if len(org_ids) == 1 else "")
         if not chosen:
@@ -233,10 +233,10 @@ def export_command(org: str | None, **given: Any) -> None:
 @database
 def backup_command(file: Path, **given: Any) -> None:
     """Copy the embedded database to FILE, while servers go on using it."""
-    from zimun import app
     from zimun.storage.sqlite import database_file
+    from zimun.stores import embedded_file
 
-    database_file.back_up(app.embedded_file(load_settings(**given)), file)
+    database_file.back_up(embedded_file(load_settings(**given)), file)
 
 
 @commands.command("restore")
@@ -245,12 +245,12 @@ def backup_command(file: Path, **given: Any) -> None:
 @database
 def restore_command(file: Path, **given: Any) -> None:
     """Put the copy FILE in the place of the embedded database, while no server runs."""
-    from zimun import app
     from zimun.storage.sqlite import database_file
+    from zimun.stores import embedded_file, make_directory
 
     settings = load_settings(**given)
-    app.make_directory(settings)
-    aside = database_file.restore(file, app.embedded_file(settings))
+    make_directory(settings)
+    aside = database_file.restore(file, embedded_file(settings))
     click.echo(f"restored {file}" + (f"; the database before it is in {aside}" if aside else ""))
 
 
@@ -301,7 +301,7 @@ def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     )
     command = CreateOrganization(organization)
 
-    async def work(stores: "app.Stores") -> None:
+    async def work(stores: "Stores") -> None:
         if not await stores.writer.run(org_id, command, creates=True):
             raise click.UsageError(f"{org_id} exists already")
 

@@ -14,8 +14,8 @@ from zimun.config import Settings, load
 from zimun.telemetry import logs
 
 if TYPE_CHECKING:
-    from zimun import app
     from zimun.booking.credentials import CredentialStore
+    from zimun.stores import Stores
 
 T = TypeVar("T")
 
@@ -36,14 +36,14 @@ def run(program: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(program)
 
 
-def on_stores(work: "Callable[[app.Stores], Coroutine[Any, Any, T]]", **given: Any) -> T:
+def on_stores(work: "Callable[[Stores], Coroutine[Any, Any, T]]", **given: Any) -> T:
     """The result of work on the stores that the options name."""
-    from zimun import app
+    from zimun.stores import open_stores
 
     settings = load_settings(**given)
 
     async def program() -> T:
-        async with app.open_stores(settings) as stores:
+        async with open_stores(settings) as stores:
             return await work(stores)
 
     return run(program())

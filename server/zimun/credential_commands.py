@@ -11,7 +11,7 @@ from zimun.domain.identity import DEFAULT_SCOPES, Client
 from zimun.domain.instant import rfc3339
 
 if TYPE_CHECKING:
-    from zimun import app
+    from zimun.stores import Stores
 
 MAX_GRACE = 366 * 24 * 3600
 """Seconds for which a secret that was replaced may count on."""
@@ -40,7 +40,7 @@ def create_client(
     """Create a client and print its secret, this once."""
     from zimun.auth import clients
 
-    async def work(stores: "app.Stores") -> tuple[Client, str]:
+    async def work(stores: "Stores") -> tuple[Client, str]:
         if org not in await stores.ledgers.heads((org,)):
             raise click.UsageError(f"no organization {org}: see `zimun org create`")
         return await clients.create_client(

@@ -21,13 +21,13 @@ from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import URL
 
-from zimun import app
 from zimun.config import ConfigError, Settings, load
 from zimun.domain.instant import SECOND, rfc3339
 from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.inspection import DURABLE, WRITABLE, Inspection, examine
 from zimun.storage.sqlite import database_file
 from zimun.storage.urls import is_postgresql
+from zimun.stores import locate
 from zimun_gateway.envoy_process import EnvoyError, envoy_binary
 
 Level = Literal["ok", "warning", "failure"]
@@ -164,7 +164,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
-        url = app.locate(settings)
+        url = locate(settings)
     except ConfigError as error:
         yield Finding("failure", "database", str(error))
         return

@@ -19,6 +19,7 @@ from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.connections import max_gateway_connections
 from zimun.domain.identity import SCOPES
+from zimun.stores import make_directory
 from zimun_gateway import site
 from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
@@ -48,7 +49,7 @@ async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
     if settings.grpc_tls_certificate and not settings.upstream_tls_ca:
         raise ConfigError("ZIMUN_UPSTREAM_TLS_CA must be set, too: Envoy calls the gRPC port")
     stop = app.stop_signal()
-    app.make_directory(settings)
+    make_directory(settings)
     env_file = settings.data_dir / "demo.env"
     async with AsyncExitStack() as stack:
         stack.enter_context(_claim(settings.data_dir))

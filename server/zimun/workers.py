@@ -22,6 +22,7 @@ from zimun import app
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.rpc.server import PortTaken
+from zimun.stores import claimed
 from zimun_gateway.child_process import address_family, ending_with_parent, port_problem, stop
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 10.0
@@ -142,10 +143,10 @@ async def work(settings: Settings) -> None:
 async def supervise(settings: Settings) -> None:
     """Run `settings.workers` workers until SIGINT or SIGTERM.
 
-    Raises what `app.claimed` raises, and PortTaken.
+    Raises what `claimed` raises, and PortTaken.
     """
     with ExitStack() as stack:
-        stack.enter_context(app.claimed(settings))
+        stack.enter_context(claimed(settings))
         workers = _reserve_ports(settings, stack)
         supervisor = Supervisor(_command(), [_environment(worker) for worker in workers])
         running = asyncio.create_task(supervisor.run())

@@ -11,7 +11,6 @@ from typing import Protocol
 import asyncpg
 from sqlalchemy import URL, select
 
-from zimun import app
 from zimun.auth.signing_keys import KeyStore
 from zimun.booking.catalog import catalog_decision
 from zimun.clock import Clock
@@ -23,6 +22,7 @@ from zimun.domain.timetable import Timetable
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
+from zimun.stores import open_database
 
 from ..support.postgres import Postgres
 from .history import Row
@@ -88,7 +88,7 @@ def _plain(row: Row) -> Row:
 async def prepare(base: Base, clock: Clock) -> KeyStore:
     """Bring the database to the schema and put the scenario into it; the keys of its tokens."""
     await asyncio.to_thread(migrate, base.url)
-    async with app.open_database(base.url, clock) as stores:
+    async with open_database(base.url, clock) as stores:
         for org in ORGS:
             await stores.writer.run(org, _CreateScenario(org), creates=True)
         return await KeyStore.open(stores.credentials)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select
 from zimun import app
 from zimun.clock import ManualClock
 from zimun.storage.schema import installation, metadata, signing_keys
+from zimun.stores import Stores
 
 from ..support.postgres import SET_UP, shared
 from ..support.rpc import FRIDAY_MORNING, Rows, Zimun, seed, serving
@@ -97,7 +98,7 @@ async def zimun(server: Zimun) -> AsyncIterator[Zimun]:
             await asyncio.sleep(0)
 
 
-async def restore(stores: app.Stores, rows: Rows) -> None:
+async def restore(stores: Stores, rows: Rows) -> None:
     """Leave what the server has read at its start, its keys and secret, and these rows."""
 
     def replace_rows(connection: Connection) -> None:

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from zimun import app
 from zimun.booking.catalog import CreateOrganization
 from zimun.config import Settings
 from zimun.domain.catalog import Organization
+from zimun.stores import open_stores
 
 from ..support.answers import Json
 from ..support.program import Zimun
@@ -38,7 +38,7 @@ _CREATING = {
 async def create_organizations(program: Zimun, *org_ids: str) -> None:
     """Create empty organizations in the database of a running program."""
     url = program.env.get("ZIMUN_DATABASE_URL", "")
-    async with app.open_stores(Settings(data_dir=program.data_dir, database_url=url)) as stores:
+    async with open_stores(Settings(data_dir=program.data_dir, database_url=url)) as stores:
         for org_id in org_ids:
             organization = Organization(id=org_id, name=org_id, time_zone="UTC")
             await stores.writer.run(org_id, CreateOrganization(organization), creates=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from zimun.app import Stores
 from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
+from zimun.stores import Stores
 
 from .salon import ENGINES, NOW, Engine, SalonClient, SqliteEngine, check_ledger, open_salon
 

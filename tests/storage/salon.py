@@ -24,7 +24,6 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import select
 
-from zimun.app import Stores, open_database
 from zimun.booking import appointments, availability
 from zimun.booking.availability import AvailabilityCache
 from zimun.booking.catalog import CreateOrganization, catalog_decision
@@ -70,6 +69,7 @@ from zimun.storage import rows
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
+from zimun.stores import Stores, open_database
 
 from ..support.postgres import emptied, shared
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from zimun.app import Stores
 from zimun.booking import appointments
 from zimun.booking.appointments import MAX_EXPIRIES
 from zimun.booking.store import AppointmentFilter
@@ -39,6 +38,7 @@ from zimun.domain.ledger import Ledger
 from zimun.domain.loading import Needs, NotLoaded
 from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
 from zimun.domain.timetable import Timetable
+from zimun.stores import Stores
 
 from .salon import (
     CALLER,

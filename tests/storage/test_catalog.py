@@ -9,7 +9,6 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection
 
-from zimun.app import Stores
 from zimun.booking.catalog import catalog_decision
 from zimun.booking.holidays import public_holidays
 from zimun.domain.catalog import (
@@ -33,6 +32,7 @@ from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 from zimun.storage import rows
 from zimun.storage.sqlite.database import SqliteDatabase
+from zimun.stores import Stores
 
 from .salon import (
     CLASS,

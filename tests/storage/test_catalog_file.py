@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from zimun.app import Stores
 from zimun.booking.catalog_import import Counts
 from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
@@ -22,6 +21,7 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
+from zimun.stores import Stores
 
 from .salon import CUT, NOW, ORG, Engine, open_salon, put_catalog
 

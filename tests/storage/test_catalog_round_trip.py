@@ -13,7 +13,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.app import Stores
 from zimun.booking.catalog_import import Counts
 from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import LoadCatalog
@@ -37,6 +36,7 @@ from zimun.domain.events import CatalogEntry, CatalogValue
 from zimun.domain.instant import DAY, MINUTE, from_datetime
 from zimun.domain.text import is_visible
 from zimun.domain.time_off import TimeOff
+from zimun.stores import Stores
 
 from ..support.profiles import examples
 from .salon import NOW, Engine, SqliteEngine, put_catalog

@@ -12,12 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from zimun.app import Stores
 from zimun.domain.errors import Overloaded
 from zimun.storage.migrate import SchemaTooNew, migrate
 from zimun.storage.postgresql import database as postgresql
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
+from zimun.stores import Stores
 
 from ..support.postgres import emptied, shared
 from .appending import KEY, begun, response

@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from zimun.app import Stores
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.reader import Query, Reader
 from zimun.booking.store import LedgerStore
@@ -23,6 +22,7 @@ from zimun.domain.loading import BLOCK
 from zimun.domain.reservation import Reservation, State
 from zimun.domain.slots import Busy
 from zimun.domain.timetable import Timetable
+from zimun.stores import Stores
 
 from ..support.profiles import examples
 from .appending import KEY, Script, begun, response

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from zimun.app import Stores
 from zimun.booking import writer
 from zimun.booking.catalog import catalog_decision
 from zimun.booking.store import AppointmentFilter, LedgerRead
@@ -26,6 +25,7 @@ from zimun.domain.timetable import Timetable
 from zimun.storage import ledgers
 from zimun.storage.sqlite import database
 from zimun.storage.sqlite import database as sqlite
+from zimun.stores import Stores
 
 from .salon import (
     CLASS,

@@ -5,13 +5,13 @@ import logging
 
 import pytest
 
-from zimun.app import Stores
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.errors import SlotUnavailable, TokenInvalid
 from zimun.domain.ledger import Ledger
 from zimun.domain.loading import BLOCK, Loaded, Needs
 from zimun.domain.reservation import Reservation
+from zimun.stores import Stores
 
 from .salon import CALLER, KIOSK, NOW, ORG, SALON, Engine, SalonClient, at, salon_entries
 

@@ -24,6 +24,7 @@ from zimun.config import Settings
 from zimun.domain.catalog import Organization
 from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import from_datetime
+from zimun.stores import Stores
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
@@ -88,7 +89,7 @@ class Zimun:
     """The running server, and stubs on a channel to it."""
 
     clock: ManualClock
-    stores: app.Stores
+    stores: Stores
     target: str
     channel: grpc.aio.Channel
     issuer: Issuer

@@ -13,6 +13,7 @@ from zimun.config import Settings
 from zimun.domain.catalog import Organization
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.instant import DAY, MINUTE
+from zimun.stores import open_stores
 
 
 @pytest.mark.parametrize("told", [Overloaded("busy"), OutcomeUnknown("lost"), TimeoutError()])
@@ -53,7 +54,7 @@ async def test_command_beside_a_server_with_another_clock_decides_by_that_clock(
         async with app.serve(settings, WallClock(offset)):
             pass
     command = CreateOrganization(Organization(id="o_1", name="One", time_zone="UTC"))
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         assert await stores.writer.run("o_1", command, creates=True)
         heads = await stores.ledgers.heads(("o_1",))
     assert start <= heads["o_1"].time < start + 10 * MINUTE
