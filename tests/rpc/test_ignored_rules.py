@@ -10,10 +10,10 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 from zimun.v1.slot_pb2 import Obstacle
 
+from ..support.rpc import Zimun
 from . import confirm_of, hold_of, stamp
 from .asking import booked, explain, held, hold_refused, move_of, times
 from .catalogue import SERVICE, STAFF, hours, weekly
-from .conftest import Zimun
 from .test_appointment_life import TEN, book, book_of
 
 SATURDAY = "2025-11-29"
