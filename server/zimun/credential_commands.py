@@ -124,7 +124,8 @@ def list_keys(**given: Any) -> None:
         click.echo(f"{rfc3339(key.create_time)}  {key.kid}")
 
 
-@keys_group.command("remove")
+# A thumbprint may begin with a dash.
+@keys_group.command("remove", context_settings={"ignore_unknown_options": True})
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, help="do not wait: good tokens may be refused")
 @data_dir

@@ -43,9 +43,10 @@ def test_keys_rotate_on_a_new_database_lists_the_first_key_and_the_new_one(cli: 
 def test_keys_remove_of_an_unknown_or_the_last_key_is_refused(cli: Commands) -> None:
     cli.output("keys", "rotate")
     first, second = cli.kids()
-    unknown = cli.run("keys", "remove", "kid_unknown")
-    assert unknown.exit_code == 2
-    assert "no signing key kid_unknown: see `zimun keys list`" in unknown.output
+    for kid in ("kid_unknown", "-kid"):
+        unknown = cli.run("keys", "remove", kid)
+        assert unknown.exit_code == 2
+        assert f"no signing key {kid}: see `zimun keys list`" in unknown.output
     assert cli.output("keys", "remove", first, "--now") == [f"removed {first}"]
     last = cli.run("keys", "remove", second, "--now")
     assert last.exit_code == 2
