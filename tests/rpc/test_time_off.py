@@ -11,10 +11,10 @@ from zimun.v1 import time_off_service_pb2 as service_pb2
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.time_off_pb2 import TimeOff
 
+from ..support.rpc import Zimun, refusal
 from . import stamp
 from .asking import booked, held, move_of
 from .catalogue import LOCATION, SERVICE, hours, minutes
-from .conftest import Zimun, refusal
 from .time_off import (
     change,
     change_time_off,

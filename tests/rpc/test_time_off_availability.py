@@ -5,10 +5,10 @@ import pytest
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.slot_pb2 import Day, Obstacle
 
+from ..support.rpc import Zimun
 from . import stamp
 from .asking import booked, explain, find_next, held, hold_refused, search, times
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, minutes, put_override, weekly
-from .conftest import Zimun
 from .time_off import change_time_off, drop_time_off, put_time_off
 
 TUESDAY = "2025-12-02"

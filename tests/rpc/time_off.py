@@ -5,8 +5,8 @@ from typing import Any
 from zimun.v1 import time_off_service_pb2 as service_pb2
 from zimun.v1.time_off_pb2 import TimeOff, TimeOffConflicts
 
+from ..support.rpc import Refusal, Zimun
 from . import stamp
-from .conftest import Refusal, Zimun
 
 
 def creation(
