@@ -395,3 +395,20 @@ def test_time_off_lists_what_it_meets_and_is_made_when_told_that_it_may(salon: Z
     assert [one["id"] for one in listed["items"]] == [made["id"]]
     assert good(delete(salon, path)) == {}
     refused(delete(salon, path), 404, "NOT_FOUND", "TIME_OFF_NOT_FOUND")
+
+
+def test_a_limit_of_bookings_is_told_with_its_end(salon: Zimun) -> None:
+    limit = {"max_bookings": 1, "period": "DAY", "per": "SERVICE"}
+    body = {"name": "Trial", "duration": "1800s", "booking_limits": [limit]}
+    made = good(salon.post("/api/v1/services", body))
+    assert made["booking_limits"] == [limit]
+    found = salon.ask(f"/api/v1/availability?service_id={made['id']}&days_ahead=14")
+    first, second = found["slots"][:2]
+    assert first["local_start_time"][:10] == second["local_start_time"][:10]
+    wanted = {"service_id": made["id"], "appointment_time": first["start_time"]}
+    good(salon.post("/api/v1/appointments/hold", wanted))
+    wanted["appointment_time"] = second["start_time"]
+    answer = salon.post("/api/v1/appointments/hold", wanted)
+    told = refused(answer, 400, "FAILED_PRECONDITION", "LIMIT_REACHED")
+    assert (told["owner_id"], told["period"]) == (made["id"], "DAY")
+    assert told["ends"] > second["end_time"]

@@ -56,6 +56,10 @@ FULL: Mapping[Kind, Fields] = {
         "location_ids": ["l_main"],
         "metadata": {"colour": "blue", "": "empty key"},
         "duration_options": [minutes(90), minutes(30)],
+        "booking_limits": [
+            {"max_bookings": 2, "period": "UPCOMING", "per": "CUSTOMER"},
+            {"max_bookings": 9, "period": "DAY", "per": "SERVICE"},
+        ],
     },
     LOCATION: {
         "name": "Café Zürich",
@@ -95,6 +99,7 @@ OTHER: Mapping[Kind, Fields] = {
         "location_ids": [],
         "metadata": {},
         "duration_options": [minutes(25)],
+        "booking_limits": [{"max_bookings": 3, "period": "WEEK", "per": "RESOURCE"}],
     },
     LOCATION: {
         "name": "Depot",
@@ -117,7 +122,7 @@ OTHER: Mapping[Kind, Fields] = {
 EMPTIED: Mapping[Kind, tuple[str, ...]] = {
     SERVICE: (
         *("active", "description", "resource_requirements", "staff_ids", "location_ids"),
-        *("duration_options", "metadata", "price", "buffer_before", "lead_time"),
+        *("duration_options", "booking_limits", "metadata", "price", "buffer_before", "lead_time"),
     ),
     LOCATION: ("active", "address", "weekly_hours", "metadata"),
     STAFF: ("active", "weekly_hours", "daily_limit", "location_ids", "metadata"),
@@ -700,6 +705,21 @@ BAD: list[tuple[Kind, Fields, str]] = [
     (SERVICE, {"duration_options": [minutes(20), {"seconds": 90}]}, "duration_options"),
     (SERVICE, {"duration_options": [minutes(20), minutes(20)]}, "duration_options"),
     (SERVICE, {"duration_options": [minutes(40 + n) for n in range(21)]}, "duration_options"),
+    (
+        SERVICE,
+        {"booking_limits": [{"period": "DAY", "per": "SERVICE"}]},
+        "booking_limits[0].max_bookings",
+    ),
+    (
+        SERVICE,
+        {
+            "booking_limits": [
+                {"max_bookings": n, "period": "DAY", "per": "SERVICE"} for n in (1, 2)
+            ]
+        },
+        "booking_limits",
+    ),
+    (SERVICE, {"booking_limits": [{"max_bookings": 1, "period": "DAY"}]}, "booking_limits[0].per"),
     (SERVICE, {"price": {"currency_code": "EURO", "units": 1}}, "price"),
     (SERVICE, {"price": {"currency_code": "eur", "units": 1}}, "price"),
     (SERVICE, {"price": {"units": 1}}, "price"),

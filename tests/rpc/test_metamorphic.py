@@ -112,6 +112,10 @@ def clock_of(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+def limits_of(*limits: tuple[str, str, int]) -> list[dict[str, Any]]:
+    return [{"per": per, "period": period, "max_bookings": most} for per, period, most in limits]
+
+
 async def furnish(zimun: Zimun, chance: random.Random) -> None:
     """People in four zones, rooms that two requirements share, a class, limits, overrides."""
     await settle(
@@ -120,6 +124,7 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
         holiday_region="DE",
         weekly_hours=weekly("00:00", "24:00"),
         hold_length=minutes(15),
+        booking_limits=limits_of(("STAFF_MEMBER", "WEEK", 9), ("RESOURCE", "DAY", 3)),
     )
     await LOCATION.create(zimun, id="l_east", weekly_hours=weekly("01:00", "22:30"))
     await LOCATION.create(zimun, id="l_west", time_zone="America/New_York")
@@ -146,6 +151,7 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
         horizon=hours(60),
         location_ids=["l_east"],
         staff_ids=["t_0", "t_1", "t_3"],
+        booking_limits=limits_of(("SERVICE", "DAY", 4), ("STAFF_MEMBER", "UPCOMING", 6)),
     )
     await SERVICE.create(
         zimun,
@@ -433,11 +439,12 @@ async def test_everything_not_shown_is_refused_as_it_is_explained(world: World) 
             for slot in refused.alternatives:
                 hold = await hold_of(zimun, service_id, slot, asked)
                 await release(zimun, hold)
-    assert {reason for reason, _ in refused_for} == {
+    refused_reasons = {reason for reason, _ in refused_for}
+    assert refused_reasons == {
         "NOT_A_SLOT",
         "OUTSIDE_BOOKING_WINDOW",
         "SLOT_UNAVAILABLE",
-    }
+    } | (refused_reasons & {"LIMIT_REACHED"})
 
 
 def instants(slots: Iterable[Slot]) -> list[tuple[Any, ...]]:

@@ -469,6 +469,12 @@ async def _staff_busy(zimun: Zimun) -> Fields:
     return {}
 
 
+async def _limit_reached(zimun: Zimun) -> Fields:
+    await service(zimun, booking_limits=[{"max_bookings": 1, "period": "MONTH", "per": "SERVICE"}])
+    await held(zimun, f"{MONDAY}T14:00:00Z", "s_x")
+    return {}
+
+
 async def _staff_daily_limit(zimun: Zimun) -> Fields:
     await member(zimun, daily_limit=1)
     await service(zimun, staff_ids=["t_x"])
@@ -583,6 +589,19 @@ CASES = {
     "STAFF_BUSY": Case(_staff_busy, [("STAFF_BUSY", "t_x")], "SLOT_UNAVAILABLE"),
     "STAFF_DAILY_LIMIT": Case(
         _staff_daily_limit, [("STAFF_DAILY_LIMIT", "t_x")], "SLOT_UNAVAILABLE"
+    ),
+    "LIMIT_REACHED": Case(
+        _limit_reached,
+        [("LIMIT_REACHED", "s_x")],
+        "LIMIT_REACHED",
+        {
+            "per": "SERVICE",
+            "period": "MONTH",
+            "max_bookings": "1",
+            "owner_id": "s_x",
+            "subject_id": "s_x",
+            "ends": "2026-01-01T00:00:00Z",
+        },
     ),
     "RESOURCE_INACTIVE": Case(
         _resource_inactive,

@@ -28,6 +28,8 @@ Place = tuple[str | int, ...]
 TIME = "2025-12-15T09:00:00Z"
 
 _HOURS = [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}]
+_LIMITS = [{"max_bookings": 1000, "period": "DAY", "per": "SERVICE"}]
+
 _METADATA = {"color": "green"}
 _RULES = ["LEAD_TIME", "CUTOFF"]
 
@@ -82,6 +84,7 @@ def _service(ids: Ids) -> Json:
         "location_ids": [ids["location"]],
         "metadata": _METADATA,
         "duration_options": ["3600s"],
+        "booking_limits": _LIMITS,
     }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog import Service
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.reservation import Reservation, State
@@ -18,6 +19,9 @@ CUT = Service(
     slot_step=STEP,
     horizon=60 * DAY,
     staff_ids=("t_ada", "t_ben"),
+    booking_limits=(
+        BookingLimit(max_bookings=2, period=LimitPeriod.WEEK, per=LimitSubject.STAFF_MEMBER),
+    ),
 )
 SPA = Service(
     id="s_spa",
@@ -29,6 +33,9 @@ SPA = Service(
     horizon=60 * DAY,
     staff_ids=("t_ada", "t_ben"),
     resource_requirements=(("r_room",),),
+    booking_limits=(
+        BookingLimit(max_bookings=2, period=LimitPeriod.UPCOMING, per=LimitSubject.CUSTOMER),
+    ),
 )
 CLASS = Service(
     id="s_class",
@@ -69,7 +76,10 @@ class Model:
         return {
             member
             for member in members
-            if self._free(live, service, start, (member, *room(service)))
+            if (
+                self._free(live, service, start, (member, *room(service)))
+                and not _has_had_enough(live, service, member)
+            )
             or any(
                 found.staff_id == member and taken + seats <= service.capacity
                 for found, taken in _classes(live, service, start)
@@ -95,6 +105,15 @@ class Model:
             if shared and begin < busy[1] and busy[0] < end:
                 return False
         return True
+
+    def is_limited(self, service_id: str, leaving: str = "") -> bool:
+        """Whether the customer, of whom there is one, has as many to come as the service allows."""
+        upcoming = [
+            found
+            for found in self.live(leaving)
+            if found.appointment_id and found.service_id == service_id and found.start > self.now
+        ]
+        return service_id == SPA.id and len(upcoming) >= 2
 
     def seats_left(self, one: Reservation) -> int:
         """How many seats the session of a reservation has left."""
@@ -131,6 +150,12 @@ class Model:
 def room(service: Service) -> tuple[str, ...]:
     """The resources that a service takes."""
     return tuple(one_of[0] for one_of in service.resource_requirements)
+
+
+def _has_had_enough(live: Iterable[Reservation], service: Service, staff_id: str) -> bool:
+    """Whether a staff member gives as many cuts as they may: all are in one week."""
+    cuts = [one for one in live if (one.service_id, one.staff_id) == (CUT.id, staff_id)]
+    return service.id == CUT.id and len(cuts) >= 2
 
 
 def _taken(service: Service, start: int) -> tuple[int, int]:

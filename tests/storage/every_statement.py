@@ -6,7 +6,7 @@ from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerRead, Ledge
 from zimun.domain.catalog import Location, Override, Resource, StaffMember
 from zimun.domain.events import OverrideDeleted, TimeOffDeleted
 from zimun.domain.instant import DAY, to_datetime
-from zimun.domain.loading import BLOCK, Needs
+from zimun.domain.loading import BLOCK, OPEN_BLOCK, Needs
 from zimun.domain.reservation import State
 from zimun.domain.time_off import TimeOff
 
@@ -131,12 +131,13 @@ async def _read(store: LedgerStore) -> None:
     for count in (1, 2):
         some = range(count)
         needs = Needs(
-            blocks={(f"t_{n}", block) for n in some},
-            group_blocks={(CLASS.id, block)},
+            blocks={(f"t_{n}", number) for n in some for number in (block, OPEN_BLOCK)},
+            group_blocks={(CLASS.id, block), (CLASS.id, OPEN_BLOCK)},
             hold_ids={f"h_{n}" for n in some},
             appointment_ids={f"a_{n}" for n in some},
             session_ids={f"x_{n}" for n in some},
             staff_ids={f"t_{n}" for n in some},
+            contacts={f"sam{n}@example.com" for n in some},
         )
         for seq in (None, 1, head.seq):
             asked = LedgerRead(ORG, seq, head.catalog_version if seq else None, needs, keys)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from zimun.booking.catalog import catalog_decision
 from zimun.booking.holidays import public_holidays
+from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -57,6 +58,11 @@ METADATA = {
     "json": '{"a": [1, "\\u0000"]}',
     "sql": "'; --",
 }
+
+LIMITS = (
+    BookingLimit(max_bookings=5, period=LimitPeriod.WEEK, per=LimitSubject.CUSTOMER),
+    BookingLimit(max_bookings=100_000, period=LimitPeriod.UPCOMING, per=LimitSubject.RESOURCE),
+)
 
 LOCATION = Location(
     id="l_1",
@@ -117,6 +123,7 @@ SERVICE = Service(
     resource_requirements=(("r_2", "r_1"), ("r_1",)),
     location_ids=("l_2", "l_1"),
     duration_options=(HOUR, 5 * MINUTE),
+    booking_limits=LIMITS,
 )
 ORGANIZATION = Organization(
     id=ORG,
@@ -130,6 +137,7 @@ ORGANIZATION = Organization(
     holiday_region="DE-BE",
     weekly_hours=WEEK,
     hold_length=HOUR,
+    booking_limits=LIMITS[:1],
     service_defaults=ServiceDefaults(
         slot_step=1, lead_time=0, horizon=3, cancellation_cutoff=4, reschedule_cutoff=5
     ),

@@ -19,6 +19,7 @@ from zimun.catalog_file.reader import LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain import catalog_validation
 from zimun.domain.assignment import assign
+from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -124,6 +125,17 @@ DEFAULTS: st.SearchStrategy[ServiceDefaults] = st.builds(
     },
 ).filter(within_the_horizon)
 
+LIMITS = st.lists(
+    st.builds(
+        BookingLimit,
+        max_bookings=st.integers(1, catalog_validation.MAX_BOOKINGS),
+        period=st.sampled_from(LimitPeriod),
+        per=st.sampled_from(LimitSubject),
+    ),
+    max_size=3,
+    unique_by=lambda limit: (limit.period, limit.per),
+).map(tuple)
+
 ORGANIZATIONS = st.builds(
     Organization,
     id=st.just(ORG),
@@ -134,12 +146,15 @@ ORGANIZATIONS = st.builds(
     weekly_hours=weeks(),
     hold_length=lengths(MINUTE, catalog_validation.MAX_HOLD_LENGTH),
     service_defaults=DEFAULTS,
+    booking_limits=LIMITS,
 )
 
 
 @st.composite
 def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -> Service:
-    own = {field: draw(length_of(field)) for field in catalog_validation.MAX_LENGTHS}
+    own: dict[str, Any] = {
+        field: draw(length_of(field)) for field in catalog_validation.MAX_LENGTHS
+    }
     own["horizon"] = max(own["horizon"], own["lead_time"])
     options = draw(st.lists(length_of("duration"), max_size=3, unique=True))
     needs = st.lists(some(known["r"], 1), max_size=3) if known["r"] else st.just([])
@@ -162,6 +177,7 @@ def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -
         staff_ids=draw(some(known["t"])),
         location_ids=draw(some(known["l"])),
         resource_requirements=tuple(draw(needs)),
+        booking_limits=draw(LIMITS),
     )
 
 

@@ -30,6 +30,7 @@ from zimun.domain.errors import (
     HoldLimitReached,
     HoldReleased,
     InvalidRequest,
+    LimitReached,
     NotCancellable,
     NotChangeable,
     NotReschedulable,
@@ -67,6 +68,10 @@ class Refusal:
     """A call that was refused, and why."""
 
     error: type[ZimunError]
+
+
+TAKEN = (Refusal(SlotUnavailable), Refusal(LimitReached))
+"""Why nobody can be had: they are taken, or have had enough."""
 
 
 class Ledger(RuleBasedStateMachine):
@@ -125,8 +130,13 @@ class Ledger(RuleBasedStateMachine):
     @rule(service=st.sampled_from(list(SERVICES.values())), start=starts, seats=st.integers(1, 4))
     def book(self, service: Service, start: int, seats: int) -> None:
         seats = min(seats, service.capacity)
+        able = start >= self.model.now and self.model.able(service, start, seats)
         booking = self.client.book_at_once(start, service.id, seats=seats)
-        found = self._made(self._ask(booking), service, start, seats)
+        answer = self._ask(booking)
+        if able and self.model.is_limited(service.id):
+            assert answer == Refusal(LimitReached)
+            return
+        found = self._made(answer, service, start, seats)
         if found:
             assert (found.state, found.revision) == (State.CONFIRMED, 2)
             assert (found.confirm_time, found.contact) == (self.model.now, SAM)
@@ -141,7 +151,7 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(OutsideBookingWindow)
             return None
         if not able:
-            assert found == Refusal(SlotUnavailable)
+            assert found in TAKEN
             return None
         assert isinstance(found, Reservation), found
         self.model.expire(in_the_way_of=found)
@@ -199,6 +209,8 @@ class Ledger(RuleBasedStateMachine):
             assert found == before
         elif refusal := self._not_held(before):
             assert found == refusal
+        elif self.model.is_limited(before.service_id):
+            assert found == Refusal(LimitReached)
         else:
             assert isinstance(found, Reservation), found
             assert found.appointment_id.startswith("a_")
@@ -303,8 +315,10 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(OutsideRescheduleWindow)
         elif start < self.model.now:
             assert found == Refusal(OutsideBookingWindow)
+        elif self.model.is_limited(before.service_id, before.hold_id):
+            assert found == Refusal(LimitReached)
         elif not able:
-            assert found == Refusal(SlotUnavailable)
+            assert found in TAKEN
         else:
             assert isinstance(found, Reservation), found
             assert found.staff_id == before.staff_id or before.staff_id not in able

@@ -18,12 +18,13 @@ from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.layers import AgingMap
-from zimun.domain.ledger import LIMIT_REACH, Ledger
+from zimun.domain.ledger import Ledger
 from zimun.domain.opening_hours import Day, dates, local_date, segments
 from zimun.domain.slot_explanation import Obstacle, obstacles, slot_at
 from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Slot
+from zimun.domain.tallies import LIMIT_REACH
 from zimun.domain.timetable import Timetable
 
 MAX_DAYS = 92
@@ -79,8 +80,9 @@ class _CachedAvailability:
     """Availability that is valid from one instant until another, while its subjects are as they
     were at a number of the ledger.
 
-    `subjects` may be taken within `reach`. `origin` is that of the ledger in memory; once the
-    ledger is dropped, the availability is not valid any more.
+    `subjects` may be taken within `reach`; without any, every event may change it. `origin` is
+    that of the ledger in memory; once the ledger is dropped, the availability is not valid any
+    more.
     """
 
     origin: object
@@ -98,7 +100,9 @@ class _CachedAvailability:
             return False
         if not self.since <= now < self.until:
             return False
-        return self.seq == ledger.seq or not ledger.has_changed(self.subjects, self.reach, self.seq)
+        if self.seq == ledger.seq:
+            return True
+        return bool(self.subjects) and not ledger.has_changed(self.subjects, self.reach, self.seq)
 
 
 class AvailabilityCache:
@@ -174,13 +178,14 @@ class _Part:
         demand = search.timetable.catalog.demand(service, search.place.id)
         begin, end = max(self.whole[0], search.now), self.whole[1]
         reach = service.taken(begin)[0], service.taken(end - 1)[1]
-        if demand.limited:
+        if demand.limits:
             reach = reach[0] - LIMIT_REACH, reach[1] + LIMIT_REACH
         return _CachedAvailability(
             ledger.origin,
             ledger.seq,
             ledger.catalog_version,
-            demand.subjects,
+            # Other limits count what may take none of its subjects, or lie elsewhere.
+            demand.subjects if all(one.is_daily_limit for one in demand.limits) else (),
             reach,
             search.now,
             until,

@@ -10,8 +10,9 @@ from zimun.domain.commands import ConfirmHold, Decision, Hold, evolved, expiries
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import EventType, ReservationEvent
 from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.reservation import Contact, Reservation, State, contact_key
 from zimun.domain.slot_request import SlotRequest, slot_unavailable
+from zimun.domain.tallies import check_customer
 from zimun.domain.timetable import Timetable
 
 
@@ -26,7 +27,8 @@ class BookAppointment:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises what `Hold` raises."""
         held, _, _ = self.hold.decide(ledger, timetable, now, client_id)
-        confirm = ConfirmHold(self.hold.hold_id, self.appointment_id, self.contact)
+        ignored = self.hold.request.ignored
+        confirm = ConfirmHold(self.hold.hold_id, self.appointment_id, self.contact, ignored)
         confirmed = confirm.decide(evolved(ledger, held), timetable, now, client_id)
         return confirmed._replace(events=[*held, *confirmed.events])
 
@@ -45,11 +47,14 @@ class UpdateAppointment:
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.update` raises, InvalidRequest for seats
-        that the service does not have, and SlotUnavailable where they are taken."""
+        that the service does not have, SlotUnavailable where they are taken, and LimitReached
+        for another contact of an appointment that is to come."""
         before = ledger.appointment(self.appointment_id)
         contact = replace(before.contact, **self.contact)  # type: ignore[arg-type]
         seats = before.seats if self.seats is None else self.seats
         after = rules.update(before, now, contact, seats, self.etag)
+        if _has_another_contact(before, after) and now < after.start:
+            check_customer(ledger, timetable.catalog, after, now)
         if seats <= before.seats:
             return reservation_event(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
@@ -72,6 +77,11 @@ class UpdateAppointment:
             raise slot_unavailable(ledger, timetable, now, wanted, after.start)
         event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
         return Decision([*events, event], after)
+
+
+def _has_another_contact(before: Reservation, after: Reservation) -> bool:
+    keys = {contact_key(one.contact.email) for one in (before, after)}
+    return after.state is State.CONFIRMED and len(keys) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from zimun.domain.events import FOREVER
 from zimun.domain.intervals import Interval
-from zimun.domain.loading import BLOCK, Allocation
+from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation
 
 
 class Block(NamedTuple):
@@ -72,5 +72,7 @@ def block_of(allocations: Iterable[Allocation], seq: int = 0) -> Block:
 
 
 def block_numbers(begin: int, end: int) -> range:
-    """The numbers of the blocks that an interval touches."""
+    """The numbers of the blocks that an interval touches; of one without an end, the open block."""
+    if end == FOREVER:
+        return range(OPEN_BLOCK, OPEN_BLOCK + 1)
     return range(begin // BLOCK, (end - 1) // BLOCK + 1)

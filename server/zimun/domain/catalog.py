@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
+from zimun.domain.booking_limit import AppliedLimit, BookingLimit, applied_limits
 from zimun.domain.errors import (
     InvalidRequest,
     LocationNotFound,
@@ -97,6 +98,7 @@ class Organization(Entry):
     weekly_hours: WeeklyHours = field(default_factory=dict)
     hold_length: int = HOLD_LENGTH
     service_defaults: ServiceDefaults = ServiceDefaults()
+    booking_limits: tuple[BookingLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,7 @@ class Service(Entry):
     resource_requirements: tuple[tuple[str, ...], ...] = ()
     location_ids: tuple[str, ...] = ()
     duration_options: tuple[int, ...] = ()
+    booking_limits: tuple[BookingLimit, ...] = ()
 
     __hash__ = Entry.__hash__
 
@@ -232,10 +235,10 @@ class Service(Entry):
 
 
 class Demand(NamedTuple):
-    """The subjects that a session of a service may take, and its staff with a daily limit."""
+    """The subjects that a session of a service may take, and the limits of its bookings."""
 
     subjects: tuple[str, ...]
-    limited: tuple[str, ...]
+    limits: tuple[AppliedLimit, ...]
 
 
 class Place(NamedTuple):
@@ -365,10 +368,9 @@ class Catalog:
         """The demand of a service of the catalogue at a location, whatever its duration."""
         key = (service.id, location_id)
         if key not in self._demands:
-            limited = tuple(
-                [staff_id for staff_id in service.staff_ids if self.daily_limit(staff_id)]
-            )
-            self._demands[key] = Demand(service.subjects(location_id), limited)
+            daily = {one: most for one in service.staff_ids if (most := self.daily_limit(one))}
+            limits = tuple(applied_limits(self.organization, service, daily))
+            self._demands[key] = Demand(service.subjects(location_id), limits)
         return self._demands[key]
 
     def check_staff(self, service: Service, staff_id: str) -> None:

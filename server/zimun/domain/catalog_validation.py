@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from zimun.domain.assignment import assign
+from zimun.domain.booking_limit import BookingLimit
 from zimun.domain.catalog import (
     Catalog,
     Entry,
@@ -60,6 +61,9 @@ MAX_SEATS = 10_000
 MAX_TIME_OFF = 1096 * DAY
 """The longest time off: as long as the longest horizon."""
 
+MAX_BOOKINGS = 100_000
+"""The most of a limit of bookings."""
+
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 Violations = Iterator[tuple[str, str]]
@@ -108,6 +112,7 @@ def _organization(entry: Organization) -> Violations:
     yield from _week(entry.weekly_hours)
     yield from _length("hold_length", entry.hold_length, MINUTE, MAX_HOLD_LENGTH)
     yield from _defaults(entry.service_defaults)
+    yield from _booking_limits(entry.booking_limits)
 
 
 def _defaults(defaults: ServiceDefaults) -> Violations:
@@ -157,6 +162,14 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         yield from _requirements(entry, catalog)
     if entry.price:
         yield from _price(entry.price)
+    yield from _booking_limits(entry.booking_limits)
+
+
+def _booking_limits(limits: Sequence[BookingLimit]) -> Violations:
+    if _has_duplicates((limit.period, limit.per) for limit in limits):
+        yield "booking_limits", "each period has one limit for each kind of subject"
+    if not all(1 <= limit.max_bookings <= MAX_BOOKINGS for limit in limits):
+        yield "booking_limits", f"max_bookings must be 1 to {MAX_BOOKINGS}"
 
 
 def _elsewhere(entry: Service, catalog: Catalog) -> Violations:

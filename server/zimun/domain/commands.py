@@ -14,7 +14,7 @@ from zimun.domain.assignment import choose
 from zimun.domain.catalog import Catalog, Place, Service
 from zimun.domain.errors import SlotUnavailable
 from zimun.domain.events import Event, EventType, ReservationEvent, Session
-from zimun.domain.ignored_rules import NO_RULES, IgnoredRules, in_order
+from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules, in_order
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger, evolve
 from zimun.domain.opening_hours import local_date, segments
@@ -23,6 +23,7 @@ from zimun.domain.slot_explanation import slot_at
 from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Choice, Slot
+from zimun.domain.tallies import check_customer
 from zimun.domain.timetable import Timetable
 
 
@@ -121,11 +122,14 @@ class ConfirmHold:
     hold_id: str
     appointment_id: str
     contact: Contact
+    ignored: IgnoredRules = NO_RULES
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises HoldNotFound, HoldExpired or HoldReleased."""
+        """Raises HoldNotFound, HoldExpired, HoldReleased, or LimitReached for the contact."""
         before = ledger.reservation(self.hold_id)
         after = rules.confirm(before, now, self.appointment_id, self.contact)
+        if after is not before and BookingRule.LIMITS not in self.ignored:
+            check_customer(ledger, timetable.catalog, after, now)
         return reservation_event(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
 
 
@@ -222,6 +226,9 @@ def reservation_event(
     """The event of a change in place; none where nothing changed."""
     if after is before:
         return Decision((), before)
+    if before.state not in LIVE:
+        # It has left its session, which may have ended.
+        return Decision([ReservationEvent(kind, client_id, after, ())], after)
     session = ledger.session(before.session_id)
     live = after.state in LIVE
     session = session.joined_by(after) if live else session.left_by(after.hold_id)

@@ -30,6 +30,7 @@
     │   ├── OutsideUndoWindow
     │   ├── CatalogLimitReached
     │   ├── TimeOffHasConflicts
+    │   ├── LimitReached
     │   └── NotASlot
     ├── Conflict                    another change came first; read again and retry
     │   ├── SlotUnavailable
@@ -51,6 +52,7 @@ from typing import TYPE_CHECKING, ClassVar
 from zimun.domain.instant import SECOND, rfc3339
 
 if TYPE_CHECKING:
+    from zimun.domain.booking_limit import AppliedLimit
     from zimun.domain.reservation import Reservation
     from zimun.domain.slots import Slot
 
@@ -328,6 +330,24 @@ class TimeOffHasConflicts(Refused):
         message = f"{count} appointments and holds of {owner_id} overlap this time off"
         super().__init__(message, owner_id=owner_id, total_size=str(count))
         self.reservations = reservations
+
+
+class LimitReached(Refused):
+    """A limit of bookings is reached until `ends`; `owner_id` is what sets it."""
+
+    reason = "LIMIT_REACHED"
+
+    def __init__(self, applied: "AppliedLimit", message: str, ends: int) -> None:
+        limit, owner_id, subject_id = applied
+        super().__init__(
+            message,
+            per=limit.per.value,
+            period=limit.period.value,
+            max_bookings=str(limit.max_bookings),
+            owner_id=owner_id,
+            **({"subject_id": subject_id} if subject_id else {}),
+            ends=rfc3339(ends),
+        )
 
 
 class NotASlot(Refused):

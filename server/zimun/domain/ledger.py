@@ -20,12 +20,12 @@ from zimun.domain.blocks import Block, block_numbers, block_of
 from zimun.domain.catalog import Catalog, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
-from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.layers import Layer, new_layer
-from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs, NotLoaded
-from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation, BlockKey, Loaded, Needs, NotLoaded
+from zimun.domain.reservation import LIVE, Reservation, State, contact_key
 from zimun.domain.slots import Busy
+from zimun.domain.tallies import count
 
 V = TypeVar("V")
 
@@ -47,10 +47,15 @@ _ABSENT = Reservation(
 )
 """What is loaded of an id that no reservation has."""
 
-LIMIT_REACH = 2 * DAY
-"""How far around an interval bookings count towards the daily limits of its dates, in any zone."""
-
-_MAPS = ("blocks", "group_blocks", "sessions", "reservations", "appointments", "last_booked")
+_MAPS = (
+    "blocks",
+    "group_blocks",
+    "sessions",
+    "reservations",
+    "appointments",
+    "last_booked",
+    "contacts",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Ledger:
     reservations: "Layer[str, Reservation]" = field(default_factory=new_layer)
     appointments: "Layer[str, str]" = field(default_factory=new_layer)
     last_booked: "Layer[str, int]" = field(default_factory=new_layer)
+    contacts: "Layer[str, tuple[str, ...]]" = field(default_factory=new_layer)
     origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:
@@ -109,12 +115,12 @@ class Ledger:
         What has expired is among it until that is recorded. Raises NotLoaded.
         """
         needs = Needs()
-        allocations = self._allocations(subjects, within, needs)
+        allocations = self.lookup(subjects, within, needs)
         if needs:
             raise NotLoaded(needs)
         return iter(allocations)
 
-    def _allocations(
+    def lookup(
         self, subjects: Iterable[str], within: Interval, needs: Needs
     ) -> list[tuple[str, Sequence[Allocation]]]:
         """As `allocations`; what is not loaded is added to `needs`."""
@@ -167,7 +173,7 @@ class Ledger:
         over: dict[str, list[str]] = {}
         stands_until = FOREVER
         demand = catalog.demand(service, location_id)
-        for subject, allocations in self._allocations(demand.subjects, within, needs):
+        for subject, allocations in self.lookup(demand.subjects, within, needs):
             if not allocations:
                 continue
             intervals = []
@@ -180,22 +186,21 @@ class Ledger:
                         stands_until = until
             if intervals:
                 taken[subject] = intervals
-        starts: dict[str, Sequence[int]] = {}
-        wider = (within[0] - LIMIT_REACH, within[1] + LIMIT_REACH)
-        for staff_id, allocations in self._allocations(demand.limited, wider, needs):
-            counting = [
-                allocation
-                for allocation in allocations
-                if allocation.until > now and allocation.session_id != vacated
-            ]
-            starts[staff_id] = sorted(allocation.start for allocation in counting)
-            stands_until = min([stands_until, *(one.until for one in counting)])
+        tallies = None
+        if demand.limits:
+            moving = leaving if leaving and leaving.service_id == service.id else None
+            asked = self, catalog, service, location_id, within, now, vacated or "", moving
+            tallies = _collect(needs, lambda: count(*asked))
         sessions = None
         if service.capacity > 1:
             sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
         if needs:
             raise NotLoaded(needs)
-        return Busy(taken, sessions or {}, starts, stands_until, over)
+        if tallies:
+            stands_until = min(stands_until, tallies.stands_until)
+        return Busy(
+            taken, sessions or {}, tallies.by_subject if tallies else {}, stands_until, over
+        )
 
     def _vacated(self, leaving: Reservation, now: int) -> str:
         """The session that ends when a reservation leaves it; empty where others stay."""
@@ -252,6 +257,22 @@ class Ledger:
             raise NotLoaded(needs)
         return [one for one in sessions if one and within[0] <= one.start < within[1]]
 
+    def appointments_of(self, contact: str) -> list[Reservation]:
+        """The live appointments of a contact, by `contact_key`, from LOOK_BACK before ledger time
+        on; raises NotLoaded."""
+        hold_ids = self.contacts.get(contact)
+        if hold_ids is None:
+            raise NotLoaded(Needs(contacts={contact}))
+        reservations = [self.reservations.get(hold_id) for hold_id in hold_ids]
+        if None in reservations:
+            missing = zip(hold_ids, reservations, strict=True)
+            raise NotLoaded(Needs(hold_ids={hold_id for hold_id, one in missing if not one}))
+        return [
+            one
+            for one in reservations
+            if one and one.state in LIVE and contact_key(one.contact.email) == contact
+        ]
+
     def staff_load(
         self, staff_ids: Sequence[str], day: Interval, now: int
     ) -> Mapping[str, tuple[int, int]]:
@@ -285,17 +306,24 @@ class Ledger:
         needs = loaded.needs
         blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in needs.blocks}
         for subject, allocation in loaded.allocations:
-            for number in block_numbers(allocation.busy_start, allocation.busy_end):
+            for number in (*block_numbers(allocation.busy_start, allocation.busy_end), OPEN_BLOCK):
                 if (block := blocks.get((subject, number))) is not None:
                     block.append(allocation)
         groups: dict[BlockKey, list[str]] = {key: [] for key in needs.group_blocks}
         for session in loaded.sessions:
-            key = (session.service_id, session.start // BLOCK)
-            if (group := groups.get(key)) is not None:
-                group.append(session.session_id)
+            for number in (session.start // BLOCK, OPEN_BLOCK):
+                if (group := groups.get((session.service_id, number))) is not None:
+                    group.append(session.session_id)
         appointments = {
             one.appointment_id: one.hold_id for one in loaded.reservations if one.appointment_id
         }
+        contacts: dict[str, list[str]] = {contact: [] for contact in needs.contacts}
+        for one in loaded.reservations:
+            if (
+                one.appointment_id
+                and (own := contacts.get(contact_key(one.contact.email))) is not None
+            ):
+                own.append(one.hold_id)
         return replace(
             self,
             blocks=self.blocks.with_changes(
@@ -315,6 +343,9 @@ class Ledger:
             last_booked=self.last_booked.with_changes(
                 dict.fromkeys(needs.staff_ids, 0) | dict(loaded.last_booked)
             ),
+            contacts=self.contacts.with_changes(
+                {contact: tuple(hold_ids) for contact, hold_ids in contacts.items()}
+            ),
         ).merged()
 
     def lacks(self, needs: Needs) -> Needs:
@@ -326,6 +357,7 @@ class Ledger:
             {key for key in needs.appointment_ids if self.appointments.get(key) is None},
             {key for key in needs.session_ids if self.sessions.get(key) is None},
             {key for key in needs.staff_ids if self.last_booked.get(key) is None},
+            {key for key in needs.contacts if self.contacts.get(key) is None},
         )
 
     def merged(self) -> "Ledger":
@@ -340,7 +372,8 @@ class Ledger:
     def size(self) -> int:
         """About how many rows it holds: the measure of the bound on memory."""
         blocks = sum(1 + len(block.allocations) for block in self.blocks.base.values())
-        groups = sum(1 + len(group) for group in self.group_blocks.base.values())
+        lists = (*self.group_blocks.base.values(), *self.contacts.base.values())
+        groups = sum(1 + len(group) for group in lists)
         others = (self.sessions, self.reservations, self.appointments)
         return blocks + groups + sum(4 * sum(1 for _ in one.base.values()) for one in others)
 
@@ -379,6 +412,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             {own.appointment_id: own.hold_id} if own.appointment_id else {}
         ),
         ledger.last_booked.with_changes(last_booked),
+        _contacts(ledger, own),
         ledger.origin,
     )
 
@@ -396,11 +430,22 @@ def _members(
     return after if alone else None
 
 
+def _contacts(ledger: Ledger, own: Reservation) -> "Layer[str, tuple[str, ...]]":
+    """The appointments by contact; one that has left a contact stays listed."""
+    if not own.appointment_id or not own.contact.email:
+        return ledger.contacts
+    key = contact_key(own.contact.email)
+    hold_ids = ledger.contacts.get(key)
+    if hold_ids is None or own.hold_id in hold_ids:
+        return ledger.contacts
+    return ledger.contacts.with_changes({key: (*hold_ids, own.hold_id)})
+
+
 def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Session) -> None:
     begin, end = session.busy
     new = Allocation(begin, end, session.until, session.start, session.session_id)
     for subject in session.subjects:
-        for number in block_numbers(begin, end):
+        for number in (*block_numbers(begin, end), OPEN_BLOCK):
             key = (subject, number)
             block = blocks.get(key) or ledger.blocks.get(key)
             if block is not None:
@@ -408,12 +453,12 @@ def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Sess
 
 
 def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
-    key = (session.service_id, session.start // BLOCK)
-    group = groups.get(key) or ledger.group_blocks.get(key)
-    if group is None:
-        return
-    others = tuple([one for one in group if one != session.session_id])
-    groups[key] = (*others, session.session_id) if session.until else others
+    for number in (session.start // BLOCK, OPEN_BLOCK):
+        key = (session.service_id, number)
+        group = groups[key] if key in groups else ledger.group_blocks.get(key)
+        if group is not None:
+            others = tuple([one for one in group if one != session.session_id])
+            groups[key] = (*others, session.session_id) if session.until else others
 
 
 def _collect(needs: Needs, query: Callable[[], V]) -> V | None:

@@ -12,6 +12,13 @@ from zimun.domain.reservation import Reservation
 BLOCK = 8 * DAY
 """How much of a subject's time is loaded at once (microseconds)."""
 
+OPEN_BLOCK = 1 << 40
+"""The number of the block of all that is to come: from when it is loaded, without an end."""
+
+LOOK_BACK = 40 * DAY
+"""How long before ledger time the appointments of a contact begin that are loaded: longer than any
+period of a limit."""
+
 BlockKey = tuple[str, int]
 """A subject (or, of group sessions, a service) and the number of a block since 1970."""
 
@@ -31,7 +38,8 @@ class Needs:
     """What a question needs of a ledger that is not loaded.
 
     `blocks` are of subjects, `group_blocks` of services (their sessions),
-    `staff_ids` are those whose last booking is needed.
+    `staff_ids` are those whose last booking is needed, `contacts` those whose
+    appointments are.
     """
 
     blocks: set[BlockKey] = field(default_factory=set)
@@ -40,6 +48,7 @@ class Needs:
     appointment_ids: set[str] = field(default_factory=set)
     session_ids: set[str] = field(default_factory=set)
     staff_ids: set[str] = field(default_factory=set)
+    contacts: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(
@@ -49,6 +58,7 @@ class Needs:
             or self.appointment_ids
             or self.session_ids
             or self.staff_ids
+            or self.contacts
         )
 
     def __ior__(self, other: "Needs") -> "Needs":

@@ -72,6 +72,11 @@ class Contact:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+def contact_key(email: str) -> str:
+    """What a contact's appointments are found and counted by: the address, whatever its case."""
+    return email.casefold()
+
+
 class Reservation(NamedTuple):
     """A hold and, from confirmation on, the appointment it became. Times are instants.
 

@@ -14,8 +14,15 @@ from enum import StrEnum
 from functools import cached_property
 
 from zimun.domain.assignment import unmet
+from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
 from zimun.domain.catalog import Entry, Resource, SlotAlignment, StaffMember
-from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable
+from zimun.domain.errors import (
+    LimitReached,
+    NotASlot,
+    OutsideBookingWindow,
+    Refused,
+    SlotUnavailable,
+)
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
@@ -24,6 +31,7 @@ from zimun.domain.single_start import is_between_steps, is_place_open, works
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session, Slot
 from zimun.domain.subjects import service_subject
+from zimun.domain.tallies import limit_text
 from zimun.domain.time_off import OwnerTimeOff
 from zimun.domain.timetable import NO_STAFF, Timetable
 
@@ -52,6 +60,7 @@ class Rule(StrEnum):
     RESOURCES_SHARED = "RESOURCES_SHARED"
     SERVICE_BUSY = "SERVICE_BUSY"
     SEATS_TAKEN = "SEATS_TAKEN"
+    LIMIT_REACHED = "LIMIT_REACHED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +68,9 @@ class Obstacle:
     """A rule that a start breaks.
 
     `subject_id` is the service, location, staff member or resource that it is
-    about; `busy` is when it is taken, buffers included, or has time off; `staff_id` is
-    whose session has no seats.
+    about (none for a customer); `busy` is when it is taken, buffers included, or has time
+    off; `staff_id` is whose session has no seats; `limit` is the one that is reached, until
+    `limit_ends`.
     """
 
     rule: Rule
@@ -69,13 +79,15 @@ class Obstacle:
     note: str = ""
     busy: Interval | None = None
     staff_id: str = ""
+    limit: AppliedLimit | None = None
+    limit_ends: int = 0
 
 
 _WINDOW = (Rule.LEAD_TIME, Rule.HORIZON)
 _OBSTACLES: Mapping[BookingRule, Sequence[Rule]] = {
     BookingRule.OPENING_HOURS: (Rule.HOLIDAY, Rule.CLOSED, Rule.STAFF_CLOSED),
     BookingRule.GRID: (Rule.NOT_ON_GRID,),
-    BookingRule.LIMITS: (Rule.STAFF_DAILY_LIMIT,),
+    BookingRule.LIMITS: (Rule.STAFF_DAILY_LIMIT, Rule.LIMIT_REACHED),
 }
 """What a rule that is set aside would stand in the way by; lead time and horizon are the search's
 window."""
@@ -107,10 +119,13 @@ def obstacles(search: Search, start: int) -> list[Obstacle]:
 
 def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     """The error that the first obstacle comes to."""
-    if search.is_taken(start):
+    is_taken = search.is_taken(start)
+    if is_taken and not search.busy.tallies:
         return SlotUnavailable(search.service.id)
     first = next(_Explanation(search, start).obstacles())
-    if first.rule in _TAKEN:
+    if first.limit:
+        return LimitReached(first.limit, first.message, first.limit_ends)
+    if is_taken or first.rule in _TAKEN:
         return SlotUnavailable(search.service.id)
     if first.rule in _WINDOW:
         return OutsideBookingWindow(first.rule.value, search.opens, search.closes)
@@ -139,9 +154,11 @@ class _Explanation:
         absent, taken = self._resources()
         yield from absent
         yield from self._window()
+        yield from self.customer_limits
         if self.is_joinable or self._can_begin([*absent, *taken]):
             return
         yield from self._seats(self.full)
+        yield from self.service_limits
         if not never and all(self.people.values()):
             yield from self._people()
         # What a full session takes itself is not what is missing: its seats are.
@@ -283,15 +300,13 @@ class _Explanation:
         member = self.catalog.staff.get(staff_id)
         if member is None:
             return
-        if self.search.is_full(staff_id, self.start):
-            message = f"takes {member.daily_limit} bookings a day and has them on this one"
-            yield self._of(Rule.STAFF_DAILY_LIMIT, member, message)
+        yield from self._limits(staff_id, member.name)
         yield from self._busy(Rule.STAFF_BUSY, member, staff_id)
 
     def _can_begin(self, lacking: Sequence[Obstacle]) -> bool:
         """Whether a new session could begin, given what resources lack."""
         free = [one for one in self._beginners if not self.people[one]]
-        return bool(free) and not lacking
+        return bool(free) and not lacking and not self.service_limits
 
     @property
     def _beginners(self) -> Sequence[str]:
@@ -310,7 +325,11 @@ class _Explanation:
         resources = [self.catalog.resources[one] for one in self.service.resource_ids]
         absent = {one.id: list(self._absence(one)) for one in resources}
         lines = {
-            one.id: [*absent[one.id], *self._busy(Rule.RESOURCE_BUSY, one, one.id)]
+            one.id: [
+                *absent[one.id],
+                *self._limits(one.id, one.name),
+                *self._busy(Rule.RESOURCE_BUSY, one, one.id),
+            ]
             for one in sorted(resources, key=lambda one: bool(absent[one.id]))
         }
         lacking = list(self._lacking(lines, {one for one in lines if not lines[one]}))
@@ -337,6 +356,33 @@ class _Explanation:
         if any(options[n] for n in left):
             message = "has requirements that only the same resource could satisfy"
             yield self._of(Rule.RESOURCES_SHARED, self.service, message)
+
+    # Limits of bookings.
+
+    @cached_property
+    def customer_limits(self) -> Sequence[Obstacle]:
+        """The limits of the contact of an appointment that is moved."""
+        return list(self._limits(CUSTOMER_SUBJECT, "this customer"))
+
+    @cached_property
+    def service_limits(self) -> Sequence[Obstacle]:
+        """The limits by which the service begins no other session."""
+        return list(self._limits(self.service.id, self.service.name))
+
+    def _limits(self, subject: str, name: str) -> Iterator[Obstacle]:
+        for applied, ends in self.search.limits_reached(subject, self.start):
+            if applied.is_daily_limit:
+                most = applied.limit.max_bookings
+                message = f"{name} takes {most} bookings a day and has them on this one"
+                yield Obstacle(rule=Rule.STAFF_DAILY_LIMIT, message=message, subject_id=subject)
+            else:
+                yield Obstacle(
+                    rule=Rule.LIMIT_REACHED,
+                    message=limit_text(name, applied.limit),
+                    subject_id=subject,
+                    limit=applied,
+                    limit_ends=ends,
+                )
 
     # What they have in common.
 

@@ -17,17 +17,18 @@ from operator import or_
 from typing import NamedTuple
 
 from zimun.domain.assignment import assign
+from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
 from zimun.domain.catalog import Place, Service
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY, SECOND
-from zimun.domain.intervals import Interval
 from zimun.domain.opening_hours import dates, is_shown_early, local_date, segments
 from zimun.domain.single_start import on_duty_at
 from zimun.domain.slots import Busy, Session, Slot
 from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.subjects import service_subject
+from zimun.domain.tallies import Tally
 from zimun.domain.time_off import near
-from zimun.domain.timetable import NO_STAFF, Roster, Timetable, dates_touching
+from zimun.domain.timetable import NO_STAFF, Roster, Timetable
 
 ONE_DAY = timedelta(days=1)
 
@@ -65,8 +66,10 @@ class Search:
     seats: int = 1
     ignored: IgnoredRules = NO_RULES
     _roster: Roster = field(init=False)
+    _tallies: Mapping[str, Sequence[Tally]] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._tallies = {} if BookingRule.LIMITS in self.ignored else self.busy.tallies
         self._roster = self.timetable.roster(self.service, self.place)
 
     @property
@@ -209,8 +212,10 @@ class Search:
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
         """The slots of each date of a grid, of the starts at the positions alone."""
         mask = (1 << positions.stop) - (1 << positions.start) if positions else 0
+        if mask and CUSTOMER_SUBJECT in self._tallies:
+            mask &= ~self._full(grid, CUSTOMER_SUBJECT)
         free, resources, new = self._free(grid, mask)
-        joinable = self._joinable_starts(grid, positions)
+        joinable = self._joinable_starts(grid, mask)
         available = reduce(or_, [1 << position for position in joinable], new)
         if not available:
             yield from ([] for _ in grid.bounds[1:])
@@ -260,10 +265,12 @@ class Search:
     def _slot_of_single_start(self, grid: SingleStartGrid) -> Slot | None:
         """The slot of the one start of a grid; None where it cannot be had."""
         [start] = grid.starts
+        if CUSTOMER_SUBJECT in self._tallies and self._full(grid, CUSTOMER_SUBJECT):
+            return None
         free, resources, new = self._free(grid, 1)
         staff_ids = self._roster.names[bytes(free)]
         resource_ids = self._roster.assignments[bytes(resources)] if new else None
-        for joinable in self._joinable_starts(grid, range(1)).values():
+        for joinable in self._joinable_starts(grid, 1).values():
             return self._joinable_slot(start, staff_ids, resource_ids, joinable)
         if resource_ids is None:
             return None
@@ -275,6 +282,10 @@ class Search:
         staff = self._free_staff(grid, mask) if mask else []
         things = self._roster.resource_ids if any(staff) else ()
         resources = [mask & ~self._unavailable(grid, resource_id) for resource_id in things]
+        if self._tallies:
+            resources = [
+                bits & ~self._full(grid, one) for one, bits in zip(things, resources, strict=True)
+            ]
         return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
 
     def _requested(self, on_duty: Sequence[int]) -> Sequence[int]:
@@ -301,10 +312,10 @@ class Search:
             if bits and (intervals := taken.get(staff_id)):
                 bits &= ~grid.overlapping(intervals)
             free.append(bits)
-        if self.busy.starts and BookingRule.LIMITS not in self.ignored:
+        if tallies := self._tallies:
             for n, staff_id in enumerate(self._staff):
-                if free[n] and staff_id in self.busy.starts:
-                    free[n] &= ~self._full_starts(grid, staff_id)
+                if free[n] and staff_id in tallies:
+                    free[n] &= ~self._full(grid, staff_id)
         return free
 
     def _taken(self, grid: DateRangeGrid, subject: str) -> int:
@@ -321,24 +332,11 @@ class Search:
         within = grid.starts[0], grid.starts[-1] + self.service.duration
         return taken | grid.without_buffers(near(off, within), self.service.duration)
 
-    def _full_starts(self, grid: DateRangeGrid, staff_id: str) -> int:
-        """The starts on dates on which a staff member begins no other booking, as bits."""
-        full = self._full(staff_id, (grid.starts[0], grid.starts[-1]))
-        return reduce(or_, [grid.between(*interval) for interval in full], 0)
-
-    def _full(self, staff_id: str, within: Interval) -> Iterator[Interval]:
-        """The dates within an interval on which a staff member begins no other booking."""
-        booked = self.busy.starts.get(staff_id)
-        if not booked:
-            return
-        member = self.timetable.catalog.staff[staff_id]
-        for day in dates_touching(member.time_zone, within):
-            shown = [(one.start, one.end) for one in segments(member.time_zone, day)]
-            count = sum(
-                bisect_left(booked, end) - bisect_left(booked, begin) for begin, end in shown
-            )
-            if 0 < member.daily_limit <= count:
-                yield from shown
+    def _full(self, grid: DateRangeGrid, subject: str) -> int:
+        """The starts at which a limit of a subject lets no other booking begin, as bits."""
+        within = (grid.starts[0], grid.starts[-1])
+        full = (part for one in self._tallies.get(subject, ()) for part in one.full(within))
+        return reduce(or_, [grid.between(*part) for part in full], 0)
 
     def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
         """The starts at which staff and for each requirement a resource are free, as bits.
@@ -346,6 +344,8 @@ class Search:
         Two requirements that only the same resource could satisfy are not
         recognized here, but when the resources are assigned.
         """
+        if free and self._tallies:
+            free &= ~self._full(grid, self.service.id)
         if not free:
             return 0
         if self.service.needs_nothing:
@@ -359,16 +359,14 @@ class Search:
         """One of the resources for each requirement, all different; None where that cannot be."""
         return assign(self.service, usable)
 
-    def _joinable_starts(
-        self, grid: DateRangeGrid, positions: range
-    ) -> Mapping[int, tuple[Session, ...]]:
-        """The sessions that can be joined, by the position of their start."""
+    def _joinable_starts(self, grid: DateRangeGrid, mask: int) -> Mapping[int, tuple[Session, ...]]:
+        """The sessions that can be joined at the starts of a mask, by their position."""
         if self.service.capacity == 1 or not self.busy.sessions:
             return {}
         joinable = {
             position: tuple(self._joinable(grid, position))
-            for position in positions
-            if grid.starts[position] in self.busy.sessions
+            for position, start in enumerate(grid.starts)
+            if start in self.busy.sessions and mask >> position & 1
         }
         return {position: sessions for position, sessions in joinable.items() if sessions}
 
@@ -420,6 +418,8 @@ class Search:
         """The staff members who could serve, were they there and free."""
         return (self.staff_id,) if self.staff_id else self.service.staff_ids
 
-    def is_full(self, staff_id: str, start: int) -> bool:
-        """Whether a staff member has as many bookings on a start's date as they take."""
-        return any(begin <= start < end for begin, end in self._full(staff_id, (start, start)))
+    def limits_reached(self, subject: str, start: int) -> Iterator[tuple[AppliedLimit, int]]:
+        """The limits of a subject by which no other booking may begin then, and their ends."""
+        for tally in self._tallies.get(subject, ()):
+            if ends := tally.ends(start):
+                yield tally.applied, ends

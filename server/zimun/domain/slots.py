@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zimun.domain.intervals import Interval
 from zimun.domain.subjects import taken_subjects
+
+if TYPE_CHECKING:
+    from zimun.domain.tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,14 @@ class Busy:
     """What is taken: per subject its disjoint intervals in order, and per start the group sessions.
 
     A subject is a staff member, a resource, or a service that needs neither at a location.
-    `starts` are when the bookings of staff members with a daily limit begin, in
-    order, on every date of theirs. None of it ends by itself before
+    `tallies` are what counts for limits, by subject. None of it ends by itself before
     `stands_until`. Per subject, `over` are the sessions whose holds have expired
     and are recorded to take it still.
     """
 
     taken: Mapping[str, Sequence[Interval]]
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
-    starts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    tallies: "Mapping[str, Sequence[Tally]]" = field(default_factory=dict)
     stands_until: int = 0
     over: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

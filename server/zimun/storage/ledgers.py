@@ -45,7 +45,16 @@ from zimun.domain.events import (
     Session,
     TimeOffDeleted,
 )
-from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
+from zimun.domain.intervals import Interval
+from zimun.domain.loading import (
+    BLOCK,
+    LOOK_BACK,
+    OPEN_BLOCK,
+    Allocation,
+    BlockKey,
+    Loaded,
+    Needs,
+)
 from zimun.domain.reservation import LIVE, Reservation, State
 from zimun.domain.time_off import TimeOff
 from zimun.storage import rows, statements
@@ -102,7 +111,7 @@ def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
         current,
         new,
         None if is_current else rows.load_catalog(connection, request.org_id),
-        _load(connection, request.org_id, request.needs),
+        _load(connection, request.org_id, request.needs, current.time),
         responses(connection, request.org_id, request.keys),
     )
 
@@ -134,11 +143,12 @@ def whole_history(event_rows: Sequence[tuple[str, str, str]], count: int) -> Seq
     return [rows.event(*row) for row in event_rows]
 
 
-def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
+def _load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded:
+    """What is needed; an open block begins at ledger time."""
     if not needs:
         return Loaded(needs)
     allocations: list[tuple[str, Allocation]] = []
-    for subjects, start, end in _rectangles(needs.blocks):
+    for subjects, start, end in _rectangles(needs.blocks, time):
         within = {"org": org_id, "start": start, "end": end} | padded(subjects)
         statement = statements.allocations_of(len(within) - 3)
         allocations += [(row[0], Allocation(*row[1:])) for row in statement.run(connection, within)]
@@ -146,12 +156,13 @@ def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
         *_reservations(connection, org_id, "hold_id", needs.hold_ids),
         *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
     ]
+    of_contacts = _appointments_of(connection, org_id, needs.contacts, time - LOOK_BACK)
     session_ids = needs.session_ids | {one.session_id for one in by_id if one.state in LIVE}
     members: list[tuple[Any, ...]] = []
     if session_ids:
         named = padded(tuple(sorted(session_ids)))
         members += statements.members_of(len(named)).run(connection, {"org": org_id} | named)
-    for service_ids, start, end in _rectangles(needs.group_blocks):
+    for service_ids, start, end in _rectangles(needs.group_blocks, time):
         named = padded(service_ids)
         within = {"org": org_id, "start": start, "end": end} | named
         members += statements.group_members(len(named)).run(connection, within)
@@ -159,19 +170,39 @@ def _load(connection: Connection, org_id: str, needs: Needs) -> Loaded:
     if needs.staff_ids:
         named = padded(tuple(sorted(needs.staff_ids)))
         last = dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
-    return Loaded(needs, allocations, _sessions(members), by_id, last)
+    # What lies in a block and in an open one is read twice.
+    once = list(dict.fromkeys(allocations))
+    return Loaded(needs, once, _sessions(members), [*by_id, *of_contacts], last)
 
 
-def _rectangles(blocks: Iterable[BlockKey]) -> Iterable[tuple[tuple[str, ...], int, int]]:
+def _rectangles(
+    blocks: Iterable[BlockKey], time: int
+) -> Iterable[tuple[tuple[str, ...], int, int]]:
     """Subjects that need the same blocks, and from when until when these reach."""
-    numbers: dict[str, list[int]] = defaultdict(list)
+    numbers: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for subject, number in blocks:
-        numbers[subject].append(number)
+        numbers[subject, number == OPEN_BLOCK].append(number)
     subjects: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for subject, some in numbers.items():
-        subjects[min(some), max(some) + 1].append(subject)
-    for (first, beyond), names in subjects.items():
-        yield tuple(sorted(names)), first * BLOCK, beyond * BLOCK
+    for (subject, _), some in numbers.items():
+        subjects[min(some), max(some)].append(subject)
+    for (first, last), names in subjects.items():
+        yield tuple(sorted(names)), *_block_time(first, last, time)
+
+
+def _block_time(first: int, last: int, time: int) -> Interval:
+    """From when until when blocks reach."""
+    return (time, FOREVER) if last == OPEN_BLOCK else (first * BLOCK, (last + 1) * BLOCK)
+
+
+def _appointments_of(
+    connection: Connection, org_id: str, contacts: Iterable[str], start: int
+) -> list[Reservation]:
+    if not contacts:
+        return []
+    named = padded(tuple(sorted(contacts)))
+    parameters = {"org": org_id, "start": start} | named
+    found = statements.appointments_of(len(named)).run(connection, parameters)
+    return [rows.reservation(row) for row in found]
 
 
 def _reservations(

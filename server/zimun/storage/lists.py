@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
 from zimun.domain.events import EventType
 from zimun.domain.ignored_rules import BookingRule
-from zimun.domain.reservation import Reservation, State, as_of
+from zimun.domain.reservation import Reservation, State, as_of, contact_key
 from zimun.storage import rows
 from zimun.storage.schema import IS_APPOINTMENT, IS_HELD, IS_OF_HOLD, events, reservations
 
@@ -48,7 +48,7 @@ def _appointment_conditions(org_id: str, criteria: AppointmentFilter) -> list[Co
     if criteria.start_before is not None:
         conditions.append(c.start_time < criteria.start_before)
     if criteria.contact_email:
-        conditions.append(c.contact_key == rows.contact_key(criteria.contact_email))
+        conditions.append(c.contact_key == contact_key(criteria.contact_email))
     if criteria.resource_id:
         quoted = json.dumps(criteria.resource_id)
         conditions.append(func.replace(c.resource_ids, quoted, "") != c.resource_ids)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, Table, select
 
 from zimun.booking.holidays import public_holidays
+from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog import (
     Catalog,
     Hours,
@@ -39,7 +40,7 @@ from zimun.domain.events import (
 from zimun.domain.identity import Client
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.memory_size import weight
-from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.reservation import Contact, Reservation, State, contact_key
 from zimun.domain.time_off import TimeOff
 from zimun.storage.schema import (
     ledgers,
@@ -127,11 +128,6 @@ def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
         reservation.outcome_time,
         contact_key(contact.email),
     )
-
-
-def contact_key(email: str) -> str:
-    """What the appointments of a contact are found by: the address, whatever its case."""
-    return email.casefold()
 
 
 def event_json(event: ReservationEvent) -> str:
@@ -240,6 +236,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "revision": organization.revision,
         "hold_length": organization.hold_length,
         "service_defaults": asdict(organization.service_defaults),
+        "booking_limits": [asdict(limit) for limit in organization.booking_limits],
     }
 
 
@@ -326,6 +323,7 @@ def _organization(row: Row[Any]) -> Organization:
         revision=row.revision,
         hold_length=row.hold_length,
         service_defaults=ServiceDefaults(**row.service_defaults),
+        booking_limits=_limits(row.booking_limits),
     )
 
 
@@ -338,7 +336,19 @@ def _service(fields: dict[str, Any]) -> Service:
             "resource_requirements": tuple(map(tuple, fields["resource_requirements"])),
             "location_ids": tuple(fields["location_ids"]),
             "duration_options": tuple(fields["duration_options"]),
+            "booking_limits": _limits(fields["booking_limits"]),
         }
+    )
+
+
+def _limits(limits: Sequence[Mapping[str, Any]]) -> tuple[BookingLimit, ...]:
+    return tuple(
+        BookingLimit(
+            max_bookings=limit["max_bookings"],
+            period=LimitPeriod(limit["period"]),
+            per=LimitSubject(limit["per"]),
+        )
+        for limit in limits
     )
 
 

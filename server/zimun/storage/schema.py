@@ -96,6 +96,7 @@ organizations = Table(
     _number("revision", 1),
     _number("hold_length", HOLD_LENGTH),
     _json("service_defaults", "{}"),
+    _json("booking_limits", "[]"),
 )
 
 services = _entry(
@@ -116,6 +117,7 @@ services = _entry(
     _json("resource_requirements"),
     _json("location_ids"),
     _json("duration_options", "[]"),
+    _json("booking_limits", "[]"),
 )
 
 locations = _entry("locations", _text("time_zone"), _text("address"), _json("weekly_hours"))

@@ -128,6 +128,21 @@ def group_members(service_ids: int) -> Prepared:
     )
 
 
+@lru_cache(maxsize=64)
+def appointments_of(contacts: int) -> Prepared:
+    """The live appointments of so many contacts, s0, s1 and so on, from an instant on."""
+    c = reservations.c
+    return Prepared(
+        select(reservations).where(
+            c.org_id == ORG,
+            c.contact_key.in_(_values("s", contacts)),
+            c.start_time >= bindparam("start"),
+            IS_APPOINTMENT,
+            IS_LIVE,
+        )
+    )
+
+
 EXPIRED_HOLDS = Prepared(
     select(reservations.c.org_id, reservations.c.hold_id)
     .where(IS_HELD, reservations.c.expires_at <= bindparam("now"))

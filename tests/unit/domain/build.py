@@ -1,13 +1,20 @@
 """Small catalogues, reservations and hours; what a test does not name is plain."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from zimun.domain.booking_limit import (
+    CUSTOMER_SUBJECT,
+    AppliedLimit,
+    BookingLimit,
+    LimitPeriod,
+    LimitSubject,
+)
 from zimun.domain.catalog import (
     HOLD_LENGTH,
     Catalog,
@@ -29,6 +36,7 @@ from zimun.domain.opening_hours import local_date, segments
 from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Busy, Session
+from zimun.domain.tallies import Tally
 from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 
@@ -173,7 +181,8 @@ class World:
     """A question about availability and all that its answer depends on.
 
     Every time in it but `now` and `starts` is a multiple of `tick` microseconds.
-    `starts` are when the bookings of staff members with a daily limit begin.
+    `starts` are when the bookings of staff members with a daily limit begin;
+    `tallies` are what counts for other limits.
     `service` may be another length of the one that the catalogue has.
     """
 
@@ -186,6 +195,7 @@ class World:
     taken: tuple[tuple[str, int, int], ...] = ()
     sessions: tuple[Session, ...] = ()
     starts: tuple[tuple[str, int], ...] = ()
+    tallies: tuple[Tally, ...] = ()
     now: int = 0
     staff_id: str = ""
     seats: int = 1
@@ -209,10 +219,17 @@ class World:
         sessions: dict[int, list[Session]] = {}
         for given in self.sessions:
             sessions.setdefault(given.start, []).append(given)
-        starts: dict[str, list[int]] = {}
-        for staff_id, start in sorted(self.starts):
-            starts.setdefault(staff_id, []).append(start)
-        return Busy(taken, sessions, starts)
+        tallies: dict[str, list[Tally]] = {}
+        for tally in (*self._daily_tallies(), *self.tallies):
+            tallies.setdefault(tally.applied.subject_id, []).append(tally)
+        return Busy(taken, sessions, tallies)
+
+    def _daily_tallies(self) -> Iterator[Tally]:
+        for applied in self.catalog.demand(self.service, self.place.id).limits:
+            if applied.is_daily_limit:
+                starts = sorted(start for whose, start in self.starts if whose == applied.owner_id)
+                zone = self.catalog.staff[applied.owner_id].time_zone
+                yield Tally(applied, zone, starts)
 
 
 def world(
@@ -224,6 +241,7 @@ def world(
     taken: tuple[tuple[str, int, int], ...] = (),
     sessions: tuple[Session, ...] = (),
     starts: tuple[tuple[str, int], ...] = (),
+    tallies: tuple[Tally, ...] = (),
     staff_id: str = "",
     seats: int = 1,
     tick: int = MINUTE,
@@ -243,6 +261,7 @@ def world(
         taken=taken,
         sessions=sessions,
         starts=starts,
+        tallies=tallies,
         now=utc(f"{first}T00:00") - 7 * DAY if now is None else now,
         staff_id=staff_id,
         seats=seats,
@@ -318,7 +337,7 @@ class _Drawing:
             services={given.id: offered},
             time_off=_by_id(self._time_off(asked.catalog, grid)),
         )
-        return replace(
+        drawn = replace(
             asked,
             catalog=known,
             service=replace(offered, duration=given.duration),
@@ -329,6 +348,36 @@ class _Drawing:
             staff_id=self._one_of("", "", "", *given.staff_ids),
             seats=self._one_of(1, self.pick(1, given.capacity)),
         )
+        return self._limited(drawn, grid) if self._one_of(True, False) else drawn
+
+    def _limited(self, drawn: World, grid: list[int]) -> World:
+        """The same with a limit or two, and what counts for them."""
+        tallies = []
+        for _ in range(self._one_of(1, 2)):
+            limit = BookingLimit(
+                max_bookings=self.pick(1, 3),
+                period=self._one_of(*LimitPeriod),
+                per=self._one_of(*LimitSubject),
+            )
+            owner_id = self._one_of(drawn.catalog.organization.id, drawn.service.id)
+            for subject_id in self._limit_subjects(drawn.service, limit.per):
+                zone = drawn.place.time_zone
+                if subject_id in drawn.catalog.staff:
+                    zone = drawn.catalog.staff[subject_id].time_zone
+                starts = [self._that_day(zone, grid) for _ in range(self.pick(0, 4))]
+                starts += [one + self._one_of(-20, -6, 3, 9) * DAY for one in starts[:1]]
+                upcoming = limit.period is LimitPeriod.UPCOMING
+                counting = sorted(one for one in starts if one > drawn.now or not upcoming)
+                tallies.append(Tally(AppliedLimit(limit, owner_id, subject_id), zone, counting))
+        return replace(drawn, tallies=tuple(tallies))
+
+    def _limit_subjects(self, given: Service, per: LimitSubject) -> tuple[str, ...]:
+        return {
+            LimitSubject.STAFF_MEMBER: given.staff_ids,
+            LimitSubject.SERVICE: (given.id,),
+            LimitSubject.RESOURCE: given.resource_ids,
+            LimitSubject.CUSTOMER: (CUSTOMER_SUBJECT,),
+        }[per]
 
     def _catalogue(self) -> World:
         located = self._one_of(True, False)

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
+from zimun.domain.booking_limit import CUSTOMER_SUBJECT, BookingLimit, LimitPeriod
 from zimun.domain.catalog import Hours, SlotAlignment
 from zimun.domain.slots import Session
 
@@ -50,6 +51,14 @@ def open_minutes(zone: str, day: date, hours: Hours) -> set[int]:
         if shown == day and is_within(hours, since_midnight):
             open_.add(instant)
     return open_
+
+
+def period_of(period: LimitPeriod, zone: str, instant: int) -> tuple[int, ...]:
+    """The day, the ISO week or the month that the wall clock shows."""
+    day = wall(zone, instant)[0]
+    if period is LimitPeriod.WEEK:
+        return tuple(day.isocalendar())[:2]
+    return (day.year, day.month) if period is LimitPeriod.MONTH else (day.toordinal(),)
 
 
 @dataclass(frozen=True)
@@ -111,8 +120,11 @@ class Oracle:
         world, service = self.world, self.world.service
         on_duty = self._on_duty(start)
         free = [one for one in on_duty if one == "" or self._can_begin(one, start)]
-        is_new = bool(free) and self.has_resources(start)
+        may_begin = not self.reached(service.id, start)
+        is_new = bool(free) and may_begin and self.has_resources(start)
         joinable = frozenset(one for one in world.sessions if self._has_room(one, start, on_duty))
+        if self.reached(CUSTOMER_SUBJECT, start):
+            is_new, joinable = False, frozenset()
         able = {one.staff_id for one in joinable} | set(free if is_new else ())
         seats = [service.capacity - one.seats_taken for one in joinable]
         return Facts(
@@ -246,8 +258,24 @@ class Oracle:
         return ((0, 1440),)
 
     def _can_begin(self, staff_id: str, start: int) -> bool:
-        """Whether a staff member is free, and begins fewer bookings that day than they take."""
-        return self.is_free(staff_id, start) and not self.is_full(staff_id, start)
+        """Whether a staff member is free, and begins fewer bookings than limits allow."""
+        is_limited = self.is_full(staff_id, start) or self.reached(staff_id, start)
+        return self.is_free(staff_id, start) and not is_limited
+
+    def reached(self, subject: str, start: int) -> list[BookingLimit]:
+        """The limits of a subject by which no more may begin then."""
+        found = []
+        for (limit, _, whose), zone, starts in self.world.tallies:
+            if whose == subject:
+                counting = [
+                    other
+                    for other in starts
+                    if limit.period is LimitPeriod.UPCOMING
+                    or period_of(limit.period, zone, other) == period_of(limit.period, zone, start)
+                ]
+                if len(counting) >= limit.max_bookings:
+                    found.append(limit)
+        return found
 
     def is_full(self, staff_id: str, start: int) -> bool:
         """Whether as many bookings begin on the member's date as they take."""
@@ -290,6 +318,7 @@ class Oracle:
             and self.is_here({one.location_id} - {""})
             and self.is_free(one.id, start)
             and not self.time_off(start, one.id)
+            and not self.reached(one.id, start)
         }
 
     def _has_room(self, session: Session, start: int, on_duty: list[str]) -> bool:

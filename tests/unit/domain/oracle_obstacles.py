@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from zimun.domain.booking_limit import CUSTOMER_SUBJECT
 from zimun.domain.catalog import SlotAlignment
 from zimun.domain.slots import Session
 
@@ -47,8 +48,10 @@ class _Obstacles:
         nearest += [one for one in self.people if self.duties[one]]
         people = [line for one in nearest for line in self.people[one]]
         found = self.service_and_place() + (people if people_never else []) + absent + self.window()
+        found += self.limits(CUSTOMER_SUBJECT)
         if not self.can_serve(lacking):
             found += [line for one in self.full() for line in self.seats(one)]
+            found += self.limits(self.service.id)
             found += people if all(self.people.values()) else []
             own = {thing for one in self.full() for thing in one.resource_ids}
             own |= {self.service.id} if self.full() else set()
@@ -112,7 +115,11 @@ class _Obstacles:
             return [] if has_room else [line for one in sessions for line in self.seats(one)]
         full = self.oracle.is_full(staff_id, self.start)
         found: list[Line] = [("STAFF_DAILY_LIMIT", staff_id, "", None)] * full
-        return found + self.busy("STAFF_BUSY", staff_id, staff_id)
+        return found + self.limits(staff_id) + self.busy("STAFF_BUSY", staff_id, staff_id)
+
+    def limits(self, subject: str) -> list[Line]:
+        reached = self.oracle.reached(subject, self.start)
+        return [("LIMIT_REACHED", subject, "", limit) for limit in reached]
 
     def sessions(self, staff_id: str) -> list[Session]:
         """The sessions of a staff member, or of none, that are like the one asked for."""
@@ -162,7 +169,8 @@ class _Obstacles:
         return [one for one in self.people if not one or not self.sessions(one)]
 
     def can_serve(self, lacking: list[Line]) -> bool:
-        begins = any(not self.people[one] for one in self.beginners()) and not lacking
+        able = any(not self.people[one] for one in self.beginners())
+        begins = able and not lacking and not self.limits(self.service.id)
         return begins or self.can_join()
 
     def resources(self) -> tuple[list[Line], list[Line]]:
@@ -180,7 +188,7 @@ class _Obstacles:
             rules += ["RESOURCE_ELSEWHERE"] * (not here)
             absent[one] = [(rule, one, "", None) for rule in rules]
             absent[one] += self.off("RESOURCE_TIME_OFF", one, one)
-            lines[one] = absent[one] + self.busy("RESOURCE_BUSY", one, one)
+            lines[one] = absent[one] + self.limits(one) + self.busy("RESOURCE_BUSY", one, one)
         order = [one for one in lines if not absent[one]] + [one for one in lines if absent[one]]
         ever = {one for one in lines if not absent[one]}
         now = {one for one in lines if not lines[one]}

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.catalog import Override, Place, SlotAlignment
-from zimun.domain.errors import InvalidRequest, NotASlot, OutsideBookingWindow, SlotUnavailable
+from zimun.domain.errors import (
+    InvalidRequest,
+    LimitReached,
+    NotASlot,
+    OutsideBookingWindow,
+    SlotUnavailable,
+)
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.slot_explanation import slot_at
@@ -59,6 +65,8 @@ def refusal(search: Search, start: int) -> str:
         return refused.metadata["rule"]
     except SlotUnavailable:
         return "TAKEN"
+    except LimitReached as reached:
+        return reached.reason
     return ""
 
 

@@ -9,9 +9,17 @@ from functools import reduce
 import pytest
 from hypothesis import given
 
+from zimun.domain.booking_limit import LimitPeriod
 from zimun.domain.catalog import Override, Resource, SlotAlignment
-from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable, ZimunError
-from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.errors import (
+    LimitReached,
+    NotASlot,
+    OutsideBookingWindow,
+    Refused,
+    SlotUnavailable,
+    ZimunError,
+)
+from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
 from zimun.domain.slot_explanation import Obstacle, Rule, obstacles, slot_at
 from zimun.domain.slot_search import Search
 
@@ -60,6 +68,12 @@ def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_err
         match error:
             case NotASlot(metadata=told) | OutsideBookingWindow(metadata=told):
                 assert told["rule"] == found[0].rule
+            case LimitReached(metadata=told):
+                limit, owner_id, _ = found[0].limit or pytest.fail("no limit")
+                assert found[0].rule is Rule.LIMIT_REACHED
+                assert (told["per"], told["owner_id"]) == (limit.per, owner_id)
+                assert told["ends"] == rfc3339(found[0].limit_ends)
+                assert found[0].limit_ends > start or limit.period is LimitPeriod.UPCOMING
             case _:
                 assert found[0].rule in TAKEN
 
@@ -68,6 +82,8 @@ def _line(one: Obstacle) -> Line:
     """What the oracle says of an obstacle: its rule and subject, and what is taken or left."""
     left = re.search(r"has (\d+) of", one.message) if one.rule is Rule.SEATS_TAKEN else None
     extra: object = int(left[1]) if left else one.busy
+    if one.limit:
+        extra = one.limit.limit
     return one.rule.value, one.subject_id, one.staff_id, extra
 
 
@@ -79,7 +95,7 @@ def test_without_what_is_named_a_time_that_is_taken_would_be_a_slot(asked: World
     told = {
         tuple(obstacles(search, start)): start
         for start, error in refusals(asked, search)
-        if isinstance(error, SlotUnavailable)
+        if isinstance(error, SlotUnavailable | LimitReached)
     }
     for start in told.values():
         changed = asked
@@ -100,7 +116,7 @@ def _without(asked: World, start: int) -> World:
 def is_slot(asked: World, start: int) -> bool:
     try:
         return bool(slot_at(asked.search(), start))
-    except SlotUnavailable:
+    except (SlotUnavailable, LimitReached):
         return False
 
 
@@ -114,6 +130,9 @@ def _removed(asked: World, start: int, named: Obstacle) -> World:
             return replace(asked, taken=tuple(kept))
         case Rule.STAFF_DAILY_LIMIT:
             return replace(asked, starts=tuple(one for one in asked.starts if one[0] != subject))
+        case Rule.LIMIT_REACHED:
+            others = [one for one in asked.tallies if one.applied != named.limit]
+            return replace(asked, tallies=tuple(others))
         case Rule.RESOURCE_INACTIVE:
             return _with_resources(asked, replace(_thing(asked, subject), active=True))
         case Rule.RESOURCE_ELSEWHERE:

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zimun.domain.booking_limit import BookingLimit
 from zimun.domain.catalog import SlotAlignment
-from zimun.domain.errors import NotASlot, OutsideBookingWindow, Refused, SlotUnavailable
+from zimun.domain.errors import (
+    LimitReached,
+    NotASlot,
+    OutsideBookingWindow,
+    Refused,
+    SlotUnavailable,
+)
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules, in_order
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.reservation import State, cancel, check_movable
@@ -68,6 +75,9 @@ class LenientOracle(Oracle):
     def is_full(self, staff_id: str, start: int) -> bool:
         return BookingRule.LIMITS not in self.ignored and super().is_full(staff_id, start)
 
+    def reached(self, subject: str, start: int) -> list[BookingLimit]:
+        return [] if BookingRule.LIMITS in self.ignored else super().reached(subject, start)
+
 
 def searches(asked: World, ignored: IgnoredRules) -> Iterator[tuple[int, Search]]:
     search = replace(asked.search(), ignored=ignored)
@@ -105,6 +115,8 @@ def test_refusal_names_a_rule_that_was_not_set_aside(asked: World, ignored: Igno
                 assert named not in _obstacles_of(ignored)
         except SlotUnavailable:
             assert obstacles(search, start)
+        except LimitReached:
+            assert BookingRule.LIMITS not in ignored
 
 
 def _obstacles_of(ignored: IgnoredRules) -> set[str]:
@@ -115,7 +127,7 @@ def _obstacles_of(ignored: IgnoredRules) -> set[str]:
         BookingRule.OPENING_HOURS: ["HOLIDAY", "CLOSED", "STAFF_CLOSED"],
         BookingRule.GRID: ["NOT_ON_GRID"],
         BookingRule.CUTOFF: [],
-        BookingRule.LIMITS: ["STAFF_DAILY_LIMIT"],
+        BookingRule.LIMITS: ["STAFF_DAILY_LIMIT", "LIMIT_REACHED"],
     }
     return {name for rule in ignored for name in told[rule]}
 

@@ -1,11 +1,9 @@
 """Ledgers against a slow model: what commands come to, and what memory knows of it.
 
-The model keeps every event and works everything out anew each time. A ledger
-that loads from it, early or late, must know the same.
+A ledger that loads from the model (`ledger_model`), early or late, must know the same.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -24,11 +22,11 @@ from zimun.domain.commands import (
     RescheduleAppointment,
 )
 from zimun.domain.errors import HoldNotFound, SlotUnavailable, ZimunError
-from zimun.domain.events import FOREVER, Event, EventType, Member, ReservationEvent, Session
+from zimun.domain.events import EventType, Member, ReservationEvent
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.layers import AgingMap
 from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import BLOCK, Allocation, Loaded, Needs, NotLoaded
+from zimun.domain.loading import BLOCK, Needs, NotLoaded
 from zimun.domain.reservation import LIVE, Contact, Reservation, State
 from zimun.domain.slot_request import SlotRequest
 from zimun.domain.slots import Busy
@@ -36,11 +34,9 @@ from zimun.domain.timetable import Timetable
 
 from ...support.profiles import examples
 from . import build
+from .ledger_model import EDGE, WITHIN, Keeper, Model, overlap
 
 T = TypeVar("T")
-
-EDGE = 2600 * BLOCK
-"""Where one block ends and the next begins: the bookings of these tests lie on both sides."""
 
 NOW = EDGE - 6 * HOUR
 
@@ -75,111 +71,7 @@ CATALOG = build.catalog(
 )
 TIMETABLE = Timetable(CATALOG)
 
-WITHIN = (EDGE - 5 * HOUR, EDGE + 5 * HOUR)
 STARTS = [EDGE + step * 30 * MINUTE for step in range(-6, 6)]
-
-
-@dataclass
-class Model:
-    """Every event there was."""
-
-    events: list[ReservationEvent] = field(default_factory=list)
-
-    @property
-    def reservations(self) -> dict[str, Reservation]:
-        return {event.reservation.hold_id: event.reservation for event in self.events}
-
-    @property
-    def sessions(self) -> dict[str, Session]:
-        """The sessions that have not ended."""
-        facts = {one.session_id: one for event in self.events for one in event.sessions}
-        members: dict[str, dict[str, Member]] = {}
-        for found in self.reservations.values():
-            if found.state in LIVE:
-                until = FOREVER if found.state is State.CONFIRMED else found.expires_at
-                own = members.setdefault(found.session_id, {})
-                own[found.hold_id] = Member(found.seats, until)
-        return {key: facts[key].with_members(some) for key, some in members.items()}
-
-    def load(self, needs: Needs) -> Loaded:
-        """What a store would answer."""
-        sessions = self.sessions
-        allocations = [
-            (subject, Allocation(*one.busy, one.until, one.start, one.session_id))
-            for one in sessions.values()
-            for subject in one.subjects
-            if any(
-                subject == wanted
-                and one.busy[0] < (number + 1) * BLOCK
-                and number * BLOCK < one.busy[1]
-                for wanted, number in needs.blocks
-            )
-        ]
-        found = [
-            one
-            for one in self.reservations.values()
-            if one.hold_id in needs.hold_ids or one.appointment_id in needs.appointment_ids
-        ]
-        ids = needs.session_ids | {one.session_id for one in found}
-        some = [
-            one
-            for one in sessions.values()
-            if one.session_id in ids or (one.service_id, one.start // BLOCK) in needs.group_blocks
-        ]
-        last = {staff_id: self.last_booked(staff_id) for staff_id in needs.staff_ids}
-        return Loaded(needs, allocations, some, found, last)
-
-    def last_booked(self, staff_id: str) -> int:
-        booked = [one.booked_at for one in self.sessions.values() if one.staff_id == staff_id]
-        return max(booked, default=0)
-
-    def busy(self, service: Service, now: int, leaving: Reservation | None = None) -> Busy:
-        """What `Ledger.busy` must answer within WITHIN."""
-        taken: dict[str, list[tuple[int, int]]] = {}
-        sessions: dict[int, list[tuple[str, int]]] = {}
-        for one in sorted(self.sessions.values(), key=lambda one: one.busy):
-            members = one.members or {}
-            stay = {
-                key: member
-                for key, member in members.items()
-                if member.until > now and not (leaving and key == leaving.hold_id)
-            }
-            # A session from which somebody leaves counts while others stay.
-            alone = leaving is not None and leaving.hold_id in members and not stay
-            if one.until > now and not alone:
-                for subject in one.subjects:
-                    if subject in service.subjects("") and _overlap(one.busy, WITHIN):
-                        taken.setdefault(subject, []).append(one.busy)
-            seats = sum(member.seats for member in stay.values())
-            in_reach = WITHIN[0] <= one.start < WITHIN[1]
-            if one.service_id == service.id and service.capacity > 1 and seats and in_reach:
-                sessions.setdefault(one.start, []).append((one.session_id, seats))
-        return Busy(taken, sessions)  # type: ignore[arg-type]
-
-
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
-
-
-@dataclass
-class Keeper:
-    """A ledger that loads from a model whatever it is asked for."""
-
-    model: Model
-    ledger: Ledger = field(default_factory=lambda: Ledger("o_1", 0, 0, 0))
-
-    def ask(self, question: Callable[[Ledger], T]) -> T:
-        for _ in range(20):
-            try:
-                return question(self.ledger)
-            except NotLoaded as lacking:
-                self.ledger = self.ledger.with_loaded(self.model.load(lacking.needs))
-        raise AssertionError("it never has what it needs")
-
-    def evolve(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.ledger = evolve(self.ledger, event)
-        self.ledger = self.ledger.merged()
 
 
 def shown(busy: Busy) -> tuple[object, object]:
@@ -238,7 +130,7 @@ def check_nothing_sold_twice(model: Model) -> None:
         assert one.seats_taken <= one.capacity
         for other in sessions[:n]:
             shared = set(one.subjects) & set(other.subjects)
-            assert not (shared and _overlap(one.busy, other.busy)), (one, other)
+            assert not (shared and overlap(one.busy, other.busy)), (one, other)
 
 
 def command_of(draw: Callable[[st.SearchStrategy[Any]], Any], model: Model, number: int) -> Command:

@@ -18,6 +18,7 @@ from zimun.domain.reservation import Contact, Reservation, State
 from zimun.domain.slot_explanation import Obstacle
 from zimun.domain.slot_request import DateRange, SlotRequest
 from zimun.domain.slots import Slot
+from zimun.rpc.convert.booking_limits import booking_limit
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -279,6 +280,8 @@ def obstacle(value: Obstacle) -> slot_pb2.Obstacle:
         busy_start=timestamp(busy[0]) if busy else None,
         busy_end=timestamp(busy[1]) if busy else None,
         staff_id=value.staff_id,
+        limit=booking_limit(value.limit.limit) if value.limit else None,
+        limit_end_time=timestamp(value.limit_ends) if value.limit else None,
     )
 
 

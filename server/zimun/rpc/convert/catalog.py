@@ -22,6 +22,7 @@ from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.domain.opening_hours import time_of_day
 from zimun.rpc.convert.booking import duration, length, timestamp
+from zimun.rpc.convert.booking_limits import booking_limit, read_booking_limit
 from zimun.v1 import (
     location_pb2,
     organization_pb2,
@@ -82,6 +83,7 @@ def service(entry: catalog.Service) -> service_pb2.Service:
             for one_of in entry.resource_requirements
         ],
         location_ids=entry.location_ids,
+        booking_limits=map(booking_limit, entry.booking_limits),
         active=entry.active,
     )
 
@@ -99,6 +101,7 @@ def _service_fields(sent: service_pb2.Service) -> dict[str, Any]:
             tuple(requirement.resource_ids) for requirement in sent.resource_requirements
         ),
         "location_ids": tuple(sent.location_ids),
+        "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
     }
 
 
@@ -189,6 +192,7 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
         service_defaults=organization_pb2.ServiceDefaults(
             **{field: duration(value) for field, value in set_defaults.items()}
         ),
+        booking_limits=map(booking_limit, entry.booking_limits),
     )
 
 
@@ -203,6 +207,7 @@ def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
         "weekly_hours": _week(sent.weekly_hours),
         "hold_length": length(sent.hold_length),
         "service_defaults": ServiceDefaults(**set_defaults),
+        "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
     }
 
 
