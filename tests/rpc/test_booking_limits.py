@@ -8,10 +8,10 @@ import pytest
 
 from zimun.v1.slot_pb2 import Obstacle
 
+from ..support.rpc import Zimun, refusal
 from . import confirm_of
 from .asking import booked, explain, held, hold_refused, move_of, search, times
 from .catalogue import SERVICE, hours, settle, weekly
-from .conftest import Zimun, refusal
 from .test_appointment_life import book, book_of, update, update_of
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
