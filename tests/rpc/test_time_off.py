@@ -5,11 +5,11 @@ from typing import Any
 
 import grpc
 import pytest
-from zimun.v1.time_off_pb2 import TimeOff
 
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import time_off_service_pb2 as service_pb2
 from zimun.v1.hold_pb2 import Hold
+from zimun.v1.time_off_pb2 import TimeOff
 
 from ..support.rpc import Zimun, refusal
 from . import stamp
