@@ -19,7 +19,7 @@ from zimun.auth.remote_jwks import ProviderKeys
 from zimun.auth.signing_keys import KeyStore
 from zimun.auth.token_endpoint import application
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
-from zimun.booking import appointments
+from zimun.booking import appointments, contacts
 from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
 from zimun.clock import Clock, WallClock
@@ -48,6 +48,9 @@ EXPIRY_INTERVAL = 1.0
 
 RESPONSE_INTERVAL = 60.0
 """Seconds between two deletions of kept responses whose lifetime is over."""
+
+RETENTION_INTERVAL = 10.0
+"""Seconds between two erasures of contacts whose retention is over, of a few organizations."""
 
 KEY_INTERVAL = 5.0
 """Seconds between two reads of the signing keys, which another server may have changed."""
@@ -126,6 +129,7 @@ def _start_background_work(
             EXPIRY_INTERVAL,
             lambda: appointments.expire_holds(stores.ledgers, stores.writer, clock),
         ),
+        _every(RETENTION_INTERVAL, contacts.Retention(stores.ledgers, clock).sweep),
         _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(clock.now())),
         _every(PROBE_INTERVAL, lambda: _probe(stores.ledgers, server)),
     ):

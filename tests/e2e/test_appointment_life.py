@@ -103,3 +103,17 @@ def test_rules_are_set_aside_by_a_token_with_the_scope_alone(zimun: Zimun, day: 
     assert kept["start_time"] == night
     [change] = zimun.ask(f"/api/v1/appointments/{kept['appointment_id']}/changes")["items"]
     assert change["ignored_rules"] == rules
+
+
+def test_contact_is_exported_and_erased(zimun: Zimun, time: str) -> None:
+    contact = {"contact_email": "kestrel@example.com", "contact_name": "Kestrel"}
+    kept = book(zimun, time, **contact)
+    body = {"contact_email": "Kestrel@example.com"}
+    [item] = zimun.tell("/api/v1/contacts/export", **body)["items"]
+    assert item["appointment"] == kept
+    answer = zimun.post("/api/v1/contacts/erase", body)
+    refused(answer, 400, "FAILED_PRECONDITION", "CONTACT_HAS_APPOINTMENTS")
+    assert zimun.tell("/api/v1/contacts/erase", **body, include_upcoming=True) == {}
+    assert zimun.tell("/api/v1/contacts/export", **body)["items"] == []
+    after = zimun.appointment(kept["appointment_id"])
+    assert (after["contact_name"], after["state"]) == ("", "CONFIRMED")

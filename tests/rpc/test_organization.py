@@ -33,6 +33,8 @@ FULL: Fields = {
     "holiday_region": "DE-BY",
     "weekly_hours": weekly("08:00", "18:30"),
     "hold_length": minutes(5),
+    "contact_retention": days(90),
+    "booking_limits": [{"per": "STAFF_MEMBER", "period": "WEEK", "max_bookings": 20}],
     "service_defaults": {
         "slot_step": minutes(15),
         "lead_time": hours(1),
@@ -48,6 +50,8 @@ OTHER: Fields = {
     "holiday_region": "",
     "weekly_hours": [],
     "hold_length": minutes(60),
+    "contact_retention": days(1),
+    "booking_limits": [],
     "service_defaults": {"horizon": days(7)},
     "metadata": {},
 }

@@ -120,6 +120,7 @@ def _organization(ids: Ids) -> Json:
         "holiday_region": "DE",
         "weekly_hours": _HOURS,
         "hold_length": "600s",
+        "contact_retention": "8640000s",
         "service_defaults": {
             "slot_step": "900s",
             "lead_time": "0s",
@@ -215,6 +216,8 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "update_time_from": "2025-11-01T00:00:00Z",
         "order_by": "start_time desc",
     },
+    "ExportContact": lambda ids: {"contact_email": "erin@example.com", "page_size": 10},
+    "EraseContact": lambda ids: {"contact_email": "erin@example.com", "include_upcoming": False},
     "ListAppointmentChanges": lambda ids: {
         "appointment_id": ids["appointment"],
         "page_size": 10,

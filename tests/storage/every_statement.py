@@ -60,11 +60,21 @@ async def run_every_statement(store: LedgerStore) -> None:
         for after_id in ("", "h_1"):
             await store.holds(ORG, holds, NOW, after_id, 10)
     await store.appointment_changes(ORG, "h_1", 1, 10)
+    await _erase_contacts(store)
     assert await store.prune(ORG, at(48), 10)
     await store.drop_responses(NOW, [ORG, OTHER])
     await store.drop_responses(NOW + DAY)
     await store.organization_ids()
     await store.probe()
+
+
+async def _erase_contacts(store: LedgerStore) -> None:
+    await store.contact_holds(ORG, "sam@example.com")
+    await store.upcoming_of_contact(ORG, "sam@example.com", NOW, 10)
+    await store.erase_contact(ORG, ["h_1"], "sam@example.com", "c_desk", NOW, True)
+    await store.rewrite_responses(ORG, lambda method, response: response)
+    await store.organizations_with_retention("", 10)
+    await store.erase_ended_contacts(ORG, NOW + 10 * DAY, 10)
 
 
 async def _append(store: LedgerStore, script: Script) -> None:

@@ -138,6 +138,7 @@ ORGANIZATION = Organization(
     weekly_hours=WEEK,
     hold_length=HOUR,
     booking_limits=LIMITS[:1],
+    contact_retention=90 * DAY,
     service_defaults=ServiceDefaults(
         slot_step=1, lead_time=0, horizon=3, cancellation_cutoff=4, reschedule_cutoff=5
     ),

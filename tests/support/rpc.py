@@ -28,6 +28,7 @@ from zimun.stores import Stores
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
+    contacts_service_pb2_grpc,
     locations_service_pb2_grpc,
     organizations_service_pb2_grpc,
     overrides_service_pb2_grpc,
@@ -148,6 +149,10 @@ class Zimun:
     @property
     def availability(self) -> Any:
         return availability_service_pb2_grpc.AvailabilityServiceStub(self.channel)
+
+    @property
+    def contacts(self) -> Any:
+        return contacts_service_pb2_grpc.ContactsServiceStub(self.channel)
 
     @property
     def appointments(self) -> Any:

@@ -4,7 +4,7 @@ Times are instants in microseconds. Every method may raise Overloaded when the
 store cannot be used; then nothing was done.
 """
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -199,6 +199,39 @@ class LedgerStore(Protocol):
         self, org_id: str, hold_id: str, revision: int, limit: int
     ) -> Sequence[ReservationChange]:
         """The changes since a reservation became an appointment, from a revision on."""
+
+    async def contact_holds(self, org_id: str, key: str) -> Sequence[str]:
+        """The ids of the reservations that the contact of a key has, or has had, in order."""
+
+    async def upcoming_of_contact(
+        self, org_id: str, key: str, now: int, limit: int
+    ) -> Sequence[str]:
+        """The ids of some confirmed appointments of a contact that are yet to end."""
+
+    async def erase_contact(
+        self,
+        org_id: str,
+        hold_ids: Collection[str],
+        key: str,
+        client_id: str,
+        now: int,
+        include_upcoming: bool,
+    ) -> None:
+        """Erase the contact of a key from reservations and their events, and record it.
+
+        Appointments that are yet to end are left out unless they are included.
+        """
+
+    async def rewrite_responses(
+        self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
+    ) -> None:
+        """Replace kept responses by what `rewrite` makes of their method and bytes; None stays."""
+
+    async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
+        """Organizations after an id that keep contacts for a time only, in order."""
+
+    async def erase_ended_contacts(self, org_id: str, now: int, limit: int) -> int:
+        """Erase contacts that the organization keeps no longer; answers how many."""
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """Delete bookings that ended before an instant, with their events; at most so many.

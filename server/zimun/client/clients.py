@@ -60,6 +60,7 @@ class Client(_Options):
     organization: groups.OrganizationSettings
     availability: groups.Availability
     appointments: groups.Appointments
+    contacts: groups.Contacts
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class AsyncClient(_Options):
     organization: groups.AsyncOrganizationSettings
     availability: groups.AsyncAvailability
     appointments: groups.AsyncAppointments
+    contacts: groups.AsyncContacts
 
     def __init__(
         self,

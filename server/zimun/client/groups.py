@@ -9,6 +9,9 @@ from zimun.v1 import (
     availability_service_pb2 as availability_pb2,
 )
 from zimun.v1 import (
+    contacts_service_pb2 as contacts_pb2,
+)
+from zimun.v1 import (
     locations_service_pb2 as locations_pb2,
 )
 from zimun.v1 import (
@@ -40,6 +43,22 @@ from zimun.v1.staff_member_pb2 import StaffMember
 from zimun.v1.time_off_pb2 import TimeOff
 
 from .methods import AsyncGroup, Method, Pages, SyncGroup
+
+
+class ContactsMethods:
+    """Personal data: what is kept of a contact, and its removal."""
+
+    export = Pages(
+        "ContactsService/ExportContact",
+        contacts_pb2.ExportContactRequest,
+        contacts_pb2.ExportContactResponse,
+        contacts_pb2.ContactAppointment,
+    )
+    erase = Method(
+        "ContactsService/EraseContact",
+        contacts_pb2.EraseContactRequest,
+        contacts_pb2.EraseContactResponse,
+    )
 
 
 class ServicesMethods:
@@ -332,3 +351,11 @@ class Appointments(AppointmentsMethods, SyncGroup):
 
 class AsyncAppointments(AppointmentsMethods, AsyncGroup):
     __doc__ = AppointmentsMethods.__doc__
+
+
+class Contacts(ContactsMethods, SyncGroup):
+    __doc__ = ContactsMethods.__doc__
+
+
+class AsyncContacts(ContactsMethods, AsyncGroup):
+    __doc__ = ContactsMethods.__doc__

@@ -7,7 +7,7 @@ from typing import ClassVar
 from zimun.domain import reservation as rules
 from zimun.domain.catalog import Service
 from zimun.domain.commands import ConfirmHold, Decision, Hold, evolved, expiries, reservation_event
-from zimun.domain.errors import InvalidRequest
+from zimun.domain.errors import ContactRetentionOver, InvalidRequest
 from zimun.domain.events import EventType, ReservationEvent
 from zimun.domain.ledger import Ledger
 from zimun.domain.reservation import Contact, Reservation, State, contact_key
@@ -47,14 +47,17 @@ class UpdateAppointment:
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.update` raises, InvalidRequest for seats
-        that the service does not have, SlotUnavailable where they are taken, and LimitReached
-        for another contact of an appointment that is to come."""
+        that the service does not have, SlotUnavailable where they are taken, LimitReached
+        for another contact of an appointment that is to come, and ContactRetentionOver."""
         before = ledger.appointment(self.appointment_id)
         contact = replace(before.contact, **self.contact)  # type: ignore[arg-type]
         seats = before.seats if self.seats is None else self.seats
         after = rules.update(before, now, contact, seats, self.etag)
         if _has_another_contact(before, after) and now < after.start:
             check_customer(ledger, timetable.catalog, after, now)
+        retention = timetable.catalog.organization.contact_retention
+        if retention and contact != before.contact and now >= before.end + retention:
+            raise ContactRetentionOver(before.appointment_id, before.end + retention)
         if seats <= before.seats:
             return reservation_event(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after

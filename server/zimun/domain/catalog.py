@@ -91,7 +91,10 @@ class ServiceDefaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization(Entry):
-    """`o_…`: whose catalogue it is. `holiday_region` is ISO 3166 (`DE`, `US-CA`), or empty."""
+    """`o_…`: whose catalogue it is. `holiday_region` is ISO 3166 (`DE`, `US-CA`), or empty.
+
+    Contacts are kept for `contact_retention` after the end of an appointment; 0: for good.
+    """
 
     time_zone: str
     holiday_region: str = ""
@@ -99,6 +102,7 @@ class Organization(Entry):
     hold_length: int = HOLD_LENGTH
     service_defaults: ServiceDefaults = ServiceDefaults()
     booking_limits: tuple[BookingLimit, ...] = ()
+    contact_retention: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

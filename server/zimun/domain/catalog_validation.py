@@ -113,6 +113,8 @@ def _organization(entry: Organization) -> Violations:
     yield from _length("hold_length", entry.hold_length, MINUTE, MAX_HOLD_LENGTH)
     yield from _defaults(entry.service_defaults)
     yield from _booking_limits(entry.booking_limits)
+    if entry.contact_retention % DAY or entry.contact_retention < 0:
+        yield "contact_retention", "must be a number of days"
 
 
 def _defaults(defaults: ServiceDefaults) -> Violations:

@@ -28,6 +28,8 @@
     │   ├── OutsideCancellationWindow
     │   ├── OutsideRescheduleWindow
     │   ├── OutsideUndoWindow
+    │   ├── ContactHasAppointments
+    │   ├── ContactRetentionOver
     │   ├── CatalogLimitReached
     │   ├── TimeOffHasConflicts
     │   ├── LimitReached
@@ -308,6 +310,30 @@ class OutsideUndoWindow(Refused):
             f"appointment {appointment_id} could be reopened until {last}",
             appointment_id=appointment_id,
             until=last,
+        )
+
+
+class ContactHasAppointments(Refused):
+    """Some appointments of the contact are yet to end."""
+
+    reason = "CONTACT_HAS_APPOINTMENTS"
+
+    def __init__(self, appointment_ids: Sequence[str]) -> None:
+        named = ", ".join(appointment_ids)
+        super().__init__(f"the contact has appointments to come: {named}", appointment_ids=named)
+
+
+class ContactRetentionOver(Refused):
+    """The organization keeps no contact of an appointment that ended so long ago."""
+
+    reason = "CONTACT_RETENTION_OVER"
+
+    def __init__(self, appointment_id: str, until: int) -> None:
+        kept = rfc3339(until)
+        super().__init__(
+            f"contacts of appointment {appointment_id} were kept until {kept}",
+            appointment_id=appointment_id,
+            until=kept,
         )
 
 

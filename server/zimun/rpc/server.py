@@ -17,6 +17,7 @@ from zimun.rpc.health import Health
 from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.appointments import AppointmentsServicer
 from zimun.rpc.services.availability import AvailabilityServicer
+from zimun.rpc.services.contacts import ContactsServicer
 from zimun.rpc.services.locations import LocationsServicer
 from zimun.rpc.services.organizations import OrganizationsServicer
 from zimun.rpc.services.overrides import OverridesServicer
@@ -27,6 +28,7 @@ from zimun.rpc.services.time_off import TimeOffServicer
 from zimun.v1 import (
     appointments_service_pb2_grpc,
     availability_service_pb2_grpc,
+    contacts_service_pb2_grpc,
     locations_service_pb2_grpc,
     organizations_service_pb2_grpc,
     overrides_service_pb2_grpc,
@@ -42,6 +44,7 @@ WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
 _SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Dependencies], object]] = {
     appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
     availability_service_pb2_grpc.add_AvailabilityServiceServicer_to_server: AvailabilityServicer,
+    contacts_service_pb2_grpc.add_ContactsServiceServicer_to_server: ContactsServicer,
     locations_service_pb2_grpc.add_LocationsServiceServicer_to_server: LocationsServicer,
     organizations_service_pb2_grpc.add_OrganizationsServiceServicer_to_server: (
         OrganizationsServicer

@@ -30,6 +30,7 @@ from zimun.domain.text import check_key, check_line, check_lines
 from zimun.v1 import (
     appointments_service_pb2,
     availability_service_pb2,
+    contacts_service_pb2,
     locations_service_pb2,
     options_pb2,
     organizations_service_pb2,
@@ -43,6 +44,7 @@ from zimun.v1 import (
 FILES = (
     appointments_service_pb2,
     availability_service_pb2,
+    contacts_service_pb2,
     locations_service_pb2,
     organizations_service_pb2,
     overrides_service_pb2,

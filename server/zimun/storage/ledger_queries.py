@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
 from zimun.domain.reservation import Reservation
-from zimun.storage import ledgers, lists
+from zimun.storage import contacts, ledgers, lists
 
 T = TypeVar("T")
 
@@ -65,6 +65,48 @@ class LedgerQueries(Generic[DatabaseT]):
         return await self._database.scan(
             lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
         )
+
+    async def contact_holds(self, org_id: str, key: str) -> Sequence[str]:
+        """Found by an index of contacts, and among appointments that were updated."""
+        return await self._database.scan(lambda tx: contacts.holds_of(tx, org_id, key))
+
+    async def upcoming_of_contact(
+        self, org_id: str, key: str, now: int, limit: int
+    ) -> Sequence[str]:
+        """Found by the index of contacts."""
+        return await self._database.read(lambda tx: contacts.upcoming(tx, org_id, key, now, limit))
+
+    async def erase_contact(
+        self,
+        org_id: str,
+        hold_ids: Collection[str],
+        key: str,
+        client_id: str,
+        now: int,
+        include_upcoming: bool,
+    ) -> None:
+        """One transaction."""
+        await self._database.write(
+            lambda tx: contacts.erase(tx, org_id, hold_ids, key, client_id, now, include_upcoming)
+        )
+
+    async def rewrite_responses(
+        self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
+    ) -> None:
+        """One transaction, which reads all kept responses of the organization."""
+        await self._database.write(lambda tx: contacts.rewrite_responses(tx, org_id, rewrite))
+
+    async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
+        """One statement."""
+        return await self._database.read(lambda tx: contacts.with_retention(tx, after, limit))
+
+    async def erase_ended_contacts(self, org_id: str, now: int, limit: int) -> int:
+        """A transaction only where there is a contact to erase."""
+        over = await self._database.scan(lambda tx: contacts.ended(tx, org_id, now, limit))
+        if over is None:
+            return 0
+        await self._database.write(lambda tx: contacts.erase_ended(tx, org_id, over, now))
+        return len(over.hold_ids)
 
     async def organization_ids(self) -> Sequence[str]:
         """Every organization."""

@@ -248,7 +248,9 @@ def put_catalog(connection: Connection, org_id: str, value: CatalogValue) -> Non
     """Insert a value of the catalogue, or replace the one of its key."""
     match value:
         case Organization():
-            _put(connection, organizations, rows.organization_row(value))
+            # Without a retention nothing is erased, and all of it is looked through again after.
+            mark = {} if value.contact_retention else {"contacts_erased_until": 0}
+            _put(connection, organizations, rows.organization_row(value) | mark)
         case Override():
             # An override may have another owner or date than the one of its id had.
             _delete_override(connection, org_id, value.id)

@@ -237,6 +237,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "hold_length": organization.hold_length,
         "service_defaults": asdict(organization.service_defaults),
         "booking_limits": [asdict(limit) for limit in organization.booking_limits],
+        "contact_retention": organization.contact_retention,
     }
 
 
@@ -324,6 +325,7 @@ def _organization(row: Row[Any]) -> Organization:
         hold_length=row.hold_length,
         service_defaults=ServiceDefaults(**row.service_defaults),
         booking_limits=_limits(row.booking_limits),
+        contact_retention=row.contact_retention,
     )
 
 

@@ -44,6 +44,7 @@ IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
 IS_CONFIRMED = text("state = 'CONFIRMED'")
 IS_OF_HOLD = text("hold_id != ''")
+IS_UPDATE = text("type = 'APPOINTMENT_UPDATED'")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED', 'COMPLETED', 'NO_SHOW')")
 
 
@@ -97,6 +98,9 @@ organizations = Table(
     _number("hold_length", HOLD_LENGTH),
     _json("service_defaults", "{}"),
     _json("booking_limits", "[]"),
+    _number("contact_retention", 0),
+    # The contacts of appointments that began until then have been erased.
+    _number("contacts_erased_until", 0),
 )
 
 services = _entry(
@@ -323,6 +327,9 @@ Index(
     unique=True,
     **only_where(IS_OF_HOLD),
 )
+
+# Few: appointments whose contact may have been another one before.
+Index("events_of_updates", events.c.org_id, events.c.hold_id, **only_where(IS_UPDATE))
 
 idempotency = Table(
     "idempotency",

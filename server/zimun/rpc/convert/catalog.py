@@ -193,6 +193,7 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
             **{field: duration(value) for field, value in set_defaults.items()}
         ),
         booking_limits=map(booking_limit, entry.booking_limits),
+        contact_retention=duration(retention) if (retention := entry.contact_retention) else None,
     )
 
 
@@ -208,6 +209,7 @@ def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
         "hold_length": length(sent.hold_length),
         "service_defaults": ServiceDefaults(**set_defaults),
         "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
+        "contact_retention": length(sent.contact_retention),
     }
 
 

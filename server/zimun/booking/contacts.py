@@ -1,0 +1,104 @@
+"""Personal data: what is kept of a contact, its removal, and the retention of organizations."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from zimun.booking.appointments import DescribedChange, PageKey
+from zimun.booking.reader import Reader
+from zimun.booking.store import LedgerStore
+from zimun.clock import Clock
+from zimun.domain.contacts import is_of_contact
+from zimun.domain.errors import ContactHasAppointments
+from zimun.domain.identity import Caller
+from zimun.domain.reservation import Reservation, contact_key
+
+MAX_CHANGES = 10_000
+"""The most changes of one appointment that an export has."""
+
+BATCH = 100
+"""Reservations from which one transaction erases a contact."""
+
+MAX_SWEPT = 20
+"""Organizations whose contacts are looked through at a time."""
+
+MAX_NAMED = 10
+"""The most appointments that a refusal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactHistory:
+    """What happened to a reservation while it was a contact's, oldest first."""
+
+    changes: Sequence[DescribedChange]
+
+    @property
+    def reservation(self) -> Reservation:
+        """The reservation as it was last the contact's."""
+        return self.changes[-1].change.reservation
+
+
+async def export_contact(
+    store: LedgerStore, caller: Caller, email: str, size: int, after: PageKey | None
+) -> tuple[Sequence[ContactHistory], PageKey | None]:
+    """A page of what is kept of a contact, in order of hold_id."""
+    key = contact_key(email)
+    known = await store.contact_holds(caller.org_id, key)
+    hold_ids = [hold_id for hold_id in known if not after or hold_id > after[1]]
+    page = [await _history(store, caller.org_id, hold_id, key) for hold_id in hold_ids[:size]]
+    histories = [history for history in page if history.changes]
+    return histories, (0, hold_ids[size - 1]) if len(hold_ids) > size else None
+
+
+async def _history(store: LedgerStore, org_id: str, hold_id: str, key: str) -> ContactHistory:
+    changes = await store.appointment_changes(org_id, hold_id, 0, MAX_CHANGES)
+    before = [None, *(change.reservation for change in changes)]
+    described = map(DescribedChange, changes, before)
+    return ContactHistory([one for one in described if is_of_contact(one.change.reservation, key)])
+
+
+def history_key_of(history: ContactHistory) -> PageKey:
+    """The key after which a page begins that follows a history."""
+    return 0, history.reservation.hold_id
+
+
+async def erase_contact(
+    store: LedgerStore,
+    reader: Reader,
+    caller: Caller,
+    email: str,
+    include_upcoming: bool,
+    without_contact: Callable[[str, bytes, str], bytes | None],
+) -> None:
+    """Erase a contact from reservations, events and kept responses; erasing again is no change.
+
+    `without_contact` empties the kept response of a method, where that has the contact of a key.
+    Raises ContactHasAppointments.
+    """
+    org_id, key = caller.org_id, contact_key(email)
+    now = await reader.query(org_id, lambda ledger, timetable, now: now)
+    if not include_upcoming:
+        upcoming = await store.upcoming_of_contact(org_id, key, now, MAX_NAMED)
+        if upcoming:
+            raise ContactHasAppointments(upcoming)
+    hold_ids = await store.contact_holds(org_id, key)
+    for begin in range(0, len(hold_ids), BATCH):
+        batch = hold_ids[begin : begin + BATCH]
+        await store.erase_contact(org_id, batch, key, caller.client_id, now, include_upcoming)
+    # Last: what is kept from now on has no contact any more.
+    await store.rewrite_responses(
+        org_id, lambda method, response: without_contact(method, response, key)
+    )
+
+
+class Retention:
+    """Erases the contacts that organizations keep no longer, a few organizations at a time."""
+
+    def __init__(self, store: LedgerStore, clock: Clock) -> None:
+        self._store, self._clock, self._after = store, clock, ""
+
+    async def sweep(self) -> int:
+        """Go on with the next organizations; answers from how many appointments it erased."""
+        org_ids = await self._store.organizations_with_retention(self._after, MAX_SWEPT)
+        self._after = org_ids[-1] if len(org_ids) == MAX_SWEPT else ""
+        now = self._clock.now()
+        return sum([await self._store.erase_ended_contacts(one, now, BATCH) for one in org_ids])

@@ -1,0 +1,21 @@
+"""Contacts of appointments, and their removal: pure functions of (reservation, now)."""
+
+from zimun.domain.reservation import Contact, Reservation, State, contact_key
+
+
+def is_of_contact(reservation: Reservation, key: str) -> bool:
+    """Whether a reservation has the contact of a key; an empty key is that of any contact."""
+    return key in ("", contact_key(reservation.contact.email))
+
+
+def is_upcoming(reservation: Reservation, now: int) -> bool:
+    """Whether an appointment is yet to end."""
+    return reservation.state is State.CONFIRMED and reservation.end > now
+
+
+def erased(reservation: Reservation, now: int, key: str) -> Reservation:
+    """The reservation once a contact has been erased, of which it may have been before alone."""
+    changed = reservation._replace(update_time=now, revision=reservation.revision + 1)
+    if not is_of_contact(reservation, key):
+        return changed
+    return changed._replace(contact=Contact(), cancel_reason="")

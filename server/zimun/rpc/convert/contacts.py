@@ -1,0 +1,46 @@
+"""Contacts: protobuf to domain values and back."""
+
+from zimun.booking.contacts import ContactHistory
+from zimun.domain.reservation import contact_key
+from zimun.rpc.convert.appointments import appointment_change
+from zimun.rpc.convert.booking import appointment
+from zimun.v1 import appointments_service_pb2, contacts_service_pb2
+from zimun.v1.appointment_pb2 import Appointment
+
+_PERSONAL = (
+    "contact_name",
+    "contact_email",
+    "contact_phone",
+    "notes",
+    "metadata",
+    "cancel_reason",
+)
+"""Fields of personal data."""
+
+_METHODS = frozenset(
+    method.name
+    for service in appointments_service_pb2.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+    if method.output_type is Appointment.DESCRIPTOR
+)
+"""The methods whose response is an appointment."""
+
+
+def contact_appointment(history: ContactHistory) -> contacts_service_pb2.ContactAppointment:
+    """What is kept of one appointment, on the wire."""
+    return contacts_service_pb2.ContactAppointment(
+        appointment=appointment(history.reservation),
+        changes=[appointment_change(each) for each in history.changes],
+    )
+
+
+def without_contact(method: str, response: bytes, key: str) -> bytes | None:
+    """A method's response without the contact of a key; None where it does not have it."""
+    if method not in _METHODS:
+        return None
+    message = Appointment.FromString(response)
+    if contact_key(message.contact_email) != key:
+        return None
+    for name in _PERSONAL:
+        message.ClearField(name)
+    return message.SerializeToString(deterministic=True)

@@ -1,0 +1,46 @@
+"""zimun.v1.ContactsService."""
+
+from zimun.booking import contacts
+from zimun.rpc.convert import contacts as convert
+from zimun.rpc.dispatch import caller
+from zimun.rpc.page_tokens import page_size, write_page
+from zimun.rpc.request_context import Context, Dependencies, page_scope
+from zimun.v1 import contacts_service_pb2, contacts_service_pb2_grpc
+
+
+class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
+    """The methods of zimun.v1.ContactsService."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._pages = dependencies.pages
+        self._store, self._reader = dependencies.store, dependencies.reader
+
+    async def ExportContact(
+        self, request: contacts_service_pb2.ExportContactRequest, context: Context
+    ) -> contacts_service_pb2.ExportContactResponse:
+        """Return a page of what is kept of a contact."""
+        scope, size = page_scope(request), page_size(request.page_size)
+        after = self._pages.read(request.page_token, scope)
+        histories, next_key = await contacts.export_contact(
+            self._store, caller(), request.contact_email, size, after
+        )
+        page = await write_page(
+            histories, next_key, convert.contact_appointment, contacts.history_key_of
+        )
+        return contacts_service_pb2.ExportContactResponse(
+            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
+        )
+
+    async def EraseContact(
+        self, request: contacts_service_pb2.EraseContactRequest, context: Context
+    ) -> contacts_service_pb2.EraseContactResponse:
+        """Erase a contact from all that is kept."""
+        await contacts.erase_contact(
+            self._store,
+            self._reader,
+            caller(),
+            request.contact_email,
+            request.include_upcoming,
+            convert.without_contact,
+        )
+        return contacts_service_pb2.EraseContactResponse()

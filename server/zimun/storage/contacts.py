@@ -1,0 +1,246 @@
+"""Contacts in reservations, events and kept responses: found, and erased; on either engine.
+
+Events are changed nowhere else: what they say of a contact is emptied where they
+stand, and an event of its own records that.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    TextClause,
+    bindparam,
+    case,
+    insert,
+    select,
+    update,
+)
+
+from zimun.domain.contacts import erased, is_upcoming
+from zimun.domain.events import EventType, ReservationEvent
+from zimun.domain.reservation import Reservation, State, contact_key
+from zimun.storage import rows
+from zimun.storage.schema import (
+    IS_APPOINTMENT,
+    IS_OF_HOLD,
+    IS_UPDATE,
+    events,
+    idempotency,
+    ledgers,
+    organizations,
+    reservations,
+)
+
+_NO_CONTACT: Mapping[str, str] = {
+    "contact_name": "",
+    "contact_email": "",
+    "contact_phone": "",
+    "notes": "",
+    "metadata": "{}",
+    "cancel_reason": "",
+}
+"""The columns of personal data, without any."""
+
+CHUNK = 200
+"""Reservations whose events one statement reads."""
+
+RewriteResponse = Callable[[str, bytes], bytes | None]
+"""From a method and its kept response to the response without a contact; None where it stays."""
+
+
+def holds_of(connection: Connection, org_id: str, key: str) -> list[str]:
+    """The ids of the reservations that a contact has, or has had, in order."""
+    c = reservations.c
+    own = select(c.hold_id).where(c.org_id == org_id, IS_APPOINTMENT, c.contact_key == key)
+    found = set(connection.execute(own).scalars())
+    for hold_id, data in _events_of_updated(connection, org_id):
+        if key == contact_key(json.loads(data)["reservation"]["contact_email"]):
+            found.add(hold_id)
+    return sorted(found)
+
+
+def _events_of_updated(connection: Connection, org_id: str) -> Iterator[tuple[str, str]]:
+    """The (hold_id, data) of the events of appointments whose contact may have changed."""
+    c = events.c
+    updated = select(c.hold_id).where(c.org_id == org_id, IS_UPDATE).distinct()
+    hold_ids = list(connection.execute(updated).scalars())
+    for begin in range(0, len(hold_ids), CHUNK):
+        query = select(c.hold_id, c.data).where(*_of_holds(org_id, hold_ids[begin:][:CHUNK]))
+        yield from ((row[0], row[1]) for row in connection.execute(query))
+
+
+def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[bool] | TextClause]:
+    """The condition of the events of reservations; every revision is more than 0, and said to be
+    so that SQLite prefers the index of revisions."""
+    c = events.c
+    return [c.org_id == org_id, IS_OF_HOLD, c.hold_id.in_(hold_ids), c.revision > 0]
+
+
+def upcoming(connection: Connection, org_id: str, key: str, now: int, limit: int) -> list[str]:
+    """The ids of some appointments of a contact that are yet to end."""
+    c = reservations.c
+    query = select(c.appointment_id).where(c.org_id == org_id, IS_APPOINTMENT)
+    query = query.where(c.contact_key == key, c.state == State.CONFIRMED.value, c.end_time > now)
+    return list(connection.execute(query.order_by(c.start_time).limit(limit)).scalars())
+
+
+def erase(
+    connection: Connection,
+    org_id: str,
+    hold_ids: Collection[str],
+    key: str,
+    client_id: str,
+    now: int,
+    include_upcoming: bool,
+) -> None:
+    """Erase a contact (empty: any) from reservations and their events; run it in a transaction.
+
+    The head is locked first, so that no other change of the organization comes between.
+    """
+    heads = ledgers.c
+    later = case((heads.time < now, now), else_=heads.time)
+    lock = update(ledgers).where(heads.org_id == org_id).values(time=later)
+    seq, time = connection.execute(lock.returning(heads.seq, heads.time)).one()
+    c = reservations.c
+    query = select(reservations).where(c.org_id == org_id, c.hold_id.in_(hold_ids))
+    before = [rows.reservation(row) for row in connection.execute(query.order_by(c.hold_id))]
+    if not include_upcoming:
+        before = [one for one in before if not is_upcoming(one, now)]
+    if not before:
+        return
+    after = [erased(one, time, key) for one in before]
+    _empty_events(connection, org_id, [one.hold_id for one in before], key)
+    _write_reservations(connection, org_id, after)
+    _record(connection, org_id, seq, time, client_id, after)
+    moved = update(ledgers).where(heads.org_id == org_id).values(seq=heads.seq + len(after))
+    connection.execute(moved)
+
+
+def _empty_events(connection: Connection, org_id: str, hold_ids: Sequence[str], key: str) -> None:
+    """Empty what the events of reservations say of a contact."""
+    c = events.c
+    query = select(c.seq, c.data).where(*_of_holds(org_id, hold_ids))
+    changed = []
+    for seq, data in connection.execute(query).all():
+        facts = json.loads(data)
+        said = facts["reservation"]
+        if key in ("", contact_key(said["contact_email"])):
+            said |= _NO_CONTACT
+            changed.append({"own_seq": seq, "own_data": json.dumps(facts)})
+    if changed:
+        own = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
+        connection.execute(own.values(data=bindparam("own_data")), changed)
+
+
+def _write_reservations(connection: Connection, org_id: str, after: Sequence[Reservation]) -> None:
+    names = (*_NO_CONTACT, "contact_key", "revision", "update_time")
+    c = reservations.c
+    own = update(reservations).where(c.org_id == org_id, c.hold_id == bindparam("own_hold_id"))
+    own = own.values({name: bindparam(f"own_{name}") for name in names})
+    values = []
+    for one in after:
+        row = dict(zip(rows.RESERVATION_COLUMNS, rows.reservation_row(one), strict=True))
+        values.append({f"own_{name}": row[name] for name in ("hold_id", *names)})
+    connection.execute(own, values)
+
+
+def _record(
+    connection: Connection,
+    org_id: str,
+    seq: int,
+    time: int,
+    client_id: str,
+    after: Sequence[Reservation],
+) -> None:
+    """Add an event for each reservation; its sessions stay as they are."""
+    kind = EventType.APPOINTMENT_CONTACT_ERASED
+    connection.execute(
+        insert(events),
+        [
+            {
+                "org_id": org_id,
+                "seq": number,
+                "time": time,
+                "type": kind.value,
+                "client_id": client_id,
+                "hold_id": one.hold_id,
+                "revision": one.revision,
+                "data": rows.event_json(ReservationEvent(kind, client_id, one, ())),
+            }
+            for number, one in enumerate(after, seq + 1)
+        ],
+    )
+
+
+# Kept responses.
+
+
+def rewrite_responses(connection: Connection, org_id: str, rewrite: RewriteResponse) -> None:
+    """Replace kept responses of an organization; run it in a transaction."""
+    c = idempotency.c
+    query = select(c.client_id, c.method, c.key, c.response).where(c.org_id == org_id)
+    found = connection.execute(query)
+    if changed := list(_rewritten(found, rewrite)):
+        own = update(idempotency).where(c.org_id == org_id)
+        for name in ("client_id", "method", "key"):
+            own = own.where(c[name] == bindparam(f"own_{name}"))
+        connection.execute(own.values(response=bindparam("own_response")), changed)
+
+
+def _rewritten(found: Any, rewrite: RewriteResponse) -> Iterator[dict[str, Any]]:
+    for client_id, method, key, response in found:
+        if (after := rewrite(method, response)) is not None:
+            names = {"own_client_id": client_id, "own_method": method, "own_key": key}
+            yield {**names, "own_response": after}
+
+
+# The retention of organizations.
+
+
+def with_retention(connection: Connection, after: str, limit: int) -> list[str]:
+    """Organizations after an id that keep contacts for a time only, in order."""
+    c = organizations.c
+    query = select(c.org_id).where(c.contact_retention > 0, c.org_id > after)
+    return list(connection.execute(query.order_by(c.org_id).limit(limit)).scalars())
+
+
+class Ended(NamedTuple):
+    """Appointments whose contacts are to be erased; what began until `mark` then has none.
+
+    The mark stays a longest appointment behind, as one that began earlier may end later.
+    """
+
+    hold_ids: Sequence[str]
+    mark: int
+
+
+def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | None:
+    """Appointments of an organization whose retention is over, in order; None without any."""
+    o, c = organizations.c, reservations.c
+    settings = select(o.contact_retention, o.contacts_erased_until, o.longest_span)
+    row = connection.execute(settings.where(o.org_id == org_id)).one()
+    until = now - row.contact_retention
+    query = (
+        select(c.hold_id, c.start_time)
+        .where(c.org_id == org_id, IS_APPOINTMENT, c.start_time <= until)
+        .where(c.start_time > row.contacts_erased_until)
+        .where(c.contact_key != "", c.end_time <= until)
+        .order_by(c.start_time, c.appointment_id)
+        .limit(limit)
+    )
+    found = connection.execute(query).all() if row.contact_retention else ()
+    if not found:
+        return None
+    return Ended([hold_id for hold_id, _ in found], found[-1].start_time - row.longest_span - 1)
+
+
+def erase_ended(connection: Connection, org_id: str, over: Ended, now: int) -> None:
+    """Erase the contacts of appointments found by `ended`; run it in a transaction."""
+    erase(connection, org_id, over.hold_ids, "", "", now, False)
+    c = organizations.c
+    later = case((c.contacts_erased_until < over.mark, over.mark), else_=c.contacts_erased_until)
+    moved = update(organizations).where(c.org_id == org_id).values(contacts_erased_until=later)
+    connection.execute(moved)

@@ -1,0 +1,221 @@
+"""Personal data: what is kept of a contact, and its removal from all that is kept."""
+
+from typing import Any
+
+import grpc
+import pytest
+
+from zimun.booking import contacts
+from zimun.booking.reader import Reader
+from zimun.domain.instant import DAY, SECOND
+from zimun.v1 import appointments_service_pb2 as appointments_pb2
+from zimun.v1 import contacts_service_pb2 as contacts_pb2
+from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
+
+from ..support.rpc import Zimun
+from . import at, stamp
+from .asking import move_of
+from .catalogue import days, settle
+from .test_appointment_life import ELEVEN, TEN, book, book_of, get, update, update_of
+
+SECRET = "kestrel"
+"""A word in everything that is personal."""
+
+EMAIL = f"{SECRET}@Example.com"
+PERSONAL: dict[str, Any] = {
+    "contact_name": f"Dana {SECRET}",
+    "contact_email": EMAIL,
+    "contact_phone": f"555 {SECRET}",
+    "notes": f"By the {SECRET}",
+    "metadata": {"crm": SECRET},
+}
+LATER = at("2025-12-03T00:00:00Z")
+
+
+async def exported(
+    zimun: Zimun, email: str = EMAIL, size: int = 0
+) -> list[contacts_pb2.ContactAppointment]:
+    items: list[contacts_pb2.ContactAppointment] = []
+    request = contacts_pb2.ExportContactRequest(contact_email=email, page_size=size)
+    while True:
+        page = await zimun.call(zimun.contacts.ExportContact, request)
+        items += page.items
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return items
+
+
+def erase_of(email: str = EMAIL, **fields: Any) -> contacts_pb2.EraseContactRequest:
+    return contacts_pb2.EraseContactRequest(contact_email=email, **fields)
+
+
+async def erase(zimun: Zimun, email: str = EMAIL, **fields: Any) -> None:
+    await zimun.call(zimun.contacts.EraseContact, erase_of(email, **fields))
+
+
+async def kept_rows(zimun: Zimun) -> str:
+    """Every row of every table of bookings, as text."""
+    tables = ("reservations", "events", "idempotency")
+
+    def read(connection: Any) -> str:
+        rows = [
+            bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+            for table in tables
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}").all()
+            for value in row
+        ]
+        return "\n".join(rows)
+
+    return await zimun.stores.database.read(read)
+
+
+@pytest.fixture
+def other_server(zimun: Zimun) -> Reader:
+    """A reader of the same store with a memory of its own."""
+    return Reader(zimun.stores.ledgers, zimun.clock)
+
+
+async def history(zimun: Zimun, appointment_id: str) -> list[AppointmentChange]:
+    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id=appointment_id)
+    return list((await zimun.call(zimun.appointments.ListAppointmentChanges, request)).items)
+
+
+async def test_export_has_every_appointment_of_a_contact_with_its_changes(zimun: Zimun) -> None:
+    first = await book(zimun, TEN, **PERSONAL)
+    second = await book(zimun, ELEVEN, **PERSONAL | {"contact_email": EMAIL.lower()})
+    await book(zimun, TEN, contact_email="else@example.com")
+    noted = await update(zimun, first.appointment_id, notes="Changed")
+    moved = await zimun.call(
+        zimun.appointments.RescheduleAppointment,
+        move_of(second.appointment_id, "2025-12-02T10:00:00Z"),
+    )
+    found = await exported(zimun, EMAIL.upper())
+    assert [one.appointment for one in found] == [noted, moved]
+    for one in found:
+        changes = await history(zimun, one.appointment.appointment_id)
+        assert list(one.changes) == changes
+    assert await exported(zimun, size=1) == found
+    assert await exported(zimun, "nobody@example.com") == []
+
+
+async def test_contact_that_an_appointment_had_before_is_exported_without_the_present_one(
+    zimun: Zimun,
+) -> None:
+    kept = await book(zimun, TEN, **PERSONAL)
+    other = {"contact_name": "Else", "contact_email": "else@example.com", "contact_phone": "1"}
+    await update(zimun, kept.appointment_id, **other, notes="Theirs", metadata={"crm": "other"})
+    [found] = await exported(zimun)
+    assert found.appointment == kept
+    [theirs] = await exported(zimun, "else@example.com")
+    assert SECRET not in str(theirs)
+    zimun.clock.instant = LATER
+    await erase(zimun)
+    assert await exported(zimun) == []
+    [after] = await exported(zimun, "else@example.com")
+    assert after.appointment.notes == "Theirs"
+    assert SECRET not in await kept_rows(zimun)
+
+
+async def test_erasure_leaves_no_trace_but_that_it_happened(
+    zimun: Zimun, other_server: Reader
+) -> None:
+    kept = await book(zimun, TEN, key="k-1", **PERSONAL)
+    request = update_of(kept.appointment_id, notes=f"More of the {SECRET}")
+    await zimun.call(zimun.appointments.UpdateAppointment, request, key="k-2")
+    cancel = appointments_pb2.CancelAppointmentRequest(
+        appointment_id=kept.appointment_id, cancel_reason=f"Ill, says {SECRET}"
+    )
+    await zimun.call(zimun.appointments.CancelAppointment, cancel, key="k-3")
+    org_id = "o_demo"
+    read = lambda ledger, timetable, now: ledger.appointment(kept.appointment_id)  # noqa: E731
+    assert SECRET in str(await other_server.query(org_id, read))
+    assert SECRET in await kept_rows(zimun)
+    zimun.clock.advance(60)
+    await zimun.call(zimun.contacts.EraseContact, erase_of(EMAIL.upper()), client_id="c_desk")
+    assert SECRET not in await kept_rows(zimun)
+    assert SECRET not in str(await other_server.query(org_id, read))
+    after = await get(zimun, kept.appointment_id)
+    assert (after.state, after.start_time) == (Appointment.CANCELLED, kept.start_time)
+    assert (after.contact_name, after.contact_email, after.cancel_reason) == ("", "", "")
+    assert after.update_time == stamp("2025-11-28T09:01:00Z")
+    changes = await history(zimun, kept.appointment_id)
+    kinds = [AppointmentChange.Type.Name(change.type) for change in changes]
+    assert kinds == ["CONFIRMED", "UPDATED", "CANCELLED", "CONTACT_ERASED"]
+    assert changes[-1].client_id == "c_desk"
+    assert changes[-1].appointment == after
+    repeated = await zimun.call(
+        zimun.appointments.BookAppointment, book_of(TEN, **PERSONAL), key="k-1"
+    )
+    for name in (*PERSONAL, "etag"):
+        kept.ClearField(name)
+    repeated.ClearField("etag")
+    assert repeated == kept
+
+
+async def test_erasing_again_changes_nothing(zimun: Zimun) -> None:
+    await book(zimun, TEN, **PERSONAL)
+    await erase(zimun, include_upcoming=True)
+    rows = await kept_rows(zimun)
+    await erase(zimun)
+    assert await kept_rows(zimun) == rows
+
+
+async def test_contact_with_an_appointment_to_come_is_erased_only_where_that_is_said(
+    zimun: Zimun,
+) -> None:
+    past = await book(zimun, TEN, **PERSONAL)
+    zimun.clock.instant = at(ELEVEN)
+    coming = await book(zimun, "2025-12-03T10:00:00Z", **PERSONAL)
+    rows = await kept_rows(zimun)
+    refused = await zimun.refused(zimun.contacts.EraseContact, erase_of())
+    assert refused.code == grpc.StatusCode.FAILED_PRECONDITION
+    assert refused.reason == "CONTACT_HAS_APPOINTMENTS"
+    assert refused.info.metadata["appointment_ids"] == coming.appointment_id
+    assert await kept_rows(zimun) == rows
+    await erase(zimun, include_upcoming=True)
+    for appointment_id in (past.appointment_id, coming.appointment_id):
+        assert (await get(zimun, appointment_id)).contact_name == ""
+    after = await get(zimun, coming.appointment_id)
+    assert (after.state, after.start_time) == (Appointment.CONFIRMED, coming.start_time)
+    same_time = book_of("2025-12-03T10:00:00Z", staff_id=coming.staff_id)
+    taken = await zimun.refused(zimun.appointments.BookAppointment, same_time)
+    assert taken.reason == "SLOT_UNAVAILABLE"
+    moved = await zimun.call(
+        zimun.appointments.RescheduleAppointment,
+        move_of(coming.appointment_id, "2025-12-03T11:00:00Z"),
+    )
+    assert (moved.contact_name, moved.start_time) == ("", stamp("2025-12-03T11:00:00Z"))
+
+
+async def test_retention_erases_contacts_of_what_ended_so_many_days_ago(zimun: Zimun) -> None:
+    ended = await book(zimun, TEN, **PERSONAL)
+    later = await book(zimun, "2025-12-02T10:00:00Z", **PERSONAL)
+
+    async def names() -> list[str]:
+        ids = (ended.appointment_id, later.appointment_id)
+        return [(await get(zimun, appointment_id)).contact_name for appointment_id in ids]
+
+    async def sweep() -> int:
+        return await contacts.Retention(zimun.stores.ledgers, zimun.clock).sweep()
+
+    name = PERSONAL["contact_name"]
+    zimun.clock.instant = at("2026-01-30T00:00:00Z")
+    assert await sweep() == 0
+    zimun.clock.instant = ended.end_time.ToMicroseconds() + 3 * DAY - SECOND
+    await settle(zimun, contact_retention=days(3))
+    assert (await sweep(), await names()) == (0, [name, name])
+    zimun.clock.advance(1)
+    assert (await sweep(), await names()) == (1, ["", name])
+    assert await sweep() == 0
+    change = (await history(zimun, ended.appointment_id))[-1]
+    assert (change.type, change.client_id) == (AppointmentChange.CONTACT_ERASED, "")
+    late = update_of(ended.appointment_id, notes="Again")
+    refused = await zimun.refused(zimun.appointments.UpdateAppointment, late)
+    assert refused.reason == "CONTACT_RETENTION_OVER"
+    zimun.clock.advance(30 * 24 * 3600)
+    assert (await sweep(), await names()) == (2, ["", ""]), "a_123 of the demo ended, too"
+
+
+async def test_retention_is_a_number_of_days(zimun: Zimun) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="contact_retention"):
+        await settle(zimun, contact_retention={"seconds": 3600})
