@@ -15,6 +15,11 @@ from zimun.v1.hold_pb2 import Hold
 from ..support.rpc import Refusal, Zimun
 from . import confirm_of, hold_of, stamp
 
+MONDAY = "2025-12-01"
+TUESDAY = "2025-12-02"
+TEN = f"{MONDAY}T10:00:00Z"
+ELEVEN = f"{MONDAY}T11:00:00Z"
+
 Told = tuple[int, str, str, dict[str, str], dict[str, str]]
 
 
@@ -106,3 +111,23 @@ def told_in(refusal: Refusal) -> Told:
     """The same of a refused call, whatever alternatives it offers."""
     code: int = refusal.code.value[0]
     return code, refusal.message, refusal.reason, dict(refusal.info.metadata), refusal.fields
+
+
+def starts(slots: Any) -> list[str]:
+    return [slot.start_time.ToJsonString() for slot in slots]
+
+
+async def moved(zimun: Zimun, appointment_id: str, start: Any, **fields: Any) -> Any:
+    return await zimun.call(
+        zimun.appointments.RescheduleAppointment, move_of(appointment_id, start, **fields)
+    )
+
+
+def check_of(text: str, service_id: str = "s_123", **fields: Any) -> availability_pb2.SlotCheck:
+    return availability_pb2.SlotCheck(service_id=service_id, start_time=stamp(text), **fields)
+
+
+async def checked(zimun: Zimun, *checks: availability_pb2.SlotCheck, **fields: Any) -> list[Any]:
+    request = availability_pb2.BatchCheckAvailabilityRequest(checks=checks, **fields)
+    answer = await zimun.call(zimun.availability.BatchCheckAvailability, request)
+    return list(answer.results)

@@ -1,0 +1,131 @@
+"""Every field of every kind of entry, with two values of each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from .catalogue import (
+    KINDS,
+    LOCATION,
+    RESOURCE,
+    SERVICE,
+    STAFF,
+    Fields,
+    Kind,
+    days,
+    hours,
+    minutes,
+    weekly,
+)
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+
+FULL: Mapping[Kind, Fields] = {
+    SERVICE: {
+        "name": "Massage",
+        "description": "Back and neck.",
+        "duration": minutes(45),
+        "buffer_before": minutes(5),
+        "buffer_after": minutes(10),
+        "slot_step": minutes(15),
+        "slot_alignment": "HOUR",
+        "lead_time": hours(3),
+        "horizon": days(30),
+        "capacity": 4,
+        "cancellation_cutoff": hours(24),
+        "reschedule_cutoff": hours(12),
+        "price": {"currency_code": "EUR", "units": 80, "nanos": 500_000_000},
+        "staff_ids": ["t_chloe", "t_ada"],
+        "resource_requirements": [
+            {"resource_ids": ["r_room_2", "r_room_1"]},
+            {"resource_ids": ["r_studio"]},
+        ],
+        "location_ids": ["l_main"],
+        "metadata": {"colour": "blue", "": "empty key"},
+        "duration_options": [minutes(90), minutes(30)],
+        "booking_limits": [
+            {"max_bookings": 2, "period": "UPCOMING", "per": "CUSTOMER"},
+            {"max_bookings": 9, "period": "DAY", "per": "SERVICE"},
+        ],
+    },
+    LOCATION: {
+        "name": "Café Zürich",
+        "address": "2 Side Street\n8001 Zürich",
+        "time_zone": "Europe/Zurich",
+        "weekly_hours": [*weekly("09:00", "12:30", ["MONDAY"]), *weekly("13:00", "24:00")[:1]],
+        "metadata": {"floor": "2"},
+    },
+    STAFF: {
+        "name": "Noor",
+        "time_zone": "Asia/Kolkata",
+        "weekly_hours": [*weekly("07:15", "08:45")[:2], *weekly("00:00", "24:00", ["SUNDAY"])],
+        "daily_limit": 6,
+        "location_ids": ["l_main"],
+        "metadata": {"badge": "17"},
+    },
+    RESOURCE: {"name": "Chair", "location_id": "l_main", "metadata": {"kind": "leather"}},
+}
+
+OTHER: Mapping[Kind, Fields] = {
+    SERVICE: {
+        "name": "Talk",
+        "description": "",
+        "duration": minutes(20),
+        "buffer_before": minutes(0),
+        "buffer_after": minutes(1),
+        "slot_step": minutes(24 * 60),
+        "slot_alignment": "OPENING",
+        "lead_time": minutes(0),
+        "horizon": days(365),
+        "capacity": 1,
+        "cancellation_cutoff": minutes(0),
+        "reschedule_cutoff": days(2),
+        "price": {"currency_code": "USD", "units": 5},
+        "staff_ids": ["t_ben"],
+        "resource_requirements": [],
+        "location_ids": [],
+        "metadata": {},
+        "duration_options": [minutes(25)],
+        "booking_limits": [{"max_bookings": 3, "period": "WEEK", "per": "RESOURCE"}],
+    },
+    LOCATION: {
+        "name": "Depot",
+        "address": "",
+        "time_zone": "America/New_York",
+        "weekly_hours": [],
+        "metadata": {"a": "b"},
+    },
+    STAFF: {
+        "name": "Kim",
+        "time_zone": "UTC",
+        "weekly_hours": weekly("10:00", "11:00"),
+        "daily_limit": 0,
+        "location_ids": [],
+        "metadata": {},
+    },
+    RESOURCE: {"name": "Lamp", "location_id": "", "metadata": {}},
+}
+
+EMPTIED: Mapping[Kind, tuple[str, ...]] = {
+    SERVICE: (
+        *("active", "description", "resource_requirements", "staff_ids", "location_ids"),
+        *("duration_options", "booking_limits", "metadata", "price", "buffer_before", "lead_time"),
+    ),
+    LOCATION: ("active", "address", "weekly_hours", "metadata"),
+    STAFF: ("active", "weekly_hours", "daily_limit", "location_ids", "metadata"),
+    RESOURCE: ("active", "location_id", "metadata"),
+}
+"""Fields that an update can make empty, false or 0."""
+
+GIVEN = ("id", "active", "create_time", "update_time", "etag")
+"""What an entry has without being told."""
+
+
+def told(entry: Any) -> Any:
+    """The entry without what it has without being told."""
+    copy = type(entry)()
+    copy.CopyFrom(entry)
+    for field in GIVEN:
+        copy.ClearField(field)
+    return copy
