@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from .config import Config, seconds, socket_address, typed
-from .headers import TO_TOKEN_ENDPOINT, forwarding_filters
+from .headers import TO_MCP, TO_TOKEN_ENDPOINT, forwarding_filters
 from .settings import Settings, split_endpoint
 from .upstream_tls import is_ip, upstream_tls, verified_tls
 
@@ -12,6 +12,8 @@ SERVER = "zimun"
 OPEN = "zimun_open"
 """The same servers, for callers without a token: with connections, and limits, of their own."""
 AUTH = "zimun_auth"
+MCP = "zimun_mcp"
+"""The same port of the servers, for agents."""
 JWKS = "jwks"
 
 MAX_OPEN_STREAMS = 256
@@ -34,8 +36,8 @@ _STREAM_WINDOW = 256 * 1024
 def clusters(settings: Settings) -> list[Config]:
     """All upstream clusters."""
     if settings.jwks_uri:
-        return [_server(settings), _jwks(settings), _open(settings)]
-    return [_server(settings), _auth(settings), _open(settings)]
+        return [_server(settings), _jwks(settings), _open(settings), _mcp(settings)]
+    return [_server(settings), _auth(settings), _open(settings), _mcp(settings)]
 
 
 def _server(settings: Settings) -> Config:
@@ -90,19 +92,31 @@ def _grpc_cluster(name: str, settings: Settings) -> Config:
 
 def _auth(settings: Settings) -> Config:
     """The token endpoints of all machines; any of them serves any client."""
+    return _http_cluster(AUTH, settings, TO_TOKEN_ENDPOINT) | {
+        "circuit_breakers": _circuit_breakers(DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS)
+    }
+
+
+def _mcp(settings: Settings) -> Config:
+    """The endpoints for agents, chosen as `_server` is; workers of a machine share its port."""
+    return _http_cluster(MCP, settings, TO_MCP) | {
+        "lb_policy": "MAGLEV",
+        "circuit_breakers": _circuit_breakers(DEFAULT=settings.max_concurrent_requests),
+    }
+
+
+def _http_cluster(name: str, settings: Settings, headers: Sequence[str]) -> Config:
+    """The ports of the machines that speak HTTP/1.1; requests have these headers alone."""
     endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
     return (
-        _cluster(AUTH, endpoints)
+        _cluster(name, endpoints)
         | upstream_tls(settings, "http/1.1")
         | {
             "outlier_detection": _outlier_detection(),
             "typed_extension_protocol_options": _protocol(
                 _connection(AUTH_IDLE, AUTH_AGE),
-                forwarding_filters(TO_TOKEN_ENDPOINT),
+                forwarding_filters(headers),
                 http_protocol_options={},
-            ),
-            "circuit_breakers": _circuit_breakers(
-                DEFAULT=MAX_TOKEN_REQUESTS, HIGH=MAX_TOKEN_REQUESTS
             ),
         }
     )

@@ -8,7 +8,10 @@ _READABLE = (
     "x-request-id,retry-after,www-authenticate,x-ratelimit-limit,x-ratelimit-remaining,"
     "x-ratelimit-reset,grpc-status,grpc-message,grpc-status-details-bin"
 )
-_SENDABLE = "authorization,content-type,idempotency-key,x-grpc-web,x-user-agent,grpc-timeout"
+_SENDABLE = (
+    "authorization,content-type,idempotency-key,x-grpc-web,x-user-agent,grpc-timeout,"
+    "mcp-protocol-version,mcp-method,mcp-name"
+)
 
 
 def cors_filters(settings: Settings) -> list[Config]:

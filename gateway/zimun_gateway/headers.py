@@ -32,6 +32,19 @@ TO_TOKEN_ENDPOINT = (
     "x-forwarded-for",
 )
 
+TO_MCP = (
+    *_ALWAYS,
+    "accept",
+    "authorization",
+    "content-length",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+)
+
 GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
 """What only a gRPC caller may say; the transcoder and the router write their own."""
 

@@ -16,6 +16,7 @@ from .fairness import fairness_filters
 from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
 from .local_replies import replies
 from .log_path import log_path_filter
+from .machines import resource_metadata
 from .rate_limits import concurrency_filters, rate_limit_filters, size_filter
 from .request_checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .routes import retry_policy, routes
@@ -104,7 +105,8 @@ def _route_config(settings: Settings) -> Config:
 
 def _replies(settings: Settings) -> list[Config]:
     """The local replies; without our token endpoint there are no errors of its own."""
-    return replies() if settings.jwks_uri else [*token_replies(), *replies()]
+    own = [] if settings.jwks_uri else token_replies()
+    return [*own, *replies(resource_metadata(settings))]
 
 
 def _filters(settings: Settings) -> list[Config]:

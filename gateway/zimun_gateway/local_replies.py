@@ -29,6 +29,9 @@ IS_GRPC: Config = {"safe_regex": {"regex": "application/grpc(?:[-+;].*)?"}}
 JSON_ROUTE = "json"
 """Name of the routes of JSON callers, whose requests look like gRPC once they are transcoded."""
 READING_ROUTE = "json, reading"
+MCP_ROUTE = "json, mcp"
+MCP_PATH = "/o/[A-Za-z0-9_-]{1,64}/mcp"
+"""A regular expression of the paths of the endpoint for agents."""
 MARK = "x-zimun-refused"
 """Header of an answer that `transcoder_errors.py` has still to rewrite; it takes the header off."""
 
@@ -154,6 +157,13 @@ _CHECKS = (
         "must be 1 to 255 printable ASCII characters",
     ),
     _bad_header(request_checks.CONDITION, "if-match", "is not read; say the etag in the body"),
+    Refusal(
+        details_have(request_checks.ORIGIN),
+        Code.PERMISSION_DENIED,
+        "REQUEST_REFUSED",
+        "pages of this origin may not call",
+        http=403,
+    ),
     _bad_header(request_checks.GRPC_TIMEOUT, "grpc-timeout", "must be 1 to 8 digits and a unit"),
     _bad_header(
         request_checks.GRPC_ENCODING,
@@ -256,9 +266,30 @@ RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clien
 """
 
 
-def replies() -> list[Config]:
-    """The mappers of local replies; the first match counts, so gRPC comes before JSON."""
-    return [mapper for refusal in _REFUSALS for mapper in _mappers(refusal)]
+def replies(resource_metadata: str = "") -> list[Config]:
+    """The mappers of local replies; the first match counts, so gRPC comes before JSON.
+
+    `resource_metadata` is where the metadata of the protected resource are (RFC 9728), if anywhere:
+    agents are told so with the demand for a token.
+    """
+    return [
+        mapper
+        for refusal in _REFUSALS
+        for variant in (*_to_agents(refusal, resource_metadata), refusal)
+        for mapper in _mappers(variant)
+    ]
+
+
+def _to_agents(refusal: Refusal, resource_metadata: str) -> list[Refusal]:
+    """The refusal for lack of a token as agents get it."""
+    challenge = refusal.headers.get("www-authenticate")
+    if not challenge or not resource_metadata:
+        return []
+    path = {"safe_regex": {"regex": rf"{MCP_PATH}(\?.*)?"}}
+    to_agents = {"header_filter": {"header": {"name": ":path", "string_match": path}}}
+    challenge += f', resource_metadata="{resource_metadata}"'
+    headers = {"www-authenticate": challenge}
+    return [dataclasses.replace(refusal, when=both(refusal.when, to_agents), headers=headers)]
 
 
 def body(code: Code, message: str, details: list[Message]) -> Config:

@@ -49,7 +49,8 @@ def log_path_filter(settings: Settings) -> Config:
 
 def _named(descriptors: Path) -> set[str]:
     """Every segment of a path that the contract, or a standard behind it, writes out."""
-    standard = ("oauth", "token", HEALTH, "Check", "Watch", *REFLECTIONS, "ServerReflectionInfo")
+    grpc = (HEALTH, "Check", "Watch", *REFLECTIONS, "ServerReflectionInfo")
+    standard = ("oauth", "token", "o", "mcp", *grpc)
     segments = {segment for path in PUBLISHED for segment in path.split("/")}
     return {name for name in (segments | set(standard) | set(_path_words(descriptors))) if name}
 

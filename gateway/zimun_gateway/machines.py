@@ -31,6 +31,13 @@ API_CATALOG: Object = {
 PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
+def resource_metadata(settings: Settings) -> str:
+    """The address of the metadata of the resource; empty where there are none."""
+    if settings.jwks_uri or settings.site is None:
+        return ""
+    return settings.issuer.rstrip("/") + PROTECTED_RESOURCE
+
+
 def protected_resource(settings: Settings, scopes: list[str]) -> Object:
     """The metadata of the resource (RFC 9728); our own issuer is its public base URL."""
     return {
@@ -58,6 +65,8 @@ def llms_txt(openapi: Object, guides: Sequence[str]) -> str:
             "- [OpenAPI 3.1](/openapi.yaml): every operation, field, limit and error",
             "- [The same as JSON](/openapi.json)",
             "- [A page to try it on](/docs)",
+            "- [Tools for agents](/docs/guides/agents.html): the Model Context Protocol at "
+            "`/o/{org_id}/mcp`, where the organization admits agents",
             "",
             "## Guides",
             "",

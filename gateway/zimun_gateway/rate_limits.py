@@ -53,16 +53,18 @@ def rate_limit_filters(settings: Settings) -> list[Config]:
     """The filters by client and by address; the latter acts on routes with `limited_by_address`."""
     if not settings.rate_limit:
         return []
-    claims = ["client_id", "sub"] if settings.jwks_uri else ["client_id"]
-    by_client = _limit(
-        "clients",
-        {claim: _claim(claim) for claim in claims},
-        _bucket(2 * settings.rate_limit, settings.rate_limit),
-    )
     return [
-        {"name": _BY_CLIENT, "typed_config": by_client},
+        {"name": _BY_CLIENT, "typed_config": _by_client(settings, settings.rate_limit)},
         extension(BY_ADDRESS, _MESSAGE, stat_prefix="addresses"),
     ]
+
+
+def limited_by_client(settings: Settings, per_second: int) -> Config:
+    """typed_per_filter_config of a route with buckets of its own; empty when limits are off."""
+    if not settings.rate_limit:
+        return {}
+    bucket = _bucket(2 * per_second, per_second)
+    return {_BY_CLIENT: _by_client(settings, per_second) | {"token_bucket": bucket}}
 
 
 def limited_by_address(settings: Settings, per_second: int) -> Config:
@@ -120,6 +122,12 @@ def size_filter(settings: Settings) -> Config:
 def unbuffered() -> Config:
     """typed_per_filter_config of routes with streaming methods, whose requests are not buffered."""
     return {_BUFFER: typed("config.route.v3.FilterConfig", disabled=True)}
+
+
+def _by_client(settings: Settings, per_second: int) -> Config:
+    claims = ["client_id", "sub"] if settings.jwks_uri else ["client_id"]
+    keys = {claim: _claim(claim) for claim in claims}
+    return _limit("clients", keys, _bucket(2 * per_second, per_second))
 
 
 def _by_address(bucket: Config) -> Config:

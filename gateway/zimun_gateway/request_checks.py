@@ -4,7 +4,11 @@ Each check is a policy of Envoy's RBAC filter, whose name `local_replies.py` fin
 the local reply. The filter sees a request once slashes are merged.
 """
 
+import re
+from urllib.parse import urlsplit
+
 from .config import Config, extension, typed
+from .settings import Settings
 
 MAX_HEADERS_KIB = 32
 """Of all headers of a request, with the path and the query; above it the answer is 431.
@@ -22,6 +26,7 @@ PATH = "bad_path"
 HEADERS = "headers_too_large"
 IDEMPOTENCY_KEY = "bad_idempotency_key"
 CONDITION = "condition_in_header"
+ORIGIN = "foreign_origin"
 GRPC_TIMEOUT = "bad_grpc_timeout"
 GRPC_ENCODING = "bad_grpc_encoding"
 GRPC_CONTENT_TYPE = "bad_grpc_content_type"
@@ -42,6 +47,23 @@ def check_filter() -> Config:
 def json_checks() -> Config:
     """Return typed_per_filter_config for JSON routes."""
     return _on_route(_everywhere() | _of_clients() | {CONDITION: _any_of(*_CONDITIONS)})
+
+
+def mcp_checks(settings: Settings) -> Config:
+    """Return typed_per_filter_config for the endpoint for agents.
+
+    It checks the Origin, which browsers send, as the protocol demands: a page elsewhere could call
+    a server that its reader can reach (DNS rebinding).
+    """
+    return _on_route(_everywhere() | {ORIGIN: _unlike("origin", _origins(settings))})
+
+
+def _origins(settings: Settings) -> str:
+    """A regular expression of the origins of our own pages, and of those that CORS allows."""
+    if "*" in settings.cors_origins:
+        return ".*"
+    own = urlsplit(settings.issuer)
+    return "|".join(map(re.escape, (f"{own.scheme}://{own.netloc}", *settings.cors_origins)))
 
 
 def grpc_checks() -> Config:

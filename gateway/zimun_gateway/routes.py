@@ -16,6 +16,7 @@ from .descriptor_set import PACKAGE
 from .fairness import shared_fairly
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
 from .local_replies import IS_GRPC, JSON_ROUTE, READING_ROUTE
+from .mcp import mcp_routes
 from .rate_limits import (
     REFLECTION,
     WATCH,
@@ -51,7 +52,13 @@ def routes(settings: Settings) -> list[Config]:
     """What matches none of them is a 404 that Envoy makes."""
     own = [] if settings.jwks_uri else _auth_routes(settings)
     open_routes = map(_guarded, _open_routes(settings))
-    return [*own, *_api_routes(settings), *open_routes, *site_routes(settings)]
+    return [
+        *own,
+        *_api_routes(settings),
+        *mcp_routes(settings),
+        *open_routes,
+        *site_routes(settings),
+    ]
 
 
 def _api_routes(settings: Settings) -> list[Config]:

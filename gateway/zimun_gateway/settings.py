@@ -47,6 +47,8 @@ class Settings:
 
     rate_limit: int = 1000
     """For each client, with a burst of twice as many; 0 turns every limit off."""
+    mcp_rate_limit: int = 10
+    """For each client on the endpoint for agents, with a burst of twice as many."""
     token_rate_limit: int = 200
     """On the token endpoint, for each address."""
     trusted_proxies: int = 0
@@ -107,6 +109,8 @@ class Settings:
             raise ValueError("clock_skew must be at least 1 second")
         if self.rate_limit < 0 or self.token_rate_limit < 1:
             raise ValueError("rate_limit must be at least 0 and token_rate_limit at least 1")
+        if self.mcp_rate_limit < 1:
+            raise ValueError("mcp_rate_limit must be at least 1")
         if self.target_latency < 0 or self.fair_rate < 0:
             raise ValueError("target_latency and fair_rate must be at least 0")
 

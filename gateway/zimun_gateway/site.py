@@ -10,7 +10,10 @@ from pathlib import Path
 import yaml
 
 from .machines import API_CATALOG, llms_txt
-from .openapi import document
+from .openapi import document, tools
+
+TOOLS = Path("server/zimun/mcp/tools.json")
+"""The tools of the MCP endpoint, which the server reads; a path from the root of the repository."""
 
 DIRECTORY = Path(__file__).parent / "site"
 
@@ -22,6 +25,7 @@ GUIDES = (
     "errors-and-retries",
     "idempotency",
     "group-services",
+    "agents",
 )
 """The guides in the order in which they are listed: files of docs/guides, without their ending."""
 
@@ -40,7 +44,7 @@ PATHS = {
 
 
 def generated(descriptors: Path) -> dict[str, str]:
-    """The text of each generated file, by its path below `site/`.
+    """The text of each generated file, by its path below `site/` or from the root.
 
     The guides are read from the working directory, which is the root of the repository.
     """
@@ -53,6 +57,7 @@ def generated(descriptors: Path) -> dict[str, str]:
         "llms.txt": llms_txt(openapi, GUIDES),
         "well-known/api-catalog": json.dumps(API_CATALOG, indent=1) + "\n",
         **pages(Path("docs/guides")),
+        str(TOOLS.absolute()): openapi_json(tools(descriptors)),
     }
 
 

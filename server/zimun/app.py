@@ -26,6 +26,8 @@ from zimun.clock import Clock, WallClock
 from zimun.config import Settings
 from zimun.connections import IDLE_TIME, bounded, max_http_connections, max_rpc_connections
 from zimun.domain.errors import OutcomeUnknown, Overloaded
+from zimun.mcp.endpoint import PATH as MCP_PATH
+from zimun.mcp.endpoint import McpEndpoint
 from zimun.rpc.dispatch import Verify
 from zimun.rpc.page_tokens import PageTokens
 from zimun.rpc.request_context import Dependencies
@@ -103,6 +105,9 @@ async def serve(
         server = RpcServer(dependencies, verify, max_rpc_connections(), observer, sharing, traced)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
+        mcp = McpEndpoint(verify, stores.reader, server.local_calls, _resource_metadata(settings))
+        endpoints.router.add_post(MCP_PATH, mcp.post)
+        stack.push_async_callback(mcp.close)
         tls = server_tls(settings)
         auth_port = await _listen_http(
             endpoints, settings.grpc_host, settings.auth_port, "auth", stack, sharing, tls
@@ -169,6 +174,13 @@ async def _tokens(
     own = Verifier(keys, settings.public_issuer, settings.audience)
     limits = TokenLimits() if settings.rate_limit else None
     return own.verify, application(credentials, issuer, limits=limits)
+
+
+def _resource_metadata(settings: Settings) -> str:
+    """Where Envoy serves the metadata of the resource (RFC 9728); empty where it does not."""
+    if settings.jwks_url or not settings.docs:
+        return ""
+    return settings.public_issuer.rstrip("/") + "/.well-known/oauth-protected-resource"
 
 
 def _metrics(

@@ -53,6 +53,7 @@ class Settings:
     jwks_url: str = ""
     token_lifetime: int = 900
     rate_limit: int = 1000
+    mcp_rate_limit: int = 10
     target_latency: float = 0.1
     fair_rate: int = 20
     trusted_proxies: int = 0
@@ -212,6 +213,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "trace_ratio": _decimal(1),
     "token_lifetime": _whole(1, 86400),
     "rate_limit": _whole(0, 1_000_000),
+    "mcp_rate_limit": _whole(1, 1_000_000),
     "target_latency": _decimal(60),
     "fair_rate": _whole(0, 1_000_000),
     "trusted_proxies": _whole(0, 16),

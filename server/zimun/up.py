@@ -119,6 +119,7 @@ def gateway_settings(
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,
+        mcp_rate_limit=settings.mcp_rate_limit,
         target_latency=settings.target_latency,
         fair_rate=settings.fair_rate,
         max_connections=max_gateway_connections(),

@@ -97,7 +97,11 @@ def start_shared(
         @cache
         def start(engine: str) -> SharedProgram:
             data_dir = tmp_path_factory.mktemp("e2e") / "data"
-            variables = {"ZIMUN_TARGET_LATENCY": "0", **create_database(engine)}
+            variables = {
+                "ZIMUN_TARGET_LATENCY": "0",
+                "ZIMUN_MCP_RATE_LIMIT": "1000",
+                **create_database(engine),
+            }
             zimun = stack.enter_context(closed_after(Zimun(data_dir, **variables)))
             zimun.start()
             stack.callback(zimun.stop)

@@ -42,6 +42,7 @@ FULL: Fields = {
         "cancellation_cutoff": days(1),
         "reschedule_cutoff": hours(12),
     },
+    "mcp_access": Organization.READ_ONLY,
     "metadata": {"plan": "gold"},
 }
 OTHER: Fields = {
@@ -53,6 +54,7 @@ OTHER: Fields = {
     "contact_retention": days(1),
     "booking_limits": [],
     "service_defaults": {"horizon": days(7)},
+    "mcp_access": Organization.READ_WRITE,
     "metadata": {},
 }
 GIVEN = ("id", "create_time", "update_time", "etag")
@@ -76,6 +78,7 @@ async def test_a_caller_gets_the_organization_of_its_token(zimun: Zimun) -> None
     mine = await organization(zimun)
     assert (mine.id, mine.name, mine.time_zone) == ("o_demo", "Zimun Demo", "UTC")
     assert (mine.holiday_region, mine.hold_length) == ("", minutes(10))
+    assert mine.mcp_access == Organization.DISABLED
     assert mine.create_time == stamp("2025-11-28T09:00:00Z")
     theirs = await zimun.call(
         zimun.organizations.GetOrganization,
@@ -219,6 +222,7 @@ async def test_a_key_makes_one_change(zimun: Zimun) -> None:
             {"service_defaults": {"reschedule_cutoff": minutes(-1)}},
             "service_defaults.reschedule_cutoff",
         ),
+        ({"mcp_access": 4}, "mcp_access"),
         ({"metadata": {f"{n}": "" for n in range(51)}}, "metadata"),
         ({"metadata": {"k" * 65: ""}}, "metadata"),
     ],

@@ -18,6 +18,8 @@ from zimun.domain.errors import Overloaded
 from zimun.domain.instant import HOUR
 from zimun.telemetry import calls, logs
 from zimun.v1.appointments_service_pb2 import GetAppointmentRequest, HoldAppointmentRequest
+from zimun.v1.organization_pb2 import Organization
+from zimun.v1.organizations_service_pb2 import UpdateOrganizationRequest
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from ..support.rpc import FRIDAY_MORNING, Zimun, connected, seed
@@ -26,6 +28,7 @@ from . import stamp
 Metrics = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 APPOINTMENTS = "zimun.v1.AppointmentsService"
+NOON = "2025-12-01T12:00:00Z"
 
 
 class Scraped:
@@ -43,6 +46,11 @@ class Scraped:
                 assert answer.status == 200
                 assert answer.headers["content-type"].startswith("text/plain; version=")
                 return await answer.text()
+
+    @property
+    def auth_port(self) -> int:
+        """Where tokens are given, and agents are heard."""
+        return self._server.auth_port
 
     async def value(self, name: str, **labels: str) -> float:
         return _values(await self.scrape()).get((name, frozenset(labels.items())), 0)
@@ -98,6 +106,24 @@ async def test_calls_are_counted_and_timed_by_method_and_code(scraped: Scraped) 
         if name.endswith("duration_seconds_bucket") and ("method", method) in labels
     ]
     assert counted == max(buckets) >= 3
+
+
+async def test_calls_of_agents_are_counted_as_those_of_other_clients(scraped: Scraped) -> None:
+    zimun = scraped.zimun
+    access = Organization(mcp_access=Organization.READ_ONLY)
+    await zimun.call(
+        zimun.organizations.UpdateOrganization, UpdateOrganizationRequest(organization=access)
+    )
+    url = f"http://127.0.0.1:{scraped.auth_port}/o/o_demo/mcp"
+    headers = {**dict(zimun.bearer()), "accept": "application/json"}
+    params = {"name": "explain_slot", "arguments": {"service_id": "s_none", "start_time": NOON}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    labels = {"method": "zimun.v1.AvailabilityService/ExplainSlot", "code": "NOT_FOUND"}
+    before = await scraped.value("zimun_requests_total", **labels)
+    async with aiohttp.ClientSession() as session:
+        answer = await session.post(url, json=message, headers=headers)
+        assert "SERVICE_NOT_FOUND" in await answer.text()
+    assert await scraped.value("zimun_requests_total", **labels) == before + 1
 
 
 async def test_calls_without_a_token_and_of_unknown_methods_are_counted(scraped: Scraped) -> None:

@@ -128,6 +128,7 @@ def _organization(ids: Ids) -> Json:
             "cancellation_cutoff": "0s",
             "reschedule_cutoff": "0s",
         },
+        "mcp_access": "DISABLED",
         "metadata": _METADATA,
     }
 

@@ -16,6 +16,7 @@ from zimun.domain.catalog import (
     Catalog,
     Entry,
     Location,
+    McpAccess,
     Organization,
     Override,
     Resource,
@@ -142,6 +143,7 @@ ORGANIZATION = Organization(
     service_defaults=ServiceDefaults(
         slot_step=1, lead_time=0, horizon=3, cancellation_cutoff=4, reschedule_cutoff=5
     ),
+    mcp_access=McpAccess.READ_WRITE,
 )
 ENTRIES: list[CatalogEntry] = [LOCATION, STAFF_MEMBER, RESOURCE, SERVICE]
 TIME_OFF = TimeOff(

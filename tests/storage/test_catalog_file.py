@@ -14,6 +14,7 @@ from zimun.domain.catalog import (
     Catalog,
     Entry,
     Location,
+    McpAccess,
     Override,
     Service,
     ServiceDefaults,
@@ -75,6 +76,7 @@ organization:
   time_zone: Europe/Berlin
   service_defaults: {lead_time: 2h, slot_step: 20m}
   hold_length: 5m
+  mcp_access: READ_ONLY
 locations:
 - {id: l_1, name: House}
 - {id: l_2, name: Haus, time_zone: Asia/Kathmandu, active: false}
@@ -96,6 +98,7 @@ overrides:
         lead_time=2 * HOUR, slot_step=20 * MINUTE
     )
     assert found.organization.hold_length == 5 * MINUTE
+    assert found.organization.mcp_access is McpAccess.READ_ONLY
     assert found.locations == {
         "l_1": at(1, Location(id="l_1", name="House", time_zone=zone)),
         "l_2": at(2, Location(id="l_2", name="Haus", time_zone="Asia/Kathmandu", active=False)),

@@ -24,6 +24,7 @@ from zimun.domain.catalog import (
     Catalog,
     Entry,
     Location,
+    McpAccess,
     Organization,
     Override,
     Place,
@@ -147,6 +148,7 @@ ORGANIZATIONS = st.builds(
     hold_length=lengths(MINUTE, catalog_validation.MAX_HOLD_LENGTH),
     service_defaults=DEFAULTS,
     booking_limits=LIMITS,
+    mcp_access=st.sampled_from(McpAccess),
 )
 
 

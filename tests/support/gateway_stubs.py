@@ -120,6 +120,7 @@ class Issuer:
         self.issuer = issuer
         self.key = ECKey.generate_key("P-256", parameters={"kid": "k1"}, auto_kid=False)
         self.fetches = 0
+        self.from_agents: list[dict[str, str]] = []
         self.endpoint = ""
         self._runner: web.AppRunner | None = None
 
@@ -128,6 +129,7 @@ class Issuer:
         app.router.add_get("/.well-known/jwks.json", self._jwks)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_post("/oauth/token", self._token)
+        app.router.add_route("*", "/o/{org_id}/mcp", self._mcp)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -138,6 +140,11 @@ class Issuer:
     async def stop(self) -> None:
         if self._runner:
             await self._runner.cleanup()
+
+    async def _mcp(self, request: web.Request) -> web.Response:
+        """Keep the headers of a request to the endpoint for agents."""
+        self.from_agents.append({name.lower(): value for name, value in request.headers.items()})
+        return web.json_response({"jsonrpc": "2.0", "id": 1, "result": {}})
 
     def token(self, subject: str = "c_1", *, key: ECKey | None = None, **changes: Any) -> str:
         """A good token but for `changes`; None leaves a claim out."""

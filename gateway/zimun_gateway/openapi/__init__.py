@@ -5,5 +5,6 @@ which the gateway says what it answers by itself. So the document cannot differ 
 """
 
 from .document import document, required_scopes
+from .tools import tools
 
-__all__ = ["document", "required_scopes"]
+__all__ = ["document", "required_scopes", "tools"]

@@ -68,7 +68,7 @@ def document(descriptors: Path) -> Object:
             "schemas": schemas.components() | token_schemas(),
             "responses": {str(s): refusal(s, f) for s, f in by_status(GATEWAY).items()},
             "examples": {example_name(f): example(api, f) for f in failures},
-            "parameters": {"IdempotencyKey": _IDEMPOTENCY_KEY},
+            "parameters": {"IdempotencyKey": IDEMPOTENCY_KEY},
             "headers": _HEADERS,
             "securitySchemes": {SECURITY: _oauth2(api), "client": _BASIC},
         },
@@ -120,7 +120,7 @@ _BASIC = {
     "description": "The client's id and secret, for `/oauth/token` alone.",
 }
 
-_IDEMPOTENCY_KEY = {
+IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "For 24 hours the same client, method, key and request get the first answer "

@@ -57,6 +57,14 @@ class SlotAlignment(StrEnum):
     HOUR = "HOUR"
 
 
+class McpAccess(StrEnum):
+    """What agents may do by the Model Context Protocol."""
+
+    DISABLED = "DISABLED"
+    READ_ONLY = "READ_ONLY"
+    READ_WRITE = "READ_WRITE"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What every catalogue entry has. It hashes by its id, as mappings do not hash."""
@@ -103,6 +111,7 @@ class Organization(Entry):
     service_defaults: ServiceDefaults = ServiceDefaults()
     booking_limits: tuple[BookingLimit, ...] = ()
     contact_retention: int = 0
+    mcp_access: McpAccess = McpAccess.DISABLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

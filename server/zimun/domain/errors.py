@@ -5,7 +5,10 @@
     ├── ResponseTooLarge            the response would exceed its maximum size
     ├── TokenInvalid                no good bearer token
     ├── ScopeMissing                a good token without the method's scope
+    ├── McpAccessDenied             the organization does not allow agents to do this
+    ├── McpNotInstalled             the installation lacks what agents need
     ├── NotFound
+    │   ├── OrganizationNotFound
     │   ├── ServiceNotFound
     │   ├── LocationNotFound
     │   ├── StaffNotFound
@@ -108,6 +111,27 @@ class ScopeMissing(ZimunError):
         super().__init__(f"the token lacks the scope {scope}", scope=scope)
 
 
+class McpAccessDenied(ZimunError):
+    """The organization does not allow agents to do this."""
+
+    reason = "MCP_ACCESS_DENIED"
+
+    def __init__(self, mcp_access: str) -> None:
+        super().__init__(
+            f"the organization's mcp_access is {mcp_access}; PATCH /api/v1/organization changes it",
+            mcp_access=mcp_access,
+        )
+
+
+class McpNotInstalled(ZimunError):
+    """The installation lacks the package that speaks the protocol of agents."""
+
+    reason = "MCP_NOT_INSTALLED"
+
+    def __init__(self) -> None:
+        super().__init__("the server has no package for agents: install zimun[mcp] there")
+
+
 class NotFound(ZimunError):
     """No such id in the caller's organization; another organization's id reads the same."""
 
@@ -116,6 +140,12 @@ class NotFound(ZimunError):
 
     def __init__(self, identifier: str) -> None:
         super().__init__(f"no {self.noun} {identifier}", **{self.field: identifier})
+
+
+class OrganizationNotFound(NotFound):
+    """No organization of the caller has the id."""
+
+    reason, noun, field = "ORGANIZATION_NOT_FOUND", "organization", "org_id"
 
 
 class ServiceNotFound(NotFound):

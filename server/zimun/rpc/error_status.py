@@ -30,6 +30,8 @@ CODES: Mapping[type[errors.ZimunError], StatusCode] = {
     errors.ResponseTooLarge: StatusCode.INVALID_ARGUMENT,
     errors.TokenInvalid: StatusCode.UNAUTHENTICATED,
     errors.ScopeMissing: StatusCode.PERMISSION_DENIED,
+    errors.McpAccessDenied: StatusCode.PERMISSION_DENIED,
+    errors.McpNotInstalled: StatusCode.UNIMPLEMENTED,
     errors.NotFound: StatusCode.NOT_FOUND,
     errors.Refused: StatusCode.FAILED_PRECONDITION,
     errors.Conflict: StatusCode.ABORTED,

@@ -14,6 +14,7 @@ from zimun.rpc import validation
 from zimun.rpc.admission import Admission
 from zimun.rpc.dispatch import Dispatcher, Handler, Observer, Verify
 from zimun.rpc.health import Health
+from zimun.rpc.local_calls import LocalCalls
 from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.appointments import AppointmentsServicer
 from zimun.rpc.services.availability import AvailabilityServicer
@@ -110,7 +111,8 @@ class RpcServer:
     """A server on one port; `port` is its number, `serving` the health of each service.
 
     Connections beyond `max_connections` are closed at once. Servers share a port only
-    where it is asked for (`sharing`). `interceptors` run before the dispatcher.
+    where it is asked for (`sharing`). `interceptors` run before the dispatcher. `local_calls` calls
+    its methods from inside the process.
     """
 
     def __init__(
@@ -140,8 +142,10 @@ class RpcServer:
             ("grpc.so_reuseport", int(sharing)),
         )
         self.admission = Admission(2 * MAX_GROUP * dependencies.store.lanes)
+        dispatcher = Dispatcher(verify, self.admission, handlers.by_path, observer)
+        self.local_calls = LocalCalls(dispatcher, interceptors)
         self._server = grpc.aio.server(
-            handlers=(Dispatcher(verify, self.admission, handlers.by_path, observer),),
+            handlers=(dispatcher,),
             interceptors=interceptors,
             options=options,
         )

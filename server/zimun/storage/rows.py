@@ -16,6 +16,7 @@ from zimun.domain.catalog import (
     Catalog,
     Hours,
     Location,
+    McpAccess,
     Organization,
     Override,
     Resource,
@@ -238,6 +239,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "service_defaults": asdict(organization.service_defaults),
         "booking_limits": [asdict(limit) for limit in organization.booking_limits],
         "contact_retention": organization.contact_retention,
+        "mcp_access": organization.mcp_access.value,
     }
 
 
@@ -326,6 +328,7 @@ def _organization(row: Row[Any]) -> Organization:
         service_defaults=ServiceDefaults(**row.service_defaults),
         booking_limits=_limits(row.booking_limits),
         contact_retention=row.contact_retention,
+        mcp_access=McpAccess(row.mcp_access),
     )
 
 

@@ -101,6 +101,7 @@ organizations = Table(
     _number("contact_retention", 0),
     # The contacts of appointments that began until then have been erased.
     _number("contacts_erased_until", 0),
+    _text("mcp_access", default="DISABLED"),
 )
 
 services = _entry(

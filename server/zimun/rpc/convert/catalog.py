@@ -17,7 +17,14 @@ from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.money_pb2 import Money
 
 from zimun.domain import catalog
-from zimun.domain.catalog import Hours, Override, ServiceDefaults, SlotAlignment, WeeklyHours
+from zimun.domain.catalog import (
+    Hours,
+    McpAccess,
+    Override,
+    ServiceDefaults,
+    SlotAlignment,
+    WeeklyHours,
+)
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.domain.opening_hours import time_of_day
@@ -194,6 +201,7 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
         ),
         booking_limits=map(booking_limit, entry.booking_limits),
         contact_retention=duration(retention) if (retention := entry.contact_retention) else None,
+        mcp_access=entry.mcp_access.value,
     )
 
 
@@ -210,7 +218,13 @@ def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
         "service_defaults": ServiceDefaults(**set_defaults),
         "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
         "contact_retention": length(sent.contact_retention),
+        "mcp_access": _mcp_access(sent.mcp_access),
     }
+
+
+def _mcp_access(sent: int) -> McpAccess:
+    name = organization_pb2.Organization.McpAccess.Name(sent) if sent else McpAccess.DISABLED
+    return McpAccess(name)
 
 
 def _common(entry: catalog.Entry) -> dict[str, Any]:

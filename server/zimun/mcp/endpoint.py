@@ -1,0 +1,162 @@
+"""`POST /o/{org_id}/mcp`: who may ask, before anything of the protocol is read.
+
+Envoy has checked path, method, Origin and token, and limits the client and the size.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from zimun.booking.catalog import get_organization
+from zimun.booking.reader import Reader
+from zimun.domain.catalog import McpAccess
+from zimun.domain.errors import (
+    InvalidRequest,
+    McpAccessDenied,
+    McpNotInstalled,
+    OrganizationNotFound,
+    Overloaded,
+    TokenInvalid,
+    ZimunError,
+)
+from zimun.domain.identity import Caller
+from zimun.mcp import tools
+from zimun.mcp.asgi import respond
+from zimun.mcp.messages import Malformed, check
+from zimun.rpc import error_status
+from zimun.rpc.dispatch import Verify
+from zimun.rpc.local_calls import LocalCalls
+
+if TYPE_CHECKING:
+    from zimun.mcp.protocol import Protocol
+
+PATH = "/o/{org_id}/mcp"
+
+BODY_TIME = 10.0
+"""Seconds that a body may take to arrive."""
+
+MAX_BODY = 256 * 1024
+"""Bytes of a body."""
+
+_FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate")
+"""The headers of a request that its calls have, too."""
+
+_STATUSES = {
+    StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    StatusCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    StatusCode.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
+    StatusCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    StatusCode.UNIMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
+    StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    StatusCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
+}
+"""As Envoy writes them; all others are 500."""
+
+
+class McpEndpoint:
+    """Admits agents of an organization and passes their requests to the protocol.
+
+    `resource_metadata` is the address of the metadata of the resource (RFC 9728), or empty.
+    """
+
+    def __init__(
+        self, verify: Verify, reader: Reader, calls: LocalCalls, resource_metadata: str
+    ) -> None:
+        self._verify, self._reader, self._calls = verify, reader, calls
+        self._resource_metadata = resource_metadata
+        self._protocol: Protocol | None = None
+        self._loading = asyncio.Lock()
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Answer one message of the protocol."""
+        try:
+            return await self._answer(request)
+        except Malformed as error:
+            return web.json_response(error.as_json(), status=HTTPStatus.BAD_REQUEST)
+        except ZimunError as error:
+            return _refused(error_status.status_of(error), self._headers(error))
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            return _refused(error_status.internal_error(error), {})
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._protocol:
+            await self._protocol.close()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        caller = await self._caller(request)
+        access = await self._access(request.match_info["org_id"], caller)
+        if request.content_type != "application/json":
+            raise InvalidRequest({"content-type": "must be application/json"})
+        body = await _body(request)
+        check(body)
+        protocol = await self._loaded()
+        headers = [(name, request.headers[name]) for name in _FORWARDED if name in request.headers]
+        agent = protocol.agent(caller, access, headers)
+        return await respond(protocol.application, request, body, {"agent": agent})
+
+    async def _caller(self, request: web.Request) -> Caller:
+        """The bearer of the token; raises TokenInvalid, for a repeated header, too."""
+        values = request.headers.getall("authorization", [])
+        scheme, _, token = (values[0] if len(values) == 1 else "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenInvalid("a bearer token is required")
+        return await self._verify(token.strip())
+
+    async def _access(self, org_id: str, caller: Caller) -> McpAccess:
+        """What agents may do; raises OrganizationNotFound for another organization."""
+        if org_id != caller.org_id:
+            raise OrganizationNotFound(org_id)
+        access = (await get_organization(self._reader, caller)).mcp_access
+        if access is McpAccess.DISABLED:
+            raise McpAccessDenied(access)
+        return access
+
+    async def _loaded(self) -> "Protocol":
+        """The protocol; its package is imported on a thread, as that takes half a second."""
+        async with self._loading:
+            if self._protocol is None:
+                if find_spec("mcp") is None:
+                    raise McpNotInstalled
+                self._protocol = await asyncio.to_thread(_import, self._calls)
+                await self._protocol.start()
+            return self._protocol
+
+    def _headers(self, error: ZimunError) -> Mapping[str, str]:
+        if isinstance(error, Overloaded):
+            return {"Retry-After": str(math.ceil(error.retry_after))}
+        if not isinstance(error, TokenInvalid):
+            return {}
+        challenge = 'Bearer error="invalid_token"'
+        if self._resource_metadata:
+            challenge += f', resource_metadata="{self._resource_metadata}"'
+        return {"WWW-Authenticate": challenge}
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            return await request.clone(client_max_size=MAX_BODY).read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+
+
+def _import(calls: LocalCalls) -> "Protocol":
+    from zimun.mcp.protocol import Protocol
+
+    return Protocol(calls)
+
+
+def _refused(status: Status, headers: Mapping[str, str]) -> web.Response:
+    code = next(code for code in StatusCode if code.value[0] == status.code)
+    http = _STATUSES.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return web.json_response(tools.as_json(status), status=http, headers=headers)

@@ -1,0 +1,66 @@
+"""Strict reading of JSON-RPC 2.0 messages: what the package would accept and misread is refused."""
+
+import json
+from typing import Any
+
+PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+
+_MAX_DEPTH = 32
+"""Levels of arrays and objects; the arguments of no tool have more than four."""
+
+
+class Malformed(Exception):
+    """The body is no message; `code` is one of JSON-RPC."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def as_json(self) -> dict[str, Any]:
+        """The error response to a request whose id is not known."""
+        error = {"code": self.code, "message": str(self)}
+        return {"jsonrpc": "2.0", "id": None, "error": error}
+
+
+def check(body: bytes) -> None:
+    """Raises Malformed where the body is no single request or notification."""
+    message = _parse(body)
+    if not isinstance(message, dict):
+        raise Malformed(
+            INVALID_REQUEST, "the body must be one JSON-RPC message; there are no batches"
+        )
+    if message.get("jsonrpc") != "2.0" or not isinstance(message.get("method"), str):
+        raise Malformed(INVALID_REQUEST, 'the message must have "jsonrpc": "2.0" and a method')
+    if "id" in message and type(message["id"]) not in (str, int):
+        raise Malformed(INVALID_REQUEST, "the id must be a text or a whole number")
+    if not isinstance(message.get("params", {}), dict):
+        raise Malformed(INVALID_REQUEST, "params must be an object")
+    if _is_deeper(message, _MAX_DEPTH):
+        raise Malformed(INVALID_REQUEST, f"there are more than {_MAX_DEPTH} levels")
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise Malformed(PARSE_ERROR, "the body is not JSON (RFC 8259)") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("two members of one name")
+    return members
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)

@@ -1,0 +1,120 @@
+"""The tools, and calls of their methods; the gateway writes `tools.json` from the contract."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor_pool import Default
+from google.protobuf.message import Message
+
+from zimun.domain.catalog import McpAccess
+from zimun.domain.errors import InvalidRequest, McpAccessDenied
+from zimun.rpc import validation
+from zimun.rpc.local_calls import Headers, LocalCalls
+
+Json = dict[str, Any]
+
+KEY = "idempotency_key"
+"""The argument that becomes the Idempotency-Key."""
+
+_KEY_CHARACTERS = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool: what agents are told of it, and the paths of its methods by argument.
+
+    The first method whose argument is given is called, else that of "".
+    """
+
+    definition: Json
+    methods: Mapping[str, str]
+    scope: str
+
+    @property
+    def name(self) -> str:
+        """The name by which agents call it."""
+        return str(self.definition["name"])
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return self.scope.endswith(":write")
+
+    def is_open_to(self, scopes: frozenset[str], access: McpAccess) -> bool:
+        """Whether a token with these scopes may call it."""
+        return self.scope in scopes and (access is McpAccess.READ_WRITE or not self.changes)
+
+
+@cache
+def load() -> Sequence[Tool]:
+    """All tools, in the order in which agents are told of them."""
+    scopes = validation.required_scopes()
+    text = files(__package__).joinpath("tools.json").read_text("utf-8")
+    return [
+        Tool(entry["tool"], entry["methods"], scopes[next(iter(entry["methods"].values()))])
+        for entry in json.loads(text)
+    ]
+
+
+async def call(
+    tool: Tool, arguments: Json, access: McpAccess, calls: LocalCalls, headers: Headers
+) -> Json:
+    """The answer of a tool as its output schema says; `headers` are those of the caller.
+
+    Raises CallRefused, InvalidRequest and McpAccessDenied.
+    """
+    if tool.changes and access is not McpAccess.READ_WRITE:
+        raise McpAccessDenied(access)
+    path = next(
+        (path for name, path in tool.methods.items() if name in arguments), tool.methods[""]
+    )
+    request, response = _messages(path)
+    fields = {name: value for name, value in arguments.items() if name != KEY}
+    try:
+        json_format.ParseDict(fields, request)
+    except json_format.ParseError as error:
+        raise InvalidRequest({"arguments": str(error).partition("\n")[0]}) from error
+    sent = [*headers, ("idempotency-key", _key(arguments))] if tool.changes else headers
+    response.ParseFromString(await calls.call(path, request.SerializeToString(), sent))
+    pruned: Json = _pruned(as_json(response), tool.definition["outputSchema"])
+    return pruned
+
+
+def as_json(message: Message) -> Json:
+    """A message as the JSON API writes it."""
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _key(arguments: Json) -> str:
+    key = arguments.get(KEY)
+    if not isinstance(key, str) or not _KEY_CHARACTERS.fullmatch(key):
+        raise InvalidRequest({KEY: "must be 1 to 255 printable ASCII characters without blanks"})
+    return key
+
+
+def _messages(path: str) -> tuple[Message, Message]:
+    """An empty request and an empty response of a method."""
+    service, _, name = path[1:].partition("/")
+    method = Default().FindServiceByName(service).methods_by_name[name]
+    make = message_factory.GetMessageClass
+    return make(method.input_type)(), make(method.output_type)()
+
+
+def _pruned(value: Any, schema: Json) -> Any:
+    """A value without the fields that its schema does not have."""
+    if isinstance(value, list) and "items" in schema:
+        return [_pruned(part, schema["items"]) for part in value]
+    properties = schema.get("properties")
+    if not isinstance(value, dict) or properties is None:
+        return value
+    return {
+        name: _pruned(part, properties[name]) for name, part in value.items() if name in properties
+    }

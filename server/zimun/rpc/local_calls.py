@@ -1,0 +1,105 @@
+"""Calls of methods by this process itself, in the way of a call from outside.
+
+The interceptors and the dispatcher see such a call as they see one of gRPC: it is verified,
+admitted, validated, counted and timed, and its error is a Status of the one table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from zimun.rpc.dispatch import Dispatcher, Handler
+
+Headers = Sequence[tuple[str, str]]
+"""Names in lower case, and their values."""
+
+_Find = Callable[[Any], Awaitable[Any]]
+
+
+class CallRefused(Exception):
+    """The method answered an error."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class LocalCalls:
+    """Calls unary methods by their paths, by way of the server's interceptors."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, interceptors: Sequence[grpc.aio.ServerInterceptor]
+    ) -> None:
+        async def find(details: Any) -> Handler:
+            return dispatcher.service(details)
+
+        self._find: _Find = find
+        for interceptor in reversed(interceptors):
+            self._find = partial(interceptor.intercept_service, self._find)
+
+    async def call(self, path: str, request: bytes, headers: Headers) -> bytes:
+        """The encoded response of a method; raises CallRefused.
+
+        The call is a task of its own, as the dispatcher keeps what it knows of a call in context
+        variables.
+        """
+        return await asyncio.create_task(self._call(path, request, headers))
+
+    async def _call(self, path: str, request: bytes, headers: Headers) -> bytes:
+        handler = await self._find(_Details(path, headers))
+        context = _Context(headers)
+        response = await handler.unary_unary(request, context)
+        if context.status is not None:
+            raise CallRefused(context.status)
+        encoded: bytes = handler.response_serializer(response)
+        return encoded
+
+
+class _Details(NamedTuple):
+    """As grpc.HandlerCallDetails."""
+
+    method: str
+    invocation_metadata: Headers
+
+
+class _Context:
+    """What the dispatcher and the interceptors use of a grpc.aio.ServicerContext."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+        self._code: grpc.StatusCode | None = None
+        self.status: Status | None = None
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
+    ) -> NoReturn:
+        """Keep the status of the error, which the dispatcher sends as trailing metadata."""
+        del details
+        self._code = code
+        self.status = Status.FromString(dict(trailing_metadata)["grpc-status-details-bin"])
+        raise grpc.aio.AbortError("the call is refused")
+
+    def code(self) -> grpc.StatusCode | None:
+        """The code of the error."""
+        return self._code
+
+    def details(self) -> str:
+        """The message of the error."""
+        return self.status.message if self.status else ""
+
+    def invocation_metadata(self) -> Headers:
+        """The headers of the call."""
+        return self._headers
+
+    def time_remaining(self) -> None:
+        """There is no deadline."""
+
+    def peer(self) -> str:
+        """The name that gRPC gives to the same machine."""
+        return "unix:"

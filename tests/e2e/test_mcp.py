@@ -1,0 +1,255 @@
+"""Agents: the client of the MCP package, in both kinds of versions, against the program."""
+
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+import requests
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from ..support.answers import Json, good, refusal, refused
+from ..support.program import Zimun
+from .conftest import SharedProgram
+
+VERSIONS = {"2026-07-28": "2026-07-28", "2025-11-25": "legacy"}
+"""The mode of the client for each version."""
+
+READING = ["list_services", "get_availability", "find_next_available", "explain_slot"]
+CHANGING = ["create_hold", "create_booking", "reschedule_appointment", "cancel_appointment"]
+DANA = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
+
+Permit = Callable[[str], None]
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """A version of the protocol."""
+    return str(request.param)
+
+
+@pytest.fixture
+def permit(zimun: Zimun) -> Iterator[Permit]:
+    """Sets what agents may do in the demo organization until the test is over."""
+
+    def set_access(access: str) -> None:
+        path = f"{zimun.url}/api/v1/organization"
+        good(zimun.session.patch(path, json={"mcp_access": access}, headers=zimun.headers()))
+
+    yield set_access
+    set_access("DISABLED")
+
+
+def in_text(result: Any) -> Json:
+    """The answer of a tool, or its error, as it is in the text."""
+    (content,) = result.content
+    read: Json = json.loads(content.text)
+    return read
+
+
+class Agent:
+    """The client of the package, whose tools answer dicts."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def tools(self) -> list[str]:
+        return [tool.name for tool in (await self.client.list_tools()).tools]
+
+    async def call(self, tool: str, **arguments: Any) -> Json:
+        """The structured answer, which the client has compared with the tool's schema."""
+        result = await self.client.call_tool(tool, arguments)
+        assert not result.is_error, result
+        answer: Json = result.structured_content
+        assert in_text(result) == answer
+        return answer
+
+    async def change(self, tool: str, **arguments: Any) -> Json:
+        return await self.call(tool, idempotency_key=uuid.uuid4().hex, **arguments)
+
+    async def refused(self, tool: str, code: str, reason: str, **arguments: Any) -> dict[str, str]:
+        """The metadata of the error of a tool."""
+        result = await self.client.call_tool(tool, arguments)
+        assert result.is_error
+        assert result.structured_content is None
+        return refusal(in_text(result), code, reason)
+
+
+@asynccontextmanager
+async def agent(
+    zimun: Zimun, version: str = "2026-07-28", token: str | None = None
+) -> AsyncIterator[Agent]:
+    async with httpx2.AsyncClient(
+        headers=zimun.headers(token), trust_env=False, timeout=20
+    ) as http:
+        transport = streamable_http_client(f"{zimun.url}/o/o_demo/mcp", http_client=http)
+        async with Client(transport, mode=VERSIONS[version]) as client:
+            assert client.protocol_version == version
+            yield Agent(client)
+
+
+def post(zimun: Zimun, org_id: str, token: str) -> requests.Response:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    headers = zimun.headers(token) | {"Accept": "application/json"}
+    return zimun.session.post(f"{zimun.url}/o/{org_id}/mcp", json=message, headers=headers)
+
+
+async def test_agent_books_moves_and_cancels_and_reads_nothing_of_the_contact(
+    zimun: Zimun, permit: Permit, version: str
+) -> None:
+    permit("READ_WRITE")
+    async with agent(zimun, version) as client:
+        assert await client.tools() == READING + CHANGING
+        services = (await client.call("list_services"))["items"]
+        assert "metadata" not in services[0]
+        found = await client.call("find_next_available", service_id="s_123", count=2)
+        first, second = found["slots"]
+        held = await client.change(
+            "create_hold", service_id="s_123", appointment_time=first["start_time"]
+        )
+        assert held["state"] == "HELD"
+        booked = await client.change("create_booking", hold_id=held["hold_id"], **DANA)
+        assert set(booked) == {"appointment_id", "start_time", "end_time", "state"}
+        assert (booked["state"], booked["start_time"]) == ("CONFIRMED", first["start_time"])
+        mine = {"appointment_id": booked["appointment_id"]}
+        moved = await client.change(
+            "reschedule_appointment", start_time=second["start_time"], **mine
+        )
+        times = {name: second[name] for name in ("start_time", "end_time")}
+        assert moved == {**booked, **times}
+        cancelled = await client.change("cancel_appointment", **mine)
+        assert cancelled == {**moved, "state": "CANCELLED"}
+    kept = zimun.appointment(booked["appointment_id"])
+    assert (kept["contact_email"], kept["state"]) == ("dana@example.com", "CANCELLED")
+
+
+async def test_booking_without_a_hold_is_one_step(zimun: Zimun, permit: Permit, time: str) -> None:
+    permit("READ_WRITE")
+    slot = {"service_id": "s_123", "appointment_time": time}
+    async with agent(zimun) as client:
+        booked = await client.change("create_booking", **slot, **DANA)
+        assert booked["state"] == "CONFIRMED"
+        metadata = await client.refused(
+            "create_booking", "INVALID_ARGUMENT", "INVALID_FIELD", idempotency_key="k", **DANA
+        )
+        assert metadata == {"field": "service_id"}
+        both = {"hold_id": "h_1", "idempotency_key": "k", **slot, **DANA}
+        await client.refused("create_booking", "INVALID_ARGUMENT", "INVALID_FIELD", **both)
+
+
+async def test_explanation_of_a_taken_slot_tells_the_obstacle(zimun: Zimun, permit: Permit) -> None:
+    permit("READ_ONLY")
+    async with agent(zimun) as client:
+        told = await client.call(
+            "explain_slot", service_id="s_123", start_time="2026-02-21T10:00:00Z"
+        )
+        assert told["obstacles"][0]["message"]
+        assert "note" not in told["obstacles"][0]
+        days = await client.call("get_availability", service_id="s_123", date="2026-02-20")
+        assert set(days["days"][0]) == {"date", "status"}
+
+
+async def test_agents_are_refused_until_the_organization_admits_them(
+    zimun: Zimun, shared_program: SharedProgram
+) -> None:
+    stranger = zimun.token(credentials=shared_program.stranger)
+    metadata = refused(
+        post(zimun, "o_other", stranger), 403, "PERMISSION_DENIED", "MCP_ACCESS_DENIED"
+    )
+    assert metadata == {"mcp_access": "DISABLED"}
+
+
+async def test_other_organization_reads_as_one_that_does_not_exist(
+    zimun: Zimun, permit: Permit, shared_program: SharedProgram
+) -> None:
+    permit("READ_WRITE")
+    stranger = zimun.token(credentials=shared_program.stranger)
+    answers = {org_id: post(zimun, org_id, stranger) for org_id in ("o_demo", "o_none")}
+    for org_id, answer in answers.items():
+        metadata = refused(answer, 404, "NOT_FOUND", "ORGANIZATION_NOT_FOUND")
+        assert metadata == {"org_id": org_id}
+    messages = {org_id: answer.json()["message"] for org_id, answer in answers.items()}
+    assert messages["o_demo"].replace("o_demo", "o_none") == messages["o_none"]
+
+
+async def test_read_only_agents_are_told_of_no_tool_that_changes_and_can_call_none(
+    zimun: Zimun, permit: Permit, version: str, time: str
+) -> None:
+    permit("READ_ONLY")
+    slot = {"service_id": "s_123", "appointment_time": time}
+    async with agent(zimun, version) as client:
+        assert await client.tools() == READING
+        metadata = await client.refused(
+            "create_hold", "PERMISSION_DENIED", "MCP_ACCESS_DENIED", idempotency_key="k", **slot
+        )
+    assert metadata == {"mcp_access": "READ_ONLY"}
+    assert time in zimun.slots(time[:10])
+
+
+async def test_tool_needs_the_scope_of_its_method(
+    zimun: Zimun, permit: Permit, version: str, time: str
+) -> None:
+    permit("READ_WRITE")
+    slot = {"service_id": "s_123", "appointment_time": time}
+    async with agent(zimun, version, zimun.token("availability:read")) as client:
+        assert await client.tools() == READING[1:]
+        metadata = await client.refused(
+            "create_hold", "PERMISSION_DENIED", "SCOPE_MISSING", idempotency_key="k", **slot
+        )
+    assert metadata == {"scope": "appointments:write"}
+
+
+async def test_repeated_key_gets_the_first_answer_and_another_request_with_it_is_refused(
+    zimun: Zimun, permit: Permit, version: str, time: str
+) -> None:
+    permit("READ_WRITE")
+    key = {"idempotency_key": uuid.uuid4().hex}
+    slot = {"service_id": "s_yoga", "appointment_time": "2025-12-01T10:00:00Z"}
+    async with agent(zimun, version) as client:
+        first = await client.call("create_hold", **slot, **key)
+        assert await client.call("create_hold", **slot, **key) == first
+        metadata = await client.refused(
+            "create_hold", "ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED", seats=2, **slot, **key
+        )
+        assert metadata == {"method": "HoldAppointment"}
+        missing = await client.refused("create_hold", "INVALID_ARGUMENT", "INVALID_FIELD", **slot)
+        assert missing == {"field": "idempotency_key"}
+
+
+async def test_taken_slot_is_an_error_that_names_other_slots(
+    zimun: Zimun, permit: Permit, time: str
+) -> None:
+    permit("READ_WRITE")
+    for _ in range(3):
+        zimun.hold(time)
+    async with agent(zimun) as client:
+        result = await client.client.call_tool(
+            "create_hold",
+            {"service_id": "s_123", "appointment_time": time, "idempotency_key": "taken"},
+        )
+    error = in_text(result)
+    assert refusal(error, "ABORTED", "SLOT_UNAVAILABLE")
+    assert error["details"][1]["slots"]
+
+
+async def test_refusal_without_a_token_leads_to_the_token_endpoint(
+    zimun: Zimun, permit: Permit
+) -> None:
+    permit("READ_ONLY")
+    url = f"{zimun.url}/o/o_demo/mcp"
+    refusal_headers = zimun.session.post(url, json={}).headers
+    found = re.search(r'resource_metadata="([^"]+)"', refusal_headers["WWW-Authenticate"])
+    assert found is not None
+    resource = good(zimun.session.get(found[1]))
+    assert url.startswith(resource["resource"])
+    (issuer,) = resource["authorization_servers"]
+    server = good(zimun.session.get(f"{issuer}/.well-known/oauth-authorization-server"))
+    form = {"grant_type": "client_credentials"}
+    answer = zimun.session.post(server["token_endpoint"], data=form, auth=zimun.credentials)
+    async with agent(zimun, token=good(answer)["access_token"]) as client:
+        assert await client.tools() == READING
