@@ -65,8 +65,8 @@ class Books:
         self.settle()
         return row
 
-    def confirm(self, row: Row) -> None:
-        name = f"Sam {len(self.history)}"
+    def confirm(self, row: Row, name: str = "") -> None:
+        name = name or f"Sam {len(self.history)}"
         row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", contact_name=name)
         request = {"hold_id": row["hold_id"], "contact_name": name}
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
@@ -81,6 +81,13 @@ class Books:
     def extend(self, row: Row) -> None:
         row.update(expires_at=max(row["expires_at"], self.now + HOLD_LENGTH))
         self._keep("HOLD_EXTENDED", "ExtendHold", {"hold_id": row["hold_id"]}, row)
+        self.settle()
+
+    def update(self, row: Row, seats: int) -> None:
+        """Give an appointment another contact, and so many seats."""
+        row.update(contact_name=f"New {len(self.history)}", seats=seats)
+        named = {"appointment_id": row["appointment_id"], "contact_name": row["contact_name"]}
+        self._keep("APPOINTMENT_UPDATED", "UpdateAppointment", {**named, "seats": seats}, row)
         self.settle()
 
     def move(self, row: Row, start: int) -> None:

@@ -106,8 +106,14 @@ def _message(request: Request) -> Message:
         return changed
     for name, value in request.content.items():
         if name == "start":
-            times = "appointment_time" if request.method == "HoldAppointment" else "start_time"
+            times = (
+                "start_time" if request.method == "RescheduleAppointment" else "appointment_time"
+            )
             getattr(made, times).FromMicroseconds(value)
+        elif name == "ignored_rules":
+            made.ignored_rules.extend(appointment_pb2.Appointment.Rule.Value(one) for one in value)
+        elif request.method == "UpdateAppointment":
+            setattr(made.appointment, name, value)
         elif name == "day":
             _set_day(made, value)
         else:
@@ -132,6 +138,8 @@ _MESSAGES: Mapping[str, Callable[[], Message]] = {
     "ExtendHold": appointments_service_pb2.ExtendHoldRequest,
     "ReleaseHold": appointments_service_pb2.ReleaseHoldRequest,
     "ConfirmAppointment": appointments_service_pb2.ConfirmAppointmentRequest,
+    "BookAppointment": appointments_service_pb2.BookAppointmentRequest,
+    "UpdateAppointment": appointments_service_pb2.UpdateAppointmentRequest,
     "RescheduleAppointment": appointments_service_pb2.RescheduleAppointmentRequest,
     "CancelAppointment": appointments_service_pb2.CancelAppointmentRequest,
     "GetAppointment": appointments_service_pb2.GetAppointmentRequest,

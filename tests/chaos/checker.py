@@ -15,7 +15,7 @@ from .history import Attempt, Record, Row
 from .ledger import Ledger, Life, Taking, put_together, shows, subjects_of, taking_of
 from .reads import misread
 from .refusals import unjustified
-from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
+from .scenario import DAY, HOLD_LENGTH, HOLD_LIMIT, SERVICES
 from .sequence import disordered
 from .states import States
 
@@ -35,6 +35,7 @@ def violations(record: Record) -> list[str]:
         *unjustified(ledger, states),
         *misread(ledger, states),
         *_broken_stories(ledger),
+        *_set_aside(ledger),
         *disordered(ledger),
         *miscatalogued(ledger),
     ]
@@ -164,6 +165,25 @@ def _kept_answers(ledger: Ledger) -> Iterator[str]:
         yield f"an answer is kept for the key {key}, whose requests were all refused or never sent"
 
 
+def _set_aside(ledger: Ledger) -> Iterator[str]:
+    """A start that is not offered has an event that says which rules were set aside, and these
+    are those that its request named; a booking in one step is one step."""
+    for life in ledger.lives.values():
+        name = f"{life.org} {life.hold_id}"
+        if life.is_booked and life.revisions[0].seq + 1 != life.revisions[1].seq:
+            yield f"{name} was booked in two steps"
+        for revision in life.revisions:
+            start, service = revision.row["start_time"], SERVICES[revision.row["service_id"]]
+            moved = revision.type in ("HOLD_CREATED", "APPOINTMENT_RESCHEDULED")
+            offered = start in service.grid(start // DAY * DAY)
+            if moved and not (offered or revision.ignored_rules):
+                yield f"{name} {revision.type} at {start}, which is not offered"
+            if revision.operation and moved:
+                asked = revision.operation.first.request.get("ignored_rules", ())
+                if list(asked) != list(revision.ignored_rules):
+                    yield f"{name} set {revision.ignored_rules} aside, its request {asked}"
+
+
 _BEFORE = {
     "HOLD_EXTENDED": "HELD",
     "HOLD_RELEASED": "HELD",
@@ -171,6 +191,7 @@ _BEFORE = {
     "APPOINTMENT_CONFIRMED": "HELD",
     "APPOINTMENT_RESCHEDULED": "CONFIRMED",
     "APPOINTMENT_CANCELLED": "CONFIRMED",
+    "APPOINTMENT_UPDATED": "CONFIRMED",
 }
 
 _AFTER = {
@@ -181,6 +202,7 @@ _AFTER = {
     "APPOINTMENT_CONFIRMED": "CONFIRMED",
     "APPOINTMENT_RESCHEDULED": "CONFIRMED",
     "APPOINTMENT_CANCELLED": "CANCELLED",
+    "APPOINTMENT_UPDATED": "CONFIRMED",
 }
 
 

@@ -20,6 +20,9 @@ from .scenario import DAY, SERVICES, Service
 FOREVER = 1 << 62
 LIVE = ("HELD", "CONFIRMED")
 
+BOOKED = "Booked "
+"""How names of contacts begin that BookAppointment is given first, and no other method."""
+
 METHOD_OF = {
     "HOLD_CREATED": "HoldAppointment",
     "HOLD_EXTENDED": "ExtendHold",
@@ -27,6 +30,7 @@ METHOD_OF = {
     "APPOINTMENT_CONFIRMED": "ConfirmAppointment",
     "APPOINTMENT_RESCHEDULED": "RescheduleAppointment",
     "APPOINTMENT_CANCELLED": "CancelAppointment",
+    "APPOINTMENT_UPDATED": "UpdateAppointment",
 }
 """Which request an event answers to; an expiry answers to none."""
 
@@ -76,6 +80,7 @@ class Revision:
     sessions: Sequence[Row]
     position: int = 0
     operation: Operation | None = None
+    ignored_rules: Sequence[str] = ()
     not_before: int = 0
     not_after: int = FOREVER
 
@@ -89,7 +94,7 @@ class Revision:
 
     @property
     def place(self) -> tuple[object, ...]:
-        return self.row["session_id"], self.row["start_time"], self.subjects
+        return self.row["session_id"], self.row["start_time"], self.row["seats"], self.subjects
 
 
 def subjects_of(row: Row) -> tuple[str, ...]:
@@ -122,6 +127,19 @@ class Life:
     row: Row | None
     revisions: list[Revision] = field(default_factory=list)
     skew: int = 0
+
+    @property
+    def is_booked(self) -> bool:
+        """Whether it was held and confirmed in one step, as the name of its contact tells."""
+        second = self.revisions[1] if len(self.revisions) > 1 else None
+        return bool(second and second.row["contact_name"].startswith(BOOKED))
+
+    def method_of(self, revision: Revision) -> str:
+        """Which request an event answers to."""
+        return "BookAppointment" if self._is_booking(revision) else METHOD_OF[revision.type]
+
+    def _is_booking(self, revision: Revision) -> bool:
+        return self.is_booked and revision.number <= 2
 
     def possible(self) -> Iterator[tuple[Revision, int, int]]:
         """Each stay at one place, with the longest time for which it may have been there."""
@@ -350,6 +368,7 @@ def _lives(record: Record) -> dict[tuple[str, str], Life]:
                 event["client_id"],
                 data["reservation"],
                 data["sessions"],
+                ignored_rules=data.get("ignored_rules", ()),
             )
         )
     return lives
@@ -388,6 +407,8 @@ def _attribute(ledger: Ledger) -> None:
         for order in ledger.orders.values()
         for life, revision in order.entries
         if revision.type in METHOD_OF
+        # The first event of a booking in one step has the request of the second.
+        if not (life.is_booked and revision.number == 1)
     ]
 
     def fits(revision: Revision, operation: Operation) -> bool:
@@ -404,6 +425,9 @@ def _attribute(ledger: Ledger) -> None:
                 f"{life.org} {life.hold_id} revision {revision.number}: {revision.type} by "
                 f"{revision.client or 'nobody'}, which no request explains"
             )
+    for life in ledger.lives.values():
+        if life.is_booked:
+            life.revisions[0].operation = life.revisions[1].operation
 
 
 def _give(
@@ -426,8 +450,10 @@ def _identity(life: Life, revision: Revision) -> Identity:
     Every confirmation carries a name of its own and every cancellation a reason
     of its own, so that those without an effect are told from the one with it.
     """
-    method, row = METHOD_OF[revision.type], revision.row
+    method, row = life.method_of(revision), revision.row
     tells = {
+        "BookAppointment": row["contact_name"],
+        "UpdateAppointment": row["contact_name"],
         "HoldAppointment": "",
         "ExtendHold": row["expires_at"],
         "ReleaseHold": row["state"],
@@ -441,6 +467,8 @@ def _identity(life: Life, revision: Revision) -> Identity:
 def _identity_answered(operation: Operation) -> Identity:
     first, answer = operation.first, operation.oks[0].answer
     tells = {
+        "BookAppointment": first.request.get("contact_name"),
+        "UpdateAppointment": first.request.get("contact_name"),
         "HoldAppointment": "",
         "ExtendHold": answer.get("expires_at"),
         "ReleaseHold": answer["state"],
@@ -457,6 +485,8 @@ def _asked(attempt: Attempt) -> Identity:
     head: Identity = (attempt.org, attempt.client, attempt.method)
     if attempt.method == "HoldAppointment":
         return (*head, request["service_id"], request["start"], request.get("seats", 1))
+    if attempt.method in ("BookAppointment", "UpdateAppointment"):
+        return (*head, request["contact_name"])
     if attempt.method == "ConfirmAppointment":
         return (*head, request["hold_id"], request["contact_name"])
     if attempt.method == "CancelAppointment":
@@ -467,10 +497,12 @@ def _asked(attempt: Attempt) -> Identity:
 
 
 def _asked_for(life: Life, revision: Revision) -> Identity:
-    method, row = METHOD_OF[revision.type], revision.row
+    method, row = life.method_of(revision), revision.row
     head: Identity = (life.org, revision.client, method)
     if method == "HoldAppointment":
         return (*head, row["service_id"], row["start_time"], row["seats"])
+    if method in ("BookAppointment", "UpdateAppointment"):
+        return (*head, row["contact_name"])
     if method == "ConfirmAppointment":
         return (*head, life.hold_id, row["contact_name"])
     if method == "CancelAppointment":

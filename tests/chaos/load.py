@@ -19,7 +19,11 @@ import grpc
 from .calls import OPTIONS, Request, send
 from .clock import SharedClock
 from .history import CATALOG_CHANGE, NOTHING, OK, READS, UNKNOWN, Attempt
-from .scenario import DAY, ORGS, ROOMS, SERVICES
+from .ledger import BOOKED
+from .scenario import DAY, HOUR, MINUTE, ORGS, ROOMS, SERVICES
+
+IGNORED = ["OPENING_HOURS", "GRID"]
+"""Rules that callers with that scope set aside."""
 
 CLIENTS = 3
 """Clients of each organization."""
@@ -210,8 +214,10 @@ class Load:
             return self._about_hold(rng, org, rng.choice(pool.holds))
         if pool.appointments and dice < 0.64:
             return self._about_appointment(rng, org, rng.choice(pool.appointments))
-        if dice < 0.83:
+        if dice < 0.80:
             return self._hold(rng, org)
+        if dice < 0.83:
+            return self._book(rng, org)
         if dice < 0.84:
             # It changes nothing of what is offered.
             new = {"id": rng.choice(ROOMS), "name": f"Room {next(self._keys)}"}
@@ -232,13 +238,28 @@ class Load:
         return self._request(rng, org, "ListAppointments", **named, day=day)
 
     def _hold(self, rng: random.Random, org: str) -> Request:
+        return self._request(rng, org, "HoldAppointment", **self._slot(rng))
+
+    def _book(self, rng: random.Random, org: str) -> Request:
+        """Hold and confirm in one step."""
+        contact = {"contact_name": f"{BOOKED}{next(self._keys)}", "contact_email": "b@example.com"}
+        return self._request(rng, org, "BookAppointment", **self._slot(rng), **contact)
+
+    def _slot(self, rng: random.Random) -> dict[str, Any]:
+        """A start of a service, now and then off its grid or outside of the hours."""
         service = rng.choice(list(SERVICES.values()))
-        content = {"service_id": service.id, "start": rng.choice(service.times(self._day(rng)))}
+        content: dict[str, Any] = {
+            "service_id": service.id,
+            "start": rng.choice(service.times(self._day(rng))),
+        }
         if service.staff and rng.random() < 0.2:
             content["staff_id"] = rng.choice(service.staff)
         if service.capacity > 1 and rng.random() < 0.4:
             content["seats"] = rng.randint(1, service.capacity)
-        return self._request(rng, org, "HoldAppointment", **content)
+        if rng.random() < 0.05:
+            content["start"] += rng.choice((7 * MINUTE, -2 * HOUR, 4 * HOUR))
+            content["ignored_rules"] = IGNORED
+        return content
 
     def _about_hold(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         dice = rng.random()
@@ -269,6 +290,9 @@ class Load:
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """Want what somebody else holds."""
         same = {name: hold[name] for name in ("service_id", "start", "staff_id")}
+        day = hold["start"] // DAY * DAY
+        if hold["start"] not in SERVICES[hold["service_id"]].grid(day):
+            same["ignored_rules"] = IGNORED
         return self._request(rng, org, "HoldAppointment", **same)
 
     def _about_appointment(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
@@ -279,6 +303,11 @@ class Load:
             why = f"ill {next(self._keys)}"
             return self._request(rng, org, "CancelAppointment", **named, cancel_reason=why)
         service = SERVICES[booked["service_id"]]
+        if rng.random() < 0.3:
+            named["etag"] = booked["etag"]
+            named["contact_name"] = f"New {next(self._keys)}"
+            more = {"seats": rng.randint(1, service.capacity)} if service.capacity > 1 else {}
+            return self._request(rng, org, "UpdateAppointment", **named, **more)
         start = rng.choice(service.times(self._day(rng)))
         return self._request(rng, org, "RescheduleAppointment", **named, start=start)
 

@@ -59,18 +59,40 @@ def _is_reused(same_key: Iterable[Operation], attempt: Attempt) -> bool:
 def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which no combination that could serve was free."""
     request = attempt.request
+    if attempt.method == "UpdateAppointment":
+        return _no_more_seats(ledger, states, attempt)
     start, staff_id, own = request["start"], request.get("staff_id", ""), ""
-    service_id, seats = request.get("service_id", ""), request.get("seats", 1)
+    service_id, counts = request.get("service_id", ""), {request.get("seats", 1)}
     if attempt.method == "RescheduleAppointment":
         life = ledger.of(attempt)
         if life is None:
             return False
         row = life.revisions[-1].row
-        service_id, seats, own = row["service_id"], row["seats"], life.hold_id
+        service_id, own = row["service_id"], life.hold_id
+        counts = {revision.row["seats"] for revision in life.revisions}
     service = SERVICES[service_id]
     return any(
         not was_room(standing, service, start, staff_id, seats, own)
         for standing in states.during(attempt, start)
+        for seats in counts
+    )
+
+
+def _no_more_seats(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which its session had no room for so many seats of it."""
+    life = ledger.of(attempt)
+    rows = [one.row for one in life.revisions if one.row["state"] == "CONFIRMED"] if life else []
+    return any(
+        not was_room(
+            standing,
+            SERVICES[row["service_id"]],
+            row["start_time"],
+            row["staff_id"],
+            attempt.request["seats"],
+            row["hold_id"],
+        )
+        for row in rows
+        for standing in states.during(attempt, row["start_time"])
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from .books import TIMES, Books
 from .history import REFUSED, UNKNOWN
+from .ledger import BOOKED
 from .scenario import HOUR, MINUTE, SECOND, SERVICES
 
 
@@ -53,6 +54,29 @@ def overlap_while_held(books: Books) -> None:
 
 def oversold(books: Books) -> None:
     books.confirm(books.hold("s_class", TIMES, "t_chloe", "r_three", seats=1, session_id="x_class"))
+
+
+def oversold_by_an_update(books: Books) -> None:
+    """The seats of an appointment in the full class grow."""
+    books.update(books.tables["reservations"][3], 2)
+
+
+def not_offered(books: Books) -> None:
+    """Between the steps, and no rule was set aside."""
+    books.book("s_cut", TIMES + HOUR + 7 * MINUTE, "t_ada")
+
+
+def booked_in_two_steps(books: Books) -> None:
+    """Another event comes between the two of BookAppointment."""
+    row = books.hold("s_cut", TIMES + HOUR, "t_ada")
+    books.hold("s_kiosk", TIMES + HOUR)
+    books.confirm(row, f"{BOOKED}1")
+
+
+def set_aside_unasked(books: Books) -> None:
+    """A hold's event says that it set a rule aside, which its request did not."""
+    event = next(one for one in books.tables["events"] if one["type"] == "HOLD_CREATED")
+    event["data"] = json.dumps({**json.loads(event["data"]), "ignored_rules": ["GRID"]})
 
 
 def lost(books: Books) -> None:
@@ -483,6 +507,10 @@ def catalog_revision_left_out(books: Books) -> None:
         (overlap, "at the end o_north t_ben: h_1 and"),
         (overlap_while_held, "on the way o_north s_kiosk"),
         (oversold, "over capacity: 5 seats"),
+        (oversold_by_an_update, "over capacity: 5 seats"),
+        (not_offered, "which is not offered"),
+        (booked_in_two_steps, "was booked in two steps"),
+        (set_aside_unasked, "aside, its request"),
         (lost, "and is not there"),
         (phantom, "nobody asked for"),
         (refused_and_done, "nobody asked for"),
