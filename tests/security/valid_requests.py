@@ -161,6 +161,8 @@ def _time_off(ids: Ids) -> Json:
         "end_time": "2026-03-02T15:00:00Z",
         "note": "Training",
         "external_reference": "hr/7",
+        "recurrence": "FREQ=DAILY;COUNT=2",
+        "time_zone": "Europe/Berlin",
     }
 
 

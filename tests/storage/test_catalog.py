@@ -152,6 +152,9 @@ TIME_OFF = TimeOff(
     end=NOW + 2**50,
     note="Straße gesperrt",
     external_reference="hr/7",
+    recurrence="FREQ=DAILY;COUNT=2",
+    time_zone="Europe/Berlin",
+    occurrences=((NOW - 1, NOW + 2**50), (NOW, NOW + 2**51)),
     id="f_1",
     create_time=NOW,
     update_time=NOW + 1,
@@ -297,7 +300,9 @@ async def test_a_deleted_override_is_there_no_more(engine: Engine, stores: Store
 async def test_time_off_is_kept_by_its_id_until_it_is_deleted(
     engine: Engine, stores: Stores
 ) -> None:
-    other = replace(TIME_OFF, id="f_2", owner_id=ORG, note="", external_reference="")
+    other = replace(
+        TIME_OFF, id="f_2", recurrence="", time_zone="", occurrences=(), external_reference=""
+    )
     moved = replace(TIME_OFF, owner_id="r_1", start=NOW, end=NOW + 1, revision=4)
     await put(stores, TIME_OFF, other)
     for catalog in await catalogs(engine, stores):

@@ -173,5 +173,11 @@ async def test_every_prepared_statement_is_among_those_explained(
         for name, found in vars(statements).items()
         if hasattr(found, "cache_info") and inspect.unwrap(found).__module__ == statements.__name__
     }
-    assert makers.keys() >= {"allocations_of", "members_of", "last_booked", "reservations_by"}
+    assert makers.keys() >= {
+        "allocations_of",
+        "group_members",
+        "members_of",
+        "last_booked",
+        "reservations_by",
+    }
     assert [name for name, found in makers.items() if not found.cache_info().currsize] == []

@@ -55,6 +55,19 @@ async def test_time_off_is_read_and_written(client: SalonClient) -> None:
     )
 
 
+async def test_time_off_that_recurs_is_read_and_written(client: SalonClient) -> None:
+    stores = client.stores
+    said = f"id: f_1, {ADA}, recurrence: FREQ=DAILY;COUNT=2"
+    assert await load(stores, said) == Counts(1, 0, 0)
+    found = (await kept(stores))["f_1"]
+    assert found.time_zone == (await stores.reader.catalog(ORG)).staff["t_ada"].time_zone
+    assert found.occurrences[0] == (NOW + DAY, NOW + DAY + HOUR)
+    assert len(found.occurrences) == 2
+    written = writer.write(await stores.reader.catalog(ORG))
+    assert "recurrence: FREQ=DAILY;COUNT=2" in written
+    assert await load(stores, said) == Counts(0, 0, 1)
+
+
 async def test_time_off_without_an_id_is_that_of_its_owner_and_time(
     client: SalonClient, clock: ManualClock
 ) -> None:
@@ -75,6 +88,7 @@ async def test_time_off_without_an_id_is_that_of_its_owner_and_time(
     ("said", "fault"),
     [
         ("owner_id: t_ada", "time_off[0].start_time: is required"),
+        (f"{ADA}, recurrence: FREQ=DAILY", "time_off[0].recurrence: must have either"),
         (f"{ADA}, id: v_1", "time_off[0].id: must be f_ and a suffix"),
         (f"{ADA}, etag: 1", "time_off[0].etag: is not a field that a TimeOff has in a file"),
         (f"{ADA}, conflicts: {{}}", "time_off[0].conflicts: is not a field"),

@@ -16,6 +16,7 @@ from zimun.booking.catalog import (
     revise,
 )
 from zimun.booking.change_request import new_id
+from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
     Catalog,
@@ -109,7 +110,13 @@ def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Pla
         place: _violations(partial(catalog_validation.check, other, after))
         for place, other in others.items()
     }
-    time_off = _time_off(before, request, now, len(entries) + len(overrides) + 1)
+    recurring = dict(request.time_off)
+    for place, imported in request.time_off.items():
+        try:
+            recurring[place] = imported if unsound[place] else with_occurrences(imported, after)
+        except InvalidRequest as error:
+            unsound[place] = error.violations
+    time_off = _time_off(before, recurring, now, len(entries) + len(overrides) + 1)
     violations = {ORGANIZATION: wrong, **faulty, **unsound}
     own: list[Step] = []
     if request.organization is not None:
@@ -214,12 +221,12 @@ def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
 
 
 def _time_off(
-    before: Catalog, request: ImportRequest, now: int, position: int
+    before: Catalog, time_off: Mapping[str, TimeOff], now: int, position: int
 ) -> dict[str, tuple[TimeOff | None, TimeOff]]:
     """Time off takes the place of that of its id or, without one, of its owner and time."""
     same_time = {(one.owner_id, one.start, one.end): one for one in before.time_off.values()}
     steps: dict[str, tuple[TimeOff | None, TimeOff]] = {}
-    for made, (place, imported) in enumerate(request.time_off.items(), now + position):
+    for made, (place, imported) in enumerate(time_off.items(), now + position):
         key = (imported.owner_id, imported.start, imported.end)
         existing = before.time_off.get(imported.id) if imported.id else same_time.get(key)
         if existing:

@@ -8,12 +8,14 @@ from typing import NamedTuple
 from zimun.booking.catalog import Key, catalog_decision, check_id
 from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
+from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import Catalog
 from zimun.domain.commands import Decision
 from zimun.domain.errors import EtagMismatch, IdTaken, TimeOffHasConflicts, TimeOffNotFound
 from zimun.domain.events import TimeOffDeleted
 from zimun.domain.identity import Caller
+from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
 from zimun.domain.time_off import TimeOff, revise
 from zimun.domain.time_off_conflicts import Conflicts, conflicts_of
@@ -41,8 +43,12 @@ class TimeOffFilter:
         return (
             self.owner_id in ("", time_off.owner_id)
             and self.external_reference in ("", time_off.external_reference)
-            and (self.after is None or time_off.end > self.after)
-            and (self.before is None or time_off.start < self.before)
+            and any(map(self._overlaps, time_off.intervals))
+        )
+
+    def _overlaps(self, interval: Interval) -> bool:
+        return (self.after is None or interval[1] > self.after) and (
+            self.before is None or interval[0] < self.before
         )
 
 
@@ -89,6 +95,7 @@ class CreateTimeOff:
         own_id = chosen or new_id(catalog_validation.PREFIXES[TimeOff])
         new = replace(self.time_off, id=own_id, create_time=now, update_time=now)
         catalog_validation.check(new, catalog)
+        new = with_occurrences(new, catalog)
         if new.id in catalog.time_off:
             raise IdTaken(new.id)
         conflicts = conflicts_of(ledger, catalog, new, now)
@@ -109,10 +116,11 @@ class UpdateTimeOff:
         catalog = timetable.catalog
         before = _existing(catalog, self.time_off_id)
         _require_etag(before, self.etag)
-        after = revise(before, self.edit(before), now)
+        edited = self.edit(before)
+        catalog_validation.check(edited, catalog)
+        after = revise(before, with_occurrences(edited, catalog), now)
         if after is before:
             return Decision((), ChangedTimeOff(before))
-        catalog_validation.check(after, catalog)
         conflicts = conflicts_of(ledger, catalog, after, now, before)
         return _decision(catalog, client_id, after, conflicts, self.allow_conflicts)
 

@@ -46,8 +46,8 @@ OVERRIDE_BYTES = 1000
 """About how many bytes an override takes in memory."""
 
 
-TIME_OFF_BYTES = 1500
-"""About how many bytes time off takes in memory."""
+TIME_OFF_BYTES, OCCURRENCE_BYTES = 1500, 300
+"""About how many bytes time off takes in memory, and each time that it recurs."""
 
 
 class SlotAlignment(StrEnum):
@@ -304,8 +304,12 @@ class Catalog:
     @property
     def size(self) -> int:
         """About how many bytes it takes in memory."""
-        others = OVERRIDE_BYTES * len(self.overrides) + TIME_OFF_BYTES * len(self.time_off)
-        return self.entry_bytes + others
+        return self.entry_bytes + OVERRIDE_BYTES * len(self.overrides) + self._time_off_bytes
+
+    @cached_property
+    def _time_off_bytes(self) -> int:
+        recurring = sum(len(one.occurrences) for one in self.time_off.values())
+        return TIME_OFF_BYTES * len(self.time_off) + OCCURRENCE_BYTES * recurring
 
     @property
     def count(self) -> int:

@@ -17,7 +17,9 @@ from zimun.domain.start_grid import Grid
 class TimeOff:
     """`f_…`: a stretch of time, [start, end), in which its owner takes no appointments.
 
-    `external_reference` is what another system calls it.
+    `external_reference` is what another system calls it. With a `recurrence` (RFC 5545) it is
+    that of its `occurrences` instead, the first being [start, end), whose wall times recur in
+    `time_zone`.
     """
 
     owner_id: str
@@ -25,6 +27,9 @@ class TimeOff:
     end: int
     note: str = ""
     external_reference: str = ""
+    recurrence: str = ""
+    time_zone: str = ""
+    occurrences: tuple[Interval, ...] = ()
     id: str = ""
     create_time: int = 0
     update_time: int = 0
@@ -38,7 +43,7 @@ class TimeOff:
     @property
     def intervals(self) -> Sequence[Interval]:
         """When it is, in order."""
-        return ((self.start, self.end),)
+        return self.occurrences or ((self.start, self.end),)
 
 
 Entry = tuple[Interval, TimeOff]

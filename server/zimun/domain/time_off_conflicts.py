@@ -6,11 +6,11 @@ from typing import NamedTuple
 from zimun.domain.catalog import Catalog
 from zimun.domain.events import Session
 from zimun.domain.instant import DAY
-from zimun.domain.intervals import Interval
+from zimun.domain.intervals import Interval, merge
 from zimun.domain.ledger import Ledger
-from zimun.domain.loading import Needs, NotLoaded
+from zimun.domain.loading import BLOCK, Needs, NotLoaded
 from zimun.domain.reservation import Reservation
-from zimun.domain.time_off import TimeOff
+from zimun.domain.time_off import TimeOff, near
 
 MAX_CONFLICTS = 100
 """The most appointments and holds that an error or an answer names."""
@@ -48,13 +48,13 @@ def _holds_met(ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int) ->
     """The live holds and appointments that overlap time off, each with its start."""
     met: dict[str, int] = {}
     needs = Needs()
-    for begin, end in time_off.intervals:
-        within = max(begin, now), min(end, now + MAX_AHEAD)
-        if within[0] >= within[1]:
-            continue
+    clipped = ((max(begin, now), min(end, now + MAX_AHEAD)) for begin, end in time_off.intervals)
+    intervals = merge(clipped)
+    # Those near each other are asked about at once.
+    for begin, end in merge((begin, end + BLOCK) for begin, end in intervals):
         try:
-            for session in _sessions(ledger, catalog, time_off.owner_id, within):
-                if session.start < within[1] and within[0] < session.end:
+            for session in _sessions(ledger, catalog, time_off.owner_id, (begin, end - BLOCK)):
+                if near(intervals, (session.start, session.end)):
                     met |= dict.fromkeys(_live(session, now), session.start)
         except NotLoaded as lacking:
             needs |= lacking.needs

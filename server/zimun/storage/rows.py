@@ -374,7 +374,8 @@ def _override(row: Row[Any]) -> Override:
 
 
 def _time_off(fields: dict[str, Any]) -> TimeOff:
-    return TimeOff(start=fields.pop("start_time"), end=fields.pop("end_time"), **fields)
+    times = {"start": fields.pop("start_time"), "end": fields.pop("end_time")}
+    return TimeOff(**fields | times | {"occurrences": _hours(fields["occurrences"])})
 
 
 def _fields(row: Row[Any]) -> dict[str, Any]:

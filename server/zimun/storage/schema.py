@@ -171,6 +171,10 @@ time_off = Table(
     _instant("create_time"),
     _instant("update_time"),
     _number("revision", 1),
+    _text("recurrence", default=""),
+    _text("time_zone", default=""),
+    # The times at which it recurs, as worked out when it was written.
+    _json("occurrences", "[]"),
 )
 
 reservations = Table(

@@ -15,7 +15,14 @@ from zimun.v1 import time_off_pb2, time_off_service_pb2
 
 _REQUIRED = ("owner_id", "start_time", "end_time")
 
-_CHANGEABLE = ("start_time", "end_time", "note", "external_reference")
+_CHANGEABLE = (
+    "start_time",
+    "end_time",
+    "note",
+    "external_reference",
+    "recurrence",
+    "time_zone",
+)
 
 _NAMES = {"start_time": "start", "end_time": "end"}
 """Fields of the domain by those of the message, where they differ."""
@@ -33,6 +40,8 @@ def time_off(entry: TimeOff) -> time_off_pb2.TimeOff:
         create_time=timestamp(entry.create_time),
         update_time=timestamp(entry.update_time),
         etag=entry.etag,
+        recurrence=entry.recurrence,
+        time_zone=entry.time_zone,
     )
 
 
