@@ -289,6 +289,23 @@ async def test_an_override_that_moves_to_another_date_leaves_the_first(
         assert catalog.overrides == {("t_1", moved.date): moved}
 
 
+async def test_an_override_of_several_dates_is_kept_by_each_of_them(
+    engine: Engine, stores: Stores
+) -> None:
+    long = replace(OVERRIDE, last=date(2026, 3, 2))
+    days = [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)]
+    await put(stores, long)
+    for catalog in await catalogs(engine, stores):
+        assert catalog.overrides == {("t_1", day): long for day in days}
+        assert list(catalog.distinct_overrides) == [long]
+    await put(stores, replace(long, last=date(2026, 3, 1)))
+    for catalog in await catalogs(engine, stores):
+        assert [day for _, day in catalog.overrides] == days[:2]
+    await put_catalog(stores, OverrideDeleted(OVERRIDE.id, OVERRIDE.owner_id, OVERRIDE.date))
+    for catalog in await catalogs(engine, stores):
+        assert catalog.overrides == {}
+
+
 async def test_a_deleted_override_is_there_no_more(engine: Engine, stores: Stores) -> None:
     other = replace(OVERRIDE, id="v_2", date=date(2026, 3, 1))
     await put(stores, OVERRIDE, other)

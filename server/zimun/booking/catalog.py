@@ -86,8 +86,10 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 entry_bytes += weight(value) - weight(organization)
                 organization, holiday = value, public_holidays(value.holiday_region)
             case Override():
-                overrides = _without(overrides, value.id)
-                overrides[value.owner_id, value.date] = value
+                met = {overrides[key] for key in value.keys if key in overrides}
+                kept = _without(overrides, value.id) if value.id else overrides
+                kept = {key: one for key, one in kept.items() if one not in met}
+                overrides = {**kept, **dict.fromkeys(value.keys, value)}
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
             case TimeOff():
@@ -357,7 +359,7 @@ async def list_overrides(
     """A page of overrides by date, then owner."""
     catalog = await reader.catalog(caller.org_id)
     matching = sorted(
-        (one for one in catalog.overrides.values() if _matches(one, criteria)),
+        (one for one in catalog.distinct_overrides if _matches(one, criteria)),
         key=override_key_of,
     )
     begin = bisect_right(matching, after, key=override_key_of) if after else 0
@@ -374,7 +376,7 @@ def override_key_of(override: Override) -> Key:
 def _matches(override: Override, criteria: OverrideFilter) -> bool:
     return (
         criteria.owner_id in ("", override.owner_id)
-        and (criteria.first is None or criteria.first <= override.date)
+        and (criteria.first is None or criteria.first <= (override.last or override.date))
         and (criteria.last is None or override.date <= criteria.last)
     )
 
@@ -391,8 +393,9 @@ class CreateOverride:
         override_id = _chosen(Override, self.override.id)
         new = replace(self.override, id=override_id, create_time=now)
         catalog_validation.check(new, catalog)
-        if existing := catalog.overrides.get((new.owner_id, new.date)):
-            raise OverrideExists(existing.id, existing.owner_id, existing.date.isoformat())
+        for key in new.keys:
+            if existing := catalog.overrides.get(key):
+                raise OverrideExists(existing.id, existing.owner_id, key[1].isoformat())
         if any(new.id == other.id for other in catalog.overrides.values()):
             raise IdTaken(new.id)
         return catalog_decision(catalog, client_id, [new], new)

@@ -117,6 +117,9 @@ def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Pla
         except InvalidRequest as error:
             unsound[place] = error.violations
     time_off = _time_off(before, recurring, now, len(entries) + len(overrides) + 1)
+    for place, override in request.overrides.items():
+        if not unsound[place]:
+            unsound[place] = _overlaps(before, override, request)
     violations = {ORGANIZATION: wrong, **faulty, **unsound}
     own: list[Step] = []
     if request.organization is not None:
@@ -206,13 +209,25 @@ def _entry_violations(
     return violations
 
 
+def _overlaps(before: Catalog, imported: Override, request: ImportRequest) -> Violations:
+    """That an override shares a date with one that stays."""
+    replaced = {one.id for one in request.overrides.values() if one.id}
+    firsts = {(one.owner_id, one.date) for one in request.overrides.values()}
+    for key in imported.keys:
+        other = before.overrides.get(key)
+        if other and other.id not in replaced and (other.owner_id, other.date) not in firsts:
+            return {"date": f"{key[1]} of {imported.owner_id} is in the override {other.id}, too"}
+    return {}
+
+
 def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
     """An override takes the place of the one of its owner and date, and of the one of its id."""
-    named = {override.id: override for override in before.overrides.values()}
+    named = {override.id: override for override in before.distinct_overrides}
     claimed = {override.id for override in request.overrides.values()}
     steps: list[Step] = []
     for n, imported in enumerate(request.overrides.values()):
         at_date = before.overrides.get((imported.owner_id, imported.date))
+        at_date = at_date if at_date and at_date.date == imported.date else None
         free = at_date.id if at_date and at_date.id not in claimed else ""
         new = replace(imported, id=imported.id or free or new_id("v"), create_time=now + n)
         existing = at_date or (named.get(imported.id) if imported.id else None)
@@ -250,6 +265,7 @@ def _moved(before: Catalog, overrides: Iterable[Override]) -> list[Override]:
     keys = {override.id: (override.owner_id, override.date) for override in overrides}
     return [
         override
-        for key, override in before.overrides.items()
+        for override in before.distinct_overrides
+        for key in [(override.owner_id, override.date)]
         if override.id and keys.get(override.id, key) != key
     ]

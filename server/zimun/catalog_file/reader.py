@@ -17,6 +17,7 @@ from zimun.booking.catalog_import import ORGANIZATION, ImportRequest, plan
 from zimun.catalog_file import yaml_document, yaml_messages
 from zimun.catalog_file.sections import CONVERTERS, OUTPUT_ONLY, SECTIONS
 from zimun.catalog_file.yaml_document import Document
+from zimun.domain import catalog_validation
 from zimun.domain.catalog import Catalog, Entry, Organization, Override
 from zimun.domain.commands import Decision
 from zimun.domain.errors import InvalidRequest
@@ -125,6 +126,9 @@ class _Reading:
         overrides = {
             place: self._override(place, node) for place, node in self._items(sections, "overrides")
         }
+        for place, override in overrides.items():
+            if catalog_validation.are_dates(override):
+                self._check_dates(place, override)
         time_off = {
             place: one
             for place, node in self._items(sections, "time_off")
@@ -218,13 +222,17 @@ class _Reading:
                 self.document.follow_up(f"{place}.{name}", violation)
         return None
 
+    def _check_dates(self, place: str, override: Override) -> None:
+        """Check that no other override of the file has one of the same dates."""
+        if not override.owner_id or f"{override.date}" == _PLACEHOLDER_DATE:
+            return
+        for key in override.keys:
+            self._check_unique(f"{place}.date", key, f"{key[1]} of {override.owner_id}")
+
     def _override(self, place: str, node: yaml.Node) -> Override:
         sent = override_pb2.Override()
         self._read(sent, place, node)
         self._check_id(place, sent.id, Override)
-        if sent.owner_id and sent.date:
-            key = (sent.owner_id, sent.date)
-            self._check_unique(f"{place}.date", key, f"{sent.date} of {sent.owner_id}")
         default_status = override_pb2.Override.OPEN if sent.hours else override_pb2.Override.CLOSED
         sent.status = sent.status or default_status
         sent.date = sent.date or _PLACEHOLDER_DATE

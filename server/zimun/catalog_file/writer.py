@@ -33,7 +33,7 @@ def write(catalog: Catalog) -> str:
         sections[section] = yaml_messages.listed(
             _written(converter, entry, _default_entry(catalog, entry)) for entry in entries
         )
-    overrides = sorted(catalog.overrides.values(), key=_creation_order)
+    overrides = sorted(catalog.distinct_overrides, key=_creation_order)
     sections["overrides"] = yaml_messages.listed(map(_override, overrides))
     time_off = sorted(catalog.time_off.values(), key=lambda one: (one.create_time, one.id))
     sections["time_off"] = yaml_messages.listed(map(_time_off, time_off))

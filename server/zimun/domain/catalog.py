@@ -1,7 +1,8 @@
 """What an organization offers: plain values, read whole and never changed in place.
 
 Times of day are minutes since local midnight (1440 is 24:00); durations and
-instants are microseconds. An empty id means "none".
+instants are microseconds. An empty id means "none". The file is a little long, as
+entries of all kinds are in it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ from zimun.domain.subjects import service_subject
 from zimun.domain.time_off import TimeOff
 
 E = TypeVar("E", bound="Entry")
+
+Date = date
+"""For classes with a field called `date`."""
 
 Hours = tuple[tuple[int, int], ...]
 """The openings of one day, as (start, end) minutes."""
@@ -161,9 +165,10 @@ class Resource(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """What one date is like for an organization, location or staff member, instead of its week.
+    """What dates are like for an organization, location or staff member, instead of their week.
 
-    Empty hours mean closed; otherwise they replace the whole day.
+    They are `date` alone, or all until `last`. Empty hours mean closed; otherwise they replace
+    the whole day.
     """
 
     owner_id: str
@@ -173,11 +178,22 @@ class Override:
     id: str = ""
     create_time: int = 0
     revision: int = 1
+    last: Date | None = None
 
     @property
     def etag(self) -> str:
         """Opaque to callers; another one after every change."""
         return f"{self.revision}"
+
+    @property
+    def keys(self) -> "Sequence[OverrideKey]":
+        """Its owner with each of its dates, by which it is found in a catalogue."""
+        first, last = self.date.toordinal(), (self.last or self.date).toordinal()
+        return [(self.owner_id, self.date.fromordinal(day)) for day in range(first, last + 1)]
+
+
+OverrideKey = tuple[str, date]
+"""An owner and a date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,8 +285,8 @@ class Catalog:
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` gives
     the name of a date's public holiday in the organization's region, or nothing.
-    `entry_bytes` is the memory of organization and entries (`weight`), without overrides
-    and time off.
+    An override is in `overrides` by each of its dates. `entry_bytes` is the memory of
+    organization and entries (`weight`), without overrides and time off.
     """
 
     version: int
@@ -327,6 +343,11 @@ class Catalog:
         if entry := self.all(entry_type).get(entry_id):
             return entry
         raise NOT_FOUND[entry_type](entry_id)
+
+    @cached_property
+    def distinct_overrides(self) -> Sequence[Override]:
+        """Every override once."""
+        return list(dict.fromkeys(self.overrides.values()))
 
     @cached_property
     def _listed(self) -> dict[tuple[type[Entry], bool], Sequence[Entry]]:

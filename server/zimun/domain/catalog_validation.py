@@ -58,6 +58,9 @@ MAX_HOLD_LENGTH = 60 * MINUTE
 
 MAX_SEATS = 10_000
 
+MAX_OVERRIDE_DATES = 366
+"""The most dates of one override."""
+
 MAX_TIME_OFF = 1096 * DAY
 """The longest time off: as long as the longest horizon."""
 
@@ -203,7 +206,14 @@ def _override(entry: Override, catalog: Catalog) -> Violations:
     owners = {catalog.organization.id, *catalog.locations, *catalog.staff}
     if entry.owner_id not in owners:
         yield "owner_id", f"{entry.owner_id} is no organization, location or staff member"
+    if not are_dates(entry):
+        yield "last_date", f"must make 1 to {MAX_OVERRIDE_DATES} dates"
     yield from _hours("hours", "", entry.hours)
+
+
+def are_dates(entry: Override) -> bool:
+    """Whether an override is of one date, or of as many as it may be."""
+    return 0 <= ((entry.last or entry.date) - entry.date).days < MAX_OVERRIDE_DATES
 
 
 def _time_off(entry: TimeOff, catalog: Catalog) -> Violations:

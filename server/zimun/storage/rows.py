@@ -262,6 +262,7 @@ def override_row(org_id: str, override: Override) -> dict[str, Any]:
         "id": override.id,
         "create_time": override.create_time,
         "revision": override.revision,
+        "last_date": override.last.isoformat() if override.last else "",
     }
 
 
@@ -303,9 +304,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         locations=entries(locations, lambda fields: Location(**_with_week(fields))),
         staff=entries(staff, _staff_member),
         resources=entries(resources, lambda fields: Resource(**fields)),
-        overrides={
-            (row.owner_id, date.fromisoformat(row.date)): _override(row) for row in override_rows
-        },
+        overrides={key: one for one in map(_override, override_rows) for key in one.keys},
         longest_span=organization.longest_span,
         holiday=public_holidays(organization.holiday_region),
         time_off=entries(time_off, _time_off),
@@ -370,6 +369,7 @@ def _override(row: Row[Any]) -> Override:
         id=row.id,
         create_time=row.create_time,
         revision=row.revision,
+        last=date.fromisoformat(row.last_date) if row.last_date else None,
     )
 
 

@@ -148,6 +148,8 @@ overrides = Table(
     _text("id", default=""),
     _number("create_time", 0),
     _number("revision", 1),
+    # Of an override of several dates the last; else empty.
+    _text("last_date", default=""),
 )
 
 Index(

@@ -120,7 +120,7 @@ def catalog(
         locations=_by_id(locations),
         staff=_by_id(staff),
         resources=_by_id(resources),
-        overrides={(override.owner_id, override.date): override for override in overrides},
+        overrides={key: override for override in overrides for key in override.keys},
         longest_span=DAY,
         holiday=lambda day: named.get(day, ""),
         time_off={one.id: one for one in time_off},
@@ -514,7 +514,8 @@ class _Drawing:
         return [
             Override(
                 owner_id=self._one_of(*owners),
-                date=self.first + timedelta(days=self.pick(-1, 2)),
+                date=(first := self.first + timedelta(days=self.pick(-1, 2))),
+                last=self._one_of(None, None, first + timedelta(days=self.pick(1, 3))),
                 hours=() if self._one_of(True, False, False) else self._hours(),
                 note="Inventory",
             )

@@ -350,6 +350,7 @@ def override(entry: Override) -> override_pb2.Override:
         note=entry.note,
         create_time=timestamp(entry.create_time),
         etag=entry.etag,
+        last_date=entry.last.isoformat() if entry.last else "",
     )
 
 
@@ -360,10 +361,12 @@ def read_override(sent: override_pb2.Override) -> Override:
     hours: Hours = tuple(
         sorted((_minutes(one.start_time), _minutes(one.end_time)) for one in sent.hours)
     )
+    first, last = date.fromisoformat(sent.date), day(sent.last_date)
     return Override(
         id=sent.id,
         owner_id=sent.owner_id,
-        date=date.fromisoformat(sent.date),
+        date=first,
+        last=None if last == first else last,
         hours=hours,
         note=sent.note,
     )
