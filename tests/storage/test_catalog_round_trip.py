@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -251,13 +251,16 @@ def catalogues(draw: st.DrawFn) -> Said:
     resources = [entry for entry in entries if isinstance(entry, Resource)]
     entries += [given_by(met(draw(services(one, known)), resources), staff) for one in known["s"]]
     owners = [ORG, *known["l"], *known["t"]]
-    dates = st.dates(date(1971, 1, 1), date(9997, 12, 31))
+    dates = st.dates(date(1971, 1, 1), date(9997, 12, 25))
     keys = st.tuples(st.sampled_from(owners), dates)
     chosen = draw(st.lists(keys, min_size=len(known["v"]), max_size=len(known["v"]), unique=True))
     overrides = [
         Override(id=one, owner_id=owner, date=day, hours=draw(hours()), note=draw(NOTES))
         for one, (owner, day) in zip(known["v"], chosen, strict=True)
     ]
+    if len(overrides) == 1:
+        last = overrides[0].date + timedelta(days=draw(st.integers(1, 5)))
+        overrides = [replace(overrides[0], last=last)]
     off = partial(
         st.builds,
         TimeOff,
