@@ -69,3 +69,7 @@ def test_parts_that_touch_become_one_in_a_union_and_stay_two_in_an_intersection(
     touching = [(0, 3), (3, 6)]
     assert merge(touching) == [(0, 6)]
     assert intersect(touching, [(1, 5)]) == [(1, 3), (3, 5)]
+
+
+def test_an_interval_within_a_later_one_leaves_its_end() -> None:
+    assert merge([(0, 1), (2, 10), (3, 4)]) == [(0, 1), (2, 10)]

@@ -1,0 +1,80 @@
+"""Blocks of allocations against plain lists of them."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zimun.domain.blocks import Block, block_of
+from zimun.domain.events import FOREVER
+from zimun.domain.intervals import Interval
+from zimun.domain.loading import Allocation
+
+from ...support.profiles import examples
+
+UNTIL = (5, 6, 7, FOREVER)
+
+
+@dataclass(frozen=True)
+class Booked:
+    """Allocations of one subject in any order, and an interval."""
+
+    allocations: list[Allocation]
+    within: Interval
+
+
+@st.composite
+def booked(draw: st.DrawFn) -> Booked:
+    """Disjoint allocations, some of which touch; their appointments start within their buffers."""
+    edges = sorted(draw(st.lists(st.integers(0, 30), max_size=10, unique=True)))
+    allocations = [
+        Allocation(begin, end, draw(st.sampled_from(UNTIL)), draw(st.integers(begin, end - 1)), "x")
+        for begin, end in pairwise(edges)
+        if draw(st.booleans())
+    ]
+    begin, length = draw(st.integers(-2, 32)), draw(st.integers(1, 8))
+    return Booked(draw(st.permutations(allocations)), (begin, begin + length))
+
+
+def replacement(allocations: list[Allocation], draw: st.DataObject) -> Allocation:
+    """A change of one of the allocations, its end, or one more where they are over."""
+    if allocations and draw.draw(st.booleans()):
+        changed = draw.draw(st.sampled_from(allocations))
+        return changed._replace(until=draw.draw(st.sampled_from((0, *UNTIL))))
+    return Allocation(40, 42, draw.draw(st.sampled_from(UNTIL)), 41, "new")
+
+
+@examples(300)
+@given(booked())
+def test_block_queries_answer_what_each_allocation_tells(given: Booked) -> None:
+    block, (since, until) = block_of(given.allocations), given.within
+    ordered = sorted(given.allocations)
+    assert block.allocations == tuple(ordered)
+    assert block.stands_until == min((one.until for one in ordered), default=FOREVER)
+    assert block.overlapping(given.within) == tuple(
+        one for one in ordered if one.busy_start < until and since < one.busy_end
+    )
+    assert block.beginning(given.within) == tuple(
+        one for one in ordered if since <= one.busy_start < until
+    )
+    for now in range(4, 9):
+        assert block.count_starts(given.within, now) == sum(
+            since <= one.start < until and one.until > now for one in ordered
+        )
+
+
+@examples(300)
+@given(booked(), st.data())
+def test_block_after_changes_is_the_block_of_what_is_left(
+    given: Booked, draw: st.DataObject
+) -> None:
+    block: Block = block_of(given.allocations)
+    left = {(one.busy_start, one.session_id): one for one in given.allocations}
+    for seq in range(1, 4):
+        new = replacement(list(left.values()), draw)
+        block = block.replaced(new, seq)
+        left.pop((new.busy_start, new.session_id), None)
+        if new.until:
+            left[new.busy_start, new.session_id] = new
+        assert block == block_of(left.values(), seq)
