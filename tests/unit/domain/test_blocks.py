@@ -39,7 +39,7 @@ def booked(draw: st.DrawFn) -> Booked:
 
 def replacement(allocations: list[Allocation], draw: st.DataObject) -> Allocation:
     """A change of one of the allocations, its end, or one more where they are over."""
-    if allocations and draw.draw(st.booleans()):
+    if bool(allocations) and draw.draw(st.booleans()):
         changed = draw.draw(st.sampled_from(allocations))
         return changed._replace(until=draw.draw(st.sampled_from((0, *UNTIL))))
     return Allocation(40, 42, draw.draw(st.sampled_from(UNTIL)), 41, "new")
