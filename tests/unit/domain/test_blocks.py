@@ -6,10 +6,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.blocks import Block, block_of
+from zimun.domain.blocks import Block, block_numbers, block_of
 from zimun.domain.events import FOREVER
 from zimun.domain.intervals import Interval
-from zimun.domain.loading import Allocation
+from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation
 
 from ...support.profiles import examples
 
@@ -78,3 +78,30 @@ def test_block_after_changes_is_the_block_of_what_is_left(
         if new.until:
             left[new.busy_start, new.session_id] = new
         assert block == block_of(left.values(), seq)
+
+
+def test_block_loaded_at_no_number_has_number_0() -> None:
+    assert block_of([]) == Block((), FOREVER, 0) == Block((), FOREVER)
+
+
+@given(st.integers(-3 * BLOCK, 3 * BLOCK), st.integers(1, 2 * BLOCK))
+def test_numbers_of_an_interval_are_those_of_the_blocks_that_it_overlaps(
+    begin: int, length: int
+) -> None:
+    end = begin + length
+    assert list(block_numbers(begin, end)) == [
+        number for number in range(-9, 9) if number * BLOCK < end and begin < (number + 1) * BLOCK
+    ]
+
+
+def test_numbers_of_an_interval_at_the_edges_of_blocks_are_exact() -> None:
+    assert list(block_numbers(0, BLOCK)) == [0]
+    assert list(block_numbers(BLOCK - 1, BLOCK + 1)) == [0, 1]
+    assert list(block_numbers(0, BLOCK + 1)) == [0, 1]
+    assert list(block_numbers(2 * BLOCK, FOREVER)) == [OPEN_BLOCK]
+
+
+def test_allocation_that_became_shorter_takes_the_place_of_the_earlier_one() -> None:
+    earlier, shorter = (Allocation(10, end, FOREVER, 11, "x") for end in (20, 15))
+    for before, after in ((earlier, shorter), (shorter, earlier)):
+        assert block_of([before]).replaced(after, 1) == block_of([after], 1)
