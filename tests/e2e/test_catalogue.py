@@ -1,6 +1,7 @@
 """A salon that is built, booked and rebuilt through the JSON API alone."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -412,3 +413,16 @@ def test_a_limit_of_bookings_is_told_with_its_end(salon: Zimun) -> None:
     told = refused(answer, 400, "FAILED_PRECONDITION", "LIMIT_REACHED")
     assert (told["owner_id"], told["period"]) == (made["id"], "DAY")
     assert told["ends"] > second["end_time"]
+
+
+def test_a_service_with_hours_of_its_own_is_given_within_them(salon: Zimun) -> None:
+    own = [{"day_of_week": "TUESDAY", "start_time": "10:00", "end_time": "11:00"}]
+    later = [{"valid_from": "2026-03-01", "weekly_hours": [{**own[0], "day_of_week": "MONDAY"}]}]
+    body = {"name": "Talk", "duration": "1800s", "weekly_hours": own, "weekly_hours_periods": later}
+    made = good(salon.post("/api/v1/services", body))
+    assert (made["weekly_hours"], made["weekly_hours_periods"]) == (own, later)
+    found = salon.ask(f"/api/v1/availability?service_id={made['id']}&days_ahead=14")
+    assert {slot["local_start_time"][11:16] for slot in found["slots"]} == {"10:00", "10:30"}
+    days = {slot["local_start_time"][:10] for slot in found["slots"]}
+    assert {date.fromisoformat(day).weekday() for day in days} == {1}
+    assert {one["date"] for one in found["days"] if one["status"] == "OPEN"} == days

@@ -48,18 +48,27 @@ FULL: Mapping[Kind, Fields] = {
             {"max_bookings": 2, "period": "UPCOMING", "per": "CUSTOMER"},
             {"max_bookings": 9, "period": "DAY", "per": "SERVICE"},
         ],
+        "weekly_hours": weekly("10:00", "12:00"),
+        "weekly_hours_periods": [
+            {"valid_from": "2026-01-01", "weekly_hours": weekly("10:00", "15:00")},
+            {"valid_from": "2025-12-24", "weekly_hours": []},
+        ],
     },
     LOCATION: {
         "name": "Café Zürich",
         "address": "2 Side Street\n8001 Zürich",
         "time_zone": "Europe/Zurich",
         "weekly_hours": [*weekly("09:00", "12:30", ["MONDAY"]), *weekly("13:00", "24:00")[:1]],
+        "weekly_hours_periods": [
+            {"valid_from": "2026-03-01", "weekly_hours": weekly("08:00", "09:00")}
+        ],
         "metadata": {"floor": "2"},
     },
     STAFF: {
         "name": "Noor",
         "time_zone": "Asia/Kolkata",
         "weekly_hours": [*weekly("07:15", "08:45")[:2], *weekly("00:00", "24:00", ["SUNDAY"])],
+        "weekly_hours_periods": [{"valid_from": "2026-03-01"}],
         "daily_limit": 6,
         "location_ids": ["l_main"],
         "metadata": {"badge": "17"},
@@ -88,18 +97,22 @@ OTHER: Mapping[Kind, Fields] = {
         "metadata": {},
         "duration_options": [minutes(25)],
         "booking_limits": [{"max_bookings": 3, "period": "WEEK", "per": "RESOURCE"}],
+        "weekly_hours": [],
+        "weekly_hours_periods": [{"valid_from": "2026-02-01"}],
     },
     LOCATION: {
         "name": "Depot",
         "address": "",
         "time_zone": "America/New_York",
         "weekly_hours": [],
+        "weekly_hours_periods": [],
         "metadata": {"a": "b"},
     },
     STAFF: {
         "name": "Kim",
         "time_zone": "UTC",
         "weekly_hours": weekly("10:00", "11:00"),
+        "weekly_hours_periods": [],
         "daily_limit": 0,
         "location_ids": [],
         "metadata": {},
@@ -111,9 +124,13 @@ EMPTIED: Mapping[Kind, tuple[str, ...]] = {
     SERVICE: (
         *("active", "description", "resource_requirements", "staff_ids", "location_ids"),
         *("duration_options", "booking_limits", "metadata", "price", "buffer_before", "lead_time"),
+        *("weekly_hours", "weekly_hours_periods"),
     ),
-    LOCATION: ("active", "address", "weekly_hours", "metadata"),
-    STAFF: ("active", "weekly_hours", "daily_limit", "location_ids", "metadata"),
+    LOCATION: ("active", "address", "weekly_hours", "weekly_hours_periods", "metadata"),
+    STAFF: (
+        *("active", "weekly_hours", "weekly_hours_periods"),
+        *("daily_limit", "location_ids", "metadata"),
+    ),
     RESOURCE: ("active", "location_id", "metadata"),
 }
 """Fields that an update can make empty, false or 0."""

@@ -143,6 +143,11 @@ async def _staff_busy(zimun: Zimun) -> Fields:
     return {}
 
 
+async def _service_closed(zimun: Zimun) -> Fields:
+    await service(zimun, weekly_hours=weekly("12:00", "14:00"))
+    return {}
+
+
 async def _limit_reached(zimun: Zimun) -> Fields:
     await service(zimun, booking_limits=[{"max_bookings": 1, "period": "MONTH", "per": "SERVICE"}])
     await held(zimun, f"{MONDAY}T14:00:00Z", "s_x")
@@ -278,6 +283,9 @@ CASES = {
     "STAFF_BUSY": Case(_staff_busy, [("STAFF_BUSY", "t_x")], "SLOT_UNAVAILABLE"),
     "STAFF_DAILY_LIMIT": Case(
         _staff_daily_limit, [("STAFF_DAILY_LIMIT", "t_x")], "SLOT_UNAVAILABLE"
+    ),
+    "SERVICE_CLOSED": Case(
+        _service_closed, [("SERVICE_CLOSED", "s_x")], "NOT_A_SLOT", {"rule": "SERVICE_CLOSED"}
     ),
     "LIMIT_REACHED": Case(
         _limit_reached,

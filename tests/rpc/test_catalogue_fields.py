@@ -18,6 +18,7 @@ from .catalogue import (
     Fields,
     Kind,
     minutes,
+    weekly,
 )
 from .catalogue_fields import each_kind, told
 
@@ -131,6 +132,26 @@ BAD: list[tuple[Kind, Fields, str]] = [
         "booking_limits",
     ),
     (SERVICE, {"booking_limits": [{"max_bookings": 1, "period": "DAY"}]}, "booking_limits[0].per"),
+    (SERVICE, {"weekly_hours": weekly("09:00", "09:00")}, "weekly_hours"),
+    (
+        STAFF,
+        {"weekly_hours_periods": [{"valid_from": "2026-02-30"}]},
+        "weekly_hours_periods[0].valid_from",
+    ),
+    (
+        LOCATION,
+        {"weekly_hours_periods": [{"valid_from": "2026-02-01"}] * 2},
+        "weekly_hours_periods",
+    ),
+    (
+        STAFF,
+        {
+            "weekly_hours_periods": [
+                {"valid_from": "2026-02-01", "weekly_hours": weekly("10:00", "09:00")}
+            ]
+        },
+        "weekly_hours_periods",
+    ),
     (SERVICE, {"price": {"currency_code": "EURO", "units": 1}}, "price"),
     (SERVICE, {"price": {"currency_code": "eur", "units": 1}}, "price"),
     (SERVICE, {"price": {"units": 1}}, "price"),

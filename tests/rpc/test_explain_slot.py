@@ -64,6 +64,7 @@ async def test_the_rule_of_a_refusal_is_one_that_error_reason_lists(
         "LOCATION_INACTIVE",
         "HOLIDAY",
         "CLOSED",
+        "SERVICE_CLOSED",
         "STAFF_INACTIVE",
         "STAFF_ELSEWHERE",
         "STAFF_CLOSED",

@@ -17,7 +17,7 @@ import pytest_asyncio
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
 from zimun.domain.catalog import Organization
-from zimun.domain.instant import DAY, MINUTE, from_datetime, rfc3339
+from zimun.domain.instant import DAY, MINUTE, from_datetime, rfc3339, to_datetime
 from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
@@ -112,6 +112,15 @@ def clock_of(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+def zimun_date(zimun: Zimun) -> date:
+    return to_datetime(zimun.clock.now()).date()
+
+
+def from_date(day: date, chance: random.Random) -> dict[str, Any]:
+    """New weekly hours from a date on."""
+    return {"valid_from": day.isoformat(), "weekly_hours": some_hours(chance)}
+
+
 def limits_of(*limits: tuple[str, str, int]) -> list[dict[str, Any]]:
     return [{"per": per, "period": period, "max_bookings": most} for per, period, most in limits]
 
@@ -129,12 +138,14 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
     await LOCATION.create(zimun, id="l_east", weekly_hours=weekly("01:00", "22:30"))
     await LOCATION.create(zimun, id="l_west", time_zone="America/New_York")
     places: dict[str, list[str]] = {}
+    day = zimun_date(zimun) + timedelta(days=1)
     for n, zone in enumerate(ZONES):
         await STAFF.create(
             zimun,
             id=f"t_{n}",
             time_zone=zone,
             weekly_hours=some_hours(chance),
+            weekly_hours_periods=chance.choice(([], [from_date(day, chance)])),
             daily_limit=chance.choice((0, 2, 4)),
         )
         places[f"t_{n}"] = chance.choice(([], [], ["l_east"], ["l_west"]))
@@ -174,6 +185,8 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
         capacity=3,
         staff_ids=["t_2", "t_3"],
         resource_requirements=[{"resource_ids": ["r_1"]}],
+        weekly_hours=weekly("02:30", "23:00"),
+        weekly_hours_periods=[from_date(day, chance)],
     )
     await SERVICE.create(
         zimun,

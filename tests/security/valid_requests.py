@@ -28,6 +28,7 @@ Place = tuple[str | int, ...]
 TIME = "2025-12-15T09:00:00Z"
 
 _HOURS = [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}]
+_PERIODS = [{"valid_from": "2027-01-01", "weekly_hours": _HOURS}]
 _LIMITS = [{"max_bookings": 1000, "period": "DAY", "per": "SERVICE"}]
 
 _METADATA = {"color": "green"}
@@ -85,6 +86,8 @@ def _service(ids: Ids) -> Json:
         "metadata": _METADATA,
         "duration_options": ["3600s"],
         "booking_limits": _LIMITS,
+        "weekly_hours": _HOURS,
+        "weekly_hours_periods": _PERIODS,
     }
 
 
@@ -94,6 +97,7 @@ def _location(ids: Ids) -> Json:
         "address": "1 Main Street",
         "time_zone": "UTC",
         "weekly_hours": _HOURS,
+        "weekly_hours_periods": _PERIODS,
         "metadata": _METADATA,
     }
 
@@ -103,6 +107,7 @@ def _staff_member(ids: Ids) -> Json:
         "name": "Ada",
         "time_zone": "UTC",
         "weekly_hours": _HOURS,
+        "weekly_hours_periods": _PERIODS,
         "daily_limit": 50,
         "location_ids": [ids["location"]],
         "metadata": _METADATA,
@@ -119,6 +124,8 @@ def _organization(ids: Ids) -> Json:
         "time_zone": "UTC",
         "holiday_region": "DE",
         "weekly_hours": _HOURS,
+        "weekly_hours_periods": _PERIODS,
+        "booking_limits": _LIMITS,
         "hold_length": "600s",
         "contact_retention": "8640000s",
         "service_defaults": {

@@ -32,6 +32,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger import Ledger
 from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.storage import rows
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.stores import Stores
@@ -60,6 +61,10 @@ METADATA = {
     "sql": "'; --",
 }
 
+PERIODS = (
+    WeeklyHoursPeriod(valid_from=date(2031, 1, 1), weekly_hours={}),
+    WeeklyHoursPeriod(valid_from=date(2030, 1, 1), weekly_hours=WEEK),
+)
 LIMITS = (
     BookingLimit(max_bookings=5, period=LimitPeriod.WEEK, per=LimitSubject.CUSTOMER),
     BookingLimit(max_bookings=100_000, period=LimitPeriod.UPCOMING, per=LimitSubject.RESOURCE),
@@ -76,6 +81,7 @@ LOCATION = Location(
     time_zone="Asia/Kathmandu",
     address="1 Main Street\n10115 Berlin",
     weekly_hours=WEEK,
+    weekly_hours_periods=PERIODS,
 )
 STAFF_MEMBER = StaffMember(
     id="t_1",
@@ -87,6 +93,7 @@ STAFF_MEMBER = StaffMember(
     revision=7,
     time_zone="America/St_Johns",
     weekly_hours=WEEK,
+    weekly_hours_periods=PERIODS,
     daily_limit=3,
     location_ids=("l_2", "l_1"),
 )
@@ -125,6 +132,8 @@ SERVICE = Service(
     location_ids=("l_2", "l_1"),
     duration_options=(HOUR, 5 * MINUTE),
     booking_limits=LIMITS,
+    weekly_hours=WEEK,
+    weekly_hours_periods=PERIODS,
 )
 ORGANIZATION = Organization(
     id=ORG,
@@ -137,6 +146,7 @@ ORGANIZATION = Organization(
     time_zone="Europe/Berlin",
     holiday_region="DE-BE",
     weekly_hours=WEEK,
+    weekly_hours_periods=PERIODS,
     hold_length=HOUR,
     booking_limits=LIMITS[:1],
     contact_retention=90 * DAY,

@@ -38,6 +38,7 @@ from zimun.domain.events import CatalogEntry, CatalogValue
 from zimun.domain.instant import DAY, MINUTE, from_datetime
 from zimun.domain.text import is_visible
 from zimun.domain.time_off import TimeOff
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.stores import Stores
 
 from ..support.profiles import examples
@@ -101,6 +102,15 @@ def weeks(draw: st.DrawFn) -> dict[int, tuple[tuple[int, int], ...]]:
     return {day: found[day] for day in sorted(found)}
 
 
+def periods() -> st.SearchStrategy[tuple[WeeklyHoursPeriod, ...]]:
+    period = st.builds(
+        WeeklyHoursPeriod,
+        valid_from=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+        weekly_hours=weeks(),
+    )
+    return st.lists(period, max_size=3, unique_by=lambda one: one.valid_from).map(tuple)
+
+
 def some(ids: Iterable[str], least: int = 0) -> st.SearchStrategy[tuple[str, ...]]:
     known = sorted(ids)
     if not known:
@@ -145,6 +155,7 @@ ORGANIZATIONS = st.builds(
     time_zone=ZONES,
     holiday_region=st.sampled_from(["", "DE-BY", "NO"]),
     weekly_hours=weeks(),
+    weekly_hours_periods=periods(),
     hold_length=lengths(MINUTE, catalog_validation.MAX_HOLD_LENGTH),
     service_defaults=DEFAULTS,
     booking_limits=LIMITS,
@@ -180,6 +191,8 @@ def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -
         location_ids=draw(some(known["l"])),
         resource_requirements=tuple(draw(needs)),
         booking_limits=draw(LIMITS),
+        weekly_hours=draw(weeks()),
+        weekly_hours_periods=draw(periods()),
     )
 
 
@@ -232,7 +245,11 @@ class Said:
 def catalogues(draw: st.DrawFn) -> Said:
     known = {prefix: draw(ids(prefix)) for prefix in "ltrsvf"}
     common: dict[str, Any] = {"name": NAMES, "active": st.booleans(), "metadata": METADATA}
-    hours_of: dict[str, Any] = {"time_zone": ZONES, "weekly_hours": weeks()}
+    hours_of: dict[str, Any] = {
+        "time_zone": ZONES,
+        "weekly_hours": weeks(),
+        "weekly_hours_periods": periods(),
+    }
     places: Build = partial(st.builds, Location, address=texts(500), **common, **hours_of)
     people: Build = partial(
         st.builds,

@@ -271,7 +271,8 @@ def _availability(
     """The slots, and the map of the place's dates that the interval touches."""
     zone, (start, end) = search.place.time_zone, whole
     covered = dates(local_date(zone, start), local_date(zone, end - 1)) if start < end else ()
-    days = [search.timetable.day(search.place, day) for day in covered]
+    given = search.timetable.service_day
+    days = [given(search.service, search.place, day) for day in covered]
     slots.sort(key=itemgetter(0))
     return Availability(search.service.id, date_range.time_zone or zone, slots, days)
 

@@ -25,18 +25,14 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.memory_size import weight
 from zimun.domain.subjects import service_subject
 from zimun.domain.time_off import TimeOff
+from zimun.domain.weekly_hours import Hours as Hours
+from zimun.domain.weekly_hours import WeeklyHours as WeeklyHours
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 
 E = TypeVar("E", bound="Entry")
 
 Date = date
 """For classes with a field called `date`."""
-
-Hours = tuple[tuple[int, int], ...]
-"""The openings of one day, as (start, end) minutes."""
-
-WeeklyHours = Mapping[int, Hours]
-"""The openings of each weekday, Monday being 0 (date.weekday); a weekday not named is closed."""
-
 
 HOLD_LENGTH = 10 * MINUTE
 """How long a hold lasts, from its making or its last extension, unless the organization says."""
@@ -111,6 +107,7 @@ class Organization(Entry):
     time_zone: str
     holiday_region: str = ""
     weekly_hours: WeeklyHours = field(default_factory=dict)
+    weekly_hours_periods: tuple[WeeklyHoursPeriod, ...] = ()
     hold_length: int = HOLD_LENGTH
     service_defaults: ServiceDefaults = ServiceDefaults()
     booking_limits: tuple[BookingLimit, ...] = ()
@@ -125,6 +122,7 @@ class Location(Entry):
     time_zone: str
     address: str = ""
     weekly_hours: WeeklyHours = field(default_factory=dict)
+    weekly_hours_periods: tuple[WeeklyHoursPeriod, ...] = ()
 
     __hash__ = Entry.__hash__
 
@@ -140,6 +138,7 @@ class StaffMember(Entry):
 
     time_zone: str
     weekly_hours: WeeklyHours = field(default_factory=dict)
+    weekly_hours_periods: tuple[WeeklyHoursPeriod, ...] = ()
     daily_limit: int = 0
     location_ids: tuple[str, ...] = ()
 
@@ -200,7 +199,8 @@ OverrideKey = tuple[str, date]
 class Service(Entry):
     """`s_…`: something that can be booked; `zimun.v1.Service` says what each field means.
 
-    It lasts `duration`; callers may choose one of `duration_options` instead.
+    It lasts `duration`; callers may choose one of `duration_options` instead. Its
+    weekly hours are within those of its place; without any it is given whenever that is open.
     """
 
     duration: int
@@ -219,9 +219,16 @@ class Service(Entry):
     resource_requirements: tuple[tuple[str, ...], ...] = ()
     location_ids: tuple[str, ...] = ()
     duration_options: tuple[int, ...] = ()
+    weekly_hours: WeeklyHours = field(default_factory=dict)
+    weekly_hours_periods: tuple[WeeklyHoursPeriod, ...] = ()
     booking_limits: tuple[BookingLimit, ...] = ()
 
     __hash__ = Entry.__hash__
+
+    @property
+    def has_hours(self) -> bool:
+        """Whether it has hours of its own, on any date."""
+        return bool(self.weekly_hours or self.weekly_hours_periods)
 
     @property
     def longest_span(self) -> int:

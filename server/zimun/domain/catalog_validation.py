@@ -27,6 +27,7 @@ from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.opening_hours import is_zone, time_of_day
 from zimun.domain.time_off import TimeOff
+from zimun.domain.weekly_hours import HasWeeklyHours
 
 PREFIXES: Mapping[type[Entry | Override | TimeOff], str] = {
     Organization: "o",
@@ -97,7 +98,7 @@ def _violations(entry: Entry | Override | TimeOff, catalog: Catalog) -> Violatio
             yield from _organization(entry)
         case Location():
             yield from _zone(entry.time_zone)
-            yield from _week(entry.weekly_hours)
+            yield from _weeks(entry)
         case StaffMember():
             yield from _staff_member(entry, catalog)
         case Resource(location_id=str(location_id)) if location_id:
@@ -112,7 +113,7 @@ def _violations(entry: Entry | Override | TimeOff, catalog: Catalog) -> Violatio
 
 def _organization(entry: Organization) -> Violations:
     yield from _zone(entry.time_zone)
-    yield from _week(entry.weekly_hours)
+    yield from _weeks(entry)
     yield from _length("hold_length", entry.hold_length, MINUTE, MAX_HOLD_LENGTH)
     yield from _defaults(entry.service_defaults)
     yield from _booking_limits(entry.booking_limits)
@@ -138,7 +139,7 @@ def _window(field: str, lead_time: int, horizon: int) -> Violations:
 
 def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
     yield from _zone(entry.time_zone)
-    yield from _week(entry.weekly_hours)
+    yield from _weeks(entry)
     yield from _existing("location_ids", entry.location_ids, catalog.locations)
     if entry.daily_limit < 0:
         yield "daily_limit", "must be 0 or more"
@@ -149,6 +150,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         minimum = MINUTE if field in POSITIVE else 0
         yield from _length(field, getattr(entry, field), minimum, maximum)
     yield from _window("lead_time", entry.lead_time, entry.horizon)
+    yield from _weeks(entry)
     for length in entry.duration_options:
         yield from _length("duration_options", length, MINUTE, MAX_LENGTHS["duration"])
     if _has_duplicates((entry.duration, *entry.duration_options)):
@@ -231,9 +233,18 @@ def _zone(name: str) -> Violations:
         yield "time_zone", "must be an IANA time zone"
 
 
-def _week(week: WeeklyHours) -> Violations:
+def _weeks(entry: HasWeeklyHours) -> Violations:
+    periods = entry.weekly_hours_periods
+    yield from _week("weekly_hours", entry.weekly_hours)
+    for period in periods:
+        yield from _week("weekly_hours_periods", period.weekly_hours)
+    if _has_duplicates(period.valid_from for period in periods):
+        yield "weekly_hours_periods", "must be valid from different dates"
+
+
+def _week(field: str, week: WeeklyHours) -> Violations:
     for day in sorted(week):
-        yield from _hours("weekly_hours", f"{DAYS[day]} ", week[day])
+        yield from _hours(field, f"{DAYS[day]} ", week[day])
 
 
 def _hours(field: str, day: str, hours: Hours) -> Violations:

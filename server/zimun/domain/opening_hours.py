@@ -13,9 +13,10 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from zimun.domain.catalog import Catalog, Hours, Place, StaffMember, WeeklyHours
+from zimun.domain.catalog import Catalog, Hours, Place, Service, StaffMember, WeeklyHours
 from zimun.domain.instant import DAY, MINUTE, SECOND, to_datetime, wall_microseconds
-from zimun.domain.intervals import Interval, merge
+from zimun.domain.intervals import Interval, intersect, merge
+from zimun.domain.weekly_hours import week_on
 
 ALL_DAY: Hours = ((0, 24 * 60),)
 
@@ -211,7 +212,21 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
         return _open_day(place, day, override.note, override.hours)
     if holiday := catalog.holiday(day):
         return Day(day, DayStatus.HOLIDAY, holiday, ())
-    return _open_day(place, day, "", weekly(_place_week(catalog, place), day.weekday()))
+    return _open_day(place, day, "", weekly(_place_week(catalog, place, day), day.weekday()))
+
+
+def service_hours(service: Service, day: date) -> Hours:
+    """A service's own hours; all day where its week of the date has none."""
+    week = week_on(service, day)
+    return weekly(week, day.weekday()) if week else ALL_DAY
+
+
+def service_day(service: Service, place: Place, day: Day) -> Day:
+    """What a date of the place is like for a service: open within the hours of both."""
+    if not service.has_hours or not day.hours:
+        return day
+    shared = intersect(merge(day.hours), merge(service_hours(service, day.date)))
+    return _open_day(place, day.date, day.note, tuple(shared))
 
 
 def _open_day(place: Place, day: date, note: str, hours: Hours) -> Day:
@@ -221,16 +236,16 @@ def _open_day(place: Place, day: date, note: str, hours: Hours) -> Day:
     return Day(day, DayStatus.OPEN, note, hours)
 
 
-def _place_week(catalog: Catalog, place: Place) -> WeeklyHours:
-    own = catalog.locations[place.id].weekly_hours if place.id else {}
-    return own or catalog.organization.weekly_hours or dict.fromkeys(range(7), ALL_DAY)
+def _place_week(catalog: Catalog, place: Place, day: date) -> WeeklyHours:
+    own = week_on(catalog.locations[place.id], day) if place.id else {}
+    return own or week_on(catalog.organization, day) or dict.fromkeys(range(7), ALL_DAY)
 
 
 def staff_hours(catalog: Catalog, member: StaffMember, day: date) -> Hours:
     """A staff member's hours: their override of the date, else their week."""
     if override := catalog.overrides.get((member.id, day)):
         return override.hours
-    return weekly(member.weekly_hours, day.weekday())
+    return weekly(week_on(member, day), day.weekday())
 
 
 def weekly(week: WeeklyHours, weekday: int) -> Hours:

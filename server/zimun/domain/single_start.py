@@ -17,6 +17,14 @@ def is_place_open(timetable: Timetable, service: Service, place: Place, start: i
     return covers(merge(timetable.place_open(place, length)), length)
 
 
+def is_within_hours(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
+    """Whether the service's own hours have room for all of an appointment."""
+    if not service.has_hours:
+        return True
+    length = (start, start + service.duration)
+    return covers(merge(timetable.service_hours(service, place, length)), length)
+
+
 def works(timetable: Timetable, service: Service, staff_id: str, start: int) -> bool:
     """Whether a staff member's hours have room for all of an appointment."""
     length = (start, start + service.duration)
@@ -37,7 +45,7 @@ def is_between_steps(
 ) -> bool:
     """Whether a start is none of the service's steps.
 
-    Steps that count from an opening are each staff member's own; while place or
+    Steps that count from an opening are each staff member's own; while place, service or
     staff member (empty: none) are closed there are none, and so nothing lies between them.
     """
     if service.slot_alignment is SlotAlignment.HOUR:
@@ -45,6 +53,8 @@ def is_between_steps(
     # A service that is over at once fits wherever it begins.
     at_once = replace(service, active=True, duration=1)
     if not is_place_open(timetable, at_once, place, start):
+        return False
+    if not is_within_hours(timetable, at_once, place, start):
         return False
     if staff_id and not works(timetable, at_once, staff_id, start):
         return False
@@ -85,6 +95,8 @@ def _is_on_duty(
         return False
     if BookingRule.OPENING_HOURS not in ignored:
         if not is_place_open(timetable, service, place, start):
+            return False
+        if not is_within_hours(timetable, service, place, start):
             return False
         if staff_id and not works(timetable, service, staff_id, start):
             return False

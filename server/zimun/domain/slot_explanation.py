@@ -27,7 +27,7 @@ from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
-from zimun.domain.single_start import is_between_steps, is_place_open, works
+from zimun.domain.single_start import is_between_steps, is_place_open, is_within_hours, works
 from zimun.domain.slot_search import Search
 from zimun.domain.slots import Session, Slot
 from zimun.domain.subjects import service_subject
@@ -61,6 +61,7 @@ class Rule(StrEnum):
     SERVICE_BUSY = "SERVICE_BUSY"
     SEATS_TAKEN = "SEATS_TAKEN"
     LIMIT_REACHED = "LIMIT_REACHED"
+    SERVICE_CLOSED = "SERVICE_CLOSED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,12 @@ class Obstacle:
 
 _WINDOW = (Rule.LEAD_TIME, Rule.HORIZON)
 _OBSTACLES: Mapping[BookingRule, Sequence[Rule]] = {
-    BookingRule.OPENING_HOURS: (Rule.HOLIDAY, Rule.CLOSED, Rule.STAFF_CLOSED),
+    BookingRule.OPENING_HOURS: (
+        Rule.HOLIDAY,
+        Rule.CLOSED,
+        Rule.SERVICE_CLOSED,
+        Rule.STAFF_CLOSED,
+    ),
     BookingRule.GRID: (Rule.NOT_ON_GRID,),
     BookingRule.LIMITS: (Rule.STAFF_DAILY_LIMIT, Rule.LIMIT_REACHED),
 }
@@ -185,6 +191,9 @@ class _Explanation:
             message = f"is not open for all of the {self._length} from {self.when} on"
             yield self._of(Rule.CLOSED, where, message, day.note)
         yield from self._off(Rule.TIME_OFF, where, self.time_off.of_place(self.place.id))
+        if not is_within_hours(self.search.timetable, self.service, self.place, self.start):
+            message = f"is not given for all of the {self._length} from {self.when} on"
+            yield self._of(Rule.SERVICE_CLOSED, self.service, message)
 
     def _service_steps(self) -> Iterator[Obstacle]:
         """NOT_ON_GRID of the service, where its steps are no staff member's own."""

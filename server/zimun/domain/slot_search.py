@@ -100,14 +100,14 @@ class Search:
         return service.capacity > 1 or roster.is_equipped
 
     def next_open_date(self, first: date, last: date) -> date | None:
-        """The first date from first to last on which the place is open; None if there is none.
+        """The first date from first to last on which the service is given; None without any.
 
         There is none either when the search is not bookable.
         """
         if not self.is_bookable:
             return None
-        day, place = self.timetable.day, self.place
-        return next((one for one in dates(first, last) if day(place, one).hours), None)
+        day, service, place = self.timetable.service_day, self.service, self.place
+        return next((one for one in dates(first, last) if day(service, place, one).hours), None)
 
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""

@@ -26,12 +26,15 @@ from zimun.domain.opening_hours import (
     open_time,
     place_day,
     segments,
+    service_day,
+    service_hours,
     staff_hours,
     weekly,
 )
 from zimun.domain.opening_steps import MAX_OPENING, Opening, opening_starts, united
 from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
 from zimun.domain.time_off import TimeOffIndex, available_starts, closing_note
+from zimun.domain.weekly_hours import week_on
 
 SET_BACK = 4 * HOUR
 """More than any clock has been set back at once since 1970."""
@@ -120,6 +123,7 @@ class Timetable:
         self.regular_day = cached_method(self._regular_day, 1 << 12)
         self.day = cached_method(self._day, 1 << 12) if self.time_off else self.regular_day
         self.open_on = cached_method(self._open_on, 1 << 12)
+        self.given_on = cached_method(self._given_on, 1 << 12)
         self.grid = cached_method(self._grid, 1 << 12)
         self.range_grid = cached_method(self._range_grid, 1 << 10)
         self.staff_open = cached_method(self._staff_open, 1 << 14)
@@ -201,7 +205,7 @@ class Timetable:
 
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
-        here = self.open_on(place, day) if service.active else ()
+        here = self._here(service, place, day) if service.active else ()
         roster = self.roster(service, place) if here else None
         if not roster or not roster.members:
             return NO_STARTS
@@ -229,15 +233,15 @@ class Timetable:
         return available_starts(grid, service.duration, closed, staff)
 
     def _openings(self, service: Service, place: Place, begin: int, end: int) -> Sequence[Interval]:
-        """The place's openings from `begin`, when it is open, to `end`, each as a whole.
+        """The openings from `begin`, when the service is given, to `end`, each as a whole.
 
         The first goes back before `begin` where steps count from it.
         """
-        first, openings = begin, merge(self.place_open(place, (begin, end)))
+        first, openings = begin, merge(self.service_open(service, place, (begin, end)))
         runs_on = any(since < begin < until for since, until in openings)
         if runs_on and service.slot_alignment is SlotAlignment.OPENING:
             first = begin - MAX_OPENING
-            openings = merge(self.place_open(place, (first, end)))
+            openings = merge(self.service_open(service, place, (first, end)))
         return [(max(since, first), until) for since, until in openings if until > begin]
 
     def _relative_grid(
@@ -250,12 +254,11 @@ class Timetable:
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
         roster = self.roster(service, place)
-        pattern = self._pattern(service, place, opening, zones)
+        season, renewed = self._season(around)
+        pattern = self._pattern(service, place, opening, zones, season)
         overridden = {
-            staff_id
-            for days in around
-            for day in days
-            for staff_id in self._overridden.get(day, ())
+            *renewed,
+            *(one for days in around for day in days for one in self._overridden.get(day, ())),
         }
         changed = [
             (n, member) for n, member in roster.members if member and member.id in overridden
@@ -269,10 +272,37 @@ class Timetable:
             starts_of[n] = opening_starts(service, opening, zones[zone].open(hours))
         return united(starts_of)
 
+    def _season(self, around: Sequence[Sequence[date]]) -> tuple[date, Sequence[str]]:
+        """Since when the weekly hours of the first of some dates are valid, and who has other
+        ones on later dates."""
+        if not self._new_weeks or not around:
+            return date.min, ()
+        first, last = min(days[0] for days in around), max(days[-1] for days in around)
+        season = max((day for day in self._new_weeks if day <= first), default=date.min)
+        later = [
+            one for day in self._new_weeks if first < day <= last for one in self._new_weeks[day]
+        ]
+        return season, later
+
+    @cached_property
+    def _new_weeks(self) -> Mapping[date, Sequence[str]]:
+        """Who has other weekly hours from each date on."""
+        owners: dict[date, list[str]] = {}
+        for member in self.catalog.staff.values():
+            for period in member.weekly_hours_periods:
+                owners.setdefault(period.valid_from, []).append(member.id)
+        return owners
+
     def _find_pattern(
-        self, service: Service, place: Place, opening: Opening, zones: tuple[_ZoneDates, ...]
+        self,
+        service: Service,
+        place: Place,
+        opening: Opening,
+        zones: tuple[_ZoneDates, ...],
+        season: date,
     ) -> _Pattern:
-        """The grid of every date with this opening and these dates around it, without overrides."""
+        """The grid of every date with this opening and these dates around it, without overrides
+        and changes of weekly hours since the beginning of a season."""
         roster = self.roster(service, place)
         starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NO_STAFF)
         patterns: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
@@ -281,9 +311,8 @@ class Timetable:
                 starts_of[n] = opening_starts(service, opening, None)
                 continue
             zone = zones[roster.zones.index(member.time_zone)]
-            hours = tuple(
-                weekly(member.weekly_hours, zone.weekday + day) for day in range(zone.days)
-            )
+            week = week_on(member, season)
+            hours = tuple(weekly(week, zone.weekday + day) for day in range(zone.days))
             key = (member.time_zone, hours)
             if key not in patterns:
                 patterns[key] = opening_starts(service, opening, zone.open(hours))
@@ -329,6 +358,31 @@ class Timetable:
         member = self.catalog.staff.get(staff_id)
         return not staff_id or bool(member and member.active and member.works_at(place))
 
+    def _here(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
+        """When a service is given on a date: the place is open, within the service's hours."""
+        return self.given_on(service, place, day) if service.has_hours else self.open_on(place, day)
+
+    def service_day(self, service: Service, place: Place, day: date) -> Day:
+        """What a date of the place is like for a service."""
+        return service_day(service, place, self.day(place, day))
+
+    def service_open(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
+        """When a service is given on every date that `reach` touches, each date by itself."""
+        return sorted(
+            interval
+            for day in dates_touching(place.time_zone, reach)
+            for interval in self._here(service, place, day)
+        )
+
+    def service_hours(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
+        """The service's own hours on every date that `reach` touches, each date by itself."""
+        zone = place.time_zone
+        return sorted(
+            interval
+            for day in dates_touching(zone, reach)
+            for interval in open_time(zone, day, service_hours(service, day))
+        )
+
     def place_open(self, place: Place, reach: Interval) -> list[Interval]:
         """When the place is open on every date that `reach` touches, each date by itself."""
         return sorted(
@@ -336,6 +390,10 @@ class Timetable:
             for day in dates_touching(place.time_zone, reach)
             for interval in self.open_on(place, day)
         )
+
+    def _given_on(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
+        given = service_day(service, place, self.regular_day(place, day))
+        return open_time(place.time_zone, day, given.hours)
 
     def _open_on(self, place: Place, day: date) -> Sequence[Interval]:
         """When the place is open on a date, time off or not."""

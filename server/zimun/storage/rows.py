@@ -43,6 +43,7 @@ from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.memory_size import weight
 from zimun.domain.reservation import Contact, Reservation, State, contact_key
 from zimun.domain.time_off import TimeOff
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.storage.schema import (
     ledgers,
     locations,
@@ -231,6 +232,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "time_zone": organization.time_zone,
         "holiday_region": organization.holiday_region,
         "weekly_hours": _week_json(organization.weekly_hours),
+        "weekly_hours_periods": _periods_json(organization.weekly_hours_periods),
         "metadata": dict(organization.metadata),
         "create_time": organization.create_time,
         "update_time": organization.update_time,
@@ -246,8 +248,9 @@ def organization_row(organization: Organization) -> dict[str, Any]:
 def entry_row(org_id: str, entry: CatalogEntry) -> dict[str, Any]:
     """The row of a catalogue entry."""
     row = {"org_id": org_id, **asdict(entry)}
-    if "weekly_hours" in row:
-        row["weekly_hours"] = _week_json(row["weekly_hours"])
+    if not isinstance(entry, Resource):
+        row["weekly_hours"] = _week_json(entry.weekly_hours)
+        row["weekly_hours_periods"] = _periods_json(entry.weekly_hours_periods)
     return row
 
 
@@ -322,6 +325,7 @@ def _organization(row: Row[Any]) -> Organization:
         time_zone=row.time_zone,
         holiday_region=row.holiday_region,
         weekly_hours=_week(row.weekly_hours),
+        weekly_hours_periods=_periods(row.weekly_hours_periods),
         revision=row.revision,
         hold_length=row.hold_length,
         service_defaults=ServiceDefaults(**row.service_defaults),
@@ -333,7 +337,7 @@ def _organization(row: Row[Any]) -> Organization:
 
 def _service(fields: dict[str, Any]) -> Service:
     return Service(
-        **fields
+        **_with_week(fields)
         | {
             "slot_alignment": SlotAlignment(fields["slot_alignment"]),
             "staff_ids": tuple(fields["staff_ids"]),
@@ -385,7 +389,10 @@ def _fields(row: Row[Any]) -> dict[str, Any]:
 
 
 def _with_week(fields: dict[str, Any]) -> dict[str, Any]:
-    return fields | {"weekly_hours": _week(fields["weekly_hours"])}
+    return fields | {
+        "weekly_hours": _week(fields["weekly_hours"]),
+        "weekly_hours_periods": _periods(fields["weekly_hours_periods"]),
+    }
 
 
 def _hours(ranges: list[list[int]]) -> Hours:
@@ -398,3 +405,23 @@ def _week(week: dict[str, list[list[int]]]) -> WeeklyHours:
 
 def _week_json(week: WeeklyHours) -> dict[str, Hours]:
     return {str(day): hours for day, hours in week.items()}
+
+
+def _periods(periods: Sequence[Mapping[str, Any]]) -> tuple[WeeklyHoursPeriod, ...]:
+    return tuple(
+        WeeklyHoursPeriod(
+            valid_from=date.fromisoformat(period["valid_from"]),
+            weekly_hours=_week(period["weekly_hours"]),
+        )
+        for period in periods
+    )
+
+
+def _periods_json(periods: Sequence[WeeklyHoursPeriod]) -> list[dict[str, Any]]:
+    return [
+        {
+            "valid_from": period.valid_from.isoformat(),
+            "weekly_hours": _week_json(period.weekly_hours),
+        }
+        for period in periods
+    ]

@@ -102,6 +102,7 @@ organizations = Table(
     # The contacts of appointments that began until then have been erased.
     _number("contacts_erased_until", 0),
     _text("mcp_access", default="DISABLED"),
+    _json("weekly_hours_periods", "[]"),
 )
 
 services = _entry(
@@ -123,9 +124,17 @@ services = _entry(
     _json("location_ids"),
     _json("duration_options", "[]"),
     _json("booking_limits", "[]"),
+    _json("weekly_hours", "{}"),
+    _json("weekly_hours_periods", "[]"),
 )
 
-locations = _entry("locations", _text("time_zone"), _text("address"), _json("weekly_hours"))
+locations = _entry(
+    "locations",
+    _text("time_zone"),
+    _text("address"),
+    _json("weekly_hours"),
+    _json("weekly_hours_periods", "[]"),
+)
 
 staff = _entry(
     "staff",
@@ -133,6 +142,7 @@ staff = _entry(
     _json("weekly_hours"),
     _number("daily_limit", 0),
     _json("location_ids", "[]"),
+    _json("weekly_hours_periods", "[]"),
 )
 
 resources = _entry("resources", _text("location_id", default=""))

@@ -39,6 +39,7 @@ from zimun.domain.slots import Busy, Session
 from zimun.domain.tallies import Tally
 from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 
 E = TypeVar("E", bound=Entry | TimeOff)
 T = TypeVar("T")
@@ -394,11 +395,16 @@ class _Drawing:
         known = catalog(
             given,
             organization=organization(
-                time_zone="Europe/Berlin" if located else self.zone, weekly_hours=self._week()
+                time_zone="Europe/Berlin" if located else self.zone,
+                weekly_hours=self._week(),
+                weekly_hours_periods=self._periods(),
             ),
             locations=[
                 location(
-                    active=self.pick(0, 30) != 13, time_zone=self.zone, weekly_hours=self._week()
+                    active=self.pick(0, 30) != 13,
+                    time_zone=self.zone,
+                    weekly_hours=self._week(),
+                    weekly_hours_periods=self._periods(),
                 ),
                 location(id="l_2"),
             ],
@@ -477,12 +483,23 @@ class _Drawing:
         unlike = {self.first.weekday(): self._hours()} if kind == "unlike" else {}
         return {**every_day(self._hours()), **unlike}
 
+    def _periods(self) -> tuple[WeeklyHoursPeriod, ...]:
+        """None mostly, or new hours from a date near those asked about on, in any order."""
+        days = self._shuffled(range(-3, 4))[: self._one_of(0, 0, 0, 0, 1, 2)]
+        return tuple(
+            WeeklyHoursPeriod(
+                valid_from=self.first + timedelta(days=days_on), weekly_hours=self._week()
+            )
+            for days_on in days
+        )
+
     def _member(self, number: int) -> StaffMember:
         return member(
             id=f"t_{number}",
             active=self._mostly(),
             time_zone=self.zone if self._one_of(True, True, False) else self._zone(),
             weekly_hours=every_day(ALL_DAY) if self._one_of(True, False) else self._week(),
+            weekly_hours_periods=self._periods(),
             daily_limit=self._one_of(0, 0, 1, 2),
             location_ids=self._one_of(*[()] * 7, ("l_1",), ("l_2", "l_1"), ("l_2",)),
         )
@@ -508,6 +525,8 @@ class _Drawing:
             staff_ids=tuple(self._shuffled(one.id for one in staff)),
             resource_requirements=tuple(needs),
             location_ids=self._one_of(("l_1",), ("l_1", "l_2")) if located else (),
+            weekly_hours=self._week() if self._one_of(True, False, False) else {},
+            weekly_hours_periods=self._periods(),
         )
 
     def _overrides(self, owners: list[str]) -> list[Override]:

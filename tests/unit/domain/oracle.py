@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from zimun.domain.booking_limit import CUSTOMER_SUBJECT, BookingLimit, LimitPeriod
 from zimun.domain.catalog import Hours, SlotAlignment
 from zimun.domain.slots import Session
+from zimun.domain.weekly_hours import HasWeeklyHours, WeeklyHours
 
 from .build import World
 
@@ -61,6 +62,15 @@ def period_of(period: LimitPeriod, zone: str, instant: int) -> tuple[int, ...]:
     return (day.year, day.month) if period is LimitPeriod.MONTH else (day.toordinal(),)
 
 
+def week_of(owner: HasWeeklyHours, day: date) -> WeeklyHours:
+    """The weekly hours of a date; those of the last period that has begun, where one has."""
+    week = owner.weekly_hours
+    for period in sorted(owner.weekly_hours_periods, key=lambda one: one.valid_from):
+        if period.valid_from <= day:
+            week = period.weekly_hours
+    return week
+
+
 @dataclass(frozen=True)
 class Facts:
     """What an answer says of a slot, as far as there is one right answer."""
@@ -77,6 +87,7 @@ class Oracle:
     def __init__(self, world: World) -> None:
         self.world = world
         self.place_date = lru_cache(maxsize=None)(self._place_date)
+        self.given_date = lru_cache(maxsize=None)(self._given_date)
         self.place_hours = lru_cache(maxsize=None)(self._place_hours)
         self.staff_opens = lru_cache(maxsize=None)(self._staff_opens)
         self.place_is_active = not world.place.id or world.catalog.locations[world.place.id].active
@@ -141,7 +152,7 @@ class Oracle:
 
     def _on_duty(self, start: int) -> list[str]:
         """Those with whom a start is on the grid; the empty id where nobody is needed."""
-        if not self.world.service.active or not self.is_place_open(start):
+        if not self.world.service.active or not self._lasts(self.given_date, start):
             return []
         if self.time_off(start, "o_1", self.world.place.id):
             return []
@@ -201,9 +212,9 @@ class Oracle:
         return self._since(staff_id, instant, any_date=False)
 
     def _first_open(self, day: date) -> int:
-        """The first instant at which the place is open on a date."""
+        """The first instant at which the service is given on a date."""
         ticks = instants(day, day, self.world.tick)
-        return next(instant for instant in ticks if self.place_date(instant) == day)
+        return next(instant for instant in ticks if self.given_date(instant) == day)
 
     def _since(self, staff_id: str, instant: int, any_date: bool) -> int:
         """Since when both have been open, on the instant's date or at any time before.
@@ -225,19 +236,34 @@ class Oracle:
         if staff_id and not self.staff_opens(staff_id, before):
             return False
         if any_date:
-            return self.place_date(before) is not None
-        return self.place_date(before) == self.place_date(instant)
+            return self.given_date(before) is not None
+        return self.given_date(before) == self.given_date(instant)
 
     def _place_date(self, instant: int) -> date | None:
         """The date that the place's clock shows, when it is open."""
         day, since_midnight = wall(self.world.place.time_zone, instant)
         return day if is_within(self.place_hours(day), since_midnight) else None
 
+    def is_within_service_hours(self, start: int) -> bool:
+        """Whether the service's own hours have room for an appointment that begins then."""
+        return self._lasts(self.service_opens, start)
+
+    def service_opens(self, instant: int) -> bool:
+        """Whether it is one of the service's own hours; all are where it has none."""
+        day, since_midnight = wall(self.world.place.time_zone, instant)
+        week = week_of(self.world.service, day)
+        return not week or is_within(week.get(day.weekday(), ()), since_midnight)
+
+    def _given_date(self, instant: int) -> date | None:
+        """The date that the place's clock shows, when the service is given."""
+        return self.place_date(instant) if self.service_opens(instant) else None
+
     def _staff_opens(self, staff_id: str, instant: int) -> bool:
         member = self.world.catalog.staff[staff_id]
         day, since_midnight = wall(member.time_zone, instant)
         override = self.world.catalog.overrides.get((staff_id, day))
-        hours = override.hours if override else member.weekly_hours.get(day.weekday(), ())
+        week = week_of(member, day)
+        hours = override.hours if override else week.get(day.weekday(), ())
         return is_within(hours, since_midnight)
 
     def _place_hours(self, day: date) -> Hours:
@@ -251,10 +277,10 @@ class Oracle:
             return catalog.overrides[organization.id, day].hours
         if catalog.holiday(day):
             return ()
-        if place.id and catalog.locations[place.id].weekly_hours:
-            return catalog.locations[place.id].weekly_hours.get(day.weekday(), ())
-        if organization.weekly_hours:
-            return organization.weekly_hours.get(day.weekday(), ())
+        if place.id and (week := week_of(catalog.locations[place.id], day)):
+            return week.get(day.weekday(), ())
+        if week := week_of(organization, day):
+            return week.get(day.weekday(), ())
         return ((0, 1440),)
 
     def _can_begin(self, staff_id: str, start: int) -> bool:

@@ -72,6 +72,8 @@ class _Obstacles:
         elif not self.unarchived.is_place_open(self.start):
             found.append(("CLOSED", where, "", None))
         found += self.off("TIME_OFF", where, "o_1", world.place.id)
+        if not self.oracle.is_within_service_hours(self.start):
+            found.append(("SERVICE_CLOSED", self.service.id, "", None))
         if self.is_wall() or not self.service.staff_ids:
             found += self.off_step("", self.service.id)
         return found
@@ -86,7 +88,7 @@ class _Obstacles:
 
     def off_step(self, staff_id: str, subject: str) -> list[Line]:
         """Steps from an opening there are only while all are open."""
-        place_opens = self.unarchived.place_date(self.start) is not None
+        place_opens = self.unarchived.given_date(self.start) is not None
         staff_opens = not staff_id or self.unarchived.staff_opens(staff_id, self.start)
         if not self.is_wall() and not (place_opens and staff_opens):
             return []

@@ -61,13 +61,13 @@ class LenientOracle(Oracle):
 
     def _may(self, staff_id: str, start: int) -> bool:
         works = not staff_id or self.works_hours(staff_id, start)
-        is_open = works and self.is_place_open(start)
+        is_open = works and self._lasts(self.given_date, start)
         if BookingRule.OPENING_HOURS not in self.ignored and not is_open:
             return False
         if BookingRule.GRID in self.ignored:
             return True
         opens = not staff_id or self.staff_opens(staff_id, start)
-        has_steps = opens and self.place_date(start) is not None
+        has_steps = opens and self.given_date(start) is not None
         if self.world.service.slot_alignment is not SlotAlignment.HOUR and not has_steps:
             return True
         return self.is_a_step(staff_id, start)
@@ -124,7 +124,7 @@ def _obstacles_of(ignored: IgnoredRules) -> set[str]:
     told = {
         BookingRule.LEAD_TIME: ["LEAD_TIME"],
         BookingRule.HORIZON: ["HORIZON"],
-        BookingRule.OPENING_HOURS: ["HOLIDAY", "CLOSED", "STAFF_CLOSED"],
+        BookingRule.OPENING_HOURS: ["HOLIDAY", "CLOSED", "SERVICE_CLOSED", "STAFF_CLOSED"],
         BookingRule.GRID: ["NOT_ON_GRID"],
         BookingRule.CUTOFF: [],
         BookingRule.LIMITS: ["STAFF_DAILY_LIMIT", "LIMIT_REACHED"],

@@ -28,6 +28,7 @@ from zimun.domain.catalog import (
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry
 from zimun.domain.opening_hours import time_of_day
+from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.rpc.convert.booking import duration, length, timestamp
 from zimun.rpc.convert.booking_limits import booking_limit, read_booking_limit
 from zimun.v1 import (
@@ -91,6 +92,8 @@ def service(entry: catalog.Service) -> service_pb2.Service:
         ],
         location_ids=entry.location_ids,
         booking_limits=map(booking_limit, entry.booking_limits),
+        weekly_hours=_weekly_hours(entry.weekly_hours),
+        weekly_hours_periods=map(_period, entry.weekly_hours_periods),
         active=entry.active,
     )
 
@@ -109,6 +112,8 @@ def _service_fields(sent: service_pb2.Service) -> dict[str, Any]:
         ),
         "location_ids": tuple(sent.location_ids),
         "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
+        "weekly_hours": _week(sent.weekly_hours),
+        "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
     }
 
 
@@ -136,6 +141,7 @@ def location(entry: catalog.Location) -> location_pb2.Location:
         address=entry.address,
         time_zone=entry.time_zone,
         weekly_hours=_weekly_hours(entry.weekly_hours),
+        weekly_hours_periods=map(_period, entry.weekly_hours_periods),
         active=entry.active,
     )
 
@@ -145,6 +151,7 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
         "address": sent.address,
         "time_zone": sent.time_zone,
         "weekly_hours": _week(sent.weekly_hours),
+        "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
     }
 
 
@@ -155,6 +162,7 @@ def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
         **_common(entry),
         time_zone=entry.time_zone,
         weekly_hours=_weekly_hours(entry.weekly_hours),
+        weekly_hours_periods=map(_period, entry.weekly_hours_periods),
         daily_limit=entry.daily_limit,
         location_ids=entry.location_ids,
         active=entry.active,
@@ -165,6 +173,7 @@ def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
     return {
         "time_zone": sent.time_zone,
         "weekly_hours": _week(sent.weekly_hours),
+        "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
         "daily_limit": sent.daily_limit,
         "location_ids": tuple(sent.location_ids),
     }
@@ -195,6 +204,7 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
         time_zone=entry.time_zone,
         holiday_region=entry.holiday_region,
         weekly_hours=_weekly_hours(entry.weekly_hours),
+        weekly_hours_periods=map(_period, entry.weekly_hours_periods),
         hold_length=duration(entry.hold_length),
         service_defaults=organization_pb2.ServiceDefaults(
             **{field: duration(value) for field, value in set_defaults.items()}
@@ -214,6 +224,7 @@ def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
         "time_zone": sent.time_zone,
         "holiday_region": sent.holiday_region,
         "weekly_hours": _week(sent.weekly_hours),
+        "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
         "hold_length": length(sent.hold_length),
         "service_defaults": ServiceDefaults(**set_defaults),
         "booking_limits": tuple(map(read_booking_limit, sent.booking_limits)),
@@ -257,6 +268,18 @@ def _week(sent: Iterable[location_pb2.WeeklyHours]) -> WeeklyHours:
         opening = (_minutes(hours.start_time), _minutes(hours.end_time))
         week.setdefault(hours.day_of_week - 1, []).append(opening)
     return {day: tuple(sorted(week[day])) for day in sorted(week)}
+
+
+def _period(period: WeeklyHoursPeriod) -> location_pb2.WeeklyHoursPeriod:
+    return location_pb2.WeeklyHoursPeriod(
+        valid_from=period.valid_from.isoformat(), weekly_hours=_weekly_hours(period.weekly_hours)
+    )
+
+
+def _read_period(sent: location_pb2.WeeklyHoursPeriod) -> WeeklyHoursPeriod:
+    return WeeklyHoursPeriod(
+        valid_from=date.fromisoformat(sent.valid_from), weekly_hours=_week(sent.weekly_hours)
+    )
 
 
 def _minutes(clock: str) -> int:
