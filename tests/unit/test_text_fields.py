@@ -59,6 +59,7 @@ FORMATS = {
     "_id": options_pb2.ID,
     "_ids": options_pb2.ID,
     "_date": options_pb2.DATE,
+    "_valid_from": options_pb2.DATE,
     "_time": options_pb2.TIME_OF_DAY,
     "_email": options_pb2.EMAIL,
     "_phone": options_pb2.PHONE,
