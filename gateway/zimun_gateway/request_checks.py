@@ -35,6 +35,8 @@ _MESSAGE = "extensions.filters.http.rbac.v3"
 _PATH = r"/(?:[\w.~!$&'()*+,=:@/-]|%[2-9A-Fa-f][0-9A-Fa-f])*"
 """Characters of RFC 3986, 3.3, but for `;`, which some programs cut paths at."""
 _DOTS = r".*/\.{1,2}(?:/.*)?|.*%2[Ee].*|.*%5[Cc].*"
+_EMPTY_END = ".*/"
+"""The transcoder would take the path of an entry without its id for the list."""
 
 _GRPC_TYPES = r"application/grpc(?:-web(?:-text)?)?(?:\+proto)?(?:;.*)?"
 
@@ -46,7 +48,9 @@ def check_filter() -> Config:
 
 def json_checks() -> Config:
     """Return typed_per_filter_config for JSON routes."""
-    return _on_route(_everywhere() | _of_clients() | {CONDITION: _any_of(*_CONDITIONS)})
+    path = _any_of(*_BAD_PATHS, _path_is(_EMPTY_END))
+    conditions = _any_of(*_CONDITIONS)
+    return _on_route(_everywhere() | _of_clients() | {PATH: path, CONDITION: conditions})
 
 
 def mcp_checks(settings: Settings) -> Config:
@@ -81,7 +85,7 @@ def grpc_checks() -> Config:
 
 
 def _everywhere() -> Config:
-    return {PATH: _bad_path(), HEADERS: _too_large()}
+    return {PATH: _any_of(*_BAD_PATHS), HEADERS: _too_large()}
 
 
 def _of_clients() -> Config:
@@ -114,12 +118,11 @@ def _unlike(header: str, regex: str) -> Config:
     return _any_of({"header": {"name": header, "string_match": match, "invert_match": True}})
 
 
-def _bad_path() -> Config:
-    return _any_of({"not_rule": _path_is(_PATH)}, _path_is(_DOTS))
-
-
 def _path_is(regex: str) -> Config:
     return {"url_path": {"path": {"safe_regex": {"regex": regex}}}}
+
+
+_BAD_PATHS: tuple[Config, ...] = ({"not_rule": _path_is(_PATH)}, _path_is(_DOTS))
 
 
 def _too_large() -> Config:

@@ -31,7 +31,7 @@ class Settings:
     descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
     site: Path | None = Path("gateway/zimun_gateway/site")
     """The directory of the page at /docs and of the OpenAPI document. None: neither is served."""
-    swagger_ui: Path = Path(".venv/lib/python3.11/site-packages/flask_swagger_ui/dist")
+    swagger_ui: Path | None = Path(".venv/lib/python3.11/site-packages/flask_swagger_ui/dist")
     """The directory of Swagger UI's files."""
 
     issuer: str = "http://localhost:8080"

@@ -84,17 +84,19 @@ class StartedServer:
 
 @asynccontextmanager
 async def serve(
-    settings: Settings, clock: Clock, sharing: bool = False
+    settings: Settings, clock: Clock | None = None, sharing: bool = False
 ) -> AsyncIterator[StartedServer]:
     """Serve while the context is open; leaving it finishes what is in flight, then closes.
 
-    With `sharing` other servers may listen on the same ports.
+    A clock is the booking clock of the database from then on; without one it is the clock that
+    the database has. With `sharing` other servers may listen on the same ports.
     Raises PortTaken, TracingMissing, and what `open_stores` and `KeyStore.open` raise.
     """
     async with AsyncExitStack() as stack:
         # The supervisor of workers has checked the database.
         stores = await stack.enter_async_context(open_stores(settings, clock, not sharing))
-        await _publish_offset(stores.database, clock)
+        if clock:
+            await _publish_offset(stores.database, clock)
         verify, endpoints = await _tokens(settings, stores.credentials, stack)
         pages = PageTokens(await stores.credentials.secret("page_token"))
         dependencies = Dependencies(stores.ledgers, stores.reader, stores.writer, pages)
@@ -114,28 +116,26 @@ async def serve(
         )
         metrics_port = None
         if settings.metrics_port is not None:
-            metrics = _metrics(stores, clock, server, observer, statuses)
+            metrics = _metrics(stores, server, observer, statuses)
             metrics_port = await _listen_http(
                 metrics, settings.metrics_host, settings.metrics_port, "metrics", stack, sharing
             )
         await server.start(settings.grpc_host, settings.grpc_port, tls.grpc if tls else None)
         stack.push_async_callback(server.stop, GRACE)
         await _probe(stores.ledgers, server)
-        _start_background_work(stores, server, clock, stack)
+        _start_background_work(stores, server, stack)
         yield StartedServer(stores, server.port, auth_port, metrics_port)
 
 
-def _start_background_work(
-    stores: Stores, server: RpcServer, clock: Clock, stack: AsyncExitStack
-) -> None:
+def _start_background_work(stores: Stores, server: RpcServer, stack: AsyncExitStack) -> None:
     """Record expiries, delete old responses and probe the store until the stack is closed."""
     for task in (
         _every(
             EXPIRY_INTERVAL,
-            lambda: appointments.expire_holds(stores.ledgers, stores.writer, clock),
+            lambda: appointments.expire_holds(stores.ledgers, stores.writer, stores.clock),
         ),
-        _every(RETENTION_INTERVAL, contacts.Retention(stores.ledgers, clock).sweep),
-        _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(clock.now())),
+        _every(RETENTION_INTERVAL, contacts.Retention(stores.ledgers, stores.clock).sweep),
+        _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(stores.clock.now())),
         _every(PROBE_INTERVAL, lambda: _probe(stores.ledgers, server)),
     ):
         stack.push_async_callback(_cancel, asyncio.create_task(task))
@@ -185,7 +185,6 @@ def _resource_metadata(settings: Settings) -> str:
 
 def _metrics(
     stores: Stores,
-    clock: Clock,
     server: RpcServer,
     observer: CallObserver,
     statuses: Mapping[int, int],
@@ -205,7 +204,7 @@ def _metrics(
     )
 
     async def holds() -> HoldCounts:
-        return await stores.database.read(partial(count_holds, now=clock.now()))
+        return await stores.database.read(partial(count_holds, now=stores.clock.now()))
 
     return MetricsEndpoint(ServerCollector(sources), holds).application()
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from zimun.command_options import data_dir, database, load_settings, on_stores, real_now, run
-from zimun.config import ConfigError, Settings
+from zimun import demo_env
+from zimun.clock import WallClock
+from zimun.command_options import data_dir, database, load_settings, name, on_stores, run
+from zimun.config import ConfigError, Settings, make_directory
 from zimun.credential_commands import client_group, keys_group
 from zimun.domain.instant import DAY, from_datetime
 
@@ -30,6 +32,9 @@ OTHERS_MODE = 0o077
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""
+
+NOW_HELP = """with --demo: start the booking clock here (RFC 3339), or follow the machine's again
+(real); unless said, it is the clock that the database has"""
 
 MAX_DAYS = 36_500
 """Days after which even old bookings may be pruned."""
@@ -75,21 +80,22 @@ commands.add_command(keys_group)
 
 @commands.command("up")
 @click.option("--demo", is_flag=True, help="fill an empty store with the demo organization")
-@click.option("--now", "start", help="start the booking clock here (RFC 3339; with --demo)")
+@click.option("--now", "start", help=NOW_HELP)
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT: JSON and gRPC by Envoy")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="ZIMUN_GRPC_PORT: gRPC alone")
 @data_dir
 @database
 def up_command(demo: bool, start: str | None, **given: Any) -> None:
     """Start the server and Envoy as one program."""
-    from zimun.clock import WallClock
-    from zimun.up import up
-
     if start and not demo:
         raise click.UsageError("--now is for the sandbox: it needs --demo")
-    clock = WallClock.starting_at(_instant(start)) if start else WallClock()
+    clock = _clock(start) if start else None
     settings = load_settings(**given)
-    run(up(settings, clock, demo))
+    make_directory(settings)
+    with demo_env.claim(settings.data_dir) as env:
+        from zimun.up import up
+
+        run(up(settings, clock, demo, env))
 
 
 @commands.command("serve")
@@ -114,10 +120,9 @@ def serve_command(worker: bool, **given: Any) -> None:
 
 async def _serve(settings: Settings) -> None:
     from zimun import app, workers
-    from zimun.clock import WallClock
 
     stop = app.stop_signal()
-    async with app.serve(settings, WallClock()) as server:
+    async with app.serve(settings) as server:
         app.tune_garbage_collector()
         print(workers.format_addresses(settings, [server.grpc_port], server.auth_port), flush=True)
         await stop.wait()
@@ -128,7 +133,6 @@ async def _serve(settings: Settings) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
 def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
-    from zimun.stores import make_directory
     from zimun.up import gateway_settings
     from zimun_gateway import bootstrap
     from zimun_gateway.envoy_process import QUIET, envoy_binary
@@ -246,7 +250,7 @@ def backup_command(file: Path, **given: Any) -> None:
 def restore_command(file: Path, **given: Any) -> None:
     """Put the copy FILE in the place of the embedded database, while no server runs."""
     from zimun.storage.sqlite import database_file
-    from zimun.stores import embedded_file, make_directory
+    from zimun.stores import embedded_file
 
     settings = load_settings(**given)
     make_directory(settings)
@@ -262,8 +266,9 @@ def prune_command(days: int, **given: Any) -> None:
     """Delete bookings that ended so many days ago, with their history."""
     from zimun.booking import retention
 
-    before = real_now() - days * DAY
-    pruned = on_stores(lambda stores: retention.prune(stores.ledgers, before), **given)
+    pruned = on_stores(
+        lambda stores: retention.prune(stores.ledgers, stores.clock.now() - days * DAY), **given
+    )
     click.echo(f"pruned {pruned}")
 
 
@@ -286,7 +291,7 @@ def org_group() -> None:
 
 @org_group.command("create")
 @click.argument("org_id")
-@click.option("--name", required=True)
+@name
 @click.option("--time-zone", default="UTC", show_default=True, help="IANA time zone")
 @data_dir
 @database
@@ -295,17 +300,17 @@ def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     from zimun.booking.catalog import CreateOrganization
     from zimun.domain.catalog import Organization
 
-    now = real_now()
-    organization = Organization(
-        id=org_id, name=name, time_zone=time_zone, create_time=now, update_time=now
-    )
-    command = CreateOrganization(organization)
+    command = CreateOrganization(Organization(id=org_id, name=name, time_zone=time_zone))
 
     async def work(stores: "Stores") -> None:
         if not await stores.writer.run(org_id, command, creates=True):
             raise click.UsageError(f"{org_id} exists already")
 
     on_stores(work, **given)
+
+
+def _clock(text: str) -> WallClock:
+    return WallClock() if text == "real" else WallClock.starting_at(_instant(text))
 
 
 def _instant(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from zimun.auth.signing_keys import KeyStoreError
 from zimun.config import ConfigError
+from zimun.demo_env import DirectoryInUse
 from zimun.domain.errors import ZimunError
 from zimun.rpc.server import PortTaken
 from zimun.storage.database_errors import FAILURES, brief
@@ -9,7 +10,7 @@ from zimun.storage.distribute import NotDistributable
 from zimun.storage.migrate import SchemaTooNew
 from zimun.storage.sqlite.database_file import FileRefused
 from zimun.telemetry.tracing import TracingMissing
-from zimun.up import ChildDied, DirectoryInUse
+from zimun.up import ChildDied
 from zimun_gateway.envoy_process import EnvoyError
 
 EXPECTED = (

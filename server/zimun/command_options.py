@@ -11,6 +11,7 @@ import click
 import uvloop
 
 from zimun.config import Settings, load
+from zimun.domain.text import check_line
 from zimun.telemetry import logs
 
 if TYPE_CHECKING:
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAX_NAME_LENGTH = 200
+"""Characters of a name, as in the API."""
+
+
+def _name(value: str) -> str:
+    """A name as the API takes it."""
+    is_long = len(value) > MAX_NAME_LENGTH
+    violation = f"must have at most {MAX_NAME_LENGTH} characters" if is_long else check_line(value)
+    if violation:
+        raise click.BadParameter(violation, param_hint="--name")
+    return value
+
+
+name = click.option("--name", required=True, type=_name, metavar="TEXT", help="what people call it")
 data_dir = click.option("--data-dir", type=click.Path(path_type=Path), help="ZIMUN_DATA_DIR")
 database = click.option("--database-url", help="ZIMUN_DATABASE_URL")
 

@@ -236,3 +236,11 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "auth_endpoints": _list,
     "log_level": _level,
 }
+
+
+def make_directory(settings: Settings) -> None:
+    """Make the data directory, for its owner alone; raises ConfigError where that cannot be."""
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zimun.booking.credentials import CredentialStore, LastSigningKey, SigningKeyNotFound
-from zimun.command_options import data_dir, database, on_credentials, on_stores, real_now
+from zimun.command_options import data_dir, database, name, on_credentials, on_stores, real_now
 from zimun.domain.identity import DEFAULT_SCOPES, Client
 from zimun.domain.instant import rfc3339
 
@@ -24,7 +24,7 @@ def client_group() -> None:
 
 @client_group.command("create")
 @click.option("--org", required=True, help="the organization (o_…) it belongs to")
-@click.option("--name", required=True, help="what people call it")
+@name
 @click.option(
     "--scope",
     "scopes",

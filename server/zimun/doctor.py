@@ -230,7 +230,12 @@ def _clock(inspection: Inspection) -> Finding:
     if inspection.ahead < -MAX_CLOCK_DIFFERENCE:
         behind = f"the database's clock is {-inspection.ahead:.1f} s behind this machine's"
         return Finding("failure", "clock", behind)
-    return Finding("ok", "clock", f"{rfc3339(round(time.time()) * SECOND)}, as the database's")
+    now = round(time.time())
+    if inspection.booking_ahead:
+        booking = rfc3339((now + round(inspection.booking_ahead)) * SECOND)
+        text = f"a sandbox, whose clock is at {booking}; `zimun up --demo --now real` ends it"
+        return Finding("warning", "clock", text)
+    return Finding("ok", "clock", f"{rfc3339(now * SECOND)}, as the database's")
 
 
 def _schema(inspection: Inspection) -> Finding:

@@ -14,7 +14,7 @@ from zimun.booking.reader import MAX_ROWS, Reader
 from zimun.booking.store import LedgerStore
 from zimun.booking.writer import Writer
 from zimun.clock import Clock, WallClock
-from zimun.config import ConfigError, Settings
+from zimun.config import ConfigError, Settings, make_directory
 from zimun.storage.clock_offset import read_clock_offset
 from zimun.storage.credentials import Credentials
 from zimun.storage.database import Database
@@ -40,14 +40,7 @@ class Stores:
     credentials: CredentialStore
     reader: Reader
     writer: Writer
-
-
-def make_directory(settings: Settings) -> None:
-    """Make the data directory, for its owner alone; raises ConfigError where that cannot be."""
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"ZIMUN_DATA_DIR={settings.data_dir}: {error.strerror}") from error
+    clock: Clock
 
 
 def locate(settings: Settings) -> URL:
@@ -104,9 +97,8 @@ async def open_stores(
 ) -> AsyncIterator[Stores]:
     """The stores of the settings; raises what `claimed` raises.
 
-    Without a clock it is the one by which the database was last served: ledger
-    time does not run back, so an import at the machine's time would put an end
-    to the time of a sandbox.
+    Without a clock it is the one that the database has: ledger time does not run
+    back, so an import at the machine's time would put an end to the time of a sandbox.
     """
     timeouts = Timeouts(
         settings.database_lock_timeout,
@@ -139,4 +131,4 @@ async def open_database(
         clock = clock or WallClock(await database.read(read_clock_offset))
         reader = Reader(ledgers, clock, max_rows)
         writer = await stack.enter_async_context(Writer(ledgers, reader, clock))
-        yield Stores(database, ledgers, Credentials(database), reader, writer)
+        yield Stores(database, ledgers, Credentials(database), reader, writer, clock)

@@ -1,25 +1,24 @@
 """`zimun up`: the server and Envoy as one foreground program, with the demo where it is wanted."""
 
 import asyncio
-import fcntl
-import os
-import secrets
 import shutil
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from zimun import app, demo
 from zimun.auth import clients
+from zimun.booking.credentials import CredentialStore
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
 from zimun.connections import max_gateway_connections
+from zimun.demo_env import DemoEnv
 from zimun.domain.identity import SCOPES
-from zimun.stores import make_directory
+from zimun.stores import Stores
 from zimun_gateway import site
 from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
@@ -36,53 +35,32 @@ class ChildDied(Exception):
     """Envoy ended while it was to serve."""
 
 
-class DirectoryInUse(Exception):
-    """Another `zimun up` runs on the data directory."""
-
-
-async def up(settings: Settings, clock: Clock, with_demo: bool) -> None:
+async def up(settings: Settings, clock: Clock | None, with_demo: bool, env: DemoEnv) -> None:
     """Run until SIGINT or SIGTERM, then stop everything in order.
 
-    Raises ChildDied when Envoy ends first, EnvoyError when it cannot start,
-    DirectoryInUse, and what `app.serve` raises.
+    `env` is the file of the claimed data directory. Raises ChildDied when Envoy ends first,
+    EnvoyError when it cannot start, and what `app.serve` raises.
     """
     if settings.grpc_tls_certificate and not settings.upstream_tls_ca:
         raise ConfigError("ZIMUN_UPSTREAM_TLS_CA must be set, too: Envoy calls the gRPC port")
     stop = app.stop_signal()
-    make_directory(settings)
-    env_file = settings.data_dir / "demo.env"
     async with AsyncExitStack() as stack:
-        stack.enter_context(_claim(settings.data_dir))
-        earlier = _read_env(env_file)
-        env_file.unlink(missing_ok=True)
         inner = replace(settings, auth_port=0)
         server = await stack.enter_async_context(app.serve(inner, clock))
         app.tune_garbage_collector()
         envoy = Envoy(gateway_settings(settings, server), settings.data_dir / "envoy")
         stack.push_async_callback(envoy.stop)
         await envoy.start()
-        secret = await _demo(server, clock, earlier) if with_demo else ""
+        secret = await _demo(server.stores, env.earlier) if with_demo else ""
         await envoy.wait_ready(ENVOY_READY)
         address = _address(settings, server.grpc_port)
         if secret:
-            _write_env(env_file, address | {"ZIMUN_CLIENT_SECRET": secret})
+            env.write(address | {"ZIMUN_CLIENT_SECRET": secret})
+            if secret == await _stored_secret(server.stores.credentials):
+                stack.callback(env.remove)
         print(_start_message(settings, address, secret), flush=True)
         await _until_stopped(stop, envoy)
         stack.push_async_callback(envoy.drain)
-
-
-@contextmanager
-def _claim(directory: Path) -> Iterator[None]:
-    """Keep others from a data directory, whose demo.env and Envoy files are this program's.
-
-    The lock ends with the program, however it ends. Raises DirectoryInUse.
-    """
-    with (directory / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DirectoryInUse(f"another `zimun up` runs on {directory}") from error
-        yield
 
 
 async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
@@ -114,7 +92,7 @@ def gateway_settings(
         auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
         descriptors=DESCRIPTORS,
         site=site.DIRECTORY if settings.docs else None,
-        swagger_ui=swagger_ui(),
+        swagger_ui=swagger_ui() if settings.docs else None,
         issuer=settings.public_issuer,
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
@@ -136,16 +114,16 @@ def gateway_settings(
     )
 
 
-async def _demo(server: app.StartedServer, clock: Clock, earlier: Mapping[str, str]) -> str:
+async def _demo(stores: Stores, earlier: Mapping[str, str]) -> str:
     """Fill an empty store and answer the demo client's secret.
 
     It is kept in the store, so that every demo on it shows the same one; a store whose client has
     another has it from before, or was given it by an operator.
     """
-    await demo.seed(server.stores.writer, clock.now())
-    credentials = server.stores.credentials
+    await demo.seed(stores.writer, stores.clock.now())
+    credentials = stores.credentials
     now = time.time_ns() // 1000
-    stored = f"zs_{(await credentials.secret('demo_client')).hex()}"
+    stored = await _stored_secret(credentials)
     if not await credentials.client(demo.CLIENT_ID):
         _, secret = await clients.create_client(
             credentials, now, demo.ORG_ID, "Demo client", SCOPES, demo.CLIENT_ID, stored
@@ -157,6 +135,10 @@ async def _demo(server: app.StartedServer, clock: Clock, earlier: Mapping[str, s
     return await clients.rotate_secret(credentials, now, demo.CLIENT_ID)
 
 
+async def _stored_secret(credentials: CredentialStore) -> str:
+    return f"zs_{(await credentials.secret('demo_client')).hex()}"
+
+
 def _address(settings: Settings, grpc_port: int) -> dict[str, str]:
     scheme = "https" if settings.tls_certificate else "http"
     return {
@@ -164,24 +146,6 @@ def _address(settings: Settings, grpc_port: int) -> dict[str, str]:
         "ZIMUN_GRPC_TARGET": f"localhost:{grpc_port}",
         "ZIMUN_CLIENT_ID": demo.CLIENT_ID,
     }
-
-
-def _read_env(path: Path) -> Mapping[str, str]:
-    if not path.exists():
-        return {}
-    pairs = (
-        line.partition("=") for line in path.read_text(errors="replace").splitlines() if "=" in line
-    )
-    return {key: value for key, _, value in pairs}
-
-
-def _write_env(path: Path, variables: Mapping[str, str]) -> None:
-    """Appears whole or not at all, readable by its owner alone."""
-    draft = path.with_suffix(f".{secrets.token_hex(4)}")
-    content = "".join(f"{key}={value}\n" for key, value in variables.items())
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-    draft.replace(path)
 
 
 def _start_message(settings: Settings, address: Mapping[str, str], secret: str) -> str:

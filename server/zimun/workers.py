@@ -19,7 +19,6 @@ from dataclasses import replace
 from typing import Any
 
 from zimun import app
-from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.rpc.server import PortTaken
 from zimun.stores import claimed
@@ -134,7 +133,7 @@ async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
 async def work(settings: Settings) -> None:
     """Be one worker: serve, on ports that the supervisor reserved, until SIGTERM."""
     stop = app.stop_signal()
-    async with app.serve(settings, WallClock(), sharing=True):
+    async with app.serve(settings, sharing=True):
         app.tune_garbage_collector()
         print(READY.decode(), flush=True)
         await stop.wait()

@@ -10,7 +10,7 @@ import pytest
 import requests
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from zimun.v1 import appointments_service_pb2, slot_pb2
+from zimun.v1 import appointments_service_pb2, services_service_pb2, slot_pb2
 
 from ..support.answers import (
     Json,
@@ -62,6 +62,19 @@ def without(body: Json, field: str) -> Json:
 def test_a_malformed_field_of_a_hold_is_named(zimun: Zimun, field: str, value: object) -> None:
     body = without(GOOD_HOLD, field) if value is None else {**GOOD_HOLD, field: value}
     malformed(zimun.post(HOLD, body), field)
+
+
+def test_an_id_of_20000_characters_is_a_malformed_field_wherever_it_is_sent(zimun: Zimun) -> None:
+    long = "s" * 20_000
+    malformed(zimun.get(f"/api/v1/services/{long}"), "service_id")
+    malformed(zimun.get(f"/api/v1/availability?service_id={long}&days_ahead=1"), "service_id")
+    malformed(zimun.post(HOLD, {**GOOD_HOLD, "service_id": long}), "service_id")
+    request = services_service_pb2.GetServiceRequest(service_id=long).SerializeToString()
+    for target in (zimun.grpc_target, f"localhost:{zimun.port}"):
+        with grpc.insecure_channel(target) as channel:
+            path = "/zimun.v1.ServicesService/GetService"
+            status = grpc_status(channel, path, request, f"Bearer {zimun.token()}")
+            assert reason(status) == ("INVALID_ARGUMENT", "INVALID_FIELD")
 
 
 @pytest.mark.parametrize(

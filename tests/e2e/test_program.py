@@ -177,6 +177,7 @@ def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zim
     assert zimun.process.wait(10) != 0
     last = zimun.log("err").read_text().splitlines()[-1]
     assert "envoy" in last.lower()
+    assert not (zimun.data_dir / "demo.env").exists()
     assert "Traceback" not in zimun.output()
     assert not listens(zimun.grpc_port)
 
@@ -197,6 +198,7 @@ def test_a_second_start_on_the_same_data_keeps_clients_and_bookings(
     booked = zimun.book("2025-12-01T10:00:00Z")
     token = zimun.token()
     zimun.stop()
+    assert not (zimun.data_dir / "demo.env").exists()
     zimun.start(now="2025-11-28T10:00:00Z")
     assert zimun.appointment(booked["appointment_id"]) == booked
     assert zimun.ask_token({"grant_type": "client_credentials"}, client).status_code == 200

@@ -66,16 +66,21 @@ async def test_a_long_answer_passes_whole(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("path", "service_id"),
-    [("s_123", "s_123"), ("s%5F123", "s_123"), ("s_%22%3C", 's_"<'), ("s_123/", "s_123")],
+    [("s_123", "s_123"), ("s%5F123", "s_123"), ("s_%22%3C", 's_"<')],
 )
 async def test_ids_in_the_path(gateway: Gateway, path: str, service_id: str) -> None:
     assert (await gateway.get(f"/api/v1/services/{path}")).status == 200
     assert request(gateway).service_id == service_id
 
 
-async def test_a_trailing_slash_is_still_the_list(gateway: Gateway) -> None:
-    assert (await gateway.get("/api/v1/services/")).status == 200
-    assert gateway.server.last().method == "ListServices"
+@pytest.mark.parametrize(
+    "path", ["services/", "services//", "services/?page_size=1", "services/s/"]
+)
+async def test_an_empty_id_is_refused(gateway: Gateway, path: str) -> None:
+    for method in ("GET", "PATCH"):
+        answer = await gateway.call(method, f"/api/v1/{path}")
+        assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
+        assert "a segment that no path of this service has" in answer.json()["message"]
 
 
 async def test_headers_reach_the_server_as_metadata(gateway: Gateway) -> None:
@@ -269,7 +274,6 @@ async def test_a_query_beside_a_body_says_nothing_that_the_body_may_say(gateway:
     ("method", "path", "allowed"),
     [
         ("DELETE", "/api/v1/services", "GET, POST"),
-        ("PATCH", "/api/v1/services/", "GET, POST"),
         ("PUT", "/api/v1/services/s_1", "GET, PATCH"),
         ("OPTIONS", "/api/v1/services", "GET, POST"),
         ("GET", "/api/v1/holds/extend", "POST"),

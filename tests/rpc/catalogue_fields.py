@@ -62,6 +62,8 @@ FULL: Mapping[Kind, Fields] = {
         "weekly_hours_periods": [
             {"valid_from": "2026-03-01", "weekly_hours": weekly("08:00", "09:00")}
         ],
+        "holiday_region": "CH-ZH",
+        "holiday_categories": ["public"],
         "metadata": {"floor": "2"},
     },
     STAFF: {
@@ -106,6 +108,8 @@ OTHER: Mapping[Kind, Fields] = {
         "time_zone": "America/New_York",
         "weekly_hours": [],
         "weekly_hours_periods": [],
+        "holiday_region": "FR",
+        "holiday_categories": [],
         "metadata": {"a": "b"},
     },
     STAFF: {
@@ -126,7 +130,14 @@ EMPTIED: Mapping[Kind, tuple[str, ...]] = {
         *("duration_options", "booking_limits", "metadata", "price", "buffer_before", "lead_time"),
         *("weekly_hours", "weekly_hours_periods"),
     ),
-    LOCATION: ("active", "address", "weekly_hours", "weekly_hours_periods", "metadata"),
+    LOCATION: (
+        "active",
+        "address",
+        "weekly_hours",
+        "weekly_hours_periods",
+        "metadata",
+        "holiday_categories",
+    ),
     STAFF: (
         *("active", "weekly_hours", "weekly_hours_periods"),
         *("daily_limit", "location_ids", "metadata"),

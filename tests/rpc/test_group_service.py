@@ -174,6 +174,26 @@ async def test_booking_of_more_seats_than_the_reduced_capacity_keeps_them_when_i
     assert told.code == grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_booking_of_a_session_with_too_many_seats_sold_can_stay_where_it_is(
+    zimun: Zimun,
+) -> None:
+    """Two and one of three seats; then the class has two."""
+    await SERVICE.create(
+        zimun, id="s_two", duration=hours(1), capacity=3, staff_ids=["t_ada", "t_ben"]
+    )
+    kept = await booked(zimun, TEN, "s_two", seats=2, staff_id="t_ada")
+    await booked(zimun, TEN, "s_two", staff_id="t_ada")
+    await held(zimun, TEN, "s_two", staff_id="t_ben")
+    await SERVICE.update(zimun, "s_two", capacity=2)
+    request = moving(kept.appointment_id, TEN)
+    assert await zimun.call(zimun.appointments.RescheduleAppointment, request) == kept
+    request.staff_id = "t_ada"
+    assert await zimun.call(zimun.appointments.RescheduleAppointment, request) == kept
+    request.staff_id = "t_ben"
+    refused = await zimun.refused(zimun.appointments.RescheduleAppointment, request)
+    assert refused.reason == "SLOT_UNAVAILABLE"
+
+
 async def test_booking_keeps_its_location_when_the_service_is_not_offered_there_any_more(
     zimun: Zimun,
 ) -> None:

@@ -131,12 +131,13 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
         zimun,
         time_zone="Europe/Berlin",
         holiday_region="DE",
+        holiday_categories=["catholic", "public"],
         weekly_hours=weekly("00:00", "24:00"),
         hold_length=minutes(15),
         booking_limits=limits_of(("STAFF_MEMBER", "WEEK", 9), ("RESOURCE", "DAY", 3)),
     )
     await LOCATION.create(zimun, id="l_east", weekly_hours=weekly("01:00", "22:30"))
-    await LOCATION.create(zimun, id="l_west", time_zone="America/New_York")
+    await LOCATION.create(zimun, id="l_west", time_zone="America/New_York", holiday_region="US-NY")
     places: dict[str, list[str]] = {}
     day = zimun_date(zimun) + timedelta(days=1)
     for n, zone in enumerate(ZONES):

@@ -31,6 +31,7 @@ FULL: Fields = {
     "name": "Praxis am Platz",
     "time_zone": "Europe/Berlin",
     "holiday_region": "DE-BY",
+    "holiday_categories": ["public", "catholic"],
     "weekly_hours": weekly("08:00", "18:30"),
     "hold_length": minutes(5),
     "contact_retention": days(90),
@@ -48,6 +49,8 @@ FULL: Fields = {
 OTHER: Fields = {
     "name": "Elsewhere",
     "time_zone": "Asia/Tokyo",
+    # Categories are of a region: they go first.
+    "holiday_categories": [],
     "holiday_region": "",
     "weekly_hours": [],
     "hold_length": minutes(60),

@@ -22,6 +22,7 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
+from zimun.domain.opening_hours import DayStatus, place_day
 from zimun.stores import Stores
 
 from .salon import CUT, NOW, ORG, Engine, open_salon, put_catalog
@@ -685,7 +686,8 @@ async def test_the_example_is_what_it_claims_to_be(stores: Stores) -> None:
     assert found.staff["t_ines"].weekly_hours == found.locations["l_lisbon"].weekly_hours
     assert found.services["s_yoga"].capacity == 12
     assert found.daily_limit("t_ada") == 6
-    assert found.holiday(date(2026, 10, 3))
+    closed = place_day(found, found.place_of("l_lisbon"), date(2026, 4, 25))
+    assert (closed.status, closed.note) == (DayStatus.HOLIDAY, "Dia da Liberdade")
     assert found.overrides[ORG, date(2026, 10, 3)].hours
 
 

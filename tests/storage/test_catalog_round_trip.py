@@ -147,13 +147,17 @@ LIMITS = st.lists(
     unique_by=lambda limit: (limit.period, limit.per),
 ).map(tuple)
 
+CATEGORIES = st.lists(st.sampled_from(["public", "catholic"]), unique=True).map(tuple)
+"""Categories of holidays that Germany has."""
+
 ORGANIZATIONS = st.builds(
     Organization,
     id=st.just(ORG),
     name=NAMES,
     metadata=METADATA,
     time_zone=ZONES,
-    holiday_region=st.sampled_from(["", "DE-BY", "NO"]),
+    holiday_region=st.sampled_from(["DE-BY", "DE"]),
+    holiday_categories=CATEGORIES,
     weekly_hours=weeks(),
     weekly_hours_periods=periods(),
     hold_length=lengths(MINUTE, catalog_validation.MAX_HOLD_LENGTH),
@@ -250,7 +254,14 @@ def catalogues(draw: st.DrawFn) -> Said:
         "weekly_hours": weeks(),
         "weekly_hours_periods": periods(),
     }
-    places: Build = partial(st.builds, Location, address=texts(500), **common, **hours_of)
+    holidays: dict[str, Any] = draw(
+        st.sampled_from(
+            [{}, {"holiday_region": st.just("DE-BY"), "holiday_categories": CATEGORIES}]
+        )
+    )
+    places: Build = partial(
+        st.builds, Location, address=texts(500), **common, **hours_of, **holidays
+    )
     people: Build = partial(
         st.builds,
         StaffMember,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from zimun.domain.catalog import Organization
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.instant import DAY, MINUTE
 from zimun.stores import open_stores
+from zimun.up import gateway_settings
+from zimun_gateway import bootstrap
 
 
 @pytest.mark.parametrize("told", [Overloaded("busy"), OutcomeUnknown("lost"), TimeoutError()])
@@ -43,6 +46,13 @@ async def test_background_work_waits_for_a_store_that_cannot_be_used(
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
+def test_gateway_without_the_page_needs_no_files_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_swagger_ui", None)
+    bootstrap.dump(gateway_settings(Settings(docs=False)))
+    with pytest.raises(FileNotFoundError, match="Swagger UI"):
+        gateway_settings(Settings())
+
+
 @pytest.mark.parametrize("days", [-365, 0, 365])
 async def test_command_beside_a_server_with_another_clock_decides_by_that_clock(
     days: int, tmp_path: Path
@@ -58,3 +68,11 @@ async def test_command_beside_a_server_with_another_clock_decides_by_that_clock(
         assert await stores.writer.run("o_1", command, creates=True)
         heads = await stores.ledgers.heads(("o_1",))
     assert start <= heads["o_1"].time < start + 10 * MINUTE
+
+
+async def test_server_without_a_clock_has_the_clock_of_the_database(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    for clock, days in ((None, 0), (WallClock(-90 * DAY), -90), (None, -90), (WallClock(), 0)):
+        async with app.serve(settings, clock) as server:
+            expected = WallClock(days * DAY).now()
+            assert expected - MINUTE < server.stores.clock.now() < expected + MINUTE

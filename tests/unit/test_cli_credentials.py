@@ -1,11 +1,15 @@
 """The commands for clients and signing keys, on a SQLite file."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from zimun.cli import commands
+from zimun.command_options import MAX_NAME_LENGTH
+from zimun.v1 import options_pb2
+from zimun.v1.organization_pb2 import Organization
 
 
 class Commands:
@@ -68,3 +72,30 @@ def test_client_commands_create_list_rotate_and_revoke(cli: Commands) -> None:
     assert revoked.startswith("c_web  revoked ")
     assert "c_web is revoked" in str(cli.run("client", "rotate", "c_web").exception)
     assert "no client c_2" in str(cli.run("client", "revoke", "c_2").exception)
+
+
+@pytest.mark.parametrize(
+    ("name", "violation"),
+    [
+        (" ", "must not be blank"),
+        ("", "must not be blank"),
+        ("X\r\nBcc: all", "must not have the character U+000D"),
+        ("\u202eX", "must not have the character U+202E"),
+        ("n" * 201, "must have at most 200 characters"),
+    ],
+)
+def test_names_of_organizations_and_clients_are_refused_as_in_the_api(
+    cli: Commands, name: str, violation: str
+) -> None:
+    cli.output("org", "create", "o_1", "--name", "é" * 200)
+    for command in (("org", "create", "o_2"), ("client", "create", "--org", "o_1")):
+        refused = cli.run(*command, "--name", name)
+        assert refused.exit_code == 2
+        assert violation in refused.output
+    assert cli.output("client", "list", "--org", "o_1") == []
+
+
+def test_names_of_commands_are_as_long_as_those_of_the_api() -> None:
+    max_length: Any = options_pb2.max_length
+    declared = Organization.DESCRIPTOR.fields_by_name["name"].GetOptions()
+    assert declared.Extensions[max_length] == MAX_NAME_LENGTH

@@ -122,6 +122,8 @@ async def test_ledger_that_is_ahead_of_the_clock_is_a_failure(
         command = CreateOrganization(Organization(id="o_1", name="One", time_zone="UTC"))
         await server.stores.writer.run("o_1", command, creates=True)
         assert await failures(environ) == []
+        [sandbox] = [one.text for one in await findings(environ) if one.level == "warning"]
+        assert sandbox.endswith("`zimun up --demo --now real` ends it")
         await server.stores.database.write(lambda connection: write_clock_offset(connection, 0))
     [failure] = await failures(environ)
     assert "the ledger is 3" in failure

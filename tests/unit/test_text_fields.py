@@ -49,6 +49,8 @@ def test_a_text_declares_its_kind_and_is_refused_with_other_characters(
         message = message_factory.GetMessageClass(field.containing_type)()
         if field.message_type:
             getattr(message, field.name)["k"] = text
+        elif field.is_repeated:
+            getattr(message, field.name).append(text)
         else:
             setattr(message, field.name, text)
         assert (field.name not in dict(validation.violations_of(message))) == good, text

@@ -54,7 +54,6 @@ end
 
 -- The rules of a path by their verbs; a path that is named as it is comes before any pattern.
 local function verbs_of(path)
-  path = path:gsub("/$", "")
   if PATHS[path] then return PATHS[path] end
   for pattern, verbs in pairs(PATTERNS) do
     if path:match(pattern) then return verbs end

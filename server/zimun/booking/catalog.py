@@ -14,7 +14,7 @@ from datetime import date
 from typing import Any, Generic, TypeVar
 
 from zimun.booking.change_request import new_id
-from zimun.booking.holidays import public_holidays
+from zimun.booking.holidays import check_holidays, public_holiday
 from zimun.booking.reader import Reader
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
@@ -79,12 +79,12 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
     }
     organization, overrides = catalog.organization, dict(catalog.overrides)
     time_off = dict(catalog.time_off)
-    span, holiday, entry_bytes = catalog.longest_span, catalog.holiday, catalog.entry_bytes
+    span, entry_bytes = catalog.longest_span, catalog.entry_bytes
     for value in values:
         match value:
             case Organization():
                 entry_bytes += weight(value) - weight(organization)
-                organization, holiday = value, public_holidays(value.holiday_region)
+                organization = value
             case Override():
                 met = {overrides[key] for key in value.keys if key in overrides}
                 kept = _without(overrides, value.id) if value.id else overrides
@@ -112,7 +112,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         resources=entries_by_type[Resource],
         overrides=overrides,
         longest_span=span,
-        holiday=holiday,
+        holiday=public_holiday,
         entry_bytes=entry_bytes,
         time_off=time_off,
     )
@@ -185,7 +185,7 @@ class CreateEntry(Generic[E]):
         entry = new_entry(catalog, self.entry_type, self.fields, now)
         if entry.id in catalog.all(self.entry_type):
             raise IdTaken(entry.id)
-        catalog_validation.check(entry, catalog)
+        check_entry(entry, catalog)
         return catalog_decision(catalog, client_id, [entry], entry)
 
 
@@ -233,7 +233,7 @@ class UpdateEntry(Generic[E]):
         after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
-        catalog_validation.check(after, catalog, before)
+        check_entry(after, catalog, before)
         return catalog_decision(catalog, client_id, [after], after)
 
 
@@ -299,7 +299,7 @@ class UpdateOrganization:
         after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
-        check_organization(after, catalog)
+        check_entry(after, catalog)
         return catalog_decision(catalog, client_id, [after], after)
 
 
@@ -319,8 +319,9 @@ class CreateOrganization:
         if exists(ledger):
             return Decision((), False)
         check_id(Organization, self.organization.id)
-        check_organization(self.organization, timetable.catalog)
-        values = [self.organization, *self.entries]
+        organization = replace(self.organization, create_time=now, update_time=now)
+        check_entry(organization, timetable.catalog)
+        values = [organization, *self.entries]
         made = catalog_decision(timetable.catalog, client_id, values, True)
         return made._replace(events=[*made.events, *self.bookings])
 
@@ -330,18 +331,11 @@ def exists(ledger: Ledger) -> bool:
     return ledger.seq > 0 or ledger.time > 0
 
 
-def check_organization(organization: Organization, catalog: Catalog) -> None:
+def check_entry(entry: Entry, catalog: Catalog, before: Entry | None = None) -> None:
     """Raise InvalidRequest naming every field that does not make sense."""
-    catalog_validation.check(organization, catalog)
-    check_holidays(organization)
-
-
-def check_holidays(organization: Organization) -> None:
-    """Raise InvalidRequest for a region whose public holidays are not known."""
-    try:
-        public_holidays(organization.holiday_region)
-    except ValueError as error:
-        raise InvalidRequest({"holiday_region": str(error)}) from error
+    catalog_validation.check(entry, catalog, before)
+    if isinstance(entry, Organization | Location):
+        check_holidays(entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from zimun.booking.catalog import (
-    check_holidays,
-    entry_of,
-    revise,
-)
+from zimun.booking.catalog import entry_of, revise
 from zimun.booking.change_request import new_id
+from zimun.booking.holidays import check_holidays
 from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
 from zimun.domain.catalog import (
@@ -203,6 +200,8 @@ def _entry_violations(
     entry: CatalogEntry, fields: Mapping[str, Any], catalog: Catalog
 ) -> Violations:
     violations = _violations(partial(catalog_validation.check, entry, catalog))
+    if isinstance(entry, Location):
+        violations |= _violations(partial(check_holidays, entry))
     if "duration" in violations and "slot_step" not in fields:
         # The default step of a service is its duration, whose violation is reported already.
         violations.pop("slot_step", "")

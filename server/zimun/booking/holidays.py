@@ -1,41 +1,83 @@
-"""Public holidays by region, from the `holidays` package.
+"""Public holidays by region and category, from the `holidays` package.
 
 It is imported when a region is first asked about: it takes a tenth of the time
 in which the whole server starts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 
+from zimun.domain.catalog import Location, Organization
+from zimun.domain.errors import InvalidRequest
+from zimun.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 
-def public_holidays(region: str) -> Callable[[date], str]:
-    """A function from a date to the name of its public holiday, empty where there is none.
+USUAL_CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "HK": ("public", "optional"),
+    "MO": ("public", "optional"),
+}
+"""The categories that are closed unless others are chosen, by country; elsewhere the package's
+default, `public`. In Hong Kong and Macao that category has the holidays of the laws on
+employment alone, and `optional` the general holidays, on which offices and banks are closed."""
 
-    `region` is an ISO 3166 code (`DE`, `US-CA`), or empty for no holidays at
-    all. Raises ValueError for a region that has no calendar.
-    """
-    if not region:
-        return lambda day: ""
+
+def public_holiday(calendar: HolidayCalendar, day: date) -> str:
+    """The name of the date's holiday in the country's own words, empty where there is none."""
+    return _year(calendar, day.year).get(day, "") if calendar.region else ""
+
+
+@lru_cache(maxsize=2048)
+def _year(calendar: HolidayCalendar, year: int) -> Mapping[date, str]:
+    import holidays
+
+    country, _, subdivision = calendar.region.partition("-")
+    dates = holidays.country_holidays(
+        country,
+        subdiv=subdivision or None,
+        years=year,
+        expand=False,
+        # Unless told, the package asks the machine for its language.
+        language=getattr(holidays, country).default_language,
+        categories=calendar.categories or USUAL_CATEGORIES.get(country),
+    )
+    return dict(dates)
+
+
+def check_holidays(entry: Organization | Location) -> None:
+    """Raise InvalidRequest for a region without known holidays, or categories it does not have."""
+    violations: dict[str, str] = {}
+    for field, violation in _violations(entry):
+        violations.setdefault(field, violation)
+    if violations:
+        raise InvalidRequest(violations)
+
+
+def _violations(entry: Organization | Location) -> Iterator[tuple[str, str]]:
+    region, categories = entry.holiday_region, entry.holiday_categories
+    none = region == "" or (isinstance(entry, Location) and region == NO_HOLIDAYS)
+    if none and categories:
+        yield "holiday_categories", "need a holiday_region whose they are"
+    elif not none and not _is_known(region):
+        yield "holiday_region", f"no public holidays are known for {region!r}"
+    elif not none:
+        yield from _category_violations(region, categories)
+
+
+def _is_known(region: str) -> bool:
     import holidays
 
     country, dash, subdivision = region.partition("-")
     countries = holidays.list_supported_countries(include_aliases=False)
-    if country not in countries or (dash and subdivision not in countries[country]):
-        raise ValueError(f"no public holidays are known for {region!r}")
-    calendar = holidays.country_holidays(country, subdiv=subdivision or None)
-    # In the country's own words: unless told, the package asks the machine for its language.
-    language = calendar.default_language
-    return lambda day: _year(country, subdivision or None, language, day.year).get(day, "")
+    return country in countries and (not dash or subdivision in countries[country])
 
 
-@lru_cache(maxsize=4096)
-def _year(
-    country: str, subdivision: str | None, language: str | None, year: int
-) -> Mapping[date, str]:
+def _category_violations(region: str, categories: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     import holidays
 
-    calendar = holidays.country_holidays(
-        country, subdiv=subdivision, years=year, expand=False, language=language
-    )
-    return dict(calendar)
+    known = sorted(getattr(holidays, region.partition("-")[0]).supported_categories)
+    for category in categories:
+        if category not in known:
+            message = f"{category} is none of the categories of {region}: {', '.join(known)}"
+            yield "holiday_categories", message
+    if len(set(categories)) < len(categories):
+        yield "holiday_categories", "names something twice"

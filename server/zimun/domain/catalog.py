@@ -5,7 +5,7 @@ instants are microseconds. An empty id means "none". The file is a little long, 
 entries of all kinds are in it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -21,6 +21,7 @@ from zimun.domain.errors import (
     ServiceNotFound,
     StaffNotFound,
 )
+from zimun.domain.holiday_calendar import HolidayName
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.memory_size import weight
 from zimun.domain.subjects import service_subject
@@ -113,16 +114,19 @@ class Organization(Entry):
     booking_limits: tuple[BookingLimit, ...] = ()
     contact_retention: int = 0
     mcp_access: McpAccess = McpAccess.DISABLED
+    holiday_categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location(Entry):
-    """`l_…`: a place with a clock of its own."""
+    """`l_…`: a place with a clock of its own, and the organization's holidays or others."""
 
     time_zone: str
     address: str = ""
     weekly_hours: WeeklyHours = field(default_factory=dict)
     weekly_hours_periods: tuple[WeeklyHoursPeriod, ...] = ()
+    holiday_region: str = ""
+    holiday_categories: tuple[str, ...] = ()
 
     __hash__ = Entry.__hash__
 
@@ -290,8 +294,8 @@ class Catalog:
     event that last changed it.
 
     `longest_span` is at least the span of every allocation ever made, so that a
-    search knows how far back an overlap can begin. `holiday` gives
-    the name of a date's public holiday in the organization's region, or nothing.
+    search knows how far back an overlap can begin. `holiday` names the date's
+    holiday in a calendar.
     An override is in `overrides` by each of its dates. `entry_bytes` is the memory of
     organization and entries (`weight`), without overrides and time off.
     """
@@ -304,7 +308,7 @@ class Catalog:
     resources: Mapping[str, Resource]
     overrides: Mapping[tuple[str, date], Override]
     longest_span: int
-    holiday: Callable[[date], str] = lambda day: ""
+    holiday: HolidayName = lambda calendar, day: ""
     entry_bytes: int = 0
     time_off: Mapping[str, TimeOff] = field(default_factory=dict)
 

@@ -163,7 +163,11 @@ class RescheduleAppointment:
     ignored: IgnoredRules = NO_RULES
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`."""
+        """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`.
+
+        A move to where it is leaves it as it is, even if its session has sold more seats than
+        the service has by now.
+        """
         before = ledger.appointment(self.appointment_id)
         request = SlotRequest(
             service_id=before.service_id,
@@ -177,6 +181,8 @@ class RescheduleAppointment:
         try:
             slot = slot_at(search, self.start)
         except SlotUnavailable:
+            if self.start == before.start and self.staff_id in ("", before.staff_id):
+                return Decision((), before)
             raise slot_unavailable(ledger, timetable, now, request, self.start) from None
         if before.staff_id in slot.staff_ids:
             slot = slot.given_by(before.staff_id)

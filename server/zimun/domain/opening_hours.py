@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from zimun.domain.catalog import Catalog, Hours, Place, Service, StaffMember, WeeklyHours
+from zimun.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from zimun.domain.instant import DAY, MINUTE, SECOND, to_datetime, wall_microseconds
 from zimun.domain.intervals import Interval, intersect, merge
 from zimun.domain.weekly_hours import week_on
@@ -210,7 +211,7 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
     )
     if override:
         return _open_day(place, day, override.note, override.hours)
-    if holiday := catalog.holiday(day):
+    if holiday := catalog.holiday(_place_calendar(catalog, place), day):
         return Day(day, DayStatus.HOLIDAY, holiday, ())
     return _open_day(place, day, "", weekly(_place_week(catalog, place, day), day.weekday()))
 
@@ -239,6 +240,16 @@ def _open_day(place: Place, day: date, note: str, hours: Hours) -> Day:
 def _place_week(catalog: Catalog, place: Place, day: date) -> WeeklyHours:
     own = week_on(catalog.locations[place.id], day) if place.id else {}
     return own or week_on(catalog.organization, day) or dict.fromkeys(range(7), ALL_DAY)
+
+
+def _place_calendar(catalog: Catalog, place: Place) -> HolidayCalendar:
+    location = catalog.locations[place.id] if place.id else None
+    if not location or not location.holiday_region:
+        organization = catalog.organization
+        return HolidayCalendar(organization.holiday_region, organization.holiday_categories)
+    if location.holiday_region == NO_HOLIDAYS:
+        return HolidayCalendar()
+    return HolidayCalendar(location.holiday_region, location.holiday_categories)
 
 
 def staff_hours(catalog: Catalog, member: StaffMember, day: date) -> Hours:

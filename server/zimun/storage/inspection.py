@@ -35,7 +35,7 @@ class Inspection:
 
     `revision` is the schema's, None in an empty database; `ahead` is by how many seconds the
     database's clock is ahead of the machine's; `ledger_ahead` the same of the latest decision, on
-    the booking clock; `key_times` are instants of publication.
+    the booking clock, which is `booking_ahead`; `key_times` are instants of publication.
     """
 
     engine: str
@@ -45,6 +45,7 @@ class Inspection:
     newest_revision: str
     ahead: float
     ledger_ahead: float
+    booking_ahead: float
     key_times: tuple[int, ...]
 
 
@@ -84,6 +85,7 @@ def _examine(connection: Connection) -> Inspection:
         revision=current_revision(connection),
         newest_revision=newest_revision(),
         ahead=_clock(connection) - now if is_server else 0.0,
+        booking_ahead=offset / SECOND,
         ledger_ahead=(latest - offset) / SECOND - now if latest else 0.0,
         key_times=tuple(sorted(keys)),
     )

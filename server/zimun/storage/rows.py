@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, select
 
-from zimun.booking.holidays import public_holidays
+from zimun.booking.holidays import public_holiday
 from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog import (
     Catalog,
@@ -231,6 +231,7 @@ def organization_row(organization: Organization) -> dict[str, Any]:
         "name": organization.name,
         "time_zone": organization.time_zone,
         "holiday_region": organization.holiday_region,
+        "holiday_categories": organization.holiday_categories,
         "weekly_hours": _week_json(organization.weekly_hours),
         "weekly_hours_periods": _periods_json(organization.weekly_hours_periods),
         "metadata": dict(organization.metadata),
@@ -304,12 +305,12 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         version=version,
         organization=_organization(organization),
         services=entries(services, _service),
-        locations=entries(locations, lambda fields: Location(**_with_week(fields))),
+        locations=entries(locations, _location),
         staff=entries(staff, _staff_member),
         resources=entries(resources, lambda fields: Resource(**fields)),
         overrides={key: one for one in map(_override, override_rows) for key in one.keys},
         longest_span=organization.longest_span,
-        holiday=public_holidays(organization.holiday_region),
+        holiday=public_holiday,
         time_off=entries(time_off, _time_off),
     )
     return replace(catalog, entry_bytes=sum(map(weight, catalog.entries())))
@@ -324,6 +325,7 @@ def _organization(row: Row[Any]) -> Organization:
         update_time=row.update_time,
         time_zone=row.time_zone,
         holiday_region=row.holiday_region,
+        holiday_categories=tuple(row.holiday_categories),
         weekly_hours=_week(row.weekly_hours),
         weekly_hours_periods=_periods(row.weekly_hours_periods),
         revision=row.revision,
@@ -358,6 +360,11 @@ def _limits(limits: Sequence[Mapping[str, Any]]) -> tuple[BookingLimit, ...]:
         )
         for limit in limits
     )
+
+
+def _location(fields: dict[str, Any]) -> Location:
+    categories = tuple(fields["holiday_categories"])
+    return Location(**_with_week(fields) | {"holiday_categories": categories})
 
 
 def _staff_member(fields: dict[str, Any]) -> StaffMember:

@@ -103,6 +103,7 @@ organizations = Table(
     _number("contacts_erased_until", 0),
     _text("mcp_access", default="DISABLED"),
     _json("weekly_hours_periods", "[]"),
+    _json("holiday_categories", "[]"),
 )
 
 services = _entry(
@@ -134,6 +135,8 @@ locations = _entry(
     _text("address"),
     _json("weekly_hours"),
     _json("weekly_hours_periods", "[]"),
+    _text("holiday_region", default=""),
+    _json("holiday_categories", "[]"),
 )
 
 staff = _entry(

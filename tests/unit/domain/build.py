@@ -30,6 +30,7 @@ from zimun.domain.catalog import (
     StaffMember,
     WeeklyHours,
 )
+from zimun.domain.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.opening_hours import local_date, segments
@@ -112,8 +113,10 @@ def catalog(
     overrides: Iterable[Override] = (),
     holidays: Mapping[date, str] | None = None,
     time_off: Iterable[TimeOff] = (),
+    regional: Mapping[HolidayCalendar, Mapping[date, str]] | None = None,
 ) -> Catalog:
-    named = holidays or {}
+    """With the same holidays in all calendars but the regional ones."""
+    usual, others = holidays or {}, regional or {}
     return Catalog(
         version=1,
         organization=organization,
@@ -123,7 +126,7 @@ def catalog(
         resources=_by_id(resources),
         overrides={key: override for override in overrides for key in override.keys},
         longest_span=DAY,
-        holiday=lambda day: named.get(day, ""),
+        holiday=lambda calendar, day: others.get(calendar, usual).get(day, ""),
         time_off={one.id: one for one in time_off},
     )
 
@@ -398,6 +401,8 @@ class _Drawing:
                 time_zone="Europe/Berlin" if located else self.zone,
                 weekly_hours=self._week(),
                 weekly_hours_periods=self._periods(),
+                holiday_region="US",
+                holiday_categories=("bank",),
             ),
             locations=[
                 location(
@@ -405,13 +410,18 @@ class _Drawing:
                     time_zone=self.zone,
                     weekly_hours=self._week(),
                     weekly_hours_periods=self._periods(),
+                    holiday_region=self._one_of("", "", "NONE", "HK", "HK"),
+                    holiday_categories=("optional",),
                 ),
                 location(id="l_2"),
             ],
             staff=staff,
             resources=things,
             overrides=self._overrides(["o_1", "l_1", *(one.id for one in staff)]),
-            holidays=self._holidays(),
+            regional={
+                HolidayCalendar("US", ("bank",)): self._holidays("Labor Day"),
+                HolidayCalendar("HK", ("optional",)): self._holidays("Good Friday"),
+            },
         )
         place = Place("l_1" if located else "", self.zone)
         return World(
@@ -555,9 +565,9 @@ class _Drawing:
             for n in range(self._one_of(0, 0, 0, 1, 2, 4))
         ]
 
-    def _holidays(self) -> dict[date, str]:
+    def _holidays(self, name: str) -> dict[date, str]:
         day = self.first + timedelta(days=self.pick(-1, 2))
-        return {day: "Founders' Day"} if self._one_of(True, False, False, False) else {}
+        return {day: name} if self._one_of(True, False, False, False) else {}
 
     def _sessions(self, given: Service) -> int:
         return self._one_of(0, 2, 4, 6) if given.capacity > 1 else 0

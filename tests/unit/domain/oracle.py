@@ -11,7 +11,8 @@ from itertools import product
 from zoneinfo import ZoneInfo
 
 from zimun.domain.booking_limit import CUSTOMER_SUBJECT, BookingLimit, LimitPeriod
-from zimun.domain.catalog import Hours, SlotAlignment
+from zimun.domain.catalog import Hours, Location, Organization, SlotAlignment
+from zimun.domain.holiday_calendar import HolidayCalendar
 from zimun.domain.slots import Session
 from zimun.domain.weekly_hours import HasWeeklyHours, WeeklyHours
 
@@ -120,7 +121,20 @@ class Oracle:
         day = wall(world.place.time_zone, start)[0]
         owners = (world.place.id, world.catalog.organization.id)
         overridden = any((owner, day) in world.catalog.overrides for owner in owners)
-        return bool(world.catalog.holiday(day)) and not overridden
+        return bool(self.holiday(day)) and not overridden
+
+    def holiday(self, day: date) -> str:
+        """The name of the date's holiday at the place, if its region has one."""
+        catalog, place = self.world.catalog, self.world.place
+        own = [catalog.locations[place.id]] if place.id else []
+        levels: list[Location | Organization] = [*own, catalog.organization]
+        for settings in levels:
+            if settings.holiday_region == "NONE":
+                return ""
+            if settings.holiday_region:
+                calendar = HolidayCalendar(settings.holiday_region, settings.holiday_categories)
+                return catalog.holiday(calendar, day)
+        return ""
 
     def is_place_open(self, start: int) -> bool:
         """Whether the place is open for all of an appointment that begins then."""
@@ -275,7 +289,7 @@ class Oracle:
             return catalog.overrides[place.id, day].hours
         if (organization.id, day) in catalog.overrides:
             return catalog.overrides[organization.id, day].hours
-        if catalog.holiday(day):
+        if self.holiday(day):
             return ()
         if place.id and (week := week_of(catalog.locations[place.id], day)):
             return week.get(day.weekday(), ())

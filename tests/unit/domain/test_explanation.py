@@ -510,7 +510,9 @@ def test_a_session_with_too_few_seats_is_named_and_not_what_it_takes_itself() ->
 
 
 def test_a_session_that_could_be_joined_takes_nothing_from_who_comes_when_it_is_closed() -> None:
-    asked = replace(group(1), catalog=replace(group(1).catalog, holiday=lambda day: "Epiphany"))
+    asked = replace(
+        group(1), catalog=replace(group(1).catalog, holiday=lambda calendar, day: "Epiphany")
+    )
     assert why(asked) == [("HOLIDAY", "o_1")]
     asked = group(1, active=False)
     assert why(asked) == [("SERVICE_INACTIVE", "s_1")]

@@ -7,6 +7,7 @@ import pytest
 
 from zimun.domain.assignment import choose
 from zimun.domain.catalog import Override, Place, Service, SlotAlignment
+from zimun.domain.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.opening_hours import DayStatus, place_day
 from zimun.domain.slot_explanation import slot_at
@@ -58,6 +59,35 @@ def test_the_first_of_the_rules_that_speak_of_a_date_decides() -> None:
         assert (day.status, day.note, day.hours) == expected
     never_said = catalog(locations=[bare])
     assert place_day(never_said, place, MONDAY).hours == ((0, 1440),)
+
+
+@pytest.mark.parametrize(
+    ("location_region", "categories", "note"),
+    [
+        ("", (), "of the organization"),
+        ("", ("public",), "of the organization"),
+        ("US", (), "of the location"),
+        ("US", ("bank",), "of its category"),
+        ("NONE", (), ""),
+        ("FR", (), ""),
+    ],
+)
+def test_a_location_with_a_region_has_its_own_holidays_and_any_other_the_organizations(
+    location_region: str, categories: tuple[str, ...], note: str
+) -> None:
+    known = catalog(
+        organization=organization(holiday_region="DE", holiday_categories=("catholic",)),
+        locations=[location(holiday_region=location_region, holiday_categories=categories)],
+        regional={
+            HolidayCalendar("DE", ("catholic",)): {MONDAY: "of the organization"},
+            HolidayCalendar("US"): {MONDAY: "of the location"},
+            HolidayCalendar("US", ("bank",)): {MONDAY: "of its category"},
+        },
+    )
+    status = DayStatus.HOLIDAY if note else DayStatus.OPEN
+    day = place_day(known, Place("l_1", "UTC"), MONDAY)
+    assert (day.status, day.note) == (status, note)
+    assert place_day(known, Place("", "UTC"), MONDAY).note == "of the organization"
 
 
 def test_an_override_of_the_organization_holds_on_the_date_of_each_locations_own_clock() -> None:

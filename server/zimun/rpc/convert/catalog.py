@@ -142,6 +142,8 @@ def location(entry: catalog.Location) -> location_pb2.Location:
         time_zone=entry.time_zone,
         weekly_hours=_weekly_hours(entry.weekly_hours),
         weekly_hours_periods=map(_period, entry.weekly_hours_periods),
+        holiday_region=entry.holiday_region,
+        holiday_categories=entry.holiday_categories,
         active=entry.active,
     )
 
@@ -152,6 +154,8 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
         "time_zone": sent.time_zone,
         "weekly_hours": _week(sent.weekly_hours),
         "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
+        "holiday_region": sent.holiday_region,
+        "holiday_categories": tuple(sent.holiday_categories),
     }
 
 
@@ -203,6 +207,7 @@ def organization(entry: catalog.Organization) -> organization_pb2.Organization:
         **_common(entry),
         time_zone=entry.time_zone,
         holiday_region=entry.holiday_region,
+        holiday_categories=entry.holiday_categories,
         weekly_hours=_weekly_hours(entry.weekly_hours),
         weekly_hours_periods=map(_period, entry.weekly_hours_periods),
         hold_length=duration(entry.hold_length),
@@ -223,6 +228,7 @@ def _organization_fields(sent: organization_pb2.Organization) -> dict[str, Any]:
     return {
         "time_zone": sent.time_zone,
         "holiday_region": sent.holiday_region,
+        "holiday_categories": tuple(sent.holiday_categories),
         "weekly_hours": _week(sent.weekly_hours),
         "weekly_hours_periods": tuple(map(_read_period, sent.weekly_hours_periods)),
         "hold_length": length(sent.hold_length),

@@ -1,0 +1,58 @@
+"""`demo.env`: how to reach the demo, in the data directory while the demo can be reached.
+
+`zimun up` claims the directory and removes an earlier file before it loads the server, which takes
+most of a second. This module imports the standard library alone.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DirectoryInUse(Exception):
+    """Another `zimun up` runs on the data directory."""
+
+
+class DemoEnv:
+    """The file; `earlier` are the variables of the one that the last start left."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.earlier = self._read()
+        self.remove()
+
+    def _read(self) -> Mapping[str, str]:
+        if not self._path.exists():
+            return {}
+        lines = self._path.read_text(errors="replace").splitlines()
+        pairs = (line.partition("=") for line in lines if "=" in line)
+        return {key: value for key, _, value in pairs}
+
+    def write(self, variables: Mapping[str, str]) -> None:
+        """Appears whole or not at all, readable by its owner alone."""
+        draft = self._path.with_suffix(f".{secrets.token_hex(4)}")
+        content = "".join(f"{key}={value}\n" for key, value in variables.items())
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(content)
+        draft.replace(self._path)
+
+    def remove(self) -> None:
+        """Remove the file, if there is one."""
+        self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def claim(directory: Path) -> Iterator[DemoEnv]:
+    """Keep others from a data directory, whose demo.env and Envoy files are this program's.
+
+    The lock ends with the program, however it ends. Raises DirectoryInUse.
+    """
+    with (directory / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DirectoryInUse(f"another `zimun up` runs on {directory}") from error
+        yield DemoEnv(directory / "demo.env")
