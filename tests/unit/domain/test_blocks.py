@@ -38,14 +38,15 @@ def booked(draw: st.DrawFn) -> Booked:
 
 
 def replacement(allocations: list[Allocation], draw: st.DataObject) -> Allocation:
-    """A change of one of the allocations, its end, or one more where they are over."""
+    """A change of one of the allocations, its end, or one more before or after all."""
     if bool(allocations) and draw.draw(st.booleans()):
         changed = draw.draw(st.sampled_from(allocations))
         return changed._replace(until=draw.draw(st.sampled_from((0, *UNTIL))))
-    return Allocation(40, 42, draw.draw(st.sampled_from(UNTIL)), 41, "new")
+    begin = draw.draw(st.sampled_from((-10, 40)))
+    return Allocation(begin, begin + 2, draw.draw(st.sampled_from(UNTIL)), begin + 1, "new")
 
 
-@examples(300)
+@examples(500)
 @given(booked())
 def test_block_queries_answer_what_each_allocation_tells(given: Booked) -> None:
     block, (since, until) = block_of(given.allocations), given.within
