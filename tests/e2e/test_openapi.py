@@ -23,12 +23,14 @@ OPERATIONS = {
 
 WITHOUT_EXAMPLES = {
     "CompleteAppointment",
+    "EraseContact",
+    "ExportContact",
     "ExtendHold",
     "MarkNoShow",
     "ReleaseHold",
     "ReopenAppointment",
 }
-"""Operations on a hold or an appointment in a state that the demo does not begin with."""
+"""Operations on a hold, an appointment or a contact that the demo does not begin with."""
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:

@@ -248,7 +248,7 @@ async def test_an_id_that_is_not_the_paths(gateway: Gateway, other: str) -> None
         ("PATCH", "staff/t_1", "%73taff_member.id"),
         ("POST", "services", "service.name"),
         ("GET", "services/s_1", "service_id"),
-        ("GET", "services/s_1/", "serviceId"),
+        ("GET", "services/s_1", "serviceId"),
         ("DELETE", "overrides/v_1", "override_id"),
     ],
 )

@@ -29,6 +29,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "metadata": (None, {}, {"name": "x", "etag": ""}),
     "service_defaults": (None, {}, {"horizon": None}, {"lead_time": "0s", "slotStep": "60s"}),
     "weekly_hours": (None, [], [HOURS, HOURS]),
+    "weekly_hours_periods": (None, [], [{"valid_from": "2026-03-01", "weekly_hours": [HOURS]}]),
+    "booking_limits": (None, [], [{"per": "SERVICE", "period": "DAY", "max_bookings": 2}]),
     "resource_requirements": (None, [], [{}], [{"resource_ids": []}]),
     "duration_options": (None, [], ["60s"]),
     "create_time": (None, "2026-02-20T10:00:00Z"),

@@ -33,6 +33,9 @@ FULL: Fields = {
     "holiday_region": "DE-BY",
     "holiday_categories": ["public", "catholic"],
     "weekly_hours": weekly("08:00", "18:30"),
+    "weekly_hours_periods": [
+        {"valid_from": "2026-03-01", "weekly_hours": weekly("09:00", "17:00")},
+    ],
     "hold_length": minutes(5),
     "contact_retention": days(90),
     "booking_limits": [{"per": "STAFF_MEMBER", "period": "WEEK", "max_bookings": 20}],
@@ -53,6 +56,7 @@ OTHER: Fields = {
     "holiday_categories": [],
     "holiday_region": "",
     "weekly_hours": [],
+    "weekly_hours_periods": [],
     "hold_length": minutes(60),
     "contact_retention": days(1),
     "booking_limits": [],

@@ -36,6 +36,7 @@ def assert_one_shape(body: bytes, code: int = 3) -> None:
 
 
 PATHS = [
+    "/api/v1/services/",
     "/api/v1/services;/..;/staff",
     "/api/v1/services/..;/staff",
     "/api/v1/services;x=1",
@@ -70,7 +71,7 @@ async def test_another_way_to_write_a_path_is_refused(
     attacks.count("path, written otherwise")
 
 
-@pytest.mark.parametrize("path", ["//api/v1/services", "/api//v1///services", "/api/v1/services/"])
+@pytest.mark.parametrize("path", ["//api/v1/services", "/api//v1///services"])
 async def test_slashes_are_merged(gateway: Gateway, path: str) -> None:
     assert (await sent(gateway, f"GET {path} HTTP/1.1"))[0] == 200
     assert gateway.server.last().method == "ListServices"

@@ -28,7 +28,7 @@ Place = tuple[str | int, ...]
 TIME = "2025-12-15T09:00:00Z"
 
 _HOURS = [{"day_of_week": "MONDAY", "start_time": "09:00", "end_time": "17:00"}]
-_PERIODS = [{"valid_from": "2027-01-01", "weekly_hours": _HOURS}]
+_PERIODS = [{"valid_from": "2027-01-01", "weekly_hours": copy.deepcopy(_HOURS)}]
 _LIMITS = [{"max_bookings": 1000, "period": "DAY", "per": "SERVICE"}]
 
 _METADATA = {"color": "green"}
