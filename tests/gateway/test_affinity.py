@@ -15,7 +15,8 @@ from zimun.v1.services_service_pb2 import ListServicesRequest
 from zimun_gateway.clusters import OPEN
 
 from ..support.gateway import Gateway, running
-from ..support.gateway_stubs import StubServer, free_port
+from ..support.gateway_stubs import StubServer
+from ..support.processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

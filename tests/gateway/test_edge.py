@@ -12,7 +12,8 @@ import pytest
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from ..support.gateway import Gateway, running
-from ..support.gateway_stubs import StubServer, free_port
+from ..support.gateway_stubs import StubServer
+from ..support.processes import free_port
 from .test_configuration import certificate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

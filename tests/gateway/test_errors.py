@@ -17,7 +17,8 @@ from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun.v1.slot_pb2 import SlotAlternatives
 
 from ..support.gateway import Gateway, raw, running
-from ..support.gateway_stubs import Context, StubServer, free_port
+from ..support.gateway_stubs import Context, StubServer
+from ..support.processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,7 +18,8 @@ from zimun_gateway import Settings
 from zimun_gateway.envoy_process import Envoy, EnvoyError
 
 from ..support.gateway import DESCRIPTORS, running
-from ..support.gateway_stubs import Context, free_port
+from ..support.gateway_stubs import Context
+from ..support.processes import free_port
 
 SERVICES = "/api/v1/services"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..support.gateway import Answer, Gateway, raw, running
-from ..support.gateway_stubs import free_port
+from ..support.processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,8 @@ from zimun_gateway import Settings, site
 from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.static_files import swagger_ui
 
-from .gateway_stubs import Issuer, StubServer, free_port
+from .gateway_stubs import Issuer, StubServer
+from .processes import free_port
 
 LOG_RATE = Path(__file__).parents[2] / "gateway/zimun_gateway/log_rate.yaml"
 DESCRIPTORS = Path(__file__).parents[2] / "server/zimun/v1/descriptors.binpb"

@@ -1,6 +1,5 @@
 """What stands behind Envoy in these tests: a gRPC server that does as told, and a key server."""
 
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -174,11 +173,3 @@ class Issuer:
         form = await request.post()
         body = {"error": "invalid_client", "grant": form.get("grant_type", "")}
         return web.json_response(body, status=401, headers={"Cache-Control": "no-store"})
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
