@@ -127,7 +127,7 @@ class _Clinic:
             self.first,
             self.last,
             now=self.noon - self.random.choice([0, 3]) * DAY,
-            organization=organization(time_zone="UTC"),
+            organization=organization(time_zone="UTC", holiday_region="DE"),
             locations=[location(time_zone=self.zone, weekly_hours=self._week())],
             staff=staff,
             resources=rooms,
