@@ -1,6 +1,7 @@
 """The access log: bounded lines, few of callers without a token, bounded files, nothing private."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,7 +39,10 @@ async def logged(gateway: Gateway, request_id: str) -> str:
 
 
 def lines(gateway: Gateway) -> list[str]:
-    return Path(gateway.settings.access_log).read_text().splitlines()
+    """The lines of the log; none while it is being renamed."""
+    with contextlib.suppress(FileNotFoundError):
+        return Path(gateway.settings.access_log).read_text().splitlines()
+    return []
 
 
 async def line_of(gateway: Gateway, path: str, headers: dict[str, str]) -> dict[str, Any]:
