@@ -73,6 +73,16 @@ class Draft:
                 needs |= lacking.needs
         return needs
 
+    @property
+    def is_confirmed_by_append(self) -> bool:
+        """Whether its append shows that all outcomes are right, without a read of head and keys.
+
+        It has no effect unless the head is where memory has it, and no response is stored under
+        the keys that it stores one under. A refused command's key may have one.
+        """
+        has_append = bool(self.events or self.responses)
+        return has_append and not any(job.refusal and job.request.key for job in self.jobs)
+
     def _decide_command(
         self, job: PendingCommand, stored: Mapping[IdempotencyKey, StoredResponse]
     ) -> None:

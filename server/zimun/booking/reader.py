@@ -51,7 +51,7 @@ class LedgerMemory:
     """What is kept of one organization. Change it under its lock alone.
 
     `size` is rows of the ledger, with its catalogue and what is worked out from that as so
-    many rows.
+    many rows. `is_likely_current` while this server wrote the last events that it knows of.
     """
 
     org_id: str
@@ -59,6 +59,7 @@ class LedgerMemory:
     timetable: Timetable | None = None
     rows: int = 0
     size: int = 0
+    is_likely_current: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     counters: Counters = field(default_factory=Counters)
 
@@ -78,8 +79,9 @@ class LedgerMemory:
         if ledger is None or update.events is None:
             # Nothing is known, or the events in between have been pruned.
             ledger = Ledger(self.org_id, *update.head)
-            self.rows = 0
+            self.rows, self.is_likely_current = 0, False
         elif update.events:
+            self.is_likely_current = False
             self.counters.catch_ups += 1
             for event in update.events:
                 ledger = evolve(ledger, event)
@@ -103,6 +105,7 @@ class LedgerMemory:
     def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
         """Go on to a ledger whose last events have just been committed."""
         self.ledger, self.timetable = ledger.merged(), timetable
+        self.is_likely_current = True
         self.rows += 4 * events
         self.weigh()
 
@@ -110,6 +113,7 @@ class LedgerMemory:
         """Forget everything; the next query reads it again."""
         self.ledger = self.timetable = None
         self.rows = self.size = 0
+        self.is_likely_current = False
 
     def weigh(self) -> None:
         """Update `size`."""

@@ -148,7 +148,9 @@ class LedgerStore(Protocol):
     """The ledgers of all organizations.
 
     `lanes` is how many groups may be written side by side. `shares_transactions`
-    says whether one group may hold commands of several organizations.
+    says whether one group may hold commands of several organizations. `append_checks_keys`
+    says that a ledger also gets nothing where a response is stored under one of its keys:
+    then groups are decided in memory without a read before, which saves a round trip.
     """
 
     @property
@@ -156,6 +158,9 @@ class LedgerStore(Protocol):
 
     @property
     def shares_transactions(self) -> bool: ...
+
+    @property
+    def append_checks_keys(self) -> bool: ...
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of organizations, of those that exist, read after this was called."""

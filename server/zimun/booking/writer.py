@@ -4,7 +4,10 @@ A group reads the heads of its ledgers and the Idempotency-Keys of its commands,
 decides its commands one after the other, each seeing what those before it did,
 and writes their effects in one transaction, which has an effect only where no
 other server has moved a head meanwhile (optimistic concurrency control). Then
-memory evolves, and only then are the callers answered.
+memory evolves, and only then are the callers answered. Where no other server is
+known to write a ledger and the transaction checks the keys as well, its commands
+are decided without a read before, unless there would be nothing to write or a
+command with a key were refused.
 """
 
 import asyncio
@@ -184,7 +187,7 @@ class _Lane:
         unknown: OutcomeUnknown | None = None
         for attempt in range(MAX_ATTEMPTS):
             try:
-                group = await self._attempt(group, memories)
+                group = await self._attempt(group, memories, attempt == 0)
             except Conflict as error:
                 conflicts += 1
                 self._reader.counters.conflicts += 1
@@ -215,13 +218,13 @@ class _Lane:
         fail(group, unknown or Overloaded("other servers changed the ledger at every attempt"))
 
     async def _attempt(
-        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
     ) -> list[PendingCommand]:
         """Decide a group on its ledgers as they are now, and write it.
 
         Answers the commands whose ledger has been moved on by another server.
         """
-        drafts = await self._decide_all(group, memories)
+        drafts = await self._decide_all(group, memories, is_first)
         if over := [draft for draft in drafts if draft.meets_old_keys]:
             # Their keys are free again once the responses of a day ago are deleted.
             now = max(draft.now for draft in over)
@@ -242,18 +245,26 @@ class _Lane:
                 complete(draft.jobs)
             else:
                 self._reader.counters.moved += 1
+                draft.memory.is_likely_current = False
                 again += draft.jobs
                 if draft.is_new:
                     draft.memory.drop()
         return again
 
     async def _decide_all(
-        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
     ) -> list[Draft]:
         """Decide every command, having read what they need, as often as they need more."""
         needs: dict[str, Needs] = {}
+        confirmed: list[Draft] = []
+        if is_first and self._store.append_checks_keys:
+            confirmed = self._decide_in_memory(group, memories, needs)
+        decided = {draft.memory.org_id for draft in confirmed}
+        group = [job for job in group if job.org_id not in decided]
         for _ in range(MAX_LOADS):
             jobs = by_organization(group)
+            if not jobs:
+                return confirmed
             updates = await self._store.read(
                 [
                     _with_keys(memories[org_id].read(needs.get(org_id)), some)
@@ -268,8 +279,29 @@ class _Lane:
                     if missing := draft.decide_all(update.responses):
                         needs[org_id] = missing
             if not needs:
-                return drafts
+                return confirmed + drafts
         raise AssertionError("a command never has what it needs")
+
+    def _decide_in_memory(
+        self,
+        group: list[PendingCommand],
+        memories: Mapping[str, LedgerMemory],
+        needs: dict[str, Needs],
+    ) -> list[Draft]:
+        """Decide the commands of ledgers that have probably not been moved by another server.
+
+        Answers the drafts that their append will confirm, and adds to `needs` what others lack.
+        """
+        confirmed = []
+        for org_id, jobs in by_organization(group).items():
+            memory = memories[org_id]
+            if memory.is_likely_current:
+                draft = self._new_draft(memory, jobs)
+                if missing := draft.decide_all({}):
+                    needs[org_id] = missing
+                elif draft.is_confirmed_by_append:
+                    confirmed.append(draft)
+        return confirmed
 
     def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]
@@ -288,6 +320,11 @@ class _Lane:
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
+        return self._new_draft(memory, jobs, is_new)
+
+    def _new_draft(
+        self, memory: LedgerMemory, jobs: list[PendingCommand], is_new: bool = False
+    ) -> Draft:
         assert memory.ledger, "memory has been brought up to date"
         assert memory.timetable, "memory has been brought up to date"
         now = max(self._clock.now(), memory.ledger.time)

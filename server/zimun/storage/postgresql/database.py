@@ -198,7 +198,7 @@ class PostgresqlDatabase:
     @asynccontextmanager
     async def _group_connection(self) -> AsyncIterator[Any]:
         async def connect() -> Any:
-            return await self.retry(lambda: self._direct.acquire(timeout=QUEUE_TIMEOUT))
+            return await self.retry(self._direct.acquire)
 
         async with self._group_permits.connection(
             connect, _is_full, self._close_reader

@@ -91,13 +91,19 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
     Parameters: $1 the organization's id (or, of several, the ids of those whose
     head was made just before), $2 to $7 the heads, then the columns of each part.
     """
+    number = 8
+    writes, keys_unused = [], ""
+    for name in names:
+        if name == "responses":
+            keys_unused = _keys_unused_sql(alone, number)
+        sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
+        writes.append(f"write_{name} AS ({sql})")
     org_id = "$1::text" if alone else "h.org_id"
     own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
     if alone:
         new = "SELECT $1::text AS org_id UNION ALL " if made else ""
     else:
         new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
-    number = 8
     parts = [
         # Heads are locked in one order, so that groups of several ledgers do not deadlock.
         f"locked AS (SELECT org_id FROM ledgers WHERE {own} ORDER BY org_id FOR UPDATE)",
@@ -107,14 +113,27 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
         "AS h(org_id, seq, known_time, count, time, catalog_version) "
         f"WHERE {own} AND ledgers.org_id = {org_id} AND h.org_id = {org_id} "
         "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
-        "AND (SELECT count(*) FROM locked) > 0 "
+        f"AND (SELECT count(*) FROM locked) > 0 {keys_unused}"
         "RETURNING ledgers.org_id)",
         f"head AS ({new}SELECT org_id FROM moved)",
+        *writes,
     ]
-    for name in names:
-        sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
-        parts.append(f"write_{name} AS ({sql})")
     return f"WITH {', '.join(parts)} SELECT org_id FROM head"
+
+
+def _keys_unused_sql(alone: bool, number: int) -> str:
+    """The condition that no response is stored under a key of the group; `number` is that of the
+    first parameter of the responses. OFFSET 0 makes the planner search the index for each key."""
+    columns = ("client_id", "method", "key") if alone else ("org_id", "client_id", "method", "key")
+    arrays = ", ".join(f"${number + n}::text[]" for n in range(len(columns)))
+    org_id = "$1::text" if alone else "k.org_id AND i.org_id = ANY($2::text[])"
+    own = "" if alone else "WHERE k.org_id = h.org_id"
+    return (
+        f"AND NOT EXISTS (SELECT 1 FROM unnest({arrays}) AS k({', '.join(columns)}) "
+        "CROSS JOIN LATERAL (SELECT 1 FROM idempotency AS i WHERE "
+        f"i.org_id = {org_id} AND i.client_id = k.client_id AND i.method = k.method "
+        f"AND i.key = k.key OFFSET 0) AS used {own}) "
+    )
 
 
 def _part_sql(

@@ -42,6 +42,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
     """
 
     lanes = LANES
+    append_checks_keys = True
 
     def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
         super().__init__(database)

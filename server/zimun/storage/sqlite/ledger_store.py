@@ -25,6 +25,7 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
 
     lanes = 1
     shares_transactions = True
+    append_checks_keys = False
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """Read without a thread: each takes a few microseconds."""

@@ -1,0 +1,103 @@
+"""Groups that are decided without a read of head and keys before: the append must confirm them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from zimun.app import Stores
+from zimun.booking.change_request import RESPONSE_LIFETIME
+from zimun.clock import ManualClock
+from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
+from zimun.domain.reservation import State
+
+from .salon import CUT, NOW, Engine, SalonClient, at, check_ledger, open_salon
+
+
+@asynccontextmanager
+async def two_servers(engine: Engine) -> AsyncIterator[tuple[SalonClient, SalonClient]]:
+    """Clients of two servers of one store; the first has written last, and so trusts its memory."""
+    clock = ManualClock(NOW)
+    async with engine.open(clock) as one, engine.open(clock) as other:
+        await open_salon(one)
+        client = SalonClient(one, clock)
+        for staff_id in CUT.staff_ids:
+            await client.hold(at(10), staff_id=staff_id)
+        yield client, SalonClient(other, clock)
+    check_ledger(engine.tables(), clock.now())
+
+
+def count_reads(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of ledgers of the reads from now on."""
+    reads: list[int] = []
+    read = stores.ledgers.read
+
+    async def counted(requests: Any) -> Any:
+        reads.append(len(requests))
+        return await read(requests)
+
+    monkeypatch.setattr(stores.ledgers, "read", counted)
+    return reads
+
+
+async def test_group_is_decided_without_a_read_where_the_append_checks_keys(
+    client: SalonClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = await client.hold(at(10))
+    reads = count_reads(client.stores, monkeypatch)
+    await client.confirm(held.hold_id, key="k")
+    assert reads == ([] if client.stores.ledgers.append_checks_keys else [1])
+
+
+async def test_refusal_is_not_of_memory_alone(engine: Engine) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        with pytest.raises(SlotUnavailable):
+            await client.hold(at(10))
+        await client.hold(at(12))
+        held = await elsewhere.hold(at(11), staff_id="t_ada")
+        await elsewhere.release(held.hold_id)
+        # What frees the slot is known to the other server alone.
+        clients_hold = (await client.hold(at(14), staff_id="t_ada")).hold_id
+        await elsewhere.release(clients_hold)
+        assert (await client.hold(at(14), staff_id="t_ada")).staff_id == "t_ada"
+
+
+async def test_slot_that_another_server_sold_is_refused(engine: Engine) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        await elsewhere.hold(at(11), staff_id="t_ada")
+        with pytest.raises(SlotUnavailable):
+            await client.hold(at(11), staff_id="t_ada")
+
+
+async def test_response_that_another_server_stored_is_sent_again(engine: Engine) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        first = await elsewhere.hold_bytes(at(12), key="k")
+        await client.hold(at(13))
+        # Memory has taken up the other server's hold, and knows nothing of its key.
+        assert await client.hold_bytes(at(12), key="k") == first
+        await client.hold(at(13))
+        with pytest.raises(IdempotencyKeyReused):
+            await client.hold_bytes(at(15), key="k")
+
+
+async def test_response_of_this_server_is_sent_again_where_the_slot_is_taken(
+    client: SalonClient,
+) -> None:
+    first = await client.hold_bytes(at(10), key="k", staff_id="t_ada")
+    await client.hold(at(11))
+    assert await client.hold_bytes(at(10), key="k", staff_id="t_ada") == first
+
+
+async def test_key_is_free_again_after_its_lifetime(client: SalonClient) -> None:
+    first = await client.hold_bytes(at(10, 30), key="k")
+    client.clock.instant += RESPONSE_LIFETIME
+    await client.hold(at(3 * 24))
+    assert await client.hold_bytes(at(3 * 24 + 1), key="k") != first
+
+
+async def test_confirmation_without_effect_is_of_the_ledger_as_it_is(engine: Engine) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        booked = await client.book(at(15))
+        await elsewhere.cancel(booked.appointment_id)
+        assert (await client.confirm(booked.hold_id)).state is State.CANCELLED
