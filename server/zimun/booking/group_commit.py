@@ -152,7 +152,7 @@ class Draft:
 
     def committed(self) -> None:
         """Bring memory to the state that is on disk now."""
-        ledger = replace(self.ledger, time=self.now)
+        ledger = self.ledger.merged(self.now)
         self.memory.evolved(ledger, self.timetable, len(self.events))
 
 

@@ -46,6 +46,13 @@ Query = Callable[[Ledger, Timetable, int], T]
 """A function of a ledger and its catalogue at an instant (ledger time)."""
 
 
+@dataclass(eq=False, slots=True)
+class MemorySize:
+    """How many rows are kept in memory, of all ledgers."""
+
+    rows: int = 0
+
+
 @dataclass(eq=False)
 class LedgerMemory:
     """What is kept of one organization. Change it under its lock alone.
@@ -62,6 +69,7 @@ class LedgerMemory:
     is_likely_current: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     counters: Counters = field(default_factory=Counters)
+    total: MemorySize = field(default_factory=MemorySize)
 
     def read(self, needs: Needs | None = None) -> LedgerRead:
         """What is to be read to bring it up to date, and to load `needs`."""
@@ -103,8 +111,8 @@ class LedgerMemory:
         self.ledger, self.timetable = Ledger(self.org_id, 0, 0, 0), Timetable(catalog)
 
     def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
-        """Go on to a ledger whose last events have just been committed."""
-        self.ledger, self.timetable = ledger.merged(), timetable
+        """Go on to a merged ledger whose last events have just been committed."""
+        self.ledger, self.timetable = ledger, timetable
         self.is_likely_current = True
         self.rows += 4 * events
         self.weigh()
@@ -112,12 +120,19 @@ class LedgerMemory:
     def drop(self) -> None:
         """Forget everything; the next query reads it again."""
         self.ledger = self.timetable = None
-        self.rows = self.size = 0
-        self.is_likely_current = False
+        self.rows, self.is_likely_current = 0, False
+        self.weigh()
 
     def weigh(self) -> None:
-        """Update `size`."""
-        self.size = self.rows + (self.timetable.size // ROW_BYTES if self.timetable else 0)
+        """Update `size`, and the total."""
+        size = self.rows + (self.timetable.size // ROW_BYTES if self.timetable else 0)
+        self.total.rows += size - self.size
+        self.size = size
+
+    def leave(self) -> None:
+        """Count in the total no longer; a query that uses it still does so apart."""
+        self.total.rows -= self.size
+        self.total = MemorySize(self.size)
 
     def shrink(self) -> None:
         """Forget what has not been used lately."""
@@ -142,13 +157,14 @@ class Reader:
         self._clock = clock
         self._max_rows = max_rows
         self._memories: OrderedDict[str, LedgerMemory] = OrderedDict()
+        self._total = MemorySize()
         self._head_reads = _SharedHeadReads(store)
         self.counters = Counters()
 
     @property
     def rows(self) -> int:
         """How many rows of ledgers are kept in memory, about; `max_rows` bounds them."""
-        return sum(memory.size for memory in self._memories.values())
+        return self._total.rows
 
     async def query(self, org_id: str, query: Query[T]) -> T:
         """The result of a query of an organization's ledger, as of now or later.
@@ -187,7 +203,7 @@ class Reader:
         """The memory of an organization, whether or not it is up to date."""
         memory = self._memories.get(org_id)
         if memory is None:
-            memory = LedgerMemory(org_id, counters=self.counters)
+            memory = LedgerMemory(org_id, counters=self.counters, total=self._total)
             self._memories[org_id] = memory
         self._memories.move_to_end(org_id)
         return memory
@@ -226,17 +242,18 @@ class Reader:
 
     def trim(self) -> None:
         """Keep memory within its bound; the least recently used is dropped first."""
-        total = self.rows
+        if self.rows <= self._max_rows:
+            return
         for memory in list(self._memories.values()):
-            if total <= self._max_rows:
+            if self.rows <= self._max_rows:
                 return
             if memory.lock.locked():
                 continue
-            total -= memory.size
             if memory is next(reversed(self._memories.values())):
                 memory.shrink()
             else:
                 del self._memories[memory.org_id]
+                memory.leave()
 
 
 class _SharedHeadReads:

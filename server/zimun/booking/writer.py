@@ -16,7 +16,6 @@ import random
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -174,10 +173,16 @@ class _Lane:
     async def _commit(self, group: list[PendingCommand]) -> None:
         """Decide and write a group until every one of its commands has its outcome."""
         memories = {job.org_id: self._reader.memory(job.org_id) for job in group}
-        async with AsyncExitStack() as stack:
+        locks: list[asyncio.Lock] = []
+        try:
             for org_id in sorted(memories):
-                await stack.enter_async_context(memories[org_id].lock)
+                lock = memories[org_id].lock
+                await lock.acquire()
+                locks.append(lock)
             await self._commit_locked(group, memories)
+        finally:
+            for lock in locks:
+                lock.release()
         self._reader.trim()
 
     async def _commit_locked(

@@ -72,6 +72,8 @@ class Layer(Generic[K, V]):
 
     def merged(self) -> "Layer[K, V]":
         """The same, with the changes in the shared mapping."""
+        if not self._changes:
+            return self
         self._base.update(self._changes)
         return Layer(self._base, {})
 

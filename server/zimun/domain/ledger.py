@@ -360,9 +360,22 @@ class Ledger:
             {key for key in needs.contacts if self.contacts.get(key) is None},
         )
 
-    def merged(self) -> "Ledger":
-        """The same ledger, its changes where all later ones share them."""
-        return replace(self, **{name: getattr(self, name).merged() for name in _MAPS})
+    def merged(self, time: int | None = None) -> "Ledger":
+        """The same ledger (at another time, if given), its changes where all later ones share
+        them."""
+        return Ledger(
+            self.org_id,
+            self.seq,
+            self.time if time is None else time,
+            self.catalog_version,
+            self.blocks.merged(),
+            self.group_blocks.merged(),
+            self.sessions.merged(),
+            self.reservations.merged(),
+            self.appointments.merged(),
+            self.last_booked.merged(),
+            self.origin,
+        )
 
     def age(self) -> None:
         """Forget what has not been used since this was last called."""
