@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from zimun.app import Stores
 from zimun.booking.change_request import RESPONSE_LIFETIME
 from zimun.clock import ManualClock
 from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
 from zimun.domain.reservation import State
+from zimun.stores import Stores
 
 from .salon import CUT, NOW, Engine, SalonClient, at, check_ledger, open_salon
 
