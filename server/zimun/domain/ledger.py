@@ -13,7 +13,7 @@ a little long, as the queries and `evolve` share how blocks are laid out.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zimun.domain import slots
 from zimun.domain.blocks import Block, block_numbers, block_of
@@ -363,9 +363,20 @@ class Ledger:
     def merged(self, time: int | None = None) -> "Ledger":
         """The same ledger (at another time, if given), its changes where all later ones share
         them."""
-        time = self.time if time is None else time
-        maps: list[Any] = [getattr(self, name).merged() for name in _MAPS]
-        return Ledger(self.org_id, self.seq, time, self.catalog_version, *maps, self.origin)
+        return Ledger(
+            self.org_id,
+            self.seq,
+            self.time if time is None else time,
+            self.catalog_version,
+            self.blocks.merged(),
+            self.group_blocks.merged(),
+            self.sessions.merged(),
+            self.reservations.merged(),
+            self.appointments.merged(),
+            self.last_booked.merged(),
+            self.contacts.merged(),
+            self.origin,
+        )
 
     def age(self) -> None:
         """Forget what has not been used since this was last called."""
