@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,6 @@ import grpc
 import uvloop
 
 from bench import catalogue, picture, site
-from tests.support.postgres import running
 from zimun.domain.instant import DAY, MINUTE, SECOND
 from zimun.v1 import (
     appointment_pb2,
@@ -232,14 +230,7 @@ def main(rounds: int, seconds: float, stores: Sequence[str]) -> None:
     """Measure each store, print its table, and draw the picture of all."""
     ratios: dict[str, dict[str, float]] = {}
     for store in stores:
-        with contextlib.ExitStack() as stack:
-            directory = stack.enter_context(tempfile.TemporaryDirectory())
-            where = [directory]
-            if store == "PostgreSQL":
-                server = stack.enter_context(running())
-                where.append(server.url(server.create()))
-            noop = stack.enter_context(site.started("noop"))
-            zimun = stack.enter_context(site.started("zimun", *where))
+        with site.started("noop") as noop, site.on_store(store, "zimun") as (zimun, _):
             bench = uvloop.run(measure(noop["port"], zimun, rounds, seconds))
         ratios[store] = bench.ratios()
         _report(store, bench)

@@ -8,9 +8,7 @@ meanwhile; none may fail for it, and their p99 should at most double.
 
 import argparse
 import asyncio
-import contextlib
 import multiprocessing
-import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import cycle
@@ -23,7 +21,6 @@ from grpc_health.v1 import health_pb2
 from bench import site
 from bench.http2_client import connect, header_block, message
 from bench.overload import Calls, Outcome, centile, edge, open_loop
-from tests.support.postgres import running
 
 HONEST_RATE = 100.0
 """Honest calls a second: about a tenth of what the machine can serve."""
@@ -167,14 +164,8 @@ def main(seconds: float, stores: Sequence[str]) -> None:
     """Measure each store."""
     for store in stores:
         print(store, flush=True)
-        with contextlib.ExitStack() as stack:
-            directory = stack.enter_context(tempfile.TemporaryDirectory())
-            where = [directory]
-            if store == "PostgreSQL":
-                server = stack.enter_context(running())
-                where.append(server.url(server.create()))
-            zimun = stack.enter_context(site.started("many", *where))
-            uvloop.run(measure(zimun, seconds, Path(directory)))
+        with site.on_store(store, "many") as (server, directory):
+            uvloop.run(measure(server, seconds, directory))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ that sends fifty times as much as each of them.
 
 import argparse
 import asyncio
-import contextlib
 import socket
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -29,7 +27,6 @@ import uvloop
 
 from bench import catalogue, site
 from bench.http2_client import RESET, Connection, connect, header_block, message
-from tests.support.postgres import running
 from zimun.domain.instant import MINUTE, SECOND
 from zimun.v1 import (
     appointments_service_pb2,
@@ -299,14 +296,8 @@ def main(seconds: float, stores: Sequence[str], straight: bool) -> None:
     """Measure each store."""
     for store in stores:
         print(store, flush=True)
-        with contextlib.ExitStack() as stack:
-            directory = stack.enter_context(tempfile.TemporaryDirectory())
-            where = [directory]
-            if store == "PostgreSQL":
-                server = stack.enter_context(running())
-                where.append(server.url(server.create()))
-            zimun = stack.enter_context(site.started("many", *where))
-            uvloop.run(measure(zimun, seconds, Path(directory), straight))
+        with site.on_store(store, "many") as (server, directory):
+            uvloop.run(measure(server, seconds, directory, straight))
 
 
 if __name__ == "__main__":

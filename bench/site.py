@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -142,6 +142,19 @@ def started(*arguments: str) -> Iterator[dict[str, Any]]:
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+@contextmanager
+def on_store(store: str, server: str) -> Iterator[tuple[dict[str, Any], Path]]:
+    """A server of `bench.server` on a store, `SQLite` or `PostgreSQL`: what it tells, and its
+    directory."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        where = [directory]
+        if store == "PostgreSQL":
+            database = stack.enter_context(postgres.running())
+            where.append(database.url(database.create()))
+        yield stack.enter_context(started(server, *where)), Path(directory)
 
 
 @asynccontextmanager

@@ -269,8 +269,8 @@ RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clien
 def replies(resource_metadata: str = "") -> list[Config]:
     """The mappers of local replies; the first match counts, so gRPC comes before JSON.
 
-    `resource_metadata` is where the metadata of the protected resource are (RFC 9728), if anywhere:
-    agents are told so with the demand for a token.
+    `resource_metadata` is the address of the protected resource's metadata (RFC 9728), if there is
+    any; the WWW-Authenticate header of a refused agent has it.
     """
     return [
         mapper

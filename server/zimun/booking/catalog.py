@@ -51,8 +51,9 @@ from zimun.domain.memory_size import weight
 from zimun.domain.time_off import TimeOff
 from zimun.domain.timetable import Timetable
 
+T = TypeVar("T")
 E = TypeVar("E", bound=CatalogEntry)
-Settings = TypeVar("Settings", bound=Organization | CatalogEntry)
+Settings = TypeVar("Settings", bound=Organization | CatalogEntry | TimeOff)
 
 MAX_ENTRIES = 20_000
 """Entries and overrides of an organization, archived ones included."""
@@ -156,10 +157,17 @@ def list_entries(
 ) -> Page[E]:
     """The active entries of a kind, oldest first; with `archived`, the others, too."""
     entries = catalog.listed(entry_type, archived)
-    begin = bisect_right(entries, after, key=key_of) if after else 0
-    page = entries[begin : begin + size]
-    more = begin + size < len(entries)
-    return page, key_of(page[-1]) if more else None
+    return page_of(entries, key_of, size, after)
+
+
+def page_of(
+    ordered: Sequence[T], key: Callable[[T], Key], size: int, after: Key | None
+) -> tuple[Sequence[T], Key | None]:
+    """A page of what is in order of its key, and the key after which the next page begins."""
+    begin = bisect_right(ordered, after, key=key) if after else 0
+    page = ordered[begin : begin + size]
+    more = begin + size < len(ordered)
+    return page, key(page[-1]) if more else None
 
 
 def key_of(entry: Entry) -> Key:
@@ -356,10 +364,7 @@ async def list_overrides(
         (one for one in catalog.distinct_overrides if _matches(one, criteria)),
         key=override_key_of,
     )
-    begin = bisect_right(matching, after, key=override_key_of) if after else 0
-    page = matching[begin : begin + size]
-    more = begin + size < len(matching)
-    return page, override_key_of(page[-1]) if more else None
+    return page_of(matching, override_key_of, size, after)
 
 
 def override_key_of(override: Override) -> Key:

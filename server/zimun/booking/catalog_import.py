@@ -28,7 +28,6 @@ from zimun.domain.catalog import (
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted
 from zimun.domain.time_off import TimeOff
-from zimun.domain.time_off import revise as revise_time_off
 
 S = TypeVar("S", bound=Organization | CatalogEntry)
 
@@ -244,7 +243,7 @@ def _time_off(
         key = (imported.owner_id, imported.start, imported.end)
         existing = before.time_off.get(imported.id) if imported.id else same_time.get(key)
         if existing:
-            steps[place] = existing, revise_time_off(existing, imported, now)
+            steps[place] = existing, revise(existing, imported, now)
         else:
             chosen = imported.id or new_id("f")
             new = replace(imported, id=chosen, create_time=made, update_time=made)

@@ -1,11 +1,10 @@
 """Time off: the use cases of TimeOffService."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from zimun.booking.catalog import Key, catalog_decision, check_id
+from zimun.booking.catalog import Key, catalog_decision, check_id, page_of, revise
 from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
 from zimun.booking.recurrence import with_occurrences
@@ -17,7 +16,7 @@ from zimun.domain.events import TimeOffDeleted
 from zimun.domain.identity import Caller
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import Ledger
-from zimun.domain.time_off import TimeOff, revise
+from zimun.domain.time_off import TimeOff
 from zimun.domain.time_off_conflicts import Conflicts, conflicts_of
 from zimun.domain.timetable import Timetable
 
@@ -58,10 +57,7 @@ async def list_time_off(
     """A page of time off by its start."""
     catalog = await reader.catalog(caller.org_id)
     matching = sorted(filter(criteria.matches, catalog.time_off.values()), key=key_of)
-    begin = bisect_right(matching, after, key=key_of) if after else 0
-    page = matching[begin : begin + size]
-    more = begin + size < len(matching)
-    return page, key_of(page[-1]) if more else None
+    return page_of(matching, key_of, size, after)
 
 
 def key_of(time_off: TimeOff) -> Key:

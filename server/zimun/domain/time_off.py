@@ -6,7 +6,7 @@ appointments that overlap it; their buffers may lie in it.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from zimun.domain.intervals import Interval, covers, merge
@@ -134,17 +134,3 @@ def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str |
         return None
     entries = time_off.overlapping((open_time[0][0], open_time[-1][1]))
     return next((one.note for _, one in entries if one.note), "")
-
-
-def revise(before: TimeOff, after: TimeOff, now: int) -> TimeOff:
-    """The time off with new values and the next revision; `before` itself where none is new."""
-    merged = replace(
-        after,
-        id=before.id,
-        create_time=before.create_time,
-        update_time=before.update_time,
-        revision=before.revision,
-    )
-    if merged == before:
-        return before
-    return replace(merged, update_time=now, revision=before.revision + 1)
