@@ -62,7 +62,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 SIDE_BY_SIDE := --numprocesses $(PROCESSES) $(BY_FILE)
 QUIET := --numprocesses 2 --dist load -m quiet
 CHAOS := --numprocesses 2 $(BY_FILE)
-FAST := tests/unit tests/storage tests/rpc tests/gateway
+FAST := tests/unit tests/docs tests/storage tests/rpc tests/gateway
 PROFILE ?= ci
 
 # Processes that start again and again need not compile anew.
@@ -73,7 +73,7 @@ test: install ## run all tests
 	$(PYTEST) $(CHAOS) -m chaos
 	$(PYTEST) $(QUIET)
 
-test-fast: install ## run the tests of units, storage, RPCs and gateway
+test-fast: install ## run the tests of units, documents, storage, RPCs and gateway
 	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
 
 test-e2e: install ## run the tests of the program from outside

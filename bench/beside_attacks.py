@@ -23,7 +23,7 @@ from bench.http2_client import connect, header_block, message
 from bench.overload import Calls, Outcome, centile, edge, open_loop
 
 HONEST_RATE = 100.0
-"""Honest calls a second: about a tenth of what the machine can serve."""
+"""Honest calls a second: a tenth to a quarter of what the machine can serve."""
 
 HEALTH = "/grpc.health.v1.Health"
 UNKNOWN = message(health_pb2.HealthCheckRequest(service="no.such.Service").SerializeToString())

@@ -40,8 +40,8 @@ def chaos(engine: str, *options: str) -> dict[str, Any]:
 
 
 RUNS = {
-    "embedded": ("embedded", "--seconds=30", "--seed=7"),
-    "shared": ("shared", "--seconds=45", "--seed=7"),
+    "embedded": ("embedded", "--seconds=60", "--seed=7"),
+    "shared": ("shared", "--seconds=60", "--seed=7"),
     "skewed": ("shared", "--seconds=20", "--seed=7", "--skew=2"),
 }
 """The runs of CI, by name: an engine and options."""

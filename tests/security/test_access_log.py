@@ -32,17 +32,16 @@ async def logged(gateway: Gateway, request_id: str) -> str:
     """The line of a request, once it is written."""
     async with asyncio.timeout(5):
         while True:
-            for line in lines(gateway):
-                if request_id in line:
-                    return line
+            # A log that is being renamed is absent for a moment.
+            with contextlib.suppress(FileNotFoundError):
+                for line in lines(gateway):
+                    if request_id in line:
+                        return line
             await asyncio.sleep(0.05)
 
 
 def lines(gateway: Gateway) -> list[str]:
-    """The lines of the log; none while it is being renamed."""
-    with contextlib.suppress(FileNotFoundError):
-        return Path(gateway.settings.access_log).read_text().splitlines()
-    return []
+    return Path(gateway.settings.access_log).read_text().splitlines()
 
 
 async def line_of(gateway: Gateway, path: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -91,7 +90,7 @@ async def test_callers_without_a_token_have_few_lines_and_hide_none_of_a_client(
     own = [await gateway.get(SERVICES) for _ in range(3 * BURST)]
     for answer in own:
         await logged(gateway, answer.headers["x-request-id"])
-    assert len([line for line in lines(gateway) if '"stranger"' in line]) <= BURST + 5
+    assert 1 <= len([line for line in lines(gateway) if '"stranger"' in line]) <= BURST + 5
 
 
 async def test_files_are_bounded(tmp_path: Path) -> None:

@@ -125,13 +125,13 @@ def check_nearest(asked: World, search: Search, slots: list[Slot]) -> None:
             assert search.nearest(wanted, count, asked.first, asked.last) == ordered[:count]
 
 
-@examples(600)
+@examples(2000)
 @given(worlds())
 def test_a_time_is_a_slot_exactly_when_every_rule_by_itself_allows_it(asked: World) -> None:
     check_answers(asked)
 
 
-@examples(15)
+@examples(60)
 @given(worlds("America/St_Johns", BACK_INTO_YESTERDAY))
 def test_slots_are_exact_where_a_minute_of_tomorrow_comes_before_the_rest_of_today(
     asked: World,

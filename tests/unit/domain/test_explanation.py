@@ -55,7 +55,7 @@ def refusals(asked: World, search: Search) -> Iterator[tuple[int, ZimunError]]:
             yield start, error
 
 
-@examples(300)
+@examples(1000)
 @given(worlds())
 def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_error(
     asked: World,
@@ -87,7 +87,7 @@ def _line(one: Obstacle) -> Line:
     return one.rule.value, one.subject_id, one.staff_id, extra
 
 
-@examples(100)
+@examples(300)
 @given(worlds())
 def test_without_what_is_named_a_time_that_is_taken_would_be_a_slot(asked: World) -> None:
     """An archived thing may turn out to be taken as well, and then to be shared: three rounds."""
