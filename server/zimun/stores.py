@@ -97,7 +97,7 @@ async def open_stores(
 ) -> AsyncIterator[Stores]:
     """The stores of the settings; raises what `claimed` raises.
 
-    Without a clock it is the one that the database has: ledger time does not run
+    Without `clock`, the booking clock stored in the database is used: ledger time does not run
     back, so an import at the machine's time would put an end to the time of a sandbox.
     """
     timeouts = Timeouts(

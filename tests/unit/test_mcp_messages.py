@@ -17,6 +17,8 @@ UNREADABLE = [
     b"\xff",
     b'{"jsonrpc":"2.0","id":NaN,"method":"ping"}',
     b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"\\uDC00":1}}',
     b"[" * 100_000,
     b"1" * 5_000,
     b'{"jsonrpc":"2.0","method":"ping"} x',

@@ -109,7 +109,7 @@ _ANSWERED: Mapping[str, tuple[str, ...]] = {
 """The fields that agents get of these messages: nothing of a contact, and no notes of the house."""
 
 _DESTRUCTIVE = ("reschedule_appointment", "cancel_appointment")
-_SCOPE = re.compile(r"\s*Scope `[a-z:]+`\.")
+_SCOPE = re.compile(r"\s*(?:Scope|With `[a-z_]+` scope) `[a-z:]+`(?:, too)?\.")
 _REFERENCE = "#/components/schemas/"
 
 

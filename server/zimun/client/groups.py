@@ -155,7 +155,8 @@ class OverridesMethods:
 
 
 class TimeOffMethods:
-    """Time in which somebody, something or a place takes no appointments."""
+    """Time in which a staff member, a resource, a location or the organization takes no
+    appointments."""
 
     list = Pages(
         "TimeOffService/ListTimeOff",

@@ -23,7 +23,7 @@ async def respond(
 
     async def receive() -> Message:
         if not pending:
-            await asyncio.Event().wait()  # until the application ends: nobody disconnects
+            await asyncio.Event().wait()  # until the application ends: a disconnect is not reported
         return pending.pop()
 
     async def send(message: Message) -> None:

@@ -22,6 +22,7 @@ from zimun.domain.errors import (
     McpAccessDenied,
     McpNotInstalled,
     OrganizationNotFound,
+    OutcomeUnknown,
     Overloaded,
     TokenInvalid,
     ZimunError,
@@ -82,13 +83,11 @@ class McpEndpoint:
             return web.json_response(error.as_json(), status=HTTPStatus.BAD_REQUEST)
         except ZimunError as error:
             return _refused(error_status.status_of(error), self._headers(error))
-        except web.HTTPException:
-            raise
         except Exception as error:
             return _refused(error_status.internal_error(error), {})
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the running requests."""
         if self._protocol:
             await self._protocol.close()
 
@@ -101,7 +100,7 @@ class McpEndpoint:
         check(body)
         protocol = await self._loaded()
         headers = [(name, request.headers[name]) for name in _FORWARDED if name in request.headers]
-        agent = protocol.agent(caller, access, headers)
+        agent = tools.Agent(caller, access, headers)
         return await respond(protocol.application, request, body, {"agent": agent})
 
     async def _caller(self, request: web.Request) -> Caller:
@@ -127,8 +126,9 @@ class McpEndpoint:
             if self._protocol is None:
                 if find_spec("mcp") is None:
                     raise McpNotInstalled
-                self._protocol = await asyncio.to_thread(_import, self._calls)
-                await self._protocol.start()
+                protocol = await asyncio.to_thread(_import, self._calls)
+                await protocol.start()
+                self._protocol = protocol
             return self._protocol
 
     def _headers(self, error: ZimunError) -> Mapping[str, str]:
@@ -147,7 +147,9 @@ async def _body(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_TIME):
             return await request.clone(client_max_size=MAX_BODY).read()
     except TimeoutError as error:
-        raise web.HTTPRequestTimeout from error
+        raise OutcomeUnknown("the body took too long to arrive; nothing was done") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise InvalidRequest({"body": f"must have at most {MAX_BODY} bytes"}) from error
 
 
 def _import(calls: LocalCalls) -> "Protocol":

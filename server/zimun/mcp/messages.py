@@ -1,12 +1,17 @@
 """Strict reading of JSON-RPC 2.0 messages: what the package would accept and misread is refused."""
 
 import json
+import re
 from typing import Any
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
 
 _MAX_DEPTH = 32
 """Levels of arrays and objects; the arguments of no tool have more than four."""
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of half a character; without its other half it is no text."""
 
 
 class Malformed(Exception):
@@ -41,11 +46,13 @@ def check(body: bytes) -> None:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        text = body.decode("utf-8")
+        message = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            json.dumps(message, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Malformed(PARSE_ERROR, "the body is not JSON (RFC 8259)") from error
+    return message
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -23,12 +22,12 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
 from zimun.domain.catalog import McpAccess
-from zimun.domain.errors import InvalidRequest, ScopeMissing, ZimunError
-from zimun.domain.identity import Caller
+from zimun.domain.errors import InvalidRequest, McpAccessDenied, ScopeMissing, ZimunError
 from zimun.mcp import tools
 from zimun.mcp.asgi import Application
+from zimun.mcp.tools import Agent
 from zimun.rpc import error_status
-from zimun.rpc.local_calls import CallRefused, Headers, LocalCalls
+from zimun.rpc.local_calls import CallRefused, LocalCalls
 
 LIST_TIME = 60_000
 """Milliseconds for which agents may keep the list of tools: mcp_access may change."""
@@ -38,15 +37,6 @@ Books appointments of one organization. Find a service with list_services and a 
 find_next_available or get_availability; keep it with create_hold and confirm it with \
 create_booking. Times are RFC 3339. Give every change an idempotency_key of its own, and the same \
 one when you repeat it. An error has a reason and a message that says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """The caller of a request: the verified token, what it may do, and the headers of its calls."""
-
-    caller: Caller
-    access: McpAccess
-    headers: Headers
 
 
 Context = ServerRequestContext[Any, Any]
@@ -77,24 +67,29 @@ class Protocol:
         self._manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
         self._running: asyncio.Task[None] | None = None
 
-    @staticmethod
-    def agent(caller: Caller, access: McpAccess, headers: Headers) -> Agent:
-        """What a handler needs to know of a request."""
-        return Agent(caller, access, headers)
-
     @property
     def application(self) -> Application:
         """The ASGI application, once it is started."""
         return self._manager.handle_request
 
     async def start(self) -> None:
-        """Begin to serve; the task group of the package belongs to one task."""
+        """Begin to serve; the task group of the package belongs to one task.
+
+        Raises what keeps the package from starting.
+        """
         started = asyncio.Event()
         self._running = asyncio.create_task(self._run(started))
-        await started.wait()
+        self._running.add_done_callback(lambda _: started.set())
+        try:
+            await started.wait()
+        except asyncio.CancelledError:
+            self._running.cancel()
+            raise
+        if self._running.done():
+            self._running.result()
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the running requests."""
         if self._running:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -135,8 +130,10 @@ class Protocol:
     async def _answer(self, agent: Agent, tool: tools.Tool, arguments: tools.Json) -> tools.Json:
         if tool.scope not in agent.caller.scopes:
             raise ScopeMissing(tool.scope)
+        if tool.changes and agent.access is not McpAccess.READ_WRITE:
+            raise McpAccessDenied(agent.access)
         _check(arguments, tool.definition["inputSchema"])
-        return await tools.call(tool, arguments, agent.access, self._calls, agent.headers)
+        return await tools.call(tool, arguments, agent, self._calls)
 
 
 def _agent(context: Context) -> Agent:
@@ -149,11 +146,13 @@ def _check(arguments: tools.Json, schema: tools.Json) -> None:
     """Raises InvalidRequest where the arguments are not what the tool says."""
     missing = [name for name in schema.get("required", ()) if name not in arguments]
     unknown = [name for name in arguments if name not in schema["properties"]]
-    if missing or unknown:
-        raise InvalidRequest(
-            dict.fromkeys(missing, "is required")
-            | dict.fromkeys(unknown, "is no argument of this tool")
+    violations = dict.fromkeys(missing, "is required")
+    if unknown:
+        violations["arguments"] = (
+            f"has {len(unknown)} that this tool does not have, such as {unknown[0]!r}"
         )
+    if violations:
+        raise InvalidRequest(violations)
     error = best_match(jsonschema.Draft202012Validator(schema).iter_errors(arguments))
     if error:
         raise InvalidRequest({".".join(map(str, error.absolute_path)): error.message})
@@ -173,6 +172,9 @@ async def _result(answer: Callable[[], Awaitable[tools.Json]]) -> types.CallTool
 
 
 def _failed(status: tools.Json) -> types.CallToolResult:
+    """The result of an error, without the note of an override or of time off."""
+    for detail in status["details"]:
+        detail.get("metadata", {}).pop("note", None)
     return types.CallToolResult(content=[_text(status)], is_error=True)
 
 

@@ -13,7 +13,8 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
 from zimun.domain.catalog import McpAccess
-from zimun.domain.errors import InvalidRequest, McpAccessDenied
+from zimun.domain.errors import InvalidRequest
+from zimun.domain.identity import Caller
 from zimun.rpc import validation
 from zimun.rpc.local_calls import Headers, LocalCalls
 
@@ -51,6 +52,15 @@ class Tool:
         return self.scope in scopes and (access is McpAccess.READ_WRITE or not self.changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The caller of a request: the verified token, what it may do, and the headers of its calls."""
+
+    caller: Caller
+    access: McpAccess
+    headers: Headers
+
+
 @cache
 def load() -> Sequence[Tool]:
     """All tools, in the order in which agents are told of them."""
@@ -62,15 +72,11 @@ def load() -> Sequence[Tool]:
     ]
 
 
-async def call(
-    tool: Tool, arguments: Json, access: McpAccess, calls: LocalCalls, headers: Headers
-) -> Json:
-    """The answer of a tool as its output schema says; `headers` are those of the caller.
+async def call(tool: Tool, arguments: Json, agent: Agent, calls: LocalCalls) -> Json:
+    """The answer of a tool as its output schema says.
 
-    Raises CallRefused, InvalidRequest and McpAccessDenied.
+    Raises CallRefused and InvalidRequest.
     """
-    if tool.changes and access is not McpAccess.READ_WRITE:
-        raise McpAccessDenied(access)
     path = next(
         (path for name, path in tool.methods.items() if name in arguments), tool.methods[""]
     )
@@ -80,8 +86,10 @@ async def call(
         json_format.ParseDict(fields, request)
     except json_format.ParseError as error:
         raise InvalidRequest({"arguments": str(error).partition("\n")[0]}) from error
-    sent = [*headers, ("idempotency-key", _key(arguments))] if tool.changes else headers
-    response.ParseFromString(await calls.call(path, request.SerializeToString(), sent))
+    headers = agent.headers
+    if tool.changes:
+        headers = [*headers, ("idempotency-key", _key(arguments))]
+    response.ParseFromString(await calls.call(path, request.SerializeToString(), headers))
     pruned: Json = _pruned(as_json(response), tool.definition["outputSchema"])
     return pruned
 

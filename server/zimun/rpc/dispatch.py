@@ -35,8 +35,7 @@ class Observer(Protocol):
         """Note the metadata of a call, in its context, before anything else."""
 
     def observed(self, path: str, handler: Handler) -> Handler:
-        """The handler of a method, wrapped to observe its calls; `path` is empty for unknown
-        methods."""
+        """Wrap a method's handler to observe its calls; `path` is empty for unknown methods."""
 
 
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")

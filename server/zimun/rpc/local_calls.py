@@ -14,10 +14,17 @@ from typing import Any, NamedTuple, NoReturn
 import grpc
 from google.rpc.status_pb2 import Status
 
+from zimun.domain.errors import OutcomeUnknown
 from zimun.rpc.dispatch import Dispatcher, Handler
+from zimun.rpc.error_status import status_of
 
 Headers = Sequence[tuple[str, str]]
 """Names in lower case, and their values."""
+
+MAX_TIME = 14.0
+"""Seconds of a call: one less than Envoy waits, so that the error reaches the caller."""
+
+_LATE = "the call took too long; repeat it with the same idempotency key to learn what became of it"
 
 _Find = Callable[[Any], Awaitable[Any]]
 
@@ -34,8 +41,13 @@ class LocalCalls:
     """Calls unary methods by their paths, by way of the server's interceptors."""
 
     def __init__(
-        self, dispatcher: Dispatcher, interceptors: Sequence[grpc.aio.ServerInterceptor]
+        self,
+        dispatcher: Dispatcher,
+        interceptors: Sequence[grpc.aio.ServerInterceptor],
+        max_time: float = MAX_TIME,
     ) -> None:
+        self._max_time = max_time
+
         async def find(details: Any) -> Handler:
             return dispatcher.service(details)
 
@@ -47,13 +59,18 @@ class LocalCalls:
         """The encoded response of a method; raises CallRefused.
 
         The call is a task of its own, as the dispatcher keeps what it knows of a call in context
-        variables.
+        variables. It is cancelled when its time is over, as gRPC cancels a call at its deadline.
         """
-        return await asyncio.create_task(self._call(path, request, headers))
+        deadline = asyncio.get_running_loop().time() + self._max_time
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.create_task(self._call(path, request, headers, deadline))
+        except TimeoutError as error:
+            raise CallRefused(status_of(OutcomeUnknown(_LATE))) from error
 
-    async def _call(self, path: str, request: bytes, headers: Headers) -> bytes:
+    async def _call(self, path: str, request: bytes, headers: Headers, deadline: float) -> bytes:
         handler = await self._find(_Details(path, headers))
-        context = _Context(headers)
+        context = _Context(headers, deadline)
         response = await handler.unary_unary(request, context)
         if context.status is not None:
             raise CallRefused(context.status)
@@ -71,8 +88,8 @@ class _Details(NamedTuple):
 class _Context:
     """What the dispatcher and the interceptors use of a grpc.aio.ServicerContext."""
 
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
+    def __init__(self, headers: Headers, deadline: float) -> None:
+        self._headers, self._deadline = headers, deadline
         self._code: grpc.StatusCode | None = None
         self.status: Status | None = None
 
@@ -97,8 +114,9 @@ class _Context:
         """The headers of the call."""
         return self._headers
 
-    def time_remaining(self) -> None:
-        """There is no deadline."""
+    def time_remaining(self) -> float:
+        """Seconds until the deadline."""
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     def peer(self) -> str:
         """The name that gRPC gives to the same machine."""
