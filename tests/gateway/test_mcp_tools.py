@@ -76,6 +76,15 @@ def test_answer_of_a_tool_tells_nothing_of_a_contact(name: str) -> None:
     assert not names(TOOLS[name]["tool"]["outputSchema"]) & PERSONAL
 
 
+@pytest.mark.parametrize("name", TOOLS)
+def test_description_of_a_tool_speaks_of_no_scope_and_of_no_argument_that_agents_lack(
+    name: str,
+) -> None:
+    description = TOOLS[name]["tool"]["description"]
+    assert "scope" not in description.lower()
+    assert "ignored_rules" not in description
+
+
 def test_tools_that_change_something_require_a_key_and_are_annotated() -> None:
     keyed = {
         name

@@ -81,18 +81,7 @@ def send(
 
 def value(chance: random.Random, depth: int = 3) -> Any:
     """Any JSON, or a text that a parser may misread."""
-    texts = (
-        "",
-        "\0",
-        "\ud800",
-        "\u202e",
-        "../..",
-        "s_123",
-        "2026-02-20",
-        "9" * 400,
-        "{}",
-        "é" * 200,
-    )
+    texts = ("", "\0", "\ud800", "\u202e", "../..", "2026-02-20", "9" * 400, "{}", "é" * 200)
     simple = [None, True, -1, 0, 2**63, 1e300, *texts]
     if depth and chance.random() < 0.2:
         parts = [value(chance, depth - 1) for _ in range(chance.randrange(4))]
