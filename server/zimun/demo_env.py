@@ -1,7 +1,7 @@
 """`demo.env`: how to reach the demo, in the data directory while the demo can be reached.
 
-`zimun up` claims the directory and removes an earlier file before it loads the server, which takes
-most of a second. This module imports the standard library alone.
+`zimun up` claims the directory and moves an earlier file away before it loads the server, which
+takes most of a second. This module imports the standard library alone.
 """
 
 import fcntl
@@ -17,17 +17,21 @@ class DirectoryInUse(Exception):
 
 
 class DemoEnv:
-    """The file; `earlier` are the variables of the one that the last start left."""
+    """The file; `earlier` are the variables of the one that was written last and not removed.
+
+    They are kept in `demo.env.earlier` until others are written, as a start may fail before.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._kept = path, path.with_name(f"{path.name}.earlier")
+        if path.exists():
+            path.replace(self._kept)
         self.earlier = self._read()
-        self.remove()
 
     def _read(self) -> Mapping[str, str]:
-        if not self._path.exists():
+        if not self._kept.exists():
             return {}
-        lines = self._path.read_text(errors="replace").splitlines()
+        lines = self._kept.read_text(errors="replace").splitlines()
         pairs = (line.partition("=") for line in lines if "=" in line)
         return {key: value for key, _, value in pairs}
 
@@ -38,6 +42,7 @@ class DemoEnv:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(content)
         draft.replace(self._path)
+        self._kept.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the file, if there is one."""
