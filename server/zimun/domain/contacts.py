@@ -2,6 +2,16 @@
 
 from zimun.domain.reservation import Contact, Reservation, State, contact_key
 
+PERSONAL_FIELDS = (
+    "contact_name",
+    "contact_email",
+    "contact_phone",
+    "notes",
+    "metadata",
+    "cancel_reason",
+)
+"""The fields of an appointment that are personal data."""
+
 
 def is_of_contact(reservation: Reservation, key: str) -> bool:
     """Whether a reservation has the contact of a key; an empty key is that of any contact."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from zimun.domain.contacts import erased, is_upcoming
+from zimun.domain.contacts import PERSONAL_FIELDS, erased, is_upcoming
 from zimun.domain.events import EventType, ReservationEvent
 from zimun.domain.reservation import Reservation, State, contact_key
 from zimun.storage import rows
@@ -34,14 +34,7 @@ from zimun.storage.schema import (
     reservations,
 )
 
-_NO_CONTACT: Mapping[str, str] = {
-    "contact_name": "",
-    "contact_email": "",
-    "contact_phone": "",
-    "notes": "",
-    "metadata": "{}",
-    "cancel_reason": "",
-}
+_NO_CONTACT: Mapping[str, str] = {**dict.fromkeys(PERSONAL_FIELDS, ""), "metadata": "{}"}
 """The columns of personal data, without any."""
 
 CHUNK = 200

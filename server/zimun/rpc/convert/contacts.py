@@ -1,21 +1,12 @@
 """Contacts: protobuf to domain values and back."""
 
 from zimun.booking.contacts import ContactHistory
+from zimun.domain.contacts import PERSONAL_FIELDS
 from zimun.domain.reservation import contact_key
 from zimun.rpc.convert.appointments import appointment_change
 from zimun.rpc.convert.booking import appointment
 from zimun.v1 import appointments_service_pb2, contacts_service_pb2
 from zimun.v1.appointment_pb2 import Appointment
-
-_PERSONAL = (
-    "contact_name",
-    "contact_email",
-    "contact_phone",
-    "notes",
-    "metadata",
-    "cancel_reason",
-)
-"""Fields of personal data."""
 
 _METHODS = frozenset(
     method.name
@@ -41,6 +32,6 @@ def without_contact(method: str, response: bytes, key: str) -> bytes | None:
     message = Appointment.FromString(response)
     if contact_key(message.contact_email) != key:
         return None
-    for name in _PERSONAL:
+    for name in PERSONAL_FIELDS:
         message.ClearField(name)
     return message.SerializeToString(deterministic=True)
