@@ -161,6 +161,7 @@ async def test_what_makes_no_sense_is_refused_by_its_field(
         (["owner_id"], {"owner_id": "t_ben"}, "owner_id"),
         (["etag"], {}, "update_mask"),
         (["color"], {}, "update_mask"),
+        (["start_time.seconds"], {"start_time": NINE}, "update_mask"),
         (["end_time"], {}, "end_time"),
         (["start_time"], {"start_time": TEN}, "end_time"),
     ],

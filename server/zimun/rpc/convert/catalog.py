@@ -4,13 +4,12 @@ An `EntryConverter` for each type of entry is all that the servicers and the cat
 file need.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.type.dayofweek_pb2 import DayOfWeek
@@ -31,6 +30,7 @@ from zimun.domain.opening_hours import time_of_day
 from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.rpc.convert.booking import duration, length, timestamp
 from zimun.rpc.convert.booking_limits import booking_limit, read_booking_limit
+from zimun.rpc.convert.masks import changed_paths
 from zimun.v1 import (
     location_pb2,
     organization_pb2,
@@ -324,7 +324,10 @@ class EntryConverter(Generic[E, M]):
 
         Raises InvalidRequest for a mask that names what cannot be changed.
         """
-        paths = FieldMask(paths=self._paths(sent, mask))
+        names = [field.name for field in self.message.DESCRIPTOR.fields]
+        changeable = [name for name in names if name not in (*FIXED, "active")]
+        by_name = {"active"}.intersection(names)
+        paths = FieldMask(paths=changed_paths(sent, mask, changeable, by_name))
 
         def run(before: E) -> E:
             merged = self.message()
@@ -333,20 +336,6 @@ class EntryConverter(Generic[E, M]):
             return self.entry(**self.read(merged), id=before.id)
 
         return run
-
-    def _paths(self, sent: Message, mask: FieldMask) -> Sequence[str]:
-        names = [field.name for field in self.message.DESCRIPTOR.fields if field.name not in FIXED]
-        if list(mask.paths) == ["*"]:
-            return [name for name in names if name != "active"]
-        if not mask.paths:
-            return [field.name for field, _ in sent.ListFields() if field.name in names]
-        for path in mask.paths:
-            one = FieldMask(paths=[path])
-            if not one.IsValidForDescriptor(cast("Descriptor", self.message.DESCRIPTOR)):
-                raise InvalidRequest({"update_mask": f"{path!r} is no field"})
-            if path.partition(".")[0] not in names:
-                raise InvalidRequest({"update_mask": f"{path} cannot be changed"})
-        return mask.paths
 
 
 ORGANIZATION = EntryConverter(

@@ -11,6 +11,7 @@ from zimun.domain.errors import InvalidRequest
 from zimun.domain.reservation import Reservation
 from zimun.domain.time_off import TimeOff
 from zimun.rpc.convert.booking import instant, timestamp
+from zimun.rpc.convert.masks import changed_paths
 from zimun.v1 import time_off_pb2, time_off_service_pb2
 
 _REQUIRED = ("owner_id", "start_time", "end_time")
@@ -85,7 +86,9 @@ def update(request: time_off_service_pb2.UpdateTimeOffRequest) -> UpdateTimeOff:
 
 def _edit(sent: time_off_pb2.TimeOff, mask: FieldMask) -> Callable[[TimeOff], TimeOff]:
     """The change to a message's values of the fields in a mask (AIP-134)."""
-    paths = _paths(sent, mask)
+    paths = changed_paths(sent, mask, _CHANGEABLE, ("owner_id",))
+    if parts := [path for path in paths if "." in path]:
+        raise InvalidRequest({"update_mask": f"{parts[0]} cannot be changed"})
     _require(sent, [name for name in _REQUIRED if name in paths])
     changes = {_NAMES.get(name, name): _value(sent, name) for name in paths if name in _CHANGEABLE}
 
@@ -95,19 +98,6 @@ def _edit(sent: time_off_pb2.TimeOff, mask: FieldMask) -> Callable[[TimeOff], Ti
         return replace(before, **changes)
 
     return run
-
-
-def _paths(sent: time_off_pb2.TimeOff, mask: FieldMask) -> Sequence[str]:
-    if not mask.paths:
-        return [field.name for field, _ in sent.ListFields()]
-    if list(mask.paths) == ["*"]:
-        return _CHANGEABLE
-    for path in mask.paths:
-        if path not in (*_CHANGEABLE, "owner_id"):
-            known = path in sent.DESCRIPTOR.fields_by_name
-            why = f"{path} cannot be changed" if known else f"{path!r} is no field"
-            raise InvalidRequest({"update_mask": why})
-    return mask.paths
 
 
 def _require(sent: time_off_pb2.TimeOff, names: Sequence[str]) -> None:
