@@ -95,6 +95,17 @@ async def test_start_raises_what_keeps_the_package_from_starting(
         await asyncio.wait_for(served.start(), WAIT)
 
 
+async def test_cancelled_start_leaves_nothing_that_runs(served: protocol.Protocol) -> None:
+    present = asyncio.all_tasks()
+    start = asyncio.create_task(served.start())
+    await asyncio.sleep(0)  # `start` has made its task, which has not begun
+    start.cancel()
+    (running,) = asyncio.all_tasks() - present - {start}
+    await asyncio.wait({start, running}, timeout=WAIT)
+    assert start.cancelled()
+    assert running.cancelled()
+
+
 async def test_start_that_fails_or_is_cancelled_is_tried_again(
     mcp: endpoint.McpEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
