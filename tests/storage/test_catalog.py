@@ -256,6 +256,9 @@ async def test_an_organization_reads_as_it_was_put_in_every_field(
     for catalog in await catalogs(engine, stores):
         assert catalog.organization == ORGANIZATION
         assert (catalog.services, catalog.staff, catalog.overrides) == ({}, {}, {})
+        calendar = HolidayCalendar(ORGANIZATION.holiday_region, ORGANIZATION.holiday_categories)
+        assert catalog.holiday(calendar, date(2026, 3, 8))  # a holiday in Berlin alone
+        assert not catalog.holiday(calendar, date(2026, 3, 9))
 
 
 def test_a_public_holiday_has_one_name_whatever_language_the_server_is_started_in(

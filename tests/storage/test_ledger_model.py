@@ -21,6 +21,7 @@ from zimun.domain.appointment_commands import (
     ReopenAppointment,
     UpdateAppointment,
 )
+from zimun.domain.booking_limit import LimitSubject
 from zimun.domain.catalog import HOLD_LENGTH, Service
 from zimun.domain.errors import (
     AppointmentNotFound,
@@ -70,8 +71,10 @@ class Refusal:
     error: type[ZimunError]
 
 
-TAKEN = (Refusal(SlotUnavailable), Refusal(LimitReached))
-"""Why nobody can be had: they are taken, or have had enough."""
+def refusals(service: Service) -> list[Refusal]:
+    """Why nobody can be had: they are taken, or have given as many as the service allows."""
+    limited = any(limit.per is LimitSubject.STAFF_MEMBER for limit in service.booking_limits)
+    return [Refusal(SlotUnavailable), *([Refusal(LimitReached)] if limited else [])]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -151,7 +154,7 @@ class Ledger(RuleBasedStateMachine):
             assert found == Refusal(OutsideBookingWindow)
             return None
         if not able:
-            assert found in TAKEN
+            assert found in refusals(service)
             return None
         assert isinstance(found, Reservation), found
         self.model.expire(in_the_way_of=found)
@@ -318,7 +321,7 @@ class Ledger(RuleBasedStateMachine):
         elif self.model.is_limited(before.service_id, before.hold_id):
             assert found == Refusal(LimitReached)
         elif not able:
-            assert found in TAKEN
+            assert found in refusals(service)
         else:
             assert isinstance(found, Reservation), found
             assert found.staff_id == before.staff_id or before.staff_id not in able
