@@ -19,6 +19,8 @@ from .history import NOTHING, OK, Attempt
 from .run import Place, opened, serving
 from .scenario import DAY, HOUR, ORGS, SERVICES
 
+pytestmark = pytest.mark.chaos
+
 ORG = ORGS[0]
 SLACK = 3.0
 """Seconds for what is not waiting, on a busy machine."""

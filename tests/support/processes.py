@@ -29,23 +29,26 @@ def until(what: str, probe: Callable[[], T | None], seconds: float = 10.0) -> T:
         time.sleep(0.02)
 
 
-_ports = iter(random.sample(range(20_000, 32_000), 12_000))
+# Each process of pytest-xdist draws from a part of its own.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+_ports = range(20_000 + 3_000 * _worker, 23_000 + 3_000 * _worker)
+_drawn = iter(random.sample(_ports, len(_ports)))
+_given: set[int] = set()
 
 
 def free_port() -> int:
     """A port nobody has now, below those the kernel hands to outgoing connections."""
-    while True:
-        port = next(_ports)
-        if _is_free(port):
-            return port
+    return free_ports(1)
 
 
 def free_ports(number: int) -> int:
     """The first of so many free ports in a row."""
-    while True:
-        first = free_port()
-        if all(_is_free(first + offset) for offset in range(1, number)):
+    for first in _drawn:
+        row = range(first, first + number)
+        if row[-1] in _ports and _given.isdisjoint(row) and all(map(_is_free, row)):
+            _given.update(row)
             return first
+    raise RuntimeError("no ports left")
 
 
 def _is_free(port: int) -> bool:
