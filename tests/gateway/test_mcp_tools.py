@@ -1,6 +1,5 @@
 """The tools for agents and the OpenAPI document are made of the same schemas."""
 
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -8,7 +7,8 @@ import pytest
 
 from zimun_gateway.openapi import document, tools
 
-DESCRIPTORS = Path(__file__).parents[2] / "server/zimun/v1/descriptors.binpb"
+from ..support.gateway import DESCRIPTORS
+
 TOOLS = {entry["tool"]["name"]: entry for entry in tools(DESCRIPTORS)}
 OPENAPI = document(DESCRIPTORS)
 OPERATIONS = {

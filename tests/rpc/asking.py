@@ -9,8 +9,9 @@ from google.rpc.status_pb2 import Status
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import slot_pb2
-from zimun.v1.appointment_pb2 import Appointment
+from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 from zimun.v1.hold_pb2 import Hold
+from zimun.v1.slot_pb2 import Day
 
 from ..support.rpc import Refusal, Zimun
 from . import confirm_of, hold_of, stamp
@@ -31,6 +32,13 @@ async def search(
         availability_pb2.GetAvailabilityRequest(service_id=service_id, date=date, **fields),
     )
     return found
+
+
+async def day_of(zimun: Zimun, service_id: str, date: str) -> tuple[str, str]:
+    """The status of a date and the note on it."""
+    [day] = (await search(zimun, service_id, date)).days
+    assert day.date == date
+    return Day.Status.Name(day.status), day.note
 
 
 async def times(zimun: Zimun, service_id: str, date: str, **fields: Any) -> list[str]:
@@ -131,3 +139,9 @@ async def checked(zimun: Zimun, *checks: availability_pb2.SlotCheck, **fields: A
     request = availability_pb2.BatchCheckAvailabilityRequest(checks=checks, **fields)
     answer = await zimun.call(zimun.availability.BatchCheckAvailability, request)
     return list(answer.results)
+
+
+async def changes_of(zimun: Zimun, appointment_id: str) -> list[AppointmentChange]:
+    """The history of an appointment, its first page."""
+    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id=appointment_id)
+    return list((await zimun.call(zimun.appointments.ListAppointmentChanges, request)).items)

@@ -27,11 +27,10 @@ from .catalogue import (
     settle,
     weekly,
 )
+from .catalogue_fields import each_kind
 
 TEN = "2025-12-01T10:00:00Z"
 ELEVEN = "2025-12-01T11:00:00Z"
-
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 IDS = {SERVICE: "s_x", LOCATION: "l_x", STAFF: "t_x", RESOURCE: "r_x"}
 

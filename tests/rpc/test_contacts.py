@@ -14,7 +14,7 @@ from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 
 from ..support.rpc import Zimun
 from . import at, stamp
-from .asking import move_of
+from .asking import changes_of, move_of
 from .catalogue import days, settle
 from .test_appointment_life import ELEVEN, TEN, book, book_of, get, update, update_of
 
@@ -75,11 +75,6 @@ def other_server(zimun: Zimun) -> Reader:
     return Reader(zimun.stores.ledgers, zimun.clock)
 
 
-async def history(zimun: Zimun, appointment_id: str) -> list[AppointmentChange]:
-    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id=appointment_id)
-    return list((await zimun.call(zimun.appointments.ListAppointmentChanges, request)).items)
-
-
 async def test_export_has_every_appointment_of_a_contact_with_its_changes(zimun: Zimun) -> None:
     first = await book(zimun, TEN, **PERSONAL)
     second = await book(zimun, ELEVEN, **PERSONAL | {"contact_email": EMAIL.lower()})
@@ -92,7 +87,7 @@ async def test_export_has_every_appointment_of_a_contact_with_its_changes(zimun:
     found = await exported(zimun, EMAIL.upper())
     assert [one.appointment for one in found] == [noted, moved]
     for one in found:
-        changes = await history(zimun, one.appointment.appointment_id)
+        changes = await changes_of(zimun, one.appointment.appointment_id)
         assert list(one.changes) == changes
     assert await exported(zimun, size=1) == found
     assert await exported(zimun, "nobody@example.com") == []
@@ -138,7 +133,7 @@ async def test_erasure_leaves_no_trace_but_that_it_happened(
     assert (after.state, after.start_time) == (Appointment.CANCELLED, kept.start_time)
     assert (after.contact_name, after.contact_email, after.cancel_reason) == ("", "", "")
     assert after.update_time == stamp("2025-11-28T09:01:00Z")
-    changes = await history(zimun, kept.appointment_id)
+    changes = await changes_of(zimun, kept.appointment_id)
     kinds = [AppointmentChange.Type.Name(change.type) for change in changes]
     assert kinds == ["CONFIRMED", "UPDATED", "CANCELLED", "CONTACT_ERASED"]
     assert changes[-1].client_id == "c_desk"
@@ -207,7 +202,7 @@ async def test_retention_erases_contacts_of_what_ended_so_many_days_ago(zimun: Z
     zimun.clock.advance(1)
     assert (await sweep(), await names()) == (1, ["", name])
     assert await sweep() == 0
-    change = (await history(zimun, ended.appointment_id))[-1]
+    change = (await changes_of(zimun, ended.appointment_id))[-1]
     assert (change.type, change.client_id) == (AppointmentChange.CONTACT_ERASED, "")
     late = update_of(ended.appointment_id, notes="Again")
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, late)

@@ -7,12 +7,12 @@ import pytest
 
 from zimun.domain.identity import DEFAULT_SCOPES
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
-from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
+from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import confirm_of, hold_of, stamp
-from .asking import booked, explain, held, hold_refused, move_of, times
+from .asking import booked, changes_of, explain, held, hold_refused, move_of, times
 from .catalogue import SERVICE, STAFF, hours, weekly
 from .test_appointment_life import TEN, book, book_of
 
@@ -20,11 +20,6 @@ SATURDAY = "2025-11-29"
 NIGHT = f"{SATURDAY}T22:07:00Z"
 HOURS_AND_GRID = [Appointment.OPENING_HOURS, Appointment.GRID]
 EVERY_RULE = [number for number in Appointment.Rule.values() if number]
-
-
-async def changes_of(zimun: Zimun, appointment_id: str) -> list[AppointmentChange]:
-    request = appointments_pb2.ListAppointmentChangesRequest(appointment_id=appointment_id)
-    return list((await zimun.call(zimun.appointments.ListAppointmentChanges, request)).items)
 
 
 def cancel_of(appointment_id: str, **fields: Any) -> appointments_pb2.CancelAppointmentRequest:

@@ -10,11 +10,10 @@ import pytest
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import overrides_service_pb2 as overrides_pb2
 from zimun.v1.override_pb2 import Override
-from zimun.v1.slot_pb2 import Day
 
 from ..support.rpc import Zimun, refusal
 from . import stamp
-from .asking import booked, hold_refused, search, times
+from .asking import booked, day_of, hold_refused, search, times
 from .catalogue import (
     LOCATION,
     SERVICE,
@@ -255,12 +254,6 @@ async def test_a_list_names_its_wrong_field(zimun: Zimun, fields: Fields, field:
 
 
 # What they change
-
-
-async def day_of(zimun: Zimun, service_id: str, date: str) -> tuple[str, str]:
-    (day,) = (await search(zimun, service_id, date)).days
-    assert day.date == date
-    return Day.Status.Name(day.status), day.note
 
 
 Openings = tuple[tuple[str, str], ...]

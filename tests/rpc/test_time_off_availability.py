@@ -3,21 +3,16 @@
 import pytest
 
 from zimun.v1 import availability_service_pb2 as availability_pb2
-from zimun.v1.slot_pb2 import Day, Obstacle
+from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import stamp
-from .asking import booked, explain, find_next, held, hold_refused, search, times
+from .asking import booked, day_of, explain, find_next, held, hold_refused, search, times
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, minutes, put_override, weekly
 from .time_off import change_time_off, drop_time_off, put_time_off
 
 TUESDAY = "2025-12-02"
 TEN, ELEVEN = f"{TUESDAY}T10:00:00Z", f"{TUESDAY}T11:00:00Z"
-
-
-async def day_of(zimun: Zimun, service_id: str, date: str) -> tuple[str, str]:
-    [day] = (await search(zimun, service_id, date)).days
-    return Day.Status.Name(day.status), day.note
 
 
 @pytest.mark.parametrize(

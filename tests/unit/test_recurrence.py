@@ -1,7 +1,7 @@
 """Recurrence rules: bounded, in wall time, and as a walk from date to date finds them."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,12 +12,9 @@ from zimun.booking.recurrence import MAX_OCCURRENCES, occurrences
 from zimun.domain.instant import HOUR, from_datetime, rfc3339
 
 from ..support.profiles import examples
+from .domain.build import utc
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-
-
-def utc(text: str) -> int:
-    return from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def starts(rule: str, start: str, zone: str = "UTC", length: int = HOUR) -> list[str]:
