@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from ..support.answers import Json, good, refusal, refused
 from ..support.program import Zimun
+from ..support.times import later
 from .conftest import SharedProgram
 
 VERSIONS = {"2026-07-28": "2026-07-28", "2025-11-25": "legacy"}
@@ -142,16 +143,27 @@ async def test_booking_without_a_hold_is_one_step(zimun: Zimun, permit: Permit, 
         await client.refused("create_booking", "INVALID_ARGUMENT", "INVALID_FIELD", **both)
 
 
-async def test_explanation_of_a_taken_slot_tells_the_obstacle(zimun: Zimun, permit: Permit) -> None:
+async def test_explanation_of_a_taken_slot_tells_the_obstacles_without_notes(
+    zimun: Zimun, permit: Permit, time: str
+) -> None:
     permit("READ_ONLY")
+    members = {zimun.hold(time)["staff_id"] for _ in range(3)}
+    slot = {"service_id": "s_123", "start_time": time}
+    off = {"start_time": time, "end_time": later(time, minutes=1), "note": "Dentist"}
     async with agent(zimun) as client:
-        told = await client.call(
-            "explain_slot", service_id="s_123", start_time="2026-02-21T10:00:00Z"
-        )
-        assert told["obstacles"][0]["message"]
-        assert "note" not in told["obstacles"][0]
+        taken = (await client.call("explain_slot", **slot))["obstacles"]
+        zimun.tell("/api/v1/time_off?allow_conflicts=true", owner_id=taken[0]["subject_id"], **off)
+        away = (await client.call("explain_slot", **slot))["obstacles"]
         days = await client.call("get_availability", service_id="s_123", date="2026-02-20")
-        assert set(days["days"][0]) == {"date", "status"}
+    assert {(one["rule"], one["subject_id"]) for one in taken} == {
+        ("STAFF_BUSY", member) for member in members
+    }
+    told = zimun.ask("/api/v1/availability/explain", **slot)["obstacles"]
+    assert [one["rule"] for one in away] == [one["rule"] for one in told]
+    assert [one["note"] for one in told if one["rule"] == "STAFF_TIME_OFF"] == ["Dentist"]
+    assert not [one for one in away if "note" in one]
+    assert "Dentist" not in json.dumps(away)
+    assert set(days["days"][0]) == {"date", "status"}
 
 
 async def test_agents_are_refused_until_the_organization_admits_them(
