@@ -98,7 +98,7 @@ def start_shared(
         def start(engine: str) -> SharedProgram:
             data_dir = tmp_path_factory.mktemp("e2e") / "data"
             variables = {
-                "ZIMUN_TARGET_LATENCY": "5",
+                "ZIMUN_TARGET_LATENCY": "0",
                 "ZIMUN_MCP_RATE_LIMIT": "1000",
                 **create_database(engine),
             }

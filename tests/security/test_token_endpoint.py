@@ -51,6 +51,8 @@ def test_a_client_is_served_while_others_fail_from_its_address(named: str, progr
         guess = f"zs_{secrets.token_urlsafe(32)}"
         return (program.credentials[0] if "good" in named else f"c_{secrets.token_hex(4)}"), guess
 
+    # What failed in an earlier test counts for the address, until its limit has room again.
+    until("401", lambda: ask(program, bad()).status_code == 401)
     stop, found = threading.Event(), []
     strangers = [
         threading.Thread(target=lambda: found.append(flood(program, stop, bad))) for _ in range(6)
@@ -66,7 +68,7 @@ def test_a_client_is_served_while_others_fail_from_its_address(named: str, progr
         for stranger in strangers:
             stranger.join()
     answers = sum(found, Counter[int]())
-    assert set(answers) == {401, 429}
+    assert {429} <= set(answers) <= {401, 429}
     [late] = until("429", lambda: [one for one in [ask(program, bad())] if one.status_code == 429])
     assert late.json()["error"] == "temporarily_unavailable"
     assert int(late.headers["Retry-After"]) >= 1
