@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from zimun.domain.booking_limit import CUSTOMER_SUBJECT, BookingLimit, LimitPeriod
+from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit, LimitPeriod
 from zimun.domain.catalog import Hours, Location, Organization, SlotAlignment
 from zimun.domain.holiday_calendar import HolidayCalendar
 from zimun.domain.slots import Session
@@ -302,11 +302,12 @@ class Oracle:
         is_limited = self.is_full(staff_id, start) or self.reached(staff_id, start)
         return self.is_free(staff_id, start) and not is_limited
 
-    def reached(self, subject: str, start: int) -> list[BookingLimit]:
+    def reached(self, subject: str, start: int) -> list[AppliedLimit]:
         """The limits of a subject by which no more may begin then."""
         found = []
-        for (limit, _, whose), zone, starts in self.world.tallies:
-            if whose == subject:
+        for applied, zone, starts in self.world.tallies:
+            if applied.subject_id == subject:
+                limit = applied.limit
                 counting = [
                     other
                     for other in starts
@@ -314,7 +315,7 @@ class Oracle:
                     or period_of(limit.period, zone, other) == period_of(limit.period, zone, start)
                 ]
                 if len(counting) >= limit.max_bookings:
-                    found.append(limit)
+                    found.append(applied)
         return found
 
     def is_full(self, staff_id: str, start: int) -> bool:

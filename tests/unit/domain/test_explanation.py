@@ -81,9 +81,7 @@ def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_err
 def _line(one: Obstacle) -> Line:
     """What the oracle says of an obstacle: its rule and subject, and what is taken or left."""
     left = re.search(r"has (\d+) of", one.message) if one.rule is Rule.SEATS_TAKEN else None
-    extra: object = int(left[1]) if left else one.busy
-    if one.limit:
-        extra = one.limit.limit
+    extra: object = int(left[1]) if left else one.limit or one.busy
     return one.rule.value, one.subject_id, one.staff_id, extra
 
 

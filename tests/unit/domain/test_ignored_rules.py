@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.booking_limit import BookingLimit
+from zimun.domain.booking_limit import AppliedLimit
 from zimun.domain.catalog import SlotAlignment
 from zimun.domain.errors import (
     LimitReached,
@@ -75,7 +75,7 @@ class LenientOracle(Oracle):
     def is_full(self, staff_id: str, start: int) -> bool:
         return BookingRule.LIMITS not in self.ignored and super().is_full(staff_id, start)
 
-    def reached(self, subject: str, start: int) -> list[BookingLimit]:
+    def reached(self, subject: str, start: int) -> list[AppliedLimit]:
         return [] if BookingRule.LIMITS in self.ignored else super().reached(subject, start)
 
 
