@@ -225,7 +225,7 @@ def test_calls_share_the_available_connections_and_use_more_when_there_are_more(
         # Three connections for two pools and eight callers: a few come when all are in use.
         assert set(found) <= {OK, REFUSED}
         assert found.count(OK) > 0.8 * len(found), Counter(found)
-        assert callers[0].health() == "SERVING"
+        until("health", lambda: callers[0].health() == "SERVING")
 
 
 def test_no_log_line_quotes_what_callers_sent(server: Server, tmp_path: Path) -> None:
