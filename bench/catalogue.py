@@ -13,13 +13,14 @@ from random import Random
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.writer import Writer
-from zimun.domain.catalog import Organization, Resource, Service, StaffMember, WeeklyHours
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Organization, Resource, Service, StaffMember
+from zimun.domain.catalog.weekly_hours import WeeklyHours
 from zimun.domain.commands import Decision
-from zimun.domain.events import CatalogEntry, EventType, ReservationEvent, Session
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import CatalogEntry, EventType, ReservationEvent, Session
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 ORG_ID = "o_bench"
 SERVICE_ID = "s_bench"

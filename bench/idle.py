@@ -18,7 +18,7 @@ from zimun import app
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 
 _STATEMENT = re.compile(r"LOG: +(statement|execute [^:]*): (?!DISCARD)", re.M)
 

@@ -12,20 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
-from zimun.domain.catalog import (
-    Catalog,
-    Organization,
-    Place,
-    Resource,
-    Service,
-    StaffMember,
-    WeeklyHours,
-)
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Busy, Slot
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Organization, Place, Resource, Service, StaffMember
+from zimun.domain.catalog.weekly_hours import WeeklyHours
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime
 from zimun.domain.intervals import Interval
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Busy, Slot
-from zimun.domain.timetable import Timetable
 
 FIRST = date(2026, 3, 2)
 MIDNIGHT = from_datetime(datetime(2026, 3, 2, tzinfo=UTC))

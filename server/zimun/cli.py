@@ -298,7 +298,7 @@ def org_group() -> None:
 def create_org(org_id: str, name: str, time_zone: str, **given: Any) -> None:
     """Create the organization ORG_ID (o_…)."""
     from zimun.booking.catalog import CreateOrganization
-    from zimun.domain.catalog import Organization
+    from zimun.domain.catalog.entries import Organization
 
     command = CreateOrganization(Organization(id=org_id, name=name, time_zone=time_zone))
 

@@ -5,18 +5,18 @@ from datetime import timedelta
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.writer import Writer
-from zimun.domain.catalog import (
+from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Resource,
     Service,
     SlotAlignment,
     StaffMember,
-    WeeklyHours,
 )
-from zimun.domain.events import CatalogEntry, EventType, ReservationEvent, Session
+from zimun.domain.catalog.weekly_hours import WeeklyHours
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
-from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.ledger.events import CatalogEntry, EventType, ReservationEvent, Session
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 ORG_ID = "o_demo"
 CLIENT_ID = "c_demo"

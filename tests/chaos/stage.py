@@ -12,13 +12,13 @@ import asyncpg
 from sqlalchemy import URL, select
 
 from zimun.auth.signing_keys import KeyStore
-from zimun.booking.catalog import catalog_decision
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.clock import Clock
-from zimun.domain import catalog
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog import entries
 from zimun.domain.commands import Decision
-from zimun.domain.events import CatalogEntry
-from zimun.domain.ledger import Ledger
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import CatalogEntry
+from zimun.domain.ledger.ledger import Ledger
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
@@ -101,7 +101,7 @@ class _CreateScenario:
     org: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        organization = catalog.Organization(
+        organization = entries.Organization(
             id=self.org,
             name=self.org,
             time_zone="UTC",
@@ -114,11 +114,11 @@ class _CreateScenario:
 
 def _entries() -> list[CatalogEntry]:
     people: list[CatalogEntry] = [
-        catalog.StaffMember(id=one, name=one, time_zone="UTC", weekly_hours=ALWAYS) for one in STAFF
+        entries.StaffMember(id=one, name=one, time_zone="UTC", weekly_hours=ALWAYS) for one in STAFF
     ]
-    rooms: list[CatalogEntry] = [catalog.Resource(id=one, name=one) for one in ROOMS]
+    rooms: list[CatalogEntry] = [entries.Resource(id=one, name=one) for one in ROOMS]
     services: list[CatalogEntry] = [
-        catalog.Service(
+        entries.Service(
             id=facts.id,
             name=facts.id,
             duration=facts.duration,

@@ -13,14 +13,18 @@ from typing import Any
 from zimun.booking import group_commit, reader, writer
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
-from zimun.domain import reservation as rules
-from zimun.domain.catalog import Catalog, Service
+from zimun.domain.availability import slot_request
+from zimun.domain.availability.busy_time import busy_time
+from zimun.domain.availability.slots import Busy
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Service
 from zimun.domain.errors import Overloaded
-from zimun.domain.events import Event
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.reservation import Reservation
-from zimun.domain.slots import Busy
+from zimun.domain.ledger import reservation as rules
+from zimun.domain.ledger.events import Event
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Reservation
 from zimun.storage.postgresql import group_statement
 from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.sqlite.ledger_store import SqliteLedgers
@@ -41,11 +45,12 @@ MOMENT = 200_000
 
 
 _DRAFT: Any = group_commit.Draft
+_SLOT_REQUEST: Any = slot_request
 
 
 def blind() -> None:
     """The search sees nothing taken."""
-    Ledger.busy = lambda *_: Busy({})  # type: ignore[method-assign]
+    _SLOT_REQUEST.busy_time = lambda *_: Busy({})
 
 
 def skipping() -> None:
@@ -183,10 +188,9 @@ def late() -> None:
 
 def early() -> None:
     """The search sees holds end a moment before they do."""
-    busy = Ledger.busy
 
     def see(
-        self: Ledger,
+        ledger: Ledger,
         catalog: Catalog,
         service: Service,
         location_id: str,
@@ -194,9 +198,9 @@ def early() -> None:
         now: int,
         leaving: Reservation | None = None,
     ) -> Busy:
-        return busy(self, catalog, service, location_id, within, now + MOMENT, leaving)
+        return busy_time(ledger, catalog, service, location_id, within, now + MOMENT, leaving)
 
-    Ledger.busy = see  # type: ignore[method-assign]
+    _SLOT_REQUEST.busy_time = see
 
 
 FAULTS: Mapping[str, Callable[[], None]] = {

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 from zimun.domain.instant import DAY, MINUTE, from_datetime, rfc3339, to_datetime
 from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2

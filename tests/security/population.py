@@ -5,7 +5,7 @@ from typing import Any
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 from zimun.stores import open_stores
 
 from ..support.answers import Json

@@ -11,17 +11,19 @@ from pathlib import Path
 import grpc
 import pytest
 
-from zimun.booking import availability, catalog
+from zimun.booking import availability, catalog_changes
 from zimun.booking.availability import Availability, AvailabilityCache
-from zimun.booking.catalog import ArchiveEntry, CreateEntry, evolve_catalog
+from zimun.booking.catalog import ArchiveEntry, CreateEntry, UpdateEntry
+from zimun.booking.catalog_changes import evolve_catalog
 from zimun.booking.reader import ROW_BYTES, LedgerMemory
 from zimun.clock import ManualClock
-from zimun.domain.catalog import Catalog, Organization, Place, Service, StaffMember, empty_catalog
+from zimun.domain.availability.slots import Slot
+from zimun.domain.availability.timetable import MAX_GRID_BYTES, Timetable
+from zimun.domain.catalog.catalog import Catalog, empty_catalog
+from zimun.domain.catalog.entries import Organization, Place, Service, StaffMember
 from zimun.domain.errors import CatalogLimitReached
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.slots import Slot
-from zimun.domain.timetable import MAX_GRID_BYTES, Timetable
+from zimun.domain.ledger.ledger import Ledger
 from zimun.rpc import page_tokens
 from zimun.rpc.convert import booking
 from zimun.rpc.convert import catalog as entries
@@ -105,18 +107,18 @@ def test_a_catalogue_has_a_limit_of_bytes_and_may_always_shrink(
 ) -> None:
     timetable = Timetable(organized(a_service(metadata=METADATA)))
     ledger = Ledger("o_1", 1, 0, 0)
-    monkeypatch.setattr(catalog, "MAX_BYTES", timetable.catalog.size - 1)
+    monkeypatch.setattr(catalog_changes, "MAX_BYTES", timetable.catalog.size - 1)
     create = CreateEntry(Service, {"name": "Another", "duration": MINUTE})
     with pytest.raises(CatalogLimitReached) as caught:
         create.decide(ledger, timetable, 0, "c_1")
     assert caught.value.metadata["of"] == "bytes"
-    edit = catalog.UpdateEntry(Service, "s_0", "", lambda entry: replace(entry, metadata={}))
+    edit = UpdateEntry(Service, "s_0", "", lambda entry: replace(entry, metadata={}))
     assert edit.decide(ledger, timetable, 0, "c_1").events
     assert ArchiveEntry(Service, "s_0", "").decide(ledger, timetable, 0, "c_1").events
 
 
 def test_a_catalogue_has_a_limit_of_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(catalog_changes, "MAX_ENTRIES", 1)
     timetable = Timetable(organized(a_service()))
     create = CreateEntry(Service, {"name": "Another", "duration": MINUTE})
     with pytest.raises(CatalogLimitReached, match="at most 1 entries"):

@@ -11,9 +11,11 @@ from itertools import chain
 from typing import Any
 
 from zimun.booking.store import Append, IdempotencyKey, LedgerStore, StoredResponse
-from zimun.domain.blocks import block_numbers
-from zimun.domain.catalog import Organization
-from zimun.domain.events import (
+from zimun.domain.catalog.entries import Organization
+from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger.blocks import block_numbers
+from zimun.domain.ledger.events import (
     CatalogEvent,
     CatalogValue,
     Event,
@@ -22,11 +24,10 @@ from zimun.domain.events import (
     Session,
     member_of,
 )
-from zimun.domain.instant import DAY
-from zimun.domain.intervals import Interval
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
-from zimun.domain.reservation import LIVE, Reservation, State
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
+from zimun.domain.ledger.reservation import LIVE, Reservation, State
 
 from .salon import CUT, NOW, ORG, booked
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import Service
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.reservation import Reservation, State
+from zimun.domain.ledger.reservation import Reservation, State
 
 from .salon import NOW, at, is_live, subjects_of
 

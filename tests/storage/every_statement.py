@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerRead, LedgerStore
-from zimun.domain.catalog import Location, Override, Resource, StaffMember
-from zimun.domain.events import OverrideDeleted, TimeOffDeleted
+from zimun.domain.catalog.entries import Location, Override, Resource, StaffMember
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY, to_datetime
-from zimun.domain.loading import BLOCK, OPEN_BLOCK, Needs
-from zimun.domain.reservation import State
-from zimun.domain.time_off import TimeOff
+from zimun.domain.ledger.events import OverrideDeleted, TimeOffDeleted
+from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Needs
+from zimun.domain.ledger.reservation import State
 
 from .appending import KEY, OTHER, Script, begun, response
 from .salon import CLASS, NOW, ORG, TUESDAY, at

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from zimun.booking.store import Head, IdempotencyKey, LedgerRead, LedgerStore, LedgerUpdate
-from zimun.domain.blocks import block_of
-from zimun.domain.events import CatalogEvent, Event
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import Needs
+from zimun.domain.ledger.blocks import block_of
+from zimun.domain.ledger.events import CatalogEvent, Event
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Needs
 
 from .appending import UNKNOWN, Script, by_id
 from .salon import ORG, Tables, reservations_of

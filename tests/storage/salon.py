@@ -26,7 +26,8 @@ from sqlalchemy import select
 
 from zimun.booking import appointments, availability
 from zimun.booking.availability import AvailabilityCache
-from zimun.booking.catalog import CreateOrganization, catalog_decision
+from zimun.booking.catalog import CreateOrganization
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.change_request import ChangeRequest, new_id
 from zimun.booking.reader import MAX_ROWS
 from zimun.clock import ManualClock
@@ -37,7 +38,11 @@ from zimun.domain.appointment_commands import (
     ReopenAppointment,
     UpdateAppointment,
 )
-from zimun.domain.catalog import Hours, Organization, Resource, Service, StaffMember
+from zimun.domain.availability.slot_request import DateRange, SlotRequest
+from zimun.domain.availability.slots import Slot
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Organization, Resource, Service, StaffMember
+from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.commands import (
     CancelAppointment,
     Command,
@@ -48,7 +53,9 @@ from zimun.domain.commands import (
     ReleaseHold,
     RescheduleAppointment,
 )
-from zimun.domain.events import (
+from zimun.domain.identity import SCOPES, Caller
+from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
+from zimun.domain.ledger.events import (
     CATALOG_TYPES,
     FOREVER,
     CatalogEntry,
@@ -58,14 +65,9 @@ from zimun.domain.events import (
     ReservationEvent,
     Session,
 )
-from zimun.domain.identity import SCOPES, Caller
-from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime, to_datetime
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import LIVE, Contact, Reservation, State
-from zimun.domain.slot_request import DateRange, SlotRequest
-from zimun.domain.slots import Slot
-from zimun.domain.timetable import Timetable
-from zimun.storage import rows
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
+from zimun.storage import reservation_rows
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
@@ -459,7 +461,7 @@ ENGINES: Mapping[str, Callable[[Path], Engine]] = {
 
 def reservations_of(tables: Tables) -> dict[str, Reservation]:
     """By hold_id, what the reservations table holds."""
-    found = (rows.reservation(list(row.values())) for row in tables["reservations"])
+    found = (reservation_rows.reservation(list(row.values())) for row in tables["reservations"])
     return {reservation.hold_id: reservation for reservation in found}
 
 

@@ -10,9 +10,9 @@ import pytest
 from zimun.booking.availability import Availability, AvailabilityCache, get_availability
 from zimun.booking.reader import Reader
 from zimun.clock import ManualClock
+from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import MINUTE
-from zimun.domain.slot_request import DateRange, SlotRequest
 
 from .salon import CALLER, CLASS, CUT, KIOSK, NOW, Engine, SalonClient, at, open_salon, put_catalog
 

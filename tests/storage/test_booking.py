@@ -10,17 +10,12 @@ from zimun.booking import appointments
 from zimun.booking.appointments import MAX_EXPIRIES
 from zimun.booking.store import AppointmentFilter
 from zimun.clock import ManualClock
-from zimun.domain.catalog import HOLD_LENGTH
-from zimun.domain.commands import Decision
-from zimun.domain.errors import (
-    AppointmentNotFound,
-    EtagMismatch,
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import (
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
-    HoldNotFound,
     HoldReleased,
-    InvalidRequest,
     NotASlot,
     NotCancellable,
     NotReschedulable,
@@ -28,16 +23,23 @@ from zimun.domain.errors import (
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
     SlotUnavailable,
+)
+from zimun.domain.catalog.entries import HOLD_LENGTH
+from zimun.domain.commands import Decision
+from zimun.domain.errors import (
+    AppointmentNotFound,
+    EtagMismatch,
+    HoldNotFound,
+    InvalidRequest,
     StaffNotFound,
     TokenInvalid,
     ZimunError,
 )
-from zimun.domain.events import EventType
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import Needs, NotLoaded
-from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import EventType
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Needs, NotLoaded
+from zimun.domain.ledger.reservation import HOLD_LIMIT, Reservation, State
 from zimun.stores import Stores
 
 from .salon import (

@@ -9,11 +9,12 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection
 
-from zimun.booking.catalog import catalog_decision
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.holidays import public_holiday
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Entry,
     Location,
     McpAccess,
@@ -25,16 +26,15 @@ from zimun.domain.catalog import (
     SlotAlignment,
     StaffMember,
 )
+from zimun.domain.catalog.holiday_calendar import HolidayCalendar
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
 from zimun.domain.commands import Decision
 from zimun.domain.errors import Overloaded, TokenInvalid
-from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted, TimeOffDeleted
-from zimun.domain.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.time_off import TimeOff
-from zimun.domain.timetable import Timetable
-from zimun.domain.weekly_hours import WeeklyHoursPeriod
-from zimun.storage import rows
+from zimun.domain.ledger.events import CatalogEntry, CatalogValue, OverrideDeleted, TimeOffDeleted
+from zimun.domain.ledger.ledger import Ledger
+from zimun.storage import catalog_rows
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.stores import Stores
 
@@ -545,7 +545,7 @@ async def test_a_read_of_several_statements_sees_one_snapshot_while_others_commi
     begun, committed = _Begun(), list[bool]()
 
     def name(connection: Connection) -> str:
-        return rows.load_catalog(connection, ORG).entry(Service, CUT.id).name
+        return catalog_rows.load_catalog(connection, ORG).entry(Service, CUT.id).name
 
     def read(connection: Connection) -> tuple[str, str]:
         first = name(connection)

@@ -10,8 +10,9 @@ from zimun.booking.catalog_import import Counts
 from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
 from zimun.clock import ManualClock
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.availability.opening_hours import DayStatus, place_day
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Entry,
     Location,
     McpAccess,
@@ -22,7 +23,6 @@ from zimun.domain.catalog import (
     StaffMember,
 )
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
-from zimun.domain.opening_hours import DayStatus, place_day
 from zimun.stores import Stores
 
 from .salon import CUT, NOW, ORG, Engine, open_salon, put_catalog

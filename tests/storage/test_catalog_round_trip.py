@@ -18,10 +18,10 @@ from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import LoadCatalog
 from zimun.clock import ManualClock
 from zimun.domain import catalog_validation
-from zimun.domain.assignment import assign
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.availability.assignment import assign
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Entry,
     Location,
     McpAccess,
@@ -34,11 +34,11 @@ from zimun.domain.catalog import (
     SlotAlignment,
     StaffMember,
 )
-from zimun.domain.events import CatalogEntry, CatalogValue
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
 from zimun.domain.instant import DAY, MINUTE, from_datetime
+from zimun.domain.ledger.events import CatalogEntry, CatalogValue
 from zimun.domain.text import is_visible
-from zimun.domain.time_off import TimeOff
-from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.stores import Stores
 
 from ..support.profiles import examples

@@ -8,8 +8,9 @@ import pytest
 
 from zimun.booking.change_request import RESPONSE_LIFETIME
 from zimun.clock import ManualClock
-from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
-from zimun.domain.reservation import State
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.errors import IdempotencyKeyReused
+from zimun.domain.ledger.reservation import State
 from zimun.stores import Stores
 
 from .salon import CUT, NOW, Engine, SalonClient, at, check_ledger, open_salon

@@ -17,8 +17,8 @@ from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
 from zimun.booking.writer import Writer
 from zimun.clock import ManualClock
+from zimun.domain.availability.slot_request import SlotRequest
 from zimun.domain.commands import Hold
-from zimun.domain.slot_request import SlotRequest
 from zimun.storage.distribute import NotDistributable, distribute
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql.database import PostgresqlDatabase

@@ -7,9 +7,10 @@ import pytest
 from zimun.booking import retention
 from zimun.booking.retention import prune
 from zimun.clock import ManualClock
-from zimun.domain.errors import AppointmentNotFound, HoldExpired
+from zimun.domain.booking_errors import HoldExpired
+from zimun.domain.errors import AppointmentNotFound
 from zimun.domain.instant import DAY
-from zimun.domain.reservation import State
+from zimun.domain.ledger.reservation import State
 
 from .salon import (
     CLASS,

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from zimun.booking.change_request import RESPONSE_LIFETIME
-from zimun.domain.errors import IdempotencyKeyReused, SlotUnavailable
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.errors import IdempotencyKeyReused
 from zimun.domain.instant import DAY
-from zimun.domain.reservation import State
+from zimun.domain.ledger.reservation import State
 
 from .salon import (
     CALLER,

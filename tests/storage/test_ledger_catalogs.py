@@ -9,8 +9,8 @@ from zimun.booking.store import (
     LedgerStore,
 )
 from zimun.clock import ManualClock
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
@@ -18,11 +18,8 @@ from zimun.domain.catalog import (
     Service,
     StaffMember,
 )
-from zimun.domain.events import (
-    CatalogEntry,
-    OverrideDeleted,
-)
 from zimun.domain.instant import HOUR
+from zimun.domain.ledger.events import CatalogEntry, OverrideDeleted
 
 from .appending import KEY, OTHER, Script, begun, response
 from .reading import all_rows, check_store, check_tables, read_one

@@ -9,9 +9,7 @@ from zimun.booking.store import (
     Conflict,
     LedgerStore,
 )
-from zimun.domain.catalog import (
-    StaffMember,
-)
+from zimun.domain.catalog.entries import StaffMember
 from zimun.domain.instant import DAY
 
 from .appending import KEY, OTHER, Script, begun, response

@@ -11,9 +11,9 @@ from zimun.booking.store import (
     LedgerStore,
     ReservationChange,
 )
-from zimun.domain.events import EventType
 from zimun.domain.instant import MINUTE
-from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.ledger.events import EventType
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 from .appending import OTHER, Script, begun
 from .reading import as_read, check_store, read_one

@@ -21,16 +21,12 @@ from zimun.domain.appointment_commands import (
     ReopenAppointment,
     UpdateAppointment,
 )
-from zimun.domain.booking_limit import LimitSubject
-from zimun.domain.catalog import HOLD_LENGTH, Service
-from zimun.domain.errors import (
-    AppointmentNotFound,
+from zimun.domain.booking_errors import (
     AppointmentNotStarted,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
     HoldReleased,
-    InvalidRequest,
     LimitReached,
     NotCancellable,
     NotChangeable,
@@ -40,10 +36,12 @@ from zimun.domain.errors import (
     OutsideRescheduleWindow,
     OutsideUndoWindow,
     SlotUnavailable,
-    ZimunError,
 )
+from zimun.domain.catalog.booking_limit import LimitSubject
+from zimun.domain.catalog.entries import HOLD_LENGTH, Service
+from zimun.domain.errors import AppointmentNotFound, InvalidRequest, ZimunError
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.reservation import HOLD_LIMIT, Reservation, State
+from zimun.domain.ledger.reservation import HOLD_LIMIT, Reservation, State
 
 from ..support.profiles import examples
 from .booking_model import SERVICES, SOON, STEP, Model, room

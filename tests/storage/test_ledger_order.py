@@ -13,15 +13,16 @@ from zimun.booking.catalog import CreateOrganization
 from zimun.booking.reader import Query, Reader
 from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
-from zimun.domain.catalog import Service, StaffMember
+from zimun.domain.availability.busy_time import busy_time
+from zimun.domain.availability.slots import Busy
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Service, StaffMember
 from zimun.domain.errors import ZimunError
 from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import BLOCK
-from zimun.domain.reservation import Reservation, State
-from zimun.domain.slots import Busy
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK
+from zimun.domain.ledger.reservation import Reservation, State
 from zimun.stores import Stores
 
 from ..support.profiles import examples
@@ -206,7 +207,9 @@ def question(call: Call, hold_ids: Sequence[str]) -> Query[Answers]:
         catalog = timetable.catalog
         leaving = ledger.reservation(hold_ids[0]) if hold_ids and call.there else None
         return (
-            ledger.busy(catalog, catalog.entry(Service, call.service.id), "", within, now, leaving),
+            busy_time(
+                ledger, catalog, catalog.entry(Service, call.service.id), "", within, now, leaving
+            ),
             # Of the last bookings those that were cancelled since may count or not.
             {one: load[0] for one, load in ledger.staff_load(STAFF, day, now).items()},
             [ledger.reservation(hold_id) for hold_id in hold_ids],

@@ -7,17 +7,13 @@ import pytest
 from zimun.booking.store import (
     LedgerStore,
 )
-from zimun.domain.blocks import block_of
-from zimun.domain.catalog import (
-    Organization,
-)
-from zimun.domain.events import (
-    FOREVER,
-)
+from zimun.domain.catalog.entries import Organization
+from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.instant import DAY, HOUR
-from zimun.domain.loading import BLOCK, Needs
-from zimun.domain.reservation import Reservation
-from zimun.domain.subjects import service_subject
+from zimun.domain.ledger.blocks import block_of
+from zimun.domain.ledger.events import FOREVER
+from zimun.domain.ledger.loading import BLOCK, Needs
+from zimun.domain.ledger.reservation import Reservation
 
 from .appending import OTHER, Script, begun
 from .reading import check_loaded, check_store, check_tables, loaded, read_one

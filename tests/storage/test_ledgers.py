@@ -10,12 +10,10 @@ from zimun.booking.store import (
     LedgerRead,
     LedgerStore,
 )
-from zimun.domain.catalog import (
-    Service,
-)
+from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.loading import Needs
-from zimun.domain.reservation import Contact, Reservation, State
+from zimun.domain.ledger.loading import Needs
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 from .appending import KEY, OTHER, UNKNOWN, begun, by_id, response
 from .reading import check_store, loaded, read_one

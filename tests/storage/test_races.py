@@ -12,10 +12,11 @@ import pytest
 from zimun.booking.reader import MAX_ROWS
 from zimun.booking.store import Append, IdempotencyKey, LedgerRead, StoredResponse
 from zimun.clock import ManualClock
-from zimun.domain.errors import HoldReleased, SlotUnavailable, ZimunError
+from zimun.domain.booking_errors import HoldReleased, SlotUnavailable
+from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import Reservation, State
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Reservation, State
 
 from .salon import (
     CALLER,

@@ -8,9 +8,9 @@ import pytest
 
 from zimun.booking.reader import Reader
 from zimun.booking.store import Head, LedgerStore
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.errors import Overloaded, TokenInvalid
-from zimun.domain.ledger import Ledger
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.ledger import Ledger
 
 from .salon import ORG, SalonClient, at
 

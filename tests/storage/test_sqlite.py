@@ -13,15 +13,17 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from zimun.booking import writer
-from zimun.booking.catalog import catalog_decision
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.store import AppointmentFilter, LedgerRead
 from zimun.booking.writer import MAX_GROUP, MAX_WAITING
 from zimun.clock import ManualClock
-from zimun.domain.catalog import Catalog, Location, Service
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Location, Service
 from zimun.domain.commands import Decision
-from zimun.domain.errors import Overloaded, SlotUnavailable
-from zimun.domain.ledger import Ledger
-from zimun.domain.timetable import Timetable
+from zimun.domain.errors import Overloaded
+from zimun.domain.ledger.ledger import Ledger
 from zimun.storage import ledgers
 from zimun.storage.sqlite import database
 from zimun.storage.sqlite import database as sqlite

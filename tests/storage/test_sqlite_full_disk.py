@@ -14,11 +14,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from zimun.booking.reader import Reader
 from zimun.booking.store import Append, AppointmentFilter
 from zimun.clock import ManualClock
-from zimun.domain.catalog import Resource, Service, StaffMember
+from zimun.domain.availability.busy_time import busy_time
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Resource, Service, StaffMember
 from zimun.domain.errors import Overloaded
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import Reservation, State
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Reservation, State
 
 from .appending import KEY, response
 from .salon import (
@@ -138,7 +139,7 @@ async def check_memory(client: SalonClient) -> None:
 
         def busy(ledger: Ledger, timetable: Timetable, now: int) -> object:
             own = timetable.catalog.entry(Service, service.id)  # noqa: B023 - asked at once
-            return ledger.seq, ledger.busy(timetable.catalog, own, "", within, now)  # noqa: B023
+            return ledger.seq, busy_time(ledger, timetable.catalog, own, "", within, now)  # noqa: B023
 
         assert await client.stores.reader.query(ORG, busy) == await fresh.query(ORG, busy)
     known, read = await client.stores.reader.catalog(ORG), await fresh.catalog(ORG)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from zimun.clock import ManualClock
-from zimun.domain.errors import SlotUnavailable
-from zimun.domain.reservation import State
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.ledger.reservation import State
 
 from .salon import (
     KIOSK,

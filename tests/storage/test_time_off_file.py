@@ -8,8 +8,8 @@ from zimun.booking.catalog_import import Counts
 from zimun.catalog_file import reader, writer
 from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
 from zimun.clock import ManualClock
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY, HOUR, rfc3339
-from zimun.domain.time_off import TimeOff
 from zimun.stores import Stores
 
 from .salon import NOW, ORG, SalonClient, at

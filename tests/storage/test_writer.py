@@ -7,10 +7,11 @@ import pytest
 
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import ManualClock
-from zimun.domain.errors import SlotUnavailable, TokenInvalid
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import BLOCK, Loaded, Needs
-from zimun.domain.reservation import Reservation
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.errors import TokenInvalid
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, Loaded, Needs
+from zimun.domain.ledger.reservation import Reservation
 from zimun.stores import Stores
 
 from .salon import CALLER, KIOSK, NOW, ORG, SALON, Engine, SalonClient, at, salon_entries

@@ -21,7 +21,7 @@ from zimun.booking.catalog import CreateOrganization
 from zimun.booking.writer import Writer
 from zimun.clock import ManualClock
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import from_datetime
 from zimun.stores import Stores

@@ -11,7 +11,7 @@ from zimun import app
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.instant import DAY, MINUTE
 from zimun.stores import open_stores

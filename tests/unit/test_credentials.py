@@ -14,7 +14,7 @@ from zimun.booking.credentials import CredentialStore
 from zimun.client import ClientCredentials
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 
 
 @pytest.fixture

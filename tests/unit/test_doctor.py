@@ -15,7 +15,7 @@ from zimun import app, doctor
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.catalog import Organization
+from zimun.domain.catalog.entries import Organization
 from zimun.domain.instant import HOUR
 from zimun.storage.clock_offset import write_clock_offset
 

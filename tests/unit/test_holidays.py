@@ -6,7 +6,7 @@ import holidays
 import pytest
 
 from zimun.booking import holidays as regions
-from zimun.domain.holiday_calendar import HolidayCalendar
+from zimun.domain.catalog.holiday_calendar import HolidayCalendar
 from zimun.domain.memory_size import weight
 
 MAX_BYTES = 64 << 20

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from zimun.domain.catalog import McpAccess
-from zimun.domain.errors import InvalidRequest, McpAccessDenied, NotASlot
+from zimun.domain.booking_errors import NotASlot
+from zimun.domain.catalog.entries import McpAccess
+from zimun.domain.errors import InvalidRequest, McpAccessDenied
 from zimun.domain.identity import SCOPES, Caller
 from zimun.mcp import endpoint, protocol, tools
 from zimun.rpc.error_status import status_of

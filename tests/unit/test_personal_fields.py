@@ -1,6 +1,6 @@
 """The fields of personal data are those of the message, of the rows and of the events."""
 
-from zimun.domain.contacts import PERSONAL_FIELDS
+from zimun.domain.ledger.contacts import PERSONAL_FIELDS
 from zimun.storage.schema import reservations
 from zimun.v1.appointment_pb2 import Appointment
 

@@ -11,7 +11,7 @@ from zimun import app, demo
 from zimun.cli import commands
 from zimun.clock import WallClock
 from zimun.config import Settings
-from zimun.domain.catalog import Catalog
+from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.instant import DAY, MINUTE, rfc3339
 from zimun.stores import open_stores
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.booking.catalog import revise
-from zimun.domain.catalog import Service
+from zimun.domain.catalog.entries import Service
 from zimun.rpc.convert import catalog
 from zimun.v1 import service_pb2
 

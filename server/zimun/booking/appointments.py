@@ -10,7 +10,7 @@ from zimun.booking.writer import Writer
 from zimun.clock import Clock
 from zimun.domain.commands import ExpireHold
 from zimun.domain.identity import Caller
-from zimun.domain.reservation import Reservation, as_of
+from zimun.domain.ledger.reservation import Reservation, as_of
 
 MAX_EXPIRIES = 500
 """The most holds whose expiry is recorded at a time."""

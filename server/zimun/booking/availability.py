@@ -1,6 +1,6 @@
 """Queries of open slots: the use cases of AvailabilityService.
 
-Every one of them is a `Search` over a ledger, opened by `domain.slot_request`:
+Every one of them is a `Search` over a ledger, opened by `domain.availability.slot_request`:
 the one by which holds and reschedules decide.
 """
 
@@ -12,20 +12,21 @@ from operator import itemgetter
 
 from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
-from zimun.domain.catalog import Place
+from zimun.domain.availability.obstacles import Obstacle
+from zimun.domain.availability.opening_hours import Day, dates, local_date, segments
+from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_request import DateRange, SlotRequest, resolve, search_at
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Slot
+from zimun.domain.availability.tallies import LIMIT_REACH
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Place
 from zimun.domain.errors import ResponseTooLarge, ZimunError
 from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
-from zimun.domain.layers import AgingMap
-from zimun.domain.ledger import Ledger
-from zimun.domain.opening_hours import Day, dates, local_date, segments
-from zimun.domain.slot_explanation import Obstacle, obstacles, slot_at
-from zimun.domain.slot_request import DateRange, SlotRequest, resolve, search_at
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Slot
-from zimun.domain.tallies import LIMIT_REACH
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.layers import AgingMap
+from zimun.domain.ledger.ledger import Ledger
 
 MAX_DAYS = 92
 """The most dates of one request: any three months."""

@@ -8,58 +8,41 @@ file is a little long, as the commands share how a catalogue changes.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any, Generic, TypeVar
 
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.change_request import new_id
-from zimun.booking.holidays import check_holidays, public_holiday
+from zimun.booking.holidays import check_holidays
 from zimun.booking.reader import Reader
 from zimun.domain import catalog_validation
-from zimun.domain.catalog import (
-    NOT_FOUND,
-    Catalog,
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.catalog import NOT_FOUND, Catalog
+from zimun.domain.catalog.entries import (
     Entry,
     Location,
     Organization,
     Override,
-    Resource,
-    Service,
-    StaffMember,
 )
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.commands import Decision
 from zimun.domain.errors import (
-    CatalogLimitReached,
     EtagMismatch,
     IdTaken,
     InvalidRequest,
-    OverrideExists,
-    OverrideNotFound,
-)
-from zimun.domain.events import (
-    CatalogEntry,
-    CatalogEvent,
-    CatalogValue,
-    OverrideDeleted,
-    ReservationEvent,
-    TimeOffDeleted,
 )
 from zimun.domain.identity import Caller
-from zimun.domain.ledger import Ledger
-from zimun.domain.memory_size import weight
-from zimun.domain.time_off import TimeOff
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import (
+    CatalogEntry,
+    ReservationEvent,
+)
+from zimun.domain.ledger.ledger import Ledger
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CatalogEntry)
 Settings = TypeVar("Settings", bound=Organization | CatalogEntry | TimeOff)
 
-MAX_ENTRIES = 20_000
-"""Entries and overrides of an organization, archived ones included."""
-
-MAX_BYTES = 32 << 20
-"""Bytes of memory of an organization's catalogue, as estimated by `weight`."""
 
 Key = tuple[int, str]
 """Where a page begins: after the entry with this (create_time, id), or the override with this
@@ -67,89 +50,6 @@ Key = tuple[int, str]
 
 Page = tuple[Sequence[E], Key | None]
 """Some entries, and the key after which the next page begins."""
-
-
-def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
-    """The catalogue after some changes, each a value as the change left it.
-
-    Its version stays: it is known once the changes have their numbers.
-    """
-    entries_by_type: dict[type, dict[str, Any]] = {
-        entry_type: dict(catalog.all(entry_type))
-        for entry_type in (Service, Location, StaffMember, Resource)
-    }
-    organization, overrides = catalog.organization, dict(catalog.overrides)
-    time_off = dict(catalog.time_off)
-    span, entry_bytes = catalog.longest_span, catalog.entry_bytes
-    for value in values:
-        match value:
-            case Organization():
-                entry_bytes += weight(value) - weight(organization)
-                organization = value
-            case Override():
-                met = {overrides[key] for key in value.keys if key in overrides}
-                kept = _without(overrides, value.id) if value.id else overrides
-                kept = {key: one for key, one in kept.items() if one not in met}
-                overrides = {**kept, **dict.fromkeys(value.keys, value)}
-            case OverrideDeleted():
-                overrides = _without(overrides, value.override_id)
-            case TimeOff():
-                time_off[value.id] = value
-            case TimeOffDeleted():
-                time_off.pop(value.time_off_id, None)
-            case _:
-                entries_of_type = entries_by_type[type(value)]
-                entry_bytes += weight(value) - (
-                    weight(before) if (before := entries_of_type.get(value.id)) else 0
-                )
-                entries_of_type[value.id] = value
-                span = max(span, value.longest_span) if isinstance(value, Service) else span
-    return Catalog(
-        version=catalog.version,
-        organization=organization,
-        services=entries_by_type[Service],
-        locations=entries_by_type[Location],
-        staff=entries_by_type[StaffMember],
-        resources=entries_by_type[Resource],
-        overrides=overrides,
-        longest_span=span,
-        holiday=public_holiday,
-        entry_bytes=entry_bytes,
-        time_off=time_off,
-    )
-
-
-def _without(
-    overrides: Mapping[tuple[str, date], Override], override_id: str
-) -> dict[tuple[str, date], Override]:
-    return {
-        key: override
-        for key, override in overrides.items()
-        if not override_id or override.id != override_id
-    }
-
-
-def catalog_decision(
-    catalog: Catalog, client_id: str, values: Sequence[CatalogValue], result: Any
-) -> Decision:
-    """The decision to make some changes of the catalogue; none of them where there are none.
-
-    Raises CatalogLimitReached.
-    """
-    if not values:
-        return Decision((), result)
-    events = [CatalogEvent(client_id, value) for value in values]
-    after = evolve_catalog(catalog, values)
-    _check_limits(catalog, after)
-    return Decision(events, result, after)
-
-
-def _check_limits(before: Catalog, after: Catalog) -> None:
-    """Raise CatalogLimitReached where a change makes a catalogue larger than a limit."""
-    if after.count > max(before.count, MAX_ENTRIES):
-        raise CatalogLimitReached("entries", MAX_ENTRIES)
-    if after.size > max(before.size, MAX_BYTES):
-        raise CatalogLimitReached("bytes", MAX_BYTES)
 
 
 def list_entries(
@@ -200,7 +100,7 @@ class CreateEntry(Generic[E]):
 def new_entry(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], now: int) -> E:
     """An entry of some fields, with the organization's defaults for the others."""
     return entry_of(
-        catalog, entry_type, {**fields, "id": _chosen(entry_type, fields.get("id", ""))}, now
+        catalog, entry_type, {**fields, "id": chosen_id(entry_type, fields.get("id", ""))}, now
     )
 
 
@@ -210,7 +110,7 @@ def entry_of(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], n
     return entry_type(**values | {"create_time": now, "update_time": now})
 
 
-def _chosen(entry_type: type[Entry | Override], chosen: str) -> str:
+def chosen_id(entry_type: type[Entry | Override], chosen: str) -> str:
     """The chosen id, if it is valid for the type, or a new one."""
     if chosen:
         check_id(entry_type, chosen)
@@ -344,73 +244,3 @@ def check_entry(entry: Entry, catalog: Catalog, before: Entry | None = None) -> 
     catalog_validation.check(entry, catalog, before)
     if isinstance(entry, Organization | Location):
         check_holidays(entry)
-
-
-@dataclass(frozen=True, slots=True)
-class OverrideFilter:
-    """Which overrides to list: those of dates from first to last; empty and None mean any."""
-
-    owner_id: str = ""
-    first: date | None = None
-    last: date | None = None
-
-
-async def list_overrides(
-    reader: Reader, caller: Caller, criteria: OverrideFilter, size: int, after: Key | None
-) -> tuple[Sequence[Override], Key | None]:
-    """A page of overrides by date, then owner."""
-    catalog = await reader.catalog(caller.org_id)
-    matching = sorted(
-        (one for one in catalog.distinct_overrides if _matches(one, criteria)),
-        key=override_key_of,
-    )
-    return page_of(matching, override_key_of, size, after)
-
-
-def override_key_of(override: Override) -> Key:
-    """The key after which a page begins that follows an override."""
-    return override.date.toordinal(), override.owner_id
-
-
-def _matches(override: Override, criteria: OverrideFilter) -> bool:
-    return (
-        criteria.owner_id in ("", override.owner_id)
-        and (criteria.first is None or criteria.first <= (override.last or override.date))
-        and (criteria.last is None or override.date <= criteria.last)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CreateOverride:
-    """Make an override; its id may be chosen by its creator."""
-
-    override: Override
-
-    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises InvalidRequest, IdTaken or OverrideExists."""
-        catalog = timetable.catalog
-        override_id = _chosen(Override, self.override.id)
-        new = replace(self.override, id=override_id, create_time=now)
-        catalog_validation.check(new, catalog)
-        for key in new.keys:
-            if existing := catalog.overrides.get(key):
-                raise OverrideExists(existing.id, existing.owner_id, key[1].isoformat())
-        if any(new.id == other.id for other in catalog.overrides.values()):
-            raise IdTaken(new.id)
-        return catalog_decision(catalog, client_id, [new], new)
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOverride:
-    """Make a date like its week again."""
-
-    override_id: str
-
-    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises OverrideNotFound."""
-        catalog = timetable.catalog
-        for override in catalog.overrides.values():
-            if override.id == self.override_id:
-                deleted = OverrideDeleted(override.id, override.owner_id, override.date)
-                return catalog_decision(catalog, client_id, [deleted], None)
-        raise OverrideNotFound(self.override_id)

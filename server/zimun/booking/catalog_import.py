@@ -15,8 +15,8 @@ from zimun.booking.change_request import new_id
 from zimun.booking.holidays import check_holidays
 from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
@@ -25,9 +25,9 @@ from zimun.domain.catalog import (
     ServiceDefaults,
     StaffMember,
 )
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.events import CatalogEntry, CatalogValue, OverrideDeleted
-from zimun.domain.time_off import TimeOff
+from zimun.domain.ledger.events import CatalogEntry, CatalogValue, OverrideDeleted
 
 S = TypeVar("S", bound=Organization | CatalogEntry)
 

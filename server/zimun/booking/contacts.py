@@ -7,10 +7,10 @@ from zimun.booking.appointments import DescribedChange, PageKey
 from zimun.booking.reader import Reader
 from zimun.booking.store import LedgerStore
 from zimun.clock import Clock
-from zimun.domain.contacts import is_of_contact
-from zimun.domain.errors import ContactHasAppointments
+from zimun.domain.booking_errors import ContactHasAppointments
 from zimun.domain.identity import Caller
-from zimun.domain.reservation import Reservation, contact_key
+from zimun.domain.ledger.contacts import is_of_contact
+from zimun.domain.ledger.reservation import Reservation, contact_key
 
 MAX_CHANGES = 10_000
 """The most changes of one appointment that an export has."""

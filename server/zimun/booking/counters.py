@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from zimun.domain.events import Event, EventType
+from zimun.domain.ledger.events import Event, EventType
 from zimun.tally import Histogram
 
 GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -7,17 +7,14 @@ from dataclasses import dataclass, field, replace
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, IdempotencyKey, StoredResponse
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Command, Decision, Hold
-from zimun.domain.errors import (
-    IdempotencyKeyReused,
-    Overloaded,
-    SlotUnavailable,
-    ZimunError,
-)
-from zimun.domain.events import Event, reservation_events
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import Needs, NotLoaded
-from zimun.domain.timetable import Timetable
+from zimun.domain.errors import IdempotencyKeyReused, Overloaded, ZimunError
+from zimun.domain.ledger.events import Event, reservation_events
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Needs, NotLoaded
 
 
 @dataclass(eq=False, slots=True)

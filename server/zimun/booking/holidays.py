@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 
-from zimun.domain.catalog import Location, Organization
+from zimun.domain.catalog.entries import Location, Organization
+from zimun.domain.catalog.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
 
 USUAL_CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "HK": ("public", "optional"),

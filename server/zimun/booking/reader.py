@@ -14,11 +14,12 @@ from typing import TypeVar
 from zimun.booking.counters import Counters
 from zimun.booking.store import Head, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
-from zimun.domain.catalog import Catalog
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.errors import TokenInvalid
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import Needs, NotLoaded
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Needs, NotLoaded
 
 MAX_ROWS = 500_000
 """How many rows of all ledgers are kept in memory unless a setting says otherwise: some 230 MB."""

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
-from zimun.domain.catalog import Catalog
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import from_datetime, to_datetime
 from zimun.domain.intervals import Interval
-from zimun.domain.time_off import TimeOff
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from zimun.domain.catalog import Catalog
-from zimun.domain.events import Event, EventType
+from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.ignored_rules import BookingRule
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import Loaded, Needs
-from zimun.domain.reservation import Reservation, State
+from zimun.domain.ledger.events import Event, EventType
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Loaded, Needs
+from zimun.domain.ledger.reservation import Reservation, State
 
 
 class Head(NamedTuple):

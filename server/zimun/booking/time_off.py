@@ -4,21 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from zimun.booking.catalog import Key, catalog_decision, check_id, page_of, revise
+from zimun.booking.catalog import Key, check_id, page_of, revise
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
 from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
-from zimun.domain.catalog import Catalog
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import TimeOffHasConflicts
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.commands import Decision
-from zimun.domain.errors import EtagMismatch, IdTaken, TimeOffHasConflicts, TimeOffNotFound
-from zimun.domain.events import TimeOffDeleted
+from zimun.domain.errors import EtagMismatch, IdTaken, TimeOffNotFound
 from zimun.domain.identity import Caller
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import Ledger
-from zimun.domain.time_off import TimeOff
-from zimun.domain.time_off_conflicts import Conflicts, conflicts_of
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import TimeOffDeleted
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.time_off_conflicts import Conflicts, conflicts_of
 
 
 class ChangedTimeOff(NamedTuple):

@@ -29,7 +29,7 @@ from zimun.booking.store import (
     LedgerUpdate,
 )
 from zimun.clock import Clock
-from zimun.domain.catalog import empty_catalog
+from zimun.domain.catalog.catalog import empty_catalog
 from zimun.domain.commands import Command
 from zimun.domain.errors import (
     OutcomeUnknown,
@@ -37,7 +37,7 @@ from zimun.domain.errors import (
     TokenInvalid,
 )
 from zimun.domain.identity import Caller
-from zimun.domain.loading import Needs
+from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
 """Commands of one group: limits how long deciding keeps the event loop."""

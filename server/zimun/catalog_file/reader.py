@@ -12,20 +12,22 @@ from typing import Any
 
 import yaml
 
-from zimun.booking.catalog import catalog_decision, check_id, exists
+from zimun.booking.catalog import check_id, exists
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.catalog_import import ORGANIZATION, ImportRequest, plan
 from zimun.catalog_file import yaml_document, yaml_messages
 from zimun.catalog_file.sections import CONVERTERS, OUTPUT_ONLY, SECTIONS
 from zimun.catalog_file.yaml_document import Document
 from zimun.domain import catalog_validation
-from zimun.domain.catalog import Catalog, Entry, Organization, Override
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Entry, Organization, Override
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.commands import Decision
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.events import CatalogEntry
-from zimun.domain.ledger import Ledger
-from zimun.domain.time_off import TimeOff
-from zimun.domain.time_off_conflicts import conflicts_of
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import CatalogEntry
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.time_off_conflicts import conflicts_of
 from zimun.rpc import validation
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.convert import time_off as convert_time_off

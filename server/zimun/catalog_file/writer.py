@@ -10,9 +10,10 @@ from zimun.booking.catalog import entry_of
 from zimun.booking.catalog_import import ORGANIZATION
 from zimun.catalog_file import yaml_messages
 from zimun.catalog_file.sections import CONVERTERS, OUTPUT_ONLY
-from zimun.domain.catalog import Catalog, Entry, Organization, Override, Service
-from zimun.domain.events import CatalogEntry
-from zimun.domain.time_off import TimeOff
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Entry, Organization, Override, Service
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.ledger.events import CatalogEntry
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.convert import time_off as convert_time_off
 from zimun.rpc.convert.catalog import EntryConverter

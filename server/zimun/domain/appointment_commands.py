@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from zimun.domain import reservation as rules
-from zimun.domain.catalog import Service
+from zimun.domain.availability.nearest_slots import slot_unavailable
+from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.tallies import check_customer
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import ContactRetentionOver
+from zimun.domain.catalog.entries import Service
 from zimun.domain.commands import ConfirmHold, Decision, Hold, evolved, expiries, reservation_event
-from zimun.domain.errors import ContactRetentionOver, InvalidRequest
-from zimun.domain.events import EventType, ReservationEvent
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import Contact, Reservation, State, contact_key
-from zimun.domain.slot_request import SlotRequest, slot_unavailable
-from zimun.domain.tallies import check_customer
-from zimun.domain.timetable import Timetable
+from zimun.domain.errors import InvalidRequest
+from zimun.domain.ledger import reservation as rules
+from zimun.domain.ledger.events import EventType, ReservationEvent
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Contact, Reservation, State, contact_key
 
 
 @dataclass(frozen=True, slots=True)

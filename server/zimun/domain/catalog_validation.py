@@ -7,12 +7,12 @@ microseconds.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from zimun.domain.assignment import assign
-from zimun.domain.booking_limit import BookingLimit
-from zimun.domain.catalog import (
-    Catalog,
+from zimun.domain.availability.assignment import assign
+from zimun.domain.availability.opening_hours import is_zone, time_of_day
+from zimun.domain.catalog.booking_limit import BookingLimit
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Entry,
-    Hours,
     Location,
     Organization,
     Override,
@@ -21,13 +21,11 @@ from zimun.domain.catalog import (
     Service,
     ServiceDefaults,
     StaffMember,
-    WeeklyHours,
 )
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import HasWeeklyHours, Hours, WeeklyHours
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.opening_hours import is_zone, time_of_day
-from zimun.domain.time_off import TimeOff
-from zimun.domain.weekly_hours import HasWeeklyHours
 
 PREFIXES: Mapping[type[Entry | Override | TimeOff], str] = {
     Organization: "o",

@@ -9,22 +9,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from zimun.domain import reservation as rules
-from zimun.domain.assignment import choose
-from zimun.domain.catalog import Catalog, Place, Service
-from zimun.domain.errors import SlotUnavailable
-from zimun.domain.events import Event, EventType, ReservationEvent, Session
+from zimun.domain.availability.assignment import choose
+from zimun.domain.availability.nearest_slots import slot_unavailable
+from zimun.domain.availability.opening_hours import local_date, segments
+from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_request import SlotRequest, resolve, search_at
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Choice, Slot
+from zimun.domain.availability.tallies import check_customer
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules, in_order
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.opening_hours import local_date, segments
-from zimun.domain.reservation import LIVE, Contact, Reservation, State
-from zimun.domain.slot_explanation import slot_at
-from zimun.domain.slot_request import SlotRequest, resolve, search_at, slot_unavailable
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Choice, Slot
-from zimun.domain.tallies import check_customer
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger import reservation as rules
+from zimun.domain.ledger.events import Event, EventType, ReservationEvent, Session
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
 
 
 class Decision(NamedTuple):

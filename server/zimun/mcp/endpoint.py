@@ -16,7 +16,7 @@ from grpc import StatusCode
 
 from zimun.booking.catalog import get_organization
 from zimun.booking.reader import Reader
-from zimun.domain.catalog import McpAccess
+from zimun.domain.catalog.entries import McpAccess
 from zimun.domain.errors import (
     InvalidRequest,
     McpAccessDenied,

@@ -21,7 +21,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
-from zimun.domain.catalog import McpAccess
+from zimun.domain.catalog.entries import McpAccess
 from zimun.domain.errors import InvalidRequest, McpAccessDenied, ScopeMissing, ZimunError
 from zimun.mcp import tools
 from zimun.mcp.asgi import Application

@@ -12,7 +12,7 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
-from zimun.domain.catalog import McpAccess
+from zimun.domain.catalog.entries import McpAccess
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.identity import Caller
 from zimun.rpc import validation

@@ -11,9 +11,9 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from zimun.domain import errors
+from zimun.domain import booking_errors, errors
+from zimun.domain.availability.slots import Slot
 from zimun.domain.instant import SECOND
-from zimun.domain.slots import Slot
 from zimun.rpc.convert import booking as convert
 from zimun.rpc.convert import time_off
 from zimun.v1.error_reason_pb2 import ErrorReason
@@ -53,7 +53,7 @@ def status_of(error: errors.ZimunError) -> Status:
 
     To be copied, not changed: callers refused the same slot get the same details.
     """
-    if isinstance(error, errors.SlotUnavailable):
+    if isinstance(error, booking_errors.SlotUnavailable):
         alternatives = tuple(error.alternatives)
         return _slot_unavailable(error.metadata["service_id"], alternatives, error.time_zone)
     return _worded(error)
@@ -61,7 +61,7 @@ def status_of(error: errors.ZimunError) -> Status:
 
 @lru_cache(maxsize=256)
 def _slot_unavailable(service_id: str, alternatives: tuple[Slot, ...], zone: str) -> Status:
-    return _worded(errors.SlotUnavailable(service_id, alternatives, zone))
+    return _worded(booking_errors.SlotUnavailable(service_id, alternatives, zone))
 
 
 def _worded(error: errors.ZimunError) -> Status:
@@ -109,10 +109,10 @@ def _more(error: errors.ZimunError) -> list[Message]:
             for field, description in error.violations.items()
         ]
         return [error_details_pb2.BadRequest(field_violations=violations)]
-    if isinstance(error, errors.SlotUnavailable):
+    if isinstance(error, booking_errors.SlotUnavailable):
         offered = convert.alternatives(error.alternatives, error.time_zone)
         return [offered] if offered.slots else []
-    if isinstance(error, errors.TimeOffHasConflicts):
+    if isinstance(error, booking_errors.TimeOffHasConflicts):
         return [time_off.conflicts(error.reservations, int(error.metadata["total_size"]))]
     if isinstance(error, errors.Overloaded):
         retry = error_details_pb2.RetryInfo()

@@ -23,9 +23,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from zimun.domain.availability.opening_hours import is_zone
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.identity import ID
-from zimun.domain.opening_hours import is_zone
 from zimun.domain.text import check_key, check_line, check_lines
 from zimun.v1 import (
     appointments_service_pb2,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from zimun.booking.store import Append
-from zimun.domain.events import CatalogEvent, CatalogValue, Event, Session
-from zimun.storage import rows
+from zimun.domain.ledger.events import CatalogEvent, CatalogValue, Event, Session
+from zimun.storage import catalog_rows, reservation_rows
 
 Row = tuple[Any, ...]
 
@@ -43,9 +43,9 @@ PARTS: Mapping[str, Part] = {
         ("org_id", "session_id"),
     ),
     "sessions": Part("INSERT", "sessions", ("org_id", "session_id", "seats_taken", "capacity")),
-    "reservations": Part("INSERT", "reservations", rows.RESERVATION_COLUMNS),
+    "reservations": Part("INSERT", "reservations", reservation_rows.RESERVATION_COLUMNS),
     "reservations_changed": Part(
-        "UPDATE", "reservations", rows.RESERVATION_COLUMNS, ("org_id", "hold_id")
+        "UPDATE", "reservations", reservation_rows.RESERVATION_COLUMNS, ("org_id", "hold_id")
     ),
     "events": Part(
         "INSERT",
@@ -101,7 +101,7 @@ def _add(changes: Changes, append: Append) -> None:
     for hold_id, reservation in after.reservations.changes.items():
         existing = before.reservations.get(hold_id)
         part = "reservations_changed" if existing and existing.hold_id else "reservations"
-        changes.rows[part].append(rows.reservation_row(reservation))
+        changes.rows[part].append(reservation_rows.reservation_row(reservation))
     for seq, event in enumerate(append.events, before.seq + 1):
         changes.rows["events"].append((org_id, seq, append.time, *_event(event)))
         if isinstance(event, CatalogEvent) and event.value is not None:
@@ -141,6 +141,12 @@ def _add_session(
 def _event(event: Event) -> tuple[str, str, str, int, str]:
     """Type, client_id, hold_id, revision and data."""
     if isinstance(event, CatalogEvent):
-        return event.type, event.client_id, "", 0, rows.catalog_json(event.value)
+        return event.type, event.client_id, "", 0, catalog_rows.catalog_json(event.value)
     own = event.reservation
-    return event.type, event.client_id, own.hold_id, own.revision, rows.event_json(event)
+    return (
+        event.type,
+        event.client_id,
+        own.hold_id,
+        own.revision,
+        reservation_rows.event_json(event),
+    )

@@ -19,10 +19,10 @@ from sqlalchemy import (
     update,
 )
 
-from zimun.domain.contacts import PERSONAL_FIELDS, erased, is_upcoming
-from zimun.domain.events import EventType, ReservationEvent
-from zimun.domain.reservation import Reservation, State, contact_key
-from zimun.storage import rows
+from zimun.domain.ledger.contacts import PERSONAL_FIELDS, erased, is_upcoming
+from zimun.domain.ledger.events import EventType, ReservationEvent
+from zimun.domain.ledger.reservation import Reservation, State, contact_key
+from zimun.storage import reservation_rows
 from zimun.storage.schema import (
     IS_APPOINTMENT,
     IS_OF_HOLD,
@@ -99,7 +99,9 @@ def erase(
     seq, time = connection.execute(lock.returning(heads.seq, heads.time)).one()
     c = reservations.c
     query = select(reservations).where(c.org_id == org_id, c.hold_id.in_(hold_ids))
-    before = [rows.reservation(row) for row in connection.execute(query.order_by(c.hold_id))]
+    before = [
+        reservation_rows.reservation(row) for row in connection.execute(query.order_by(c.hold_id))
+    ]
     if not include_upcoming:
         before = [one for one in before if not is_upcoming(one, now)]
     if not before:
@@ -135,7 +137,13 @@ def _write_reservations(connection: Connection, org_id: str, after: Sequence[Res
     own = own.values({name: bindparam(f"own_{name}") for name in names})
     values = []
     for one in after:
-        row = dict(zip(rows.RESERVATION_COLUMNS, rows.reservation_row(one), strict=True))
+        row = dict(
+            zip(
+                reservation_rows.RESERVATION_COLUMNS,
+                reservation_rows.reservation_row(one),
+                strict=True,
+            )
+        )
         values.append({f"own_{name}": row[name] for name in ("hold_id", *names)})
     connection.execute(own, values)
 
@@ -161,7 +169,7 @@ def _record(
                 "client_id": client_id,
                 "hold_id": one.hold_id,
                 "revision": one.revision,
-                "data": rows.event_json(ReservationEvent(kind, client_id, one, ())),
+                "data": reservation_rows.event_json(ReservationEvent(kind, client_id, one, ())),
             }
             for number, one in enumerate(after, seq + 1)
         ],

@@ -13,13 +13,13 @@ The statements are the same for SQLite and PostgreSQL, and lock nothing but rows
 from collections.abc import Collection
 from dataclasses import asdict
 from secrets import token_bytes
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from zimun.booking.credentials import LastSigningKey, SigningKeyNotFound
 from zimun.domain.errors import IdTaken
 from zimun.domain.identity import Client, SigningKey
-from zimun.storage import rows
 from zimun.storage.database import Database
 from zimun.storage.schema import clients, installation, signing_keys
 
@@ -83,7 +83,7 @@ def _select_client(
 ) -> Client | None:
     query = select(clients).where(clients.c.client_id == client_id)
     row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
-    return rows.client(row) if row else None
+    return _client_of(row) if row else None
 
 
 def _select_clients(connection: Connection, org_id: str) -> list[Client]:
@@ -92,19 +92,30 @@ def _select_clients(connection: Connection, org_id: str) -> list[Client]:
         .where(clients.c.org_id == org_id)
         .order_by(clients.c.create_time, clients.c.client_id)
     )
-    return [rows.client(row) for row in connection.execute(query)]
+    return [_client_of(row) for row in connection.execute(query)]
+
+
+def _client_of(row: Row[Any]) -> Client:
+    """The API client of a row."""
+    fields = dict(row._mapping)
+    return Client(**fields | {"scopes": tuple(fields["scopes"])})
+
+
+def _client_row(client: Client) -> dict[str, Any]:
+    """The row of an API client."""
+    return asdict(client)
 
 
 def _insert_client(connection: Connection, client: Client) -> None:
     if _select_client(connection, client.client_id) is not None:
         raise IdTaken(client.client_id)
-    connection.execute(insert(clients).values(rows.client_row(client)))
+    connection.execute(insert(clients).values(_client_row(client)))
 
 
 def _replace_client(connection: Connection, before: Client, after: Client) -> bool:
     if _select_client(connection, before.client_id, for_update=True) != before:
         return False
-    values = rows.client_row(after)
+    values = _client_row(after)
     client_id = values.pop("client_id")
     connection.execute(update(clients).where(clients.c.client_id == client_id).values(values))
     return True

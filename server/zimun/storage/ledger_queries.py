@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
-from zimun.domain.reservation import Reservation
+from zimun.domain.ledger.reservation import Reservation
 from zimun.storage import contacts, ledgers, lists
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from zimun.booking.store import (
     LedgerUpdate,
     StoredResponse,
 )
-from zimun.domain.catalog import (
+from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
@@ -35,7 +35,9 @@ from zimun.domain.catalog import (
     Service,
     StaffMember,
 )
-from zimun.domain.events import (
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger.events import (
     FOREVER,
     CatalogValue,
     Event,
@@ -45,8 +47,7 @@ from zimun.domain.events import (
     Session,
     TimeOffDeleted,
 )
-from zimun.domain.intervals import Interval
-from zimun.domain.loading import (
+from zimun.domain.ledger.loading import (
     BLOCK,
     LOOK_BACK,
     OPEN_BLOCK,
@@ -55,9 +56,8 @@ from zimun.domain.loading import (
     Loaded,
     Needs,
 )
-from zimun.domain.reservation import LIVE, Reservation, State
-from zimun.domain.time_off import TimeOff
-from zimun.storage import rows, statements
+from zimun.domain.ledger.reservation import LIVE, Reservation, State
+from zimun.storage import catalog_rows, reservation_rows, statements
 from zimun.storage.schema import (
     IS_LIVE,
     IS_NAMED,
@@ -110,7 +110,7 @@ def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
     return LedgerUpdate(
         current,
         new,
-        None if is_current else rows.load_catalog(connection, request.org_id),
+        None if is_current else catalog_rows.load_catalog(connection, request.org_id),
         _load(connection, request.org_id, request.needs, current.time),
         responses(connection, request.org_id, request.keys),
     )
@@ -140,7 +140,7 @@ def whole_history(event_rows: Sequence[tuple[str, str, str]], count: int) -> Seq
         kind == EventType.HISTORY_PRUNED for kind, _, _ in event_rows
     ):
         return None
-    return [rows.event(*row) for row in event_rows]
+    return [reservation_rows.event(*row) for row in event_rows]
 
 
 def _load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded:
@@ -202,7 +202,7 @@ def _appointments_of(
     named = padded(tuple(sorted(contacts)))
     parameters = {"org": org_id, "start": start} | named
     found = statements.appointments_of(len(named)).run(connection, parameters)
-    return [rows.reservation(row) for row in found]
+    return [reservation_rows.reservation(row) for row in found]
 
 
 def _reservations(
@@ -212,7 +212,10 @@ def _reservations(
         return []
     named = padded(tuple(sorted(ids)))
     statement = statements.reservations_by(column, len(named))
-    return [rows.reservation(row) for row in statement.run(connection, {"org": org_id} | named)]
+    return [
+        reservation_rows.reservation(row)
+        for row in statement.run(connection, {"org": org_id} | named)
+    ]
 
 
 def _sessions(session_rows: Iterable[tuple[Any, ...]]) -> list[Session]:
@@ -250,21 +253,21 @@ def put_catalog(connection: Connection, org_id: str, value: CatalogValue) -> Non
         case Organization():
             # Without a retention nothing is erased, and all of it is looked through again after.
             mark = {} if value.contact_retention else {"contacts_erased_until": 0}
-            _put(connection, organizations, rows.organization_row(value) | mark)
+            _put(connection, organizations, catalog_rows.organization_row(value) | mark)
         case Override():
             # An override may have another owner or date than the one of its id had.
             _delete_override(connection, org_id, value.id)
-            _put(connection, overrides, rows.override_row(org_id, value))
+            _put(connection, overrides, catalog_rows.override_row(org_id, value))
         case OverrideDeleted():
             _delete_override(connection, org_id, value.override_id)
         case TimeOff():
-            _put(connection, time_off, rows.time_off_row(org_id, value))
+            _put(connection, time_off, catalog_rows.time_off_row(org_id, value))
         case TimeOffDeleted():
             c = time_off.c
             own = (c.org_id == org_id, c.id == value.time_off_id)
             connection.execute(delete(time_off).where(*own))
         case _:
-            _put(connection, _ENTRY_TABLES[type(value)], rows.entry_row(org_id, value))
+            _put(connection, _ENTRY_TABLES[type(value)], catalog_rows.entry_row(org_id, value))
             if isinstance(value, Service):
                 raise_longest_span(connection, org_id, value.longest_span)
 

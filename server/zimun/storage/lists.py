@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
-from zimun.domain.events import EventType
 from zimun.domain.ignored_rules import BookingRule
-from zimun.domain.reservation import Reservation, State, as_of, contact_key
-from zimun.storage import rows
+from zimun.domain.ledger.events import EventType
+from zimun.domain.ledger.reservation import Reservation, State, as_of, contact_key
+from zimun.storage import reservation_rows
 from zimun.storage.schema import IS_APPOINTMENT, IS_HELD, IS_OF_HOLD, events, reservations
 
 _APPOINTMENT_EVENTS = [kind.value for kind in EventType if kind.name.startswith("APPOINTMENT_")]
@@ -36,7 +36,7 @@ def appointments(
     if after:
         query = query.where(key < tuple_(*after) if criteria.descending else key > tuple_(*after))
     found = connection.execute(query.order_by(*order).limit(limit))
-    return [rows.reservation(row) for row in found]
+    return [reservation_rows.reservation(row) for row in found]
 
 
 def _appointment_conditions(org_id: str, criteria: AppointmentFilter) -> list[Condition]:
@@ -84,7 +84,7 @@ def holds(
     query = query.where(*_equal(service_id=criteria.service_id, staff_id=criteria.staff_id))
     query = query.where(*_equal(location_id=criteria.location_id), *_in_state(criteria.state, now))
     found = connection.execute(query.order_by(c.hold_id).limit(limit))
-    return [as_of(rows.reservation(row), now) for row in found]
+    return [as_of(reservation_rows.reservation(row), now) for row in found]
 
 
 def _in_state(state: State | None, now: int) -> list[Any]:
@@ -116,7 +116,9 @@ def appointment_changes(
         .limit(limit)
     )
     changes = [
-        ReservationChange(time, EventType(kind), client_id, *rows.reservation_of_event(data))
+        ReservationChange(
+            time, EventType(kind), client_id, *reservation_rows.reservation_of_event(data)
+        )
         for time, kind, client_id, data in found
     ]
     if changes and changes[0].type is EventType.APPOINTMENT_CONFIRMED:
@@ -130,4 +132,4 @@ def _ignored_by_hold(connection: Connection, org_id: str, hold_id: str) -> Seque
     c = events.c
     created = select(c.data).where(c.org_id == org_id, c.hold_id == hold_id, IS_OF_HOLD)
     data = connection.execute(created.where(c.revision == 1)).scalar()
-    return rows.reservation_of_event(data)[1] if data else ()
+    return reservation_rows.reservation_of_event(data)[1] if data else ()

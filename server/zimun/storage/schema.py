@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-from zimun.domain.catalog import HOLD_LENGTH
+from zimun.domain.catalog.entries import HOLD_LENGTH
 
 metadata = MetaData()
 

@@ -8,18 +8,22 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from zimun.domain.booking_limit import (
+from zimun.domain.availability.opening_hours import local_date, segments
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Busy, Session
+from zimun.domain.availability.tallies import Tally
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.booking_limit import (
     CUSTOMER_SUBJECT,
     AppliedLimit,
     BookingLimit,
     LimitPeriod,
     LimitSubject,
 )
-from zimun.domain.catalog import (
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     HOLD_LENGTH,
-    Catalog,
     Entry,
-    Hours,
     Location,
     Organization,
     Override,
@@ -28,19 +32,13 @@ from zimun.domain.catalog import (
     Service,
     SlotAlignment,
     StaffMember,
-    WeeklyHours,
 )
-from zimun.domain.holiday_calendar import HolidayCalendar
+from zimun.domain.catalog.holiday_calendar import HolidayCalendar
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, WeeklyHoursPeriod
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.opening_hours import local_date, segments
-from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Busy, Session
-from zimun.domain.tallies import Tally
-from zimun.domain.time_off import TimeOff
-from zimun.domain.timetable import Timetable
-from zimun.domain.weekly_hours import WeeklyHoursPeriod
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 E = TypeVar("E", bound=Entry | TimeOff)
 T = TypeVar("T")

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from zimun.domain.catalog import Service
-from zimun.domain.events import FOREVER, Event, Member, ReservationEvent, Session
+from zimun.domain.availability.slots import Busy
+from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import HOUR
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation, Loaded, Needs, NotLoaded
-from zimun.domain.reservation import LIVE, Reservation, State
-from zimun.domain.slots import Busy
+from zimun.domain.ledger.events import FOREVER, Event, Member, ReservationEvent, Session
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Allocation, Loaded, Needs, NotLoaded
+from zimun.domain.ledger.reservation import LIVE, Reservation, State
 
 T = TypeVar("T")
 

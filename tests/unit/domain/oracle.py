@@ -10,11 +10,11 @@ from functools import cached_property, lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
-from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit, LimitPeriod
-from zimun.domain.catalog import Hours, Location, Organization, SlotAlignment
-from zimun.domain.holiday_calendar import HolidayCalendar
-from zimun.domain.slots import Session
-from zimun.domain.weekly_hours import HasWeeklyHours, WeeklyHours
+from zimun.domain.availability.slots import Session
+from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit, LimitPeriod
+from zimun.domain.catalog.entries import Location, Organization, SlotAlignment
+from zimun.domain.catalog.holiday_calendar import HolidayCalendar
+from zimun.domain.catalog.weekly_hours import HasWeeklyHours, Hours, WeeklyHours
 
 from .build import World
 

@@ -2,9 +2,9 @@
 
 from itertools import product
 
-from zimun.domain.booking_limit import CUSTOMER_SUBJECT
-from zimun.domain.catalog import SlotAlignment
-from zimun.domain.slots import Session
+from zimun.domain.availability.slots import Session
+from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT
+from zimun.domain.catalog.entries import SlotAlignment
 
 from .oracle import Oracle
 

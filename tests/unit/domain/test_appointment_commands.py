@@ -4,14 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.domain.errors import (
-    AppointmentNotStarted,
-    EtagMismatch,
-    NotChangeable,
-    OutsideUndoWindow,
-)
+from zimun.domain.booking_errors import AppointmentNotStarted, NotChangeable, OutsideUndoWindow
+from zimun.domain.errors import EtagMismatch
 from zimun.domain.instant import DAY
-from zimun.domain.reservation import (
+from zimun.domain.ledger.reservation import (
     OUTCOMES,
     Contact,
     Reservation,

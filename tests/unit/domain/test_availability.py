@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Override, Place, SlotAlignment
-from zimun.domain.errors import (
-    InvalidRequest,
+from zimun.domain.availability.nearest_slots import nearest
+from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Busy, Slot
+from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
     OutsideBookingWindow,
     SlotUnavailable,
 )
+from zimun.domain.catalog.entries import Override, Place, SlotAlignment
+from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.slot_explanation import slot_at
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Busy, Slot
 
 from ...support.profiles import examples
 from .build import (
@@ -122,7 +123,7 @@ def check_nearest(asked: World, search: Search, slots: list[Slot]) -> None:
     for wanted in (around[0] - 1, *around, around[-1] + 7 * MINUTE):
         ordered = sorted(slots, key=lambda slot: (abs(slot.start - wanted), slot.start))
         for count in (1, 3):
-            assert search.nearest(wanted, count, asked.first, asked.last) == ordered[:count]
+            assert nearest(search, wanted, count, asked.first, asked.last) == ordered[:count]
 
 
 @examples(2000)

@@ -6,10 +6,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.blocks import Block, block_numbers, block_of
-from zimun.domain.events import FOREVER
 from zimun.domain.intervals import Interval
-from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation
+from zimun.domain.ledger.blocks import Block, block_numbers, block_of
+from zimun.domain.ledger.events import FOREVER
+from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Allocation
 
 from ...support.profiles import examples
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Catalog, Entry, Hours, Override, ServiceDefaults
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Entry, Override, ServiceDefaults
+from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.catalog_validation import MAX_LENGTHS, MAX_SEATS, POSITIVE, check
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND

@@ -5,8 +5,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.assignment import choose, match
-from zimun.domain.slots import Choice, Session, Slot
+from zimun.domain.availability.assignment import choose, match
+from zimun.domain.availability.slots import Choice, Session, Slot
 
 from ...support.profiles import examples
 from .build import session

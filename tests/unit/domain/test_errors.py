@@ -4,23 +4,22 @@ import re
 from collections import Counter
 
 import pytest
+from zimun.v1.error_reason_pb2 import ErrorReason
 
-from zimun.domain import errors
+from zimun.domain import booking_errors, errors
+from zimun.domain.booking_errors import HoldExpired, NotASlot, SlotUnavailable
 from zimun.domain.errors import (
     EtagMismatch,
-    HoldExpired,
     IdempotencyKeyReused,
     IdTaken,
     InvalidRequest,
-    NotASlot,
     NotFound,
     Overloaded,
     ScopeMissing,
-    SlotUnavailable,
     ZimunError,
 )
-from zimun.v1.error_reason_pb2 import ErrorReason
 
+MODULES = (errors.__name__, booking_errors.__name__)
 REASONS = frozenset(ErrorReason.keys())
 OF_THE_BORDER = {"RATE_LIMITED", "INTERNAL"}
 """Reasons that the gateway and the servicers give, not the domain."""
@@ -28,7 +27,7 @@ OF_THE_BORDER = {"RATE_LIMITED", "INTERNAL"}
 
 def leaves(kind: type[ZimunError]) -> list[type[ZimunError]]:
     """The kinds of a tree that have none below them, as the domain declares it."""
-    below = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
+    below = [one for one in kind.__subclasses__() if one.__module__ in MODULES]
     return [leaf for one in below for leaf in leaves(one)] if below else [kind]
 
 
@@ -62,7 +61,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 
 def _drawing(kind: type[ZimunError], depth: int) -> list[tuple[int, str]]:
-    below = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
+    below = [one for one in kind.__subclasses__() if one.__module__ in MODULES]
     return [(depth, kind.__name__), *(line for one in below for line in _drawing(one, depth + 1))]
 
 

@@ -9,19 +9,19 @@ from functools import reduce
 import pytest
 from hypothesis import given
 
-from zimun.domain.booking_limit import LimitPeriod
-from zimun.domain.catalog import Override, Resource, SlotAlignment
-from zimun.domain.errors import (
+from zimun.domain.availability.obstacles import Obstacle, Rule
+from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
     OutsideBookingWindow,
-    Refused,
     SlotUnavailable,
-    ZimunError,
 )
+from zimun.domain.catalog.booking_limit import LimitPeriod
+from zimun.domain.catalog.entries import Override, Resource, SlotAlignment
+from zimun.domain.errors import Refused, ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
-from zimun.domain.slot_explanation import Obstacle, Rule, obstacles, slot_at
-from zimun.domain.slot_search import Search
 
 from ...support.profiles import examples
 from .build import (

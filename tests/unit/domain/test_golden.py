@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from zimun.domain.catalog import Hours, Organization, Override, Service, SlotAlignment
+from zimun.domain.availability.opening_hours import local_rfc3339
+from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.catalog.entries import Organization, Override, Service, SlotAlignment
+from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
-from zimun.domain.opening_hours import local_rfc3339
-from zimun.domain.slot_explanation import slot_at
 
 from .build import ALL_DAY, World, every_day, member, organization, service, utc, world
 

@@ -5,8 +5,9 @@ from itertools import product
 
 import pytest
 
-from zimun.domain.catalog import Catalog, Override, Place
-from zimun.domain.opening_hours import Day, DayStatus, place_day, staff_hours
+from zimun.domain.availability.opening_hours import Day, DayStatus, place_day, staff_hours
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Override, Place
 
 from .build import (
     ALL_DAY,

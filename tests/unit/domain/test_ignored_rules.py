@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.booking_limit import AppliedLimit
-from zimun.domain.catalog import SlotAlignment
-from zimun.domain.errors import (
+from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
     OutsideBookingWindow,
-    Refused,
     SlotUnavailable,
 )
+from zimun.domain.catalog.booking_limit import AppliedLimit
+from zimun.domain.catalog.entries import SlotAlignment
+from zimun.domain.errors import Refused
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules, in_order
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.reservation import State, cancel, check_movable
-from zimun.domain.slot_explanation import obstacles, slot_at
-from zimun.domain.slot_search import Search
+from zimun.domain.ledger.reservation import State, cancel, check_movable
 
 from ...support.profiles import examples
 from .build import World, appointment, every_day, member, resource, service, utc, world, worlds

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Location, Place, Service
+from zimun.domain.catalog.entries import Location, Place, Service
 from zimun.domain.errors import InvalidRequest, LocationNotFound, ServiceNotFound, StaffNotFound
 from zimun.domain.instant import DAY, HOUR, from_datetime, rfc3339, to_datetime, wall_microseconds
 

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Service
+from zimun.domain.availability.busy_time import busy_time
+from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.slots import Busy
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.catalog.entries import Service
 from zimun.domain.commands import (
     CancelAppointment,
     Command,
@@ -21,16 +26,14 @@ from zimun.domain.commands import (
     ReleaseHold,
     RescheduleAppointment,
 )
-from zimun.domain.errors import HoldNotFound, SlotUnavailable, ZimunError
-from zimun.domain.events import EventType, Member, ReservationEvent
+from zimun.domain.errors import HoldNotFound, ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.layers import AgingMap
-from zimun.domain.ledger import Ledger, evolve
-from zimun.domain.loading import BLOCK, Needs, NotLoaded
-from zimun.domain.reservation import LIVE, Contact, Reservation, State
-from zimun.domain.slot_request import SlotRequest
-from zimun.domain.slots import Busy
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.events import EventType, Member, ReservationEvent
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.layers import AgingMap
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
+from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
 
 from ...support.profiles import examples
 from . import build
@@ -106,7 +109,7 @@ def check(keeper: Keeper, now: int) -> None:
             assert session == expected
     for service in SERVICES:
         found = keeper.ask(
-            lambda ledger, service=service: ledger.busy(CATALOG, service, "", WITHIN, now)  # type: ignore[misc]
+            lambda ledger, service=service: busy_time(ledger, CATALOG, service, "", WITHIN, now)  # type: ignore[misc]
         )
         assert shown(found) == shown(model.busy(service, now))
     load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, (EDGE - DAY, EDGE + DAY), now))
@@ -116,8 +119,14 @@ def check(keeper: Keeper, now: int) -> None:
     for appointment in model.reservations.values():
         if appointment.state is State.CONFIRMED:
             busy = keeper.ask(
-                lambda ledger, one=appointment: ledger.busy(  # type: ignore[misc]
-                    CATALOG, CLASS, "", WITHIN, now, one
+                lambda ledger, one=appointment: busy_time(
+                    ledger,  # type: ignore[misc]
+                    CATALOG,
+                    CLASS,
+                    "",
+                    WITHIN,
+                    now,
+                    one,
                 )
             )
             assert shown(busy) == shown(model.busy(CLASS, now, appointment))
@@ -242,7 +251,7 @@ def test_ledger_asked_for_an_id_that_no_reservation_has_says_so_once_it_has_look
 def test_question_of_a_ledger_without_anything_names_all_that_it_needs_at_once() -> None:
     keeper = Keeper(Model())
     with pytest.raises(NotLoaded) as lacking:
-        keeper.ledger.busy(CATALOG, CLASS, "", WITHIN, NOW)
+        busy_time(keeper.ledger, CATALOG, CLASS, "", WITHIN, NOW)
     numbers = {EDGE // BLOCK - 1, EDGE // BLOCK}
     assert lacking.value.needs.blocks == {
         (subject, number) for subject in CLASS.subjects("") for number in numbers
@@ -252,13 +261,13 @@ def test_question_of_a_ledger_without_anything_names_all_that_it_needs_at_once()
 
 def test_ledger_that_evolved_leaves_the_one_before_as_it_was() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW))
+    keeper.ask(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
     before = keeper.ledger
     command = Hold(SlotRequest(service_id=KIOSK.id), STARTS[0], "h_1", "x_1")
     decision = keeper.ask(lambda ledger: command.decide(ledger, TIMETABLE, NOW, "c_1"))
     after = evolve(before, decision.events[0])
-    assert before.busy(CATALOG, KIOSK, "", WITHIN, NOW).taken == {}
-    assert after.busy(CATALOG, KIOSK, "", WITHIN, NOW).taken != {}
+    assert busy_time(before, CATALOG, KIOSK, "", WITHIN, NOW).taken == {}
+    assert busy_time(after, CATALOG, KIOSK, "", WITHIN, NOW).taken != {}
     assert (before.seq, after.seq) == (0, 1)
 
 
@@ -290,16 +299,16 @@ def test_aging_forgets_what_was_not_used_since_the_last_time() -> None:
 
 def test_ledger_that_ages_twice_asks_for_what_was_not_used_again() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW))
+    keeper.ask(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
     size = keeper.ledger.size()
     assert size > 0
     keeper.ledger.age()
-    keeper.ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW)
+    busy_time(keeper.ledger, CATALOG, KIOSK, "", WITHIN, NOW)
     keeper.ledger.age()
     keeper.ledger.age()
     assert keeper.ledger.size() == 0
     with pytest.raises(NotLoaded):
-        keeper.ledger.busy(CATALOG, KIOSK, "", WITHIN, NOW)
+        busy_time(keeper.ledger, CATALOG, KIOSK, "", WITHIN, NOW)
 
 
 def test_event_says_all_that_a_ledger_that_loaded_nothing_of_a_session_needs() -> None:

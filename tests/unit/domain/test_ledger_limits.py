@@ -8,8 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.appointment_commands import BookAppointment, UpdateAppointment
-from zimun.domain.booking_limit import AppliedLimit, BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import Catalog, Service
+from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import LimitReached
+from zimun.domain.catalog.booking_limit import (
+    AppliedLimit,
+    BookingLimit,
+    LimitPeriod,
+    LimitSubject,
+)
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Service
 from zimun.domain.commands import (
     CancelAppointment,
     Command,
@@ -20,12 +29,10 @@ from zimun.domain.commands import (
     ReleaseHold,
     RescheduleAppointment,
 )
-from zimun.domain.errors import LimitReached, ZimunError
+from zimun.domain.errors import ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.ledger import Ledger
-from zimun.domain.reservation import LIVE, Contact, Reservation, State
-from zimun.domain.slot_request import SlotRequest
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
 
 from ...support.profiles import examples
 from . import build

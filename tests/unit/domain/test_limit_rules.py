@@ -12,8 +12,13 @@ from zimun.domain.appointment_commands import (
     CompleteAppointment,
     UpdateAppointment,
 )
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import Catalog, Location, Service
+from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.tallies import periods
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import LimitReached, SlotUnavailable
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Location, Service
 from zimun.domain.commands import (
     CancelAppointment,
     Command,
@@ -22,13 +27,9 @@ from zimun.domain.commands import (
     ReleaseHold,
     RescheduleAppointment,
 )
-from zimun.domain.errors import LimitReached, SlotUnavailable
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.reservation import Contact, Reservation
-from zimun.domain.slot_request import SlotRequest
-from zimun.domain.tallies import periods
-from zimun.domain.timetable import Timetable
+from zimun.domain.ledger.reservation import Contact, Reservation
 
 from ...support.profiles import examples
 from . import build

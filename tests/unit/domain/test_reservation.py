@@ -8,10 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from zimun.domain.catalog import HOLD_LENGTH
-from zimun.domain.errors import (
+from zimun.domain.booking_errors import (
     AppointmentNotStarted,
-    EtagMismatch,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
@@ -22,10 +20,11 @@ from zimun.domain.errors import (
     OutsideCancellationWindow,
     OutsideRescheduleWindow,
     OutsideUndoWindow,
-    ZimunError,
 )
+from zimun.domain.catalog.entries import HOLD_LENGTH
+from zimun.domain.errors import EtagMismatch, ZimunError
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.reservation import (
+from zimun.domain.ledger.reservation import (
     HOLD_LIMIT,
     LIVE,
     OUTCOMES,

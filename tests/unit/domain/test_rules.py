@@ -5,12 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from zimun.domain.assignment import choose
-from zimun.domain.catalog import Override, Place, Service, SlotAlignment
-from zimun.domain.holiday_calendar import HolidayCalendar
+from zimun.domain.availability.assignment import choose
+from zimun.domain.availability.opening_hours import DayStatus, place_day
+from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.catalog.entries import Override, Place, Service, SlotAlignment
+from zimun.domain.catalog.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.opening_hours import DayStatus, place_day
-from zimun.domain.slot_explanation import slot_at
 
 from .build import (
     NINE_TO_FIVE,

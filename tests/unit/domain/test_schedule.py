@@ -8,9 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Hours
-from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
-from zimun.domain.opening_hours import (
+from zimun.domain.availability.opening_hours import (
     dates,
     local_date,
     local_rfc3339,
@@ -18,6 +16,8 @@ from zimun.domain.opening_hours import (
     open_time,
     segments,
 )
+from zimun.domain.catalog.weekly_hours import Hours
+from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 
 from ...support.profiles import examples
 from . import oracle

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain import start_grid
-from zimun.domain import timetable as timetable_module
-from zimun.domain.catalog import Override, Resource, SlotAlignment, StaffMember
+from zimun.domain.availability import start_grid
+from zimun.domain.availability import timetable as timetable_module
+from zimun.domain.availability.nearest_slots import nearest
+from zimun.domain.availability.opening_hours import dates, local_date
+from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slots import Session
+from zimun.domain.availability.timetable import MAX_NEW_STAFF_DAYS, Timetable
+from zimun.domain.availability.zone_dates import date_ranges
+from zimun.domain.catalog.entries import Override, Resource, SlotAlignment, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.opening_hours import dates, local_date
-from zimun.domain.slot_explanation import slot_at
-from zimun.domain.slots import Session
-from zimun.domain.timetable import MAX_NEW_STAFF_DAYS, Timetable, date_ranges
 
 from ...support.profiles import examples
 from .build import (
@@ -235,7 +237,7 @@ def test_four_weeks_of_many_people_have_the_slots_that_each_start_and_the_oracle
             assert facts(slots[start]) == oracle.facts(start)
     for wanted in chosen.sample(grid, min(len(grid), 2)):
         ordered = sorted(slots.values(), key=lambda slot: (abs(slot.start - wanted), slot.start))
-        assert search.nearest(wanted, 5, asked.first, asked.last) == ordered[:5]
+        assert nearest(search, wanted, 5, asked.first, asked.last) == ordered[:5]
 
 
 @examples(60)
@@ -338,8 +340,8 @@ def test_a_session_can_be_joined_though_its_room_is_archived_since() -> None:
 
 def test_the_nearest_slots_of_no_dates_are_none() -> None:
     search = world(service(), MONDAY).search()
-    assert search.nearest(NINE, 3, MONDAY, MONDAY - timedelta(days=1)) == []
-    assert len(search.nearest(NINE, 3, MONDAY, MONDAY)) == 3
+    assert nearest(search, NINE, 3, MONDAY, MONDAY - timedelta(days=1)) == []
+    assert len(nearest(search, NINE, 3, MONDAY, MONDAY)) == 3
 
 
 @pytest.mark.parametrize(
@@ -357,7 +359,7 @@ def test_the_nearest_slots_are_of_the_next_date_or_the_one_before_where_these_ar
     wanted: str, week: dict[int, tuple[tuple[int, int], ...]], expected: list[str]
 ) -> None:
     asked = world(service(), MONDAY, organization=organization(weekly_hours=week))
-    found = asked.search().nearest(utc(wanted), 2, MONDAY, MONDAY + WEEKS)
+    found = nearest(asked.search(), utc(wanted), 2, MONDAY, MONDAY + WEEKS)
     assert [slot.start for slot in found] == [utc(f"2026-{start}") for start in expected]
 
 

@@ -5,12 +5,12 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.catalog import Place
+from zimun.domain.availability.opening_hours import DayStatus
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Place
+from zimun.domain.catalog.time_off import TimeOff, TimeOffIndex, near
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
-from zimun.domain.opening_hours import DayStatus
-from zimun.domain.time_off import TimeOff, TimeOffIndex, near
-from zimun.domain.timetable import Timetable
 
 from ...support.profiles import examples
 from .build import (

@@ -4,12 +4,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from zimun.domain.catalog import Override, Place
-from zimun.domain.errors import NotASlot
+from zimun.domain.availability.opening_hours import DayStatus, place_day
+from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.booking_errors import NotASlot
+from zimun.domain.catalog.entries import Override, Place
+from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod, week_on
 from zimun.domain.instant import HOUR
-from zimun.domain.opening_hours import DayStatus, place_day
-from zimun.domain.slot_explanation import obstacles, slot_at
-from zimun.domain.weekly_hours import WeeklyHoursPeriod, week_on
 
 from .build import (
     NINE_TO_FIVE,

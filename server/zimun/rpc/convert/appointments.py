@@ -11,7 +11,7 @@ from zimun.booking.store import AppointmentFilter, HoldFilter
 from zimun.domain.appointment_commands import BookAppointment, UpdateAppointment
 from zimun.domain.commands import Hold
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.reservation import State
+from zimun.domain.ledger.reservation import State
 from zimun.rpc.convert.booking import appointment, contact, instant, slot_request, timestamp
 from zimun.v1 import appointment_pb2, appointments_service_pb2, hold_pb2
 

@@ -9,15 +9,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.booking.availability import MAX_DAYS, Availability, View
+from zimun.domain.availability.obstacles import Obstacle
+from zimun.domain.availability.opening_hours import Day, local_rfc3339
+from zimun.domain.availability.slot_request import DateRange, SlotRequest
+from zimun.domain.availability.slots import Slot
 from zimun.domain.commands import CancelAppointment, RescheduleAppointment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import SECOND
-from zimun.domain.opening_hours import Day, local_rfc3339
-from zimun.domain.reservation import Contact, Reservation, State
-from zimun.domain.slot_explanation import Obstacle
-from zimun.domain.slot_request import DateRange, SlotRequest
-from zimun.domain.slots import Slot
+from zimun.domain.ledger.reservation import Contact, Reservation, State
 from zimun.rpc.convert.booking_limits import booking_limit
 from zimun.v1 import (
     appointment_pb2,

@@ -1,6 +1,6 @@
 """Limits of bookings: protobuf to domain values and back."""
 
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.v1 import booking_limit_pb2
 
 

@@ -15,19 +15,12 @@ from google.protobuf.message import Message
 from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.money_pb2 import Money
 
-from zimun.domain import catalog
-from zimun.domain.catalog import (
-    Hours,
-    McpAccess,
-    Override,
-    ServiceDefaults,
-    SlotAlignment,
-    WeeklyHours,
-)
+from zimun.domain.availability.opening_hours import time_of_day
+from zimun.domain.catalog import entries
+from zimun.domain.catalog.entries import McpAccess, Override, ServiceDefaults, SlotAlignment
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, WeeklyHoursPeriod
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.events import CatalogEntry
-from zimun.domain.opening_hours import time_of_day
-from zimun.domain.weekly_hours import WeeklyHoursPeriod
+from zimun.domain.ledger.events import CatalogEntry
 from zimun.rpc.convert.booking import duration, length, timestamp
 from zimun.rpc.convert.booking_limits import booking_limit, read_booking_limit
 from zimun.rpc.convert.masks import changed_paths
@@ -41,7 +34,7 @@ from zimun.v1 import (
 )
 
 M = TypeVar("M", bound=Message)
-E = TypeVar("E", bound=catalog.Organization | CatalogEntry)
+E = TypeVar("E", bound=entries.Organization | CatalogEntry)
 
 FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
@@ -68,7 +61,7 @@ def _cache_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
 
 
 @_cache_if_small
-def service(entry: catalog.Service) -> service_pb2.Service:
+def service(entry: entries.Service) -> service_pb2.Service:
     """A service on the wire: a shared message, to be copied and not changed."""
     return service_pb2.Service(
         **_common(entry),
@@ -134,7 +127,7 @@ def _price(sent: Money) -> Mapping[str, str | int]:
 
 
 @_cache_if_small
-def location(entry: catalog.Location) -> location_pb2.Location:
+def location(entry: entries.Location) -> location_pb2.Location:
     """A location on the wire, cached as `service` is."""
     return location_pb2.Location(
         **_common(entry),
@@ -160,7 +153,7 @@ def _location_fields(sent: location_pb2.Location) -> dict[str, Any]:
 
 
 @_cache_if_small
-def staff_member(entry: catalog.StaffMember) -> staff_member_pb2.StaffMember:
+def staff_member(entry: entries.StaffMember) -> staff_member_pb2.StaffMember:
     """A staff member on the wire, cached as `service` is."""
     return staff_member_pb2.StaffMember(
         **_common(entry),
@@ -184,7 +177,7 @@ def _staff_member_fields(sent: staff_member_pb2.StaffMember) -> dict[str, Any]:
 
 
 @_cache_if_small
-def resource(entry: catalog.Resource) -> resource_pb2.Resource:
+def resource(entry: entries.Resource) -> resource_pb2.Resource:
     """A resource on the wire, cached as `service` is."""
     return resource_pb2.Resource(
         **_common(entry), location_id=entry.location_id, active=entry.active
@@ -195,7 +188,7 @@ def _resource_fields(sent: resource_pb2.Resource) -> dict[str, Any]:
     return {"location_id": sent.location_id}
 
 
-def organization(entry: catalog.Organization) -> organization_pb2.Organization:
+def organization(entry: entries.Organization) -> organization_pb2.Organization:
     """An organization on the wire."""
     defaults = entry.service_defaults
     set_defaults = {
@@ -244,7 +237,7 @@ def _mcp_access(sent: int) -> McpAccess:
     return McpAccess(name)
 
 
-def _common(entry: catalog.Entry) -> dict[str, Any]:
+def _common(entry: entries.Entry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,
@@ -339,14 +332,14 @@ class EntryConverter(Generic[E, M]):
 
 
 ORGANIZATION = EntryConverter(
-    catalog.Organization, organization_pb2.Organization, organization, _organization_fields
+    entries.Organization, organization_pb2.Organization, organization, _organization_fields
 )
-LOCATION = EntryConverter(catalog.Location, location_pb2.Location, location, _location_fields)
+LOCATION = EntryConverter(entries.Location, location_pb2.Location, location, _location_fields)
 STAFF_MEMBER = EntryConverter(
-    catalog.StaffMember, staff_member_pb2.StaffMember, staff_member, _staff_member_fields
+    entries.StaffMember, staff_member_pb2.StaffMember, staff_member, _staff_member_fields
 )
-RESOURCE = EntryConverter(catalog.Resource, resource_pb2.Resource, resource, _resource_fields)
-SERVICE = EntryConverter(catalog.Service, service_pb2.Service, service, _service_fields)
+RESOURCE = EntryConverter(entries.Resource, resource_pb2.Resource, resource, _resource_fields)
+SERVICE = EntryConverter(entries.Service, service_pb2.Service, service, _service_fields)
 
 
 def day(sent: str) -> date | None:

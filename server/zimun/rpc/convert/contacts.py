@@ -1,8 +1,8 @@
 """Contacts: protobuf to domain values and back."""
 
 from zimun.booking.contacts import ContactHistory
-from zimun.domain.contacts import PERSONAL_FIELDS
-from zimun.domain.reservation import contact_key
+from zimun.domain.ledger.contacts import PERSONAL_FIELDS
+from zimun.domain.ledger.reservation import contact_key
 from zimun.rpc.convert.appointments import appointment_change
 from zimun.rpc.convert.booking import appointment
 from zimun.v1 import appointments_service_pb2, contacts_service_pb2

@@ -7,9 +7,9 @@ from typing import Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from zimun.booking.time_off import ChangedTimeOff, CreateTimeOff, TimeOffFilter, UpdateTimeOff
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.reservation import Reservation
-from zimun.domain.time_off import TimeOff
+from zimun.domain.ledger.reservation import Reservation
 from zimun.rpc.convert.booking import instant, timestamp
 from zimun.rpc.convert.masks import changed_paths
 from zimun.v1 import time_off_pb2, time_off_service_pb2

@@ -11,9 +11,9 @@ from zimun.booking.catalog import (
     CreateEntry,
     UpdateEntry,
 )
-from zimun.domain.catalog import Catalog
+from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.errors import InvalidRequest
-from zimun.domain.events import CatalogEntry
+from zimun.domain.ledger.events import CatalogEntry
 from zimun.rpc.convert.catalog import EntryConverter
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page

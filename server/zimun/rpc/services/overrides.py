@@ -2,11 +2,12 @@
 
 from google.protobuf.empty_pb2 import Empty
 
-from zimun.booking import catalog
-from zimun.booking.catalog import (
+from zimun.booking.overrides import (
     CreateOverride,
     DeleteOverride,
     OverrideFilter,
+    list_overrides,
+    override_key_of,
 )
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
@@ -40,10 +41,8 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
             first=convert.day(request.start_date),
             last=convert.day(request.end_date),
         )
-        overrides, next_key = await catalog.list_overrides(
-            self._reader, caller(), criteria, size, after
-        )
-        page = await write_page(overrides, next_key, convert.override, catalog.override_key_of)
+        overrides, next_key = await list_overrides(self._reader, caller(), criteria, size, after)
+        page = await write_page(overrides, next_key, convert.override, override_key_of)
         return overrides_service_pb2.ListOverridesResponse(
             items=page.items, next_page_token=self._pages.write(page.next_key, scope)
         )

@@ -15,8 +15,8 @@ from zimun.booking.store import (
     StoredResponse,
 )
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
-from zimun.domain.events import Event
-from zimun.domain.loading import Loaded, Needs
+from zimun.domain.ledger.events import Event
+from zimun.domain.ledger.loading import Loaded, Needs
 from zimun.storage import ledgers, statements
 from zimun.storage.changes import changes_of
 from zimun.storage.database_errors import brief

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import NamedTuple
 
-from zimun.domain.events import Session
 from zimun.domain.instant import DAY
-from zimun.domain.reservation import Reservation
+from zimun.domain.ledger.events import Session
+from zimun.domain.ledger.reservation import Reservation
 
 BLOCK = 8 * DAY
 """How much of a subject's time is loaded at once (microseconds)."""

@@ -9,22 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from zimun.domain.booking_limit import AppliedLimit, BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import Catalog, Service
-from zimun.domain.errors import LimitReached
-from zimun.domain.events import FOREVER
+from zimun.domain.availability.opening_hours import dates, local_date, segments
+from zimun.domain.availability.zone_dates import dates_touching
+from zimun.domain.booking_errors import LimitReached
+from zimun.domain.catalog.booking_limit import (
+    AppliedLimit,
+    BookingLimit,
+    LimitPeriod,
+    LimitSubject,
+)
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, merge
-from zimun.domain.loading import Needs, NotLoaded
-from zimun.domain.opening_hours import dates, local_date, segments
-from zimun.domain.reservation import Reservation, contact_key
-from zimun.domain.timetable import dates_touching
-
-if TYPE_CHECKING:
-    from zimun.domain.ledger import Ledger
-
+from zimun.domain.ledger.events import FOREVER
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import Needs, NotLoaded
+from zimun.domain.ledger.reservation import Reservation, contact_key
 
 LIMIT_REACH = 2 * DAY
 """How far around an interval bookings count towards the daily limits of its dates, in any zone."""
@@ -72,7 +75,7 @@ class Tallies(NamedTuple):
 
 
 def count(
-    ledger: "Ledger",
+    ledger: Ledger,
     catalog: Catalog,
     service: Service,
     location_id: str,
@@ -103,7 +106,7 @@ def count(
 
 
 def check_customer(
-    ledger: "Ledger", catalog: Catalog, appointment: Reservation, now: int
+    ledger: Ledger, catalog: Catalog, appointment: Reservation, now: int
 ) -> Reservation:
     """The appointment, if its contact may have it beside those they have.
 
@@ -136,7 +139,7 @@ def limit_text(name: str, limit: BookingLimit) -> str:
 class _Counter:
     """Counts the bookings of one question."""
 
-    ledger: "Ledger"
+    ledger: Ledger
     catalog: Catalog
     service: Service
     location_id: str

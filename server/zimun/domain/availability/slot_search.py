@@ -3,8 +3,7 @@
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
 window, and a staff member and the resources that it needs are free. `Search`
 decides that; every search, check, hold and reschedule goes through its
-`_slots_of_range`, where sets of starts are bits and several dates are one. The
-file is a little long, as all rules of an open slot are methods of one class.
+`_slots_of_range`, where sets of starts are bits and several dates are one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,19 +15,19 @@ from itertools import compress, pairwise
 from operator import or_
 from typing import NamedTuple
 
-from zimun.domain.assignment import assign
-from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
-from zimun.domain.catalog import Place, Service
+from zimun.domain.availability.assignment import assign
+from zimun.domain.availability.opening_hours import dates, is_shown_early, local_date
+from zimun.domain.availability.single_start import on_duty_at
+from zimun.domain.availability.slots import Busy, Session, Slot
+from zimun.domain.availability.start_grid import DateRangeGrid, SingleStartGrid, transpose
+from zimun.domain.availability.tallies import Tally
+from zimun.domain.availability.timetable import NO_STAFF, Roster, Timetable
+from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
+from zimun.domain.catalog.entries import Place, Service
+from zimun.domain.catalog.subjects import service_subject
+from zimun.domain.catalog.time_off import near
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY, SECOND
-from zimun.domain.opening_hours import dates, is_shown_early, local_date, segments
-from zimun.domain.single_start import on_duty_at
-from zimun.domain.slots import Busy, Session, Slot
-from zimun.domain.start_grid import DateRangeGrid, SingleStartGrid, transpose
-from zimun.domain.subjects import service_subject
-from zimun.domain.tallies import Tally
-from zimun.domain.time_off import near
-from zimun.domain.timetable import NO_STAFF, Roster, Timetable
 
 ONE_DAY = timedelta(days=1)
 
@@ -130,26 +129,6 @@ class Search:
         if end < last:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
 
-    def nearest(self, start: int, count: int, first: date, last: date) -> list[Slot]:
-        """The slots of the place's dates from first to last that start nearest to an instant.
-
-        The nearest comes first, the earlier of two that are equally near. More
-        and more dates around the instant are searched, until no other can have
-        a nearer slot.
-        """
-        day, length = local_date(self.place.time_zone, start), ONE_DAY
-        before, after = max(first, min(day, last)), min(max(first, day), last)
-        slots = self.slots(before, after)
-        while True:
-            slots = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))[:count]
-            beyond = self._distances(start, before, after, first, last)
-            if not beyond or (len(slots) == count and abs(slots[-1].start - start) < min(beyond)):
-                return slots
-            begin, end = max(before - length, first), min(after + length, last)
-            slots += self.slots(begin, before - ONE_DAY)
-            slots += self.slots(after + ONE_DAY, end)
-            before, after, length = begin, end, 2 * length
-
     def find_slot(self, start: int) -> Slot | None:
         """The slot that starts then, if there is one."""
         on_duty = self._on_duty_at(start)
@@ -192,22 +171,6 @@ class Search:
     def _within_window(self, grid: DateRangeGrid) -> range:
         """The positions of the starts within the booking window."""
         return range(bisect_left(grid.starts, self.opens), bisect_right(grid.starts, self.closes))
-
-    def _distances(
-        self, start: int, before: date, after: date, first: date, last: date
-    ) -> list[int]:
-        """How far from an instant the dates before and after those searched are; empty for none.
-
-        A zone skips no two dates in a row.
-        """
-        zone, distances = self.place.time_zone, []
-        if first < before:
-            shown = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
-            distances.append(start - shown[-1].end + 1)
-        if after < last:
-            shown = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
-            distances.append(shown[0].start - start)
-        return distances
 
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
         """The slots of each date of a grid, of the starts at the positions alone."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from zimun.domain.catalog.subjects import taken_subjects
 from zimun.domain.intervals import Interval
-from zimun.domain.subjects import taken_subjects
 
 if TYPE_CHECKING:
-    from zimun.domain.tallies import Tally
+    from zimun.domain.availability.tallies import Tally
 
 
 @dataclass(frozen=True, slots=True)

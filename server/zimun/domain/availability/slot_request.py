@@ -4,27 +4,20 @@ One search serves availability, holds and reschedules: a slot that is offered
 can be held.
 """
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from zimun.domain.catalog import Place, Service
-from zimun.domain.errors import InvalidRequest, SlotUnavailable
+from zimun.domain.availability.busy_time import busy_time
+from zimun.domain.availability.opening_hours import dates, local_date, segments
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Busy
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.catalog.entries import Place, Service
+from zimun.domain.errors import InvalidRequest
 from zimun.domain.ignored_rules import NO_RULES, IgnoredRules
-from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
-from zimun.domain.ledger import Ledger
-from zimun.domain.opening_hours import dates, local_date, segments
-from zimun.domain.reservation import Reservation
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Busy, Slot
-from zimun.domain.timetable import Timetable
-
-ALTERNATIVES = 3
-"""How many open slots a refusal of a taken one offers."""
-
-ALTERNATIVE_RADII = (1, 7, 31)
-"""How many days around the requested time are searched for alternatives, one after the other."""
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Reservation
 
 
 class SlotRequest(NamedTuple):
@@ -100,7 +93,7 @@ class ResolvedRequest(NamedTuple):
         """
         reach = self.service.taken(within[0])[0], self.service.taken(within[1] - 1)[1]
         catalog, service, place = self.timetable.catalog, self.service, self.place
-        busy = ledger.busy(catalog, service, place.id, reach, now, self.leaving)
+        busy = busy_time(ledger, catalog, service, place.id, reach, now, self.leaving)
         return Search(
             self.timetable, service, place, busy, now, self.staff_id, self.seats, self.ignored
         )
@@ -152,41 +145,3 @@ def search_at(
 ) -> Search:
     """The search for one start; raises what `resolve` raises, and NotLoaded."""
     return resolve(ledger, timetable, request).search(ledger, now, (start, start + 1))
-
-
-def _bookable(search: Search, within: Interval) -> Interval:
-    return max(within[0], search.opens), min(within[1], search.closes + 1)
-
-
-def nearest_slots(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
-) -> tuple[Sequence[Slot], str]:
-    """Up to ALTERNATIVES open slots nearest to `start`, nearest first, and the place's zone."""
-    resolved = resolve(ledger, timetable, request)
-    slots: list[Slot] = []
-    for radius in ALTERNATIVE_RADII:
-        within = resolved.bookable(now, (start - radius * DAY, start + radius * DAY + 1))
-        if within[0] < within[1]:
-            search = resolved.search(ledger, now, within)
-            slots = _nearest(search, within, start)
-        if len(slots) == ALTERNATIVES:
-            break
-    return slots, resolved.place.time_zone
-
-
-def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
-    begin, end = _bookable(search, within)
-    if begin >= end:
-        return []
-    zone = search.place.time_zone
-    slots = search.nearest(start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
-    return [slot for slot in slots if begin <= slot.start < end]
-
-
-def slot_unavailable(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
-) -> SlotUnavailable:
-    """The refusal of a taken slot, with the nearest that every rule allows; raises NotLoaded."""
-    request = request._replace(ignored=NO_RULES)
-    slots, zone = nearest_slots(ledger, timetable, now, request, start)
-    return SlotUnavailable(request.service_id, slots, zone)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from zimun.domain.intervals import Interval, covers, merge
-from zimun.domain.start_grid import Grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,34 +97,6 @@ def near(intervals: Sequence[Interval], within: Interval) -> Sequence[Interval]:
     """Those of a set that overlap an interval."""
     low = bisect_right(intervals, within[0], key=lambda interval: interval[1])
     return intervals[low : bisect_left(intervals, (within[1],), low)]
-
-
-def available_starts(
-    grid: Grid, duration: int, place: Sequence[Interval], staff: Sequence[Sequence[Interval]]
-) -> Grid:
-    """A grid without the starts whose appointments overlap time off.
-
-    `place` is that of the place, `staff` that of each staff member of the grid.
-    """
-    if not grid.steps:
-        return grid
-    closed = _overlapping(grid, duration, place)
-    off = [_overlapping(grid, duration, one) for one in staff]
-    if not closed and not any(off):
-        return grid
-    each = zip(grid.on_duty, off, strict=True)
-    return grid._replace(on_duty=[bits & ~(closed | own) for bits, own in each])
-
-
-def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> int:
-    """The starts whose appointments overlap any of some intervals, as bits."""
-    begin, bits = grid.begin, 0
-    within = begin + grid.steps[0], begin + grid.steps[-1] + duration
-    for since, until in near(intervals, within):
-        low = bisect_right(grid.steps, since - begin - duration)
-        high = bisect_left(grid.steps, until - begin)
-        bits |= (1 << high) - (1 << low) if low < high else 0
-    return bits
 
 
 def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str | None:

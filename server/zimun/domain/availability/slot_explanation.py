@@ -8,103 +8,35 @@ nothing where they suffice, and of either nothing where a session can be joined.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from enum import StrEnum
 from functools import cached_property
 
-from zimun.domain.assignment import unmet
-from zimun.domain.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
-from zimun.domain.catalog import Entry, Resource, SlotAlignment, StaffMember
-from zimun.domain.errors import (
+from zimun.domain.availability.assignment import unmet
+from zimun.domain.availability.obstacles import RULES_OF, TAKEN_RULES, WINDOW_RULES, Obstacle, Rule
+from zimun.domain.availability.opening_hours import DayStatus, local_date, local_rfc3339
+from zimun.domain.availability.single_start import (
+    is_between_steps,
+    is_place_open,
+    is_within_hours,
+    works,
+)
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.slots import Session, Slot
+from zimun.domain.availability.tallies import limit_text
+from zimun.domain.availability.timetable import NO_STAFF, Timetable
+from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
     OutsideBookingWindow,
-    Refused,
     SlotUnavailable,
 )
-from zimun.domain.ignored_rules import BookingRule
+from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT
+from zimun.domain.catalog.entries import Entry, Resource, SlotAlignment, StaffMember
+from zimun.domain.catalog.subjects import service_subject
+from zimun.domain.catalog.time_off import OwnerTimeOff
+from zimun.domain.errors import Refused
 from zimun.domain.instant import MINUTE
-from zimun.domain.intervals import Interval
-from zimun.domain.opening_hours import DayStatus, local_date, local_rfc3339
-from zimun.domain.single_start import is_between_steps, is_place_open, is_within_hours, works
-from zimun.domain.slot_search import Search
-from zimun.domain.slots import Session, Slot
-from zimun.domain.subjects import service_subject
-from zimun.domain.tallies import limit_text
-from zimun.domain.time_off import OwnerTimeOff
-from zimun.domain.timetable import NO_STAFF, Timetable
-
-
-class Rule(StrEnum):
-    """The rules that a start can break; `zimun.v1.Obstacle.Rule` defines them."""
-
-    SERVICE_INACTIVE = "SERVICE_INACTIVE"
-    LOCATION_INACTIVE = "LOCATION_INACTIVE"
-    HOLIDAY = "HOLIDAY"
-    CLOSED = "CLOSED"
-    TIME_OFF = "TIME_OFF"
-    NOT_ON_GRID = "NOT_ON_GRID"
-    LEAD_TIME = "LEAD_TIME"
-    HORIZON = "HORIZON"
-    STAFF_INACTIVE = "STAFF_INACTIVE"
-    STAFF_ELSEWHERE = "STAFF_ELSEWHERE"
-    STAFF_CLOSED = "STAFF_CLOSED"
-    STAFF_TIME_OFF = "STAFF_TIME_OFF"
-    STAFF_BUSY = "STAFF_BUSY"
-    STAFF_DAILY_LIMIT = "STAFF_DAILY_LIMIT"
-    RESOURCE_INACTIVE = "RESOURCE_INACTIVE"
-    RESOURCE_ELSEWHERE = "RESOURCE_ELSEWHERE"
-    RESOURCE_TIME_OFF = "RESOURCE_TIME_OFF"
-    RESOURCE_BUSY = "RESOURCE_BUSY"
-    RESOURCES_SHARED = "RESOURCES_SHARED"
-    SERVICE_BUSY = "SERVICE_BUSY"
-    SEATS_TAKEN = "SEATS_TAKEN"
-    LIMIT_REACHED = "LIMIT_REACHED"
-    SERVICE_CLOSED = "SERVICE_CLOSED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
-    """A rule that a start breaks.
-
-    `subject_id` is the service, location, staff member or resource that it is
-    about (none for a customer); `busy` is when it is taken, buffers included, or has time
-    off; `staff_id` is whose session has no seats; `limit` is the one that is reached, until
-    `limit_ends`.
-    """
-
-    rule: Rule
-    message: str
-    subject_id: str
-    note: str = ""
-    busy: Interval | None = None
-    staff_id: str = ""
-    limit: AppliedLimit | None = None
-    limit_ends: int = 0
-
-
-_WINDOW = (Rule.LEAD_TIME, Rule.HORIZON)
-_OBSTACLES: Mapping[BookingRule, Sequence[Rule]] = {
-    BookingRule.OPENING_HOURS: (
-        Rule.HOLIDAY,
-        Rule.CLOSED,
-        Rule.SERVICE_CLOSED,
-        Rule.STAFF_CLOSED,
-    ),
-    BookingRule.GRID: (Rule.NOT_ON_GRID,),
-    BookingRule.LIMITS: (Rule.STAFF_DAILY_LIMIT, Rule.LIMIT_REACHED),
-}
-"""What a rule that is set aside would stand in the way by; lead time and horizon are the search's
-window."""
-
-_TAKEN = (
-    Rule.STAFF_BUSY,
-    Rule.STAFF_DAILY_LIMIT,
-    Rule.RESOURCE_BUSY,
-    Rule.SERVICE_BUSY,
-    Rule.SEATS_TAKEN,
-)
 
 
 def slot_at(search: Search, start: int) -> Slot:
@@ -131,9 +63,9 @@ def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     first = next(_Explanation(search, start).obstacles())
     if first.limit:
         return LimitReached(first.limit, first.message, first.limit_ends)
-    if is_taken or first.rule in _TAKEN:
+    if is_taken or first.rule in TAKEN_RULES:
         return SlotUnavailable(search.service.id)
-    if first.rule in _WINDOW:
+    if first.rule in WINDOW_RULES:
         return OutsideBookingWindow(first.rule.value, search.opens, search.closes)
     return NotASlot(first.rule.value, first.message, first.note)
 
@@ -148,7 +80,7 @@ class _Explanation:
         self.search = replace(search, timetable=_unarchived(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
-        self.ignored = {one for rule in search.ignored for one in _OBSTACLES.get(rule, ())}
+        self.ignored = {one for rule in search.ignored for one in RULES_OF.get(rule, ())}
 
     def obstacles(self) -> Iterator[Obstacle]:
         yield from self._service()
@@ -170,7 +102,9 @@ class _Explanation:
         # What a full session takes itself is not what is missing: its seats are.
         own = {one for session in self.full for one in session.resource_ids}
         own |= {self.service.id} if self.full else set()
-        yield from (one for one in taken if one.rule not in _TAKEN or one.subject_id not in own)
+        yield from (
+            one for one in taken if one.rule not in TAKEN_RULES or one.subject_id not in own
+        )
 
     # The service, the place and the booking window.
 

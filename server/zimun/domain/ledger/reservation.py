@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from zimun.domain.catalog import Service
-from zimun.domain.errors import (
+from zimun.domain.booking_errors import (
     AppointmentNotStarted,
-    EtagMismatch,
     HoldConfirmed,
     HoldExpired,
     HoldLimitReached,
@@ -30,9 +28,11 @@ from zimun.domain.errors import (
     OutsideRescheduleWindow,
     OutsideUndoWindow,
 )
+from zimun.domain.catalog.entries import Service
+from zimun.domain.catalog.subjects import taken_subjects
+from zimun.domain.errors import EtagMismatch
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY
-from zimun.domain.subjects import taken_subjects
 
 HOLD_LIMIT = 3
 """How many hold lengths a hold can last in all, however often it is extended."""

@@ -12,6 +12,7 @@ from itertools import accumulate, compress
 from operator import or_
 from typing import NamedTuple
 
+from zimun.domain.catalog.time_off import near
 from zimun.domain.intervals import Interval
 
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
@@ -150,3 +151,31 @@ def transpose(rows: Sequence[int], count: int) -> bytes:
     """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
     bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
     return bits[::-1].encode().translate(_FLAGS)
+
+
+def available_starts(
+    grid: Grid, duration: int, place: Sequence[Interval], staff: Sequence[Sequence[Interval]]
+) -> Grid:
+    """A grid without the starts whose appointments overlap time off.
+
+    `place` is that of the place, `staff` that of each staff member of the grid.
+    """
+    if not grid.steps:
+        return grid
+    closed = _overlapping(grid, duration, place)
+    off = [_overlapping(grid, duration, one) for one in staff]
+    if not closed and not any(off):
+        return grid
+    each = zip(grid.on_duty, off, strict=True)
+    return grid._replace(on_duty=[bits & ~(closed | own) for bits, own in each])
+
+
+def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> int:
+    """The starts whose appointments overlap any of some intervals, as bits."""
+    begin, bits = grid.begin, 0
+    within = begin + grid.steps[0], begin + grid.steps[-1] + duration
+    for since, until in near(intervals, within):
+        low = bisect_right(grid.steps, since - begin - duration)
+        high = bisect_left(grid.steps, until - begin)
+        bits |= (1 << high) - (1 << low) if low < high else 0
+    return bits

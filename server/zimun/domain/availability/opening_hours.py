@@ -13,11 +13,12 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from zimun.domain.catalog import Catalog, Hours, Place, Service, StaffMember, WeeklyHours
-from zimun.domain.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Place, Service, StaffMember
+from zimun.domain.catalog.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, week_on
 from zimun.domain.instant import DAY, MINUTE, SECOND, to_datetime, wall_microseconds
 from zimun.domain.intervals import Interval, intersect, merge
-from zimun.domain.weekly_hours import week_on
 
 ALL_DAY: Hours = ((0, 24 * 60),)
 

@@ -1,20 +1,17 @@
-"""Rows to domain values and back; nothing here decides."""
+"""The catalogue's rows to domain values and back; nothing here decides."""
 
 import json
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, select
 
 from zimun.booking.holidays import public_holiday
-from zimun.domain.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog import (
-    Catalog,
-    Hours,
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
     Location,
     McpAccess,
     Organization,
@@ -24,32 +21,21 @@ from zimun.domain.catalog import (
     ServiceDefaults,
     SlotAlignment,
     StaffMember,
-    WeeklyHours,
 )
-from zimun.domain.events import (
-    CATALOG_TYPES,
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, WeeklyHoursPeriod
+from zimun.domain.ledger.events import (
     CatalogEntry,
-    CatalogEvent,
     CatalogValue,
-    Event,
-    EventType,
     OverrideDeleted,
-    ReservationEvent,
-    Session,
     TimeOffDeleted,
 )
-from zimun.domain.identity import Client
-from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.memory_size import weight
-from zimun.domain.reservation import Contact, Reservation, State, contact_key
-from zimun.domain.time_off import TimeOff
-from zimun.domain.weekly_hours import WeeklyHoursPeriod
 from zimun.storage.schema import (
     ledgers,
     locations,
     organizations,
     overrides,
-    reservations,
     resources,
     services,
     staff,
@@ -57,153 +43,6 @@ from zimun.storage.schema import (
 )
 
 E = TypeVar("E")
-
-
-_ReservationRow: Any = namedtuple(  # type: ignore[misc]  # its fields are the columns
-    "_ReservationRow", [column.name for column in reservations.columns]
-)
-
-
-RESERVATION_COLUMNS = tuple(column.name for column in reservations.columns)
-
-
-def reservation(values: Sequence[Any]) -> Reservation:
-    """From the columns of `reservations`, in their order."""
-    row: Any = _ReservationRow._make(values)
-    return Reservation(
-        org_id=row.org_id,
-        hold_id=row.hold_id,
-        session_id=row.session_id,
-        service_id=row.service_id,
-        location_id=row.location_id,
-        staff_id=row.staff_id,
-        resource_ids=tuple(json.loads(row.resource_ids)),
-        seats=row.seats,
-        start=row.start_time,
-        end=row.end_time,
-        state=State(row.state),
-        expires_at=row.expires_at,
-        create_time=row.create_time,
-        update_time=row.update_time,
-        revision=row.revision,
-        appointment_id=row.appointment_id,
-        confirm_time=row.confirm_time,
-        contact=Contact(
-            name=row.contact_name,
-            email=row.contact_email,
-            phone=row.contact_phone,
-            notes=row.notes,
-            metadata=json.loads(row.metadata),
-        ),
-        cancel_reason=row.cancel_reason,
-        outcome_time=row.outcome_time,
-    )
-
-
-def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
-    """The columns of `reservations`, in their order."""
-    contact, resource_ids = reservation.contact, reservation.resource_ids
-    return (
-        reservation.org_id,
-        reservation.hold_id,
-        reservation.appointment_id,
-        reservation.session_id,
-        reservation.service_id,
-        reservation.location_id,
-        reservation.staff_id,
-        json.dumps(resource_ids) if resource_ids else "[]",
-        reservation.seats,
-        reservation.start,
-        reservation.end,
-        reservation.state.value,
-        reservation.expires_at,
-        reservation.create_time,
-        reservation.update_time,
-        reservation.confirm_time,
-        reservation.revision,
-        contact.name,
-        contact.email,
-        contact.phone,
-        contact.notes,
-        json.dumps(dict(contact.metadata)) if contact.metadata else "{}",
-        reservation.cancel_reason,
-        reservation.outcome_time,
-        contact_key(contact.email),
-    )
-
-
-def event_json(event: ReservationEvent) -> str:
-    """What an event says, for `event`."""
-    row = dict(zip(RESERVATION_COLUMNS, reservation_row(event.reservation), strict=True))
-    del row["contact_key"]
-    facts = {
-        "reservation": row,
-        "sessions": [_session_facts(session) for session in event.sessions],
-    }
-    if event.ignored_rules:
-        facts["ignored_rules"] = list(event.ignored_rules)
-    return json.dumps(facts)
-
-
-_SESSION_FACTS = (
-    "session_id",
-    "service_id",
-    "location_id",
-    "staff_id",
-    "resource_ids",
-    "start",
-    "end",
-    "busy",
-    "booked_at",
-    "capacity",
-    "until",
-    "seats_taken",
-)
-
-_session_values = attrgetter(*_SESSION_FACTS)
-
-
-def _session_facts(session: Session) -> dict[str, Any]:
-    return dict(zip(_SESSION_FACTS, _session_values(session), strict=True))
-
-
-def event(kind: str, client_id: str, data: str) -> Event:
-    """An event as `event_json` wrote it; of the catalogue's, only that it was one."""
-    if kind in CATALOG_TYPES:
-        return CatalogEvent(client_id, None)
-    fields = json.loads(data)
-    return ReservationEvent(
-        EventType(kind),
-        client_id,
-        _reservation_of(fields["reservation"]),
-        [_session(facts) for facts in fields["sessions"]],
-        _ignored_rules(fields),
-    )
-
-
-def _ignored_rules(fields: Mapping[str, Any]) -> tuple[BookingRule, ...]:
-    return tuple(map(BookingRule, fields.get("ignored_rules", ())))
-
-
-def reservation_of_event(data: str) -> tuple[Reservation, tuple[BookingRule, ...]]:
-    """The reservation as the event with these data left it, and the rules that it set aside."""
-    fields = json.loads(data)
-    return _reservation_of(fields["reservation"]), _ignored_rules(fields)
-
-
-_LATER_COLUMNS = {"outcome_time": 0, "contact_key": ""}
-"""Columns that events do not have, or those of earlier versions do not, with their values then."""
-
-
-def _reservation_of(columns: Mapping[str, Any]) -> Reservation:
-    said = {**_LATER_COLUMNS, **columns}
-    return reservation([said[name] for name in RESERVATION_COLUMNS])
-
-
-def _session(facts: dict[str, Any]) -> Session:
-    return Session(
-        **facts | {"resource_ids": tuple(facts["resource_ids"]), "busy": tuple(facts["busy"])}
-    )
 
 
 def catalog_json(value: CatalogValue | None) -> str:
@@ -274,17 +113,6 @@ def time_off_row(org_id: str, time_off: TimeOff) -> dict[str, Any]:
     """The row of time off."""
     row = asdict(time_off)
     return {"org_id": org_id, "start_time": row.pop("start"), "end_time": row.pop("end"), **row}
-
-
-def client(row: Row[Any]) -> Client:
-    """The API client of a row."""
-    fields = dict(row._mapping)
-    return Client(**fields | {"scopes": tuple(fields["scopes"])})
-
-
-def client_row(client: Client) -> dict[str, Any]:
-    """The row of an API client."""
-    return asdict(client)
 
 
 def load_catalog(connection: Connection, org_id: str) -> Catalog:

@@ -8,9 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from zimun.domain.events import FOREVER
 from zimun.domain.intervals import Interval
-from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation
+from zimun.domain.ledger.events import FOREVER
+from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Allocation
 
 
 class Block(NamedTuple):

@@ -1,33 +1,33 @@
 """An organization's ledger in memory: the state after its events, as far as it is loaded.
 
-`evolve(ledger, event)` is the only way from one number (`seq`) to the next
-(Chassaing, "Functional event sourcing decider"). A query of something that has not
+`evolve` leads from one number (`seq`) to the next. A query of something that has not
 been loaded raises `NotLoaded`, which names all that is missing; once that is loaded
 the query is run again.
 
 Busy time is kept by subject and *block*, eight days at a time. What is not
-loaded needs no evolving: it is read as it is when a query needs it. The file is
-a little long, as the queries and `evolve` share how blocks are laid out.
+loaded needs no evolving: it is read as it is when a query needs it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
-from typing import TypeVar
 
-from zimun.domain import slots
-from zimun.domain.blocks import Block, block_numbers, block_of
-from zimun.domain.catalog import Catalog, Service
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
-from zimun.domain.events import FOREVER, CatalogEvent, Event, Member, ReservationEvent, Session
 from zimun.domain.intervals import Interval
-from zimun.domain.layers import Layer, new_layer
-from zimun.domain.loading import BLOCK, OPEN_BLOCK, Allocation, BlockKey, Loaded, Needs, NotLoaded
-from zimun.domain.reservation import LIVE, Reservation, State, contact_key
-from zimun.domain.slots import Busy
-from zimun.domain.tallies import count
-
-V = TypeVar("V")
+from zimun.domain.ledger.blocks import Block, block_numbers, block_of
+from zimun.domain.ledger.events import (
+    Session,
+)
+from zimun.domain.ledger.layers import Layer, new_layer
+from zimun.domain.ledger.loading import (
+    BLOCK,
+    OPEN_BLOCK,
+    Allocation,
+    BlockKey,
+    Loaded,
+    Needs,
+    NotLoaded,
+)
+from zimun.domain.ledger.reservation import LIVE, Reservation, State, contact_key
 
 _ABSENT = Reservation(
     org_id="",
@@ -151,92 +151,6 @@ class Ledger:
                 if block is None or block.seq > seq:
                     return True
         return False
-
-    def busy(
-        self,
-        catalog: Catalog,
-        service: Service,
-        location_id: str,
-        within: Interval,
-        now: int,
-        leaving: Reservation | None = None,
-    ) -> Busy:
-        """What is taken within an interval, at `now`, of all that a service could take there.
-
-        What the reservation `leaving` takes does not count. Raises NotLoaded.
-        """
-        if within[0] >= within[1]:
-            return Busy({})
-        needs = Needs()
-        vacated = _collect(needs, lambda: self._vacated(leaving, now)) if leaving else ""
-        taken: dict[str, Sequence[Interval]] = {}
-        over: dict[str, list[str]] = {}
-        stands_until = FOREVER
-        demand = catalog.demand(service, location_id)
-        for subject, allocations in self.lookup(demand.subjects, within, needs):
-            if not allocations:
-                continue
-            intervals = []
-            for begin, end, until, _, session_id in allocations:
-                if until <= now:
-                    over.setdefault(subject, []).append(session_id)
-                elif session_id != vacated:
-                    intervals.append((begin, end))
-                    if until < stands_until:
-                        stands_until = until
-            if intervals:
-                taken[subject] = intervals
-        tallies = None
-        if demand.limits:
-            moving = leaving if leaving and leaving.service_id == service.id else None
-            asked = self, catalog, service, location_id, within, now, vacated or "", moving
-            tallies = _collect(needs, lambda: count(*asked))
-        sessions = None
-        if service.capacity > 1:
-            sessions = _collect(needs, lambda: self._group_sessions(service, within, now, leaving))
-        if needs:
-            raise NotLoaded(needs)
-        if tallies:
-            stands_until = min(stands_until, tallies.stands_until)
-        return Busy(
-            taken, sessions or {}, tallies.by_subject if tallies else {}, stands_until, over
-        )
-
-    def _vacated(self, leaving: Reservation, now: int) -> str:
-        """The session that ends when a reservation leaves it; empty where others stay."""
-        if leaving.state not in LIVE:
-            return ""
-        session = self.session(leaving.session_id)
-        members = (session.members or {}).items()
-        stays = any(key != leaving.hold_id and member.until > now for key, member in members)
-        return "" if stays else leaving.session_id
-
-    def _group_sessions(
-        self, service: Service, within: Interval, now: int, leaving: Reservation | None
-    ) -> dict[int, Sequence[slots.Session]]:
-        """The sessions of a group service by their start, with the seats taken at `now`."""
-        sessions: dict[int, list[slots.Session]] = {}
-        left = leaving.hold_id if leaving else ""
-        for session in self.sessions_of(service.id, within):
-            seats = sum(
-                member.seats
-                for hold_id, member in (session.members or {}).items()
-                if member.until > now and hold_id != left
-            )
-            if seats:
-                shown = slots.Session(
-                    session.session_id,
-                    session.start,
-                    session.end,
-                    session.staff_id,
-                    session.resource_ids,
-                    session.location_id,
-                    seats,
-                )
-                sessions.setdefault(session.start, []).append(shown)
-        return {
-            start: sorted(some, key=attrgetter("session_id")) for start, some in sessions.items()
-        }
 
     def sessions_of(self, service_id: str, within: Interval) -> list[Session]:
         """The sessions of a service that start within an interval; raises NotLoaded."""
@@ -390,95 +304,3 @@ class Ledger:
         groups = sum(1 + len(group) for group in lists)
         others = (self.sessions, self.reservations, self.appointments)
         return blocks + groups + sum(4 * sum(1 for _ in one.base.values()) for one in others)
-
-
-def evolve(ledger: Ledger, event: Event) -> Ledger:
-    """The ledger after its next event; pure, so that a group can be decided and thrown away."""
-    seq = ledger.seq + 1
-    if isinstance(event, CatalogEvent):
-        return replace(ledger, seq=seq, catalog_version=seq)
-    own = event.reservation
-    blocks: dict[BlockKey, Block] = {}
-    groups: dict[BlockKey, tuple[str, ...]] = {}
-    sessions: dict[str, Session] = {}
-    last_booked: dict[str, int] = {}
-    for session in event.sessions:
-        _set_allocation(ledger, blocks, session)
-        _set_group(ledger, groups, session)
-        if session.members is not None:
-            sessions[session.session_id] = session
-        elif (members := _members(ledger, event, session)) is not None:
-            sessions[session.session_id] = session._replace(members=members)
-        if session.until and session.staff_id and session.booked_at:
-            before = ledger.last_booked.get(session.staff_id)
-            if before is not None and before < session.booked_at:
-                last_booked[session.staff_id] = session.booked_at
-    return Ledger(
-        ledger.org_id,
-        seq,
-        ledger.time,
-        ledger.catalog_version,
-        ledger.blocks.with_changes(blocks),
-        ledger.group_blocks.with_changes(groups),
-        ledger.sessions.with_changes(sessions),
-        ledger.reservations.with_changes({own.hold_id: own}),
-        ledger.appointments.with_changes(
-            {own.appointment_id: own.hold_id} if own.appointment_id else {}
-        ),
-        ledger.last_booked.with_changes(last_booked),
-        _contacts(ledger, own),
-        ledger.origin,
-    )
-
-
-def _members(
-    ledger: Ledger, event: ReservationEvent, session: Session
-) -> Mapping[str, Member] | None:
-    """The members of a session after an event that does not tell them; None where those before
-    are not loaded."""
-    existing = ledger.sessions.get(session.session_id)
-    if existing is not None and existing.members is not None:
-        return event.members_after(session, existing.members)
-    after = event.members_after(session, {})
-    alone = sum(member.seats for member in after.values()) == session.seats_taken
-    return after if alone else None
-
-
-def _contacts(ledger: Ledger, own: Reservation) -> "Layer[str, tuple[str, ...]]":
-    """The appointments by contact; one that has left a contact stays listed."""
-    if not own.appointment_id or not own.contact.email:
-        return ledger.contacts
-    key = contact_key(own.contact.email)
-    hold_ids = ledger.contacts.get(key)
-    if hold_ids is None or own.hold_id in hold_ids:
-        return ledger.contacts
-    return ledger.contacts.with_changes({key: (*hold_ids, own.hold_id)})
-
-
-def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Session) -> None:
-    begin, end = session.busy
-    new = Allocation(begin, end, session.until, session.start, session.session_id)
-    for subject in session.subjects:
-        for number in (*block_numbers(begin, end), OPEN_BLOCK):
-            key = (subject, number)
-            block = blocks.get(key) or ledger.blocks.get(key)
-            if block is not None:
-                blocks[key] = block.replaced(new, ledger.seq + 1)
-
-
-def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
-    for number in (session.start // BLOCK, OPEN_BLOCK):
-        key = (session.service_id, number)
-        group = groups[key] if key in groups else ledger.group_blocks.get(key)
-        if group is not None:
-            others = tuple([one for one in group if one != session.session_id])
-            groups[key] = (*others, session.session_id) if session.until else others
-
-
-def _collect(needs: Needs, query: Callable[[], V]) -> V | None:
-    """The answer, or None with what it lacks added to `needs`."""
-    try:
-        return query()
-    except NotLoaded as lacking:
-        needs |= lacking.needs
-        return None

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from zimun.domain.catalog import Service, SlotAlignment
+from zimun.domain.availability.start_grid import NO_STARTS, Grid
+from zimun.domain.catalog.entries import Service, SlotAlignment
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, intersect
-from zimun.domain.start_grid import NO_STARTS, Grid
 
 MAX_OPENING = 8 * DAY
 """How long an opening can have lasted, when a date's first begins, for steps to count from it."""

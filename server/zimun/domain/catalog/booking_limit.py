@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from zimun.domain.catalog import Organization, Service
+    from zimun.domain.catalog.entries import Organization, Service
 
 CUSTOMER_SUBJECT = ""
 """The subject of a limit for each customer: who that is depends on the appointment."""

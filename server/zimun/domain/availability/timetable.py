@@ -7,43 +7,41 @@ as grids are made and cached by the same keys.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
-from zimun.domain.assignment import Assignments, assign
-from zimun.domain.caching import cached_method
-from zimun.domain.catalog import Catalog, Hours, Place, Service, SlotAlignment, StaffMember
-from zimun.domain.instant import HOUR, MINUTE
-from zimun.domain.intervals import Interval, merge
-from zimun.domain.opening_hours import (
+from zimun.domain.availability.assignment import Assignments, assign
+from zimun.domain.availability.opening_hours import (
     Day,
     DayStatus,
     dates,
-    is_shown_early,
-    local_date,
-    midnight,
     open_time,
     place_day,
-    segments,
     service_day,
     service_hours,
     staff_hours,
     weekly,
 )
-from zimun.domain.opening_steps import MAX_OPENING, Opening, opening_starts, united
-from zimun.domain.start_grid import NO_STARTS, DateRangeGrid, Grid, Names
-from zimun.domain.time_off import TimeOffIndex, available_starts, closing_note
-from zimun.domain.weekly_hours import week_on
-
-SET_BACK = 4 * HOUR
-"""More than any clock has been set back at once since 1970."""
+from zimun.domain.availability.opening_steps import MAX_OPENING, Opening, opening_starts, united
+from zimun.domain.availability.start_grid import (
+    NO_STARTS,
+    DateRangeGrid,
+    Grid,
+    Names,
+    available_starts,
+)
+from zimun.domain.availability.zone_dates import ZoneDates, date_ranges, dates_touching, zone_dates
+from zimun.domain.caching import cached_method
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import Place, Service, SlotAlignment, StaffMember
+from zimun.domain.catalog.time_off import TimeOffIndex, closing_note
+from zimun.domain.catalog.weekly_hours import Hours, week_on
+from zimun.domain.intervals import Interval, merge
 
 NO_STAFF = ("",)
 """The staff of a service that needs none: the one empty id."""
 
-MAX_RANGE_DAYS = 8
-"""The most dates of one DateRangeGrid."""
 
 MAX_NEW_STAFF_DAYS = 400
 """The most dates times staff members whose grids are worked out at once."""
@@ -59,26 +57,6 @@ START_BYTES, STAFF_BYTES = 40, 36
 
 MAX_CACHED_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
-
-
-class _ZoneDates(NamedTuple):
-    """The dates that a wall clock may show around an opening, and when, relative to its beginning.
-
-    `shown` has for each segment the number of its date, begin and end, and the
-    midnight from which its wall time counts.
-    """
-
-    weekday: int
-    days: int
-    shown: tuple[tuple[int, int, int, int], ...]
-
-    def open(self, hours: Sequence[Hours]) -> list[Interval]:
-        """The open time, given the hours of each of the dates."""
-        return merge(
-            (max(begin, midnight + opens * MINUTE), min(end, midnight + closes * MINUTE))
-            for n, begin, end, midnight in self.shown
-            for opens, closes in hours[n]
-        )
 
 
 class Roster(NamedTuple):
@@ -219,7 +197,7 @@ class Timetable:
         )
         around = [tuple(dates_touching(zone, reach)) for zone in roster.zones]
         zones = tuple(
-            _zone_dates(zone, days, begin) for zone, days in zip(roster.zones, around, strict=True)
+            zone_dates(zone, days, begin) for zone, days in zip(roster.zones, around, strict=True)
         )
         relative = self._relative_grid(service, place, opening, around, zones)
         return self._available(service, place, relative._replace(begin=begin))
@@ -250,7 +228,7 @@ class Timetable:
         place: Place,
         opening: Opening,
         around: Sequence[Sequence[date]],
-        zones: tuple[_ZoneDates, ...],
+        zones: tuple[ZoneDates, ...],
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
         roster = self.roster(service, place)
@@ -298,7 +276,7 @@ class Timetable:
         service: Service,
         place: Place,
         opening: Opening,
-        zones: tuple[_ZoneDates, ...],
+        zones: tuple[ZoneDates, ...],
         season: date,
     ) -> _Pattern:
         """The grid of every date with this opening and these dates around it, without overrides
@@ -351,7 +329,7 @@ class Timetable:
         if service.slot_alignment is SlotAlignment.OPENING:
             return ()
         days = tuple(dates_touching(place.time_zone, reach))
-        return tuple(shown[1:] for shown in _zone_dates(place.time_zone, days, reach[0]).shown)
+        return tuple(shown[1:] for shown in zone_dates(place.time_zone, days, reach[0]).shown)
 
     def serves(self, staff_id: str, place: Place) -> bool:
         """Whether a staff member is active and works at this place; True for the empty id."""
@@ -407,41 +385,6 @@ class Timetable:
             for day in dates_touching(member.time_zone, reach)
             for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
         )
-
-
-def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
-    """The dates that a wall clock may show within an interval.
-
-    A little more on both sides: where a clock was set back over midnight (St
-    John's, until 2010), tomorrow's date had a minute before the rest of today.
-    """
-    return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
-
-
-def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date]]:
-    """Cut the dates from first to last into ranges, in order, that a DateRangeGrid can hold.
-
-    They begin at the same dates whatever is asked, so that different questions
-    share them, and before a date that the zone's clock shows early.
-    """
-    while first <= last:
-        days = min(MAX_RANGE_DAYS - first.toordinal() % MAX_RANGE_DAYS, (last - first).days + 1)
-        for n in range(1, days):
-            if is_shown_early(zone, first + timedelta(days=n)):
-                days = n
-                break
-        end = first + timedelta(days=days - 1)
-        yield first, end
-        first = end + timedelta(days=1)
-
-
-def _zone_dates(zone: str, days: Sequence[date], origin: int) -> _ZoneDates:
-    shown = tuple(
-        (n, one.start - origin, one.end - origin, midnight(day) - one.offset - origin)
-        for n, day in enumerate(days)
-        for one in segments(zone, day)
-    )
-    return _ZoneDates(days[0].weekday(), len(days), shown)
 
 
 def _shift(intervals: Iterable[Interval], by: int) -> tuple[Interval, ...]:

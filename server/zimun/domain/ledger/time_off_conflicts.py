@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from zimun.domain.catalog import Catalog
-from zimun.domain.events import Session
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.time_off import TimeOff, near
 from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, merge
-from zimun.domain.ledger import Ledger
-from zimun.domain.loading import BLOCK, Needs, NotLoaded
-from zimun.domain.reservation import Reservation
-from zimun.domain.time_off import TimeOff, near
+from zimun.domain.ledger.events import Session
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
+from zimun.domain.ledger.reservation import Reservation
 
 MAX_CONFLICTS = 100
 """The most appointments and holds that an error or an answer names."""

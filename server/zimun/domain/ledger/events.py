@@ -11,7 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from zimun.domain.catalog import (
+from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
@@ -19,11 +19,11 @@ from zimun.domain.catalog import (
     Service,
     StaffMember,
 )
+from zimun.domain.catalog.subjects import taken_subjects
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.intervals import Interval
-from zimun.domain.reservation import LIVE, Reservation, State
-from zimun.domain.subjects import taken_subjects
-from zimun.domain.time_off import TimeOff
+from zimun.domain.ledger.reservation import LIVE, Reservation, State
 
 FOREVER = 1 << 62
 """The `until` of a session that only a cancellation ends."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence, Set
 from itertools import compress
 
-from zimun.domain.catalog import Service
-from zimun.domain.slots import Choice, Slot
+from zimun.domain.availability.slots import Choice, Slot
+from zimun.domain.catalog.entries import Service
 
 MAX_CACHED_ASSIGNMENTS = 512
 """How many assignments are kept of one service at one place."""

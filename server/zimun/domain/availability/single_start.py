@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zimun.domain.catalog import Place, Service, SlotAlignment
+from zimun.domain.availability.opening_hours import local_date, midnight, segments
+from zimun.domain.availability.timetable import NO_STAFF, Timetable
+from zimun.domain.catalog.entries import Place, Service, SlotAlignment
+from zimun.domain.catalog.time_off import near
 from zimun.domain.ignored_rules import BookingRule, IgnoredRules
 from zimun.domain.intervals import covers, merge
-from zimun.domain.opening_hours import local_date, midnight, segments
-from zimun.domain.time_off import near
-from zimun.domain.timetable import NO_STAFF, Timetable
 
 
 def is_place_open(timetable: Timetable, service: Service, place: Place, start: int) -> bool:

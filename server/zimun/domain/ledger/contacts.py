@@ -1,6 +1,6 @@
 """Contacts of appointments, and their removal: pure functions of (reservation, now)."""
 
-from zimun.domain.reservation import Contact, Reservation, State, contact_key
+from zimun.domain.ledger.reservation import Contact, Reservation, State, contact_key
 
 PERSONAL_FIELDS = (
     "contact_name",

@@ -1,0 +1,118 @@
+"""A catalogue after changes of its values, and its limits."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from zimun.booking.holidays import public_holiday
+from zimun.domain.catalog.catalog import Catalog
+from zimun.domain.catalog.entries import (
+    Location,
+    Organization,
+    Override,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.commands import Decision
+from zimun.domain.errors import (
+    CatalogLimitReached,
+)
+from zimun.domain.ledger.events import (
+    CatalogEvent,
+    CatalogValue,
+    OverrideDeleted,
+    TimeOffDeleted,
+)
+from zimun.domain.memory_size import weight
+
+MAX_ENTRIES = 20_000
+"""Entries and overrides of an organization, archived ones included."""
+
+
+MAX_BYTES = 32 << 20
+"""Bytes of memory of an organization's catalogue, as estimated by `weight`."""
+
+
+def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
+    """The catalogue after some changes, each a value as the change left it.
+
+    Its version stays: it is known once the changes have their numbers.
+    """
+    entries_by_type: dict[type, dict[str, Any]] = {
+        entry_type: dict(catalog.all(entry_type))
+        for entry_type in (Service, Location, StaffMember, Resource)
+    }
+    organization, overrides = catalog.organization, dict(catalog.overrides)
+    time_off = dict(catalog.time_off)
+    span, entry_bytes = catalog.longest_span, catalog.entry_bytes
+    for value in values:
+        match value:
+            case Organization():
+                entry_bytes += weight(value) - weight(organization)
+                organization = value
+            case Override():
+                met = {overrides[key] for key in value.keys if key in overrides}
+                kept = _without(overrides, value.id) if value.id else overrides
+                kept = {key: one for key, one in kept.items() if one not in met}
+                overrides = {**kept, **dict.fromkeys(value.keys, value)}
+            case OverrideDeleted():
+                overrides = _without(overrides, value.override_id)
+            case TimeOff():
+                time_off[value.id] = value
+            case TimeOffDeleted():
+                time_off.pop(value.time_off_id, None)
+            case _:
+                entries_of_type = entries_by_type[type(value)]
+                entry_bytes += weight(value) - (
+                    weight(before) if (before := entries_of_type.get(value.id)) else 0
+                )
+                entries_of_type[value.id] = value
+                span = max(span, value.longest_span) if isinstance(value, Service) else span
+    return Catalog(
+        version=catalog.version,
+        organization=organization,
+        services=entries_by_type[Service],
+        locations=entries_by_type[Location],
+        staff=entries_by_type[StaffMember],
+        resources=entries_by_type[Resource],
+        overrides=overrides,
+        longest_span=span,
+        holiday=public_holiday,
+        entry_bytes=entry_bytes,
+        time_off=time_off,
+    )
+
+
+def _without(
+    overrides: Mapping[tuple[str, date], Override], override_id: str
+) -> dict[tuple[str, date], Override]:
+    return {
+        key: override
+        for key, override in overrides.items()
+        if not override_id or override.id != override_id
+    }
+
+
+def catalog_decision(
+    catalog: Catalog, client_id: str, values: Sequence[CatalogValue], result: Any
+) -> Decision:
+    """The decision to make some changes of the catalogue; none of them where there are none.
+
+    Raises CatalogLimitReached.
+    """
+    if not values:
+        return Decision((), result)
+    events = [CatalogEvent(client_id, value) for value in values]
+    after = evolve_catalog(catalog, values)
+    _check_limits(catalog, after)
+    return Decision(events, result, after)
+
+
+def _check_limits(before: Catalog, after: Catalog) -> None:
+    """Raise CatalogLimitReached where a change makes a catalogue larger than a limit."""
+    if after.count > max(before.count, MAX_ENTRIES):
+        raise CatalogLimitReached("entries", MAX_ENTRIES)
+    if after.size > max(before.size, MAX_BYTES):
+        raise CatalogLimitReached("bytes", MAX_BYTES)

@@ -1,0 +1,98 @@
+"""The slots nearest to an instant: the alternatives that the refusal of a taken slot offers."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from zimun.domain.availability.opening_hours import local_date, segments
+from zimun.domain.availability.slot_request import SlotRequest, resolve
+from zimun.domain.availability.slot_search import ONE_DAY, Search
+from zimun.domain.availability.slots import Slot
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.ignored_rules import NO_RULES
+from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger.ledger import Ledger
+
+ALTERNATIVES = 3
+"""How many open slots a refusal of a taken one offers."""
+
+
+ALTERNATIVE_RADII = (1, 7, 31)
+"""How many days around the requested time are searched for alternatives, one after the other."""
+
+
+def _bookable(search: Search, within: Interval) -> Interval:
+    return max(within[0], search.opens), min(within[1], search.closes + 1)
+
+
+def nearest_slots(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+) -> tuple[Sequence[Slot], str]:
+    """Up to ALTERNATIVES open slots nearest to `start`, nearest first, and the place's zone."""
+    resolved = resolve(ledger, timetable, request)
+    slots: list[Slot] = []
+    for radius in ALTERNATIVE_RADII:
+        within = resolved.bookable(now, (start - radius * DAY, start + radius * DAY + 1))
+        if within[0] < within[1]:
+            search = resolved.search(ledger, now, within)
+            slots = _nearest(search, within, start)
+        if len(slots) == ALTERNATIVES:
+            break
+    return slots, resolved.place.time_zone
+
+
+def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
+    begin, end = _bookable(search, within)
+    if begin >= end:
+        return []
+    zone = search.place.time_zone
+    slots = nearest(search, start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
+    return [slot for slot in slots if begin <= slot.start < end]
+
+
+def slot_unavailable(
+    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+) -> SlotUnavailable:
+    """The refusal of a taken slot, with the nearest that every rule allows; raises NotLoaded."""
+    request = request._replace(ignored=NO_RULES)
+    slots, zone = nearest_slots(ledger, timetable, now, request, start)
+    return SlotUnavailable(request.service_id, slots, zone)
+
+
+def nearest(search: Search, start: int, count: int, first: date, last: date) -> list[Slot]:
+    """The slots of the place's dates from first to last that start nearest to an instant.
+
+    The nearest comes first, the earlier of two that are equally near. More
+    and more dates around the instant are searched, until no other can have
+    a nearer slot.
+    """
+    day, length = local_date(search.place.time_zone, start), ONE_DAY
+    before, after = max(first, min(day, last)), min(max(first, day), last)
+    slots = search.slots(before, after)
+    while True:
+        slots = sorted(slots, key=lambda slot: (abs(slot.start - start), slot.start))[:count]
+        beyond = _distances(search.place.time_zone, start, before, after, first, last)
+        if not beyond or (len(slots) == count and abs(slots[-1].start - start) < min(beyond)):
+            return slots
+        begin, end = max(before - length, first), min(after + length, last)
+        slots += search.slots(begin, before - ONE_DAY)
+        slots += search.slots(after + ONE_DAY, end)
+        before, after, length = begin, end, 2 * length
+
+
+def _distances(
+    zone: str, start: int, before: date, after: date, first: date, last: date
+) -> list[int]:
+    """How far from an instant the dates before and after those searched are; empty for none.
+
+    A zone skips no two dates in a row.
+    """
+    distances = []
+    if first < before:
+        shown = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
+        distances.append(start - shown[-1].end + 1)
+    if after < last:
+        shown = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
+        distances.append(shown[0].start - start)
+    return distances

@@ -1,0 +1,214 @@
+"""What an organization offers: plain values, read whole and never changed in place.
+
+Times of day are minutes since local midnight (1440 is 24:00); durations and
+instants are microseconds. An empty id means "none". The file is a little long, as
+entries of all kinds are in it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar, cast
+
+from zimun.domain.catalog.booking_limit import AppliedLimit, applied_limits
+from zimun.domain.catalog.entries import (
+    HORIZON,
+    Entry,
+    Location,
+    Organization,
+    Override,
+    Place,
+    Resource,
+    Service,
+    StaffMember,
+)
+from zimun.domain.catalog.holiday_calendar import HolidayName
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import Hours as Hours
+from zimun.domain.catalog.weekly_hours import WeeklyHours as WeeklyHours
+from zimun.domain.errors import (
+    InvalidRequest,
+    LocationNotFound,
+    NotFound,
+    ResourceNotFound,
+    ServiceNotFound,
+    StaffNotFound,
+)
+from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.memory_size import weight
+
+E = TypeVar("E", bound="Entry")
+
+
+OVERRIDE_BYTES = 1000
+"""About how many bytes an override takes in memory."""
+
+
+TIME_OFF_BYTES, OCCURRENCE_BYTES = 1500, 300
+"""About how many bytes time off takes in memory, and each time that it recurs."""
+
+
+class Demand(NamedTuple):
+    """The subjects that a session of a service may take, and the limits of its bookings."""
+
+    subjects: tuple[str, ...]
+    limits: tuple[AppliedLimit, ...]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that an organization offers, at one version: the number of the ledger's
+    event that last changed it.
+
+    `longest_span` is at least the span of every allocation ever made, so that a
+    search knows how far back an overlap can begin. `holiday` names the date's
+    holiday in a calendar.
+    An override is in `overrides` by each of its dates. `entry_bytes` is the memory of
+    organization and entries (`weight`), without overrides and time off.
+    """
+
+    version: int
+    organization: Organization
+    services: Mapping[str, Service]
+    locations: Mapping[str, Location]
+    staff: Mapping[str, StaffMember]
+    resources: Mapping[str, Resource]
+    overrides: Mapping[tuple[str, date], Override]
+    longest_span: int
+    holiday: HolidayName = lambda calendar, day: ""
+    entry_bytes: int = 0
+    time_off: Mapping[str, TimeOff] = field(default_factory=dict)
+
+    # By identity, as mappings do not hash.
+    __hash__ = object.__hash__
+
+    @cached_property
+    def _by_type(self) -> Mapping[type[Entry], Mapping[str, Entry]]:
+        return {
+            Service: self.services,
+            Location: self.locations,
+            StaffMember: self.staff,
+            Resource: self.resources,
+        }
+
+    def all(self, entry_type: type[E]) -> Mapping[str, E]:
+        """Every entry of a kind by its id, active or not."""
+        return cast("Mapping[str, E]", self._by_type[entry_type])
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        return self.entry_bytes + OVERRIDE_BYTES * len(self.overrides) + self._time_off_bytes
+
+    @cached_property
+    def _time_off_bytes(self) -> int:
+        recurring = sum(len(one.occurrences) for one in self.time_off.values())
+        return TIME_OFF_BYTES * len(self.time_off) + OCCURRENCE_BYTES * recurring
+
+    @property
+    def count(self) -> int:
+        """How many entries it has, active or not, with overrides and time off."""
+        return sum(map(len, self._by_type.values())) + len(self.overrides) + len(self.time_off)
+
+    def entries(self) -> Iterator[Entry]:
+        """The organization, and every entry of each kind, active or not."""
+        yield self.organization
+        for entries in self._by_type.values():
+            yield from entries.values()
+
+    def entry(self, entry_type: type[E], entry_id: str) -> E:
+        """The entry, active or not; raises the NotFound of its kind."""
+        if entry := self.all(entry_type).get(entry_id):
+            return entry
+        raise NOT_FOUND[entry_type](entry_id)
+
+    @cached_property
+    def distinct_overrides(self) -> Sequence[Override]:
+        """Every override once."""
+        return list(dict.fromkeys(self.overrides.values()))
+
+    @cached_property
+    def _listed(self) -> dict[tuple[type[Entry], bool], Sequence[Entry]]:
+        return {}
+
+    def listed(self, entry_type: type[E], archived: bool = False) -> Sequence[E]:
+        """The active entries of a kind in order of creation; with `archived`, the others, too."""
+        key = (entry_type, archived)
+        if key not in self._listed:
+            entries = [entry for entry in self.all(entry_type).values() if entry.active or archived]
+            self._listed[key] = sorted(entries, key=lambda entry: (entry.create_time, entry.id))
+        return cast("Sequence[E]", self._listed[key])
+
+    def place(self, service: Service, location_id: str) -> Place:
+        """Where the service is to be given.
+
+        Raises LocationNotFound for an unknown location, InvalidRequest for one
+        that does not give the service, or for none where the service has several.
+        """
+        if location_id and location_id not in self.locations:
+            raise LocationNotFound(location_id)
+        if location_id and location_id not in service.location_ids:
+            raise InvalidRequest({"location_id": f"service {service.id} is not offered there"})
+        if not location_id and len(service.location_ids) > 1:
+            raise InvalidRequest({"location_id": f"service {service.id} has several: name one"})
+        chosen = location_id or next(iter(service.location_ids), "")
+        return self.place_of(chosen)
+
+    def place_of(self, location_id: str) -> Place:
+        """The place that a location is, or (empty) the organization itself."""
+        zone = self.locations[location_id].time_zone if location_id else self.organization.time_zone
+        return Place(location_id, zone)
+
+    def defaults(self, entry_type: type[E], fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What a new entry has where its creator does not say; what it must say is empty."""
+        if entry_type is Resource:
+            return {"name": ""}
+        if entry_type is not Service:
+            return {"name": "", "time_zone": self.organization.time_zone}
+        own = asdict(self.organization.service_defaults)
+        whole_minutes = fields.get("duration", 0) // MINUTE * MINUTE
+        usual = {"slot_step": min(max(whole_minutes, MINUTE), DAY), "horizon": HORIZON}
+        settled = {field: length for field, length in own.items() if length is not None}
+        return {"name": "", "duration": 0, **usual, **settled}
+
+    def daily_limit(self, staff_id: str) -> int:
+        """The most bookings that a staff member begins on one date; 0 for any number."""
+        member = self.staff.get(staff_id)
+        return member.daily_limit if member else 0
+
+    @cached_property
+    def _demands(self) -> dict[tuple[str, str], Demand]:
+        return {}
+
+    def demand(self, service: Service, location_id: str) -> Demand:
+        """The demand of a service of the catalogue at a location, whatever its duration."""
+        key = (service.id, location_id)
+        if key not in self._demands:
+            daily = {one: most for one in service.staff_ids if (most := self.daily_limit(one))}
+            limits = tuple(applied_limits(self.organization, service, daily))
+            self._demands[key] = Demand(service.subjects(location_id), limits)
+        return self._demands[key]
+
+    def check_staff(self, service: Service, staff_id: str) -> None:
+        """Raise StaffNotFound for an unknown id, InvalidRequest for one who does not give it."""
+        if not staff_id:
+            return
+        if staff_id not in self.staff:
+            raise StaffNotFound(staff_id)
+        if staff_id not in service.staff_ids:
+            raise InvalidRequest({"staff_id": f"{staff_id} does not give service {service.id}"})
+
+
+NOT_FOUND: Mapping[type[Entry], type[NotFound]] = {
+    Service: ServiceNotFound,
+    Location: LocationNotFound,
+    StaffMember: StaffNotFound,
+    Resource: ResourceNotFound,
+}
+
+
+def empty_catalog(org_id: str) -> Catalog:
+    """The catalogue of an organization that does not exist yet."""
+    unnamed = Organization(id=org_id, name="", time_zone="")
+    return Catalog(0, unnamed, {}, {}, {}, {}, {}, longest_span=0, entry_bytes=weight(unnamed))
