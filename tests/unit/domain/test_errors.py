@@ -4,7 +4,6 @@ import re
 from collections import Counter
 
 import pytest
-from zimun.v1.error_reason_pb2 import ErrorReason
 
 from zimun.domain import booking_errors, errors
 from zimun.domain.booking_errors import HoldExpired, NotASlot, SlotUnavailable
@@ -18,6 +17,7 @@ from zimun.domain.errors import (
     ScopeMissing,
     ZimunError,
 )
+from zimun.v1.error_reason_pb2 import ErrorReason
 
 MODULES = (errors.__name__, booking_errors.__name__)
 REASONS = frozenset(ErrorReason.keys())
