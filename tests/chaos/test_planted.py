@@ -21,7 +21,7 @@ def calm(engine: str, seconds: int = 4) -> tuple[str, ...]:
     return f"--seconds={seconds}", f"--min-attempts={attempts}", "--no-faults", "--settling=2"
 
 
-ENDS = ("--seconds=10", "--move-rate=3", "--settling=2")
+ENDS = ("--seconds=10", "--min-attempts=3000", "--move-rate=3", "--settling=2")
 """Options of a run in which the clock often moves to where a hold ends."""
 
 
@@ -43,7 +43,7 @@ UNCONSTRAINED = (
 )
 
 PLANTED = {
-    ("embedded", "early"): ENDS,
+    ("embedded", "early"): (*ENDS, "--seconds=16", "--more-reads=0.5"),
     ("embedded", "late"): ENDS,
     ("shared", "late"): ENDS,
     ("embedded", "blind"): (*calm("embedded", 2), OVERLAPPING),
