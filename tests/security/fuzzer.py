@@ -29,6 +29,10 @@ VALID_TEXTS = (
     "1",
     "name",
     "*",
+    "FREQ=DAILY;COUNT=1000",
+    "FREQ=WEEKLY;BYDAY=MO,WE;UNTIL=20301231T235959Z",
+    "FREQ=MONTHLY;BYDAY=1MO,-1FR;INTERVAL=2;COUNT=20",
+    "FREQ=YEARLY;BYMONTH=2,12;BYMONTHDAY=15,29,-1;COUNT=5",
 )
 
 MONDAY = 1_765_789_200
@@ -152,8 +156,15 @@ class Fuzzer:
 
     def _text(self) -> str:
         if self._rng.random() < 0.6:
-            return self._rng.choice(self._texts)
+            text = self._rng.choice(self._texts)
+            return text if self._rng.random() < 0.9 else self._edited(text)
         return self._rng.choice(TEXTS)
+
+    def _edited(self, text: str) -> str:
+        """A valid text with a character more, fewer or other."""
+        at = self._rng.randrange(len(text))
+        character = self._rng.choice("0129-+,;=:TZ_ aé")
+        return text[:at] + self._rng.choice(("", character)) + text[at + self._rng.randrange(2) :]
 
     def _metadata(self) -> Sequence[tuple[str, str | bytes]]:
         """Headers that gRPC clients may send: huge, many, binary, of names that are ours."""

@@ -1,14 +1,18 @@
-"""Recurrence rules: bounded, in wall time, and as a walk from date to date finds them."""
+"""Recurrence rules: bounded, in wall time, and as dateutil finds them."""
 
-from collections.abc import Mapping
+import time
+from calendar import isleap, monthrange
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from datetime import time as clock
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.booking.recurrence import MAX_OCCURRENCES, occurrences
+from zimun.booking.recurrence import FREQUENCIES, MAX_OCCURRENCES, occurrences
 from zimun.domain.instant import HOUR, from_datetime, rfc3339
 
 from ..support.profiles import examples
@@ -89,8 +93,13 @@ def test_a_wall_time_that_the_clock_skips_is_read_by_the_offset_before_it() -> N
         ("FREQ=MONTHLY;COUNT=2;BYDAY=2MO", "at start_time"),
         ("FREQ=DAILY;COUNT=2;BYDAY=1MO", "MONTHLY or YEARLY"),
         ("FREQ=DAILY;COUNT=2;BYDAY=XX", "BYDAY such as"),
-        ("FREQ=DAILY;COUNT=2;WKST=XX", "RFC 5545"),
-        ("FREQ=DAILY;COUNT=2;BYMONTHDAY=5,x", "RFC 5545"),
+        ("FREQ=YEARLY;COUNT=2;BYDAY=54MO", "BYDAY such as"),
+        ("FREQ=YEARLY;COUNT=2;BYDAY=MO,0MO", "BYDAY such as"),
+        ("FREQ=YEARLY;COUNT=2;BYDAY=MO,-99SU;INTERVAL=3", "BYDAY such as"),
+        ("FREQ=DAILY;COUNT=2;WKST=XX", "WKST of MO"),
+        ("FREQ=DAILY;COUNT=2;BYMONTHDAY=5,x", "BYMONTHDAY of -31 to 31"),
+        ("FREQ=DAILY;COUNT=2;BYMONTHDAY=5,0", "BYMONTHDAY of -31 to 31"),
+        ("FREQ=MONTHLY;COUNT=2;BYMONTH=1,99;BYDAY=MO", "BYMONTH of 1 to 12"),
     ],
 )
 def test_a_rule_that_is_none_or_has_no_bounds_is_refused(rule: str, said: str) -> None:
@@ -103,71 +112,87 @@ def test_a_recurrence_begins_in_a_year_that_leaves_room_for_it() -> None:
         starts("FREQ=DAILY;COUNT=2", "9990-01-05T09:00")
 
 
-def matches(parts: Mapping[str, str], start: date, day: date) -> bool:
-    """Whether a date is one of a rule's that begins on another, as RFC 5545 has its table."""
-    every = int(parts["INTERVAL"])
-    monday, first_monday = (one - timedelta(days=one.weekday()) for one in (day, start))
-    months = (day.year - start.year) * 12 + day.month - start.month
-    periods = {
-        "DAILY": (day - start).days,
-        "WEEKLY": (monday - first_monday).days // 7,
-        "MONTHLY": months,
-        "YEARLY": day.year - start.year,
-    }
-    frequency = parts["FREQ"]
-    if periods[frequency] % every:
-        return False
-    weekdays = parts.get("BYDAY", "")
-    if weekdays and WEEKDAYS[day.weekday()] not in weekdays:
-        return False
-    if "BYMONTHDAY" in parts and f"{day.day}" not in parts["BYMONTHDAY"].split(","):
-        return False
-    if "BYMONTH" in parts and f"{day.month}" not in parts["BYMONTH"].split(","):
-        return False
-    said = {"BYDAY", "BYMONTHDAY", "BYMONTH"} & parts.keys()
-    if frequency == "WEEKLY" and not said - {"BYMONTH"}:
-        return day.weekday() == start.weekday()
-    if frequency in ("MONTHLY", "YEARLY") and not said & {"BYDAY", "BYMONTHDAY"}:
-        is_month = frequency == "MONTHLY" or "BYMONTH" in parts or day.month == start.month
-        return is_month and day.day == start.day
-    return True
+def test_weekdays_of_all_weeks_and_of_one_may_stand_together() -> None:
+    assert starts("FREQ=MONTHLY;BYDAY=MO,1TU;COUNT=4", "2026-01-05T09:00") == [
+        f"2026-01-{day}T09:00" for day in ("05", "06", "12", "19")
+    ]
+
+
+def test_a_rule_without_another_date_takes_no_search_to_the_end_of_time() -> None:
+    """The next one is on 2056-02-29."""
+    began = time.process_time()
+    for interval in (1, 3, 997):
+        with pytest.raises(ValueError, match="within 1830 days"):
+            starts(f"FREQ=DAILY;INTERVAL={interval};{RARE};COUNT=2", "2028-02-29T09:00")
+    assert time.process_time() - began < 0.5
+
+
+RARE = "BYMONTH=2;BYMONTHDAY=29;BYDAY=TU"
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> tuple[dict[str, str], date]:
+def rules(draw: st.DrawFn) -> tuple[str, date]:
+    """A rule without its end, and the first of its dates."""
     start = draw(st.dates(date(2026, 1, 1), date(2028, 12, 31)))
-    parts = {
-        "FREQ": draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"])),
-        "INTERVAL": f"{draw(st.integers(1, 4))}",
+    frequency = draw(st.sampled_from(FREQUENCIES))
+    named = draw(st.sets(st.sampled_from(["INTERVAL", "BYDAY", "BYMONTHDAY", "BYMONTH", "WKST"])))
+    may_count = frequency in ("MONTHLY", "YEARLY")
+    number = draw(st.sampled_from(numbers(start, "BYMONTH" in named or frequency == "MONTHLY")))
+    number = number if may_count and draw(st.booleans()) else ""
+    length = monthrange(start.year, start.month)[1]
+    month_day = draw(st.sampled_from([start.day, start.day - 1 - length]))
+    values = {
+        "INTERVAL": draw(st.sampled_from(["1", "2", "3", "4", "7", "365"])),
+        "BYDAY": draw(several(WEEKDAYS, WEEKDAYS[start.weekday()], number)),
+        "BYMONTHDAY": draw(several([*range(1, 32), *range(-31, 0)], month_day)),
+        "BYMONTH": draw(several(range(1, 13), start.month)),
+        "WKST": draw(st.sampled_from(WEEKDAYS)),
     }
-    if draw(st.booleans()):
-        others = draw(st.sets(st.sampled_from(WEEKDAYS), max_size=3))
-        parts["BYDAY"] = ",".join(sorted({WEEKDAYS[start.weekday()], *others}))
-    if parts["FREQ"] != "WEEKLY" and draw(st.booleans()):
-        days = {start.day, *draw(st.sets(st.integers(1, 31), max_size=3))}
-        parts["BYMONTHDAY"] = ",".join(map(str, sorted(days)))
-    if draw(st.booleans()):
-        months = {start.month, *draw(st.sets(st.integers(1, 12), max_size=3))}
-        parts["BYMONTH"] = ",".join(map(str, sorted(months)))
-    return parts, start
+    return ";".join([f"FREQ={frequency}", *(f"{name}={values[name]}" for name in named)]), start
+
+
+def numbers(day: date, in_month: bool) -> list[str]:
+    """Which of its weekday a date is, from the start and from the end of its month or year."""
+    place, length = day.day, monthrange(day.year, day.month)[1]
+    if not in_month:
+        place, length = day.timetuple().tm_yday, 366 if isleap(day.year) else 365
+    from_start, from_end = (place + 6) // 7, (length - place) // 7 + 1
+    return [f"{from_start}", f"+{from_start}", f"-{from_end}"]
+
+
+def several(values: Sequence[object], one: object, prefix: str = "") -> st.SearchStrategy[str]:
+    """A list of some values and one that is in it, as a part of a rule has it."""
+    lists = st.sets(st.sampled_from(values), max_size=4)
+    return lists.map(lambda some: ",".join(f"{prefix}{each}" for each in {one, *some}))
 
 
 @examples(200)
 @given(rules(), st.integers(1, 800), st.sampled_from(["Europe/Berlin", "Asia/Kolkata", "UTC"]))
-def test_occurrences_are_those_of_a_walk_over_all_dates(
-    drawn: tuple[dict[str, str], date], days: int, zone: str
-) -> None:
-    parts, start = drawn
+def test_occurrences_are_those_of_dateutil(drawn: tuple[str, date], days: int, zone: str) -> None:
+    rule, start = drawn
     last = start + timedelta(days=days)
-    rule = ";".join(f"{name}={value}" for name, value in parts.items())
-    noon = datetime(start.year, start.month, start.day, 12, tzinfo=ZoneInfo(zone))
-    first = from_datetime(noon), from_datetime(noon) + HOUR
+    noon = datetime.combine(start, clock(12))
+    instant = from_datetime(noon.replace(tzinfo=ZoneInfo(zone)))
+    first = instant, instant + HOUR
     found = occurrences(f"{rule};UNTIL={last:%Y%m%d}", first, zone)
-    expected = [
-        day for n in range(days + 1) if matches(parts, start, day := start + timedelta(days=n))
-    ]
+    until = datetime.combine(last, clock(23, 59))
+    expected = list(rrulestr(rule, dtstart=noon).replace(until=until))
     shown = [datetime.fromtimestamp(begin // 10**6, ZoneInfo(zone)) for begin, _ in found]
-    assert [one.date() for one in shown] == expected
-    assert {(one.hour, one.minute) for one in shown} == {(12, 0)}
+    assert [one.replace(tzinfo=None) for one in shown] == expected
     assert all(end - begin == HOUR for begin, end in found)
     assert len(found) <= MAX_OCCURRENCES
+
+
+@examples(300)
+@given(st.text("FREQINTVALCOUBYDMHWKS=;,+-0129", max_size=60), st.sampled_from(FREQUENCIES))
+def test_what_is_no_rule_is_told_in_our_words(text: str, frequency: str) -> None:
+    for rule in (text, f"FREQ={frequency};COUNT=2;{text}", f"FREQ={frequency};BYMONTH=1,{text}"):
+        assert refusal(rule).startswith(("must ", "nothing"))
+
+
+def refusal(rule: str) -> str:
+    try:
+        starts(rule, "2026-01-05T09:00")
+    except ValueError as error:
+        return str(error)
+    return "nothing"

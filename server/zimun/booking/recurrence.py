@@ -1,4 +1,4 @@
-"""Recurrence rules (RFC 5545, 3.3.10) to intervals, by `dateutil`.
+"""Recurrence rules (RFC 5545, 3.3.10) to intervals.
 
 What recurs is the wall time of a zone: the start and the end of each occurrence show the
 same times of day, whatever the zone's offset then is.
@@ -6,13 +6,11 @@ same times of day, whatever the zone's offset then is.
 
 import re
 from calendar import isleap, monthrange
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
-
-from dateutil.rrule import rrulestr
 
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.time_off import TimeOff
@@ -109,23 +107,22 @@ def _number(text: str) -> int:
 
 
 def _starts(parts: Parts, start: datetime, zone: str) -> Iterator[datetime]:
-    """The wall times at which it recurs, at most one more than there may be."""
+    """The wall times at which it recurs, at most one more than there may be.
+
+    All dates of MAX_SPAN are looked at: a search for the next of a rule that has few might not
+    end before the year 9999.
+    """
     limit = start + MAX_SPAN
     if "UNTIL" in parts:
         limit, most = _until(parts["UNTIL"], zone), limit
         if limit > most:
             raise ValueError(f"must end within {MAX_SPAN.days} days of start_time")
-    # Without it, a rule such as the 30th of February would be searched for to the end of time.
-    if not _begins(parts, start) or limit < start:
+    rule = _read(parts, start.date())
+    if not rule.matches(start) or limit < start:
         raise ValueError("must have an occurrence at start_time")
-    text = ";".join(f"{name}={parts[name]}" for name in parts if name not in ("COUNT", "UNTIL"))
-    fraction = timedelta(microseconds=start.microsecond)
-    try:
-        rule = rrulestr(text, dtstart=start - fraction).replace(until=limit)
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("must be a rule as RFC 5545, section 3.3.10 has it") from None
+    times = (start + timedelta(days) for days in range((limit - start).days + 1))
     count = int(parts.get("COUNT", MAX_OCCURRENCES + 1))
-    return (one + fraction for one in islice(rule, count))
+    return islice(filter(rule.matches, times), count)
 
 
 def _until(text: str, zone: str) -> datetime:
@@ -141,33 +138,93 @@ def _until(text: str, zone: str) -> datetime:
     return until if "T" in text else until + timedelta(days=1, microseconds=-1)
 
 
-def _begins(parts: Parts, start: datetime) -> bool:
-    """Whether a start is among the times of its rule; raises ValueError for what is no rule."""
-    length = monthrange(start.year, start.month)[1]
-    months = [_number(one) for one in parts.get("BYMONTH", f"{start.month}").split(",")]
-    days = [_number(one) for one in parts.get("BYMONTHDAY", f"{start.day}").split(",")]
-    weekdays = parts.get("BYDAY", _WEEKDAYS[start.weekday()]).split(",")
-    on_weekday = [_is_weekday(one, parts, start) for one in weekdays]
-    on_month_day = not {start.day, start.day - length - 1}.isdisjoint(days)
-    return start.month in months and on_month_day and any(on_weekday)
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """The dates of a rule that begins on `first`; parts that it does not have are empty.
+
+    `weekdays` are numbers of weeks, 0 for all, each with a weekday, Monday being 0.
+    """
+
+    first: date
+    frequency: str
+    interval: int
+    months: Sequence[int]
+    month_days: Sequence[int]
+    weekdays: Sequence[tuple[int, int]]
+    week_start: int
+
+    def matches(self, day: date) -> bool:
+        """Whether a date is one of the rule's."""
+        return (
+            (not self.months or day.month in self.months)
+            and (not self.month_days or self._is_month_day(day))
+            and (not self.weekdays or any(self._is_weekday(day, *one) for one in self.weekdays))
+            and (self._period(day) - self._period(self.first)) % self.interval == 0
+        )
+
+    def _is_month_day(self, day: date) -> bool:
+        from_end = day.day - 1 - monthrange(day.year, day.month)[1]
+        return day.day in self.month_days or from_end in self.month_days
+
+    def _is_weekday(self, day: date, number: int, weekday: int) -> bool:
+        if day.weekday() != weekday:
+            return False
+        if number == 0:
+            return True
+        position, length = day.day, monthrange(day.year, day.month)[1]
+        if self.frequency == "YEARLY" and not self.months:
+            position, length = day.timetuple().tm_yday, 366 if isleap(day.year) else 365
+        return number in ((position - 1) // 7 + 1, -((length - position) // 7 + 1))
+
+    def _period(self, day: date) -> int:
+        """The number of the day, week, month or year of a date."""
+        if self.frequency == "MONTHLY":
+            return day.year * 12 + day.month
+        if self.frequency == "YEARLY":
+            return day.year
+        number = day.toordinal()
+        return number if self.frequency == "DAILY" else (number - 1 - self.week_start) // 7
 
 
-def _is_weekday(text: str, parts: Parts, start: datetime) -> bool:
-    """Whether a start is on a day of BYDAY, such as MO, 2TU or -1FR."""
-    match = _DAY.fullmatch(text)
-    if not match:
+def _read(parts: Parts, first: date) -> _Rule:
+    """The rule of some parts; raises ValueError.
+
+    What a rule does not say is as on its first date.
+    """
+    months = _numbers(parts, "BYMONTH", 1, 12)
+    month_days = _numbers(parts, "BYMONTHDAY", -31, 31)
+    weekdays = _weekdays(parts)
+    frequency = parts["FREQ"]
+    if not month_days and not weekdays and frequency == "WEEKLY":
+        weekdays = [(0, first.weekday())]
+    elif not month_days and not weekdays and frequency != "DAILY":
+        month_days = [first.day]
+        months = months if months or frequency == "MONTHLY" else [first.month]
+    interval, week_start = int(parts.get("INTERVAL", 1)), parts.get("WKST", "MO")
+    if week_start not in _WEEKDAYS:
+        raise ValueError(f"must have a WKST of {', '.join(_WEEKDAYS)}")
+    number = _WEEKDAYS.index(week_start)
+    return _Rule(first, frequency, interval, months, month_days, weekdays, number)
+
+
+def _numbers(parts: Parts, name: str, least: int, most: int) -> Sequence[int]:
+    """The numbers of a part, none of which is 0; raises ValueError."""
+    numbers = [_number(text) for text in parts[name].split(",")] if name in parts else []
+    if not all(number and least <= number <= most for number in numbers):
+        raise ValueError(f"must have a {name} of {least} to {most}")
+    return numbers
+
+
+def _weekdays(parts: Parts) -> Sequence[tuple[int, int]]:
+    """Numbers and weekdays of BYDAY; raises ValueError."""
+    texts = parts["BYDAY"].split(",") if "BYDAY" in parts else []
+    found = [match for text in texts if (match := _DAY.fullmatch(text))]
+    weekdays = [(int(one[1] or 0), _WEEKDAYS.index(one[2])) for one in found]
+    if len(weekdays) < len(texts) or any(one[1] and not 0 < abs(int(one[1])) < 54 for one in found):
         raise ValueError("must have a BYDAY such as MO,TU or -1FR")
-    number, weekday = match.groups()
-    if _WEEKDAYS[start.weekday()] != weekday:
-        return False
-    if number is None:
-        return True
-    if parts["FREQ"] not in ("MONTHLY", "YEARLY"):
+    if parts["FREQ"] not in ("MONTHLY", "YEARLY") and any(number for number, _ in weekdays):
         raise ValueError("must have a FREQ of MONTHLY or YEARLY where BYDAY counts weeks")
-    day, length = start.day, monthrange(start.year, start.month)[1]
-    if parts["FREQ"] == "YEARLY" and "BYMONTH" not in parts:
-        day, length = start.timetuple().tm_yday, 366 if isleap(start.year) else 365
-    return int(number) in ((day - 1) // 7 + 1, -((length - day) // 7 + 1))
+    return weekdays
 
 
 def _wall(instant: int, zone: str) -> datetime:
