@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -104,10 +103,12 @@ class Site:
     proxy: Proxy | None = None
 
 
-async def inject(site: Site, faults: Sequence[Fault], until: float, done: Counter[str]) -> None:
-    """Do the faults one after the other until an instant of `time.monotonic`, and count them."""
+async def inject(
+    site: Site, faults: Sequence[Fault], time_left: Callable[[], float], done: Counter[str]
+) -> None:
+    """Do the faults one after the other while there are seconds left for them, and count them."""
     for fault in faults:
-        if time.monotonic() + fault.pause + fault.length > until:
+        if fault.pause + fault.length > time_left():
             return
         await asyncio.sleep(fault.pause)
         with contextlib.suppress(Missed):

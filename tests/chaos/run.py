@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import tempfile
 import time
 from collections import Counter
@@ -138,10 +139,12 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
     clock_moves = moves(order.seed, int(most * order.move_rate), order.move_rate)
     planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
     async with load.connected():
+        work = asyncio.create_task(load.run(order.callers, until, order.min_attempts))
         await asyncio.gather(
-            load.run(order.callers, until, order.min_attempts),
-            inject(site, planned, until, done),
-            inject(site, clock_moves, until, done),
+            work,
+            inject(site, planned, lambda: until - time.monotonic(), done),
+            # On a slow machine they go on as long as the load does.
+            inject(site, clock_moves, lambda: 0 if work.done() else math.inf, done),
         )
     found = await load.settle(order.settling)
     for server in servers:
