@@ -47,8 +47,8 @@ def _stale(name: object, file: Path) -> int:
 def validate(file: Path) -> int:
     """Validate a configuration with Envoy: 0, or 1 with the reason on standard error."""
     command = [str(envoy_binary()), "--mode", "validate", "--log-level", "error", "-c", str(file)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
-    return min(done.returncode, 1)
+    result = subprocess.run(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
+    return min(result.returncode, 1)
 
 
 if __name__ == "__main__":

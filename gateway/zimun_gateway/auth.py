@@ -59,10 +59,10 @@ def _remote_jwks(settings: Settings) -> Config:
     A first fetch that fails does not keep the listener closed: Envoy tries again every half second,
     and a request that comes before any key is there waits for a fetch of its own.
     """
-    own = f"http://{settings.auth_endpoints[0]}/.well-known/jwks.json"
+    server_keys = f"http://{settings.auth_endpoints[0]}/.well-known/jwks.json"
     return {
         "http_uri": {
-            "uri": settings.jwks_uri or own,
+            "uri": settings.jwks_uri or server_keys,
             "cluster": JWKS if settings.jwks_uri else AUTH,
             "timeout": "2s",
         },

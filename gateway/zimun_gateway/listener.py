@@ -105,8 +105,8 @@ def _route_config(settings: Settings) -> Config:
 
 def _replies(settings: Settings) -> list[Config]:
     """The local replies; without our token endpoint there are no errors of its own."""
-    own = [] if settings.jwks_uri else token_replies()
-    return [*own, *replies(resource_metadata(settings))]
+    token_endpoint_replies = [] if settings.jwks_uri else token_replies()
+    return [*token_endpoint_replies, *replies(resource_metadata(settings))]
 
 
 def _filters(settings: Settings) -> list[Config]:

@@ -294,7 +294,7 @@ def _to_agents(refusal: Refusal, resource_metadata: str) -> list[Refusal]:
 
 def body(code: Code, message: str, details: list[Message]) -> Config:
     """An error body in the common shape."""
-    return {"code": int(code), "message": message, "details": [_json(one) for one in details]}
+    return {"code": int(code), "message": message, "details": [_json(detail) for detail in details]}
 
 
 def _mappers(refusal: Refusal) -> list[Config]:

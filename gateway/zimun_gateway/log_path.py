@@ -60,6 +60,6 @@ def _path_words(descriptors: Path) -> Iterator[str]:
         yield method.containing_service.full_name
         yield method.name
         rule: HttpRule = method.GetOptions().Extensions[http]
-        for one in (rule, *rule.additional_bindings):
-            path = getattr(one, one.WhichOneof("pattern") or "get")
+        for binding in (rule, *rule.additional_bindings):
+            path = getattr(binding, binding.WhichOneof("pattern") or "get")
             yield from (part for part in path.split("/") if "{" not in part)

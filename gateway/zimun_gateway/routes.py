@@ -50,10 +50,10 @@ _ADDRESS: Config = {
 
 def routes(settings: Settings) -> list[Config]:
     """What matches none of them is a 404 that Envoy makes."""
-    own = [] if settings.jwks_uri else _auth_routes(settings)
+    auth_routes = [] if settings.jwks_uri else _auth_routes(settings)
     open_routes = map(_guarded, _open_routes(settings))
     return [
-        *own,
+        *auth_routes,
         *_api_routes(settings),
         *mcp_routes(settings),
         *open_routes,

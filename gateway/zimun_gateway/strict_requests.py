@@ -175,8 +175,8 @@ def _update(field: FieldDescriptor) -> str:
     if field.name in _FIXED or not {OUTPUT_ONLY, IDENTIFIER}.isdisjoint(behaviors):
         return ", fixed = true"
     inner = nested(field)
-    own = inner is not None and inner.file.package == PACKAGE
-    return ", parts = true" if own and not field.is_repeated else ""
+    is_own_message = inner is not None and inner.file.package == PACKAGE
+    return ", parts = true" if is_own_message and not field.is_repeated else ""
 
 
 def _names(field: FieldDescriptor) -> list[str]:
@@ -188,12 +188,12 @@ def _shape(field: FieldDescriptor) -> str:
 
     A contract with google.protobuf.Struct or its like, whose JSON is any object, is not foreseen.
     """
-    one = ", ".join(_inside(field))
+    shape = ", ".join(_inside(field))
     if is_map(field):
-        return f", values = {{{one}}}"
+        return f", values = {{{shape}}}"
     if field.is_repeated:
-        return f", elements = {{{one}}}"
-    return f", {one}" if one else ""
+        return f", elements = {{{shape}}}"
+    return f", {shape}" if shape else ""
 
 
 def _inside(field: FieldDescriptor) -> Iterator[str]:

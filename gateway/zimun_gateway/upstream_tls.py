@@ -11,13 +11,13 @@ def upstream_tls(settings: Settings, protocol: str) -> Config:
     """Fields of a cluster of servers that speak one protocol (ALPN); none for servers in clear."""
     if not settings.upstream_tls_ca:
         return {}
-    own: Config = {"alpn_protocols": [protocol]}
+    common: Config = {"alpn_protocols": [protocol]}
     if settings.upstream_tls_certificate and settings.upstream_tls_key:
         chain = {"filename": str(settings.upstream_tls_certificate)}
         key = {"filename": str(settings.upstream_tls_key)}
-        own["tls_certificates"] = [{"certificate_chain": chain, "private_key": key}]
+        common["tls_certificates"] = [{"certificate_chain": chain, "private_key": key}]
     name = settings.upstream_tls_name
-    return {"transport_socket": verified_tls(name, settings.upstream_tls_ca, own)}
+    return {"transport_socket": verified_tls(name, settings.upstream_tls_ca, common)}
 
 
 def verified_tls(host: str, authorities: Path, common: Config | None = None) -> Config:

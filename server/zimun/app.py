@@ -171,9 +171,9 @@ async def _tokens(
     keys = await KeyStore.open(credentials)
     stack.push_async_callback(_cancel, asyncio.create_task(_every(KEY_INTERVAL, keys.reload)))
     issuer = Issuer(keys, settings.public_issuer, settings.audience, settings.token_lifetime)
-    own = Verifier(keys, settings.public_issuer, settings.audience)
+    verifier = Verifier(keys, settings.public_issuer, settings.audience)
     limits = TokenLimits() if settings.rate_limit else None
-    return own.verify, application(credentials, issuer, limits=limits)
+    return verifier.verify, application(credentials, issuer, limits=limits)
 
 
 def _resource_metadata(settings: Settings) -> str:

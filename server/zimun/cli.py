@@ -176,10 +176,10 @@ def migrate_command(distribute: bool, **given: Any) -> None:
     with claimed(load_settings(**given)) as url:
         if not distribute:
             return
-        done = run(distribute_tables(url))
-    for table in done:
+        tables = run(distribute_tables(url))
+    for table in tables:
         click.echo(f"{table.name}: {table.how}")
-    if not done:
+    if not tables:
         click.echo("every table is distributed already")
 
 

@@ -102,7 +102,7 @@ async def examine_all(
 
 
 def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
-    variables = {f"ZIMUN_{one.name.upper()}" for one in fields(Settings)}
+    variables = {f"ZIMUN_{setting.name.upper()}" for setting in fields(Settings)}
     given = {name for name in environ if name.startswith("ZIMUN_")}
     for name in sorted(given - variables):
         yield Finding("warning", "configuration", f"{name} is no setting of Zimun")
@@ -111,7 +111,7 @@ def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
-    for name in (one.name for one in fields(Settings) if "tls" in one.name):
+    for name in (setting.name for setting in fields(Settings) if "tls" in setting.name):
         if isinstance(path := getattr(settings, name), Path):
             yield _file(f"ZIMUN_{name.upper()}", path, is_key=name.endswith("key"))
 
@@ -126,7 +126,10 @@ def _file(variable: str, path: Path, is_key: bool) -> Finding:
         text = f"{path} is for others to read, too (mode)" if exposed else f"{path} can be read"
         return Finding("warning" if exposed else "ok", variable, text)
     try:
-        last = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(content))
+        last = min(
+            certificate.not_valid_after_utc
+            for certificate in x509.load_pem_x509_certificates(content)
+        )
     except ValueError:
         return Finding("failure", variable, f"{path} has no certificate (PEM)")
     days = (last.timestamp() - time.time()) / 86400
@@ -144,7 +147,7 @@ def _limits() -> Iterator[Finding]:
 def _disk(settings: Settings) -> Iterator[Finding]:
     directory = settings.data_dir
     if not directory.exists():
-        parent = next(one for one in directory.absolute().parents if one.exists())
+        parent = next(path for path in directory.absolute().parents if path.exists())
         good = parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
         text = f"{directory} is made at the first start"
         yield (
@@ -197,7 +200,7 @@ def _file_of(file: Path) -> Finding:
     except database_file.FileRefused as error:
         return Finding("failure", "database", str(error))
     if exposed := database_file.exposed(file):
-        names = ", ".join(str(one) for one in exposed)
+        names = ", ".join(str(path) for path in exposed)
         return Finding("warning", "database", f"others than the owner may open {names}")
     return Finding("ok", "database", f"{file} is sound (quick_check), for its owner alone")
 
@@ -221,12 +224,12 @@ def _settings_of(inspection: Inspection, settings: Settings) -> Iterator[Finding
 
 
 def _clock(inspection: Inspection) -> Finding:
-    for what, ahead in (
+    for clock, ahead in (
         ("the database's clock", inspection.ahead),
         ("the ledger", inspection.ledger_ahead),
     ):
         if ahead > MAX_CLOCK_DIFFERENCE:
-            return Finding("failure", "clock", f"{what} is {ahead:.1f} s ahead of this machine's")
+            return Finding("failure", "clock", f"{clock} is {ahead:.1f} s ahead of this machine's")
     if inspection.ahead < -MAX_CLOCK_DIFFERENCE:
         behind = f"the database's clock is {-inspection.ahead:.1f} s behind this machine's"
         return Finding("failure", "clock", behind)
@@ -298,11 +301,11 @@ def _channel(settings: Settings, where: str) -> grpc.aio.Channel:
     """A channel with the TLS settings of Envoy."""
     if not settings.upstream_tls_ca:
         return grpc.aio.insecure_channel(where)
-    own, key = settings.upstream_tls_certificate, settings.upstream_tls_key
+    certificate, key = settings.upstream_tls_certificate, settings.upstream_tls_key
     credentials = grpc.ssl_channel_credentials(
         settings.upstream_tls_ca.read_bytes(),
         key.read_bytes() if key else None,
-        own.read_bytes() if own else None,
+        certificate.read_bytes() if certificate else None,
     )
     name = ("grpc.ssl_target_name_override", settings.upstream_tls_name)
     return grpc.aio.secure_channel(where, credentials, options=(name,))

@@ -124,7 +124,7 @@ class Supervisor:
 
 async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
     """Return when one of them has."""
-    tasks = [asyncio.create_task(one) for one in waiting]
+    tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()

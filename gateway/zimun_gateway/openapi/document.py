@@ -88,9 +88,9 @@ def _required_scopes(api: Api) -> list[str]:
 
 def _tags(api: Api) -> list[Object]:
     services = {method.containing_service: tag(method) for method in api.methods()}
-    own = {"name": "Tokens", "description": "Tokens of API clients."}
+    tokens_tag = {"name": "Tokens", "description": "Tokens of API clients."}
     return [
-        own,
+        tokens_tag,
         *(
             {"name": name, "description": _about(api.comment(service.full_name))}
             for service, name in services.items()

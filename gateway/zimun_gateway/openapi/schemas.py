@@ -89,11 +89,11 @@ class Schemas:
         limit = self._api.option(field, "max_length") if request else None
         if is_map(field):
             return _map(limit, request)
-        one = self._element(field, request, None if field.is_repeated else limit)
+        element = self._element(field, request, None if field.is_repeated else limit)
         if not field.is_repeated:
-            return one
+            return element
         bound = {"maxItems": limit or formats.DEFAULT_MAX_LENGTH} if request else {}
-        return {"type": "array", "items": one} | bound
+        return {"type": "array", "items": element} | bound
 
     def _element(self, field: FieldDescriptor, request: bool, limit: int | None) -> Schema:
         if field.enum_type is not None:

@@ -43,6 +43,6 @@ class Runner(web.AppRunner):
     """aiohttp's AppRunner with such connections, for which aiohttp has no setting."""
 
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        made.__class__ = _Server
-        return made
+        server = await super()._make_server()
+        server.__class__ = _Server
+        return server

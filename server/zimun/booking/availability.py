@@ -73,7 +73,7 @@ class Availability:
     def size(self) -> int:
         """About how many bytes it takes in memory."""
         count = 2 + len(self.slots) + len(self.days)
-        return _SLOT_BYTES * count + _STAFF_BYTES * sum(len(one.staff_ids) for one in self.slots)
+        return _SLOT_BYTES * count + _STAFF_BYTES * sum(len(slot.staff_ids) for slot in self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class _Part:
             ledger.seq,
             ledger.catalog_version,
             # Other limits count what may take none of its subjects, or lie elsewhere.
-            demand.subjects if all(one.is_daily_limit for one in demand.limits) else (),
+            demand.subjects if all(limit.is_daily_limit for limit in demand.limits) else (),
             reach,
             search.now,
             until,
@@ -317,8 +317,8 @@ def _open_next(
     day = empty.next_open_date(local_date(zone, begin), last)
     if day is None:
         return _Part(ledger, empty, (begin, max(begin, empty.closes + 1)), (begin, begin))
-    shown = segments(zone, day)
-    begin = max(begin, shown[0].start) if shown else begin
+    day_segments = segments(zone, day)
+    begin = max(begin, day_segments[0].start) if day_segments else begin
     days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id))))
     part = (begin, begin + days * DAY)
     return _Part(ledger, resolved.search(ledger, now, resolved.bookable(now, part)), part, part)

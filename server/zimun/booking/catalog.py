@@ -230,8 +230,8 @@ class CreateOrganization:
         organization = replace(self.organization, create_time=now, update_time=now)
         check_entry(organization, timetable.catalog)
         values = [organization, *self.entries]
-        made = catalog_decision(timetable.catalog, client_id, values, True)
-        return made._replace(events=[*made.events, *self.bookings])
+        decision = catalog_decision(timetable.catalog, client_id, values, True)
+        return decision._replace(events=[*decision.events, *self.bookings])
 
 
 def exists(ledger: Ledger) -> bool:

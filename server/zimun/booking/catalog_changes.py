@@ -54,9 +54,9 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 organization = value
             case Override():
                 met = {overrides[key] for key in value.keys if key in overrides}
-                kept = _without(overrides, value.id) if value.id else overrides
-                kept = {key: one for key, one in kept.items() if one not in met}
-                overrides = {**kept, **dict.fromkeys(value.keys, value)}
+                others = _without(overrides, value.id) if value.id else overrides
+                others = {key: override for key, override in others.items() if override not in met}
+                overrides = {**others, **dict.fromkeys(value.keys, value)}
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
             case TimeOff():

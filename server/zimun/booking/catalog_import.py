@@ -82,7 +82,10 @@ class Plan:
     def values(self) -> Sequence[CatalogValue]:
         """The changed entries, and the overrides deleted to be moved."""
         assert not self.violations, "only a valid plan is carried out"
-        deleted = [OverrideDeleted(one.id, one.owner_id, one.date) for one in self.moved]
+        deleted = [
+            OverrideDeleted(override.id, override.owner_id, override.date)
+            for override in self.moved
+        ]
         return [*deleted, *(after for before, after in self.steps if after is not before)]
 
     @property
@@ -166,14 +169,14 @@ def _entries(
     defaults = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
     # What follows from the organization's faults is not the entries' own.
     basis = replace(before, organization=defaults if is_organization_invalid else organization)
-    made = {
+    entries_by_place = {
         place: (entry_of(basis, entry_type, fields, now + n), fields)
         for n, (place, (entry_type, fields)) in enumerate(request.entries.items(), 1)
     }
-    after = _with(basis, [entry for entry, _ in made.values()])
-    faulty = {place: _entry_violations(*entry, after) for place, entry in made.items()}
+    after = _with(basis, [entry for entry, _ in entries_by_place.values()])
+    faulty = {place: _entry_violations(*entry, after) for place, entry in entries_by_place.items()}
     steps: list[Step] = []
-    for entry, _ in made.values():
+    for entry, _ in entries_by_place.values():
         existing = before.all(type(entry)).get(entry.id)
         steps.append((existing, revise(existing, entry, now) if existing else entry))
     return after, steps, faulty
@@ -209,8 +212,8 @@ def _entry_violations(
 
 def _overlaps(before: Catalog, imported: Override, request: ImportRequest) -> Violations:
     """That an override shares a date with one that stays."""
-    replaced = {one.id for one in request.overrides.values() if one.id}
-    firsts = {(one.owner_id, one.date) for one in request.overrides.values()}
+    replaced = {override.id for override in request.overrides.values() if override.id}
+    firsts = {(override.owner_id, override.date) for override in request.overrides.values()}
     for key in imported.keys:
         other = before.overrides.get(key)
         if other and other.id not in replaced and (other.owner_id, other.date) not in firsts:
@@ -237,7 +240,9 @@ def _time_off(
     before: Catalog, time_off: Mapping[str, TimeOff], now: int, position: int
 ) -> dict[str, tuple[TimeOff | None, TimeOff]]:
     """Time off takes the place of that of its id or, without one, of its owner and time."""
-    same_time = {(one.owner_id, one.start, one.end): one for one in before.time_off.values()}
+    same_time = {
+        (entry.owner_id, entry.start, entry.end): entry for entry in before.time_off.values()
+    }
     steps: dict[str, tuple[TimeOff | None, TimeOff]] = {}
     for made, (place, imported) in enumerate(time_off.items(), now + position):
         key = (imported.owner_id, imported.start, imported.end)

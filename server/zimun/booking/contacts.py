@@ -53,7 +53,9 @@ async def _history(store: LedgerStore, org_id: str, hold_id: str, key: str) -> C
     changes = await store.appointment_changes(org_id, hold_id, 0, MAX_CHANGES)
     before = [None, *(change.reservation for change in changes)]
     described = map(DescribedChange, changes, before)
-    return ContactHistory([one for one in described if is_of_contact(one.change.reservation, key)])
+    return ContactHistory(
+        [change for change in described if is_of_contact(change.change.reservation, key)]
+    )
 
 
 def history_key_of(history: ContactHistory) -> PageKey:
@@ -101,4 +103,5 @@ class Retention:
         org_ids = await self._store.organizations_with_retention(self._after, MAX_SWEPT)
         self._after = org_ids[-1] if len(org_ids) == MAX_SWEPT else ""
         now = self._clock.now()
-        return sum([await self._store.erase_ended_contacts(one, now, BATCH) for one in org_ids])
+        erase = self._store.erase_ended_contacts
+        return sum([await erase(org_id, now, BATCH) for org_id in org_ids])

@@ -40,7 +40,7 @@ async def list_overrides(
     """A page of overrides by date, then owner."""
     catalog = await reader.catalog(caller.org_id)
     matching = sorted(
-        (one for one in catalog.distinct_overrides if _matches(one, criteria)),
+        (override for override in catalog.distinct_overrides if _matches(override, criteria)),
         key=override_key_of,
     )
     return page_of(matching, override_key_of, size, after)

@@ -278,7 +278,7 @@ class _SharedHeadReads:
         while self._waiting:
             begun = loop.time()
             requests, self._waiting = self._waiting, []
-            await self._read_heads([one for one in requests if not one[1].done()])
+            await self._read_heads([request for request in requests if not request[1].done()])
             if self._waiting or len(requests) > 1:
                 await asyncio.sleep(begun + HEAD_READ_INTERVAL - loop.time())
         self._task = None

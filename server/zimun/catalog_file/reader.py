@@ -132,9 +132,9 @@ class _Reading:
             if catalog_validation.are_dates(override):
                 self._check_dates(place, override)
         time_off = {
-            place: one
+            place: step
             for place, node in self._items(sections, "time_off")
-            if (one := self._time_off(place, node))
+            if (step := self._time_off(place, node))
         }
         org_id = organization["id"] if organization else org_id
         if not org_id:

@@ -36,7 +36,7 @@ def write(catalog: Catalog) -> str:
         )
     overrides = sorted(catalog.distinct_overrides, key=_creation_order)
     sections["overrides"] = yaml_messages.listed(map(_override, overrides))
-    time_off = sorted(catalog.time_off.values(), key=lambda one: (one.create_time, one.id))
+    time_off = sorted(catalog.time_off.values(), key=lambda entry: (entry.create_time, entry.id))
     sections["time_off"] = yaml_messages.listed(map(_time_off, time_off))
     return yaml_messages.dump({name: node for name, node in sections.items() if node.value})
 

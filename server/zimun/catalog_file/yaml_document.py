@@ -92,9 +92,9 @@ def join(path: str, word: str) -> str:
     return f"{path}.{word}" if path else word
 
 
-def _overlap(one: str, other: str) -> bool:
+def _overlap(path: str, other: str) -> bool:
     """Whether two paths are the same, or one is inside the other."""
-    outer, inner = sorted((one, other), key=len)
+    outer, inner = sorted((path, other), key=len)
     return outer in ("", inner) or inner.startswith((f"{outer}.", f"{outer}["))
 
 
@@ -111,8 +111,8 @@ def parse(data: bytes, document: Document) -> yaml.Node | None:
         document.fault("", f"is not YAML: {error.reason}", 1 + text.count("\n"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = error.problem or error.context
-        document.fault("", f"is not YAML: {what}", mark.line + 1 if mark else 1)
+        problem = error.problem or error.context
+        document.fault("", f"is not YAML: {problem}", mark.line + 1 if mark else 1)
     else:
         if root is None:
             document.fault("", "is empty")

@@ -186,7 +186,9 @@ def _field(field: FieldDescriptor, value: Any) -> yaml.Node:
         return _mapping((word, _text(value[word])) for word in sorted(value))
     if field.is_repeated:
         inline = not _is_mapping(field)
-        return yaml.SequenceNode(SEQ, [_one(field, one) for one in value], flow_style=inline)
+        return yaml.SequenceNode(
+            SEQ, [_one(field, element) for element in value], flow_style=inline
+        )
     return _one(field, value)
 
 

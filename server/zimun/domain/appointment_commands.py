@@ -76,16 +76,16 @@ class UpdateAppointment:
         session = evolved(ledger, events).session(after.session_id)
         session = session._replace(capacity=capacity).joined_by(after)
         if session.seats_taken > capacity:
-            wanted = SlotRequest(
+            request = SlotRequest(
                 after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
             )
-            raise slot_unavailable(ledger, timetable, now, wanted, after.start)
+            raise slot_unavailable(ledger, timetable, now, request, after.start)
         event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
         return Decision([*events, event], after)
 
 
 def _has_another_contact(before: Reservation, after: Reservation) -> bool:
-    keys = {contact_key(one.contact.email) for one in (before, after)}
+    keys = {contact_key(reservation.contact.email) for reservation in (before, after)}
     return after.state is State.CONFIRMED and len(keys) > 1
 
 

@@ -163,7 +163,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
             yield "resource_requirements", "each must name a resource"
         yield from _existing("resource_requirements", one_of, catalog.resources)
     named = all(entry.resource_requirements)
-    if named and all(one in catalog.resources for one in entry.resource_ids):
+    if named and all(resource_id in catalog.resources for resource_id in entry.resource_ids):
         yield from _requirements(entry, catalog)
     if entry.price:
         yield from _price(entry.price)
@@ -195,8 +195,8 @@ def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
 def _requirements(entry: Service, catalog: Catalog) -> Violations:
     """At one of its locations at least, all requirements can be met at once, if all is free."""
     places = [Place(location_id, "") for location_id in entry.location_ids or ("",)]
-    resources = [catalog.resources[one] for one in entry.resource_ids]
-    usable = [{one.id for one in resources if one.is_at(place)} for place in places]
+    resources = [catalog.resources[resource_id] for resource_id in entry.resource_ids]
+    usable = [{resource.id for resource in resources if resource.is_at(place)} for place in places]
     if all(assign(entry, there) is None for there in usable):
         where = "at any of its locations" if entry.location_ids else "without a location"
         yield "resource_requirements", f"can never be met together {where}"
@@ -271,9 +271,9 @@ def _duration_text(length: int) -> str:
 
 
 def _existing(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> Violations:
-    for one in dict.fromkeys(ids):
-        if one not in entries:
-            yield field, f"{one} does not exist"
+    for entry_id in dict.fromkeys(ids):
+        if entry_id not in entries:
+            yield field, f"{entry_id} does not exist"
     if _has_duplicates(ids):
         yield field, "names something twice"
 

@@ -77,7 +77,9 @@ class Dispatcher(grpc.GenericRpcHandler):
         by_path = {path: decoding(handler) for path, handler in handlers.items()}
         for path, scope in validation.required_scopes().items():
             by_path[path] = self._authorized(path, handlers[path], scope)
-        self._handlers = {path: observer.observed(path, one) for path, one in by_path.items()}
+        self._handlers = {
+            path: observer.observed(path, handler) for path, handler in by_path.items()
+        }
         self._unknown = observer.observed("", _UNKNOWN)
         _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
@@ -128,15 +130,15 @@ class Dispatcher(grpc.GenericRpcHandler):
         call_type, _, token = _authorization().partition(" ")
         if call_type.lower() != "bearer" or not token:
             raise TokenInvalid("a bearer token is required")
-        who = await self._verify(token.strip())
-        _require(who, scope)
-        _caller.set(who)
-        return who.org_id
+        caller_of_token = await self._verify(token.strip())
+        _require(caller_of_token, scope)
+        _caller.set(caller_of_token)
+        return caller_of_token.org_id
 
 
-def _require(who: Caller, scope: str) -> None:
+def _require(caller_of_token: Caller, scope: str) -> None:
     """Raise ScopeMissing where a caller does not have a scope."""
-    if scope not in who.scopes:
+    if scope not in caller_of_token.scopes:
         raise ScopeMissing(scope)
 
 

@@ -178,7 +178,9 @@ def _inside(field: FieldDescriptor) -> Inside | None:
     if inner is None or inner.file.package != PACKAGE or inner.GetOptions().map_entry:
         return None
     if field.is_repeated:
-        return lambda message: ((f"[{n}]", one) for n, one in enumerate(getattr(message, name)))
+        return lambda message: (
+            (f"[{n}]", element) for n, element in enumerate(getattr(message, name))
+        )
     return lambda message: [("", getattr(message, name))] if message.HasField(name) else ()
 
 

@@ -136,7 +136,9 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         locations=entries(locations, _location),
         staff=entries(staff, _staff_member),
         resources=entries(resources, lambda fields: Resource(**fields)),
-        overrides={key: one for one in map(_override, override_rows) for key in one.keys},
+        overrides={
+            key: override for override in map(_override, override_rows) for key in override.keys
+        },
         longest_span=organization.longest_span,
         holiday=public_holiday,
         time_off=entries(time_off, _time_off),

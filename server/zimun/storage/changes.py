@@ -142,11 +142,11 @@ def _event(event: Event) -> tuple[str, str, str, int, str]:
     """Type, client_id, hold_id, revision and data."""
     if isinstance(event, CatalogEvent):
         return event.type, event.client_id, "", 0, catalog_rows.catalog_json(event.value)
-    own = event.reservation
+    reservation = event.reservation
     return (
         event.type,
         event.client_id,
-        own.hold_id,
-        own.revision,
+        reservation.hold_id,
+        reservation.revision,
         reservation_rows.event_json(event),
     )

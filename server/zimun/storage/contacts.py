@@ -47,12 +47,12 @@ RewriteResponse = Callable[[str, bytes], bytes | None]
 def holds_of(connection: Connection, org_id: str, key: str) -> list[str]:
     """The ids of the reservations that a contact has, or has had, in order."""
     c = reservations.c
-    own = select(c.hold_id).where(c.org_id == org_id, IS_APPOINTMENT, c.contact_key == key)
-    found = set(connection.execute(own).scalars())
+    of_contact = select(c.hold_id).where(c.org_id == org_id, IS_APPOINTMENT, c.contact_key == key)
+    hold_ids = set(connection.execute(of_contact).scalars())
     for hold_id, data in _events_of_updated(connection, org_id):
         if key == contact_key(json.loads(data)["reservation"]["contact_email"]):
-            found.add(hold_id)
-    return sorted(found)
+            hold_ids.add(hold_id)
+    return sorted(hold_ids)
 
 
 def _events_of_updated(connection: Connection, org_id: str) -> Iterator[tuple[str, str]]:
@@ -103,11 +103,11 @@ def erase(
         reservation_rows.reservation(row) for row in connection.execute(query.order_by(c.hold_id))
     ]
     if not include_upcoming:
-        before = [one for one in before if not is_upcoming(one, now)]
+        before = [reservation for reservation in before if not is_upcoming(reservation, now)]
     if not before:
         return
-    after = [erased(one, time, key) for one in before]
-    _empty_events(connection, org_id, [one.hold_id for one in before], key)
+    after = [erased(reservation, time, key) for reservation in before]
+    _empty_events(connection, org_id, [reservation.hold_id for reservation in before], key)
     _write_reservations(connection, org_id, after)
     _record(connection, org_id, seq, time, client_id, after)
     moved = update(ledgers).where(heads.org_id == org_id).values(seq=heads.seq + len(after))
@@ -121,31 +121,31 @@ def _empty_events(connection: Connection, org_id: str, hold_ids: Sequence[str], 
     changed = []
     for seq, data in connection.execute(query).all():
         facts = json.loads(data)
-        said = facts["reservation"]
-        if key in ("", contact_key(said["contact_email"])):
-            said |= _NO_CONTACT
+        reservation = facts["reservation"]
+        if key in ("", contact_key(reservation["contact_email"])):
+            reservation |= _NO_CONTACT
             changed.append({"own_seq": seq, "own_data": json.dumps(facts)})
     if changed:
-        own = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
-        connection.execute(own.values(data=bindparam("own_data")), changed)
+        change = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
+        connection.execute(change.values(data=bindparam("own_data")), changed)
 
 
 def _write_reservations(connection: Connection, org_id: str, after: Sequence[Reservation]) -> None:
     names = (*_NO_CONTACT, "contact_key", "revision", "update_time")
     c = reservations.c
-    own = update(reservations).where(c.org_id == org_id, c.hold_id == bindparam("own_hold_id"))
-    own = own.values({name: bindparam(f"own_{name}") for name in names})
+    change = update(reservations).where(c.org_id == org_id, c.hold_id == bindparam("own_hold_id"))
+    change = change.values({name: bindparam(f"own_{name}") for name in names})
     values = []
-    for one in after:
+    for reservation in after:
         row = dict(
             zip(
                 reservation_rows.RESERVATION_COLUMNS,
-                reservation_rows.reservation_row(one),
+                reservation_rows.reservation_row(reservation),
                 strict=True,
             )
         )
         values.append({f"own_{name}": row[name] for name in ("hold_id", *names)})
-    connection.execute(own, values)
+    connection.execute(change, values)
 
 
 def _record(
@@ -167,11 +167,13 @@ def _record(
                 "time": time,
                 "type": kind.value,
                 "client_id": client_id,
-                "hold_id": one.hold_id,
-                "revision": one.revision,
-                "data": reservation_rows.event_json(ReservationEvent(kind, client_id, one, ())),
+                "hold_id": reservation.hold_id,
+                "revision": reservation.revision,
+                "data": reservation_rows.event_json(
+                    ReservationEvent(kind, client_id, reservation, ())
+                ),
             }
-            for number, one in enumerate(after, seq + 1)
+            for number, reservation in enumerate(after, seq + 1)
         ],
     )
 
@@ -183,16 +185,16 @@ def rewrite_responses(connection: Connection, org_id: str, rewrite: RewriteRespo
     """Replace kept responses of an organization; run it in a transaction."""
     c = idempotency.c
     query = select(c.client_id, c.method, c.key, c.response).where(c.org_id == org_id)
-    found = connection.execute(query)
-    if changed := list(_rewritten(found, rewrite)):
-        own = update(idempotency).where(c.org_id == org_id)
+    responses = connection.execute(query)
+    if changed := list(_rewritten(responses, rewrite)):
+        change = update(idempotency).where(c.org_id == org_id)
         for name in ("client_id", "method", "key"):
-            own = own.where(c[name] == bindparam(f"own_{name}"))
-        connection.execute(own.values(response=bindparam("own_response")), changed)
+            change = change.where(c[name] == bindparam(f"own_{name}"))
+        connection.execute(change.values(response=bindparam("own_response")), changed)
 
 
-def _rewritten(found: Any, rewrite: RewriteResponse) -> Iterator[dict[str, Any]]:
-    for client_id, method, key, response in found:
+def _rewritten(responses: Any, rewrite: RewriteResponse) -> Iterator[dict[str, Any]]:
+    for client_id, method, key, response in responses:
         if (after := rewrite(method, response)) is not None:
             names = {"own_client_id": client_id, "own_method": method, "own_key": key}
             yield {**names, "own_response": after}
@@ -232,10 +234,12 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
         .order_by(c.start_time, c.appointment_id)
         .limit(limit)
     )
-    found = connection.execute(query).all() if row.contact_retention else ()
-    if not found:
+    appointments = connection.execute(query).all() if row.contact_retention else ()
+    if not appointments:
         return None
-    return Ended([hold_id for hold_id, _ in found], found[-1].start_time - row.longest_span - 1)
+    return Ended(
+        [hold_id for hold_id, _ in appointments], appointments[-1].start_time - row.longest_span - 1
+    )
 
 
 def erase_ended(connection: Connection, org_id: str, over: Ended, now: int) -> None:

@@ -45,18 +45,18 @@ def _distribute(connection: Connection) -> Sequence[DistributedTable]:
     if not has_extension(connection):
         raise NotDistributable("the extension citus is not installed in this database")
     distributed = distributed_tables(connection)
-    done = []
+    newly_distributed = []
     for table in metadata.sorted_tables:
         if table.name in distributed:
             continue
         if "org_id" in table.columns and table is not clients:
             _call(connection, "create_distributed_table(:name, 'org_id')", table.name)
-            done.append(DistributedTable(table.name, "by org_id"))
+            newly_distributed.append(DistributedTable(table.name, "by org_id"))
         else:
-            done.append(_on_every_node(connection, table.name))
+            newly_distributed.append(_on_every_node(connection, table.name))
     if "alembic_version" not in distributed:
-        done.append(_on_every_node(connection, "alembic_version"))
-    return done
+        newly_distributed.append(_on_every_node(connection, "alembic_version"))
+    return newly_distributed
 
 
 def has_extension(connection: Connection) -> bool:

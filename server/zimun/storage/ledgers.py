@@ -157,7 +157,9 @@ def _load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loade
         *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
     ]
     of_contacts = _appointments_of(connection, org_id, needs.contacts, time - LOOK_BACK)
-    session_ids = needs.session_ids | {one.session_id for one in by_id if one.state in LIVE}
+    session_ids = needs.session_ids | {
+        reservation.session_id for reservation in by_id if reservation.state in LIVE
+    }
     members: list[tuple[Any, ...]] = []
     if session_ids:
         named = padded(tuple(sorted(session_ids)))
@@ -201,8 +203,8 @@ def _appointments_of(
         return []
     named = padded(tuple(sorted(contacts)))
     parameters = {"org": org_id, "start": start} | named
-    found = statements.appointments_of(len(named)).run(connection, parameters)
-    return [reservation_rows.reservation(row) for row in found]
+    rows = statements.appointments_of(len(named)).run(connection, parameters)
+    return [reservation_rows.reservation(row) for row in rows]
 
 
 def _reservations(
@@ -264,8 +266,8 @@ def put_catalog(connection: Connection, org_id: str, value: CatalogValue) -> Non
             _put(connection, time_off, catalog_rows.time_off_row(org_id, value))
         case TimeOffDeleted():
             c = time_off.c
-            own = (c.org_id == org_id, c.id == value.time_off_id)
-            connection.execute(delete(time_off).where(*own))
+            is_entry = (c.org_id == org_id, c.id == value.time_off_id)
+            connection.execute(delete(time_off).where(*is_entry))
         case _:
             _put(connection, _ENTRY_TABLES[type(value)], catalog_rows.entry_row(org_id, value))
             if isinstance(value, Service):
@@ -314,9 +316,9 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
         (allocations, "session_id", session_ids),
         (sessions, "session_id", session_ids),
     ):
-        these = delete(table).where(table.c.org_id == org_id, table.c[column].in_(ids))
+        statement = delete(table).where(table.c.org_id == org_id, table.c[column].in_(ids))
         # Those of holds are found by a partial index, whose condition must be worded, too.
-        connection.execute(these.where(IS_OF_HOLD) if table is events else these)
+        connection.execute(statement.where(IS_OF_HOLD) if table is events else statement)
     connection.execute(
         insert(events).values(
             org_id=org_id,
@@ -365,9 +367,9 @@ def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
 
 def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: int) -> None:
     """Delete those of these responses whose lifetime is over."""
-    own = [column == bindparam(f"own_{column.name}") for column in idempotency.primary_key]
+    is_response = [column == bindparam(f"own_{column.name}") for column in idempotency.primary_key]
     names = [f"own_{column.name}" for column in idempotency.primary_key]
-    over = delete(idempotency).where(*own, idempotency.c.expires_at <= now)
+    over = delete(idempotency).where(*is_response, idempotency.c.expires_at <= now)
     connection.execute(over, [dict(zip(names, key, strict=True)) for key in keys])
 
 

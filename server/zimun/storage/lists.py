@@ -35,8 +35,8 @@ def appointments(
         order = [column.desc() for column in order]
     if after:
         query = query.where(key < tuple_(*after) if criteria.descending else key > tuple_(*after))
-    found = connection.execute(query.order_by(*order).limit(limit))
-    return [reservation_rows.reservation(row) for row in found]
+    rows = connection.execute(query.order_by(*order).limit(limit))
+    return [reservation_rows.reservation(row) for row in rows]
 
 
 def _appointment_conditions(org_id: str, criteria: AppointmentFilter) -> list[Condition]:
@@ -83,8 +83,8 @@ def holds(
     query = select(reservations).where(c.org_id == org_id, c.hold_id > after)
     query = query.where(*_equal(service_id=criteria.service_id, staff_id=criteria.staff_id))
     query = query.where(*_equal(location_id=criteria.location_id), *_in_state(criteria.state, now))
-    found = connection.execute(query.order_by(c.hold_id).limit(limit))
-    return [as_of(reservation_rows.reservation(row), now) for row in found]
+    rows = connection.execute(query.order_by(c.hold_id).limit(limit))
+    return [as_of(reservation_rows.reservation(row), now) for row in rows]
 
 
 def _in_state(state: State | None, now: int) -> list[Any]:
@@ -108,7 +108,7 @@ def appointment_changes(
 ) -> list[ReservationChange]:
     """As `booking.store.LedgerStore.appointment_changes`."""
     c = events.c
-    found = connection.execute(
+    rows = connection.execute(
         select(c.time, c.type, c.client_id, c.data)
         .where(c.org_id == org_id, c.hold_id == hold_id, IS_OF_HOLD, c.revision >= revision)
         .where(c.type.in_(_APPOINTMENT_EVENTS))
@@ -119,7 +119,7 @@ def appointment_changes(
         ReservationChange(
             time, EventType(kind), client_id, *reservation_rows.reservation_of_event(data)
         )
-        for time, kind, client_id, data in found
+        for time, kind, client_id, data in rows
     ]
     if changes and changes[0].type is EventType.APPOINTMENT_CONFIRMED:
         ignored = _ignored_by_hold(connection, org_id, hold_id)

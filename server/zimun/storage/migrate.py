@@ -75,10 +75,10 @@ def current_revision(connection: Connection) -> str | None:
     """The schema of a database; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.exec_driver_sql(
+    revision: str | None = connection.exec_driver_sql(
         "SELECT version_num FROM alembic_version"
     ).scalar()
-    return found
+    return revision
 
 
 def check_revision(revision: str) -> None:

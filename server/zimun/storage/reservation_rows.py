@@ -157,8 +157,8 @@ _LATER_COLUMNS = {"outcome_time": 0, "contact_key": ""}
 
 
 def _reservation_of(columns: Mapping[str, Any]) -> Reservation:
-    said = {**_LATER_COLUMNS, **columns}
-    return reservation([said[name] for name in RESERVATION_COLUMNS])
+    values = {**_LATER_COLUMNS, **columns}
+    return reservation([values[name] for name in RESERVATION_COLUMNS])
 
 
 def _session(facts: dict[str, Any]) -> Session:

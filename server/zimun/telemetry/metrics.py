@@ -135,9 +135,9 @@ class ServerCollector(Collector):
         limit = GaugeMetricFamily(
             "zimun_connections_limit", "The most database connections.", labels=("pool",)
         )
-        for pool, (number, most) in self._sources.connections().items():
+        for pool, (number, maximum) in self._sources.connections().items():
             used.add_metric((pool,), number)
-            limit.add_metric((pool,), most)
+            limit.add_metric((pool,), maximum)
         yield used
         yield limit
         serving = GaugeMetricFamily(

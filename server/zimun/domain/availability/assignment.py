@@ -38,11 +38,11 @@ def match(options: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
 def unmet(options: Sequence[Sequence[str]]) -> list[int]:
     """The requirements that one more option could help: those that can be left out while as many
     as possible are met (Dulmage and Mendelsohn 1958)."""
-    most = len(_most_matched(options))
+    max_matched = len(_most_matched(options))
     return [
         n
         for n in range(len(options))
-        if len(_most_matched([*options[:n], *options[n + 1 :]])) == most
+        if len(_most_matched([*options[:n], *options[n + 1 :]])) == max_matched
     ]
 
 
@@ -71,7 +71,12 @@ def _most_matched(options: Sequence[Sequence[str]]) -> Mapping[str, int]:
 def assign(service: Service, usable: Set[str]) -> tuple[str, ...] | None:
     """One of the resources for each requirement, all different; None where that cannot be."""
     requirements = service.resource_requirements
-    return match([[one for one in one_of if one in usable] for one_of in requirements])
+    return match(
+        [
+            [resource_id for resource_id in one_of if resource_id in usable]
+            for one_of in requirements
+        ]
+    )
 
 
 class Assignments(dict[bytes, tuple[str, ...] | None]):

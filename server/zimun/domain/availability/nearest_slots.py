@@ -90,9 +90,9 @@ def _distances(
     """
     distances = []
     if first < before:
-        shown = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
-        distances.append(start - shown[-1].end + 1)
+        day_segments = segments(zone, before - ONE_DAY) or segments(zone, before - 2 * ONE_DAY)
+        distances.append(start - day_segments[-1].end + 1)
     if after < last:
-        shown = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
-        distances.append(shown[0].start - start)
+        day_segments = segments(zone, after + ONE_DAY) or segments(zone, after + 2 * ONE_DAY)
+        distances.append(day_segments[0].start - start)
     return distances

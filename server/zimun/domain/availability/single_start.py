@@ -37,7 +37,7 @@ def has_time_off(
     """Whether place or staff member (empty: none) has time off within an appointment."""
     length = (start, start + service.duration)
     each = timetable.time_off.of_place(place.id), timetable.time_off[staff_id]
-    return any(near(one.intervals, length) for one in each)
+    return any(near(owner_time_off.intervals, length) for owner_time_off in each)
 
 
 def is_between_steps(
@@ -65,8 +65,10 @@ def is_between_steps(
 def time_of_day(place: Place, start: int) -> int:
     """What the wall clock of the place shows, since midnight."""
     day = local_date(place.time_zone, start)
-    shown = segments(place.time_zone, day)
-    offset = next(one.offset for one in shown if one.start <= start < one.end)
+    day_segments = segments(place.time_zone, day)
+    offset = next(
+        segment.offset for segment in day_segments if segment.start <= start < segment.end
+    )
     return start + offset - midnight(day)
 
 
@@ -78,7 +80,9 @@ def on_duty_at(
     staff = service.staff_ids or NO_STAFF
     if not service.active or (location and not location.active):
         return [0] * len(staff)
-    return [int(_is_on_duty(timetable, service, place, one, start, ignored)) for one in staff]
+    return [
+        int(_is_on_duty(timetable, service, place, staff_id, start, ignored)) for staff_id in staff
+    ]
 
 
 def _is_on_duty(

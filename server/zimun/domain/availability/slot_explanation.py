@@ -80,7 +80,7 @@ class _Explanation:
         self.search = replace(search, timetable=_unarchived(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
-        self.ignored = {one for rule in search.ignored for one in RULES_OF.get(rule, ())}
+        self.ignored = {rule for ignored in search.ignored for rule in RULES_OF.get(ignored, ())}
 
     def obstacles(self) -> Iterator[Obstacle]:
         yield from self._service()
@@ -100,10 +100,14 @@ class _Explanation:
         if not never and all(self.people.values()):
             yield from self._people()
         # What a full session takes itself is not what is missing: its seats are.
-        own = {one for session in self.full for one in session.resource_ids}
-        own |= {self.service.id} if self.full else set()
+        subjects_of_full = {
+            resource_id for session in self.full for resource_id in session.resource_ids
+        }
+        subjects_of_full |= {self.service.id} if self.full else set()
         yield from (
-            one for one in taken if one.rule not in TAKEN_RULES or one.subject_id not in own
+            obstacle
+            for obstacle in taken
+            if obstacle.rule not in TAKEN_RULES or obstacle.subject_id not in subjects_of_full
         )
 
     # The service, the place and the booking window.
@@ -157,7 +161,7 @@ class _Explanation:
         """The sessions that run then, by their staff member, of those who could serve."""
         sessions = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
         return {
-            staff_id: [one for one in sessions if one.staff_id == staff_id]
+            staff_id: [session for session in sessions if session.staff_id == staff_id]
             for staff_id in self.candidates
         }
 
@@ -248,13 +252,15 @@ class _Explanation:
 
     def _can_begin(self, lacking: Sequence[Obstacle]) -> bool:
         """Whether a new session could begin, given what resources lack."""
-        free = [one for one in self._beginners if not self.people[one]]
+        free = [staff_id for staff_id in self._beginners if not self.people[staff_id]]
         return bool(free) and not lacking and not self.service_limits
 
     @property
     def _beginners(self) -> Sequence[str]:
         """Those who could begin a session then, as they give none."""
-        return [one for one in self.candidates if not one or not self._sessions[one]]
+        return [
+            staff_id for staff_id in self.candidates if not staff_id or not self._sessions[staff_id]
+        ]
 
     # Resources.
 
@@ -265,20 +271,26 @@ class _Explanation:
         if self.service.needs_nothing:
             subject = service_subject(self.service.id, self.place.id)
             return [], list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
-        resources = [self.catalog.resources[one] for one in self.service.resource_ids]
-        absent = {one.id: list(self._absence(one)) for one in resources}
+        resources = [
+            self.catalog.resources[resource_id] for resource_id in self.service.resource_ids
+        ]
+        absent = {resource.id: list(self._absence(resource)) for resource in resources}
         lines = {
-            one.id: [
-                *absent[one.id],
-                *self._limits(one.id, one.name),
-                *self._busy(Rule.RESOURCE_BUSY, one, one.id),
+            resource.id: [
+                *absent[resource.id],
+                *self._limits(resource.id, resource.name),
+                *self._busy(Rule.RESOURCE_BUSY, resource, resource.id),
             ]
-            for one in sorted(resources, key=lambda one: bool(absent[one.id]))
+            for resource in sorted(resources, key=lambda resource: bool(absent[resource.id]))
         }
-        lacking = list(self._lacking(lines, {one for one in lines if not lines[one]}))
+        lacking = list(
+            self._lacking(lines, {resource_id for resource_id in lines if not lines[resource_id]})
+        )
         if self.full:
             return [], lacking
-        return list(self._lacking(lines, {one for one in absent if not absent[one]})), lacking
+        return list(
+            self._lacking(lines, {resource_id for resource_id in absent if not absent[resource_id]})
+        ), lacking
 
     def _absence(self, resource: Resource) -> Iterator[Obstacle]:
         if not resource.active:
@@ -292,10 +304,18 @@ class _Explanation:
     ) -> Iterator[Obstacle]:
         """The lines of the resources that would help where those usable do not suffice."""
         requirements = self.service.resource_requirements
-        options = [[one for one in one_of if one in usable] for one_of in requirements]
+        options = [
+            [resource_id for resource_id in one_of if resource_id in usable]
+            for one_of in requirements
+        ]
         left = unmet(options)
-        helping = {one for n in left for one in requirements[n]} - usable
-        yield from (obstacle for one in lines if one in helping for obstacle in lines[one])
+        helping = {resource_id for n in left for resource_id in requirements[n]} - usable
+        yield from (
+            obstacle
+            for resource_id in lines
+            if resource_id in helping
+            for obstacle in lines[resource_id]
+        )
         if any(options[n] for n in left):
             message = "has requirements that only the same resource could satisfy"
             yield self._of(Rule.RESOURCES_SHARED, self.service, message)
@@ -315,8 +335,8 @@ class _Explanation:
     def _limits(self, subject: str, name: str) -> Iterator[Obstacle]:
         for applied, ends in self.search.limits_reached(subject, self.start):
             if applied.is_daily_limit:
-                most = applied.limit.max_bookings
-                message = f"{name} takes {most} bookings a day and has them on this one"
+                maximum = applied.limit.max_bookings
+                message = f"{name} takes {maximum} bookings a day and has them on this one"
                 yield Obstacle(rule=Rule.STAFF_DAILY_LIMIT, message=message, subject_id=subject)
             else:
                 yield Obstacle(
@@ -331,9 +351,9 @@ class _Explanation:
 
     def _off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
         length = self.start, self.start + self.service.duration
-        for (begin, end), one in time_off.overlapping(length):
+        for (begin, end), period in time_off.overlapping(length):
             message = f"has time off from {self._local_time(begin)} to {self._local_time(end)}"
-            obstacle = self._of(rule, entry, message, one.note)
+            obstacle = self._of(rule, entry, message, period.note)
             yield replace(obstacle, busy=(begin, end))
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
@@ -345,7 +365,7 @@ class _Explanation:
 
     def _counted(self, obstacles: Iterable[Obstacle]) -> Iterator[Obstacle]:
         """The obstacles of rules that are not set aside."""
-        return (one for one in obstacles if one.rule not in self.ignored)
+        return (obstacle for obstacle in obstacles if obstacle.rule not in self.ignored)
 
     def _is_between_steps(self, staff_id: str) -> bool:
         timetable = self.search.timetable
@@ -371,8 +391,8 @@ class _Explanation:
 
     def _local_time(self, instant: int) -> str:
         """Wall time of the place, as people write it: 2026-02-20 10:00 in Europe/Berlin."""
-        shown = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
-        return f"{shown} in {self.place.time_zone}"
+        wall_time = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
+        return f"{wall_time} in {self.place.time_zone}"
 
 
 def _unarchived(search: Search) -> Timetable:

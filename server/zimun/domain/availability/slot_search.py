@@ -105,8 +105,9 @@ class Search:
         """
         if not self.is_bookable:
             return None
-        day, service, place = self.timetable.service_day, self.service, self.place
-        return next((one for one in dates(first, last) if day(service, place, one).hours), None)
+        service_day, service, place = self.timetable.service_day, self.service, self.place
+        days = dates(first, last)
+        return next((day for day in days if service_day(service, place, day).hours), None)
 
     def slots(self, first: date, last: date) -> list[Slot]:
         """Every slot of the place's dates from first to last, in time order."""
@@ -148,7 +149,11 @@ class Search:
         if not time_off or not self._roster.is_equipped:
             return self._roster.is_equipped
         there = self._roster.resource_ids
-        usable = {one for one in there if not near(time_off[one].intervals, length)}
+        usable = {
+            resource_id
+            for resource_id in there
+            if not near(time_off[resource_id].intervals, length)
+        }
         return self.assignment(usable) is not None
 
     def _on_duty_at(self, start: int) -> Sequence[int]:
@@ -190,15 +195,15 @@ class Search:
         )
         if joinable or resources:
             able = transpose(resources, count)
-            for each in dates_positions:
-                yield [*self._mixed_slots(grid, each, new, staff, able, joinable)]
+            for positions_of_date in dates_positions:
+                yield [*self._mixed_slots(grid, positions_of_date, new, staff, able, joinable)]
             return
         starts, duration, names = grid.starts, self.service.duration, self._roster.names
         capacity = self.service.capacity
-        for each in dates_positions:
+        for positions_of_date in dates_positions:
             yield [
                 Slot(starts[p], starts[p] + duration, names[staff[p::count]], capacity, ())
-                for p in each
+                for p in positions_of_date
             ]
 
     def _mixed_slots(
@@ -243,11 +248,12 @@ class Search:
     def _free(self, grid: DateRangeGrid, mask: int) -> "_Free":
         """The free staff and resources at the starts of a mask."""
         staff = self._free_staff(grid, mask) if mask else []
-        things = self._roster.resource_ids if any(staff) else ()
-        resources = [mask & ~self._unavailable(grid, resource_id) for resource_id in things]
+        resource_ids = self._roster.resource_ids if any(staff) else ()
+        resources = [mask & ~self._unavailable(grid, resource_id) for resource_id in resource_ids]
         if self._tallies:
             resources = [
-                bits & ~self._full(grid, one) for one, bits in zip(things, resources, strict=True)
+                bits & ~self._full(grid, resource_id)
+                for resource_id, bits in zip(resource_ids, resources, strict=True)
             ]
         return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
 
@@ -298,7 +304,7 @@ class Search:
     def _full(self, grid: DateRangeGrid, subject: str) -> int:
         """The starts at which a limit of a subject lets no other booking begin, as bits."""
         within = (grid.starts[0], grid.starts[-1])
-        full = (part for one in self._tallies.get(subject, ()) for part in one.full(within))
+        full = (part for tally in self._tallies.get(subject, ()) for part in tally.full(within))
         return reduce(or_, [grid.between(*part) for part in full], 0)
 
     def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
@@ -315,7 +321,7 @@ class Search:
             return free & ~self._taken(grid, service_subject(self.service.id, self.place.id))
         for one_of in self.service.resource_requirements:
             usable = zip(self._roster.resource_ids, resources, strict=True)
-            free &= reduce(or_, [bits for one, bits in usable if one in one_of], 0)
+            free &= reduce(or_, [bits for resource_id, bits in usable if resource_id in one_of], 0)
         return free
 
     def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:

@@ -69,7 +69,7 @@ class Slot(NamedTuple):
 
     def given_by(self, staff_id: str) -> "Slot":
         """The same, given by one of its staff members."""
-        joinable = tuple([one for one in self.joinable if one.staff_id == staff_id])
+        joinable = tuple([session for session in self.joinable if session.staff_id == staff_id])
         return self._replace(staff_ids=(staff_id,), joinable=joinable)
 
 

@@ -106,7 +106,11 @@ class DateRangeGrid:
 
     def without_buffers(self, intervals: Iterable[Interval], duration: int) -> int:
         """The starts whose appointments overlap any of some intervals, buffers aside, as bits."""
-        return reduce(or_, [self.between(one[0] - duration + 1, one[1]) for one in intervals], 0)
+        return reduce(
+            or_,
+            [self.between(interval[0] - duration + 1, interval[1]) for interval in intervals],
+            0,
+        )
 
     def overlapping(self, taken: Sequence[Interval]) -> int:
         """The starts of the appointments that overlap any of some intervals, as bits.
@@ -163,11 +167,11 @@ def available_starts(
     if not grid.steps:
         return grid
     closed = _overlapping(grid, duration, place)
-    off = [_overlapping(grid, duration, one) for one in staff]
+    off = [_overlapping(grid, duration, intervals) for intervals in staff]
     if not closed and not any(off):
         return grid
     each = zip(grid.on_duty, off, strict=True)
-    return grid._replace(on_duty=[bits & ~(closed | own) for bits, own in each])
+    return grid._replace(on_duty=[bits & ~(closed | off_duty) for bits, off_duty in each])
 
 
 def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> int:

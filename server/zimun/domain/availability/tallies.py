@@ -207,11 +207,11 @@ class _Counter:
         if not moving or not moving.contact.email:
             return
         of_service = applied.owner_id == self.service.id
-        for one in self.ledger.appointments_of(contact_key(moving.contact.email)):
-            if one.hold_id != moving.hold_id and (
-                not of_service or one.service_id == self.service.id
+        for appointment in self.ledger.appointments_of(contact_key(moving.contact.email)):
+            if appointment.hold_id != moving.hold_id and (
+                not of_service or appointment.service_id == self.service.id
             ):
-                yield one.start
+                yield appointment.start
 
 
 def periods(zone: str, period: LimitPeriod, within: Interval) -> Iterator[tuple[Interval, ...]]:
@@ -232,9 +232,9 @@ def _time(zone: str, period: LimitPeriod, first: date) -> tuple[Interval, ...]:
     """When the wall clock shows a date of the period; nothing on a day that the zone skipped."""
     following = _first(period, first + timedelta(days=_LENGTHS[period]))
     shown = [
-        (one.start, one.end)
+        (segment.start, segment.end)
         for day in dates(first, following - timedelta(days=1))
-        for one in segments(zone, day)
+        for segment in segments(zone, day)
     ]
     return tuple(merge(shown))
 

@@ -143,9 +143,9 @@ class Timetable:
 
     def _day(self, place: Place, day: date) -> Day:
         """A date of a place; closed where all of its hours are time off."""
-        shown = self.regular_day(place, day)
+        regular = self.regular_day(place, day)
         note = closing_note(self.open_on(place, day), self.time_off.of_place(place.id))
-        return shown if note is None else Day(day, DayStatus.CLOSED, note, ())
+        return regular if note is None else Day(day, DayStatus.CLOSED, note, ())
 
     def range_grids(
         self, service: Service, place: Place, first: date, last: date
@@ -236,7 +236,12 @@ class Timetable:
         pattern = self._pattern(service, place, opening, zones, season)
         overridden = {
             *renewed,
-            *(one for days in around for day in days for one in self._overridden.get(day, ())),
+            *(
+                owner_id
+                for days in around
+                for day in days
+                for owner_id in self._overridden.get(day, ())
+            ),
         }
         changed = [
             (n, member) for n, member in roster.members if member and member.id in overridden
@@ -258,7 +263,10 @@ class Timetable:
         first, last = min(days[0] for days in around), max(days[-1] for days in around)
         season = max((day for day in self._new_weeks if day <= first), default=date.min)
         later = [
-            one for day in self._new_weeks if first < day <= last for one in self._new_weeks[day]
+            staff_id
+            for day in self._new_weeks
+            if first < day <= last
+            for staff_id in self._new_weeks[day]
         ]
         return season, later
 

@@ -71,8 +71,8 @@ def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date
 
 def zone_dates(zone: str, days: Sequence[date], origin: int) -> ZoneDates:
     shown = tuple(
-        (n, one.start - origin, one.end - origin, midnight(day) - one.offset - origin)
+        (n, segment.start - origin, segment.end - origin, midnight(day) - segment.offset - origin)
         for n, day in enumerate(days)
-        for one in segments(zone, day)
+        for segment in segments(zone, day)
     )
     return ZoneDates(days[0].weekday(), len(days), shown)

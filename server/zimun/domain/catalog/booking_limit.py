@@ -66,9 +66,9 @@ def applied_limits(
         LimitSubject.RESOURCE: service.resource_ids,
         LimitSubject.CUSTOMER: (CUSTOMER_SUBJECT,),
     }
-    for staff_id, most in daily_limits.items():
+    for staff_id, maximum in daily_limits.items():
         daily = BookingLimit(
-            max_bookings=most, period=LimitPeriod.DAY, per=LimitSubject.STAFF_MEMBER
+            max_bookings=maximum, period=LimitPeriod.DAY, per=LimitSubject.STAFF_MEMBER
         )
         yield AppliedLimit(daily, staff_id, staff_id)
     for owner in (organization, service):

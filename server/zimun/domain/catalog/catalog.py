@@ -103,7 +103,7 @@ class Catalog:
 
     @cached_property
     def _time_off_bytes(self) -> int:
-        recurring = sum(len(one.occurrences) for one in self.time_off.values())
+        recurring = sum(len(entry.occurrences) for entry in self.time_off.values())
         return TIME_OFF_BYTES * len(self.time_off) + OCCURRENCE_BYTES * recurring
 
     @property
@@ -166,10 +166,10 @@ class Catalog:
             return {"name": ""}
         if entry_type is not Service:
             return {"name": "", "time_zone": self.organization.time_zone}
-        own = asdict(self.organization.service_defaults)
+        defaults = asdict(self.organization.service_defaults)
         whole_minutes = fields.get("duration", 0) // MINUTE * MINUTE
         usual = {"slot_step": min(max(whole_minutes, MINUTE), DAY), "horizon": HORIZON}
-        settled = {field: length for field, length in own.items() if length is not None}
+        settled = {field: length for field, length in defaults.items() if length is not None}
         return {"name": "", "duration": 0, **usual, **settled}
 
     def daily_limit(self, staff_id: str) -> int:
@@ -185,7 +185,11 @@ class Catalog:
         """The demand of a service of the catalogue at a location, whatever its duration."""
         key = (service.id, location_id)
         if key not in self._demands:
-            daily = {one: most for one in service.staff_ids if (most := self.daily_limit(one))}
+            daily = {
+                staff_id: limit
+                for staff_id in service.staff_ids
+                if (limit := self.daily_limit(staff_id))
+            }
             limits = tuple(applied_limits(self.organization, service, daily))
             self._demands[key] = Demand(service.subjects(location_id), limits)
         return self._demands[key]

@@ -224,7 +224,11 @@ class Service(Entry):
     @property
     def resource_ids(self) -> tuple[str, ...]:
         """Every resource that could satisfy a requirement, once."""
-        return tuple(dict.fromkeys(one for one_of in self.resource_requirements for one in one_of))
+        return tuple(
+            dict.fromkeys(
+                resource_id for one_of in self.resource_requirements for resource_id in one_of
+            )
+        )
 
     def subjects(self, location_id: str) -> tuple[str, ...]:
         """Everything that a session of this service could take at a location."""

@@ -74,8 +74,8 @@ class TimeOffIndex(dict[str, OwnerTimeOff]):
 
     def __init__(self, time_off: Iterable[TimeOff], org_id: str) -> None:
         entries: dict[str, list[Entry]] = {}
-        for one in time_off:
-            entries.setdefault(one.owner_id, []).extend((each, one) for each in one.intervals)
+        for entry in time_off:
+            entries.setdefault(entry.owner_id, []).extend((each, entry) for each in entry.intervals)
         super().__init__({owner_id: of_owner(some) for owner_id, some in entries.items()})
         self._org_id = org_id
         self._places: dict[str, OwnerTimeOff] = {}
@@ -104,4 +104,4 @@ def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str |
     if not open_time or not all(covers(time_off.intervals, interval) for interval in open_time):
         return None
     entries = time_off.overlapping((open_time[0][0], open_time[-1][1]))
-    return next((one.note for _, one in entries if one.note), "")
+    return next((entry.note for _, entry in entries if entry.note), "")

@@ -32,7 +32,7 @@ class HasWeeklyHours(Protocol):
 
 def week_on(owner: HasWeeklyHours, day: date) -> WeeklyHours:
     """The weekly hours of a date: of the period that began last, else those of the owner itself."""
-    begun = [one for one in owner.weekly_hours_periods if one.valid_from <= day]
+    begun = [period for period in owner.weekly_hours_periods if period.valid_from <= day]
     if not begun:
         return owner.weekly_hours
-    return max(begun, key=lambda one: one.valid_from).weekly_hours
+    return max(begun, key=lambda period: period.valid_from).weekly_hours

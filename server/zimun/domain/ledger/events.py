@@ -105,8 +105,8 @@ class Session(NamedTuple):
     def with_members(self, members: Mapping[str, Member]) -> "Session":
         """The session with these reservations in it; it has ended where there are none."""
         if len(members) == 1:
-            [one] = members.values()
-            return self._replace(members=members, until=one.until, seats_taken=one.seats)
+            [member] = members.values()
+            return self._replace(members=members, until=member.until, seats_taken=member.seats)
         return self._replace(
             members=members,
             until=max((member.until for member in members.values()), default=0),
@@ -115,8 +115,8 @@ class Session(NamedTuple):
 
     def joined_by(self, reservation: Reservation) -> "Session":
         """The session with a live reservation in it, new or as it has changed."""
-        own = {reservation.hold_id: member_of(reservation)}
-        return self.with_members({**(self.members or {}), **own})
+        new_member = {reservation.hold_id: member_of(reservation)}
+        return self.with_members({**(self.members or {}), **new_member})
 
     def left_by(self, hold_id: str) -> "Session":
         """The session without a reservation."""
@@ -139,10 +139,10 @@ class ReservationEvent(NamedTuple):
 
     def members_after(self, session: Session, before: Mapping[str, Member]) -> dict[str, Member]:
         """The members of a session that it touched, from those before."""
-        after, own = dict(before), self.reservation
-        after.pop(own.hold_id, None)
-        if own.session_id == session.session_id and own.state in LIVE:
-            after[own.hold_id] = member_of(own)
+        after, reservation = dict(before), self.reservation
+        after.pop(reservation.hold_id, None)
+        if reservation.session_id == session.session_id and reservation.state in LIVE:
+            after[reservation.hold_id] = member_of(reservation)
         return after
 
 

@@ -27,7 +27,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
     seq = ledger.seq + 1
     if isinstance(event, CatalogEvent):
         return replace(ledger, seq=seq, catalog_version=seq)
-    own = event.reservation
+    reservation = event.reservation
     blocks: dict[BlockKey, Block] = {}
     groups: dict[BlockKey, tuple[str, ...]] = {}
     sessions: dict[str, Session] = {}
@@ -51,12 +51,12 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
         ledger.blocks.with_changes(blocks),
         ledger.group_blocks.with_changes(groups),
         ledger.sessions.with_changes(sessions),
-        ledger.reservations.with_changes({own.hold_id: own}),
+        ledger.reservations.with_changes({reservation.hold_id: reservation}),
         ledger.appointments.with_changes(
-            {own.appointment_id: own.hold_id} if own.appointment_id else {}
+            {reservation.appointment_id: reservation.hold_id} if reservation.appointment_id else {}
         ),
         ledger.last_booked.with_changes(last_booked),
-        _contacts(ledger, own),
+        _contacts(ledger, reservation),
         ledger.origin,
     )
 
@@ -74,15 +74,15 @@ def _members(
     return after if alone else None
 
 
-def _contacts(ledger: Ledger, own: Reservation) -> "Layer[str, tuple[str, ...]]":
+def _contacts(ledger: Ledger, reservation: Reservation) -> "Layer[str, tuple[str, ...]]":
     """The appointments by contact; one that has left a contact stays listed."""
-    if not own.appointment_id or not own.contact.email:
+    if not reservation.appointment_id or not reservation.contact.email:
         return ledger.contacts
-    key = contact_key(own.contact.email)
+    key = contact_key(reservation.contact.email)
     hold_ids = ledger.contacts.get(key)
-    if hold_ids is None or own.hold_id in hold_ids:
+    if hold_ids is None or reservation.hold_id in hold_ids:
         return ledger.contacts
-    return ledger.contacts.with_changes({key: (*hold_ids, own.hold_id)})
+    return ledger.contacts.with_changes({key: (*hold_ids, reservation.hold_id)})
 
 
 def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Session) -> None:
@@ -101,5 +101,5 @@ def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session:
         key = (session.service_id, number)
         group = groups[key] if key in groups else ledger.group_blocks.get(key)
         if group is not None:
-            others = tuple([one for one in group if one != session.session_id])
+            others = tuple([session_id for session_id in group if session_id != session.session_id])
             groups[key] = (*others, session.session_id) if session.until else others

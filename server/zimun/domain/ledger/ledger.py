@@ -165,11 +165,13 @@ class Ledger:
                 ids += block
         sessions = [self.sessions.get(session_id) for session_id in ids]
         needs.session_ids |= {
-            one for one, session in zip(ids, sessions, strict=True) if not session
+            session_id for session_id, session in zip(ids, sessions, strict=True) if not session
         }
         if needs:
             raise NotLoaded(needs)
-        return [one for one in sessions if one and within[0] <= one.start < within[1]]
+        return [
+            session for session in sessions if session and within[0] <= session.start < within[1]
+        ]
 
     def appointments_of(self, contact: str) -> list[Reservation]:
         """The live appointments of a contact, by `contact_key`, from LOOK_BACK before ledger time
@@ -180,11 +182,15 @@ class Ledger:
         reservations = [self.reservations.get(hold_id) for hold_id in hold_ids]
         if None in reservations:
             missing = zip(hold_ids, reservations, strict=True)
-            raise NotLoaded(Needs(hold_ids={hold_id for hold_id, one in missing if not one}))
+            raise NotLoaded(
+                Needs(hold_ids={hold_id for hold_id, reservation in missing if not reservation})
+            )
         return [
-            one
-            for one in reservations
-            if one and one.state in LIVE and contact_key(one.contact.email) == contact
+            reservation
+            for reservation in reservations
+            if reservation
+            and reservation.state in LIVE
+            and contact_key(reservation.contact.email) == contact
         ]
 
     def staff_load(
@@ -229,15 +235,17 @@ class Ledger:
                 if (group := groups.get((session.service_id, number))) is not None:
                     group.append(session.session_id)
         appointments = {
-            one.appointment_id: one.hold_id for one in loaded.reservations if one.appointment_id
+            reservation.appointment_id: reservation.hold_id
+            for reservation in loaded.reservations
+            if reservation.appointment_id
         }
         contacts: dict[str, list[str]] = {contact: [] for contact in needs.contacts}
-        for one in loaded.reservations:
+        for reservation in loaded.reservations:
             if (
-                one.appointment_id
-                and (own := contacts.get(contact_key(one.contact.email))) is not None
+                reservation.appointment_id
+                and (hold_ids := contacts.get(contact_key(reservation.contact.email))) is not None
             ):
-                own.append(one.hold_id)
+                hold_ids.append(reservation.hold_id)
         return replace(
             self,
             blocks=self.blocks.with_changes(
@@ -246,10 +254,12 @@ class Ledger:
             group_blocks=self.group_blocks.with_changes(
                 {key: tuple(group) for key, group in groups.items()}
             ),
-            sessions=self.sessions.with_changes({one.session_id: one for one in loaded.sessions}),
+            sessions=self.sessions.with_changes(
+                {session.session_id: session for session in loaded.sessions}
+            ),
             reservations=self.reservations.with_changes(
                 dict.fromkeys(needs.hold_ids, _ABSENT)
-                | {one.hold_id: one for one in loaded.reservations}
+                | {reservation.hold_id: reservation for reservation in loaded.reservations}
             ),
             appointments=self.appointments.with_changes(
                 dict.fromkeys(needs.appointment_ids, "") | appointments
@@ -303,4 +313,4 @@ class Ledger:
         lists = (*self.group_blocks.base.values(), *self.contacts.base.values())
         groups = sum(1 + len(group) for group in lists)
         others = (self.sessions, self.reservations, self.appointments)
-        return blocks + groups + sum(4 * sum(1 for _ in one.base.values()) for one in others)
+        return blocks + groups + sum(4 * sum(1 for _ in layer.base.values()) for layer in others)

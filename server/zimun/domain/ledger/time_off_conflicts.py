@@ -33,15 +33,19 @@ def conflicts_of(
 
     The first MAX_CONFLICTS by start are named. Raises NotLoaded.
     """
-    met = _holds_met(ledger, catalog, time_off, now)
+    overlapping = _holds_met(ledger, catalog, time_off, now)
     if before:
-        known = _holds_met(ledger, catalog, before, now)
-        met = {hold_id: start for hold_id, start in met.items() if hold_id not in known}
-    first = sorted(met, key=lambda hold_id: (met[hold_id], hold_id))[:MAX_CONFLICTS]
+        overlapped_before = _holds_met(ledger, catalog, before, now)
+        overlapping = {
+            hold_id: start
+            for hold_id, start in overlapping.items()
+            if hold_id not in overlapped_before
+        }
+    first = sorted(overlapping, key=lambda hold_id: (overlapping[hold_id], hold_id))[:MAX_CONFLICTS]
     missing = {hold_id for hold_id in first if ledger.reservations.get(hold_id) is None}
     if missing:
         raise NotLoaded(Needs(hold_ids=missing))
-    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(met))
+    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(overlapping))
 
 
 def _holds_met(ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int) -> Mapping[str, int]:
@@ -92,7 +96,7 @@ def _sessions(
 def _sessions_of_subject(ledger: Ledger, subject: str, within: Interval) -> Iterable[Session]:
     [(_, allocations)] = ledger.allocations([subject], within)
     ids = [allocation.session_id for allocation in allocations]
-    missing = {one for one in ids if ledger.sessions.get(one) is None}
+    missing = {session_id for session_id in ids if ledger.sessions.get(session_id) is None}
     if missing:
         raise NotLoaded(Needs(session_ids=missing))
-    return [ledger.session(one) for one in ids]
+    return [ledger.session(session_id) for session_id in ids]

@@ -54,7 +54,7 @@ def update(request: appointments_service_pb2.UpdateAppointmentRequest) -> Update
     return UpdateAppointment(
         sent.appointment_id,
         sent.etag,
-        {own: _value(sent, name) for name, own in _CONTACT_FIELDS.items() if name in paths},
+        {field: _value(sent, name) for name, field in _CONTACT_FIELDS.items() if name in paths},
         sent.seats if "seats" in paths else None,
     )
 
@@ -66,8 +66,8 @@ def _paths(sent: appointment_pb2.Appointment, mask: FieldMask) -> Sequence[str]:
         return _CHANGEABLE
     for path in mask.paths:
         if path not in _CHANGEABLE:
-            known = path in sent.DESCRIPTOR.fields_by_name
-            why = f"{path} cannot be changed" if known else f"{path!r} is no field"
+            is_field = path in sent.DESCRIPTOR.fields_by_name
+            why = f"{path} cannot be changed" if is_field else f"{path!r} is no field"
             raise InvalidRequest({"update_mask": why})
     return mask.paths
 

@@ -96,7 +96,9 @@ def time_to_check(check: availability_service_pb2.SlotCheck, n: int) -> tuple[Sl
         return slot_request(check), instant(check.start_time)
     except InvalidRequest as error:
         violations = error.violations.items()
-        raise InvalidRequest({f"checks[{n}].{name}": what for name, what in violations}) from error
+        raise InvalidRequest(
+            {f"checks[{n}].{name}": description for name, description in violations}
+        ) from error
 
 
 def count(request: availability_service_pb2.FindNextAvailableRequest) -> int:

@@ -370,7 +370,9 @@ def read_override(sent: override_pb2.Override) -> Override:
     if bool(sent.hours) != (sent.status == override_pb2.Override.OPEN):
         raise InvalidRequest({"hours": "are for OPEN dates, and OPEN dates have some"})
     hours: Hours = tuple(
-        sorted((_minutes(one.start_time), _minutes(one.end_time)) for one in sent.hours)
+        sorted(
+            (_minutes(interval.start_time), _minutes(interval.end_time)) for interval in sent.hours
+        )
     )
     first, last = date.fromisoformat(sent.date), day(sent.last_date)
     return Override(

@@ -57,8 +57,12 @@ def changed_time_off(changed: ChangedTimeOff) -> time_off_pb2.TimeOff:
 def conflicts(reservations: Sequence[Reservation], count: int) -> time_off_pb2.TimeOffConflicts:
     """What overlaps time off: appointments, and holds that are none yet."""
     return time_off_pb2.TimeOffConflicts(
-        appointment_ids=[one.appointment_id for one in reservations if one.appointment_id],
-        hold_ids=[one.hold_id for one in reservations if not one.appointment_id],
+        appointment_ids=[
+            reservation.appointment_id for reservation in reservations if reservation.appointment_id
+        ],
+        hold_ids=[
+            reservation.hold_id for reservation in reservations if not reservation.appointment_id
+        ],
         total_size=count,
     )
 

@@ -42,8 +42,8 @@ class TimeOffServicer(time_off_service_pb2_grpc.TimeOffServiceServicer):
         self, request: time_off_service_pb2.GetTimeOffRequest, context: Context
     ) -> time_off_pb2.TimeOff:
         """Return time off by its id."""
-        found = await time_off.get_time_off(self._reader, caller(), request.time_off_id)
-        return convert.time_off(found)
+        entry = await time_off.get_time_off(self._reader, caller(), request.time_off_id)
+        return convert.time_off(entry)
 
     async def CreateTimeOff(
         self, request: time_off_service_pb2.CreateTimeOffRequest, context: Context

@@ -24,11 +24,11 @@ from zimun.storage.schema import metadata
 def append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:
     """A group with changes of the catalogue; run it in a transaction."""
     new = [append for append in appends if not (append.before.seq or append.before.time)]
-    made = {append.before.org_id for append in new if _make_head(connection, append)}
-    current = [one for one in appends if one not in new or one.before.org_id in made]
+    created = {append.before.org_id for append in new if _make_head(connection, append)}
+    current = [append for append in appends if append not in new or append.before.org_id in created]
     changes = changes_of(current)
-    changes.heads = [head for head in changes.heads if head[0] not in made]
-    sql, parameters = group_statement(changes, sorted(made))
+    changes.heads = [head for head in changes.heads if head[0] not in created]
+    sql, parameters = group_statement(changes, sorted(created))
     written = {row[0] for row in connection.exec_driver_sql(sql, tuple(parameters))}
     for org_id, value in changes.catalog:
         if org_id in written:
@@ -41,24 +41,24 @@ def append_all(connection: Connection, changes: Changes, appends: Sequence[Appen
 
 def _make_head(connection: Connection, append: Append) -> bool:
     after = append.after
-    made = connection.exec_driver_sql(
+    created = connection.exec_driver_sql(
         "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
         "VALUES ($1::text, $2::text::bigint, $3::text::bigint, $4::text::bigint) "
         "ON CONFLICT DO NOTHING",
         (after.org_id, str(after.seq), str(append.time), str(after.catalog_version)),
     )
-    return made.rowcount == 1
+    return created.rowcount == 1
 
 
-def group_statement(changes: Changes, made: Sequence[str] = ()) -> tuple[str, list[object]]:
+def group_statement(changes: Changes, created: Sequence[str] = ()) -> tuple[str, list[object]]:
     """The statement of a group and its parameters; of those `made` the head is there already.
 
     With one organization its id is a value everywhere.
     """
     names = tuple(name for name in PARTS if changes.rows[name])
-    org_ids = {head[0] for head in changes.heads} | set(made)
+    org_ids = {head[0] for head in changes.heads} | set(created)
     alone = len(org_ids) == 1
-    parameters: list[object] = [next(iter(org_ids)) if alone else sorted(made)]
+    parameters: list[object] = [next(iter(org_ids)) if alone else sorted(created)]
     heads = [list(map(str, column)) for column in zip(*changes.heads, strict=True)]
     parameters += heads or [[]] * 6
     for name in names:
@@ -66,7 +66,7 @@ def group_statement(changes: Changes, made: Sequence[str] = ()) -> tuple[str, li
         for column, values in zip(part.columns, zip(*changes.rows[name], strict=True), strict=True):
             if not (alone and column == "org_id"):
                 parameters.append(_as_text(part.table, column, values))
-    return _group_sql(names, alone, bool(made)), parameters
+    return _group_sql(names, alone, bool(created)), parameters
 
 
 def _as_text(table: str, column: str, values: Sequence[Any]) -> list[str]:
@@ -85,7 +85,7 @@ _TYPES: Mapping[tuple[str, str], str] = {
 
 
 @lru_cache(maxsize=512)
-def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
+def _group_sql(names: tuple[str, ...], alone: bool, has_created: bool) -> str:
     """The statement of a group that has rows of these parts.
 
     Parameters: $1 the organization's id (or, of several, the ids of those whose
@@ -99,19 +99,19 @@ def _group_sql(names: tuple[str, ...], alone: bool, made: bool) -> str:
         sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
         writes.append(f"write_{name} AS ({sql})")
     org_id = "$1::text" if alone else "h.org_id"
-    own = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
+    is_of_group = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
     if alone:
-        new = "SELECT $1::text AS org_id UNION ALL " if made else ""
+        new = "SELECT $1::text AS org_id UNION ALL " if has_created else ""
     else:
         new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
     parts = [
         # Heads are locked in one order, so that groups of several ledgers do not deadlock.
-        f"locked AS (SELECT org_id FROM ledgers WHERE {own} ORDER BY org_id FOR UPDATE)",
+        f"locked AS (SELECT org_id FROM ledgers WHERE {is_of_group} ORDER BY org_id FOR UPDATE)",
         "moved AS (UPDATE ledgers SET seq = h.seq::bigint + h.count::bigint, "
         "time = h.time::bigint, catalog_version = h.catalog_version::bigint "
         "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) "
         "AS h(org_id, seq, known_time, count, time, catalog_version) "
-        f"WHERE {own} AND ledgers.org_id = {org_id} AND h.org_id = {org_id} "
+        f"WHERE {is_of_group} AND ledgers.org_id = {org_id} AND h.org_id = {org_id} "
         "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
         f"AND (SELECT count(*) FROM locked) > 0 {keys_unused}"
         "RETURNING ledgers.org_id)",
@@ -127,12 +127,12 @@ def _keys_unused_sql(alone: bool, number: int) -> str:
     columns = ("client_id", "method", "key") if alone else ("org_id", "client_id", "method", "key")
     arrays = ", ".join(f"${number + n}::text[]" for n in range(len(columns)))
     org_id = "$1::text" if alone else "k.org_id AND i.org_id = ANY($2::text[])"
-    own = "" if alone else "WHERE k.org_id = h.org_id"
+    condition = "" if alone else "WHERE k.org_id = h.org_id"
     return (
         f"AND NOT EXISTS (SELECT 1 FROM unnest({arrays}) AS k({', '.join(columns)}) "
         "CROSS JOIN LATERAL (SELECT 1 FROM idempotency AS i WHERE "
         f"i.org_id = {org_id} AND i.client_id = k.client_id AND i.method = k.method "
-        f"AND i.key = k.key OFFSET 0) AS used {own}) "
+        f"AND i.key = k.key OFFSET 0) AS used {condition}) "
     )
 
 

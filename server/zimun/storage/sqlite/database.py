@@ -205,11 +205,11 @@ class SqliteDatabase:
         except FAILURES as error:
             raise self._failed("read", error) from error
 
-    def _failed(self, done: str, error: BaseException) -> Overloaded:
+    def _failed(self, action: str, error: BaseException) -> Overloaded:
         """Count a failure of the file; the error that callers get."""
         self._file.note_failure(error)
-        message = f"the store cannot be {done}"
-        self._refusals.note(done, message, error)
+        message = f"the store cannot be {action}"
+        self._refusals.note(action, message, error)
         return Overloaded(message)
 
     async def probe_file(self) -> None:

@@ -42,9 +42,9 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
         """One transaction for the whole group."""
         try:
             async with self._database.transaction() as connection:
-                current = [one for one in appends if _move_head(connection, one)]
+                current = [append for append in appends if _move_head(connection, append)]
                 _write(connection, current)
-            return {one.before.org_id for one in current}
+            return {append.before.org_id for append in current}
         except sqlite3.IntegrityError as error:
             raise Conflict(brief(error)) from error
 
