@@ -1,8 +1,8 @@
 """The access log: one JSON line of bounded length for each request.
 
-Bodies, queries and tokens are never logged; contacts travel in bodies. Requests with a good token
-are all logged, as their rate is limited; of others there are so many lines a second
-(`log_rate.yaml`; Envoy can have one such rate). `log_files.py` bounds the files.
+Bodies, queries and tokens are never logged; contacts travel in bodies. All requests with a good
+token are logged, as their rate is limited; other requests get a limited number of lines a second
+(`log_rate.yaml`; Envoy supports one such rate). `log_files.py` bounds the files.
 """
 
 from .auth import CLAIMS

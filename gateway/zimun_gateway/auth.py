@@ -1,8 +1,8 @@
 """Authentication: bearer tokens, verified before anything else is done for a request.
 
-The server verifies them again, so the Authorization header goes on to it and nothing that Envoy
-learnt from the token does: no header can be forged to pass for Envoy's. The requirement is set
-on each route (`requires_token`), so that a route and its requirement are defined together.
+The server verifies them again, so the Authorization header is forwarded, and nothing that Envoy
+reads from the token is: no header can be forged to look like Envoy's. The requirement is set on
+each route (`requires_token`), so that a route and its requirement are defined together.
 """
 
 from .clusters import AUTH, JWKS

@@ -1,4 +1,4 @@
-"""All of it together: the file that Envoy starts with."""
+"""The complete configuration: the file that Envoy starts with."""
 
 import yaml
 
@@ -43,7 +43,7 @@ def dump(settings: Settings) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Without anchors: a reader of the file should not have to look elsewhere."""
+    """Dumps YAML without anchors, so that each part of the file can be read by itself."""
 
     def ignore_aliases(self, _: object) -> bool:
         return True

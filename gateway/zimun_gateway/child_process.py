@@ -19,7 +19,7 @@ def ending_with_parent(command: Sequence[str]) -> list[str]:
 
 
 async def stop(process: asyncio.subprocess.Process, seconds: float) -> None:
-    """End a process with SIGTERM, and with SIGKILL after so many seconds."""
+    """End a process with SIGTERM, and with SIGKILL if it runs on after some seconds."""
     if process.returncode is not None:
         return
     process.terminate()

@@ -10,10 +10,11 @@ from .upstream_tls import is_ip, upstream_tls, verified_tls
 
 SERVER = "zimun"
 OPEN = "zimun_open"
-"""The same servers, for callers without a token: with connections, and limits, of their own."""
+"""The cluster of the same servers for callers without a token, with separate connections and
+limits."""
 AUTH = "zimun_auth"
 MCP = "zimun_mcp"
-"""The same port of the servers, for agents."""
+"""The cluster of the endpoints for agents, at the servers' port of the tokens."""
 JWKS = "jwks"
 
 MAX_OPEN_STREAMS = 256
@@ -199,7 +200,8 @@ def _circuit_breakers(**requests: int) -> Config:
 
 
 def _health_check() -> Config:
-    """grpc.health.v1. Also without traffic: an idle gateway must know that the server came back."""
+    """The health check (grpc.health.v1). It runs without traffic, too: an idle gateway must notice
+    that a server is back."""
     return {
         "timeout": "1s",
         "interval": "5s",

@@ -1,4 +1,4 @@
-"""The few shapes that Envoy's configuration repeats everywhere."""
+"""The structures that Envoy's configuration repeats everywhere."""
 
 from typing import Any
 
@@ -26,5 +26,5 @@ def socket_address(host: str, port: int) -> Config:
 
 
 def always() -> Config:
-    """A fraction that runtime flags cannot lower: all of the requests."""
+    """The fraction of all requests, which no runtime flag can lower."""
     return {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}

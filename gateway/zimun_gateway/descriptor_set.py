@@ -26,7 +26,7 @@ def methods(descriptors: Path) -> list[MethodDescriptor]:
 
 
 def written(roots: Iterable[Descriptor]) -> dict[str, Descriptor]:
-    """By full name: these messages, and all that JSON writes inside them field by field."""
+    """These messages, and all that JSON writes inside them field by field, by full name."""
     messages: dict[str, Descriptor] = {}
     waiting = list(roots)
     while waiting:
@@ -52,7 +52,7 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 def compiled_pool(descriptors: Path) -> DescriptorPool:
-    """A pool of its own: the process may have other versions of the same messages loaded."""
+    """A separate descriptor pool: the process may have other versions of the messages loaded."""
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         pool.Add(file)

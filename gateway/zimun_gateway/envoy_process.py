@@ -154,7 +154,7 @@ class Envoy:
         return await asyncio.to_thread(_request, self.admin_address, method, path)
 
     def _last_error(self) -> str:
-        """What Envoy died of, or last complained of, without time and origin; one line, cut."""
+        """The last error in Envoy's log, without time and origin, cut to one line."""
         lines = self._log.read_text(errors="replace").splitlines() or ["it said nothing"]
         fatal = [line for line in lines if "[critical]" in line]
         words = re.sub(r"^(\[[^]]*\] ?)+", "", (fatal or lines)[-1])
@@ -162,7 +162,7 @@ class Envoy:
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Envoy's admin port can only be asked, not waited on."""
+    """Poll until a condition holds: Envoy's admin port has no way to wait for one."""
     while not await condition():  # noqa: ASYNC110
         await asyncio.sleep(_POLL)
 
@@ -175,7 +175,7 @@ def _request(address: str, method: str, path: str) -> str:
 
 
 def envoy_binary() -> Path:
-    """The program itself; the script of the same name starts a Python first."""
+    """The path of Envoy's executable; the script of the same name would start Python first."""
     package = find_spec("envoy")
     roots = list(package.submodule_search_locations or ()) if package else []
     candidates = [Path(root) / "_bin" / "envoy" for root in roots]

@@ -46,10 +46,10 @@ TO_MCP = (
 )
 
 GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
-"""What only a gRPC caller may say; the transcoder and the router write their own."""
+"""Headers that only a gRPC caller may send; for others the transcoder and the router write them."""
 
 GRPC_RESPONSE = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding")
-"""What the transcoder leaves of gRPC in the headers of a good answer."""
+"""Headers of gRPC that the transcoder leaves in a successful response."""
 
 REMEMBERED = {
     "method": "%REQ(:METHOD):16%",
@@ -106,7 +106,7 @@ def without_headers(request: Iterable[str], response: Iterable[str] = ()) -> Con
 
 
 def forwarding_filters(names: Iterable[str]) -> list[Config]:
-    """Return what the last filters of a request are, which let only these headers through.
+    """Return the last filters of a request, which forward only these headers.
 
     The first has a name of its own, as a route's configuration goes to every filter of its name.
     """

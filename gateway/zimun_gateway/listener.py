@@ -1,7 +1,7 @@
 """The public listener.
 
 Settings follow Envoy's advice for edge proxies (docs: configuration/best_practices/edge): nothing
-that a client sends about itself is believed, every wait has an end, and every buffer has a size.
+that a client sends about itself is believed, every wait has a timeout, and every buffer a limit.
 """
 
 from pathlib import Path
@@ -104,7 +104,7 @@ def _route_config(settings: Settings) -> Config:
 
 
 def _replies(settings: Settings) -> list[Config]:
-    """The local replies; without our token endpoint there are no errors of its own."""
+    """The local replies; those of the token endpoint only where the servers have one."""
     token_endpoint_replies = [] if settings.jwks_uri else token_replies()
     return [*token_endpoint_replies, *replies(resource_metadata(settings))]
 

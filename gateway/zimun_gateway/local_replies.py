@@ -281,7 +281,7 @@ def replies(resource_metadata: str = "") -> list[Config]:
 
 
 def _to_agents(refusal: Refusal, resource_metadata: str) -> list[Refusal]:
-    """The refusal for lack of a token as agents get it."""
+    """The error for a missing token in the form that agents get."""
     challenge = refusal.headers.get("www-authenticate")
     if not challenge or not resource_metadata:
         return []

@@ -1,4 +1,4 @@
-"""The path that the log has of a request: its template, as the contract writes it.
+"""The logged path of a request: its template in the contract.
 
 What the contract does not name is `*`: identifiers, and unknown words. A
 query is left out. So `/api/v1/appointments/a_1?x=y` is logged as `/api/v1/appointments/*`.

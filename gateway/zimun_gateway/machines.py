@@ -1,4 +1,4 @@
-"""What programs find the API by: llms.txt, the API catalogue, the metadata of the resource."""
+"""Files by which programs discover the API: llms.txt, API catalogue, resource metadata."""
 
 from collections.abc import Sequence
 from typing import Any

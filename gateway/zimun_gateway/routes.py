@@ -1,4 +1,4 @@
-"""Which path leads where.
+"""The routes: which path is sent to which cluster.
 
 A call is sent twice when the first try cannot have been heard: the connection was never made, or
 the server refused the stream before reading it (RFC 9113, 8.7). Where the answer is lost it is sent
@@ -49,7 +49,7 @@ _ADDRESS: Config = {
 
 
 def routes(settings: Settings) -> list[Config]:
-    """What matches none of them is a 404 that Envoy makes."""
+    """All routes; Envoy answers 404 to a request that matches none."""
     auth_routes = [] if settings.jwks_uri else _auth_routes(settings)
     open_routes = map(_guarded, _open_routes(settings))
     return [
@@ -62,7 +62,7 @@ def routes(settings: Settings) -> list[Config]:
 
 
 def _api_routes(settings: Settings) -> list[Config]:
-    """JSON and gRPC to the same methods, behind the same lock."""
+    """Routes of JSON and gRPC to the same methods, with the same token requirement."""
     json: Config = {"path_separated_prefix": API, "headers": [_not_grpc()]}
     common_filters = requires_token() | limited_by_latency(settings) | shared_fairly(settings)
     json_filters = (
@@ -92,7 +92,8 @@ def _api_routes(settings: Settings) -> list[Config]:
 
 
 def _guarded(route: Config) -> Config:
-    """The open route for gRPC callers alone, and without the headers that nothing open reads."""
+    """A route without a token, for gRPC callers alone, without headers that its methods do not
+    read."""
     unread = ("authorization", "idempotency-key")
     route["typed_per_filter_config"] |= grpc_checks() | without_headers(unread)
     return route | {"match": route["match"] | {"headers": _called_by_grpc()}}
@@ -152,7 +153,7 @@ def _open_routes(settings: Settings) -> list[Config]:
 
 
 def _stream(match: Config, streams: Streams, settings: Settings) -> Config:
-    """A stream that ends after its time, however much it is used."""
+    """A stream that ends after its maximum lifetime, even while it is used."""
     filters = unbuffered() | streams_by_address(settings, streams)
     route = _route(match, OPEN, settings, filters)
     lifetime = seconds(streams.lifetime)

@@ -1,4 +1,4 @@
-"""What an operator may choose about the gateway."""
+"""The settings of the gateway."""
 
 from dataclasses import dataclass
 from pathlib import Path

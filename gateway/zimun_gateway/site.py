@@ -89,7 +89,7 @@ def openapi_yaml(openapi: object) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes equal objects out, each in its place."""
+    """Dumps YAML without anchors: equal objects are written out in each place."""
 
     def ignore_aliases(self, _: object) -> bool:
         return True

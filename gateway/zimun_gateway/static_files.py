@@ -41,7 +41,7 @@ _CONTENT_TYPES = {
     "png": "image/png",
     "api-catalog": _LINKSET,
 }
-"""By the ending of a file's name; by the whole name where it has none."""
+"""Content types by file extension; by file name where there is none."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

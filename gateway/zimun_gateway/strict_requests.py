@@ -77,15 +77,16 @@ class _Rule:
     verb: str
     path: str
     request: Descriptor
-    """What a query fills."""
+    """The message whose fields a query may set."""
     body: Descriptor | None
-    """What the body is; None without one."""
+    """The message of the body; None without a body."""
     root: str
-    """The field of the request that the body is, where it is no more than that."""
+    """The field of the request that is the body; empty where the whole request is."""
     elsewhere: list[FieldDescriptor]
-    """Those that the path and the body say, so that the query must not."""
+    """Fields in the path or the body, which the query must not set."""
     mask: str
-    """The field mask that follows from the body where the query has none; empty but for PATCH."""
+    """The field mask that follows from the body where the query has none; empty except for
+    PATCH."""
 
     def messages(self) -> list[Descriptor]:
         return [self.request, self.body] if self.body else [self.request]

@@ -1,4 +1,4 @@
-"""What Envoy says by itself on the token endpoint: RFC 6749, section 5.2, as the server behind it.
+"""Envoy's own errors at the token endpoint, in the form of RFC 6749, section 5.2.
 
     {"error": "temporarily_unavailable", "error_description": "too many requests"}
 
@@ -19,7 +19,7 @@ _RETRY = {"retry-after": str(RETRY_SECONDS)}
 
 
 def token_replies() -> list[Config]:
-    """Mappers that come before those of every other path; the first that fits wins."""
+    """Mappers that come before those of every other path; the first match counts."""
     return [
         _mapper(status_is(429), _LATER, "too many requests", _RETRY),
         _mapper(status_is(503), _LATER, "the token endpoint cannot answer now", _RETRY),

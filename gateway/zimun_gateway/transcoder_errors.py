@@ -2,12 +2,12 @@
 
 Envoy's transcoder tells it only in the text of its answer ("seats: invalid value ..."), which no
 setting can take apart. So `lua/answer.lua` rewrites the answers that carry the MARK of
-`local_replies.py`, and leaves all others alone once it has seen their headers. Of the text it
-keeps the field's name and nothing else: the rest is the caller's own input, type names, and
-whatever Envoy says next year.
+`local_replies.py`, and leaves all others alone once it has seen their headers. Of the text it keeps
+the field's name and nothing else: the rest is the caller's own input, type names, and details that
+differ between versions of Envoy.
 
-The text reaches it as Envoy wrote it into JSON, and the name is put into JSON again without
-being decoded: escaped it was, escaped it stays.
+The text reaches it as Envoy wrote it into JSON, and the name is put into JSON again without being
+decoded, so that it stays escaped.
 """
 
 import json
@@ -92,5 +92,5 @@ def _url(kind: Descriptor | EnumDescriptor) -> str:
 
 
 def _values(enum: EnumDescriptor) -> str:
-    """All but the one that stands for none (AIP-126)."""
+    """Every value except the unspecified one (AIP-126)."""
     return ", ".join(value.name for value in enum.values if value.number != 0)

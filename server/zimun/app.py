@@ -49,7 +49,7 @@ EXPIRY_INTERVAL = 1.0
 """Seconds between two recordings of what has expired."""
 
 RESPONSE_INTERVAL = 60.0
-"""Seconds between two deletions of kept responses whose lifetime is over."""
+"""Seconds between two deletions of stored responses whose lifetime is over."""
 
 RETENTION_INTERVAL = 10.0
 """Seconds between two erasures of contacts whose retention is over, of a few organizations."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zimun.stores import Stores
 
 OTHERS_MODE = 0o077
-"""What others may not do with the files that a command makes."""
+"""The permissions that other users do not get on files that a command writes."""
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""

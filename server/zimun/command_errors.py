@@ -1,4 +1,4 @@
-"""Errors that a command tells in one line: what an operator can mend."""
+"""Errors that a command prints in one line: those that an operator can mend."""
 
 from zimun.auth.signing_keys import KeyStoreError
 from zimun.config import ConfigError
@@ -26,7 +26,7 @@ EXPECTED = (
     FileRefused,
     TracingMissing,
 )
-"""What an operator can do something about."""
+"""Errors that an operator can mend."""
 
 
 def explain(error: Exception) -> str | None:

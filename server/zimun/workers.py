@@ -123,7 +123,7 @@ class Supervisor:
 
 
 async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
-    """Return when one of them has."""
+    """Wait until one coroutine has finished, and cancel the others."""
     tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

@@ -88,7 +88,7 @@ def test_every_error_is_told_with_its_line_and_then_nothing_is_changed(tmp_path:
     )
     assert refused(zimun(data_dir, "import", str(file))) == [
         f"{file}:5: resources[2].size: is not a field that a Resource has in a file",
-        f"{file}:5: resources[2].id: must be r_ and a suffix",
+        f"{file}:5: resources[2].id: must be r_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
         f"{file}:6: rooms: is none of organization, locations, staff, resources, services,"
         " overrides, time_off",
     ]

@@ -306,7 +306,7 @@ staff:
         [
             "2: resources[0].id: is required",
             "3: resources[1].id: is required",
-            "5: resources[2].id: must be r_ and a suffix",
+            "5: resources[2].id: must be r_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
             "8: resources[3].id: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -",
             "11: resources[5].id: r_1 is in resources[4].id, too",
         ],
@@ -439,7 +439,7 @@ overrides:
             "2: overrides[0].status: is required",
             "3: overrides[1].status: must be one of OPEN, CLOSED",
             "3: overrides[1].date: must be a date, YYYY-MM-DD",
-            "3: overrides[1].id: must be v_ and a suffix",
+            "3: overrides[1].id: must be v_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
             "6: overrides[3].date: 2026-02-28 of t_ada is in overrides[2].date, too",
             "8: overrides[3].hours: are for OPEN dates, and OPEN dates have some",
             "9: overrides[4].owner_id: t_zoe is no organization, location or staff member",
@@ -483,11 +483,15 @@ async def test_all_that_is_wrong_is_told_with_its_lines_and_nothing_is_changed(
             "2: organization.id: is required, here or as --org",
         ),
         ("staff: []", "o_new", "1: organization: is required: there is no organization o_new"),
-        (NEW.replace("o_new", "new"), "", "1: organization.id: must be o_ and a suffix"),
+        (
+            NEW.replace("o_new", "new"),
+            "",
+            "1: organization.id: must be o_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
+        ),
         (
             "organization: {name: A, time_zone: UTC}",
             "x",
-            "1: organization.id: must be o_ and a suffix",
+            "1: organization.id: must be o_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
         ),
         (
             "organization: {name: A, time_zone: UTC}",

@@ -89,7 +89,10 @@ async def test_time_off_without_an_id_is_that_of_its_owner_and_time(
     [
         ("owner_id: t_ada", "time_off[0].start_time: is required"),
         (f"{ADA}, recurrence: FREQ=DAILY", "time_off[0].recurrence: must have either"),
-        (f"{ADA}, id: v_1", "time_off[0].id: must be f_ and a suffix"),
+        (
+            f"{ADA}, id: v_1",
+            "time_off[0].id: must be f_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -",
+        ),
         (f"{ADA}, etag: 1", "time_off[0].etag: is not a field that a TimeOff has in a file"),
         (f"{ADA}, conflicts: {{}}", "time_off[0].conflicts: is not a field"),
         (

@@ -36,7 +36,7 @@ class Rule(NamedTuple):
 
     @property
     def variables(self) -> list[str]:
-        """The fields that the path says, such as `service_id` or `service.id`."""
+        """The fields in the path, such as `service_id` or `service.id`."""
         return _VARIABLE.findall(self.template)
 
     @property
@@ -45,14 +45,14 @@ class Rule(NamedTuple):
         return _VARIABLE.sub("{}", self.template)
 
     def query(self) -> Iterator[FieldDescriptor]:
-        """The fields that neither the path nor the body says."""
+        """The fields in the query: those in neither path nor body."""
         if self.body == "*":
             return
         set_elsewhere = {name.partition(".")[0] for name in (*self.variables, self.body)}
         yield from (field for field in self.request.fields if field.name not in set_elsewhere)
 
     def body_message(self) -> Descriptor | None:
-        """The message that the body is."""
+        """The message of the body."""
         if self.body in ("", "*"):
             return self.request if self.body else None
         return self.request.fields_by_name[self.body].message_type
@@ -182,7 +182,7 @@ class Operations:
         return target | {place: {field: expression}}
 
     def _refusals(self, rule: Rule) -> Object:
-        """The responses that are errors, by status: shared ones where nothing is special."""
+        """The error responses by status; shared ones where a method has no errors of its own."""
         shared = by_status(GATEWAY)
         return {
             str(status): {"$ref": f"#/components/responses/{status}"}

@@ -123,7 +123,7 @@ class Schemas:
         return schemas | {ERROR: _error(), "ErrorDetail": {"anyOf": details}}
 
     def _enum(self, enum: EnumDescriptor) -> Schema:
-        """Every value but the one that stands for none (AIP-126)."""
+        """Every value except the unspecified one (AIP-126)."""
         values = [value.name for value in enum.values if value.number]
         comments = [self._api.comment(f"{enum.full_name}.{name}") for name in values]
         lines = [f"- `{name}`: {text}" for name, text in zip(values, comments, strict=True) if text]
@@ -187,5 +187,5 @@ def is_required(field: FieldDescriptor) -> bool:
 
 
 def _always_written(message: Descriptor) -> list[str]:
-    """Envoy writes fields without presence even where they are empty."""
+    """Whether Envoy writes a field even where it is empty: one without presence."""
     return [field.name for field in message.fields if not field.has_presence]

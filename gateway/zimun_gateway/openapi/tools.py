@@ -106,7 +106,8 @@ _ANSWERED: Mapping[str, tuple[str, ...]] = {
     "Hold": ("hold_id", "start_time", "end_time", "staff_id", "location_id", "expires_at", "state"),
     "Appointment": ("appointment_id", "start_time", "end_time", "state"),
 }
-"""The fields that agents get of these messages: nothing of a contact, and no notes of the house."""
+"""The fields that agents get of these messages: no contact data, and no notes of the
+organization."""
 
 _DESTRUCTIVE = ("reschedule_appointment", "cancel_appointment")
 _SCOPE = re.compile(r"\s*(?:Scope|With `[a-z_]+` scope) `[a-z:]+`(?:, too)?\.")

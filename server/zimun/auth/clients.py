@@ -17,7 +17,7 @@ _NAME_LENGTH = 200
 _log = logging.getLogger(__name__)
 
 _NO_HASH = "0" * 64
-"""Compared with in place of a hash that is not there; nothing hashes to it."""
+"""Compared with where a client has no hash; no secret has this hash."""
 
 
 async def create_client(
@@ -77,7 +77,7 @@ async def rotate_secret(
 
 
 async def revoke_client(credentials: CredentialStore, now: int, client_id: str) -> Client:
-    """The client, which gets no more tokens; those it has run out by themselves.
+    """Revoke a client: it gets no more tokens; those that it has are valid until they expire.
 
     Revoking twice changes nothing. Raises InvalidRequest where there is no such client.
     """
@@ -118,7 +118,7 @@ async def authenticate(
 def hash_secret(secret: str) -> str:
     """SHA-256 in hex, without salt or stretching.
 
-    Those make guessing a person's password dear. Our secrets are 256 random
+    These protect passwords that can be guessed. Our secrets are 256 random
     bits: there is nothing to guess, no two are alike, and a slow hash would
     only slow the token endpoint down.
     """

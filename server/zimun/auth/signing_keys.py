@@ -39,7 +39,7 @@ MIN_RELOAD_INTERVAL = 1.0
 
 
 class KeyStoreError(Exception):
-    """What is kept as a key is none; the message names it."""
+    """A stored signing key is not a valid key; the message names it."""
 
 
 class KeyStore:

@@ -58,7 +58,8 @@ class Keys(Protocol):
         """The public keys by kid: another mapping whenever, and only when, they have changed."""
 
     async def refreshed(self) -> Mapping[str, Key]:
-        """As `current`, having looked again. Raises Overloaded where there are none to be had."""
+        """As `current`, after reading the keys again. Raises Overloaded where there are none to be
+        had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Issuer:
 
 
 class Verifier:
-    """Tells who bears a token of one issuer for one audience.
+    """Verifies tokens of one issuer for one audience.
 
     Verified tokens are remembered by their exact text until they expire, or
     until the keys change: a removed key stops verifying what it signed.
@@ -285,7 +286,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
-    """Whom the claims name: `org_id`, and `client_id` (RFC 9068) or else `sub`."""
+    """The caller that the claims name: `org_id`, and `client_id` (RFC 9068) or else `sub`."""
     org_id, client_id = claims.get("org_id"), claims.get("client_id", claims.get("sub"))
     if not isinstance(org_id, str) or not ID.fullmatch(org_id):
         raise TokenInvalid("the token has no org_id")

@@ -1,1 +1,1 @@
-"""What we do: one function for every RPC, written once for every store."""
+"""The use cases: what each RPC does, written once for every store."""

@@ -32,7 +32,7 @@ MAX_DAYS = 92
 """The most dates of one request: any three months."""
 
 MAX_SUBJECT_DAYS = 1500
-"""Days of single subjects that are loaded at once."""
+"""The most days times subjects that are loaded at once."""
 
 FIRST_DAYS, MORE_DAYS = 7, 28
 """Dates searched for the next open slots: at first, and in each step after that."""
@@ -256,7 +256,7 @@ def _open(
     date_range: DateRange,
     last: _Part | None,
 ) -> _Part:
-    """The part of a range after the last one: as long as is looked up in a few milliseconds."""
+    """The next part of a range, short enough to be searched in a few milliseconds."""
     resolved = resolve(ledger, timetable, request)
     whole = last.whole if last else date_range.interval(resolved.place.time_zone, now)
     begin = last.part[1] if last else whole[0]

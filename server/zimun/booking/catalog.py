@@ -1,6 +1,6 @@
 """The catalogue: reading it, and the commands of its administration.
 
-What holds for every type of entry is written once, for `entry_type`: Service,
+The functions for all types of entries are written once, for `entry_type`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
 the catalogue by the command that makes it (`domain.catalog_validation`). The
 file is a little long, as the commands share how a catalogue changes.
@@ -82,7 +82,7 @@ async def get_entry(reader: Reader, caller: Caller, entry_type: type[E], entry_i
 
 @dataclass(frozen=True, slots=True)
 class CreateEntry(Generic[E]):
-    """Make an entry of the fields that are given; `id` among them is chosen by its creator."""
+    """Create an entry with the given fields; the caller may choose its `id`."""
 
     entry_type: type[E]
     fields: Mapping[str, Any]
@@ -121,7 +121,9 @@ def check_id(entry_type: type[Entry | Override | TimeOff], chosen: str) -> None:
     """Raise InvalidRequest for an id without the prefix of its type."""
     prefix = catalog_validation.PREFIXES[entry_type]
     if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
-        raise InvalidRequest({"id": f"must be {prefix}_ and a suffix"})
+        raise InvalidRequest(
+            {"id": f"must be {prefix}_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -"}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +215,9 @@ class UpdateOrganization:
 
 @dataclass(frozen=True, slots=True)
 class CreateOrganization:
-    """Make the organization of the ledger, with a catalogue of these entries, unless it exists.
+    """Create the organization of the ledger, with a catalogue of these entries, unless it exists.
 
-    `bookings` are the first of it. The result is whether it was made.
+    `bookings` are its first events. The result is whether it was created.
     """
 
     organization: Organization
@@ -223,7 +225,7 @@ class CreateOrganization:
     bookings: Sequence[ReservationEvent] = ()
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises InvalidRequest where the organization makes no sense."""
+        """Raises InvalidRequest where a field of the organization is not valid."""
         if exists(ledger):
             return Decision((), False)
         check_id(Organization, self.organization.id)
@@ -235,12 +237,12 @@ class CreateOrganization:
 
 
 def exists(ledger: Ledger) -> bool:
-    """Whether the organization of a ledger has been made."""
+    """Whether the organization of a ledger has been created."""
     return ledger.seq > 0 or ledger.time > 0
 
 
 def check_entry(entry: Entry, catalog: Catalog, before: Entry | None = None) -> None:
-    """Raise InvalidRequest naming every field that does not make sense."""
+    """Raise InvalidRequest naming every field that is not valid."""
     catalog_validation.check(entry, catalog, before)
     if isinstance(entry, Organization | Location):
         check_holidays(entry)

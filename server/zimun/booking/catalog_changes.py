@@ -38,7 +38,7 @@ MAX_BYTES = 32 << 20
 def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
     """The catalogue after some changes, each a value as the change left it.
 
-    Its version stays: it is known once the changes have their numbers.
+    Its version stays: the next one is known once the events are numbered.
     """
     entries_by_type: dict[type, dict[str, Any]] = {
         entry_type: dict(catalog.all(entry_type))
@@ -98,7 +98,7 @@ def _without(
 def catalog_decision(
     catalog: Catalog, client_id: str, values: Sequence[CatalogValue], result: Any
 ) -> Decision:
-    """The decision to make some changes of the catalogue; none of them where there are none.
+    """The decision that makes some changes of the catalogue; one without events for no changes.
 
     Raises CatalogLimitReached.
     """

@@ -1,8 +1,8 @@
 """Loading a catalogue, or a part of one, in one transaction: all of it or nothing.
 
-`plan` says what would come of it and what is wrong with it, and changes
-nothing; `Plan.values` are the changes. Entries have *places*: what their writer calls them,
-such as `services[2]`, under which their violations are reported.
+`plan` works out the changes and what is wrong with them, and changes nothing; `Plan.values` are the
+changes. Entries have *places*: what their writer calls them, such as `services[2]`, under which
+their violations are reported.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ Violations = dict[str, str]
 Imported = Organization | CatalogEntry | Override | TimeOff
 
 Step = tuple[Imported | None, Imported]
-"""What an entry was, None for a new one, and what it will be: the very same, if nothing changes."""
+"""An entry before (None for a new one) and after an import; the same object if nothing changes."""
 
 ORGANIZATION = "organization"
 """The place of the organization."""
@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def counts(self) -> Counts:
-        """How many entries it makes, changes and leaves."""
+        """How many entries it creates, changes and leaves unchanged."""
         created = sum(before is None for before, _ in self.steps)
         unchanged = sum(before is after for before, after in self.steps)
         return Counts(created, len(self.steps) - created - unchanged, unchanged)
@@ -165,9 +165,9 @@ def _entries(
     request: ImportRequest,
     now: int,
 ) -> tuple[Catalog, list[Step], dict[str, Violations]]:
-    """The catalogue that comes of it, the steps there, and what is wrong with the entries."""
+    """The catalogue after the import, the steps to it, and what is wrong with the entries."""
     defaults = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
-    # What follows from the organization's faults is not the entries' own.
+    # What follows from a faulty organization is not reported at the entries.
     basis = replace(before, organization=defaults if is_organization_invalid else organization)
     entries_by_place = {
         place: (entry_of(basis, entry_type, fields, now + n), fields)
@@ -211,7 +211,7 @@ def _entry_violations(
 
 
 def _overlaps(before: Catalog, imported: Override, request: ImportRequest) -> Violations:
-    """That an override shares a date with one that stays."""
+    """The violations of overrides that share a date with one that stays."""
     replaced = {override.id for override in request.overrides.values() if override.id}
     firsts = {(override.owner_id, override.date) for override in request.overrides.values()}
     for key in imported.keys:
@@ -222,7 +222,7 @@ def _overlaps(before: Catalog, imported: Override, request: ImportRequest) -> Vi
 
 
 def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
-    """An override takes the place of the one of its owner and date, and of the one of its id."""
+    """The steps of overrides: each replaces that of its owner and date, and that of its id."""
     named = {override.id: override for override in before.distinct_overrides}
     claimed = {override.id for override in request.overrides.values()}
     steps: list[Step] = []
@@ -239,7 +239,8 @@ def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
 def _time_off(
     before: Catalog, time_off: Mapping[str, TimeOff], now: int, position: int
 ) -> dict[str, tuple[TimeOff | None, TimeOff]]:
-    """Time off takes the place of that of its id or, without one, of its owner and time."""
+    """The steps of time off: each replaces that of its id or, without one, of its owner and
+    time."""
     same_time = {
         (entry.owner_id, entry.start, entry.end): entry for entry in before.time_off.values()
     }

@@ -27,13 +27,13 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """What happened to a reservation while it was a contact's, oldest first."""
+    """The changes of a reservation while it had a contact, oldest first."""
 
     changes: Sequence[DescribedChange]
 
     @property
     def reservation(self) -> Reservation:
-        """The reservation as it was last the contact's."""
+        """The reservation after its last change with the contact."""
         return self.changes[-1].change.reservation
 
 
@@ -71,9 +71,9 @@ async def erase_contact(
     include_upcoming: bool,
     without_contact: Callable[[str, bytes, str], bytes | None],
 ) -> None:
-    """Erase a contact from reservations, events and kept responses; erasing again is no change.
+    """Erase a contact from reservations, events and stored responses; erasing again is no change.
 
-    `without_contact` empties the kept response of a method, where that has the contact of a key.
+    `without_contact` empties the stored response of a method, where that has the contact of a key.
     Raises ContactHasAppointments.
     """
     org_id, key = caller.org_id, contact_key(email)
@@ -86,7 +86,7 @@ async def erase_contact(
     for begin in range(0, len(hold_ids), BATCH):
         batch = hold_ids[begin : begin + BATCH]
         await store.erase_contact(org_id, batch, key, caller.client_id, now, include_upcoming)
-    # Last: what is kept from now on has no contact any more.
+    # Responses come last: those stored from now on have no contact any more.
     await store.rewrite_responses(
         org_id, lambda method, response: without_contact(method, response, key)
     )

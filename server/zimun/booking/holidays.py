@@ -36,7 +36,7 @@ def _year(calendar: HolidayCalendar, year: int) -> Mapping[date, str]:
         subdiv=subdivision or None,
         years=year,
         expand=False,
-        # Unless told, the package asks the machine for its language.
+        # Without a language, the package uses the language of the machine.
         language=getattr(holidays, country).default_language,
         categories=calendar.categories or USUAL_CATEGORIES.get(country),
     )

@@ -61,7 +61,7 @@ def _matches(override: Override, criteria: OverrideFilter) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CreateOverride:
-    """Make an override; its id may be chosen by its creator."""
+    """Create an override; the caller may choose its id."""
 
     override: Override
 
@@ -81,7 +81,7 @@ class CreateOverride:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOverride:
-    """Make a date like its week again."""
+    """Delete an override: the weekly hours apply to its dates again."""
 
     override_id: str
 

@@ -1,8 +1,8 @@
 """Reading ledgers: what is kept of them in memory, its bound, and shared reads of their heads.
 
-A question is answered from memory once the head, read after the question came,
+A query is answered from memory once the head, read after the query came,
 shows that memory has every event (the read index of Raft, Ongaro 2014, section
-6.4). Questions that come while heads are read share the next read.
+6.4). Queries that come while heads are read share the next read.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ MAX_LOAD = 16
 """How many blocks are loaded at a time: 3 to 8 ms of the event loop with 50 bookings in each."""
 
 MAX_ROUNDS = 1000
-"""How often a question may ask for more before it counts as one that never ends."""
+"""How often a query may need more of its ledger before it fails as one that never ends."""
 
 MAX_WAIT = 0.2
-"""Seconds for which a question waits for a group that is being committed, before what it needs is
-read apart from memory: a commit that waits for a lock must not delay reads."""
+"""Seconds for which a query waits for a group that is being committed, before it reads what it
+needs into memory of its own: a commit that waits for a lock must not delay reads."""
 
 HEAD_READ_INTERVAL = 0.002
-"""Seconds from one read of heads to the next while several questions wait: one read serves
+"""Seconds from one read of heads to the next while several queries wait: one read serves
 many, and responses that are sent together cost server and client less than one by one."""
 
 T = TypeVar("T")
@@ -56,10 +56,10 @@ class MemorySize:
 
 @dataclass(eq=False)
 class LedgerMemory:
-    """What is kept of one organization. Change it under its lock alone.
+    """The ledger and the timetable of one organization. Change them only under the lock.
 
-    `size` is rows of the ledger, with its catalogue and what is worked out from that as so
-    many rows. `is_likely_current` while this server wrote the last events that it knows of.
+    `size` is the rows of the ledger, and the bytes of the catalogue and its grids converted to
+    rows. `is_likely_current` while this server wrote the last events that it knows of.
     """
 
     org_id: str
@@ -131,7 +131,7 @@ class LedgerMemory:
         self.size = size
 
     def leave(self) -> None:
-        """Count in the total no longer; a query that uses it still does so apart."""
+        """Leave the total; a query that still uses this memory goes on with it."""
         self.total.rows -= self.size
         self.total = MemorySize(self.size)
 

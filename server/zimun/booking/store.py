@@ -29,7 +29,7 @@ class Head(NamedTuple):
 
 
 class IdempotencyKey(NamedTuple):
-    """What a kept response is found by, within its organization."""
+    """The key of a stored response within its organization."""
 
     client_id: str
     method: str
@@ -38,7 +38,7 @@ class IdempotencyKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The response kept under an Idempotency-Key, and the fingerprint of the request.
+    """The response stored under an Idempotency-Key, and the fingerprint of its request.
 
     The key is free again at `expires_at`.
     """
@@ -50,7 +50,7 @@ class StoredResponse:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRead:
-    """What is to be read of an organization: what is new since `seq`, and what is not loaded.
+    """A read of an organization: what is new since `seq`, and the parts that its ledger needs.
 
     `seq` and `catalog_version` are those that the caller has; None where it has nothing.
     """
@@ -66,8 +66,8 @@ class LedgerRead:
 class LedgerUpdate:
     """What was read, all of it at `head`, which is None where there is no such organization.
 
-    `events` are those since the requested number, None where they
-    are not all there any more. `catalog` is there where it is another version.
+    `events` are those since the requested number, None where some have been pruned. `catalog` is
+    set where its version is not the requested one.
     """
 
     head: Head | None
@@ -132,9 +132,9 @@ class HoldFilter:
 
 
 class ReservationChange(NamedTuple):
-    """A recorded change of a reservation, which it left as `reservation`.
+    """A recorded change of a reservation; `reservation` is the state after it.
 
-    `ignored_rules` are those that it set aside, of a confirmation those of its hold.
+    `ignored_rules` are those that the change set aside; for a confirmation, those of its hold.
     """
 
     time: int
@@ -147,10 +147,10 @@ class ReservationChange(NamedTuple):
 class LedgerStore(Protocol):
     """The ledgers of all organizations.
 
-    `lanes` is how many groups may be written side by side. `shares_transactions`
-    says whether one group may hold commands of several organizations. `append_checks_keys`
-    says that a ledger also gets nothing where a response is stored under one of its keys:
-    then groups are decided in memory without a read before, which saves a round trip.
+    `lanes` is how many groups may be written side by side. `shares_transactions` says whether one
+    group may hold commands of several organizations. `append_checks_keys` says that `append` also
+    writes nothing to a ledger where a response is stored under one of its keys: then groups are
+    decided in memory without a read before, which saves a round trip.
     """
 
     @property
@@ -172,11 +172,10 @@ class LedgerStore(Protocol):
         """
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
-        """Write a group in one transaction, if and where the ledgers are as they were.
+        """Write a group in one transaction, to each ledger whose head is where it was read.
 
-        Answers the ids of the organizations whose part is on disk; a ledger that
-        had moved on gets nothing. Raises Conflict, and OutcomeUnknown where the
-        store was lost before it answered.
+        Returns the ids of the organizations that were written; a ledger whose head has moved gets
+        nothing. Raises Conflict, and OutcomeUnknown where the store was lost before it answered.
         """
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
@@ -184,7 +183,7 @@ class LedgerStore(Protocol):
         first."""
 
     async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
-        """Delete the kept responses whose lifetime is over: of some organizations, or of all."""
+        """Delete the stored responses whose lifetime is over: of some organizations, or of all."""
 
     async def appointments(
         self,
@@ -230,7 +229,7 @@ class LedgerStore(Protocol):
     async def rewrite_responses(
         self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
     ) -> None:
-        """Replace kept responses by what `rewrite` makes of their method and bytes; None stays."""
+        """Replace stored responses by what `rewrite` makes of method and bytes; None: it stays."""
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """Organizations after an id that keep contacts for a time only, in order."""

@@ -24,7 +24,7 @@ from zimun.domain.ledger.time_off_conflicts import Conflicts, conflicts_of
 
 
 class ChangedTimeOff(NamedTuple):
-    """Time off as a change left it, and what the change met."""
+    """Time off after a change, and the bookings that it overlaps."""
 
     time_off: TimeOff
     conflicts: Conflicts = Conflicts()
@@ -80,7 +80,7 @@ def _existing(catalog: Catalog, time_off_id: str) -> TimeOff:
 
 @dataclass(frozen=True, slots=True)
 class CreateTimeOff:
-    """Make time off; its id may be chosen by its creator."""
+    """Create time off; the caller may choose its id."""
 
     time_off: TimeOff
     allow_conflicts: bool

@@ -52,7 +52,7 @@ MAX_CONFLICTS = 2
 """How often a group may be refused by the store before its commands are tried one by one."""
 
 MAX_LOADS = 100
-"""How often a group may ask for more of its ledgers before it counts as one that never ends."""
+"""How often a group may need more of its ledgers before it fails as one that never ends."""
 
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; pauses are random, so that colliding servers
@@ -126,7 +126,7 @@ class _Lane:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Finish what waits."""
+        """Commit the commands that wait, and stop."""
         self._closed = True
         self._arrival.set()
         if self._task:
@@ -207,14 +207,15 @@ class _Lane:
                         await self._commit_locked([job], {job.org_id: memories[job.org_id]})
                     return
                 if conflicts > 2 * MAX_CONFLICTS:
-                    log.error("the ledger and the store disagree: %s", error)
+                    log.error("the store refuses what the ledger allows: %s", error)
                     break
             except OutcomeUnknown as error:
                 _drop(memories.values())
                 unknown, group = error, _after_unknown_outcome(group, error)
             except Exception as error:
                 _drop(memories.values())
-                # What was lost while it committed may have been done, whatever comes of asking.
+                # A group that was lost while it committed may have been written, whatever came
+                # after.
                 fail(group, unknown or error)
                 return
             if not group:
@@ -227,7 +228,7 @@ class _Lane:
     ) -> list[PendingCommand]:
         """Decide a group on its ledgers as they are now, and write it.
 
-        Answers the commands whose ledger has been moved on by another server.
+        Returns the commands to decide again: another server has moved the head of their ledger.
         """
         drafts = await self._decide_all(group, memories, is_first)
         if over := [draft for draft in drafts if draft.meets_old_keys]:
@@ -295,7 +296,7 @@ class _Lane:
     ) -> list[Draft]:
         """Decide the commands of ledgers that have probably not been moved by another server.
 
-        Answers the drafts that their append will confirm, and adds to `needs` what others lack.
+        Returns the drafts that their append will confirm, and adds to `needs` what others lack.
         """
         confirmed = []
         for org_id, jobs in by_organization(group).items():
@@ -311,7 +312,7 @@ class _Lane:
     def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]
     ) -> Draft | None:
-        """A draft on what was read; None where that shows that there is no such organization."""
+        """A draft on top of what was read; None where there is no such organization."""
         is_new = update.head is None
         if is_new:
             others = [job for job in jobs if not job.creates]

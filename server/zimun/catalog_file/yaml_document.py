@@ -27,21 +27,21 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """What was seen while a text was read: the line of every path, and what is wrong."""
+    """What is known of a text that was read: the line of every path, and its faults."""
 
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     def copy(self) -> "Document":
-        """To be judged further by itself."""
+        """A copy, which gets further faults by itself."""
         return replace(self, faults=[*self.faults])
 
     def fault(self, path: str, message: str, line: int = 0) -> None:
-        """Something is wrong with what is read."""
+        """Add a fault at a path."""
         self.faults.append(Fault(line or self._line(path), path, message))
 
     def follow_up(self, path: str, message: str) -> None:
-        """As `fault`, but what is faulty already is not judged again."""
+        """As `fault`, but without an effect where the path has a fault already."""
         if not any(_overlap(path, fault.path) for fault in self.faults):
             self.fault(path, message)
 
@@ -57,7 +57,7 @@ class Document:
         return self.lines.get(path, 1)
 
     def pairs(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
-        """The words of a mapping, each once, and what is behind them."""
+        """The keys of a mapping, each once, with their values."""
         if not isinstance(node, yaml.MappingNode) or node.tag != MAP:
             return self.fault(path, "must be a mapping")
         seen = set()
@@ -78,7 +78,7 @@ class Document:
         return None
 
     def items(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
-        """The places of a list, `path[0]` first, and what is there."""
+        """The paths of a list's elements, `path[0]` first, with the elements."""
         if not isinstance(node, yaml.SequenceNode) or node.tag != SEQ:
             return self.fault(path, "must be a list")
         for n, item in enumerate(node.value):
@@ -88,7 +88,7 @@ class Document:
 
 
 def join(path: str, word: str) -> str:
-    """The path of a word in the mapping at a path."""
+    """The path of a key in the mapping at a path."""
     return f"{path}.{word}" if path else word
 
 

@@ -29,15 +29,15 @@ _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 """Seconds."""
 
 _ODD = re.compile(r"[\r\x85\u2028\u2029\ufeff]|\A\n|\n\n\Z")
-"""What YAML reads as the end of a line, not at all, or by what follows it, unless escaped."""
+"""Characters that YAML would read as something else, unless they are escaped."""
 
 
 def read(
     document: Document, node: yaml.Node, path: str, into: Message, output_only: Collection[str] = ()
 ) -> set[str]:
-    """Read a message, all of it that can be; the names of the fields that it says.
+    """Read a message as far as it is valid; returns the names of the fields that are set.
 
-    Those that are `unread` may not be said.
+    The fields in `output_only` must not be set.
     """
     fields: Mapping[str, Any] = into.DESCRIPTOR.fields_by_name
     names = set()
@@ -79,7 +79,7 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def _values(field: FieldDescriptor) -> Any:
-    """What the values of a map are."""
+    """The field of the values of a map."""
     assert field.message_type is not None
     return field.message_type.fields_by_name["value"]
 
@@ -110,7 +110,7 @@ def _read_scalar(
 
 
 def _value(field: FieldDescriptor, text: str) -> Any:
-    """What a text means in a field; raises ValueError or KeyError where it means nothing."""
+    """The value of a text in a field; raises ValueError or KeyError for an invalid text."""
     if field.message_type:
         return _time(text) if _is_time(field) else _duration(text)
     if field.enum_type:
@@ -157,7 +157,8 @@ def _time(text: str) -> Timestamp:
 
 
 def _length(duration: Duration) -> str:
-    """In the largest unit of which it is a whole number: `0s`, `90s`, `30m`, `36h`, `7d`."""
+    """A duration in the largest unit of which it is a whole number: `0s`, `90s`, `30m`, `36h`,
+    `7d`."""
     if duration.nanos:
         return duration.ToJsonString()
     seconds = duration.seconds
@@ -167,7 +168,7 @@ def _length(duration: Duration) -> str:
 
 
 def write(message: Message, names: Iterable[str]) -> yaml.MappingNode:
-    """The named fields of a message, a line for each, or more where they hold much."""
+    """The named fields of a message, each on one or more lines."""
     fields: Mapping[str, Any] = message.DESCRIPTOR.fields_by_name
     return _mapping((name, _field(fields[name], getattr(message, name))) for name in names)
 
@@ -209,7 +210,8 @@ def _one(field: FieldDescriptor, value: Any) -> yaml.Node:
 
 
 def _text(text: str) -> yaml.ScalarNode:
-    """Quoted where others would read something else than this text, in lines where it has some."""
+    """A text, quoted where YAML would read something else, as a block where it has several
+    lines."""
     style = '"' if _ODD.search(text) else "|" if "\n" in text else None
     return yaml.ScalarNode(STR, text, style=style)
 
@@ -223,5 +225,5 @@ def dump(sections: Mapping[str, yaml.Node]) -> str:
 
 
 def listed(nodes: Iterable[yaml.Node]) -> yaml.SequenceNode:
-    """A list, an item under the other."""
+    """A list with each item on lines of its own."""
     return yaml.SequenceNode(SEQ, list(nodes), flow_style=False)

@@ -62,7 +62,7 @@ class ContactsMethods:
 
 
 class ServicesMethods:
-    """What can be booked."""
+    """Services: what can be booked."""
 
     list = Pages(
         "ServicesService/ListServices",
@@ -77,7 +77,7 @@ class ServicesMethods:
 
 
 class StaffMethods:
-    """Who serves."""
+    """Staff members: who can serve."""
 
     list = Pages(
         "StaffService/ListStaff",
@@ -98,7 +98,7 @@ class StaffMethods:
 
 
 class ResourcesMethods:
-    """Rooms, chairs, devices."""
+    """Resources: rooms, chairs, devices."""
 
     list = Pages(
         "ResourcesService/ListResources",
@@ -119,7 +119,7 @@ class ResourcesMethods:
 
 
 class LocationsMethods:
-    """Where it can be booked."""
+    """Locations: where services can be booked."""
 
     list = Pages(
         "LocationsService/ListLocations",
@@ -140,7 +140,7 @@ class LocationsMethods:
 
 
 class OverridesMethods:
-    """Dates that are not like their week."""
+    """Overrides: opening hours of single dates instead of the weekly ones."""
 
     list = Pages(
         "OverridesService/ListOverrides",
@@ -171,7 +171,7 @@ class TimeOffMethods:
 
 
 class OrganizationSettingsMethods:
-    """The caller's organization."""
+    """The settings of the caller's organization."""
 
     get = Method(
         "OrganizationsService/GetOrganization",
@@ -186,7 +186,7 @@ class OrganizationSettingsMethods:
 
 
 class AvailabilityMethods:
-    """When it can be booked."""
+    """Availability: open slots, and why a time is none."""
 
     get = Method(
         "AvailabilityService/GetAvailability",
@@ -211,7 +211,7 @@ class AvailabilityMethods:
 
 
 class AppointmentsMethods:
-    """Holding, confirming, moving and cancelling."""
+    """Holds and appointments: holding, confirming, moving, cancelling."""
 
     list = Pages(
         "AppointmentsService/ListAppointments",

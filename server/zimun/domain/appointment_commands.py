@@ -37,7 +37,7 @@ class BookAppointment:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAppointment:
-    """Change who comes, what is noted and the seats.
+    """Change the contact, the notes and the seats of an appointment.
 
     `contact` has the new values of fields of Contact; `seats` is None where they stay.
     """

@@ -98,7 +98,7 @@ class AppointmentNotStarted(Refused):
 class OutsideBookingWindow(Refused):
     """`rule` is LEAD_TIME or HORIZON; the window is the closed interval of allowed starts.
 
-    It is told in whole seconds: starts are at whole minutes.
+    It is given in whole seconds, as starts are at whole minutes.
     """
 
     reason = "OUTSIDE_BOOKING_WINDOW"
@@ -233,5 +233,5 @@ class SlotUnavailable(Conflict):
         self.time_zone = time_zone
 
     def copy(self) -> "SlotUnavailable":
-        """The same refusal for another caller: an exception keeps who raised it."""
+        """A copy for another caller: an exception keeps the traceback of where it was raised."""
         return SlotUnavailable(self.metadata["service_id"], self.alternatives, self.time_zone)

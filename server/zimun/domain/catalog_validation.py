@@ -75,7 +75,7 @@ def check(entry: Entry | Override | TimeOff, catalog: Catalog, before: Entry | N
     """Raise InvalidRequest naming every field of the entry that is wrong.
 
     `catalog` is the catalogue that the entry will be part of: it must have the entries that
-    the entry names. What was as wrong `before` a change does not forbid the change.
+    the entry names. A violation that the entry had `before` a change does not prevent the change.
     """
     violations: dict[str, str] = {}
     present = set(_violations(before, catalog)) if before else set()
@@ -130,7 +130,7 @@ def _defaults(defaults: ServiceDefaults) -> Violations:
 
 
 def _window(field: str, lead_time: int, horizon: int) -> Violations:
-    """Without a time between both, nothing could ever be booked."""
+    """The lead time must not exceed the horizon, or nothing could ever be booked."""
     if lead_time > horizon >= MINUTE:
         yield field, f"must not exceed the horizon, {_duration_text(horizon)}"
 
@@ -178,7 +178,7 @@ def _booking_limits(limits: Sequence[BookingLimit]) -> Violations:
 
 
 def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
-    """Staff members who work at none of the service's locations, unless that is nothing new."""
+    """Staff members who work at none of the service's locations, unless they did so before."""
     if not {*entry.location_ids} <= {*catalog.locations}:
         return
     before = catalog.services.get(entry.id, entry)
@@ -193,7 +193,7 @@ def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
 
 
 def _requirements(entry: Service, catalog: Catalog) -> Violations:
-    """At one of its locations at least, all requirements can be met at once, if all is free."""
+    """At one of its locations at least, the resources must meet all requirements at once."""
     places = [Place(location_id, "") for location_id in entry.location_ids or ("",)]
     resources = [catalog.resources[resource_id] for resource_id in entry.resource_ids]
     usable = [{resource.id for resource in resources if resource.is_at(place)} for place in places]
@@ -284,7 +284,7 @@ def _has_duplicates(values: Iterable[object]) -> bool:
 
 
 def _price(price: Mapping[str, str | int]) -> Violations:
-    """As google.type.Money has it."""
+    """The price must be valid as google.type.Money."""
     code, units, nanos = str(price["currency_code"]), int(price["units"]), int(price["nanos"])
     if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
         yield "price", "currency_code must be three letters, as ISO 4217 has it"

@@ -31,7 +31,7 @@ from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
 
 
 class Decision(NamedTuple):
-    """What a command comes to: its events (none where nothing changes), its result, and the
+    """The outcome of a command: its events (none where nothing changes), its result, and the
     catalogue after it where it changes that."""
 
     events: Sequence[Event]
@@ -40,7 +40,7 @@ class Decision(NamedTuple):
 
 
 class Command(Protocol):
-    """Something that a caller, or time, asks of a ledger."""
+    """A change that a caller asks for, or that time brings about."""
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Decide at `now` for a client (empty: time itself).
@@ -51,7 +51,8 @@ class Command(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep a slot for the organization's hold length; the ids are for what may be made."""
+    """Keep a slot for the organization's hold length; the ids are for the hold and a new
+    session."""
 
     request: SlotRequest
     start: int
@@ -59,14 +60,14 @@ class Hold:
     session_id: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises what `resolve` and `slot_at` raise; a taken slot's refusal has others."""
+        """Raises what `resolve` and `slot_at` raise; SlotUnavailable has alternatives."""
         search = search_at(ledger, timetable, now, self.request, self.start)
         try:
             slot = slot_at(search, self.start)
         except SlotUnavailable:
             raise slot_unavailable(ledger, timetable, now, self.request, self.start) from None
         choice = _choose(ledger, search, slot)
-        events = _clear(ledger, search, choice, now)
+        events = _expiries_before(ledger, search, choice, now)
         service = search.service
         held = Reservation(
             org_id=ledger.org_id,
@@ -92,7 +93,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ExtendHold:
-    """Start a hold's time again, within its limit."""
+    """Extend a hold to the organization's hold length from now, within its limit."""
 
     hold_id: str
 
@@ -105,7 +106,7 @@ class ExtendHold:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseHold:
-    """Give a held slot back; a hold that is over stays as it is."""
+    """Release a hold; one that has expired or was released stays as it is."""
 
     hold_id: str
 
@@ -138,7 +139,7 @@ class ConfirmHold:
 
 @dataclass(frozen=True, slots=True)
 class CancelAppointment:
-    """Call an appointment off; `etag`, where given, must be the present one."""
+    """Cancel an appointment; `etag`, where given, must be the present one."""
 
     appointment_id: str
     reason: str
@@ -156,7 +157,7 @@ class CancelAppointment:
 
 @dataclass(frozen=True, slots=True)
 class RescheduleAppointment:
-    """Move an appointment in one step; `session_id` is for the session that may be made."""
+    """Move an appointment in one step; `session_id` is for a new session."""
 
     appointment_id: str
     start: int
@@ -191,7 +192,7 @@ class RescheduleAppointment:
             slot = slot.given_by(before.staff_id)
         choice = _choose(ledger, search, slot)
         own = ledger.session(before.session_id)
-        events = _clear(ledger, search, choice, now, own)
+        events = _expiries_before(ledger, search, choice, now, own)
         cleared = evolved(ledger, events)
         after = rules.move(
             before,
@@ -212,7 +213,7 @@ class RescheduleAppointment:
 
 @dataclass(frozen=True, slots=True)
 class ExpireHold:
-    """Record that a hold's time has run out; the result is whether it was to be recorded."""
+    """Record that a hold has expired; the result is whether there was an expiry to record."""
 
     hold_id: str
 
@@ -267,7 +268,7 @@ def _session_for(
 
 
 def _choose(ledger: Ledger, search: Search, slot: Slot) -> Choice:
-    """Decide who and what serves a slot; raises NotLoaded."""
+    """Choose the staff member and the resources of a slot; raises NotLoaded."""
     if slot.joinable or len(slot.staff_ids) < 2:
         return choose(slot, {})
     day = _day_of(search.place, slot.start)
@@ -280,7 +281,7 @@ def _day_of(place: Place, instant: int) -> Interval:
     return shown[0].start, shown[-1].end
 
 
-def _clear(
+def _expiries_before(
     ledger: Ledger,
     search: Search,
     choice: Choice,
@@ -292,10 +293,10 @@ def _clear(
     Holds that have expired take their subjects in the tables until that is
     recorded, and their seats in the session that is joined or `left`.
     """
-    over = search.busy.over
+    expired = search.busy.expired
     subjects = choice.subjects(search.service.id, search.place.id)
-    expired = {session_id for subject in subjects for session_id in over.get(subject, ())}
-    sessions = [ledger.session(session_id) for session_id in sorted(expired)]
+    session_ids = {session_id for subject in subjects for session_id in expired.get(subject, ())}
+    sessions = [ledger.session(session_id) for session_id in sorted(session_ids)]
     sessions += [ledger.session(choice.session_id)] if choice.session_id else []
     sessions += [left] if left else []
     return expiries(ledger, sessions, now)

@@ -190,7 +190,7 @@ class AppointmentNotFound(NotFound):
 
 
 class Refused(ZimunError):
-    """The request is well formed, but the state of things forbids it; retrying will not help."""
+    """The request is valid, but the present state forbids it; a retry will fail, too."""
 
 
 class CatalogLimitReached(Refused):
@@ -217,7 +217,7 @@ class EtagMismatch(Conflict):
 
 
 class AlreadyExists(ZimunError):
-    """A name that must be used once has been used."""
+    """An id, a key or a date that must be unique is in use."""
 
 
 class IdempotencyKeyReused(AlreadyExists):

@@ -1,5 +1,6 @@
 """Half-open intervals [start, end) of instants, as pairs; a set is a sorted, disjoint list."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 Interval = tuple[int, int]
@@ -34,5 +35,11 @@ def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Inter
 
 
 def covers(intervals: Sequence[Interval], interval: Interval) -> bool:
-    """Whether one interval of a set holds all of `wanted`."""
+    """Whether one interval of a set contains all of an interval."""
     return any(start <= interval[0] and interval[1] <= end for start, end in intervals)
+
+
+def overlapping(intervals: Sequence[Interval], within: Interval) -> Sequence[Interval]:
+    """The intervals of a set that overlap an interval."""
+    low = bisect_right(intervals, within[0], key=lambda interval: interval[1])
+    return intervals[low : bisect_left(intervals, (within[1],), low)]

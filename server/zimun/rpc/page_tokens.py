@@ -105,7 +105,7 @@ class PageTokens:
         sealed = _decode(token)
         content = sealed[_SEAL:]
         if not hmac.compare_digest(sealed[:_SEAL], self._seal(content, scope)):
-            raise InvalidRequest({"page_token": "was not given for this question"})
+            raise InvalidRequest({"page_token": "is not of a list with these filters"})
         key: Any = json.loads(content)
         return key[0], key[1]
 

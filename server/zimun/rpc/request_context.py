@@ -1,4 +1,4 @@
-"""Shared by the methods of the contract: backend, change requests, questions of page tokens."""
+"""What servicer methods share: their dependencies, change requests, the scope of page tokens."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

@@ -116,7 +116,7 @@ def time_off_row(org_id: str, time_off: TimeOff) -> dict[str, Any]:
 
 
 def load_catalog(connection: Connection, org_id: str) -> Catalog:
-    """Everything of one organization, which must exist, at one snapshot."""
+    """The catalogue of an organization, which must exist, from one snapshot."""
 
     def entries(table: Table, make: Callable[[dict[str, Any]], E]) -> Mapping[str, E]:
         selected = connection.execute(select(table).where(table.c.org_id == org_id))

@@ -27,7 +27,7 @@ _ALLOCATION = (
 )  # fmt: skip
 
 PARTS: Mapping[str, Part] = {
-    # What ends comes before what takes its place.
+    # Allocations that end are deleted before others take their place.
     "ended": Part("DELETE", "allocations", ("org_id", "session_id"), ("org_id", "session_id")),
     "prolonged": Part(
         "UPDATE", "allocations", ("org_id", "session_id", "expires_at"), ("org_id", "session_id")
@@ -80,7 +80,7 @@ class Changes:
 
 
 def changes_of(appends: Iterable[Append]) -> Changes:
-    """What a group writes."""
+    """The rows that a group writes."""
     changes = Changes()
     for append in appends:
         _add(changes, append)

@@ -1,4 +1,4 @@
-"""Contacts in reservations, events and kept responses: found, and erased; on either engine.
+"""Contacts in reservations, events and stored responses: found, and erased; on either engine.
 
 Events are changed nowhere else: what they say of a contact is emptied where they
 stand, and an event of its own records that.
@@ -41,7 +41,7 @@ CHUNK = 200
 """Reservations whose events one statement reads."""
 
 RewriteResponse = Callable[[str, bytes], bytes | None]
-"""From a method and its kept response to the response without a contact; None where it stays."""
+"""From a method and its stored response to the response without a contact; None where it stays."""
 
 
 def holds_of(connection: Connection, org_id: str, key: str) -> list[str]:
@@ -182,7 +182,7 @@ def _record(
 
 
 def rewrite_responses(connection: Connection, org_id: str, rewrite: RewriteResponse) -> None:
-    """Replace kept responses of an organization; run it in a transaction."""
+    """Replace stored responses of an organization; run it in a transaction."""
     c = idempotency.c
     query = select(c.client_id, c.method, c.key, c.response).where(c.org_id == org_id)
     responses = connection.execute(query)

@@ -93,7 +93,7 @@ class LedgerQueries(Generic[DatabaseT]):
     async def rewrite_responses(
         self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
     ) -> None:
-        """One transaction, which reads all kept responses of the organization."""
+        """One transaction, which reads all stored responses of the organization."""
         await self._database.write(lambda tx: contacts.rewrite_responses(tx, org_id, rewrite))
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:

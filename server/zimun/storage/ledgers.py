@@ -87,7 +87,7 @@ _ENTRY_TABLES: Mapping[type, Table] = {
 }
 
 MAX_DROPPED = 1000
-"""The most kept responses that one transaction deletes."""
+"""The most stored responses that one transaction deletes."""
 
 
 def head(connection: Connection, org_id: str) -> Head | None:
@@ -180,7 +180,7 @@ def _load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loade
 def _rectangles(
     blocks: Iterable[BlockKey], time: int
 ) -> Iterable[tuple[tuple[str, ...], int, int]]:
-    """Subjects that need the same blocks, and from when until when these reach."""
+    """Groups of subjects that need the same blocks, with the interval of these blocks."""
     numbers: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for subject, number in blocks:
         numbers[subject, number == OPEN_BLOCK].append(number)
@@ -192,7 +192,7 @@ def _rectangles(
 
 
 def _block_time(first: int, last: int, time: int) -> Interval:
-    """From when until when blocks reach."""
+    """The interval of some blocks."""
     return (time, FOREVER) if last == OPEN_BLOCK else (first * BLOCK, (last + 1) * BLOCK)
 
 
@@ -295,7 +295,7 @@ def _put(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=key, set_=values))
 
 
-# What ends what is over.
+# Deleting what is over.
 
 
 def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
@@ -356,7 +356,7 @@ def _prunable(org_id: str, before: int) -> "Select[str, str]":
 
 
 ResponseKey = tuple[str, str, str, str]
-"""The key of a kept response: (org_id, client_id, method, key)."""
+"""The key of a stored response: (org_id, client_id, method, key)."""
 
 
 def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
@@ -374,7 +374,7 @@ def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: i
 
 
 def drop_responses_of(connection: Connection, org_ids: Iterable[str], now: int) -> None:
-    """Delete all kept responses of organizations whose lifetime is over."""
+    """Delete all stored responses of organizations whose lifetime is over."""
     c = idempotency.c
     for org_id in org_ids:
         connection.execute(delete(idempotency).where(c.org_id == org_id, c.expires_at <= now))

@@ -1,4 +1,4 @@
-"""Rows to domain values and back; nothing here decides."""
+"""Rows of reservations and events to domain values and back; nothing here decides."""
 
 import json
 from collections import namedtuple
@@ -94,7 +94,7 @@ def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
 
 
 def event_json(event: ReservationEvent) -> str:
-    """What an event says, for `event`."""
+    """An event as JSON, which `event` reads."""
     row = dict(zip(RESERVATION_COLUMNS, reservation_row(event.reservation), strict=True))
     del row["contact_key"]
     facts = {

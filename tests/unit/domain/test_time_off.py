@@ -5,10 +5,11 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zimun.domain import intervals
 from zimun.domain.availability.opening_hours import DayStatus
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Place
-from zimun.domain.catalog.time_off import TimeOff, TimeOffIndex, near
+from zimun.domain.catalog.time_off import TimeOff, TimeOffIndex
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 
@@ -114,7 +115,7 @@ def test_what_overlaps_an_interval_is_all_that_does(
     for owner_id in ("o_1", "l_1", "t_1", "t_9"):
         found = [one for _, one in index[owner_id].overlapping(within)]
         assert sorted(one.id for one in found) == sorted(one.id for one in overlapping(owner_id))
-        assert bool(near(index[owner_id].intervals, within)) == bool(found)
+        assert bool(intervals.overlapping(index[owner_id].intervals, within)) == bool(found)
     found = [one for _, one in index.of_place("l_1").overlapping(within)]
     expected = overlapping("o_1", "l_1")
     assert sorted(one.id for one in found) == sorted(one.id for one in expected)

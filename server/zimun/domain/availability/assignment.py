@@ -7,13 +7,13 @@ from zimun.domain.availability.slots import Choice, Slot
 from zimun.domain.catalog.entries import Service
 
 MAX_CACHED_ASSIGNMENTS = 512
-"""How many assignments are kept of one service at one place."""
+"""How many assignments of one service at one place are cached."""
 
 
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
-    """Whom and what a hold of the slot takes.
+    """The staff member and the resources that a hold of the slot takes.
 
-    The fullest session with free seats, so that others stay whole; else a new one
+    The fullest session with free seats, so that others stay empty; else a new one
     with the staff member who has the fewest bookings that day, then the one
     unused the longest, then the first by the service's list. `load` gives each
     free staff member's (bookings that day, instant of the last booking).

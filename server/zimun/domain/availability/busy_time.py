@@ -1,4 +1,4 @@
-"""What is taken of all that a service could take, from the ledger of its organization."""
+"""Busy time: when the staff members and resources of a service are taken, read from a ledger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
@@ -38,7 +38,7 @@ def busy_time(
     if leaving:
         vacated = _collect(needs, lambda: _vacated_session(ledger, leaving, now)) or ""
     taken: dict[str, Sequence[Interval]] = {}
-    over: dict[str, list[str]] = {}
+    expired: dict[str, list[str]] = {}
     stands_until = FOREVER
     demand = catalog.demand(service, location_id)
     for subject, allocations in ledger.lookup(demand.subjects, within, needs):
@@ -47,7 +47,7 @@ def busy_time(
         intervals = []
         for begin, end, until, _, session_id in allocations:
             if until <= now:
-                over.setdefault(subject, []).append(session_id)
+                expired.setdefault(subject, []).append(session_id)
             elif session_id != vacated:
                 intervals.append((begin, end))
                 if until < stands_until:
@@ -66,7 +66,7 @@ def busy_time(
         raise NotLoaded(needs)
     if tallies:
         stands_until = min(stands_until, tallies.stands_until)
-    return Busy(taken, sessions or {}, tallies.by_subject if tallies else {}, stands_until, over)
+    return Busy(taken, sessions or {}, tallies.by_subject if tallies else {}, stands_until, expired)
 
 
 def _vacated_session(ledger: Ledger, leaving: Reservation, now: int) -> str:

@@ -58,7 +58,7 @@ class Obstacle:
 
 
 WINDOW_RULES = (Rule.LEAD_TIME, Rule.HORIZON)
-RULES_OF: Mapping[BookingRule, Sequence[Rule]] = {
+RULES_SET_ASIDE: Mapping[BookingRule, Sequence[Rule]] = {
     BookingRule.OPENING_HOURS: (
         Rule.HOLIDAY,
         Rule.CLOSED,

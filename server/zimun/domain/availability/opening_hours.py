@@ -199,9 +199,9 @@ def place_day(catalog: Catalog, place: Place, day: date) -> Day:
     """What the date is like at the place; a date that its zone skipped is closed, and
     so is every date of a location that is not active.
 
-    The first that speaks decides: the location's override, the organization's
+    The first of these that is set decides: the location's override, the organization's
     override, a public holiday, the location's week, the organization's week;
-    where none does, the place is open all day.
+    where none is, the place is open all day.
     """
     if not segments(place.time_zone, day):
         return Day(day, DayStatus.CLOSED, f"{place.time_zone} skipped this date", ())

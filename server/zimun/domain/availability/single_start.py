@@ -1,4 +1,4 @@
-"""What hours and steps say of one start, each rule by itself; instants are microseconds."""
+"""The rules of hours and steps for one start, each by itself; instants are microseconds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,9 +6,8 @@ from dataclasses import replace
 from zimun.domain.availability.opening_hours import local_date, midnight, segments
 from zimun.domain.availability.timetable import NO_STAFF, Timetable
 from zimun.domain.catalog.entries import Place, Service, SlotAlignment
-from zimun.domain.catalog.time_off import near
 from zimun.domain.ignored_rules import BookingRule, IgnoredRules
-from zimun.domain.intervals import covers, merge
+from zimun.domain.intervals import covers, merge, overlapping
 
 
 def is_place_open(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
@@ -18,7 +17,7 @@ def is_place_open(timetable: Timetable, service: Service, place: Place, start: i
 
 
 def is_within_hours(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
-    """Whether the service's own hours have room for all of an appointment."""
+    """Whether the service's own hours cover all of an appointment."""
     if not service.has_hours:
         return True
     length = (start, start + service.duration)
@@ -26,7 +25,7 @@ def is_within_hours(timetable: Timetable, service: Service, place: Place, start:
 
 
 def works(timetable: Timetable, service: Service, staff_id: str, start: int) -> bool:
-    """Whether a staff member's hours have room for all of an appointment."""
+    """Whether a staff member's hours cover all of an appointment."""
     length = (start, start + service.duration)
     return covers(merge(timetable.staff_open(staff_id, length)), length)
 
@@ -37,7 +36,7 @@ def has_time_off(
     """Whether place or staff member (empty: none) has time off within an appointment."""
     length = (start, start + service.duration)
     each = timetable.time_off.of_place(place.id), timetable.time_off[staff_id]
-    return any(near(owner_time_off.intervals, length) for owner_time_off in each)
+    return any(overlapping(owner_time_off.intervals, length) for owner_time_off in each)
 
 
 def is_between_steps(
@@ -50,7 +49,7 @@ def is_between_steps(
     """
     if service.slot_alignment is SlotAlignment.HOUR:
         return time_of_day(place, start) % service.slot_step > 0
-    # A service that is over at once fits wherever it begins.
+    # Only the start must lie in open hours, not all of the appointment.
     at_once = replace(service, active=True, duration=1)
     if not is_place_open(timetable, at_once, place, start):
         return False

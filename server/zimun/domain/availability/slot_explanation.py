@@ -1,19 +1,27 @@
-"""Why a time cannot be had: everything that stands in its way, the gravest first.
+"""Why a start is no slot: every rule that it breaks, as obstacles, the most important first.
 
-Each rule is asked by itself, as if all others were met. The first line is the
-reason for which a hold is refused. A time is *never* offered, or it is outside
-the booking window, or all that could serve it is *taken*: lines come in this
-order. Of staff members nothing is said where one could serve, of resources
-nothing where they suffice, and of either nothing where a session can be joined.
+Each rule is checked by itself, as if all others were met. The first obstacle is the
+reason for which a hold is refused. First come the rules by which the start is *never*
+a slot, then the booking window, then what is *taken*. Staff members have no obstacles
+where one of them could serve, resources none where they suffice, and neither has any
+where a session can be joined.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
+from itertools import chain
+from typing import NamedTuple
 
 from zimun.domain.availability.assignment import unmet
-from zimun.domain.availability.obstacles import RULES_OF, TAKEN_RULES, WINDOW_RULES, Obstacle, Rule
+from zimun.domain.availability.obstacles import (
+    RULES_SET_ASIDE,
+    TAKEN_RULES,
+    WINDOW_RULES,
+    Obstacle,
+    Rule,
+)
 from zimun.domain.availability.opening_hours import DayStatus, local_date, local_rfc3339
 from zimun.domain.availability.single_start import (
     is_between_steps,
@@ -51,12 +59,12 @@ def slot_at(search: Search, start: int) -> Slot:
 
 
 def obstacles(search: Search, start: int) -> list[Obstacle]:
-    """Everything that stands in the way of a start that is no slot, each thing once."""
+    """Every obstacle of a start that is no slot, each once."""
     return list(dict.fromkeys(_Explanation(search, start).obstacles()))
 
 
 def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
-    """The error that the first obstacle comes to."""
+    """The error for the first obstacle."""
     is_taken = search.is_taken(start)
     if is_taken and not search.busy.tallies:
         return SlotUnavailable(search.service.id)
@@ -70,43 +78,52 @@ def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     return NotASlot(first.rule.value, first.message, first.note)
 
 
+class _ResourceObstacles(NamedTuple):
+    """The obstacles of resources: those whatever is booked, and all."""
+
+    absent: Sequence[Obstacle] = ()
+    all: Sequence[Obstacle] = ()
+
+
 class _Explanation:
+    """The obstacles of one start, each set worked out when it is needed first."""
+
     def __init__(self, search: Search, start: int) -> None:
         self.start, self.service, self.place = start, search.service, search.place
         self.catalog, self.time_off = search.timetable.catalog, search.timetable.time_off
         self.candidates = search.candidates or NO_STAFF
-        # Whether somebody or something is archived or elsewhere, or has time off, is a rule
-        # of its own.
+        # Archived and elsewhere are rules of their own, and so is time off.
         self.search = replace(search, timetable=_unarchived(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
-        self.ignored = {rule for ignored in search.ignored for rule in RULES_OF.get(ignored, ())}
+        set_aside = (RULES_SET_ASIDE.get(ignored, ()) for ignored in search.ignored)
+        self.ignored = set(chain.from_iterable(set_aside))
 
     def obstacles(self) -> Iterator[Obstacle]:
         yield from self._service()
-        yield from self._counted(self._place())
-        yield from self._counted(self._service_steps())
-        never = all(self.duty.values())
+        yield from self._not_ignored(self._place())
+        yield from self._not_ignored(self._service_steps())
+        never = all(self.off_duty.values())
         if never:
-            yield from self._people()
-        absent, taken = self._resources()
-        yield from absent
-        yield from self._window()
+            yield from self._staff_in_order()
+        resources = self._resources()
+        yield from resources.absent
+        yield from self._booking_window()
         yield from self.customer_limits
-        if self.is_joinable or self._can_begin([*absent, *taken]):
+        if self.is_joinable or self._can_begin([*resources.absent, *resources.all]):
             return
-        yield from self._seats(self.full)
+        yield from self._seats(self.full_sessions)
         yield from self.service_limits
-        if not never and all(self.people.values()):
-            yield from self._people()
-        # What a full session takes itself is not what is missing: its seats are.
+        if not never and all(self.staff_obstacles.values()):
+            yield from self._staff_in_order()
+        # The staff and resources of a full session are no obstacles: its seats are.
         subjects_of_full = {
-            resource_id for session in self.full for resource_id in session.resource_ids
+            resource_id for session in self.full_sessions for resource_id in session.resource_ids
         }
-        subjects_of_full |= {self.service.id} if self.full else set()
+        subjects_of_full |= {self.service.id} if self.full_sessions else set()
         yield from (
             obstacle
-            for obstacle in taken
+            for obstacle in resources.all
             if obstacle.rule not in TAKEN_RULES or obstacle.subject_id not in subjects_of_full
         )
 
@@ -114,45 +131,45 @@ class _Explanation:
 
     def _service(self) -> Iterator[Obstacle]:
         if not self.service.active:
-            yield self._of(Rule.SERVICE_INACTIVE, self.service, "is archived")
+            yield self._obstacle(Rule.SERVICE_INACTIVE, self.service, "is archived")
 
     def _place(self) -> Iterator[Obstacle]:
         location = self.catalog.locations.get(self.place.id)
         where: Entry = location or self.catalog.organization
         day = self.search.timetable.day(self.place, self._date)
         if location and not location.active:
-            yield self._of(Rule.LOCATION_INACTIVE, location, "is archived")
+            yield self._obstacle(Rule.LOCATION_INACTIVE, location, "is archived")
         if day.status is DayStatus.HOLIDAY:
             message = f"is closed on {day.date}, a public holiday: {day.note}"
-            yield self._of(Rule.HOLIDAY, where, message, day.note)
+            yield self._obstacle(Rule.HOLIDAY, where, message, day.note)
         elif not is_place_open(self.search.timetable, self.service, self.place, self.start):
             message = f"is not open for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.CLOSED, where, message, day.note)
-        yield from self._off(Rule.TIME_OFF, where, self.time_off.of_place(self.place.id))
+            yield self._obstacle(Rule.CLOSED, where, message, day.note)
+        yield from self._time_off(Rule.TIME_OFF, where, self.time_off.of_place(self.place.id))
         if not is_within_hours(self.search.timetable, self.service, self.place, self.start):
             message = f"is not given for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.SERVICE_CLOSED, self.service, message)
+            yield self._obstacle(Rule.SERVICE_CLOSED, self.service, message)
 
     def _service_steps(self) -> Iterator[Obstacle]:
         """NOT_ON_GRID of the service, where its steps are no staff member's own."""
         if (self._is_by_hour or not self.service.staff_ids) and self._is_between_steps(""):
-            yield self._of(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
+            yield self._obstacle(Rule.NOT_ON_GRID, self.service, f"does not start at {self.when}")
 
     @property
     def _is_by_hour(self) -> bool:
         return self.service.slot_alignment is SlotAlignment.HOUR
 
-    def _window(self) -> Iterator[Obstacle]:
+    def _booking_window(self) -> Iterator[Obstacle]:
         if self.start < self.search.opens:
             message = (
                 f"can be booked from {self._local_time(self.search.opens)} on: it needs more notice"
             )
-            yield self._of(Rule.LEAD_TIME, self.service, message)
+            yield self._obstacle(Rule.LEAD_TIME, self.service, message)
         if self.start > self.search.closes:
             message = (
                 f"can be booked until {self._local_time(self.search.closes)}: that is too far ahead"
             )
-            yield self._of(Rule.HORIZON, self.service, message)
+            yield self._obstacle(Rule.HORIZON, self.service, message)
 
     # Sessions that run at this start.
 
@@ -170,20 +187,20 @@ class _Explanation:
 
     @cached_property
     def is_joinable(self) -> bool:
-        """Whether nothing stands in the way of joining a session but the place and the time."""
+        """Whether a session could be joined, place and time aside."""
         return any(
-            any(map(self._has_free_seats, sessions)) and not self.duty[staff_id]
+            any(map(self._has_free_seats, sessions)) and not self.off_duty[staff_id]
             for staff_id, sessions in self._sessions.items()
         )
 
     @cached_property
-    def full(self) -> Sequence[Session]:
+    def full_sessions(self) -> Sequence[Session]:
         """The sessions that could be joined, had they the seats."""
         return [
             session
             for staff_id, sessions in self._sessions.items()
             for session in sessions
-            if not self._has_free_seats(session) and not self.duty[staff_id]
+            if not self._has_free_seats(session) and not self.off_duty[staff_id]
         ]
 
     def _seats(self, sessions: Iterable[Session]) -> Iterator[Obstacle]:
@@ -192,54 +209,54 @@ class _Explanation:
             message = f"has {left} of {self.service.capacity} seats left at {self.when}"
             if session.staff_id:
                 message = f"with {self.catalog.staff[session.staff_id].name} {message}"
-            obstacle = self._of(Rule.SEATS_TAKEN, self.service, message)
+            obstacle = self._obstacle(Rule.SEATS_TAKEN, self.service, message)
             yield replace(obstacle, staff_id=session.staff_id)
 
     # Staff members.
 
-    def _people(self) -> Iterator[Obstacle]:
-        """Of each staff member what stands in their way, those first who are only taken."""
-        ordered = sorted(self.candidates, key=lambda staff_id: bool(self.duty[staff_id]))
-        return (obstacle for staff_id in ordered for obstacle in self.people[staff_id])
+    def _staff_in_order(self) -> Iterator[Obstacle]:
+        """The obstacles of every staff member; those who are only taken come first."""
+        ordered = sorted(self.candidates, key=lambda staff_id: bool(self.off_duty[staff_id]))
+        return (obstacle for staff_id in ordered for obstacle in self.staff_obstacles[staff_id])
 
     @cached_property
-    def duty(self) -> Mapping[str, Sequence[Obstacle]]:
-        """Why each staff member never serves this start, whatever is booked."""
+    def off_duty(self) -> Mapping[str, Sequence[Obstacle]]:
+        """The obstacles by which each staff member never serves this start, whatever is booked."""
         return {
-            staff_id: [*self._counted(self._duty(staff_id))] if staff_id else []
+            staff_id: [*self._not_ignored(self._off_duty(staff_id))] if staff_id else []
             for staff_id in self.candidates
         }
 
-    def _duty(self, staff_id: str) -> Iterator[Obstacle]:
+    def _off_duty(self, staff_id: str) -> Iterator[Obstacle]:
         member = self.catalog.staff.get(staff_id)
         if member is None:
             message = f"there is no staff member {staff_id}"
             yield Obstacle(rule=Rule.STAFF_CLOSED, message=message, subject_id=staff_id)
             return
         if not member.active:
-            yield self._of(Rule.STAFF_INACTIVE, member, "is archived")
+            yield self._obstacle(Rule.STAFF_INACTIVE, member, "is archived")
         if not member.works_at(self.place):
-            yield self._of(Rule.STAFF_ELSEWHERE, member, "does not work at this location")
+            yield self._obstacle(Rule.STAFF_ELSEWHERE, member, "does not work at this location")
         if not works(self.search.timetable, self.service, member.id, self.start):
             message = f"does not work for all of the {self._length} from {self.when} on"
-            yield self._of(Rule.STAFF_CLOSED, member, message, self._note(member))
-        yield from self._off(Rule.STAFF_TIME_OFF, member, self.time_off[member.id])
+            yield self._obstacle(Rule.STAFF_CLOSED, member, message, self._note(member))
+        yield from self._time_off(Rule.STAFF_TIME_OFF, member, self.time_off[member.id])
         if not self._is_by_hour and self._is_between_steps(member.id):
             message = f"gives no {self.service.name} that starts at {self.when}"
-            yield self._of(Rule.NOT_ON_GRID, member, message)
+            yield self._obstacle(Rule.NOT_ON_GRID, member, message)
 
     @cached_property
-    def people(self) -> Mapping[str, Sequence[Obstacle]]:
-        """All that stands in the way of each staff member."""
+    def staff_obstacles(self) -> Mapping[str, Sequence[Obstacle]]:
+        """All obstacles of each staff member."""
         return {
-            staff_id: [*self.duty[staff_id], *self._counted(self._engagements(staff_id))]
+            staff_id: [*self.off_duty[staff_id], *self._not_ignored(self._booked(staff_id))]
             if staff_id
             else []
             for staff_id in self.candidates
         }
 
-    def _engagements(self, staff_id: str) -> Iterator[Obstacle]:
-        """What is booked of a staff member; of their own session only that it is full."""
+    def _booked(self, staff_id: str) -> Iterator[Obstacle]:
+        """The obstacles of what is booked; of a session of the service only that it is full."""
         if sessions := self._sessions[staff_id]:
             if not any(map(self._has_free_seats, sessions)):
                 yield from self._seats(sessions)
@@ -252,30 +269,32 @@ class _Explanation:
 
     def _can_begin(self, lacking: Sequence[Obstacle]) -> bool:
         """Whether a new session could begin, given what resources lack."""
-        free = [staff_id for staff_id in self._beginners if not self.people[staff_id]]
-        return bool(free) and not lacking and not self.service_limits
+        has_staff = not all(self.staff_obstacles[staff_id] for staff_id in self._without_session)
+        return has_staff and not lacking and not self.service_limits
 
     @property
-    def _beginners(self) -> Sequence[str]:
-        """Those who could begin a session then, as they give none."""
+    def _without_session(self) -> Sequence[str]:
+        """The staff members who give no session of the service then."""
         return [
             staff_id for staff_id in self.candidates if not staff_id or not self._sessions[staff_id]
         ]
 
     # Resources.
 
-    def _resources(self) -> tuple[Sequence[Obstacle], Sequence[Obstacle]]:
-        """What a new session lacks for good, and what it lacks as it is taken."""
-        if self.is_joinable or not self._beginners:
-            return [], []
+    def _resources(self) -> _ResourceObstacles:
+        """The obstacles of the resources of a new session."""
+        if self.is_joinable or not self._without_session:
+            return _ResourceObstacles()
         if self.service.needs_nothing:
             subject = service_subject(self.service.id, self.place.id)
-            return [], list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
+            return _ResourceObstacles(
+                all=list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
+            )
         resources = [
             self.catalog.resources[resource_id] for resource_id in self.service.resource_ids
         ]
-        absent = {resource.id: list(self._absence(resource)) for resource in resources}
-        lines = {
+        absent = {resource.id: list(self._absent(resource)) for resource in resources}
+        by_resource = {
             resource.id: [
                 *absent[resource.id],
                 *self._limits(resource.id, resource.name),
@@ -283,26 +302,24 @@ class _Explanation:
             ]
             for resource in sorted(resources, key=lambda resource: bool(absent[resource.id]))
         }
-        lacking = list(
-            self._lacking(lines, {resource_id for resource_id in lines if not lines[resource_id]})
-        )
-        if self.full:
-            return [], lacking
-        return list(
-            self._lacking(lines, {resource_id for resource_id in absent if not absent[resource_id]})
-        ), lacking
+        present = {resource_id for resource_id in absent if not absent[resource_id]}
+        free = {resource_id for resource_id in by_resource if not by_resource[resource_id]}
+        missing = list(self._missing(by_resource, free))
+        if self.full_sessions:
+            return _ResourceObstacles(all=missing)
+        return _ResourceObstacles(list(self._missing(by_resource, present)), missing)
 
-    def _absence(self, resource: Resource) -> Iterator[Obstacle]:
+    def _absent(self, resource: Resource) -> Iterator[Obstacle]:
         if not resource.active:
-            yield self._of(Rule.RESOURCE_INACTIVE, resource, "is archived")
+            yield self._obstacle(Rule.RESOURCE_INACTIVE, resource, "is archived")
         if not resource.is_at(self.place):
-            yield self._of(Rule.RESOURCE_ELSEWHERE, resource, "is at another location")
-        yield from self._off(Rule.RESOURCE_TIME_OFF, resource, self.time_off[resource.id])
+            yield self._obstacle(Rule.RESOURCE_ELSEWHERE, resource, "is at another location")
+        yield from self._time_off(Rule.RESOURCE_TIME_OFF, resource, self.time_off[resource.id])
 
-    def _lacking(
-        self, lines: Mapping[str, Sequence[Obstacle]], usable: Set[str]
+    def _missing(
+        self, by_resource: Mapping[str, Sequence[Obstacle]], usable: Set[str]
     ) -> Iterator[Obstacle]:
-        """The lines of the resources that would help where those usable do not suffice."""
+        """The obstacles of the resources that would help where those usable do not suffice."""
         requirements = self.service.resource_requirements
         options = [
             [resource_id for resource_id in one_of if resource_id in usable]
@@ -312,13 +329,13 @@ class _Explanation:
         helping = {resource_id for n in left for resource_id in requirements[n]} - usable
         yield from (
             obstacle
-            for resource_id in lines
+            for resource_id in by_resource
             if resource_id in helping
-            for obstacle in lines[resource_id]
+            for obstacle in by_resource[resource_id]
         )
         if any(options[n] for n in left):
             message = "has requirements that only the same resource could satisfy"
-            yield self._of(Rule.RESOURCES_SHARED, self.service, message)
+            yield self._obstacle(Rule.RESOURCES_SHARED, self.service, message)
 
     # Limits of bookings.
 
@@ -349,11 +366,11 @@ class _Explanation:
 
     # What they have in common.
 
-    def _off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
+    def _time_off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
         length = self.start, self.start + self.service.duration
         for (begin, end), period in time_off.overlapping(length):
             message = f"has time off from {self._local_time(begin)} to {self._local_time(end)}"
-            obstacle = self._of(rule, entry, message, period.note)
+            obstacle = self._obstacle(rule, entry, message, period.note)
             yield replace(obstacle, busy=(begin, end))
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
@@ -363,7 +380,7 @@ class _Explanation:
             )
             yield Obstacle(rule=rule, message=message, subject_id=entry.id, busy=(begin, end))
 
-    def _counted(self, obstacles: Iterable[Obstacle]) -> Iterator[Obstacle]:
+    def _not_ignored(self, obstacles: Iterable[Obstacle]) -> Iterator[Obstacle]:
         """The obstacles of rules that are not set aside."""
         return (obstacle for obstacle in obstacles if obstacle.rule not in self.ignored)
 
@@ -384,13 +401,13 @@ class _Explanation:
         override = self.catalog.overrides.get((member.id, day))
         return override.note if override else ""
 
-    def _of(self, rule: Rule, entry: Entry, message: str, note: str = "") -> Obstacle:
+    def _obstacle(self, rule: Rule, entry: Entry, message: str, note: str = "") -> Obstacle:
         return Obstacle(
             rule=rule, message=f"{entry.name} {message}", subject_id=entry.id, note=note
         )
 
     def _local_time(self, instant: int) -> str:
-        """Wall time of the place, as people write it: 2026-02-20 10:00 in Europe/Berlin."""
+        """Wall time of the place in a message: 2026-02-20 10:00 in Europe/Berlin."""
         wall_time = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
         return f"{wall_time} in {self.place.time_zone}"
 

@@ -1,4 +1,4 @@
-"""What a caller asks of a service, and the search that answers it over a ledger.
+"""A request for slots of a service, and the search over a ledger that answers it.
 
 One search serves availability, holds and reschedules: a slot that is offered
 can be held.
@@ -58,7 +58,7 @@ class DateRange(NamedTuple):
 
     @property
     def last_field(self) -> str:
-        """The field of the request that says how far they go."""
+        """The field of the request that sets the last date."""
         if self.days_ahead:
             return "days_ahead"
         return "date" if self.first == self.last else "end_date"

@@ -25,9 +25,9 @@ from zimun.domain.availability.timetable import NO_STAFF, Roster, Timetable
 from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
 from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.catalog.subjects import service_subject
-from zimun.domain.catalog.time_off import near
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY, SECOND
+from zimun.domain.intervals import overlapping
 
 ONE_DAY = timedelta(days=1)
 
@@ -50,10 +50,10 @@ class _Free(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Search:
-    """One question about one service at one place: what is open, asked at the instant `now`.
+    """A search for the open slots of one service at one place, as of the instant `now`.
 
-    `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the
-    dates asked about. `ignored` rules count for no single start (`find_slot`).
+    `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the dates that are searched.
+    `ignored` rules count for no single start (`find_slot`).
     """
 
     timetable: Timetable
@@ -152,7 +152,7 @@ class Search:
         usable = {
             resource_id
             for resource_id in there
-            if not near(time_off[resource_id].intervals, length)
+            if not overlapping(time_off[resource_id].intervals, length)
         }
         return self.assignment(usable) is not None
 
@@ -273,7 +273,7 @@ class Search:
         return self.staff_id in ("", staff_id) or self.staff_id not in self.service.staff_ids
 
     def _free_staff(self, grid: DateRangeGrid, mask: int) -> list[int]:
-        """For each staff member, at which of the starts in `asked` they are free, as bits."""
+        """For each staff member, at which of the starts of a mask they are free, as bits."""
         taken = self.busy.taken
         free: list[int] = []
         for staff_id, on_duty in zip(self._staff, self._requested(grid.on_duty), strict=False):
@@ -299,7 +299,7 @@ class Search:
             return taken
         off = self.timetable.time_off[resource_id].intervals
         within = grid.starts[0], grid.starts[-1] + self.service.duration
-        return taken | grid.without_buffers(near(off, within), self.service.duration)
+        return taken | grid.without_buffers(overlapping(off, within), self.service.duration)
 
     def _full(self, grid: DateRangeGrid, subject: str) -> int:
         """The starts at which a limit of a subject lets no other booking begin, as bits."""
@@ -384,7 +384,7 @@ class Search:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The staff members who could serve, were they there and free."""
+        """The staff members who could serve if they worked then and were free."""
         return (self.staff_id,) if self.staff_id else self.service.staff_ids
 
     def limits_reached(self, subject: str, start: int) -> Iterator[tuple[AppliedLimit, int]]:

@@ -1,4 +1,4 @@
-"""The values of a search: what is taken, the sessions that run, slots, and what a hold takes."""
+"""The values of a search: busy time, running sessions, slots, and what a hold takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Busy:
 
     A subject is a staff member, a resource, or a service that needs neither at a location.
     `tallies` are what counts for limits, by subject. None of it ends by itself before
-    `stands_until`. Per subject, `over` are the sessions whose holds have expired
+    `stands_until`. Per subject, `expired` are the sessions whose holds have expired
     and are recorded to take it still.
     """
 
@@ -38,7 +38,7 @@ class Busy:
     sessions: Mapping[int, Sequence[Session]] = field(default_factory=dict)
     tallies: "Mapping[str, Sequence[Tally]]" = field(default_factory=dict)
     stands_until: int = 0
-    over: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    expired: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, subject: str) -> Sequence[Interval]:
         """What is taken of a subject."""
@@ -74,7 +74,8 @@ class Slot(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Whom and what a hold takes; `session_id` is set when it joins a session that runs already."""
+    """The staff member and the resources that a hold takes; `session_id` is set when it joins a
+    session that runs already."""
 
     staff_id: str
     resource_ids: tuple[str, ...]

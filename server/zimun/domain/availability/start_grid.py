@@ -12,8 +12,7 @@ from itertools import accumulate, compress
 from operator import or_
 from typing import NamedTuple
 
-from zimun.domain.catalog.time_off import near
-from zimun.domain.intervals import Interval
+from zimun.domain.intervals import Interval, overlapping
 
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
@@ -178,7 +177,7 @@ def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> in
     """The starts whose appointments overlap any of some intervals, as bits."""
     begin, bits = grid.begin, 0
     within = begin + grid.steps[0], begin + grid.steps[-1] + duration
-    for since, until in near(intervals, within):
+    for since, until in overlapping(intervals, within):
         low = bisect_right(grid.steps, since - begin - duration)
         high = bisect_left(grid.steps, until - begin)
         bits |= (1 << high) - (1 << low) if low < high else 0

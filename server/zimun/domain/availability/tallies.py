@@ -127,7 +127,7 @@ def check_customer(
 
 
 def limit_text(name: str, limit: BookingLimit) -> str:
-    """That a limit is reached, in words for people."""
+    """The message that a limit is reached."""
     number = f"{limit.max_bookings} booking{'s' if limit.max_bookings > 1 else ''}"
     if limit.period is LimitPeriod.UPCOMING:
         return f"{name} may have {number} to come, and has them"
@@ -137,7 +137,7 @@ def limit_text(name: str, limit: BookingLimit) -> str:
 
 @dataclass(slots=True)
 class _Counter:
-    """Counts the bookings of one question."""
+    """Counts the bookings for the limits of one service at one place."""
 
     ledger: Ledger
     catalog: Catalog
@@ -184,7 +184,7 @@ class _Counter:
             yield from self._of_subject(subject_id, within)
 
     def _of_subject(self, subject_id: str, within: Interval) -> Iterator[int]:
-        """Of all that a staff member or a resource is taken for."""
+        """The starts of all sessions that take a staff member or a resource."""
         for _, allocations in self.ledger.lookup((subject_id,), within, self.needs):
             for _, _, until, start, session_id in allocations:
                 if until > self.now and session_id != self.vacated:
@@ -192,7 +192,7 @@ class _Counter:
                     yield start
 
     def _of_service(self, per: LimitSubject, subject_id: str, within: Interval) -> Iterator[int]:
-        """Of the service's own sessions, those of a subject or (per service) all."""
+        """The starts of the service's own sessions: those of a subject or (per service) all."""
         for session in self.ledger.sessions_of(self.service.id, within):
             subjects = (session.staff_id, *session.resource_ids)
             if per is not LimitSubject.SERVICE and subject_id not in subjects:
@@ -202,7 +202,7 @@ class _Counter:
                 yield session.start
 
     def _of_customer(self, applied: AppliedLimit) -> Iterator[int]:
-        """Of the appointments of the contact of the one that is made or moved."""
+        """The starts of the other appointments of a contact who makes or moves one."""
         moving = self.moving
         if not moving or not moving.contact.email:
             return

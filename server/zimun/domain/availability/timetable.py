@@ -1,8 +1,7 @@
 """The grids of a service: the starts that the catalogue allows, whatever is booked.
 
 A start is on the *grid* of a date when the service is active, place and staff
-member are open for all of it, and it lies on a step. The file is a little long,
-as grids are made and cached by the same keys.
+member are open for all of it, and it lies on a step. Grids are cached by service, place and date.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ MAX_RANGE_CELLS = 1 << 16
 """The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
 
 MAX_GRID_BYTES = 32 << 20
-"""The most bytes of the grids that a Timetable keeps."""
+"""The most bytes of the grids that a Timetable caches."""
 
 START_BYTES, STAFF_BYTES = 40, 36
 """Bytes of a grid for each start, and for each staff member beside a bit for each start."""
@@ -60,7 +59,7 @@ MAX_CACHED_RANGES = 1 << 12
 
 
 class Roster(NamedTuple):
-    """Who and what can serve at a place: active, and there.
+    """The staff members and resources that can serve at a place: active, and there.
 
     `members` are staff members with their position in the service's list
     (nobody at 0 where it needs none), `zones` all their time zones, and
@@ -113,13 +112,13 @@ class Timetable:
 
     @property
     def size(self) -> int:
-        """About how many bytes the catalogue and the grids that are kept take in memory."""
+        """About how many bytes the catalogue and the cached grids take in memory."""
         other = self._without_time_off
         return self.catalog.size + self._grid_bytes + (other._grid_bytes if other else 0)
 
     @property
     def without_time_off(self) -> "Timetable":
-        """The timetable as if nothing had time off, kept; the same where nothing has."""
+        """The timetable as if nothing had time off, cached; the same object where nothing has."""
         if not self.time_off:
             return self
         if self._without_time_off is None:
@@ -127,13 +126,13 @@ class Timetable:
         return self._without_time_off
 
     def _count(self, starts: int, staff: int) -> None:
-        """Count a grid that will be kept; drops all grids beyond MAX_GRID_BYTES."""
+        """Count a grid that is to be cached; drops all grids beyond MAX_GRID_BYTES."""
         self._grid_bytes += starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
         if self._grid_bytes > MAX_GRID_BYTES:
             self.forget_grids()
 
     def forget_grids(self) -> None:
-        """Drop the grids that are kept."""
+        """Drop all cached grids."""
         self.grid.cache_clear()
         self.range_grid.cache_clear()
         self._grid_bytes = 0
@@ -272,7 +271,7 @@ class Timetable:
 
     @cached_property
     def _new_weeks(self) -> Mapping[date, Sequence[str]]:
-        """Who has other weekly hours from each date on."""
+        """The staff members whose weekly hours change on a date, by that date."""
         owners: dict[date, list[str]] = {}
         for member in self.catalog.staff.values():
             for period in member.weekly_hours_periods:
@@ -325,7 +324,7 @@ class Timetable:
 
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
-        """Whose hours are overridden on each date."""
+        """The owners with an override, by its date."""
         owners: dict[date, list[str]] = {}
         for owner_id, day in self.catalog.overrides:
             owners.setdefault(day, []).append(owner_id)

@@ -151,7 +151,9 @@ class Catalog:
         if location_id and location_id not in service.location_ids:
             raise InvalidRequest({"location_id": f"service {service.id} is not offered there"})
         if not location_id and len(service.location_ids) > 1:
-            raise InvalidRequest({"location_id": f"service {service.id} has several: name one"})
+            raise InvalidRequest(
+                {"location_id": f"service {service.id} has several locations: name one"}
+            )
         chosen = location_id or next(iter(service.location_ids), "")
         return self.place_of(chosen)
 
@@ -161,7 +163,7 @@ class Catalog:
         return Place(location_id, zone)
 
     def defaults(self, entry_type: type[E], fields: Mapping[str, Any]) -> dict[str, Any]:
-        """What a new entry has where its creator does not say; what it must say is empty."""
+        """The fields that the creator of a new entry has not set; required ones are empty."""
         if entry_type is Resource:
             return {"name": ""}
         if entry_type is not Service:

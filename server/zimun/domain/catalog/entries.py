@@ -25,11 +25,11 @@ Date = date
 
 
 HOLD_LENGTH = 10 * MINUTE
-"""How long a hold lasts, from its making or its last extension, unless the organization says."""
+"""How long a hold lasts from its creation or last extension, unless the organization sets it."""
 
 
 HORIZON = 60 * DAY
-"""How far ahead a new service can be booked, unless it or the organization says."""
+"""How far ahead a new service can be booked, unless it or the organization sets it."""
 
 
 class SlotAlignment(StrEnum):
@@ -70,7 +70,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceDefaults:
-    """What a new service has where it does not say; None where the organization does not either."""
+    """Fields of a new service that its creator has not set; None where there is no default."""
 
     slot_step: int | None = None
     lead_time: int | None = None
@@ -100,7 +100,7 @@ class Organization(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location(Entry):
-    """`l_…`: a place with a clock of its own, and the organization's holidays or others."""
+    """`l_…`: a place with a time zone of its own, and the organization's holidays or others."""
 
     time_zone: str
     address: str = ""
@@ -149,7 +149,7 @@ class Resource(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """What dates are like for an organization, location or staff member, instead of their week.
+    """Opening hours of an organization, location or staff member on some dates, not by their week.
 
     They are `date` alone, or all until `last`. Empty hours mean closed; otherwise they replace
     the whole day.
@@ -237,15 +237,15 @@ class Service(Entry):
 
     @property
     def needs_nothing(self) -> bool:
-        """Whether it needs neither person nor thing, and is itself what is taken."""
+        """Whether it needs neither staff nor resources, so that it is itself the subject."""
         return not self.staff_ids and not self.resource_requirements
 
     def lasting(self, duration: int) -> "Service":
-        """The service, given for so long."""
+        """The service with another duration."""
         return self if duration == self.duration else replace(self, duration=duration)
 
     def seating(self, seats: int) -> "Service":
-        """The service, with so many seats or more."""
+        """The service with so many seats or more."""
         return self if seats <= self.capacity else replace(self, capacity=seats)
 
     def option(self, duration: int) -> "Service":
@@ -255,7 +255,7 @@ class Service(Entry):
         return self.lasting(duration)
 
     def taken(self, start: int) -> tuple[int, int]:
-        """What an appointment takes of its people and things: its time and its buffers."""
+        """The interval in which an appointment takes its staff and resources: with its buffers."""
         return start - self.buffer_before, start + self.duration + self.buffer_after
 
 

@@ -4,12 +4,12 @@ An owner is a staff member, resource, location or the organization. Time off for
 appointments that overlap it; their buffers may lie in it.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from zimun.domain.intervals import Interval, covers, merge
+from zimun.domain.intervals import Interval, covers, merge, overlapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class OwnerTimeOff(NamedTuple):
 
     def overlapping(self, interval: Interval) -> Sequence[Entry]:
         """What overlaps an interval, in order of start."""
-        if not near(self.intervals, interval):
+        if not overlapping(self.intervals, interval):
             return ()
         before = bisect_left(self.entries, interval[1], key=lambda entry: entry[0][0])
         return [entry for entry in self.entries[:before] if entry[0][1] > interval[0]]
@@ -70,7 +70,7 @@ def of_owner(entries: Iterable[Entry]) -> OwnerTimeOff:
 
 
 class TimeOffIndex(dict[str, OwnerTimeOff]):
-    """By owner, all time off of those who have some; empty for the others."""
+    """The time off of each owner; empty for an owner without any."""
 
     def __init__(self, time_off: Iterable[TimeOff], org_id: str) -> None:
         entries: dict[str, list[Entry]] = {}
@@ -84,19 +84,14 @@ class TimeOffIndex(dict[str, OwnerTimeOff]):
         return OwnerTimeOff()
 
     def of_place(self, location_id: str) -> OwnerTimeOff:
-        """That of the organization and, where the place is one, of the location."""
+        """The time off of a place: of the organization and, where the place is one, of the
+        location."""
         if location_id not in self:
             return self[self._org_id]
         if location_id not in self._places:
             both = [*self[self._org_id].entries, *self[location_id].entries]
             self._places[location_id] = of_owner(both)
         return self._places[location_id]
-
-
-def near(intervals: Sequence[Interval], within: Interval) -> Sequence[Interval]:
-    """Those of a set that overlap an interval."""
-    low = bisect_right(intervals, within[0], key=lambda interval: interval[1])
-    return intervals[low : bisect_left(intervals, (within[1],), low)]
 
 
 def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str | None:

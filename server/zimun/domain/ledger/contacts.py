@@ -24,7 +24,8 @@ def is_upcoming(reservation: Reservation, now: int) -> bool:
 
 
 def erased(reservation: Reservation, now: int, key: str) -> Reservation:
-    """The reservation once a contact has been erased, of which it may have been before alone."""
+    """The reservation without a contact, as its next revision; with another contact it keeps
+    that."""
     changed = reservation._replace(update_time=now, revision=reservation.revision + 1)
     if not is_of_contact(reservation, key):
         return changed

@@ -148,7 +148,7 @@ class ReservationEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OverrideDeleted:
-    """That an override is there no more."""
+    """The deletion of an override."""
 
     override_id: str
     owner_id: str
@@ -157,7 +157,7 @@ class OverrideDeleted:
 
 @dataclass(frozen=True, slots=True)
 class TimeOffDeleted:
-    """That time off is there no more."""
+    """The deletion of time off."""
 
     time_off_id: str
 
@@ -174,7 +174,7 @@ class CatalogEvent:
 
     @property
     def type(self) -> EventType:
-        """What kind of value it is about."""
+        """The type of the event, by the kind of its value."""
         return _TYPES_BY_VALUE[type(self.value)]
 
 
@@ -197,5 +197,5 @@ Event = ReservationEvent | CatalogEvent
 
 
 def reservation_events(events: Sequence[Event]) -> Iterator[ReservationEvent]:
-    """Those about reservations."""
+    """The events about reservations."""
     return (event for event in events if isinstance(event, ReservationEvent))

@@ -64,7 +64,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
 def _members(
     ledger: Ledger, event: ReservationEvent, session: Session
 ) -> Mapping[str, Member] | None:
-    """The members of a session after an event that does not tell them; None where those before
+    """The members of a session after an event that does not have them; None where those before
     are not loaded."""
     existing = ledger.sessions.get(session.session_id)
     if existing is not None and existing.members is not None:

@@ -45,7 +45,7 @@ _ABSENT = Reservation(
     create_time=0,
     update_time=0,
 )
-"""What is loaded of an id that no reservation has."""
+"""Loaded for an id that no reservation has."""
 
 _MAPS = (
     "blocks",
@@ -112,7 +112,7 @@ class Ledger:
     ) -> Iterator[tuple[str, Sequence[Allocation]]]:
         """For each subject what is recorded to take it within an interval, in order.
 
-        What has expired is among it until that is recorded. Raises NotLoaded.
+        Expired holds are among it until their expiry is recorded. Raises NotLoaded.
         """
         needs = Needs()
         allocations = self.lookup(subjects, within, needs)
@@ -222,7 +222,7 @@ class Ledger:
         return load
 
     def with_loaded(self, loaded: Loaded) -> "Ledger":
-        """The ledger with what was read at its number."""
+        """The ledger with what was loaded from the store at its number."""
         needs = loaded.needs
         blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in needs.blocks}
         for subject, allocation in loaded.allocations:
@@ -273,7 +273,7 @@ class Ledger:
         ).merged()
 
     def lacks(self, needs: Needs) -> Needs:
-        """What of some needs is not loaded by now."""
+        """The part of some needs that is not loaded."""
         return Needs(
             {key for key in needs.blocks if self.blocks.get(key) is None},
             {key for key in needs.group_blocks if self.group_blocks.get(key) is None},
@@ -285,8 +285,8 @@ class Ledger:
         )
 
     def merged(self, time: int | None = None) -> "Ledger":
-        """The same ledger (at another time, if given), its changes where all later ones share
-        them."""
+        """The same ledger (at another time, if given), its changes merged into the shared
+        mappings."""
         return Ledger(
             self.org_id,
             self.seq,

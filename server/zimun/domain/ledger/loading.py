@@ -1,4 +1,4 @@
-"""What ledgers load: busy time by subject and block, sessions, reservations; what they lack."""
+"""Loading parts of a ledger: what a query needs, and what was read for it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ class Allocation(NamedTuple):
 
 @dataclass(slots=True)
 class Needs:
-    """What a question needs of a ledger that is not loaded.
+    """The parts of a ledger that a query needs and that are not loaded.
 
     `blocks` are of subjects, `group_blocks` of services (their sessions),
     `staff_ids` are those whose last booking is needed, `contacts` those whose
@@ -75,7 +75,7 @@ class Needs:
 
 
 class NotLoaded(Exception):
-    """A question needs what the ledger has not loaded; not an error of any caller."""
+    """A query needs parts of the ledger that are not loaded; no caller ever gets it."""
 
     def __init__(self, needs: Needs) -> None:
         super().__init__()

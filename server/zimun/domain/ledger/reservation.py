@@ -63,7 +63,7 @@ LIVE = (State.HELD, State.CONFIRMED, *OUTCOMES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Who comes, and what they said."""
+    """Who comes to an appointment, with notes and metadata."""
 
     name: str = ""
     email: str = ""
@@ -73,7 +73,8 @@ class Contact:
 
 
 def contact_key(email: str) -> str:
-    """What a contact's appointments are found and counted by: the address, whatever its case."""
+    """The key by which appointments of a contact are found and counted: the address,
+    case-folded."""
     return email.casefold()
 
 
@@ -125,7 +126,7 @@ def as_of(reservation: Reservation, now: int) -> Reservation:
 
 
 def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
-    """Start a hold's time again, within its limit.
+    """Extend a hold to its length from now, within its limit.
 
     Raises HoldExpired, HoldReleased, HoldConfirmed or HoldLimitReached.
     """
@@ -141,7 +142,7 @@ def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
 
 
 def release(reservation: Reservation, now: int) -> Reservation:
-    """Give a hold back. What has expired or was released stays as it is; raises HoldConfirmed."""
+    """Release a hold. One that has expired or was released stays as it is; raises HoldConfirmed."""
     reservation = as_of(reservation, now)
     if reservation.appointment_id:
         raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
@@ -153,7 +154,7 @@ def release(reservation: Reservation, now: int) -> Reservation:
 def confirm(
     reservation: Reservation, now: int, appointment_id: str, contact: Contact
 ) -> Reservation:
-    """Make a hold an appointment; what is one already stays as it is.
+    """Make a hold an appointment; one that is confirmed stays as it is.
 
     Raises HoldExpired or HoldReleased.
     """
@@ -178,7 +179,7 @@ def cancel(
     etag: str,
     ignored: IgnoredRules = NO_RULES,
 ) -> Reservation:
-    """Call an appointment off; what is cancelled already stays as it is.
+    """Cancel an appointment; a cancelled one stays as it is.
 
     Raises NotCancellable, EtagMismatch or OutsideCancellationWindow.
     """
@@ -194,7 +195,7 @@ def cancel(
 
 
 def record_outcome(reservation: Reservation, now: int, outcome: State, etag: str) -> Reservation:
-    """Record how an appointment went; one of which that is recorded already stays as it is.
+    """Record the outcome of an appointment; one with this outcome stays as it is.
 
     Raises NotChangeable, EtagMismatch or AppointmentNotStarted.
     """
@@ -209,7 +210,7 @@ def record_outcome(reservation: Reservation, now: int, outcome: State, etag: str
 
 
 def reopen(reservation: Reservation, now: int, etag: str) -> Reservation:
-    """Take back how an appointment went; one without an outcome stays as it is.
+    """Take back the outcome of an appointment; one without an outcome stays as it is.
 
     Raises NotChangeable, EtagMismatch or OutsideUndoWindow.
     """
@@ -227,7 +228,7 @@ def reopen(reservation: Reservation, now: int, etag: str) -> Reservation:
 def update(
     reservation: Reservation, now: int, contact: Contact, seats: int, etag: str
 ) -> Reservation:
-    """Change who comes, what is noted and the seats; the same again stays as it is.
+    """Change the contact, the notes and the seats; without a new value it stays as it is.
 
     Raises EtagMismatch, and NotChangeable for seats of an appointment that is not CONFIRMED.
     """

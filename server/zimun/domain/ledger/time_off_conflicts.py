@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from zimun.domain.catalog.catalog import Catalog
-from zimun.domain.catalog.time_off import TimeOff, near
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY
-from zimun.domain.intervals import Interval, merge
+from zimun.domain.intervals import Interval, merge, overlapping
 from zimun.domain.ledger.events import Session
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
@@ -33,38 +33,38 @@ def conflicts_of(
 
     The first MAX_CONFLICTS by start are named. Raises NotLoaded.
     """
-    overlapping = _holds_met(ledger, catalog, time_off, now)
+    holds = _overlapping_holds(ledger, catalog, time_off, now)
     if before:
-        overlapped_before = _holds_met(ledger, catalog, before, now)
-        overlapping = {
-            hold_id: start
-            for hold_id, start in overlapping.items()
-            if hold_id not in overlapped_before
+        overlapped_before = _overlapping_holds(ledger, catalog, before, now)
+        holds = {
+            hold_id: start for hold_id, start in holds.items() if hold_id not in overlapped_before
         }
-    first = sorted(overlapping, key=lambda hold_id: (overlapping[hold_id], hold_id))[:MAX_CONFLICTS]
+    first = sorted(holds, key=lambda hold_id: (holds[hold_id], hold_id))[:MAX_CONFLICTS]
     missing = {hold_id for hold_id in first if ledger.reservations.get(hold_id) is None}
     if missing:
         raise NotLoaded(Needs(hold_ids=missing))
-    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(overlapping))
+    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(holds))
 
 
-def _holds_met(ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int) -> Mapping[str, int]:
+def _overlapping_holds(
+    ledger: Ledger, catalog: Catalog, time_off: TimeOff, now: int
+) -> Mapping[str, int]:
     """The live holds and appointments that overlap time off, each with its start."""
-    met: dict[str, int] = {}
+    holds: dict[str, int] = {}
     needs = Needs()
     clipped = ((max(begin, now), min(end, now + MAX_AHEAD)) for begin, end in time_off.intervals)
     intervals = merge(clipped)
-    # Those near each other are asked about at once.
+    # Intervals near each other are looked up at once.
     for begin, end in merge((begin, end + BLOCK) for begin, end in intervals):
         try:
             for session in _sessions(ledger, catalog, time_off.owner_id, (begin, end - BLOCK)):
-                if near(intervals, (session.start, session.end)):
-                    met |= dict.fromkeys(_live(session, now), session.start)
+                if overlapping(intervals, (session.start, session.end)):
+                    holds |= dict.fromkeys(_live(session, now), session.start)
         except NotLoaded as lacking:
             needs |= lacking.needs
     if needs:
         raise NotLoaded(needs)
-    return met
+    return holds
 
 
 def _live(session: Session, now: int) -> Iterator[str]:

@@ -55,7 +55,7 @@ def changed_time_off(changed: ChangedTimeOff) -> time_off_pb2.TimeOff:
 
 
 def conflicts(reservations: Sequence[Reservation], count: int) -> time_off_pb2.TimeOffConflicts:
-    """What overlaps time off: appointments, and holds that are none yet."""
+    """The appointments and the holds that overlap time off."""
     return time_off_pb2.TimeOffConflicts(
         appointment_ids=[
             reservation.appointment_id for reservation in reservations if reservation.appointment_id

@@ -51,7 +51,8 @@ def _make_head(connection: Connection, append: Append) -> bool:
 
 
 def group_statement(changes: Changes, created: Sequence[str] = ()) -> tuple[str, list[object]]:
-    """The statement of a group and its parameters; of those `made` the head is there already.
+    """The statement of a group and its parameters; the heads of the organizations `created` are
+    there already.
 
     With one organization its id is a value everywhere.
     """

@@ -66,7 +66,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
         return await self._database.read(lambda connection: ledgers.read(connection, request))
 
     async def _read_updates(self, reads: Sequence[LedgerRead]) -> dict[str, LedgerUpdate]:
-        """The updates of ledgers whose catalogue has not changed, with their kept responses."""
+        """The updates of ledgers whose catalogue has not changed, with their stored responses."""
         keys = [(request.org_id, *key) for request in reads for key in request.keys]
         columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
         head_rows = await self._fetch(
@@ -178,4 +178,4 @@ SELECT * FROM idempotency WHERE org_id = k.org_id AND client_id = k.client_id
 AND method = k.method AND key = k.key AND org_id = ANY($1::text[]) OFFSET 0
 ) AS i
 """
-"""Heads, and kept responses. OFFSET 0 makes the planner search the index once for each key."""
+"""Heads, and stored responses. OFFSET 0 makes the planner search the index once for each key."""
