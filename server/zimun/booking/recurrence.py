@@ -158,7 +158,10 @@ class _Rule:
         return (
             (not self.months or day.month in self.months)
             and (not self.month_days or self._is_month_day(day))
-            and (not self.weekdays or any(self._is_weekday(day, *one) for one in self.weekdays))
+            and (
+                not self.weekdays
+                or any(self._is_weekday(day, *weekday) for weekday in self.weekdays)
+            )
             and (self._period(day) - self._period(self.first)) % self.interval == 0
         )
 
