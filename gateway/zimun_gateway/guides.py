@@ -1,4 +1,4 @@
-"""The guides of docs/guides as pages of the site, rendered where the site is written.
+"""The guides of docs/ as pages of the site, rendered where the site is written.
 
 Its library is one of development alone.
 """
@@ -35,7 +35,7 @@ _PAGE = """\
 
 def pages(directory: Path) -> dict[str, str]:
     """The text of each page, by its path below `site/`."""
-    texts = {name: (directory / f"{name}.md").read_text() for name in GUIDES}
+    texts = {name: (directory / file).read_text() for name, file in GUIDES.items()}
     titles = {name: text.partition("\n")[0].removeprefix("# ") for name, text in texts.items()}
     links = "\n".join(f'<a href="/docs/guides/{name}.html">{titles[name]}</a>' for name in GUIDES)
     return {

@@ -1,6 +1,6 @@
 """Files by which programs discover the API: llms.txt, API catalogue, resource metadata."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .settings import Settings
@@ -33,24 +33,24 @@ PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 def resource_metadata(settings: Settings) -> str:
     """The address of the metadata of the resource; empty where there are none."""
-    if settings.jwks_uri or settings.site is None:
+    if not settings.resource or settings.site is None:
         return ""
-    return settings.issuer.rstrip("/") + PROTECTED_RESOURCE
+    return settings.resource.rstrip("/") + PROTECTED_RESOURCE
 
 
 def protected_resource(settings: Settings, scopes: list[str]) -> Object:
-    """The metadata of the resource (RFC 9728); our own issuer is its public base URL."""
+    """The metadata of the resource (RFC 9728)."""
     return {
-        "resource": settings.issuer,
+        "resource": settings.resource,
         "authorization_servers": [settings.issuer],
         "scopes_supported": scopes,
         "bearer_methods_supported": ["header"],
         "resource_name": "Zimun",
-        "resource_documentation": f"{settings.issuer.rstrip('/')}/docs",
+        "resource_documentation": f"{settings.resource.rstrip('/')}/docs",
     }
 
 
-def llms_txt(openapi: Object, guides: Sequence[str]) -> str:
+def llms_txt(openapi: Object, guides: Iterable[str]) -> str:
     """The API for language models, in the form of llmstxt.org: Markdown, links first."""
     return "\n".join(
         [

@@ -17,17 +17,21 @@ TOOLS = Path("server/zimun/mcp/tools.json")
 
 DIRECTORY = Path(__file__).parent / "site"
 
-GUIDES = (
-    "quick-start",
-    "hold-and-confirm",
-    "availability",
-    "time-zones",
-    "errors-and-retries",
-    "idempotency",
-    "group-services",
-    "agents",
-)
-"""The guides in the order in which they are listed: files of docs/guides, without their ending."""
+GUIDES = {
+    "quick-start": "guides/quick-start.md",
+    "hold-and-confirm": "guides/hold-and-confirm.md",
+    "availability": "guides/availability.md",
+    "availability-rules": "availability.md",
+    "time-zones": "guides/time-zones.md",
+    "errors-and-retries": "guides/errors-and-retries.md",
+    "idempotency": "guides/idempotency.md",
+    "group-services": "guides/group-services.md",
+    "agents": "guides/agents.md",
+    "security": "guides/security.md",
+    "operations": "operations.md",
+    "scaling": "scaling.md",
+}
+"""The file below docs/ of each guide, by the name of its page, in the order of the lists."""
 
 PATHS = {
     "/docs": "docs",
@@ -56,7 +60,7 @@ def generated(descriptors: Path) -> dict[str, str]:
         "openapi.yaml": openapi_yaml(openapi),
         "llms.txt": llms_txt(openapi, GUIDES),
         "well-known/api-catalog": json.dumps(API_CATALOG, indent=1) + "\n",
-        **pages(Path("docs/guides")),
+        **pages(Path("docs")),
         str(TOOLS.absolute()): openapi_json(tools(descriptors)),
     }
 

@@ -136,6 +136,9 @@ def test_line_of_a_slow_call_has_the_request_id_that_the_caller_was_told(observe
         r"method=zimun\.v1\.LocationsService/ListLocations organization=o_demo code=OK seconds=0\.",
         line,
     )
+    operations = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    [shown] = re.findall(r"^```text\n(.*)\n```$", operations, re.MULTILINE)
+    assert re.fullmatch(re.escape(re.sub(r"\d+\.\d+$", "…", shown)).replace("…", ".*"), line)
 
 
 def named(spans: list[Span], name: str) -> list[Span]:

@@ -74,4 +74,4 @@ def test_code_blocks_of_a_guide_do_what_it_says(zimun: Zimun, guide: Path) -> No
     assert len(printed) == len(shown)
     for expected, output in zip(shown, printed, strict=True):
         if expected is not None:
-            assert list(differences(expected, json.loads(output.splitlines()[-1]))) == []
+            assert list(differences(expected, json.loads(output.strip().splitlines()[-1]))) == []

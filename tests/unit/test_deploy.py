@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from zimun.booking.counters import Counters
-from zimun.config import Settings
+from zimun.config import Settings, load
 from zimun.storage.hold_counts import HoldCounts
 from zimun.telemetry.calls import CallObserver
 from zimun.telemetry.metrics import ServerCollector, Sources, registry
@@ -135,3 +135,29 @@ def test_every_alert_is_explained() -> None:
         re.findall(r"^\| (Zimun\w+) \|", (ROOT / "docs/operations.md").read_text(), re.M)
     )
     assert alerts == explained
+
+
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
+
+
+def test_every_block_of_operations_is_of_a_kind_that_is_tested() -> None:
+    """Settings and Prometheus here, lines of the log (text) in tests/e2e/test_telemetry.py."""
+    assert {language for language, _ in BLOCKS} == {"sh", "yaml", "text"}
+
+
+@pytest.mark.parametrize("block", [text for language, text in BLOCKS if language == "sh"])
+def test_settings_of_operations_can_be_set_together(block: str) -> None:
+    environ = dict(line.split("=") for line in block.splitlines() if not line.startswith("#"))
+    settings = load(environ)
+    for name, value in environ.items():
+        assert str(getattr(settings, name.removeprefix("ZIMUN_").lower())) == value
+
+
+def test_prometheus_of_operations_scrapes_what_has_ports_and_rules() -> None:
+    [block] = [yaml.safe_load(text) for language, text in BLOCKS if language == "yaml"]
+    assert all((DEPLOY / "prometheus" / file).is_file() for file in block["rule_files"])
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in block["scrape_configs"]}
+    servers = Settings(metrics_port=9464, workers=len(jobs["zimun"]))
+    assert jobs["zimun"] == [f"{servers.metrics_host}:{port}" for port in servers.metrics_ports]
+    assert jobs.keys() == {"zimun", "zimun-gateway"}
