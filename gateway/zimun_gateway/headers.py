@@ -43,6 +43,7 @@ TO_MCP = (
     "traceparent",
     "tracestate",
     "transfer-encoding",
+    "x-zimun-timeout",
 )
 
 GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")

@@ -34,6 +34,12 @@ def _messages(settings: Settings) -> Config:
             "max_stream_duration": {"max_stream_duration": limit},
             "hash_policy": hash_by_organization(),
         },
+        "request_headers_to_add": [
+            {
+                "header": {"key": "x-zimun-timeout", "value": f"{settings.request_timeout:g}"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
         "typed_per_filter_config": requires_token()
         | limited_by_client(settings, settings.mcp_rate_limit)
         | limited_by_latency(settings)

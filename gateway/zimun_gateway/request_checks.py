@@ -66,8 +66,8 @@ def _origins(settings: Settings) -> str:
     """A regular expression of the origins of our own pages, and of those that CORS allows."""
     if "*" in settings.cors_origins:
         return ".*"
-    issuer = urlsplit(settings.issuer)
-    return "|".join(map(re.escape, (f"{issuer.scheme}://{issuer.netloc}", *settings.cors_origins)))
+    base = urlsplit(settings.resource or settings.issuer)
+    return "|".join(map(re.escape, (f"{base.scheme}://{base.netloc}", *settings.cors_origins)))
 
 
 def grpc_checks() -> Config:

@@ -35,6 +35,8 @@ class Settings:
     """The directory of Swagger UI's files."""
 
     issuer: str = "http://localhost:8080"
+    resource: str = "http://localhost:8080"
+    """The base URL of the API as its callers know it. Empty: unknown, and no metadata say it."""
     audience: str = "zimun"
     jwks_uri: str = ""
     """Keys of an outside provider. Empty: the server's own, and then it also has the token

@@ -113,8 +113,8 @@ def site_routes(settings: Settings) -> list[Config]:
 
 
 def _metadata(settings: Settings, limits: Config) -> list[Config]:
-    """The metadata of the resource, where our own issuer tells what its public address is."""
-    if settings.jwks_uri:
+    """The metadata of the resource, where its public address is known."""
+    if not settings.resource:
         return []
     body = json.dumps(protected_resource(settings, required_scopes(settings.descriptors)))
     json_type = {"header": {"key": "content-type", "value": "application/json"}}

@@ -178,9 +178,9 @@ async def _tokens(
 
 def _resource_metadata(settings: Settings) -> str:
     """Where Envoy serves the metadata of the resource (RFC 9728); empty where it does not."""
-    if settings.jwks_url or not settings.docs:
+    if not settings.resource or not settings.docs:
         return ""
-    return settings.public_issuer.rstrip("/") + "/.well-known/oauth-protected-resource"
+    return settings.resource.rstrip("/") + "/.well-known/oauth-protected-resource"
 
 
 def _metrics(

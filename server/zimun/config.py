@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 MAX_PORT = 65535
 
@@ -20,7 +21,8 @@ class Settings:
     `issuer` is the public base URL under which the token endpoint and the JWKS
     are found; empty for http://localhost:PORT. Setting `jwks_url` (http, https,
     or a file's path) hands the tokens over to an outside provider, whose
-    `issuer` and `audience` must be set with it. `max_rows` bounds how many rows
+    `issuer` and `audience` must be set with it; `public_url` is then the base URL of this
+    service, which the metadata of the resource (RFC 9728) name. `max_rows` bounds how many rows
     of ledgers a server keeps in memory. The time-outs of PostgreSQL are seconds: for
     a row that another server has locked, for a transaction whose client does nothing,
     and for an answer, which must be longer than that for a lock.
@@ -49,6 +51,7 @@ class Settings:
     auth_port: int = 50050
     admin_port: int = 9901
     issuer: str = ""
+    public_url: str = ""
     audience: str = "zimun"
     jwks_url: str = ""
     token_lifetime: int = 900
@@ -135,6 +138,11 @@ class Settings:
         scheme = "https" if self.tls_certificate else "http"
         return self.issuer or f"{scheme}://localhost:{self.port}"
 
+    @property
+    def resource(self) -> str:
+        """The base URL of this service as its callers know it; empty where nothing says it."""
+        return self.public_url or ("" if self.jwks_url else self.public_issuer)
+
 
 def load(environ: Mapping[str, str], **given: Any) -> Settings:
     """The settings of an environment; `given` ones that are not None come before it.
@@ -182,6 +190,13 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _base_url(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError("must be an http or https address without a query")
+    return text.rstrip("/")
+
+
 def _switch(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError("must be 0 or 1")
@@ -224,6 +239,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "database_answer_timeout": _whole(1, 3600),
     "cors_origins": _list,
     "docs": _switch,
+    "public_url": _base_url,
     "tls_certificate": Path,
     "tls_key": Path,
     "grpc_tls_certificate": Path,

@@ -94,6 +94,7 @@ def gateway_settings(
         site=site.DIRECTORY if settings.docs else None,
         swagger_ui=swagger_ui() if settings.docs else None,
         issuer=settings.public_issuer,
+        resource=settings.resource,
         audience=settings.audience,
         jwks_uri=settings.jwks_url,
         rate_limit=settings.rate_limit,

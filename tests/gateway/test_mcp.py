@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -38,11 +39,14 @@ async def test_message_reaches_the_server_with_the_headers_of_the_protocol_alone
 ) -> None:
     sent = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "x"}
     others = {"Idempotency-Key": "k", "Cookie": "c", "X-Zimun-Address": "1.2.3.4"}
+    others["X-Zimun-Timeout"] = "600"
     answer = await ask(gateway, "c_headers", **sent, **others, Accept="application/json")
     assert answer.status == 200
     (heard,) = gateway.issuer.from_agents
     assert heard["mcp-method"] == "tools/call"
+    assert float(heard["x-zimun-timeout"]) == gateway.settings.request_timeout
     known = {"mcp-protocol-version", "mcp-method", "mcp-name", "accept", "authorization"}
+    known.add("x-zimun-timeout")
     usual = {"host", "content-type", "content-length", "x-request-id", "transfer-encoding"}
     assert known <= set(heard) <= known | usual
 
@@ -117,7 +121,8 @@ async def test_client_has_a_bucket_for_agents_beside_that_for_the_api(gateway: G
 async def test_agents_of_an_outside_provider_reach_the_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    async with running(tmp_path_factory.mktemp("outside"), jwks_uri=True) as gateway:
+    outside: dict[str, Any] = {"jwks_uri": True, "resource": ""}
+    async with running(tmp_path_factory.mktemp("outside"), **outside) as gateway:
         assert (await ask(gateway, "c_1")).status == 200
         missing = await gateway.post(PATH, {}, {})
         assert "resource_metadata" not in missing.headers["www-authenticate"]

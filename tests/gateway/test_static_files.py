@@ -189,8 +189,23 @@ async def test_without_a_site_there_are_no_files(tmp_path: Path) -> None:
             assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")
 
 
-async def test_an_outside_provider_has_metadata_of_its_own(tmp_path: Path) -> None:
-    async with running(tmp_path, jwks_uri=True) as gateway:
+async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_path: Path) -> None:
+    resource = "https://zimun.example/booking"
+    async with running(tmp_path, jwks_uri=True, resource=resource) as gateway:
+        answer = await gateway.get("/.well-known/oauth-protected-resource", STRANGER)
+        named = answer.json()
+        assert named["resource"] == resource
+        assert named["resource_documentation"] == f"{resource}/docs"
+        assert named["authorization_servers"] == [gateway.settings.issuer]
+        refused = await gateway.post("/o/o_1/mcp", {}, STRANGER)
+        metadata = f'resource_metadata="{resource}/.well-known/oauth-protected-resource"'
+        assert metadata in refused.headers["www-authenticate"]
+        pages = {"Origin": "https://zimun.example"} | gateway.bearer()
+        assert (await gateway.post("/o/o_1/mcp", {}, pages)).status == 200
+
+
+async def test_resource_without_a_known_address_has_no_metadata(tmp_path: Path) -> None:
+    async with running(tmp_path, jwks_uri=True, resource="") as gateway:
         assert (await gateway.get("/docs", STRANGER)).status == 200
         answer = await gateway.get("/.well-known/oauth-protected-resource", STRANGER)
         assert answer.status == 404

@@ -63,6 +63,15 @@ def test_what_belongs_together_comes_together(environ: dict[str, str]) -> None:
         load(environ)
 
 
+def test_resource_is_our_own_issuer_or_the_public_url() -> None:
+    public = {"ZIMUN_PUBLIC_URL": "https://zimun.example/"}
+    outside = {"ZIMUN_JWKS_URL": "https://id.example/jwks", "ZIMUN_ISSUER": "https://id.example"}
+    assert load({"ZIMUN_PORT": "8081"}).resource == "http://localhost:8081"
+    assert load(outside).resource == ""
+    assert load(outside | public).resource == "https://zimun.example"
+    assert load(public).resource == "https://zimun.example"
+
+
 def test_each_worker_has_a_grpc_port_of_its_own_from_the_given_one_on() -> None:
     assert load({"ZIMUN_WORKERS": "3", "ZIMUN_GRPC_PORT": "9000"}).grpc_ports == (9000, 9001, 9002)
     assert load({"ZIMUN_WORKERS": "2", "ZIMUN_GRPC_PORT": "0"}).grpc_ports == (0, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -53,7 +54,7 @@ def mcp() -> endpoint.McpEndpoint:
 
 
 def agent(access: McpAccess) -> tools.Agent:
-    return tools.Agent(Caller("o_1", "c_1", frozenset(SCOPES)), access, [])
+    return tools.Agent(Caller("o_1", "c_1", frozenset(SCOPES)), access, [], math.inf)
 
 
 def test_unknown_arguments_are_one_violation() -> None:
@@ -124,11 +125,11 @@ async def test_start_that_fails_or_is_cancelled_is_tried_again(
 
 @asynccontextmanager
 async def posted(
-    mcp: endpoint.McpEndpoint, body: bytes | AsyncIterator[bytes]
+    mcp: endpoint.McpEndpoint, body: bytes | AsyncIterator[bytes], **more: str
 ) -> AsyncIterator[ClientResponse]:
     application = web.Application()
     application.router.add_post(endpoint.PATH, mcp.post)
-    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"} | more
     async with TestClient(TestServer(application)) as client:
         yield await client.post("/o/o_1/mcp", data=body, headers=headers)
 
@@ -140,7 +141,7 @@ async def test_body_that_is_too_large_is_an_invalid_request(mcp: endpoint.McpEnd
 
 
 async def test_body_that_does_not_arrive_is_refused_when_its_time_is_over(
-    mcp: endpoint.McpEndpoint, monkeypatch: pytest.MonkeyPatch
+    mcp: endpoint.McpEndpoint,
 ) -> None:
     answered = asyncio.Event()
 
@@ -148,8 +149,7 @@ async def test_body_that_does_not_arrive_is_refused_when_its_time_is_over(
         yield b"{"
         await answered.wait()
 
-    monkeypatch.setattr(endpoint, "BODY_TIME", 0.01)
-    async with posted(mcp, body()) as answer:
+    async with posted(mcp, body(), **{endpoint.TIME_HEADER: "0.01"}) as answer:
         answered.set()
         (info,) = (await answer.json())["details"]
         assert (answer.status, info["reason"]) == (504, "DEADLINE_EXCEEDED")

@@ -5,6 +5,7 @@ Envoy has checked path, method, Origin and token, and limits the client and the 
 
 import asyncio
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -40,11 +41,19 @@ if TYPE_CHECKING:
 
 PATH = "/o/{org_id}/mcp"
 
-BODY_TIME = 10.0
-"""Seconds that a body may take to arrive."""
+TIME_HEADER = "x-zimun-timeout"
+"""The header in which Envoy says how many seconds it waits for the response."""
+
+DEFAULT_TIME = 15.0
+"""Seconds of a request that does not come from Envoy."""
+
+_SHARE = 0.9
+"""How much of the time may be used, so that the error of a late call reaches the caller."""
 
 MAX_BODY = 256 * 1024
 """Bytes of a body."""
+
+_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?")
 
 _FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate")
 """The headers of a request that its calls have, too."""
@@ -92,15 +101,16 @@ class McpEndpoint:
             await self._protocol.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
+        deadline = asyncio.get_running_loop().time() + _time(request)
         caller = await self._caller(request)
         access = await self._access(request.match_info["org_id"], caller)
         if request.content_type != "application/json":
             raise InvalidRequest({"content-type": "must be application/json"})
-        body = await _body(request)
+        body = await _body(request, deadline)
         check(body)
         protocol = await self._loaded()
         headers = [(name, request.headers[name]) for name in _FORWARDED if name in request.headers]
-        agent = tools.Agent(caller, access, headers)
+        agent = tools.Agent(caller, access, headers, deadline)
         return await respond(protocol.application, request, body, {"agent": agent})
 
     async def _caller(self, request: web.Request) -> Caller:
@@ -142,9 +152,15 @@ class McpEndpoint:
         return {"WWW-Authenticate": challenge}
 
 
-async def _body(request: web.Request) -> bytes:
+def _time(request: web.Request) -> float:
+    """Seconds that body and calls of a request may take together."""
+    text = request.headers.get(TIME_HEADER, "")
+    return _SHARE * (float(text) if _SECONDS.fullmatch(text) else DEFAULT_TIME)
+
+
+async def _body(request: web.Request, deadline: float) -> bytes:
     try:
-        async with asyncio.timeout(BODY_TIME):
+        async with asyncio.timeout_at(deadline):
             return await request.clone(client_max_size=MAX_BODY).read()
     except TimeoutError as error:
         raise OutcomeUnknown("the body took too long to arrive; nothing was done") from error

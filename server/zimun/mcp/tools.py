@@ -54,11 +54,15 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """The caller of a request: the verified token, what it may do, and the headers of its calls."""
+    """The caller of a request: the verified token, what it may do, and how its calls are made.
+
+    `deadline` is the time of the event loop at which they are cancelled.
+    """
 
     caller: Caller
     access: McpAccess
     headers: Headers
+    deadline: float
 
 
 @cache
@@ -89,7 +93,7 @@ async def call(tool: Tool, arguments: Json, agent: Agent, calls: LocalCalls) -> 
     headers = agent.headers
     if tool.changes:
         headers = [*headers, ("idempotency-key", _key(arguments))]
-    response.ParseFromString(await calls.call(path, request.SerializeToString(), headers))
+    response.ParseFromString(await calls.call(path, request.SerializeToString(), headers, agent.deadline))
     pruned: Json = _pruned(as_json(response), tool.definition["outputSchema"])
     return pruned
 

@@ -21,9 +21,6 @@ from zimun.rpc.error_status import status_of
 Headers = Sequence[tuple[str, str]]
 """Names in lower case, and their values."""
 
-MAX_TIME = 14.0
-"""Seconds of a call: one less than Envoy waits, so that the error reaches the caller."""
-
 _LATE = "the call took too long; repeat it with the same idempotency key to learn what became of it"
 
 _Find = Callable[[Any], Awaitable[Any]]
@@ -41,13 +38,8 @@ class LocalCalls:
     """Calls unary methods by their paths, by way of the server's interceptors."""
 
     def __init__(
-        self,
-        dispatcher: Dispatcher,
-        interceptors: Sequence[grpc.aio.ServerInterceptor],
-        max_time: float = MAX_TIME,
+        self, dispatcher: Dispatcher, interceptors: Sequence[grpc.aio.ServerInterceptor]
     ) -> None:
-        self._max_time = max_time
-
         async def find(details: Any) -> Handler:
             return dispatcher.service(details)
 
@@ -55,13 +47,14 @@ class LocalCalls:
         for interceptor in reversed(interceptors):
             self._find = partial(interceptor.intercept_service, self._find)
 
-    async def call(self, path: str, request: bytes, headers: Headers) -> bytes:
+    async def call(self, path: str, request: bytes, headers: Headers, deadline: float) -> bytes:
         """The encoded response of a method; raises CallRefused.
 
+        `deadline` is a time of the event loop.
+
         The call is a task of its own, as the dispatcher keeps what it knows of a call in context
-        variables. It is cancelled when its time is over, as gRPC cancels a call at its deadline.
+        variables. It is cancelled at its deadline, as gRPC cancels a call.
         """
-        deadline = asyncio.get_running_loop().time() + self._max_time
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.create_task(self._call(path, request, headers, deadline))
