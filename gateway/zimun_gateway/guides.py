@@ -3,6 +3,7 @@
 Its library is one of development alone.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -37,10 +38,19 @@ def pages(directory: Path) -> dict[str, str]:
     """The text of each page, by its path below `site/`."""
     texts = {name: (directory / file).read_text() for name, file in GUIDES.items()}
     titles = {name: text.partition("\n")[0].removeprefix("# ") for name, text in texts.items()}
-    links = "\n".join(f'<a href="/docs/guides/{name}.html">{titles[name]}</a>' for name in GUIDES)
     return {
-        f"docs/guides/{name}.html": _page(titles[name], links, text) for name, text in texts.items()
+        f"docs/guides/{name}.html": _page(titles[name], _links(titles, name), text)
+        for name, text in texts.items()
     }
+
+
+def _links(titles: Mapping[str, str], current: str) -> str:
+    """Links to all guides; the one that is shown is marked."""
+    marks = {name: ' aria-current="page"' if name == current else "" for name in titles}
+    return "\n".join(
+        f'<a href="/docs/guides/{name}.html"{marks[name]}>{title}</a>'
+        for name, title in titles.items()
+    )
 
 
 def _page(title: str, links: str, text: str) -> str:

@@ -142,7 +142,7 @@ def test_wrong_secret_is_told(chromium: Browser, zimun: Zimun) -> None:
     page.close()
 
 
-def test_guides_have_no_serious_findings_of_axe(chromium: Browser, zimun: Zimun) -> None:
+def test_guides_fit_a_phone_and_have_no_serious_findings_of_axe(chromium: Browser, zimun: Zimun) -> None:
     page = chromium.new_page()
     page.goto(f"{zimun.url}/docs/guides/quick-start.html")
     titles = page.locator("nav a").all_inner_texts()
@@ -151,4 +151,7 @@ def test_guides_have_no_serious_findings_of_axe(chromium: Browser, zimun: Zimun)
         expect(page.locator("h1")).to_have_text(title)
         found = Axe().run(page).response["violations"]
         assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.set_viewport_size({"width": 1280, "height": 1000})
     page.close()

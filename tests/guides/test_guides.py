@@ -3,21 +3,19 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..support.answers import differences
 from ..support.processes import environment
 from ..support.program import NOW, Zimun, closed_after
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRELUDE = BLOCK.findall((GUIDES / "quick-start.md").read_text())[0][1]
-ANYTHING = "…"
-
-Run = Callable[[str], list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +36,6 @@ def steps(guide: Path) -> list[tuple[str, Any]]:
         else:
             found[-1] = (found[-1][0], json.loads(text))
     return found
-
-
-def differences(shown: Any, answer: Any, path: str = "") -> Iterator[str]:
-    """Where an answer is not what is shown: an object may have more fields, and … is anything."""
-    if isinstance(shown, dict) and isinstance(answer, dict):
-        for name, value in shown.items():
-            yield from differences(value, answer.get(name), f"{path}.{name}")
-    elif isinstance(shown, list) and isinstance(answer, list) and len(shown) <= len(answer):
-        for number, value in enumerate(shown):
-            yield from differences(value, answer[number], f"{path}[{number}]")
-        if not shown and answer:
-            yield f"{path}: {answer} is not empty"
-    elif shown not in (ANYTHING, answer):
-        yield f"{path}: {answer!r} instead of {shown!r}"
 
 
 @pytest.mark.parametrize("guide", sorted(GUIDES.glob("*.md")), ids=lambda guide: guide.stem)

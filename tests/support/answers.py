@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 import grpc
@@ -10,6 +11,23 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 Json = dict[str, Any]
+
+ANYTHING = "…"
+"""In an answer that is shown: any text."""
+
+
+def differences(shown: Any, answer: Any, path: str = "") -> Iterator[str]:
+    """Where an answer is not what is shown: an object may have more fields, and … is anything."""
+    if isinstance(shown, dict) and isinstance(answer, dict):
+        for name, value in shown.items():
+            yield from differences(value, answer.get(name), f"{path}.{name}")
+    elif isinstance(shown, list) and isinstance(answer, list) and len(shown) <= len(answer):
+        for number, value in enumerate(shown):
+            yield from differences(value, answer[number], f"{path}[{number}]")
+        if not shown and answer:
+            yield f"{path}: {answer} is not empty"
+    elif shown not in (ANYTHING, answer):
+        yield f"{path}: {answer!r} instead of {shown!r}"
 
 
 def good(answer: requests.Response) -> Json:

@@ -1,8 +1,12 @@
-"""Requests that are true in the demo, by method: fields of the request message.
+"""Requests that are true in the demo, by method: fields of the request message; and the responses.
 
 They are those of the published documentation, and run in a demo whose clock starts at SANDBOX_TIME.
+The test that sends them compares the responses with `responses.json`, and can write it.
 """
 
+import json
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 SANDBOX_TIME = "2025-11-28T09:00:00Z"
@@ -38,6 +42,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "ListAppointments": {"page_size": 50, "service_id": "s_123", "state": "CONFIRMED"},
     "RescheduleAppointment": {"appointment_id": "a_123", "start_time": "2026-02-20T13:00:00Z"},
     "CancelAppointment": {"appointment_id": "a_123", "cancel_reason": "Ill"},
+    "ExportContact": {"contact_email": "dana@example.com"},
+    "EraseContact": {"contact_email": "dana@example.com", "include_upcoming": True},
     "GetLocation": {"location_id": "l_main"},
     "GetStaffMember": {"staff_id": "t_ada"},
     "GetResource": {"resource_id": "r_room_1"},
@@ -94,4 +100,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "DeleteTimeOff": {"time_off_id": "f_training"},
 }
-"""They can be sent one after the other, in this order but for archiving, which comes last."""
+"""They can be sent one after the other, lists after what is created, and last what takes away."""
+
+
+@cache
+def responses() -> dict[str, Any]:
+    """The body of the response to each request, by method; of a list two items at most."""
+    loaded: dict[str, Any] = json.loads(
+        files(__package__).joinpath("responses.json").read_text("utf-8")
+    )
+    return loaded

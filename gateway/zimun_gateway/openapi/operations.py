@@ -8,7 +8,7 @@ from google.api.annotations_pb2 import http
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from .annotated import Api
-from .examples import REQUESTS
+from .examples import REQUESTS, responses
 from .formats import Schema
 from .reasons import GATEWAY, Failure, by_status, description, example_name, failures
 from .schemas import ERROR, Schemas, is_required
@@ -153,10 +153,13 @@ class Operations:
     def _answer(self, rule: Rule) -> Object:
         schema = self._schemas.reference(rule.method.output_type, request=False)
         types = STREAM_TYPES if rule.method.server_streaming else ("application/json",)
+        media: Object = {"schema": schema}
+        if rule.method.name in responses():
+            media["example"] = responses()[rule.method.name]
         answer: Object = {
             "description": self._api.comment(rule.method.output_type.full_name) or "Done.",
             "headers": HEADERS,
-            "content": {name: {"schema": schema} for name in types},
+            "content": dict.fromkeys(types, media),
         }
         links = dict(self._links(rule))
         return answer | ({"links": links} if links else {})

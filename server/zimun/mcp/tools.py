@@ -93,7 +93,9 @@ async def call(tool: Tool, arguments: Json, agent: Agent, calls: LocalCalls) -> 
     headers = agent.headers
     if tool.changes:
         headers = [*headers, ("idempotency-key", _key(arguments))]
-    response.ParseFromString(await calls.call(path, request.SerializeToString(), headers, agent.deadline))
+    response.ParseFromString(
+        await calls.call(path, request.SerializeToString(), headers, agent.deadline)
+    )
     pruned: Json = _pruned(as_json(response), tool.definition["outputSchema"])
     return pruned
 
