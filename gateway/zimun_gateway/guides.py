@@ -56,5 +56,6 @@ def _links(titles: Mapping[str, str], current: str) -> str:
 def _page(title: str, links: str, text: str) -> str:
     """HTML in the text is shown, not obeyed; scrolling blocks can be reached by the keyboard."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    body = body.replace("<pre>", '<pre tabindex="0">')
+    for block in ("pre", "table"):
+        body = body.replace(f"<{block}>", f'<{block} tabindex="0">')
     return _PAGE.format(title=title, links=links, body=body)

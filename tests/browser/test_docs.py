@@ -142,7 +142,9 @@ def test_wrong_secret_is_told(chromium: Browser, zimun: Zimun) -> None:
     page.close()
 
 
-def test_guides_fit_a_phone_and_have_no_serious_findings_of_axe(chromium: Browser, zimun: Zimun) -> None:
+def test_guides_fit_a_phone_and_have_no_serious_findings_of_axe(
+    chromium: Browser, zimun: Zimun
+) -> None:
     page = chromium.new_page()
     page.goto(f"{zimun.url}/docs/guides/quick-start.html")
     titles = page.locator("nav a").all_inner_texts()
