@@ -11,7 +11,7 @@ from zimun import app
 from zimun.auth import clients
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.credentials import CredentialStore
-from zimun.client import ClientCredentials
+from zimun.client import AsyncClient, Client, ClientCredentials, Unauthenticated, Unavailable
 from zimun.clock import WallClock
 from zimun.config import Settings
 from zimun.domain.catalog.entries import Organization
@@ -48,3 +48,29 @@ async def test_a_wrong_secret_is_refused(server: app.StartedServer) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401") as caught:
         await asyncio.to_thread(tokens)
     caught.value.close()
+
+
+async def test_refused_token_is_replaced_once(server: app.StartedServer) -> None:
+    secret = await secret_of(server.stores.credentials)
+    tokens = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", secret)
+    good = await asyncio.to_thread(tokens)
+    target = f"127.0.0.1:{server.grpc_port}"
+    async with AsyncClient(target, tokens) as client:
+        tokens._token = "a token of a key that was removed"
+        assert (await client.organization.get()).id == "o_1"
+        assert await asyncio.to_thread(tokens) != good
+    with Client(target, tokens) as blocking:
+        tokens._token = "another one"
+        assert (await asyncio.to_thread(blocking.organization.get)).id == "o_1"
+
+
+async def test_client_without_a_token_gets_an_error_of_its_own(server: app.StartedServer) -> None:
+    await secret_of(server.stores.credentials)
+    target = f"127.0.0.1:{server.grpc_port}"
+    wrong = ClientCredentials(f"http://127.0.0.1:{server.auth_port}", "c_1", "wrong")
+    async with AsyncClient(target, wrong) as client:
+        with pytest.raises(Unauthenticated, match="invalid_client"):
+            await client.organization.get()
+    nowhere = ClientCredentials("http://127.0.0.1:9", "c_1", "x")
+    with Client(target, nowhere) as blocking, pytest.raises(Unavailable, match="not reached"):
+        await asyncio.to_thread(blocking.organization.get)

@@ -14,7 +14,8 @@
 
 `AsyncClient` has the same methods for asyncio. Arguments are the fields of the request; times may
 be datetimes, lengths timedeltas. Lists are iterated over all their pages. Every call has a token,
-an Idempotency-Key and a deadline, and is repeated while nothing has happened (UNAVAILABLE).
+an Idempotency-Key and a deadline, and is repeated while nothing has happened (UNAVAILABLE), and
+once with a new token where ClientCredentials' token is refused.
 
 `connect` makes a channel for generated stubs instead.
 
@@ -24,7 +25,7 @@ an Idempotency-Key and a deadline, and is repeated while nothing has happened (U
     ├── NotFound
     ├── Conflict                another change came first
     │   └── SlotUnavailable     `alternatives`: the nearest open slots
-    ├── Unauthenticated
+    ├── Unauthenticated         no token, or none that is accepted
     ├── PermissionDenied        the token lacks a scope
     ├── TooManyRequests
     ├── Unavailable             nothing was done

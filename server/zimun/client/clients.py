@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, cast, get_type_hints
 
 import grpc
@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 
 from . import groups
 from .channel import OPTIONS
-from .errors import error_of
+from .credentials import ClientCredentials
+from .errors import Unauthenticated, error_of, error_of_tokens
 from .methods import AsyncGroup, SyncGroup
 
 DEFAULT_TIMEOUT = 10.0
@@ -43,9 +44,26 @@ class _Options:
             if isinstance(kind, type) and issubclass(kind, SyncGroup | AsyncGroup):
                 setattr(self, name, kind(cast("Any", self)))
 
-    def _metadata(self, token: str) -> tuple[tuple[str, str], ...]:
-        key = self.idempotency_key or str(uuid.uuid4())
-        return (("authorization", f"Bearer {token}"), ("idempotency-key", key))
+    def _metadata(self) -> Callable[[str], Sequence[tuple[str, str]]]:
+        """The metadata of a call and its repetition, by the token."""
+        key = ("idempotency-key", self.idempotency_key or str(uuid.uuid4()))
+        return lambda token: (("authorization", f"Bearer {token}"), key)
+
+
+def _token(tokens: Callable[[], str]) -> str:
+    """A token; raises a ClientError where there is none."""
+    try:
+        return tokens()
+    except OSError as failed:
+        raise error_of_tokens(failed) from failed
+
+
+def _forgot(tokens: Callable[[], str], refused: str) -> bool:
+    """Whether there may be another token than the refused one, which is forgotten."""
+    if not isinstance(tokens, ClientCredentials):
+        return False
+    tokens.forget(refused)
+    return True
 
 
 class Client(_Options):
@@ -82,12 +100,21 @@ class Client(_Options):
         method = self._channel.unary_unary(
             path, type(request).SerializeToString, response.FromString
         )
-        metadata = self._metadata(self._tokens())
+
+        def send(token: str) -> R:
+            try:
+                answer: R = method(request, timeout=self.timeout, metadata=metadata(token))
+            except grpc.RpcError as failed:
+                raise error_of(failed) from failed
+            return answer
+
+        metadata, token = self._metadata(), _token(self._tokens)
         try:
-            answer: R = method(request, timeout=self.timeout, metadata=metadata)
-        except grpc.RpcError as failed:
-            raise error_of(failed) from failed
-        return answer
+            return send(token)
+        except Unauthenticated:
+            if not _forgot(self._tokens, token):
+                raise
+        return send(_token(self._tokens))
 
     def close(self) -> None:
         """Close the channel."""
@@ -134,12 +161,21 @@ class AsyncClient(_Options):
         method: Any = self._channel.unary_unary(
             path, type(request).SerializeToString, response.FromString
         )
-        metadata = self._metadata(await asyncio.to_thread(self._tokens))
+
+        async def send(token: str) -> R:
+            try:
+                answer: R = await method(request, timeout=self.timeout, metadata=metadata(token))
+            except grpc.RpcError as failed:
+                raise error_of(failed) from failed
+            return answer
+
+        metadata, token = self._metadata(), await asyncio.to_thread(_token, self._tokens)
         try:
-            answer: R = await method(request, timeout=self.timeout, metadata=metadata)
-        except grpc.RpcError as failed:
-            raise error_of(failed) from failed
-        return answer
+            return await send(token)
+        except Unauthenticated:
+            if not await asyncio.to_thread(_forgot, self._tokens, token):
+                raise
+        return await send(await asyncio.to_thread(_token, self._tokens))
 
     async def close(self) -> None:
         """Close the channel."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import threading
 import time
 import urllib.parse
@@ -30,7 +31,7 @@ class ClientCredentials:
         self._scope = " ".join(scopes)
         self._clock = clock
         self._lock = threading.Lock()
-        self._token, self._good_until = "", 0.0
+        self._token, self._good_until = "", -math.inf
 
     def __call__(self) -> str:
         """A token that is good for a while yet. Raises urllib.error.HTTPError where refused."""
@@ -41,6 +42,12 @@ class ClientCredentials:
                 lifetime = float(answer["expires_in"])
                 self._good_until = self._clock() + max(lifetime - TOKEN_MARGIN, lifetime / 2)
             return self._token
+
+    def forget(self, token: str) -> None:
+        """Ask for another token next time, as this one was refused."""
+        with self._lock:
+            if token == self._token:
+                self._good_until = -math.inf
 
     def _ask(self) -> dict[str, Any]:
         form = {"grant_type": "client_credentials"} | (

@@ -1,6 +1,7 @@
 """The errors of a client: one class for each way to react."""
 
 from collections.abc import Mapping, Sequence
+from urllib.error import HTTPError
 
 import grpc
 from google.protobuf.message import Message
@@ -59,7 +60,7 @@ class SlotUnavailable(Conflict):
 
 
 class Unauthenticated(ClientError):
-    """The token is not accepted."""
+    """The token is not accepted, or the client gets none."""
 
 
 class PermissionDenied(ClientError):
@@ -91,6 +92,16 @@ _BY_CODE = {
     grpc.StatusCode.DEADLINE_EXCEEDED: OutcomeUnknown,
 }
 
+_BY_STATUS = {
+    400: grpc.StatusCode.UNAUTHENTICATED,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+"""Codes by the HTTP status of the token endpoint."""
+
+MAX_TEXT = 1000
+"""Bytes of its answer that a message has."""
+
 
 def error_of(failed: grpc.RpcError) -> ClientError:
     """The error of a failed call, by its code and reason."""
@@ -101,6 +112,17 @@ def error_of(failed: grpc.RpcError) -> ClientError:
     if error.reason == "SLOT_UNAVAILABLE":
         return SlotUnavailable(message, code, status)
     return error
+
+
+def error_of_tokens(failed: OSError) -> ClientError:
+    """The error of a call that got no token; reads and closes what the token endpoint answered."""
+    if not isinstance(failed, HTTPError):
+        code, message = grpc.StatusCode.UNAVAILABLE, f"the token endpoint is not reached: {failed}"
+    else:
+        with failed:
+            message = f"no token: {failed.read(MAX_TEXT).decode(errors='replace')}"
+        code = _BY_STATUS.get(failed.code, grpc.StatusCode.UNAVAILABLE)
+    return _BY_CODE[code](message, code, Status(code=code.value[0], message=message))
 
 
 def unpack(status: Status, detail: Message) -> None:
