@@ -105,7 +105,7 @@ def test_envoy_accepts_certificates(tmp_path: Path) -> None:
 
 
 def test_an_outside_provider_is_verified_and_takes_the_token_endpoint_away() -> None:
-    outside = replace(DEFAULT, jwks_uri="https://login.example.com/keys")
+    outside = replace(DEFAULT, jwks_uri="https://login.example.com/keys", resource="")
     assert "/oauth/token" in paths(DEFAULT)
     assert not [path for path in paths(outside) if "oauth" in path or "well-known" in path]
     cluster = build(outside)["static_resources"]["clusters"][1]

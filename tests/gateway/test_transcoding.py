@@ -220,6 +220,16 @@ QUERIES = {
     "no_utf8": ("services?page_size=%FF%22", "page_size", "must be UTF-8"),
     "no_value": ("services?page_size", "page_size", "must have a value"),
     "unknown_without_a_value": ("services?foo", "foo", "is unknown"),
+    "without_a_name": ("services?=1", "", "is unknown"),
+    "without_a_name_beside_another": ("services?page_size=1&=null", "", "is unknown"),
+    "dots": ("services?..=1", "..", "is unknown"),
+    "dot_at_the_end": ("services?page_size.=1", "page_size.", "is unknown"),
+    "dot_at_the_beginning": ("services?.page_size=1", ".page_size", "is unknown"),
+    "dots_inside": (
+        "appointments?start_time_from..seconds=1",
+        "start_time_from..seconds",
+        "is unknown",
+    ),
     "twice": ("services?page_size=1&pageSize=2", "pageSize", "must not be there twice"),
     "timestamp": ("appointments?start_time_from=yesterday", "start_time_from", INSTANT),
     "enum": (

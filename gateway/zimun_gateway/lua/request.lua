@@ -36,6 +36,8 @@ local function parameter_refusal(pair, rule, seen)
   local written, raw = pair:match("^([^=]*)=(.*)$")
   written = written or pair
   local name = written:gsub("%%(%x%x)", character)
+  -- The transcoder leaves out empty parts, and ignores a name that has no others.
+  if ("." .. name .. "."):find("..", 1, true) then return "is unknown", written end
   local shape = parameter(name, rule.request)
   if not shape then return not raw and "is unknown" or nil, written end
   if rule.elsewhere[name:match("^[^.]*")] then return "is no query parameter", written end
