@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast, get_type_hints
 
 import grpc
@@ -44,7 +44,7 @@ class _Options:
             if isinstance(kind, type) and issubclass(kind, SyncGroup | AsyncGroup):
                 setattr(self, name, kind(cast("Any", self)))
 
-    def _metadata(self) -> Callable[[str], Sequence[tuple[str, str]]]:
+    def _metadata(self) -> Callable[[str], tuple[tuple[str, str], ...]]:
         """The metadata of a call and its repetition, by the token."""
         key = ("idempotency-key", self.idempotency_key or str(uuid.uuid4()))
         return lambda token: (("authorization", f"Bearer {token}"), key)
