@@ -30,7 +30,9 @@ def npm(folder: Path, *arguments: str, **environment: str) -> str:
     return str(done.stdout)
 
 
-def test_document_meets_redoclys_rules_and_typescript_client_books_in_the_demo(tmp_path: Path) -> None:
+def test_document_meets_redoclys_rules_and_typescript_client_books_in_the_demo(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "clients" / "typescript"
     ignored = shutil.ignore_patterns(*GENERATED)
     shutil.copytree(REPOSITORY / "clients" / "typescript", folder, ignore=ignored)
