@@ -30,7 +30,7 @@ def npm(folder: Path, *arguments: str, **environment: str) -> str:
     return str(done.stdout)
 
 
-def test_document_meets_redoclys_rules_and_typescript_client_books_in_the_demo(
+def test_typescript_client_books_in_the_demo_and_document_meets_usual_rules(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "clients" / "typescript"
