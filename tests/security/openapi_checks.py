@@ -59,15 +59,15 @@ def violations(operation: Json, url: str, body: str | bytes | None) -> list[str]
     """How a request differs from what the document says."""
     known = {each["name"]: each for each in map(resolved, operation.get("parameters", ()))}
     query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    found = [f"{name}: unknown" for name, _ in query if name not in known]
+    differences = [f"{name}: unknown" for name, _ in query if name not in known]
     for name, text in query:
         if name in known and (text or known[name].get("required")):
             schema = known[name]["schema"]
-            found += _errors(schema, canonical(_typed(schema, text), schema))
+            differences += _errors(schema, canonical(_typed(schema, text), schema))
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        found += _errors(schema, canonical(json.loads(body or "{}"), schema))
-    return found
+        differences += _errors(schema, canonical(json.loads(body or "{}"), schema))
+    return differences
 
 
 def canonical(value: Any, schema: Json) -> Any:
