@@ -218,7 +218,7 @@ async def _listen_http(
     sharing: bool,
     tls: ServerTls | None = None,
 ) -> int:
-    """Listen until the stack is closed; answers the port. Raises PortTaken."""
+    """Listen until the stack is closed; returns the port. Raises PortTaken."""
     runner = Runner(endpoints, access_log=None, keepalive_timeout=IDLE_TIME)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -65,7 +65,7 @@ class Finding:
 
 
 async def run(environ: Mapping[str, str], running: bool, given: Mapping[str, object]) -> bool:
-    """Print a line for each check; answers whether none failed.
+    """Print a line for each check; returns whether none failed.
 
     With `running` the server and Envoy must answer, else they may.
     """

@@ -32,6 +32,7 @@ class Rule(NamedTuple):
 
     @property
     def request(self) -> Descriptor:
+        """The request message of the method."""
         return self.method.input_type
 
     @property

@@ -1,4 +1,4 @@
-"""Reading holds and appointments, and recording what time alone has ended."""
+"""Reading holds and appointments, and recording the expiry of holds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def hold_key_of(hold: Reservation) -> PageKey:
 
 
 async def expire_holds(store: LedgerStore, writer: Writer, clock: Clock) -> int:
-    """Record what time alone has ended, in all organizations; answers how many holds that were.
+    """Record the expired holds of all organizations; returns how many holds that were.
 
     Nothing waits for it: a hold is over at its instant, recorded or not.
     """

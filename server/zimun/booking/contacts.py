@@ -99,7 +99,7 @@ class Retention:
         self._store, self._clock, self._after = store, clock, ""
 
     async def sweep(self) -> int:
-        """Go on with the next organizations; answers from how many appointments it erased."""
+        """Go on with the next organizations; returns from how many appointments it erased."""
         org_ids = await self._store.organizations_with_retention(self._after, MAX_SWEPT)
         self._after = org_ids[-1] if len(org_ids) == MAX_SWEPT else ""
         now = self._clock.now()

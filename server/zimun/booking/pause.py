@@ -16,7 +16,8 @@ async def _yield_to_event_loop() -> None:
 next_step: ContextVar[Callable[[], Awaitable[None]]] = ContextVar(
     "next_step", default=_yield_to_event_loop
 )
-"""How the running work waits until its next step may begin."""
+"""How the running work waits until its next step may begin; `rpc.admission` sets it for long
+reads."""
 
 
 class Pause:
@@ -31,6 +32,7 @@ class Pause:
         return time.perf_counter() - self._since > MAX_STEP
 
     async def take(self) -> None:
-        """Let other tasks run until the next step may begin; raises Overloaded."""
+        """Let other tasks run until the next step may begin; raises Overloaded where there are too
+        many."""
         await next_step.get()()
         self._since = time.perf_counter()

@@ -9,7 +9,7 @@ BATCH = 200
 async def prune(store: LedgerStore, before: int) -> int:
     """Delete the bookings of every organization that ended before an instant, and their events.
 
-    Answers how many there were. What is yet to come, and what ended later, stays.
+    Returns how many there were. Bookings that are to come or ended later stay.
     """
     pruned = 0
     for org_id in await store.organization_ids():

@@ -147,20 +147,24 @@ class ReservationChange(NamedTuple):
 class LedgerStore(Protocol):
     """The ledgers of all organizations.
 
-    `lanes` is how many groups may be written side by side. `shares_transactions` says whether one
-    group may hold commands of several organizations. `append_checks_keys` says that `append` also
-    writes nothing to a ledger where a response is stored under one of its keys: then groups are
-    decided in memory without a read before, which saves a round trip.
+    The properties are constants of the engine.
     """
 
     @property
-    def lanes(self) -> int: ...
+    def lanes(self) -> int:
+        """How many groups may be written side by side."""
+        ...
 
     @property
-    def shares_transactions(self) -> bool: ...
+    def shares_transactions(self) -> bool:
+        """Whether one group may hold commands of several organizations."""
+        ...
 
     @property
-    def append_checks_keys(self) -> bool: ...
+    def append_checks_keys(self) -> bool:
+        """Whether `append` writes nothing to a ledger where a response is stored under one of its
+        keys. Then groups are decided in memory without a read before, which saves a round trip."""
+        ...
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of organizations, of those that exist, read after this was called."""
@@ -235,12 +239,12 @@ class LedgerStore(Protocol):
         """Organizations after an id that keep contacts for a time only, in order."""
 
     async def erase_ended_contacts(self, org_id: str, now: int, limit: int) -> int:
-        """Erase contacts that the organization keeps no longer; answers how many."""
+        """Erase contacts that the organization keeps no longer; returns how many."""
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """Delete bookings that ended before an instant, with their events; at most so many.
 
-        Answers how many there were. A hold whose expiry is not recorded stays, with
+        Returns how many there were. A hold whose expiry is not recorded stays, with
         its session.
         """
 

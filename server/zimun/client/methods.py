@@ -18,13 +18,17 @@ ItemT = TypeVar("ItemT", bound=Message)
 class SyncCaller(Protocol):
     """What sends the calls of a blocking client."""
 
-    def call(self, path: str, request: Message, response: type[R]) -> R: ...
+    def call(self, path: str, request: Message, response: type[R]) -> R:
+        """Send one call and wait for its response; raises a ClientError."""
+        ...
 
 
 class AsyncCaller(Protocol):
     """What sends the calls of a client for asyncio."""
 
-    async def call(self, path: str, request: Message, response: type[R]) -> R: ...
+    async def call(self, path: str, request: Message, response: type[R]) -> R:
+        """Send one call; raises a ClientError."""
+        ...
 
 
 class SyncGroup:

@@ -67,7 +67,8 @@ class CallType(StrEnum):
 
 
 class _Quota:
-    """The limit of accepted calls of one kind, in all and for each organization."""
+    """The limit of the calls of one kind that wait, in all and for each organization; of long
+    calls, of those under way."""
 
     def __init__(self) -> None:
         self.cost = 0.0005
@@ -79,7 +80,7 @@ class _Quota:
         return self._total
 
     def acquire(self, org_id: str) -> None:
-        """Accept a call; raises Overloaded where the organization has its share of the limit."""
+        """Count a call; raises Overloaded where the organization has its share of the limit."""
         limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
         if self._accepted[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
             self.refused += 1
@@ -88,7 +89,7 @@ class _Quota:
         self._total += 1
 
     def release(self, org_id: str) -> None:
-        """Count an accepted call no longer."""
+        """Count a call no longer."""
         self._total -= 1
         self._accepted[org_id] -= 1
         if not self._accepted[org_id]:
@@ -375,5 +376,6 @@ def metered(
         except BaseException as error:
             resume, value = work.throw, error
         finally:
-            # A future has its error, and the error this frame: nothing here may keep either.
+            # A future refers to its error, and the error to this frame: no reference may close the
+            # cycle.
             del awaited

@@ -27,7 +27,7 @@ class DistributedTable(NamedTuple):
 
 
 async def distribute(url: URL) -> Sequence[DistributedTable]:
-    """Distribute the tables that are not distributed yet, and answer which these were.
+    """Distribute the tables that are not distributed yet, and return which these were.
 
     Run it after every migration, while no server writes. Raises NotDistributable.
     """

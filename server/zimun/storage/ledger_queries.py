@@ -16,9 +16,17 @@ T = TypeVar("T")
 class Database(Protocol):
     """An engine's connections, with short reads, long reads and writes."""
 
-    async def read(self, fn: Callable[[Connection], T]) -> T: ...
-    async def scan(self, fn: Callable[[Connection], T]) -> T: ...
-    async def write(self, fn: Callable[[Connection], T]) -> T: ...
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """The result of a short read."""
+        ...
+
+    async def scan(self, fn: Callable[[Connection], T]) -> T:
+        """The result of a read that may take long."""
+        ...
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """The result of a transaction."""
+        ...
 
 
 DatabaseT = TypeVar("DatabaseT", bound=Database)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class MethodTally:
-    """The calls of one method, without the leading slash: how many by code, and how long."""
+    """The calls of one method (`package.Service/Method`): how many by code, and how long."""
 
     method: str
     codes: Counter[StatusCode] = field(default_factory=Counter)
@@ -63,8 +63,8 @@ class CallObserver:
         return [*self._tallies.values(), self._unknown]
 
     def observed(self, path: str, handler: Handler) -> Handler:
-        """The handler of a method, wrapped to observe its calls; of unknown methods, which have no
-        path, together."""
+        """The handler of a method, wrapped to observe its calls; unknown methods, whose path is
+        empty, share a tally."""
         if handler.unary_unary is None:
             return handler
         return self._observe(self._tallies.get(path, self._unknown), handler)

@@ -28,7 +28,7 @@ from zimun.telemetry.calls import MethodTally
 class Sources:
     """The sources of a server's metrics, each a function that reads the present numbers.
 
-    `connections` answers, for each pool, those in use and the limit; `serving` whether each
+    `connections` returns, for each pool, those in use and the limit; `serving` whether each
     service of the health check is SERVING, by its name ("" for the whole server). Calls that
     wait and calls that were refused are by kind of work.
     """

@@ -70,6 +70,7 @@ def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date
 
 
 def zone_dates(zone: str, days: Sequence[date], origin: int) -> ZoneDates:
+    """Some consecutive dates of a zone, at times relative to an instant."""
     shown = tuple(
         (n, segment.start - origin, segment.end - origin, midnight(day) - segment.offset - origin)
         for n, day in enumerate(days)

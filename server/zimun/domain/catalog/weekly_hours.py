@@ -24,10 +24,14 @@ class HasWeeklyHours(Protocol):
     """An organization, location, staff member or service."""
 
     @property
-    def weekly_hours(self) -> WeeklyHours: ...
+    def weekly_hours(self) -> WeeklyHours:
+        """Its hours on dates before the first period."""
+        ...
 
     @property
-    def weekly_hours_periods(self) -> Sequence[WeeklyHoursPeriod]: ...
+    def weekly_hours_periods(self) -> Sequence[WeeklyHoursPeriod]:
+        """Its hours from some dates on."""
+        ...
 
 
 def week_on(owner: HasWeeklyHours, day: date) -> WeeklyHours:

@@ -8,7 +8,7 @@ V = TypeVar("V")
 
 
 class AgingMap(Generic[K, V]):
-    """A mapping that can forget what has not been used for long, in two generations."""
+    """A mapping of two generations, which can forget what was not used since the last `age`."""
 
     __slots__ = ("_old", "_young")
 

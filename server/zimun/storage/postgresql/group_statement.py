@@ -22,7 +22,7 @@ from zimun.storage.schema import metadata
 
 
 def append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:
-    """A group with changes of the catalogue; run it in a transaction."""
+    """Write a group with changes of the catalogue or new organizations; run it in a transaction."""
     new = [append for append in appends if not (append.before.seq or append.before.time)]
     created = {append.before.org_id for append in new if _make_head(connection, append)}
     current = [append for append in appends if append not in new or append.before.org_id in created]
@@ -82,7 +82,7 @@ _TYPES: Mapping[tuple[str, str], str] = {
     for table in metadata.sorted_tables
     for column in table.columns
 }
-"""The type of each column that groups write, as far as it matters how it is sent."""
+"""The type by which each column is sent: text, bigint or bytea."""
 
 
 @lru_cache(maxsize=512)
@@ -148,7 +148,7 @@ def _part_sql(
     values = {column: _value(part.table, column, alone) for column in part.columns}
     if part.verb == "INSERT":
         if name == "allocations" and after_ended:
-            # What ends is deleted before another takes its place.
+            # Reading `write_ended` makes PostgreSQL delete what ends before it inserts.
             guard += " AND (SELECT count(*) FROM write_ended) >= 0"
         columns, selected = ", ".join(part.columns), ", ".join(values.values())
         sql = f"INSERT INTO {part.table} ({columns}) SELECT {selected} FROM {source} WHERE {guard}"

@@ -40,9 +40,10 @@ class Permits:
     ) -> AsyncIterator[C]:
         """A connection, as soon as there is one; the caller closes it.
 
-        Where the server is full and no connection is in use, `close_other` closes an idle one of
-        the other pool; it answers whether that pool has, or had, any. Raises Overloaded after
-        the timeout, and what `connect` raises.
+        `is_full` tells whether an error of `connect` means that the server takes no more. Then, if
+        no connection is in use, `close_other` closes an idle one of the other pool, and returns
+        whether that pool has, or had, any. Raises Overloaded after the timeout, and what `connect`
+        raises.
         """
         connection = await self._connect(connect, is_full, close_other)
         self._in_use += 1

@@ -102,7 +102,7 @@ def back_up(path: Path, copy: Path) -> None:
 
 
 def restore(copy: Path, path: Path) -> Path | None:
-    """Put a copy in the place of a database; answers the directory with the one before it, whole.
+    """Put a copy in the place of a database; returns the directory with the database before it.
 
     An interrupted one can be repeated, and is refused by `make` until then. Raises FileRefused, and
     then nothing has changed, and OSError.
