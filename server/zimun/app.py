@@ -151,12 +151,13 @@ async def _publish_offset(database: Database, clock: Clock) -> None:
 def tune_garbage_collector() -> None:
     """Exclude permanent objects from garbage collection: modules, descriptors, statements.
 
-    Call it once in a process, when its server has started. The collector also runs less often, as
-    calls leave hardly any cycles.
+    Call it once in a process, when its server has started. Young objects are collected often, as
+    the event loop waits for each collection (about 0.5 ms for 1,000 objects), all objects rarely,
+    as calls leave hardly any cycles.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(1_000, 2, 7_000)
 
 
 async def _tokens(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sys
 from pathlib import Path
 
@@ -76,3 +77,23 @@ async def test_server_without_a_clock_has_the_clock_of_the_database(tmp_path: Pa
         async with app.serve(settings, clock) as server:
             expected = WallClock(days * DAY).now()
             assert expected - MINUTE < server.stores.clock.now() < expected + MINUTE
+
+
+def test_a_collection_of_young_objects_is_short() -> None:
+    """The event loop waits for it: it must not look at tens of thousands of objects."""
+    looked_at: list[int] = []
+
+    def observe(phase: str, collection: dict[str, int]) -> None:
+        if phase == "start" and (last := collection["generation"]) < 2:
+            looked_at.append(sum(len(gc.get_objects(young)) for young in range(last + 1)))
+
+    thresholds = gc.get_threshold()
+    app.tune_garbage_collector()
+    gc.callbacks.append(observe)
+    try:
+        kept = [[number] for number in range(50_000)]
+    finally:
+        gc.callbacks.remove(observe)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+    assert len(kept) > 10 * max(looked_at) > 0
