@@ -21,6 +21,9 @@ EXAMPLES = 4
 MAX_SECONDS = 20
 """Time of the run in CI."""
 
+REQUEST_SECONDS = 60
+"""How long a response is waited for on a busy machine: Envoy sends one after 15 seconds at most."""
+
 MAX_GROWTH = 80 << 20
 """Bytes by which the server or Envoy may grow while it is attacked: caches that fill, once."""
 
@@ -45,6 +48,7 @@ def test_answers_to_schemathesis_are_what_the_document_allows(
             *(str(BIN / "schemathesis"), "--no-color", "--config-file", str(CONFIGURATION)),
             *("run", f"{program.url}/openapi.json", "--seed", str(SEED), *bounds),
             *("-H", f"Authorization: Bearer {program.token()}", "--exclude-path", "/oauth/token"),
+            *("--request-timeout", str(REQUEST_SECONDS)),
             *("--continue-on-failure", "--generation-database", "none", "--warnings", "off"),
         ],
         capture_output=True,
