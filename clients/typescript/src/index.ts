@@ -27,8 +27,8 @@ export interface Options extends Credentials {
 /** A client of one organization. */
 export function createZimun(options: Options): Zimun {
   const transport = options.fetch ?? ((request: Request) => fetch(request));
-  const tokens = new Tokens(options, transport);
   const maxAttempts = options.maxAttempts ?? 4;
+  const tokens = new Tokens(options, transport, maxAttempts);
   return createClient<paths, "application/json">({
     baseUrl: options.baseUrl,
     fetch: (request) => send(request, tokens, transport, maxAttempts),

@@ -7,7 +7,7 @@ const TEMPORARY = new Set([429, 502, 503, 504]);
 
 /**
  * Sends a request with a token and, where it changes something, an Idempotency-Key; repeats it while its
- * failure is temporary.
+ * failure is temporary, and once with a new token where its token is refused.
  */
 export async function send(
   request: Request,
@@ -18,35 +18,32 @@ export async function send(
   if (request.method !== "GET" && !request.headers.has("Idempotency-Key")) {
     request.headers.set("Idempotency-Key", crypto.randomUUID());
   }
-  for (let attempt = 1; ; attempt++) {
-    const last = attempt >= maxAttempts;
-    const response = await attemptOnce(request, tokens, transport, last);
-    if (response && (last || !isTemporary(response))) return response;
-    if (response?.status === 401) tokens.forget();
-    else await delay(waitSeconds(response, attempt));
+  const sendWith = (token: string): Promise<Response> => {
+    request.headers.set("Authorization", `Bearer ${token}`);
+    return repeat(() => transport(request.clone()), maxAttempts, request.signal);
+  };
+  const response = await sendWith(await tokens.get());
+  if (response.status !== 401) return response;
+  await response.body?.cancel();
+  tokens.forget();
+  return sendWith(await tokens.get());
+}
+
+/** The response of an attempt whose failure is not temporary, or of the last one. */
+export async function repeat(
+  attempt: () => Promise<Response>,
+  maxAttempts: number,
+  signal?: AbortSignal,
+): Promise<Response> {
+  for (let number = 1; ; number++) {
+    const response = await attempt().catch((error: unknown) => {
+      if (number >= maxAttempts || signal?.aborted) throw error;
+      return undefined;
+    });
+    if (response && (number >= maxAttempts || !TEMPORARY.has(response.status))) return response;
     await response?.body?.cancel();
+    await delay(waitSeconds(response, number));
   }
-}
-
-/** The response; undefined where the connection failed, an error where that was the last attempt. */
-async function attemptOnce(
-  request: Request,
-  tokens: Tokens,
-  transport: Transport,
-  last: boolean,
-): Promise<Response | undefined> {
-  const copy = request.clone();
-  copy.headers.set("Authorization", `Bearer ${await tokens.get()}`);
-  try {
-    return await transport(copy);
-  } catch (error) {
-    if (last || request.signal.aborted) throw error;
-    return undefined;
-  }
-}
-
-function isTemporary(response: Response): boolean {
-  return TEMPORARY.has(response.status) || response.status === 401;
 }
 
 /** As `Retry-After` says, else twice as long each time, from a tenth of a second on. */

@@ -1,3 +1,5 @@
+import { repeat } from "./send.js";
+
 export interface Credentials {
   /** Where the API is served, such as `http://localhost:8080`. */
   baseUrl: string;
@@ -26,11 +28,17 @@ interface Token {
 export class Tokens {
   readonly #credentials: Credentials;
   readonly #transport: (request: Request) => Promise<Response>;
+  readonly #maxAttempts: number;
   #token: Promise<Token> | undefined;
 
-  constructor(credentials: Credentials, transport: (request: Request) => Promise<Response>) {
+  constructor(
+    credentials: Credentials,
+    transport: (request: Request) => Promise<Response>,
+    maxAttempts: number,
+  ) {
     this.#credentials = credentials;
     this.#transport = transport;
+    this.#maxAttempts = maxAttempts;
   }
 
   /** A good token; callers at the same time wait for the same one. */
@@ -58,9 +66,9 @@ export class Tokens {
       client_id: clientId,
       client_secret: clientSecret,
     });
-    const response = await this.#transport(
-      new Request(`${baseUrl}/oauth/token`, { method: "POST", body }),
-    );
+    const attempt = (): Promise<Response> =>
+      this.#transport(new Request(`${baseUrl}/oauth/token`, { method: "POST", body }));
+    const response = await repeat(attempt, this.#maxAttempts);
     const answer = await response.json();
     if (!response.ok) throw new TokenRefused(answer.error, answer.error_description);
     const lifetime = answer.expires_in * 1000;

@@ -101,6 +101,36 @@ test("a token that is refused is renewed", async () => {
   assert.equal(tokens, 2);
 });
 
+test("a token that is refused again is an error", async () => {
+  let tokens = 0;
+  const client = createZimun({
+    ...options,
+    async fetch(request) {
+      if (!request.url.endsWith("/oauth/token")) return fetch(request);
+      tokens++;
+      return Response.json({ access_token: "a.b.c", expires_in: 900 });
+    },
+  });
+  const { response } = await client.GET("/api/v1/organization");
+  assert.equal(response.status, 401);
+  assert.equal(tokens, 2);
+});
+
+test("a token endpoint that is busy or not reached is asked again", async () => {
+  let tokens = 0;
+  const client = createZimun({
+    ...options,
+    async fetch(request) {
+      if (!request.url.endsWith("/oauth/token") || ++tokens > 2) return fetch(request);
+      if (tokens === 1) throw new TypeError("connection lost");
+      return Response.json({}, { status: 503, headers: { "Retry-After": "0" } });
+    },
+  });
+  const { data } = await client.GET("/api/v1/organization");
+  assert.equal(data?.id, "o_demo");
+  assert.equal(tokens, 3);
+});
+
 test("a wrong secret is told", async () => {
   const client = createZimun({ ...options, clientSecret: "zs_wrong" });
   await assert.rejects(client.GET("/api/v1/organization"), (error) => {
