@@ -97,6 +97,9 @@ def test_newcomer_books_and_cancels_without_a_terminal(page: Page, tmp_path: Pat
     seen.block.locator("input[placeholder=appointment_id]").fill(id_in(booked, "appointment_id"))
     assert id_in(seen.execute(), "start_time") == start
     page.screenshot(path=tmp_path / "booked.png")
+    cancel = Operation(page, "Appointments", "CancelAppointment")
+    cancelled = cancel.execute(f'{{"appointment_id": "{id_in(booked, "appointment_id")}"}}')
+    assert id_in(cancelled, "state") == "CANCELLED"
 
 
 def test_examples_on_the_page_can_be_sent_as_they_are(page: Page) -> None:
