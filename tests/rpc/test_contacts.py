@@ -93,6 +93,31 @@ async def test_export_has_every_appointment_of_a_contact_with_its_changes(zimun:
     assert await exported(zimun, "nobody@example.com") == []
 
 
+async def test_export_of_many_large_changes_comes_in_pages_that_go_on_with_an_appointment(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await book(zimun, TEN, **PERSONAL)
+    second = await book(zimun, ELEVEN, **PERSONAL)
+    for number in range(25):
+        await update(zimun, first.appointment_id, notes=f"{number} of {SECRET}")
+    whole = await exported(zimun)
+    ids = [one.appointment.appointment_id for one in whole]
+    assert sorted(ids) == sorted([first.appointment_id, second.appointment_id])
+    many = ids.index(first.appointment_id)
+    assert list(whole[many].changes) == await changes_of(zimun, first.appointment_id)
+    monkeypatch.setattr(contacts, "MAX_BYTES", 1)
+    parts = await exported(zimun, size=1000)
+    assert [len(one.changes) for one in parts if one.appointment.appointment_id == ids[many]] == [
+        10,
+        10,
+        6,
+    ]
+    for one in whole:
+        same = [part for part in parts if part.appointment.hold_id == one.appointment.hold_id]
+        assert [change for part in same for change in part.changes] == list(one.changes)
+        assert all(part.appointment == part.changes[-1].appointment for part in same)
+
+
 async def test_contact_that_an_appointment_had_before_is_exported_without_the_present_one(
     zimun: Zimun,
 ) -> None:

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from zimun.booking import appointments
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import locations_service_pb2 as locations_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
@@ -41,6 +42,33 @@ async def test_pages_walk_every_appointment_once_in_order(zimun: Zimun) -> None:
     assert walked == list(whole.items)
     keys = [(item.start_time.ToMicroseconds(), item.appointment_id) for item in walked]
     assert keys == sorted(keys)
+
+
+async def test_pages_are_read_in_parts_and_end_where_they_have_much(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await book(zimun, 9)
+    listings = (
+        (zimun.appointments.ListAppointments, appointments_pb2.ListAppointmentsRequest),
+        (zimun.appointments.ListHolds, appointments_pb2.ListHoldsRequest),
+    )
+    for listing, request in listings:
+        whole = list((await zimun.call(listing, request(page_size=1000))).items)
+        monkeypatch.setattr(appointments, "PART", 4)
+        in_parts = await zimun.call(listing, request(page_size=1000))
+        assert (list(in_parts.items), in_parts.next_page_token) == (whole, "")
+        seven = await zimun.call(listing, request(page_size=7))
+        assert list(seven.items) == whole[:7]
+        monkeypatch.setattr(appointments, "MAX_BYTES", 1)
+        walked = []
+        token = ""
+        for size in (4, 4, len(whole) - 8):
+            page = await zimun.call(listing, request(page_size=1000, page_token=token))
+            assert len(page.items) == size
+            walked += page.items
+            token = page.next_page_token
+        assert (walked, token) == (whole, "")
+        monkeypatch.undo()
 
 
 async def test_filters_narrow_the_list(zimun: Zimun) -> None:

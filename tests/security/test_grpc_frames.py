@@ -44,3 +44,28 @@ def test_a_malformed_message_to_a_method_without_a_token_is_an_invalid_argument(
     assert found.details[0].Unpack(info)
     assert (info.reason, info.domain) == ("INVALID_FIELD", "zimun")
     attacks.count("gRPC, no message")
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (("grpc-encoding", "snappy"), grpc.StatusCode.INTERNAL),
+        (("x-long", "a" * 80_000), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_headers_that_grpc_itself_refuses_get_an_answer_without_a_token_or_a_trace(
+    target: Target, header: tuple[str, str], code: grpc.StatusCode
+) -> None:
+    """SECURITY.md says so; no code of ours runs for such a call."""
+    logged = len(target.program.output())
+    with grpc.insecure_channel(target.program.grpc_target) as channel:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/zimun.v1.ServicesService/ListServices"
+        )
+        with pytest.raises(grpc.RpcError) as failed:
+            call(b"", metadata=(header,), timeout=10)
+        assert (failed.value.code(), rpc_status.from_call(failed.value)) == (code, None)
+        with pytest.raises(grpc.RpcError) as after:
+            call(b"", timeout=10)
+        assert after.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert "Traceback" not in target.program.output()[logged:]

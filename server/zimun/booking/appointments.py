@@ -1,8 +1,9 @@
 """Reading holds and appointments, and recording the expiry of holds."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from zimun.booking.reader import Reader
 from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerStore, ReservationChange
@@ -11,9 +12,18 @@ from zimun.clock import Clock
 from zimun.domain.commands import ExpireHold
 from zimun.domain.identity import Caller
 from zimun.domain.ledger.reservation import Reservation, as_of
+from zimun.domain.memory_size import weight
 
 MAX_EXPIRIES = 500
 """The most holds whose expiry is recorded at a time."""
+
+PART = 100
+"""Reservations or changes of a page that are read at a time."""
+
+MAX_BYTES = 4_000_000
+"""Bytes of contacts (`weight`) after which no more of a page is read."""
+
+T = TypeVar("T")
 
 PageKey = tuple[int, str]
 """Where a page begins: after the appointment with this (start, appointment_id), the hold with this
@@ -27,6 +37,27 @@ async def get_appointment(reader: Reader, caller: Caller, appointment_id: str) -
     )
 
 
+async def _page(
+    read: Callable[[PageKey | None, int], Awaitable[Sequence[T]]],
+    key_of: Callable[[T], PageKey],
+    reservation_of: Callable[[T], Reservation],
+    size: int,
+    after: PageKey | None,
+) -> tuple[Sequence[T], PageKey | None]:
+    """A page, read in parts until it is full or has MAX_BYTES; `read` answers what follows."""
+    page: list[T] = []
+    room = MAX_BYTES
+    while room > 0 and len(page) < size:
+        limit = min(PART, size - len(page))
+        part = await read(after, limit + 1)
+        page += part[:limit]
+        if len(part) <= limit:
+            return page, None
+        after = key_of(page[-1])
+        room -= sum(weight(reservation_of(one).contact) for one in part)
+    return page, after
+
+
 async def list_appointments(
     store: LedgerStore,
     caller: Caller,
@@ -35,9 +66,11 @@ async def list_appointments(
     after: PageKey | None,
 ) -> tuple[Sequence[Reservation], PageKey | None]:
     """A page of appointments by start, and the key after which the next one begins."""
-    reservations = await store.appointments(caller.org_id, criteria, after, size + 1)
-    page = reservations[:size]
-    return page, key_of(page[-1]) if len(reservations) > size else None
+
+    def read(after: PageKey | None, limit: int) -> Awaitable[Sequence[Reservation]]:
+        return store.appointments(caller.org_id, criteria, after, limit)
+
+    return await _page(read, key_of, lambda one: one, size, after)
 
 
 def key_of(appointment: Reservation) -> PageKey:
@@ -63,15 +96,23 @@ async def list_changes(
 ) -> tuple[Sequence[DescribedChange], PageKey | None]:
     """A page of the changes of an appointment, oldest first; raises AppointmentNotFound."""
     appointment = await get_appointment(reader, caller, appointment_id)
-    revision = after[0] if after else 0
-    # The change before the page is read, too, as the first one is described by what it changed.
-    changes = await store.appointment_changes(
-        caller.org_id, appointment.hold_id, revision, size + 2
-    )
+
+    def read(after: PageKey | None, limit: int) -> Awaitable[Sequence[DescribedChange]]:
+        revision = after[0] if after else 0
+        return describe_changes(store, caller.org_id, appointment.hold_id, revision, limit)
+
+    return await _page(read, change_key_of, lambda one: one.change.reservation, size, after)
+
+
+async def describe_changes(
+    store: LedgerStore, org_id: str, hold_id: str, revision: int, limit: int
+) -> Sequence[DescribedChange]:
+    """The next changes of a reservation after a revision."""
+    # The change before them is read, too, as the first one is described by what it changed.
+    skipped = 1 if revision else 0
+    changes = await store.appointment_changes(org_id, hold_id, revision, limit + skipped)
     before = [None, *(change.reservation for change in changes)]
-    described = [*map(DescribedChange, changes, before)][1 if after else 0 :]
-    page = described[:size]
-    return page, change_key_of(page[-1]) if len(described) > size else None
+    return [*map(DescribedChange, changes, before)][skipped:]
 
 
 def change_key_of(described: DescribedChange) -> PageKey:
@@ -97,9 +138,11 @@ async def list_holds(
 ) -> tuple[Sequence[Reservation], PageKey | None]:
     """A page of holds in order of id, as they stand now."""
     now = await reader.query(caller.org_id, lambda ledger, timetable, now: now)
-    holds = await store.holds(caller.org_id, criteria, now, after[1] if after else "", size + 1)
-    page = holds[:size]
-    return page, hold_key_of(page[-1]) if len(holds) > size else None
+
+    def read(after: PageKey | None, limit: int) -> Awaitable[Sequence[Reservation]]:
+        return store.holds(caller.org_id, criteria, now, after[1] if after else "", limit)
+
+    return await _page(read, hold_key_of, lambda one: one, size, after)
 
 
 def hold_key_of(hold: Reservation) -> PageKey:

@@ -1,9 +1,10 @@
 """Personal data: what is kept of a contact, its removal, and the retention of organizations."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zimun.booking.appointments import DescribedChange, PageKey
+from zimun.booking.appointments import DescribedChange, PageKey, describe_changes
 from zimun.booking.reader import Reader
 from zimun.booking.store import LedgerStore
 from zimun.clock import Clock
@@ -11,9 +12,13 @@ from zimun.domain.booking_errors import ContactHasAppointments
 from zimun.domain.identity import Caller
 from zimun.domain.ledger.contacts import is_of_contact
 from zimun.domain.ledger.reservation import Reservation, contact_key
+from zimun.domain.memory_size import weight
 
-MAX_CHANGES = 10_000
-"""The most changes of one appointment that an export has."""
+CHANGES = 10
+"""Changes of an appointment that are read at a time: few enough for an item of a page."""
+
+MAX_BYTES = 1_500_000
+"""Bytes of personal data that a page has (`weight`), beside those of the changes read last."""
 
 BATCH = 100
 """Reservations from which one transaction erases a contact."""
@@ -27,7 +32,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class ContactHistory:
-    """The changes of a reservation while it had a contact, oldest first."""
+    """The changes of a reservation while it had a contact, oldest first, as far as a page goes."""
 
     changes: Sequence[DescribedChange]
 
@@ -40,27 +45,37 @@ class ContactHistory:
 async def export_contact(
     store: LedgerStore, caller: Caller, email: str, size: int, after: PageKey | None
 ) -> tuple[Sequence[ContactHistory], PageKey | None]:
-    """A page of what is kept of a contact, in order of hold_id."""
+    """A page of what is kept of a contact, in order of hold_id and revision.
+
+    It ends early where it has much, and then the next page may go on with the same reservation.
+    """
     key = contact_key(email)
-    known = await store.contact_holds(caller.org_id, key)
-    hold_ids = [hold_id for hold_id in known if not after or hold_id > after[1]]
-    page = [await _history(store, caller.org_id, hold_id, key) for hold_id in hold_ids[:size]]
-    histories = [history for history in page if history.changes]
-    return histories, (0, hold_ids[size - 1]) if len(hold_ids) > size else None
-
-
-async def _history(store: LedgerStore, org_id: str, hold_id: str, key: str) -> ContactHistory:
-    changes = await store.appointment_changes(org_id, hold_id, 0, MAX_CHANGES)
-    before = [None, *(change.reservation for change in changes)]
-    described = map(DescribedChange, changes, before)
-    return ContactHistory(
-        [change for change in described if is_of_contact(change.change.reservation, key)]
-    )
+    hold_ids = await store.contact_holds(caller.org_id, key)
+    revision, first = after or (0, "")
+    histories: list[ContactHistory] = []
+    room = MAX_BYTES
+    for hold_id in hold_ids[bisect_left(hold_ids, first) :]:
+        if len(histories) == size:
+            return histories, history_key_of(histories[-1])
+        position = revision if hold_id == first else 0
+        changes: list[DescribedChange] = []
+        is_last = False
+        while room > 0 and not is_last:
+            part = await describe_changes(store, caller.org_id, hold_id, position, CHANGES)
+            is_last = len(part) < CHANGES
+            position = position if is_last else part[-1].change.reservation.revision
+            matching = [each for each in part if is_of_contact(each.change.reservation, key)]
+            room -= sum(weight(each.change.reservation.contact) for each in matching)
+            changes += matching
+        histories += [ContactHistory(changes)] if changes else []
+        if room <= 0:
+            return histories, history_key_of(histories[-1])
+    return histories, None
 
 
 def history_key_of(history: ContactHistory) -> PageKey:
     """The key after which a page begins that follows a history."""
-    return 0, history.reservation.hold_id
+    return history.reservation.revision, history.reservation.hold_id
 
 
 async def erase_contact(

@@ -5,8 +5,8 @@ stand, and an event of its own records that.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -37,11 +38,8 @@ from zimun.storage.schema import (
 _NO_CONTACT: Mapping[str, str] = {**dict.fromkeys(PERSONAL_FIELDS, ""), "metadata": "{}"}
 """The columns of personal data, without any."""
 
-CHUNK = 200
-"""Reservations whose events one statement reads."""
-
-RewriteResponse = Callable[[str, bytes], bytes | None]
-"""From a method and its stored response to the response without a contact; None where it stays."""
+CHUNK = 100
+"""Reservations whose events one statement finds, events that one reads, and stored responses."""
 
 
 def holds_of(connection: Connection, org_id: str, key: str) -> list[str]:
@@ -61,8 +59,21 @@ def _events_of_updated(connection: Connection, org_id: str) -> Iterator[tuple[st
     updated = select(c.hold_id).where(c.org_id == org_id, IS_UPDATE).distinct()
     hold_ids = list(connection.execute(updated).scalars())
     for begin in range(0, len(hold_ids), CHUNK):
-        query = select(c.hold_id, c.data).where(*_of_holds(org_id, hold_ids[begin:][:CHUNK]))
-        yield from ((row[0], row[1]) for row in connection.execute(query))
+        found = _events_of(connection, org_id, hold_ids[begin : begin + CHUNK])
+        yield from ((hold_id, data) for _, hold_id, data in found)
+
+
+def _events_of(
+    connection: Connection, org_id: str, hold_ids: Collection[str]
+) -> Iterator[tuple[int, str, str]]:
+    """The (seq, hold_id, data) of the events of reservations, a few of them in memory at a time:
+    an appointment may have any number of changes, each with much metadata."""
+    c = events.c
+    seqs = list(connection.execute(select(c.seq).where(*_of_holds(org_id, hold_ids))).scalars())
+    for begin in range(0, len(seqs), CHUNK):
+        some = c.seq.in_(seqs[begin : begin + CHUNK])
+        query = select(c.seq, c.hold_id, c.data).where(c.org_id == org_id, some)
+        yield from ((row[0], row[1], row[2]) for row in connection.execute(query).all())
 
 
 def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[bool] | TextClause]:
@@ -117,17 +128,14 @@ def erase(
 def _empty_events(connection: Connection, org_id: str, hold_ids: Sequence[str], key: str) -> None:
     """Empty what the events of reservations say of a contact."""
     c = events.c
-    query = select(c.seq, c.data).where(*_of_holds(org_id, hold_ids))
-    changed = []
-    for seq, data in connection.execute(query).all():
+    change = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
+    change = change.values(data=bindparam("own_data"))
+    for seq, _, data in _events_of(connection, org_id, hold_ids):
         facts = json.loads(data)
         reservation = facts["reservation"]
         if key in ("", contact_key(reservation["contact_email"])):
             reservation |= _NO_CONTACT
-            changed.append({"own_seq": seq, "own_data": json.dumps(facts)})
-    if changed:
-        change = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
-        connection.execute(change.values(data=bindparam("own_data")), changed)
+            connection.execute(change, {"own_seq": seq, "own_data": json.dumps(facts)})
 
 
 def _write_reservations(connection: Connection, org_id: str, after: Sequence[Reservation]) -> None:
@@ -178,26 +186,40 @@ def _record(
     )
 
 
-# Kept responses.
+# Stored responses.
 
 
-def rewrite_responses(connection: Connection, org_id: str, rewrite: RewriteResponse) -> None:
-    """Replace stored responses of an organization; run it in a transaction."""
+class ResponseRow(NamedTuple):
+    """A response stored for an Idempotency-Key."""
+
+    client_id: str
+    method: str
+    key: str
+    response: bytes
+
+
+def responses_after(
+    connection: Connection, org_id: str, after: ResponseRow | None
+) -> list[ResponseRow]:
+    """The next CHUNK stored responses of an organization, in order of their keys."""
     c = idempotency.c
-    query = select(c.client_id, c.method, c.key, c.response).where(c.org_id == org_id)
-    responses = connection.execute(query)
-    if changed := list(_rewritten(responses, rewrite)):
-        change = update(idempotency).where(c.org_id == org_id)
-        for name in ("client_id", "method", "key"):
-            change = change.where(c[name] == bindparam(f"own_{name}"))
-        connection.execute(change.values(response=bindparam("own_response")), changed)
+    order = (c.client_id, c.method, c.key)
+    query = select(*order, c.response).where(c.org_id == org_id)
+    if after:
+        query = query.where(tuple_(*order) > tuple_(*after[:3]))
+    return [ResponseRow(*row) for row in connection.execute(query.order_by(*order).limit(CHUNK))]
 
 
-def _rewritten(responses: Any, rewrite: RewriteResponse) -> Iterator[dict[str, Any]]:
-    for client_id, method, key, response in responses:
-        if (after := rewrite(method, response)) is not None:
-            names = {"own_client_id": client_id, "own_method": method, "own_key": key}
-            yield {**names, "own_response": after}
+def replace_responses(
+    connection: Connection, org_id: str, responses: Sequence[ResponseRow]
+) -> None:
+    """Replace stored responses; run it in a transaction."""
+    c = idempotency.c
+    change = update(idempotency).where(c.org_id == org_id)
+    for name in ("client_id", "method", "key"):
+        change = change.where(c[name] == bindparam(f"own_{name}"))
+    values = [{f"own_{name}": value for name, value in row._asdict().items()} for row in responses]
+    connection.execute(change.values(response=bindparam("own_response")), values)
 
 
 # The retention of organizations.

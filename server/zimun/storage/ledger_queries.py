@@ -101,8 +101,18 @@ class LedgerQueries(Generic[DatabaseT]):
     async def rewrite_responses(
         self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
     ) -> None:
-        """One transaction, which reads all stored responses of the organization."""
-        await self._database.write(lambda tx: contacts.rewrite_responses(tx, org_id, rewrite))
+        """A few at a time, with a transaction only where there is one to replace."""
+        after: contacts.ResponseRow | None = None
+        while some := await self._database.scan(
+            partial(contacts.responses_after, org_id=org_id, after=after)
+        ):
+            written = ((one, rewrite(one.method, one.response)) for one in some)
+            changed = [one._replace(response=new) for one, new in written if new is not None]
+            if changed:
+                await self._database.write(
+                    partial(contacts.replace_responses, org_id=org_id, responses=changed)
+                )
+            after = some[-1]
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """One statement."""
