@@ -103,16 +103,16 @@ class LedgerQueries(Generic[DatabaseT]):
     ) -> None:
         """A few at a time, with a transaction only where there is one to replace."""
         after: contacts.ResponseRow | None = None
-        while some := await self._database.scan(
+        while rows := await self._database.scan(
             partial(contacts.responses_after, org_id=org_id, after=after)
         ):
-            written = ((one, rewrite(one.method, one.response)) for one in some)
-            changed = [one._replace(response=new) for one, new in written if new is not None]
+            rewritten = ((row, rewrite(row.method, row.response)) for row in rows)
+            changed = [row._replace(response=new) for row, new in rewritten if new is not None]
             if changed:
                 await self._database.write(
                     partial(contacts.replace_responses, org_id=org_id, responses=changed)
                 )
-            after = some[-1]
+            after = rows[-1]
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """One statement."""
