@@ -33,6 +33,9 @@ BUSY_TIMEOUT = 5.0
 _PRAGMAS = (
     # A commit is on disk when it returns.
     "PRAGMA synchronous=FULL",
+    # Pages (of 4 KiB) of the write-ahead log after which a commit copies it into the file: a page
+    # that many commits change is copied once.
+    "PRAGMA wal_autocheckpoint=8000",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
