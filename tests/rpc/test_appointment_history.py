@@ -7,7 +7,8 @@ from zimun.v1.appointment_pb2 import AppointmentChange
 
 from ..support.rpc import Zimun
 from . import at, stamp
-from .asking import move_of
+from .asking import booked, changes_of, move_of
+from .catalogue import RESOURCE, SERVICE, hours
 from .test_appointment_life import ELEVEN, TEN, book, update, update_of
 
 
@@ -102,3 +103,37 @@ async def test_history_of_an_unknown_appointment_is_not_found(zimun: Zimun) -> N
     request = appointments_pb2.ListAppointmentChangesRequest(appointment_id="a_none")
     refused = await zimun.refused(zimun.appointments.ListAppointmentChanges, request)
     assert refused.reason == "APPOINTMENT_NOT_FOUND"
+
+
+async def test_a_move_to_where_an_appointment_is_changes_nothing(zimun: Zimun) -> None:
+    for resource_id in ("r_1", "r_2"):
+        await RESOURCE.create(zimun, id=resource_id)
+    await SERVICE.create(
+        zimun,
+        id="s_room",
+        duration=hours(1),
+        staff_ids=["t_ada", "t_ben"],
+        resource_requirements=[{"resource_ids": ["r_1", "r_2"]}],
+    )
+    first = await booked(zimun, TEN, "s_room")
+    kept = await booked(zimun, TEN, "s_room")
+    cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=first.appointment_id)
+    await zimun.call(zimun.appointments.CancelAppointment, cancel)
+    zimun.clock.advance(60)
+    for staff_id in ("", kept.staff_id):
+        again = move_of(kept.appointment_id, TEN, staff_id=staff_id)
+        assert await zimun.call(zimun.appointments.RescheduleAppointment, again) == kept
+    assert len(await changes_of(zimun, kept.appointment_id)) == 1
+    await RESOURCE.archive(zimun, kept.resource_ids[0])
+    moved = await zimun.call(
+        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, TEN)
+    )
+    assert (moved.staff_id, moved.resource_ids) == (kept.staff_id, first.resource_ids)
+    other = move_of(kept.appointment_id, TEN, staff_id=first.staff_id)
+    moved = await zimun.call(zimun.appointments.RescheduleAppointment, other)
+    assert moved.staff_id == first.staff_id
+    assert [[*one.changed_fields] for one in await changes_of(zimun, kept.appointment_id)] == [
+        [],
+        ["resource_ids"],
+        ["staff_id"],
+    ]

@@ -59,6 +59,15 @@ async def test_search_hold_book_and_explain_know_a_limit_alike(zimun: Zimun) -> 
     assert "in a day" in told.message
 
 
+async def test_equal_limits_of_organization_and_service_are_told_apart(zimun: Zimun) -> None:
+    await kiosk(zimun, limit("DAY", "SERVICE"))
+    await settle(zimun, booking_limits=[limit("DAY", "SERVICE")])
+    await held(zimun, TEN, "s_kiosk")
+    told = (await explain(zimun, "s_kiosk", NINE)).obstacles
+    assert [one.limit_owner_id for one in told] == ["o_demo", "s_kiosk"]
+    assert {one.subject_id for one in told} == {"s_kiosk"}
+
+
 async def test_a_customer_is_counted_where_the_contact_is_known(zimun: Zimun) -> None:
     await kiosk(zimun, limit("WEEK", "CUSTOMER"))
     first = await booked(zimun, NINE, "s_kiosk")

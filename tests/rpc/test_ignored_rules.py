@@ -14,7 +14,7 @@ from ..support.rpc import Zimun
 from . import confirm_of, hold_of, stamp
 from .asking import booked, changes_of, explain, held, hold_refused, move_of, times
 from .catalogue import SERVICE, STAFF, hours, weekly
-from .test_appointment_life import TEN, book, book_of
+from .test_appointment_life import ELEVEN, TEN, book, book_of
 
 SATURDAY = "2025-11-29"
 NIGHT = f"{SATURDAY}T22:07:00Z"
@@ -116,12 +116,27 @@ async def test_cut_offs_are_set_aside_and_told_in_the_history(zimun: Zimun) -> N
     assert told == [[], [Appointment.CUTOFF], [Appointment.CUTOFF]]
 
 
-@pytest.mark.parametrize("method", ["Hold", "Book", "Reschedule", "Cancel"])
+async def test_limit_of_a_customer_is_set_aside_by_the_confirmation(zimun: Zimun) -> None:
+    limits = [{"max_bookings": 1, "period": "DAY", "per": "CUSTOMER"}]
+    service = await SERVICE.create(zimun, duration=hours(1), booking_limits=limits)
+    await booked(zimun, TEN, service.id)
+    hold = await held(zimun, ELEVEN, service.id, ignored_rules=[Appointment.GRID])
+    request = confirm_of(hold.hold_id)
+    refused = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
+    assert refused.reason == "LIMIT_REACHED"
+    request.ignored_rules.append(Appointment.LIMITS)
+    kept = await zimun.call(zimun.appointments.ConfirmAppointment, request)
+    [change] = await changes_of(zimun, kept.appointment_id)
+    assert list(change.ignored_rules) == [Appointment.GRID, Appointment.LIMITS]
+
+
+@pytest.mark.parametrize("method", ["Hold", "Confirm", "Book", "Reschedule", "Cancel"])
 async def test_without_the_scope_a_request_that_names_rules_is_refused(
     zimun: Zimun, method: str
 ) -> None:
     requests: dict[str, Any] = {
         "Hold": hold_of(TEN, ignored_rules=EVERY_RULE),
+        "Confirm": confirm_of((await held(zimun, ELEVEN)).hold_id, ignored_rules=EVERY_RULE),
         "Book": book_of(TEN, ignored_rules=EVERY_RULE),
         "Reschedule": move_of("a_123", TEN, ignored_rules=EVERY_RULE),
         "Cancel": cancel_of("a_123", ignored_rules=EVERY_RULE),

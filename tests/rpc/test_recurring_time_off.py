@@ -96,6 +96,7 @@ async def test_all_occurrences_are_asked_for_the_bookings_that_they_meet(zimun: 
         ({"recurrence": "FREQ=DAILY;COUNT=2;" + "BYMONTH=1" * 30}, "recurrence"),
         ({"recurrence": "FREQ=WEEKLY;COUNT=2;BYDAY=TU"}, "recurrence"),
         ({"recurrence": "FREQ=DAILY;COUNT=2", "time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": "Asia/Tokyo"}, "time_zone"),
     ],
 )
 async def test_a_recurrence_that_cannot_be_is_refused(

@@ -9,6 +9,7 @@ from ..support.rpc import Zimun
 from . import stamp
 from .asking import booked, day_of, explain, find_next, held, hold_refused, search, times
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, minutes, put_override, weekly
+from .test_appointment_life import update, update_of
 from .time_off import change_time_off, drop_time_off, put_time_off
 
 TUESDAY = "2025-12-02"
@@ -128,3 +129,26 @@ async def test_a_session_whose_resource_gets_time_off_can_be_joined(zimun: Zimun
     await put_time_off(zimun, "r_studio", TEN, f"{TUESDAY}T12:00:00Z", allow_conflicts=True)
     assert {"10:00", "11:00"} & set(await times(zimun, "s_yoga", TUESDAY)) == {"10:00"}
     assert (await held(zimun, TEN, "s_yoga", seats=6)).resource_ids == ["r_studio"]
+
+
+@pytest.mark.parametrize(
+    ("owner_id", "rule"),
+    [("t_ada", "STAFF_TIME_OFF"), ("l_main", "TIME_OFF"), ("o_demo", "TIME_OFF")],
+)
+async def test_an_appointment_takes_no_more_seats_while_place_or_staff_has_time_off(
+    zimun: Zimun, owner_id: str, rule: str
+) -> None:
+    await SERVICE.create(
+        zimun,
+        id="s_g",
+        duration=hours(1),
+        capacity=4,
+        staff_ids=["t_ada"],
+        location_ids=["l_main"],
+    )
+    kept = await booked(zimun, TEN, "s_g", seats=2)
+    await put_time_off(zimun, owner_id, TEN, ELEVEN, note="Course", allow_conflicts=True)
+    more = update_of(kept.appointment_id, seats=3)
+    refused = await zimun.refused(zimun.appointments.UpdateAppointment, more)
+    assert dict(refused.info.metadata) == {"rule": rule, "note": "Course"}
+    assert (await update(zimun, kept.appointment_id, seats=1)).seats == 1

@@ -189,7 +189,7 @@ _REQUESTS: dict[str, Callable[[Ids], Json]] = {
         "location_id": ids["location"],
         "state": "HELD",
     },
-    "ConfirmAppointment": lambda ids: _contact(hold_id=ids["hold"]),
+    "ConfirmAppointment": lambda ids: _contact(hold_id=ids["hold"], ignored_rules=_RULES),
     "BookAppointment": lambda ids: _contact(
         **_slot(ids, appointment_time=TIME, ignored_rules=_RULES)
     ),

@@ -44,9 +44,14 @@ Parts = Mapping[str, str]
 """The values of a rule's parts by their names."""
 
 
-def with_occurrences(time_off: TimeOff, catalog: Catalog) -> TimeOff:
-    """Time off with its time zone and the occurrences of its recurrence; raises InvalidRequest."""
+def with_occurrences(time_off: TimeOff, catalog: Catalog, zone_before: str = "") -> TimeOff:
+    """Time off with its time zone and the occurrences of its recurrence; raises InvalidRequest.
+
+    `zone_before` is the time zone of time off that recurs no longer.
+    """
     if not time_off.recurrence:
+        if time_off.time_zone not in ("", zone_before):
+            raise InvalidRequest({"time_zone": "is only of time off that recurs"})
         return replace(time_off, time_zone="", occurrences=())
     zone = time_off.time_zone or _zone_of(catalog, time_off.owner_id)
     first = time_off.start, time_off.end
@@ -97,7 +102,7 @@ def _parts(rule: str) -> Parts:
         raise ValueError("must have either COUNT or UNTIL")
     for name, most in (("INTERVAL", MAX_INTERVAL), ("COUNT", MAX_OCCURRENCES)):
         if not 1 <= _number(parts.get(name, "1")) <= most:
-            raise ValueError(f"must have a {name} of 1 to {most}")
+            raise ValueError(f"must have {name} of 1 to {most}")
     return parts
 
 

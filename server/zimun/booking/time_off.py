@@ -116,7 +116,7 @@ class UpdateTimeOff:
         _require_etag(before, self.etag)
         edited = self.edit(before)
         catalog_validation.check(edited, catalog)
-        after = revise(before, with_occurrences(edited, catalog), now)
+        after = revise(before, with_occurrences(edited, catalog, before.time_zone), now)
         if after is before:
             return Decision((), ChangedTimeOff(before))
         conflicts = conflicts_of(ledger, catalog, after, now, before)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from zimun.domain.availability.nearest_slots import slot_unavailable
-from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.slot_explanation import check_no_time_off
+from zimun.domain.availability.slot_request import SlotRequest, resolve
 from zimun.domain.availability.tallies import check_customer
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import ContactRetentionOver
@@ -49,8 +50,9 @@ class UpdateAppointment:
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.update` raises, InvalidRequest for seats
-        that the service does not have, SlotUnavailable where they are taken, LimitReached
-        for another contact of an appointment that is to come, and ContactRetentionOver."""
+        that the service does not have, SlotUnavailable where they are taken, NotASlot for more
+        while place or staff member has time off, LimitReached for another contact of an
+        appointment that is to come, and ContactRetentionOver."""
         before = ledger.appointment(self.appointment_id)
         contact = replace(before.contact, **self.contact)  # type: ignore[arg-type]
         seats = before.seats if self.seats is None else self.seats
@@ -72,14 +74,16 @@ class UpdateAppointment:
         capacity = timetable.catalog.entry(Service, after.service_id).capacity
         if after.seats > capacity:
             raise InvalidRequest({"seats": f"service {after.service_id} has 1 to {capacity}"})
+        wanted = SlotRequest(
+            after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
+        )
+        without = resolve(ledger, timetable, wanted).without_bookings(now)
+        check_no_time_off(replace(without, staff_id=after.staff_id), after.start)
         events = expiries(ledger, [ledger.session(after.session_id)], now)
         session = evolved(ledger, events).session(after.session_id)
         session = session._replace(capacity=capacity).joined_by(after)
         if session.seats_taken > capacity:
-            request = SlotRequest(
-                after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
-            )
-            raise slot_unavailable(ledger, timetable, now, request, after.start)
+            raise slot_unavailable(ledger, timetable, now, wanted, after.start)
         event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
         return Decision([*events, event], after)
 

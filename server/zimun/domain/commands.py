@@ -134,7 +134,8 @@ class ConfirmHold:
         after = rules.confirm(before, now, self.appointment_id, self.contact)
         if after is not before and BookingRule.LIMITS not in self.ignored:
             check_customer(ledger, timetable.catalog, after, now)
-        return reservation_event(ledger, EventType.APPOINTMENT_CONFIRMED, client_id, before, after)
+        kind = EventType.APPOINTMENT_CONFIRMED
+        return reservation_event(ledger, kind, client_id, before, after, self.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class RescheduleAppointment:
         """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`.
 
         A move to where it is leaves it as it is, even if its session has sold more seats than
-        the service has by now.
+        the service has by now. It moves to others at its own start where its staff member or
+        resources cannot serve it any more.
         """
         before = ledger.appointment(self.appointment_id)
         request = SlotRequest(
@@ -190,6 +192,8 @@ class RescheduleAppointment:
             raise slot_unavailable(ledger, timetable, now, request, self.start) from None
         if before.staff_id in slot.staff_ids:
             slot = slot.given_by(before.staff_id)
+        if _is_where(before, search, slot):
+            return Decision((), before)
         choice = _choose(ledger, search, slot)
         own = ledger.session(before.session_id)
         events = _expiries_before(ledger, search, choice, now, own)
@@ -244,6 +248,15 @@ def reservation_event(
     session = session.joined_by(after) if live else session.left_by(after.hold_id)
     event = ReservationEvent(kind, client_id, after, (session,), in_order(ignored))
     return Decision([event], after)
+
+
+def _is_where(appointment: Reservation, search: Search, slot: Slot) -> bool:
+    """Whether a slot is where an appointment is, with the staff member and resources that it
+    has."""
+    has_staff = not slot.staff_ids or slot.staff_ids == (appointment.staff_id,)
+    if slot.start != appointment.start or not has_staff:
+        return False
+    return search.can_keep(appointment.resource_ids, slot.start)
 
 
 def _session_for(

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
-from zimun.domain.ignored_rules import BookingRule
+from zimun.domain.ignored_rules import BookingRule, in_order
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Reservation, State, as_of, contact_key
 from zimun.storage import reservation_rows
@@ -123,6 +123,7 @@ def appointment_changes(
     ]
     if changes and changes[0].type is EventType.APPOINTMENT_CONFIRMED:
         ignored = _ignored_by_hold(connection, org_id, hold_id)
+        ignored = in_order((*ignored, *changes[0].ignored_rules))
         changes[0] = changes[0]._replace(ignored_rules=ignored)
     return changes
 

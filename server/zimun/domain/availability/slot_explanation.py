@@ -63,6 +63,14 @@ def obstacles(search: Search, start: int) -> list[Obstacle]:
     return list(dict.fromkeys(_Explanation(search, start).obstacles()))
 
 
+def check_no_time_off(search: Search, start: int) -> None:
+    """Raise NotASlot where the place or the search's staff member has time off within an
+    appointment."""
+    explanation = _Explanation(search, start)
+    for first in explanation.time_off_of(search.staff_id):
+        raise NotASlot(first.rule.value, first.message, first.note)
+
+
 def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     """The error for the first obstacle."""
     is_taken = search.is_taken(start)
@@ -363,6 +371,12 @@ class _Explanation:
                     limit=applied,
                     limit_ends=ends,
                 )
+
+    def time_off_of(self, staff_id: str) -> Iterator[Obstacle]:
+        """Time off of the place, then of a staff member (empty: none)."""
+        yield from (one for one in self._place() if one.rule is Rule.TIME_OFF)
+        if member := self.catalog.staff.get(staff_id):
+            yield from self._off(Rule.STAFF_TIME_OFF, member, self.time_off[staff_id])
 
     # What they have in common.
 

@@ -143,18 +143,26 @@ class Search:
         within_window = self.opens <= start <= self.closes
         return within_window and self._is_equipped(start) and any(self._on_duty_at(start))
 
+    def can_keep(self, resource_ids: Sequence[str], start: int) -> bool:
+        """Whether some resources meet all requirements at a start, as far as the catalogue
+        tells."""
+        return self.assignment(self._usable(start) & set(resource_ids)) is not None
+
     def _is_equipped(self, start: int) -> bool:
         """Whether the resources suffice at a start, as far as the catalogue tells."""
-        time_off, length = self.timetable.time_off, (start, start + self.service.duration)
-        if not time_off or not self._roster.is_equipped:
+        if not self.timetable.time_off or not self._roster.is_equipped:
             return self._roster.is_equipped
+        return self.assignment(self._usable(start)) is not None
+
+    def _usable(self, start: int) -> set[str]:
+        """The resources of the place that have no time off within an appointment."""
+        time_off, length = self.timetable.time_off, (start, start + self.service.duration)
         there = self._roster.resource_ids
-        usable = {
+        return {
             resource_id
             for resource_id in there
             if not overlapping(time_off[resource_id].intervals, length)
         }
-        return self.assignment(usable) is not None
 
     def _on_duty_at(self, start: int) -> Sequence[int]:
         """For each staff member whether a start is on the grid with them, if they are requested."""

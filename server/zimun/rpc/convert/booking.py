@@ -284,6 +284,7 @@ def obstacle(value: Obstacle) -> slot_pb2.Obstacle:
         staff_id=value.staff_id,
         limit=booking_limit(value.limit.limit) if value.limit else None,
         limit_end_time=timestamp(value.limit_ends) if value.limit else None,
+        limit_owner_id=value.limit.owner_id if value.limit else "",
     )
 
 

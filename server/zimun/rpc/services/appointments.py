@@ -91,7 +91,8 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         self, request: appointments_service_pb2.ConfirmAppointmentRequest, context: Context
     ) -> appointment_pb2.Appointment:
         """Make a hold an appointment with a contact."""
-        command = ConfirmHold(request.hold_id, new_id("a"), convert.contact(request))
+        ignored = convert.ignored_rules(request.ignored_rules)
+        command = ConfirmHold(request.hold_id, new_id("a"), convert.contact(request), ignored)
         return await self._dependencies.submit(request, command, convert.appointment)
 
     async def BookAppointment(
