@@ -8,6 +8,7 @@ import pytest
 
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import time_off_service_pb2 as service_pb2
+from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.time_off_pb2 import TimeOff
 
@@ -201,6 +202,17 @@ async def test_time_off_that_meets_bookings_lists_them_and_is_refused_unless_all
     assert met(made.conflicts) == ([appointment.appointment_id], [hold.hold_id], 2)
     made.ClearField("conflicts")
     assert await listed(zimun) == [made]
+
+
+@pytest.mark.parametrize("owner_id", ["o_demo", "l_main", "t_ada"])
+async def test_time_off_meets_what_was_booked_beyond_every_horizon(
+    zimun: Zimun, owner_id: str
+) -> None:
+    far = [Appointment.HORIZON, Appointment.OPENING_HOURS]
+    kept = await booked(zimun, "2056-06-22T10:00:00Z", staff_id="t_ada", ignored_rules=far)
+    days = "2056-06-22T00:00:00Z", "2056-06-23T00:00:00Z"
+    refused = await time_off_refused(zimun, owner_id, *days)
+    assert met_by(refused) == ([kept.appointment_id], [], 1)
 
 
 async def test_time_off_of_a_resource_meets_the_bookings_that_use_it(zimun: Zimun) -> None:

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.time_off import TimeOff
-from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, merge, overlapping
 from zimun.domain.ledger.events import Session
 from zimun.domain.ledger.ledger import Ledger
@@ -14,9 +13,6 @@ from zimun.domain.ledger.reservation import Reservation
 
 MAX_CONFLICTS = 100
 """The most appointments and holds that an error or an answer names."""
-
-MAX_AHEAD = (1096 + 31) * DAY
-"""No appointment ends later than this after it is booked: the longest horizon and length."""
 
 
 class Conflicts(NamedTuple):
@@ -52,8 +48,7 @@ def _overlapping_holds(
     """The live holds and appointments that overlap time off, each with its start."""
     holds: dict[str, int] = {}
     needs = Needs()
-    clipped = ((max(begin, now), min(end, now + MAX_AHEAD)) for begin, end in time_off.intervals)
-    intervals = merge(clipped)
+    intervals = merge((max(begin, now), end) for begin, end in time_off.intervals)
     # Intervals near each other are looked up at once.
     for begin, end in merge((begin, end + BLOCK) for begin, end in intervals):
         try:
