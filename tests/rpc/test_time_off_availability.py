@@ -152,3 +152,16 @@ async def test_an_appointment_takes_no_more_seats_while_place_or_staff_has_time_
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, more)
     assert dict(refused.info.metadata) == {"rule": rule, "note": "Course"}
     assert (await update(zimun, kept.appointment_id, seats=1)).seats == 1
+
+
+async def test_a_date_whose_hours_of_the_service_are_all_time_off_is_closed(zimun: Zimun) -> None:
+    mornings = weekly("09:00", "12:00")
+    service = await SERVICE.create(
+        zimun, duration=hours(1), location_ids=["l_main"], weekly_hours=mornings
+    )
+    await put_time_off(zimun, "l_main", f"{TUESDAY}T09:00:00Z", ELEVEN, note="Delivery")
+    assert await day_of(zimun, service.id, TUESDAY) == ("OPEN", "")
+    await put_time_off(zimun, "o_demo", ELEVEN, f"{TUESDAY}T12:00:00Z")
+    assert await day_of(zimun, service.id, TUESDAY) == ("CLOSED", "Delivery")
+    assert await times(zimun, service.id, TUESDAY) == []
+    assert await day_of(zimun, "s_123", TUESDAY) == ("OPEN", "")

@@ -142,9 +142,12 @@ class Timetable:
 
     def _day(self, place: Place, day: date) -> Day:
         """A date of a place; closed where all of its hours are time off."""
-        regular = self.regular_day(place, day)
-        note = closing_note(self.open_on(place, day), self.time_off.of_place(place.id))
-        return regular if note is None else Day(day, DayStatus.CLOSED, note, ())
+        return self._unless_off(self.regular_day(place, day), place, self.open_on(place, day))
+
+    def _unless_off(self, shown: Day, place: Place, open_time: Sequence[Interval]) -> Day:
+        """A date; closed where all of some open time is time off of the place."""
+        note = closing_note(open_time, self.time_off.of_place(place.id))
+        return shown if note is None else Day(shown.date, DayStatus.CLOSED, note, ())
 
     def range_grids(
         self, service: Service, place: Place, first: date, last: date
@@ -348,8 +351,12 @@ class Timetable:
         return self.given_on(service, place, day) if service.has_hours else self.open_on(place, day)
 
     def service_day(self, service: Service, place: Place, day: date) -> Day:
-        """What a date of the place is like for a service."""
-        return service_day(service, place, self.day(place, day))
+        """What a date of the place is like for a service; closed where all of the service's
+        hours there are time off of the place."""
+        shown = service_day(service, place, self.day(place, day))
+        if not service.has_hours or not shown.hours:
+            return shown
+        return self._unless_off(shown, place, self.given_on(service, place, day))
 
     def service_open(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
         """When a service is given on every date that `reach` touches, each date by itself."""
