@@ -62,6 +62,8 @@ class UpdateAppointment:
         retention = timetable.catalog.organization.contact_retention
         if retention and contact != before.contact and now >= before.end + retention:
             raise ContactRetentionOver(before.appointment_id, before.end + retention)
+        if contact != before.contact:
+            _check_complete(contact)
         if seats <= before.seats:
             return reservation_event(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
@@ -86,6 +88,15 @@ class UpdateAppointment:
             raise slot_unavailable(ledger, timetable, now, wanted, after.start)
         event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
         return Decision([*events, event], after)
+
+
+def _check_complete(contact: Contact) -> None:
+    """Raise InvalidRequest where an address would lack a name, or a name or phone number an
+    address, by which contacts are found."""
+    if contact.email and not contact.name:
+        raise InvalidRequest({"contact_name": "is required beside contact_email"})
+    if not contact.email and (contact.name or contact.phone):
+        raise InvalidRequest({"contact_email": "is required beside a name or phone number"})
 
 
 def _has_another_contact(before: Reservation, after: Reservation) -> bool:
