@@ -65,6 +65,30 @@ def test_a_wall_time_that_the_clock_skips_is_read_by_the_offset_before_it() -> N
 
 
 @pytest.mark.parametrize(
+    ("start", "end", "second"),
+    [
+        # 02:30-03:15: its start is 03:30 on 2026-03-29.
+        (
+            "2026-03-28T01:30",
+            "2026-03-28T02:15",
+            ("2026-03-29T01:30:00Z", "2026-03-29T02:15:00Z"),
+        ),
+        # From the first 02:45 to the second 02:15 of 2026-10-25.
+        (
+            "2026-10-25T00:45",
+            "2026-10-25T01:15",
+            ("2026-10-26T01:45:00Z", "2026-10-26T02:15:00Z"),
+        ),
+    ],
+)
+def test_an_occurrence_that_would_end_before_it_starts_lasts_as_long_as_the_first(
+    start: str, end: str, second: tuple[str, str]
+) -> None:
+    found = occurrences("FREQ=DAILY;COUNT=2", (utc(start), utc(end)), "Europe/Berlin")
+    assert [(rfc3339(begin), rfc3339(end)) for begin, end in found[1:]] == [second]
+
+
+@pytest.mark.parametrize(
     ("rule", "said"),
     [
         ("FREQ=SECONDLY;COUNT=3", "FREQ of DAILY"),

@@ -84,8 +84,15 @@ def occurrences(rule: str, first: Interval, zone: str) -> tuple[Interval, ...]:
         raise ValueError(f"must have at most {MAX_OCCURRENCES} occurrences")
     if len(starts) < int(parts.get("COUNT", 0)):
         raise ValueError(f"must end within {MAX_SPAN.days} days of start_time")
-    others = ((_instant(one, zone), _instant(one + (end - start), zone)) for one in starts[1:])
-    return first, *(one for one in others if one[0] < one[1])
+    lengths = end - start, first[1] - first[0]
+    return first, *(_occurrence(one, *lengths, zone) for one in starts[1:])
+
+
+def _occurrence(start: datetime, on_clock: timedelta, length: int, zone: str) -> Interval:
+    """The occurrence that starts at a wall time and ends so long after it on the clock; where
+    that is no later, it has the `length` of the first (RFC 5545, section 3.8.5.3)."""
+    begin, end = _instant(start, zone), _instant(start + on_clock, zone)
+    return begin, end if begin < end else begin + length
 
 
 def _parts(rule: str) -> Parts:
