@@ -192,7 +192,7 @@ class RescheduleAppointment:
             raise slot_unavailable(ledger, timetable, now, request, self.start) from None
         if before.staff_id in slot.staff_ids:
             slot = slot.given_by(before.staff_id)
-        if _is_where(before, search, slot):
+        if _keeps_allocation(before, search, slot):
             return Decision((), before)
         choice = _choose(ledger, search, slot)
         own = ledger.session(before.session_id)
@@ -250,7 +250,7 @@ def reservation_event(
     return Decision([event], after)
 
 
-def _is_where(appointment: Reservation, search: Search, slot: Slot) -> bool:
+def _keeps_allocation(appointment: Reservation, search: Search, slot: Slot) -> bool:
     """Whether a slot is where an appointment is, with the staff member and resources that it
     has."""
     has_staff = not slot.staff_ids or slot.staff_ids == (appointment.staff_id,)

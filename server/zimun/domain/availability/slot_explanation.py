@@ -374,9 +374,10 @@ class _Explanation:
 
     def time_off_of(self, staff_id: str) -> Iterator[Obstacle]:
         """Time off of the place, then of a staff member (empty: none)."""
-        yield from (one for one in self._place() if one.rule is Rule.TIME_OFF)
+        place = self._place()
+        yield from (obstacle for obstacle in place if obstacle.rule is Rule.TIME_OFF)
         if member := self.catalog.staff.get(staff_id):
-            yield from self._off(Rule.STAFF_TIME_OFF, member, self.time_off[staff_id])
+            yield from self._time_off(Rule.STAFF_TIME_OFF, member, self.time_off[staff_id])
 
     # What they have in common.
 
