@@ -63,7 +63,7 @@ class UpdateAppointment:
         if retention and contact != before.contact and now >= before.end + retention:
             raise ContactRetentionOver(before.appointment_id, before.end + retention)
         if contact != before.contact:
-            _check_complete(contact)
+            _require_address(contact)
         if seats <= before.seats:
             return reservation_event(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
@@ -90,11 +90,9 @@ class UpdateAppointment:
         return Decision([*events, event], after)
 
 
-def _check_complete(contact: Contact) -> None:
-    """Raise InvalidRequest where an address would lack a name, or a name or phone number an
-    address, by which contacts are found."""
-    if contact.email and not contact.name:
-        raise InvalidRequest({"contact_name": "is required beside contact_email"})
+def _require_address(contact: Contact) -> None:
+    """Raise InvalidRequest for a name or phone number without the address, by which contacts are
+    found."""
     if not contact.email and (contact.name or contact.phone):
         raise InvalidRequest({"contact_email": "is required beside a name or phone number"})
 
