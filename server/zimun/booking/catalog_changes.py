@@ -1,7 +1,6 @@
 """A catalogue after changes of its values, and its limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from zimun.booking.holidays import public_holiday
@@ -10,6 +9,7 @@ from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
+    OverrideKey,
     Resource,
     Service,
     StaffMember,
@@ -53,10 +53,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 entry_bytes += weight(value) - weight(organization)
                 organization = value
             case Override():
-                met = {overrides[key] for key in value.keys if key in overrides}
-                others = _without(overrides, value.id) if value.id else overrides
-                others = {key: override for key, override in others.items() if override not in met}
-                overrides = {**others, **dict.fromkeys(value.keys, value)}
+                overrides = _with_override(overrides, value)
             case OverrideDeleted():
                 overrides = _without(overrides, value.override_id)
             case TimeOff():
@@ -85,9 +82,22 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
     )
 
 
+def _with_override(
+    overrides: Mapping[OverrideKey, Override], override: Override
+) -> dict[OverrideKey, Override]:
+    """The overrides with another one, which replaces those of its id and of its dates."""
+    replaced = {overrides[key] for key in override.keys if key in overrides}
+    others = {
+        key: other
+        for key, other in overrides.items()
+        if other not in replaced and not (override.id and other.id == override.id)
+    }
+    return {**others, **dict.fromkeys(override.keys, override)}
+
+
 def _without(
-    overrides: Mapping[tuple[str, date], Override], override_id: str
-) -> dict[tuple[str, date], Override]:
+    overrides: Mapping[OverrideKey, Override], override_id: str
+) -> dict[OverrideKey, Override]:
     return {
         key: override
         for key, override in overrides.items()

@@ -195,8 +195,8 @@ class RescheduleAppointment:
         if _keeps_allocation(before, search, slot):
             return Decision((), before)
         choice = _choose(ledger, search, slot)
-        own = ledger.session(before.session_id)
-        events = _expiries_before(ledger, search, choice, now, own)
+        session = ledger.session(before.session_id)
+        events = _expiries_before(ledger, search, choice, now, session)
         cleared = evolved(ledger, events)
         after = rules.move(
             before,

@@ -117,24 +117,24 @@ def resolve(ledger: Ledger, timetable: Timetable, request: SlotRequest) -> Resol
     """
     catalog = timetable.catalog
     service = catalog.entry(Service, request.service_id)
-    leaving = own = None
+    leaving = appointment = None
     if request.ignore_appointment_id:
         leaving = ledger.appointment(request.ignore_appointment_id)
-        own = leaving if leaving.service_id == service.id else None
-    if own and request.location_id in ("", own.location_id):
-        place = catalog.place_of(own.location_id)
+        appointment = leaving if leaving.service_id == service.id else None
+    if appointment and request.location_id in ("", appointment.location_id):
+        place = catalog.place_of(appointment.location_id)
     else:
         place = catalog.place(service, request.location_id)
     catalog.check_staff(service, request.staff_id)
-    seats = request.seats or (own.seats if own else 1)
-    most = max(service.capacity, own.seats if own else 0)
+    seats = request.seats or (appointment.seats if appointment else 1)
+    most = max(service.capacity, appointment.seats if appointment else 0)
     if not 1 <= seats <= most:
         raise InvalidRequest({"seats": f"service {service.id} has 1 to {most}"})
     service = service.seating(seats)
     if request.duration:
         service = service.option(request.duration)
-    elif own:
-        service = service.lasting(own.end - own.start)
+    elif appointment:
+        service = service.lasting(appointment.end - appointment.start)
     return ResolvedRequest(
         timetable, service, place, request.staff_id, seats, leaving, request.ignored
     )

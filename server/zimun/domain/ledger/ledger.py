@@ -223,43 +223,22 @@ class Ledger:
 
     def with_loaded(self, loaded: Loaded) -> "Ledger":
         """The ledger with what was loaded from the store at its number."""
-        needs = loaded.needs
-        blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in needs.blocks}
-        for subject, allocation in loaded.allocations:
-            for number in (*block_numbers(allocation.busy_start, allocation.busy_end), OPEN_BLOCK):
-                if (block := blocks.get((subject, number))) is not None:
-                    block.append(allocation)
-        groups: dict[BlockKey, list[str]] = {key: [] for key in needs.group_blocks}
-        for session in loaded.sessions:
-            for number in (session.start // BLOCK, OPEN_BLOCK):
-                if (group := groups.get((session.service_id, number))) is not None:
-                    group.append(session.session_id)
+        needs, reservations = loaded.needs, loaded.reservations
         appointments = {
             reservation.appointment_id: reservation.hold_id
-            for reservation in loaded.reservations
+            for reservation in reservations
             if reservation.appointment_id
         }
-        contacts: dict[str, list[str]] = {contact: [] for contact in needs.contacts}
-        for reservation in loaded.reservations:
-            if (
-                reservation.appointment_id
-                and (hold_ids := contacts.get(contact_key(reservation.contact.email))) is not None
-            ):
-                hold_ids.append(reservation.hold_id)
         return replace(
             self,
-            blocks=self.blocks.with_changes(
-                {key: block_of(block, self.seq) for key, block in blocks.items()}
-            ),
-            group_blocks=self.group_blocks.with_changes(
-                {key: tuple(group) for key, group in groups.items()}
-            ),
+            blocks=self.blocks.with_changes(_loaded_blocks(loaded, self.seq)),
+            group_blocks=self.group_blocks.with_changes(_loaded_group_blocks(loaded)),
             sessions=self.sessions.with_changes(
                 {session.session_id: session for session in loaded.sessions}
             ),
             reservations=self.reservations.with_changes(
                 dict.fromkeys(needs.hold_ids, _ABSENT)
-                | {reservation.hold_id: reservation for reservation in loaded.reservations}
+                | {reservation.hold_id: reservation for reservation in reservations}
             ),
             appointments=self.appointments.with_changes(
                 dict.fromkeys(needs.appointment_ids, "") | appointments
@@ -267,9 +246,7 @@ class Ledger:
             last_booked=self.last_booked.with_changes(
                 dict.fromkeys(needs.staff_ids, 0) | dict(loaded.last_booked)
             ),
-            contacts=self.contacts.with_changes(
-                {contact: tuple(hold_ids) for contact, hold_ids in contacts.items()}
-            ),
+            contacts=self.contacts.with_changes(_loaded_contacts(loaded)),
         ).merged()
 
     def lacks(self, needs: Needs) -> Needs:
@@ -314,3 +291,33 @@ class Ledger:
         groups = sum(1 + len(group) for group in lists)
         others = (self.sessions, self.reservations, self.appointments)
         return blocks + groups + sum(4 * sum(1 for _ in layer.base.values()) for layer in others)
+
+
+def _loaded_blocks(loaded: Loaded, seq: int) -> dict[BlockKey, Block]:
+    """The blocks of busy time that were needed."""
+    blocks: dict[BlockKey, list[Allocation]] = {key: [] for key in loaded.needs.blocks}
+    for subject, allocation in loaded.allocations:
+        for number in (*block_numbers(allocation.busy_start, allocation.busy_end), OPEN_BLOCK):
+            if (block := blocks.get((subject, number))) is not None:
+                block.append(allocation)
+    return {key: block_of(block, seq) for key, block in blocks.items()}
+
+
+def _loaded_group_blocks(loaded: Loaded) -> dict[BlockKey, tuple[str, ...]]:
+    """The blocks of group sessions that were needed."""
+    groups: dict[BlockKey, list[str]] = {key: [] for key in loaded.needs.group_blocks}
+    for session in loaded.sessions:
+        for number in (session.start // BLOCK, OPEN_BLOCK):
+            if (group := groups.get((session.service_id, number))) is not None:
+                group.append(session.session_id)
+    return {key: tuple(group) for key, group in groups.items()}
+
+
+def _loaded_contacts(loaded: Loaded) -> dict[str, tuple[str, ...]]:
+    """The appointments of the contacts that were needed."""
+    contacts: dict[str, list[str]] = {contact: [] for contact in loaded.needs.contacts}
+    for reservation in loaded.reservations:
+        hold_ids = contacts.get(contact_key(reservation.contact.email))
+        if reservation.appointment_id and hold_ids is not None:
+            hold_ids.append(reservation.hold_id)
+    return {contact: tuple(hold_ids) for contact, hold_ids in contacts.items()}
