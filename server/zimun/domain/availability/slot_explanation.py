@@ -23,6 +23,7 @@ from zimun.domain.availability.obstacles import (
     Rule,
 )
 from zimun.domain.availability.opening_hours import DayStatus, local_date, local_rfc3339
+from zimun.domain.availability.presence import with_all_present
 from zimun.domain.availability.single_start import (
     is_between_steps,
     is_place_open,
@@ -32,7 +33,7 @@ from zimun.domain.availability.single_start import (
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Session, Slot
 from zimun.domain.availability.tallies import limit_text
-from zimun.domain.availability.timetable import NO_STAFF, Timetable
+from zimun.domain.availability.timetable import NO_STAFF
 from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
@@ -101,7 +102,7 @@ class _Explanation:
         self.catalog, self.time_off = search.timetable.catalog, search.timetable.time_off
         self.candidates = search.candidates or NO_STAFF
         # Archived and elsewhere are rules of their own, and so is time off.
-        self.search = replace(search, timetable=_unarchived(search))
+        self.search = replace(search, timetable=with_all_present(search))
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
         set_aside = (RULES_SET_ASIDE.get(ignored, ()) for ignored in search.ignored)
@@ -125,15 +126,11 @@ class _Explanation:
         if not never and all(self.staff_obstacles.values()):
             yield from self._staff_in_order()
         # The staff and resources of a full session are no obstacles: its seats are.
-        subjects_of_full = {
-            resource_id for session in self.full_sessions for resource_id in session.resource_ids
-        }
-        subjects_of_full |= {self.service.id} if self.full_sessions else set()
-        yield from (
-            obstacle
-            for obstacle in resources.all
-            if obstacle.rule not in TAKEN_RULES or obstacle.subject_id not in subjects_of_full
-        )
+        subjects_of_full = {self.service.id} if self.full_sessions else set()
+        subjects_of_full.update(*(session.resource_ids for session in self.full_sessions))
+        for obstacle in resources.all:
+            if obstacle.rule not in TAKEN_RULES or obstacle.subject_id not in subjects_of_full:
+                yield obstacle
 
     # The service, the place and the booking window.
 
@@ -283,9 +280,8 @@ class _Explanation:
     @property
     def _without_session(self) -> Sequence[str]:
         """The staff members who give no session of the service then."""
-        return [
-            staff_id for staff_id in self.candidates if not staff_id or not self._sessions[staff_id]
-        ]
+        sessions = self._sessions
+        return [staff_id for staff_id in self.candidates if not (staff_id and sessions[staff_id])]
 
     # Resources.
 
@@ -295,12 +291,10 @@ class _Explanation:
             return _ResourceObstacles()
         if self.service.needs_nothing:
             subject = service_subject(self.service.id, self.place.id)
-            return _ResourceObstacles(
-                all=list(self._busy(Rule.SERVICE_BUSY, self.service, subject))
-            )
-        resources = [
-            self.catalog.resources[resource_id] for resource_id in self.service.resource_ids
-        ]
+            busy = self._busy(Rule.SERVICE_BUSY, self.service, subject)
+            return _ResourceObstacles(all=list(busy))
+        entries = self.catalog.resources
+        resources = [entries[resource_id] for resource_id in self.service.resource_ids]
         absent = {resource.id: list(self._absent(resource)) for resource in resources}
         by_resource = {
             resource.id: [
@@ -329,18 +323,12 @@ class _Explanation:
     ) -> Iterator[Obstacle]:
         """The obstacles of the resources that would help where those usable do not suffice."""
         requirements = self.service.resource_requirements
-        options = [
-            [resource_id for resource_id in one_of if resource_id in usable]
-            for one_of in requirements
-        ]
+        options = [list(filter(usable.__contains__, one_of)) for one_of in requirements]
         left = unmet(options)
         helping = {resource_id for n in left for resource_id in requirements[n]} - usable
-        yield from (
-            obstacle
-            for resource_id in by_resource
-            if resource_id in helping
-            for obstacle in by_resource[resource_id]
-        )
+        for resource_id, missing in by_resource.items():
+            if resource_id in helping:
+                yield from missing
         if any(options[n] for n in left):
             message = "has requirements that only the same resource could satisfy"
             yield self._obstacle(Rule.RESOURCES_SHARED, self.service, message)
@@ -425,21 +413,3 @@ class _Explanation:
         """Wall time of the place in a message: 2026-02-20 10:00 in Europe/Berlin."""
         wall_time = local_rfc3339(self.place.time_zone, instant)[:16].replace("T", " ")
         return f"{wall_time} in {self.place.time_zone}"
-
-
-def _unarchived(search: Search) -> Timetable:
-    """The timetable as if the location and all who could serve were active, there, and had
-    no time off."""
-    timetable, place = search.timetable.without_time_off, search.place
-    catalog = timetable.catalog
-    staff = {
-        member.id: replace(member, active=True, location_ids=())
-        for member in map(catalog.staff.get, search.candidates)
-        if member and not timetable.serves(member.id, place)
-    }
-    if search.place_is_active and not staff:
-        return timetable
-    locations = {**catalog.locations}
-    if place.id:
-        locations[place.id] = replace(locations[place.id], active=True)
-    return Timetable(replace(catalog, staff={**catalog.staff, **staff}, locations=locations))

@@ -1,0 +1,25 @@
+"""A catalogue as if everyone were present: it separates what is archived, elsewhere or off from
+the other rules of a start."""
+
+from dataclasses import replace
+
+from zimun.domain.availability.slot_search import Search
+from zimun.domain.availability.timetable import Timetable
+
+
+def with_all_present(search: Search) -> Timetable:
+    """The timetable as if the location and all who could serve were active, there, and had
+    no time off."""
+    timetable, place = search.timetable.without_time_off, search.place
+    catalog = timetable.catalog
+    staff = {
+        member.id: replace(member, active=True, location_ids=())
+        for member in map(catalog.staff.get, search.candidates)
+        if member and not timetable.serves(member.id, place)
+    }
+    if search.place_is_active and not staff:
+        return timetable
+    locations = {**catalog.locations}
+    if place.id:
+        locations[place.id] = replace(locations[place.id], active=True)
+    return Timetable(replace(catalog, staff={**catalog.staff, **staff}, locations=locations))
