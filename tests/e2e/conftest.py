@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support.answers import Json
 from ..support.postgres import shared
 from ..support.program import NOW, Zimun, closed_after
 from ..support.server import Server, Site, seeded
@@ -59,6 +60,38 @@ def new_database(engine: str) -> Callable[[], dict[str, str]]:
     return lambda: create_database(engine)
 
 
+WEEK = [
+    {"day_of_week": day, "start_time": "09:00", "end_time": "17:00"}
+    for day in ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY")
+]
+
+BERLIN = "Europe/Berlin"
+
+BERLIN_ENTRIES: list[tuple[str, Json]] = [
+    ("locations", {"id": "l_berlin", "name": "Berlin", "time_zone": BERLIN}),
+    ("resources", {"id": "r_x", "name": "x", "location_id": "l_berlin"}),
+    ("resources", {"id": "r_y", "name": "y", "location_id": "l_berlin"}),
+    ("resources", {"id": "r_screen", "name": "screen"}),
+    ("staff", {"id": "t_x", "name": "x", "time_zone": BERLIN, "weekly_hours": WEEK}),
+    ("staff", {"id": "t_y", "name": "y", "time_zone": BERLIN, "weekly_hours": WEEK}),
+    (
+        "services",
+        {
+            "id": "s_cut",
+            "name": "Cut",
+            "duration": "1800s",
+            "duration_options": ["3600s"],
+            "slot_step": "900s",
+            "horizon": "31536000s",
+            "staff_ids": ["t_x", "t_y"],
+            "resource_requirements": [{"resource_ids": ["r_x", "r_y"]}],
+            "location_ids": ["l_berlin"],
+        },
+    ),
+]
+"""Two rooms, two staff members, the service that needs one of each, and a screen anywhere."""
+
+
 @dataclass(frozen=True)
 class SharedProgram:
     """An instance that the tests of a session share, and what is given out of it."""
@@ -82,6 +115,15 @@ class SharedProgram:
         """Id and secret of a client of another organization."""
         self.zimun.cli("org", "create", "o_other", "--name", "Another organization")
         return self.zimun.new_client(org="o_other")
+
+    @cached_property
+    def berlin(self) -> Zimun:
+        """The instance as the client of an organization in Berlin calls it."""
+        self.zimun.cli("org", "create", "o_berlin", "--name", "Berlin")
+        berlin = self.zimun.as_client(self.zimun.new_client(org="o_berlin"))
+        for kind, entry in BERLIN_ENTRIES:
+            berlin.tell(f"/api/v1/{kind}", **entry)
+        return berlin
 
 
 @pytest.fixture(scope="session")
@@ -204,3 +246,9 @@ def day(shared_program: SharedProgram) -> str:
 def near_day(shared_program: SharedProgram) -> str:
     """A working day that only this test uses, within the horizon of every service."""
     return next(shared_program.near_days)
+
+
+@pytest.fixture(scope="session")
+def berlin(shared_program: SharedProgram) -> Zimun:
+    """The shared instance as the client of an organization in Berlin with `BERLIN_ENTRIES`."""
+    return shared_program.berlin

@@ -4,7 +4,6 @@ from typing import Any
 
 from ..support.answers import Json, good, refused
 from ..support.program import Zimun
-from .test_catalogue import patch
 
 
 def book(zimun: Zimun, time: str, **more: Any) -> Json:
@@ -14,7 +13,7 @@ def book(zimun: Zimun, time: str, **more: Any) -> Json:
 
 
 def patched(zimun: Zimun, path: str, body: Json) -> Json:
-    return good(patch(zimun, path, body))
+    return good(zimun.patch(path, body))
 
 
 def test_booking_in_one_step_takes_the_slot_and_offers_others_where_it_is_taken(

@@ -1,4 +1,4 @@
-"""What holding, confirming, moving and cancelling do, and what a search says meanwhile."""
+"""Holding, confirming, rescheduling and cancelling, and what a search says meanwhile."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,13 +7,8 @@ from datetime import timedelta
 import pytest
 
 from ..support.answers import refused
-from ..support.program import Zimun
+from ..support.program import DEMO_STAFF, Zimun
 from ..support.times import half_hours, instant, later
-
-EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
-
-
-# Holds.
 
 
 def test_a_hold_lasts_ten_minutes_and_says_what_it_keeps(zimun: Zimun, time: str) -> None:
@@ -22,7 +17,7 @@ def test_a_hold_lasts_ten_minutes_and_says_what_it_keeps(zimun: Zimun, time: str
     assert len(hold["hold_id"]) <= 64
     assert (hold["start_time"], hold["end_time"]) == (time, later(time, minutes=30))
     assert hold["service_id"] == "s_123"
-    assert hold["staff_id"] in EVERYBODY
+    assert hold["staff_id"] in DEMO_STAFF
     assert (hold["seats"], hold["state"]) == (1, "HELD")
     kept = instant(hold["expires_at"]) - instant(hold["create_time"])
     assert kept == timedelta(minutes=10)
@@ -37,11 +32,11 @@ def test_the_sandbox_clock_starts_where_it_was_set_and_runs(
 
 
 def test_a_hold_is_busy_in_a_search(zimun: Zimun, time: str) -> None:
-    assert zimun.free_staff(time) == EVERYBODY
+    assert zimun.free_staff(time) == DEMO_STAFF
     first = zimun.hold(time)
-    assert zimun.free_staff(time) == EVERYBODY - {first["staff_id"]}
+    assert zimun.free_staff(time) == DEMO_STAFF - {first["staff_id"]}
     second = zimun.hold(time)
-    assert zimun.free_staff(time) == EVERYBODY - {first["staff_id"], second["staff_id"]}
+    assert zimun.free_staff(time) == DEMO_STAFF - {first["staff_id"], second["staff_id"]}
     zimun.hold(time)
     assert time not in zimun.slots(time[:10])
 
@@ -75,7 +70,7 @@ def test_a_released_slot_is_offered_again(zimun: Zimun, time: str) -> None:
     hold = zimun.hold(time)
     released = zimun.tell("/api/v1/holds/release", hold_id=hold["hold_id"])
     assert released == {**hold, "state": "RELEASED"}
-    assert zimun.free_staff(time) == EVERYBODY
+    assert zimun.free_staff(time) == DEMO_STAFF
     assert zimun.hold(time, staff_id=hold["staff_id"])["hold_id"] != hold["hold_id"]
 
 
@@ -95,9 +90,6 @@ def test_an_extended_hold_starts_its_ten_minutes_again(zimun: Zimun, time: str) 
     assert extended == {**hold, "expires_at": extended["expires_at"]}
 
 
-# Confirming.
-
-
 def test_a_confirmed_hold_becomes_the_appointment(zimun: Zimun, time: str) -> None:
     hold = zimun.hold(time)
     appointment = zimun.confirm(
@@ -115,7 +107,7 @@ def test_a_confirmed_hold_becomes_the_appointment(zimun: Zimun, time: str) -> No
     assert appointment["etag"]
     assert zimun.appointment(appointment["appointment_id"]) == appointment
     # It took the hold's place, and no other.
-    assert zimun.free_staff(time) == EVERYBODY - {hold["staff_id"]}
+    assert zimun.free_staff(time) == DEMO_STAFF - {hold["staff_id"]}
 
 
 def test_confirming_again_answers_the_same_appointment(zimun: Zimun, time: str) -> None:
@@ -124,9 +116,6 @@ def test_confirming_again_answers_the_same_appointment(zimun: Zimun, time: str) 
     assert zimun.confirm(hold) == appointment
     assert zimun.confirm(hold, contact_name="Somebody Else") == appointment
     assert len(zimun.free_staff(time)) == 2
-
-
-# Cancelling.
 
 
 def test_a_cancelled_appointment_frees_its_time(zimun: Zimun, time: str) -> None:
@@ -141,7 +130,7 @@ def test_a_cancelled_appointment_frees_its_time(zimun: Zimun, time: str) -> None
     assert instant(cancelled["update_time"]) > instant(appointment["update_time"])
     changed = {"state", "cancel_reason", "etag", "update_time"}
     assert {name for name in cancelled if cancelled[name] != appointment[name]} == changed
-    assert zimun.free_staff(time) == EVERYBODY
+    assert zimun.free_staff(time) == DEMO_STAFF
     assert zimun.appointment(appointment["appointment_id"]) == cancelled
 
 
@@ -150,9 +139,6 @@ def test_cancelling_again_answers_the_same_cancelled_appointment(zimun: Zimun, t
     cancelled = zimun.tell("/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Rain")
     again = zimun.tell("/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Snow")
     assert again == cancelled
-
-
-# Moving.
 
 
 def test_a_moved_appointment_keeps_its_id_and_staff_and_frees_its_old_time(
@@ -168,8 +154,8 @@ def test_a_moved_appointment_keeps_its_id_and_staff_and_frees_its_old_time(
     assert (moved["start_time"], moved["end_time"]) == (new, later(new, minutes=30))
     changed = {"start_time", "end_time", "etag", "update_time"}
     assert {name for name in moved if moved[name] != appointment[name]} == changed
-    assert zimun.free_staff(old) == EVERYBODY
-    assert zimun.free_staff(new) == EVERYBODY - {appointment["staff_id"]}
+    assert zimun.free_staff(old) == DEMO_STAFF
+    assert zimun.free_staff(new) == DEMO_STAFF - {appointment["staff_id"]}
 
 
 def test_an_appointment_does_not_stand_in_its_own_way(zimun: Zimun, near_day: str) -> None:
@@ -206,8 +192,8 @@ def test_an_appointment_moves_to_somebody_else_when_its_own_staff_is_busy_there(
     zimun.hold(new, staff_id=appointment["staff_id"])
     body = {"appointment_id": appointment["appointment_id"], "start_time": new}
     moved = zimun.tell("/api/v1/appointments/reschedule", **body)
-    assert moved["staff_id"] in EVERYBODY - {appointment["staff_id"]}
-    assert zimun.free_staff(new) == EVERYBODY - {appointment["staff_id"], moved["staff_id"]}
+    assert moved["staff_id"] in DEMO_STAFF - {appointment["staff_id"]}
+    assert zimun.free_staff(new) == DEMO_STAFF - {appointment["staff_id"], moved["staff_id"]}
 
 
 def test_an_appointment_can_move_to_a_given_staff_member(
@@ -244,80 +230,6 @@ def test_a_move_that_fails_leaves_everything_as_it_was(
         assert zimun.free_staff(old) == free
 
 
-# Idempotency keys.
-
-
-def test_a_repeated_hold_gets_the_first_answer_whatever_happened_since(
-    zimun: Zimun, time: str
-) -> None:
-    body = {"service_id": "s_123", "appointment_time": time}
-    first = zimun.post("/api/v1/appointments/hold", body, key=f"first-{time}")
-    assert first.status_code == 200
-    zimun.tell("/api/v1/holds/release", hold_id=first.json()["hold_id"])
-    again = zimun.post("/api/v1/appointments/hold", body, key=f"first-{time}")
-    assert (again.status_code, again.content) == (200, first.content)
-    assert zimun.free_staff(time) == EVERYBODY
-
-
-@pytest.mark.parametrize("what", ["confirm", "extend", "release", "reschedule", "cancel"])
-def test_every_repeated_change_gets_the_first_answer(
-    zimun: Zimun, times: Callable[[], str], what: str
-) -> None:
-    hold = zimun.hold(times())
-    path = "/api/v1/holds" if what in {"extend", "release"} else "/api/v1/appointments"
-    contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
-    body = {"hold_id": hold["hold_id"]} | (contact if what == "confirm" else {})
-    if what in {"reschedule", "cancel"}:
-        body = {"appointment_id": zimun.confirm(hold)["appointment_id"]}
-        body |= {"start_time": times()} if what == "reschedule" else {}
-    key = f"{what}-{hold['hold_id']}"
-    first = zimun.post(f"{path}/{what}", body, key=key)
-    assert first.status_code == 200, first.text
-    again = zimun.post(f"{path}/{what}", body, key=key)
-    assert (again.status_code, again.content) == (200, first.content)
-
-
-def test_a_repeated_move_does_not_move_back(zimun: Zimun, times: Callable[[], str]) -> None:
-    one, two, three = times(), times(), times()
-    name = zimun.book(one)["appointment_id"]
-    first = zimun.tell(
-        "/api/v1/appointments/reschedule", key=f"move-{name}", appointment_id=name, start_time=two
-    )
-    zimun.tell("/api/v1/appointments/reschedule", appointment_id=name, start_time=three)
-    again = zimun.tell(
-        "/api/v1/appointments/reschedule", key=f"move-{name}", appointment_id=name, start_time=two
-    )
-    assert again == first
-    assert zimun.appointment(name)["start_time"] == three
-
-
-def test_a_key_belongs_to_one_method(zimun: Zimun, time: str) -> None:
-    hold = zimun.tell(
-        "/api/v1/appointments/hold", key=f"k-{time}", service_id="s_123", appointment_time=time
-    )
-    released = zimun.tell("/api/v1/holds/release", key=f"k-{time}", hold_id=hold["hold_id"])
-    assert released["state"] == "RELEASED"
-
-
-def test_a_key_counts_the_same_in_json_and_in_grpc(zimun: Zimun, time: str) -> None:
-    body = {"service_id": "s_123", "appointment_time": time}
-    hold = zimun.tell("/api/v1/appointments/hold", key=f"both-{time}", **body)
-    again = zimun.grpcurl(
-        "zimun.v1.AppointmentsService/HoldAppointment",
-        body,
-        "-H",
-        f"idempotency-key: both-{time}",
-    )
-    assert again == hold
-
-
-def test_without_a_key_every_hold_is_another(zimun: Zimun, time: str) -> None:
-    assert zimun.hold(time)["hold_id"] != zimun.hold(time)["hold_id"]
-
-
-# Searching.
-
-
 def test_a_slot_says_when_it_is_there_and_here(zimun: Zimun, day: str) -> None:
     # Working days from April on: New York is four hours behind UTC.
     start = f"{day}T13:00:00Z"
@@ -325,7 +237,7 @@ def test_a_slot_says_when_it_is_there_and_here(zimun: Zimun, day: str) -> None:
     assert slot["end_time"] == f"{day}T13:30:00Z"
     assert slot["local_start_time"] == f"{day}T09:00:00-04:00"
     assert slot["local_end_time"] == f"{day}T09:30:00-04:00"
-    assert set(slot["staff_ids"]) == EVERYBODY
+    assert set(slot["staff_ids"]) == DEMO_STAFF
     assert slot["seats_left"] == 1
     assert zimun.slots(day)[start]["local_start_time"] == f"{day}T13:00:00+00:00"
 

@@ -9,9 +9,7 @@ from typing import Any
 import aiohttp
 
 from ..support.answers import Json, detail, refusal, refused
-from ..support.program import Zimun
-
-HOLD = "/api/v1/appointments/hold"
+from ..support.program import HOLD_PATH, Zimun
 
 
 async def at_once(
@@ -25,7 +23,7 @@ async def at_once(
 
         async def one(body: Json, header: dict[str, str]) -> tuple[int, bytes, Any]:
             await start.wait()
-            async with session.post(HOLD, json=body, headers=header) as answer:
+            async with session.post(HOLD_PATH, json=body, headers=header) as answer:
                 content = await answer.read()
                 return answer.status, content, await answer.json()
 

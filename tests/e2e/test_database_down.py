@@ -17,11 +17,10 @@ from google.rpc import error_details_pb2
 from ..support import postgres
 from ..support.answers import detail, refused
 from ..support.processes import descendants, until
-from ..support.program import Zimun, closed_after
+from ..support.program import HOLD_PATH, Zimun, closed_after
 from ..support.server import Caller, details, outcome
 from ..support.times import half_hours, workdays
 
-HOLD = "/api/v1/appointments/hold"
 APPOINTMENTS = "zimun.v1.AppointmentsService"
 RETURNED = 5.0
 """Seconds in which service is back once the database is."""
@@ -135,7 +134,7 @@ def test_while_the_database_is_away_callers_are_told_and_service_returns_with_it
 ) -> None:
     early, at = next(times), next(times)
     body, late = {"service_id": "s_123", "appointment_time": early}, {"service_id": "s_123"}
-    before = zimun.post(HOLD, body, key="before")
+    before = zimun.post(HOLD_PATH, body, key="before")
     assert before.status_code == 200
     healthy(caller, "SERVING")
     with customers(zimun, 1) as [customer]:
@@ -143,8 +142,8 @@ def test_while_the_database_is_away_callers_are_told_and_service_returns_with_it
         database.stop(how)
         healthy(caller, "NOT_SERVING")
         told_over_grpc(caller, at)
-        told_over_http(zimun.post(HOLD, body, key="before"))
-        told_over_http(zimun.post(HOLD, late | {"appointment_time": at}, key="during"))
+        told_over_http(zimun.post(HOLD_PATH, body, key="before"))
+        told_over_http(zimun.post(HOLD_PATH, late | {"appointment_time": at}, key="during"))
         told_over_http(zimun.get("/api/v1/services"))
         told_over_http(zimun.get("/api/v1/availability", service_id="s_123", days_ahead=3))
         held = customer.held()
@@ -155,10 +154,10 @@ def test_while_the_database_is_away_callers_are_told_and_service_returns_with_it
         until("more holds", lambda: customer.held() > held + 20)
 
     # The keys of before and during: each has one effect and one answer.
-    again = zimun.post(HOLD, body, key="before")
+    again = zimun.post(HOLD_PATH, body, key="before")
     assert (again.status_code, again.content) == (200, before.content)
     first, second = (
-        zimun.post(HOLD, late | {"appointment_time": at}, key="during") for _ in range(2)
+        zimun.post(HOLD_PATH, late | {"appointment_time": at}, key="during") for _ in range(2)
     )
     assert first.status_code == second.status_code == 200
     assert first.content == second.content

@@ -1,4 +1,4 @@
-"""`zimun serve --workers 2`, and two servers on one database: who serves, who follows, who ends."""
+"""`zimun serve --workers 2`: workers that are replaced, renewed and stopped, and their keys."""
 
 import os
 import signal
@@ -17,9 +17,8 @@ import requests
 
 from ..support.postgres import shared
 from ..support.processes import BIN, alive, free_port, free_ports, listens, run, until
+from ..support.program import DEMO_STAFF
 from ..support.server import Caller, Server, Site, outcome, outcome_of, starts
-
-EVERYBODY = {"t_ada", "t_ben", "t_chloe"}
 
 TIME, ANOTHER_TIME = islice(starts(), 2)
 
@@ -40,27 +39,6 @@ def writers_wait(site: Site) -> Iterator[None]:
         execute("ROLLBACK")
 
 
-# One program of several workers.
-
-
-def test_each_worker_answers_at_a_port_of_its_own_from_the_given_one_on(
-    serve: Callable[..., Server],
-) -> None:
-    first = free_ports(3)
-    server = serve(workers=2, grpc_port=first, auth_port=first + 2).start()
-    assert server.grpc_ports == [first, first + 1]
-    assert server.auth_port == first + 2
-    assert len(server.children()) == 2
-    assert server.listens()
-    with server.caller_at_each_worker() as callers:
-        assert callers.keys() == server.children()
-        for caller in callers.values():
-            assert caller.services()[0].id == "s_123"
-            assert caller.health() == "SERVING"
-    server.stop()
-    assert not any(map(listens, (*server.grpc_ports, server.auth_port)))
-
-
 def test_a_password_of_the_database_is_not_in_a_command(
     serve: Callable[..., Server], site: Site
 ) -> None:
@@ -70,16 +48,6 @@ def test_a_password_of_the_database_is_not_in_a_command(
         assert "--worker" in command
         assert "postgresql" not in command
         assert str(site.data_dir) not in command
-    server.stop()
-
-
-def test_each_worker_has_a_port_that_the_system_chose(serve: Callable[..., Server]) -> None:
-    server = serve(workers=2).start()
-    assert len({*server.grpc_ports, server.auth_port} - {0}) == 3
-    with server.caller_at_each_worker() as callers:
-        one, other = callers.values()
-        held = one.hold(TIME)
-        assert other.free_staff(TIME) == EVERYBODY - {held.staff_id}
     server.stop()
 
 
@@ -102,7 +70,7 @@ def test_a_killed_worker_is_replaced_while_the_other_serves(serve: Callable[...,
     assert len(server.children() & first) == 1
     with server.caller_at_each_worker() as callers:
         for number, caller in enumerate(callers.values()):
-            assert caller.hold((TIME, ANOTHER_TIME)[number]).staff_id in EVERYBODY
+            assert caller.hold((TIME, ANOTHER_TIME)[number]).staff_id in DEMO_STAFF
     assert "worker" in server.output().splitlines()[-1]
     server.stop()
 
@@ -128,7 +96,7 @@ def test_a_signal_ends_all_workers_and_answers_what_they_are_doing(
             assert not any(call.done() for call in calls)
             assert server.process.poll() is None
         assert [outcome(call) for call in calls] == [("OK", "")] * 2
-        assert {call.result().staff_id for call in calls} <= EVERYBODY
+        assert {call.result().staff_id for call in calls} <= DEMO_STAFF
     server.wait_stopped(family)
 
 
@@ -250,70 +218,6 @@ def test_no_worker_outlives_a_killed_supervisor(serve: Callable[..., Server]) ->
     again.start().stop()
 
 
-@pytest.mark.about_the_program
-def test_the_same_ports_can_be_had_again_at_once(serve: Callable[..., Server]) -> None:
-    # Connections that the server closed linger as TIME_WAIT; nobody listens there.
-    server = serve(workers=2, grpc_port=free_ports(2), auth_port=free_port()).start()
-    with requests.Session() as session, server.caller() as caller:
-        keys = session.get(f"http://127.0.0.1:{server.auth_port}/.well-known/jwks.json", timeout=20)
-        assert keys.status_code == 200
-        assert caller.services()
-        server.stop()
-    server.start()
-    with server.caller() as caller:
-        assert caller.services()
-    server.stop()
-
-
-def refusal(site: Site, **ports: int) -> str:
-    """The one line with which two workers refuse to start."""
-    options = [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
-    done = run(
-        str(BIN / "zimun"), "serve", "--workers", "2", *options,
-        "--data-dir", str(site.data_dir), **site.database,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    [line] = done.stderr.splitlines()
-    return line
-
-
-@pytest.mark.about_the_program
-@pytest.mark.parametrize("taken", ["first", "second", "auth"])
-def test_a_taken_port_is_refused_in_one_line(site: Site, taken: str) -> None:
-    first, auth = free_ports(2), free_port()
-    port = {"first": first, "second": first + 1, "auth": auth}[taken]
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", port))
-        somebody.listen()
-        assert refusal(site, grpc=first, auth=auth) == f"zimun: port {port} is in use"
-
-
-@pytest.mark.about_the_program
-def test_a_port_for_tokens_and_for_a_worker_is_refused_in_one_line(site: Site) -> None:
-    first = free_ports(2)
-    line = refusal(site, grpc=first, auth=first + 1)
-    assert line.startswith(f"zimun: ZIMUN_AUTH_PORT={first + 1} is a gRPC port")
-
-
-@pytest.mark.about_the_program
-def test_workers_share_their_ports_with_nobody_else(
-    serve: Callable[..., Server], site: Site
-) -> None:
-    server = serve(workers=2).start()
-    ports = [*(("grpc", port) for port in server.grpc_ports), ("auth", server.auth_port)]
-    for taken, port in ports:
-        line = refusal(site, **{"grpc": free_ports(2), "auth": free_port(), taken: port})
-        assert f"port {port} is in use" in line
-        # Nor does a server without workers get in between.
-        alone = serve(**{"grpc_port": free_port(), "auth_port": free_port(), f"{taken}_port": port})
-        alone.spawn()
-        assert alone.process.wait(10) == 1
-        [line] = alone.output().splitlines()
-        assert f"port {port} is in use" in line
-    assert server.listens()
-    server.stop()
-
-
 def keys(site: Site, *arguments: str) -> str:
     """What `zimun keys …` prints."""
     done = run(
@@ -349,77 +253,3 @@ def test_workers_follow_the_keys_that_an_operator_rotates_and_removes(
     with Caller(server.target, server.new_token()) as caller:
         assert caller.services()
     server.stop()
-
-
-# Two programs on one database.
-
-
-@pytest.fixture(scope="module")
-def pair(
-    demo_site: Site, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Caller, Caller]]:
-    """A caller at each of two servers: use your own `times` there."""
-    site = demo_site.copy(tmp_path_factory.mktemp("pair") / "site")
-    one, other = Server(site), Server(site)
-    with closing(one), closing(other):
-        for server in (one, other):
-            server.spawn()
-        with one.wait_ready().caller() as at_one, other.wait_ready().caller() as at_other:
-            yield at_one, at_other
-        one.stop()
-        other.stop()
-
-
-@pytest.fixture(scope="module")
-def times(pair: tuple[Caller, Caller]) -> Iterator[str]:
-    """Starts of s_123 that nobody has used."""
-    return starts()
-
-
-def test_a_change_of_the_catalogue_is_in_the_next_answer_of_the_other_server(
-    pair: tuple[Caller, Caller],
-) -> None:
-    assert [caller.services()[0].name for caller in pair] == ["Consultation"] * 2
-    for number in range(50):
-        writer, reader = pair[number % 2], pair[(number + 1) % 2]
-        writer.rename(f"Name {number}")
-        assert reader.services()[0].name == f"Name {number}"
-
-
-def test_a_hold_at_one_server_is_busy_at_the_other_at_once(
-    pair: tuple[Caller, Caller], times: Iterator[str]
-) -> None:
-    for number in range(10):
-        time = next(times)
-        left = set(EVERYBODY)
-        for turn in range(3):
-            writer, reader = pair[(number + turn) % 2], pair[(number + turn + 1) % 2]
-            left -= {writer.hold(time).staff_id}
-            assert reader.free_staff(time) == left
-        assert not left
-        assert outcome(pair[number % 2].begin_hold(time)) == ("ABORTED", "SLOT_UNAVAILABLE")
-
-
-def test_one_key_at_both_servers_has_one_effect(
-    pair: tuple[Caller, Caller], times: Iterator[str]
-) -> None:
-    one, other = pair
-    time, another_time = next(times), next(times)
-    held = one.hold(time, key="one after the other")
-    assert other.hold(time, key="one after the other") == held
-    assert one.free_staff(time) == other.free_staff(time) == EVERYBODY - {held.staff_id}
-    # The same of another request is refused, wherever it comes.
-    again = other.begin_hold(another_time, key="one after the other")
-    assert outcome(again) == ("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
-
-
-def test_one_key_at_both_servers_at_the_same_moment_has_one_effect(
-    pair: tuple[Caller, Caller], times: Iterator[str]
-) -> None:
-    for number in range(10):
-        time = next(times)
-        calls = [caller.begin_hold(time, key=f"at once {number}") for caller in pair * 5]
-        assert Counter(outcome(call) for call in calls) == {("OK", ""): 10}
-        [hold_id] = {call.result().hold_id for call in calls}
-        assert hold_id
-        assert len(pair[0].free_staff(time)) == 2

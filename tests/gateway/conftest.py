@@ -1,4 +1,4 @@
-"""One Envoy for each module of tests, with a stub server behind it."""
+"""One Envoy that the tests of this directory share, with a stub server behind it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest_asyncio
 from ..support.gateway import Gateway, running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     async with running(tmp_path_factory.mktemp("envoy"), request_timeout=0.5) as gateway:
         yield gateway
@@ -17,7 +17,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gate
 
 @pytest.fixture
 def gateway(shared: Gateway) -> Gateway:
-    """The module's Envoy, and a server that has seen nothing yet and answers empty messages."""
+    """The shared Envoy, and a server that has seen nothing yet and answers empty messages."""
     shared.server.calls.clear()
     shared.server.behaviours.clear()
     return shared

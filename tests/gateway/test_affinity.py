@@ -18,7 +18,7 @@ from ..support.gateway import Gateway, running
 from ..support.gateway_stubs import StubServer
 from ..support.processes import free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SERVICES = "/api/v1/services"
 ORGANIZATIONS = [f"o_{number}" for number in range(40)]
@@ -43,7 +43,7 @@ async def gateway_of(workdir: Path, servers: list[StubServer]) -> AsyncIterator[
         yield gateway
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def gateway_and_servers(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Gateway, list[StubServer]]]:

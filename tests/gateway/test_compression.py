@@ -14,7 +14,7 @@ from zimun_gateway.compression import MIN_BYTES
 from ..support.gateway import Gateway
 from ..support.gateway_stubs import Context
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def bytes_of(gateway: Gateway, method: str, path: str, **more: Any) -> tuple[Any, bytes]:

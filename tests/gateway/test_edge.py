@@ -16,7 +16,7 @@ from ..support.gateway_stubs import StubServer
 from ..support.processes import free_port
 from .test_configuration import certificate
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SERVICES = "/api/v1/services"
 

@@ -20,7 +20,7 @@ from ..support.gateway import Gateway, raw, running
 from ..support.gateway_stubs import Context, StubServer
 from ..support.processes import free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SERVICES = "/api/v1/services"
 

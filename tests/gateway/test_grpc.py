@@ -17,7 +17,7 @@ from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesRespo
 from ..support.gateway import Gateway
 from ..support.gateway_stubs import Context
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 LIST = "/zimun.v1.ServicesService/ListServices"
 

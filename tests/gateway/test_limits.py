@@ -11,7 +11,7 @@ from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from ..support.gateway import running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SERVICES = "/api/v1/services"
 

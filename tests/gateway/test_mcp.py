@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from ..support.gateway import Answer, Gateway, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PATH = "/o/o_1/mcp"
 METADATA = 'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource"'
@@ -17,7 +17,7 @@ RATE = 3
 PAGE = "https://agents.example"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     workdir = tmp_path_factory.mktemp("mcp")
     async with running(workdir, mcp_rate_limit=RATE, cors_origins=(PAGE,)) as gateway:

@@ -34,7 +34,7 @@ TYPES = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def unlimited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """An Envoy without rate limits, as these tests ask more often than a stranger may."""
     async with running(tmp_path_factory.mktemp("files"), rate_limit=0) as gateway:
@@ -48,7 +48,7 @@ async def get(gateway: Gateway, path: str, method: str = "GET") -> Any:
         return response, await response.read()
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize("path", FILES)
 async def test_file_is_served_whole_with_a_strict_policy(unlimited: Gateway, path: str) -> None:
     file = FILES[path] / "index.html" if FILES[path].is_dir() else FILES[path]
@@ -60,7 +60,7 @@ async def test_file_is_served_whole_with_a_strict_policy(unlimited: Gateway, pat
         assert response.headers["content-type"] == TYPES[path]
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_head_has_the_headers_alone(unlimited: Gateway) -> None:
     response, body = await get(unlimited, "/openapi.json", "HEAD")
     size = FILES["/openapi.json"].stat().st_size
@@ -68,14 +68,14 @@ async def test_head_has_the_headers_alone(unlimited: Gateway) -> None:
     assert body == b""
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_root_leads_to_the_page(unlimited: Gateway) -> None:
     response, _ = await get(unlimited, "/")
     assert response.status == 302
     assert response.headers["location"].endswith("/docs")
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize(
     "path",
     [
@@ -99,21 +99,21 @@ async def test_no_other_path_is_a_file(unlimited: Gateway, path: str) -> None:
     assert json.loads(body)["details"][0]["reason"] == "REQUEST_REFUSED"
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_only_get_and_head_read_files(unlimited: Gateway) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         answer = await unlimited.call(method, "/docs", STRANGER)
         assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_range_is_not_read(unlimited: Gateway) -> None:
     answer = await unlimited.get("/openapi.yaml", {"Range": "bytes=5-9"})
     assert answer.status == 200
     assert answer.text == FILES["/openapi.yaml"].read_text()
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_catalogue_of_the_api_leads_to_what_there_is(unlimited: Gateway) -> None:
     response, body = await get(unlimited, "/.well-known/api-catalog")
     assert response.content_type == "application/linkset+json"
@@ -125,7 +125,7 @@ async def test_catalogue_of_the_api_leads_to_what_there_is(unlimited: Gateway) -
         assert (served.status, served.content_type) == (200, link["type"])
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_metadata_of_the_resource_names_its_issuer(unlimited: Gateway) -> None:
     answer = await unlimited.get("/.well-known/oauth-protected-resource", STRANGER)
     metadata = answer.json()
@@ -141,7 +141,7 @@ def test_llms_txt_names_every_operation() -> None:
         assert operation["summary"] in text
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 async def test_slow_readers_take_no_memory(unlimited: Gateway) -> None:
     before = resident(unlimited.envoy.pid)
     readers = [await slow_reader(unlimited) for _ in range(100)]

@@ -9,7 +9,7 @@ import pytest
 from ..support.gateway import Answer, Gateway, raw, running
 from ..support.processes import free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 TOKEN = "/oauth/token"
 

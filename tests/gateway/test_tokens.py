@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 
 from ..support.gateway import Gateway, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SERVICES = "/api/v1/services"
 

@@ -13,7 +13,7 @@ from zimun.v1.services_service_pb2 import ListServicesResponse
 from ..support.gateway import Gateway
 from ..support.gateway_stubs import Context
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HOLD = "/api/v1/appointments/hold"
 CONFIRM = "/api/v1/appointments/confirm"

@@ -15,7 +15,7 @@ from zimun.v1.staff_member_pb2 import StaffMember
 from ..support.gateway import Gateway
 from ..support.profiles import examples
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 API = "/api/v1"
 UPDATES = {

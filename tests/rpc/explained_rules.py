@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..support.rpc import Zimun
-from .asking import (
+from .calls import (
     ELEVEN,
     MONDAY,
     TEN,
-    held,
+    create_hold,
 )
 from .catalogue import (
     LOCATION,
@@ -139,7 +139,7 @@ async def _staff_closed(zimun: Zimun) -> Fields:
 async def _staff_busy(zimun: Zimun) -> Fields:
     await member(zimun)
     await service(zimun, staff_ids=["t_x"], buffer_before=minutes(10), buffer_after=minutes(20))
-    await held(zimun, TEN, "s_x")
+    await create_hold(zimun, TEN, "s_x")
     return {}
 
 
@@ -150,14 +150,14 @@ async def _service_closed(zimun: Zimun) -> Fields:
 
 async def _limit_reached(zimun: Zimun) -> Fields:
     await service(zimun, booking_limits=[{"max_bookings": 1, "period": "MONTH", "per": "SERVICE"}])
-    await held(zimun, f"{MONDAY}T14:00:00Z", "s_x")
+    await create_hold(zimun, f"{MONDAY}T14:00:00Z", "s_x")
     return {}
 
 
 async def _staff_daily_limit(zimun: Zimun) -> Fields:
     await member(zimun, daily_limit=1)
     await service(zimun, staff_ids=["t_x"])
-    await held(zimun, f"{MONDAY}T14:00:00Z", "s_x")
+    await create_hold(zimun, f"{MONDAY}T14:00:00Z", "s_x")
     return {}
 
 
@@ -184,7 +184,7 @@ async def _resource_busy(zimun: Zimun) -> Fields:
         buffer_before=minutes(10),
         buffer_after=minutes(20),
     )
-    await held(zimun, TEN, "s_x")
+    await create_hold(zimun, TEN, "s_x")
     return {}
 
 
@@ -198,20 +198,20 @@ async def _resources_shared(zimun: Zimun) -> Fields:
     await SERVICE.create(
         zimun, id="s_y", duration=hours(1), resource_requirements=[{"resource_ids": ["r_y"]}]
     )
-    await held(zimun, TEN, "s_y")
+    await create_hold(zimun, TEN, "s_y")
     return {}
 
 
 async def _service_busy(zimun: Zimun) -> Fields:
     await service(zimun, buffer_before=minutes(10), buffer_after=minutes(20))
-    await held(zimun, TEN, "s_x")
+    await create_hold(zimun, TEN, "s_x")
     return {}
 
 
 async def _seats_taken(zimun: Zimun) -> Fields:
     await member(zimun)
     await service(zimun, staff_ids=["t_x"], capacity=5)
-    await held(zimun, TEN, "s_x", seats=4)
+    await create_hold(zimun, TEN, "s_x", seats=4)
     return {"seats": 2}
 
 

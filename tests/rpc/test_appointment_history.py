@@ -7,9 +7,17 @@ from zimun.v1.appointment_pb2 import AppointmentChange
 
 from ..support.rpc import Zimun
 from . import at, stamp
-from .asking import booked, changes_of, move_of
+from .calls import (
+    ELEVEN,
+    TEN,
+    book,
+    changes_of,
+    hold_and_confirm,
+    reschedule_request,
+    update,
+    update_of,
+)
 from .catalogue import RESOURCE, SERVICE, hours
-from .test_appointment_life import ELEVEN, TEN, book, update, update_of
 
 
 async def listed(zimun: Zimun, **fields: Any) -> list[str]:
@@ -64,7 +72,7 @@ async def test_history_says_who_changed_what_and_when(zimun: Zimun) -> None:
         client_id="c_desk",
     )
     moved = await zimun.call(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, ELEVEN)
     )
     zimun.clock.instant = at(ELEVEN)
     complete = appointments_pb2.CompleteAppointmentRequest(appointment_id=kept.appointment_id)
@@ -115,21 +123,21 @@ async def test_a_move_to_where_an_appointment_is_changes_nothing(zimun: Zimun) -
         staff_ids=["t_ada", "t_ben"],
         resource_requirements=[{"resource_ids": ["r_1", "r_2"]}],
     )
-    first = await booked(zimun, TEN, "s_room")
-    kept = await booked(zimun, TEN, "s_room")
+    first = await hold_and_confirm(zimun, TEN, "s_room")
+    kept = await hold_and_confirm(zimun, TEN, "s_room")
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=first.appointment_id)
     await zimun.call(zimun.appointments.CancelAppointment, cancel)
     zimun.clock.advance(60)
     for staff_id in ("", kept.staff_id):
-        again = move_of(kept.appointment_id, TEN, staff_id=staff_id)
+        again = reschedule_request(kept.appointment_id, TEN, staff_id=staff_id)
         assert await zimun.call(zimun.appointments.RescheduleAppointment, again) == kept
     assert len(await changes_of(zimun, kept.appointment_id)) == 1
     await RESOURCE.archive(zimun, kept.resource_ids[0])
     moved = await zimun.call(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, TEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, TEN)
     )
     assert (moved.staff_id, moved.resource_ids) == (kept.staff_id, first.resource_ids)
-    other = move_of(kept.appointment_id, TEN, staff_id=first.staff_id)
+    other = reschedule_request(kept.appointment_id, TEN, staff_id=first.staff_id)
     moved = await zimun.call(zimun.appointments.RescheduleAppointment, other)
     assert moved.staff_id == first.staff_id
     assert [[*one.changed_fields] for one in await changes_of(zimun, kept.appointment_id)] == [

@@ -4,7 +4,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from zimun.domain.instant import DAY
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
@@ -13,49 +12,22 @@ from zimun.v1.hold_pb2 import Hold
 
 from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import at, stamp
-from .asking import booked, held, hold_refused, move_of, search
+from .calls import (
+    ELEVEN,
+    MONDAY,
+    TEN,
+    book,
+    book_of,
+    create_hold,
+    get,
+    hold_and_confirm,
+    hold_refused,
+    reschedule_request,
+    search,
+    update,
+    update_of,
+)
 from .catalogue import SERVICE, STAFF, hours, weekly
-
-MONDAY = "2025-12-01"
-TEN = f"{MONDAY}T10:00:00Z"
-ELEVEN = f"{MONDAY}T11:00:00Z"
-
-
-def book_of(
-    text: str, service_id: str = "s_123", **fields: Any
-) -> appointments_pb2.BookAppointmentRequest:
-    contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
-    return appointments_pb2.BookAppointmentRequest(
-        service_id=service_id, appointment_time=stamp(text), **contact | fields
-    )
-
-
-async def book(zimun: Zimun, text: str = TEN, key: str = "", **fields: Any) -> Appointment:
-    request = book_of(text, **fields)
-    kept: Appointment = await zimun.call(zimun.appointments.BookAppointment, request, key)
-    return kept
-
-
-def update_of(
-    appointment_id: str, *paths: str, **fields: Any
-) -> appointments_pb2.UpdateAppointmentRequest:
-    return appointments_pb2.UpdateAppointmentRequest(
-        appointment=Appointment(appointment_id=appointment_id, **fields),
-        update_mask=FieldMask(paths=paths) if paths else None,
-    )
-
-
-async def update(zimun: Zimun, appointment_id: str, *paths: str, **fields: Any) -> Appointment:
-    kept: Appointment = await zimun.call(
-        zimun.appointments.UpdateAppointment, update_of(appointment_id, *paths, **fields)
-    )
-    return kept
-
-
-async def get(zimun: Zimun, appointment_id: str) -> Appointment:
-    request = appointments_pb2.GetAppointmentRequest(appointment_id=appointment_id)
-    kept: Appointment = await zimun.call(zimun.appointments.GetAppointment, request)
-    return kept
 
 
 async def a_class(zimun: Zimun, capacity: int = 5) -> str:
@@ -131,7 +103,7 @@ async def test_booking_needs_what_a_hold_and_a_confirmation_need(
 
 
 async def test_hold_is_read_in_the_state_that_it_has_now(zimun: Zimun) -> None:
-    hold = await held(zimun, TEN)
+    hold = await create_hold(zimun, TEN)
     request = appointments_pb2.GetHoldRequest(hold_id=hold.hold_id)
     assert await zimun.call(zimun.appointments.GetHold, request) == hold
     zimun.clock.instant = hold.expires_at.ToMicroseconds()
@@ -142,9 +114,9 @@ async def test_hold_is_read_in_the_state_that_it_has_now(zimun: Zimun) -> None:
 
 
 async def test_holds_are_listed_in_pages_in_the_states_that_they_have_now(zimun: Zimun) -> None:
-    early = [await held(zimun, TEN) for _ in range(2)]
+    early = [await create_hold(zimun, TEN) for _ in range(2)]
     zimun.clock.advance(300)
-    late = [await held(zimun, ELEVEN) for _ in range(3)]
+    late = [await create_hold(zimun, ELEVEN) for _ in range(3)]
     zimun.clock.instant = early[0].expires_at.ToMicroseconds()
     listing = zimun.appointments.ListHolds
     request = appointments_pb2.ListHoldsRequest(state=Hold.HELD)
@@ -237,8 +209,8 @@ async def test_update_to_what_cannot_be_names_the_field(
 
 async def test_seats_of_a_session_change_as_far_as_it_has_some_left(zimun: Zimun) -> None:
     service_id = await a_class(zimun, capacity=5)
-    one = await booked(zimun, TEN, service_id, seats=2)
-    hold = await held(zimun, TEN, service_id, seats=2)
+    one = await hold_and_confirm(zimun, TEN, service_id, seats=2)
+    hold = await create_hold(zimun, TEN, service_id, seats=2)
     assert (await update(zimun, one.appointment_id, seats=3)).seats == 3
     request = update_of(one.appointment_id, seats=4)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
@@ -249,14 +221,14 @@ async def test_seats_of_a_session_change_as_far_as_it_has_some_left(zimun: Zimun
     assert (await update(zimun, one.appointment_id, seats=5)).seats == 5
     assert (await hold_refused(zimun, TEN, service_id)).reason == "SLOT_UNAVAILABLE"
     assert (await update(zimun, one.appointment_id, seats=1)).seats == 1
-    assert (await held(zimun, TEN, service_id, seats=4)).seats == 4
+    assert (await create_hold(zimun, TEN, service_id, seats=4)).seats == 4
 
 
 async def test_seats_beyond_a_capacity_that_was_reduced_stay_and_can_only_fall(
     zimun: Zimun,
 ) -> None:
     service_id = await a_class(zimun, capacity=5)
-    one = await booked(zimun, TEN, service_id, seats=5)
+    one = await hold_and_confirm(zimun, TEN, service_id, seats=5)
     await SERVICE.update(zimun, service_id, capacity=3)
     assert (await update(zimun, one.appointment_id, notes="Kept")).seats == 5
     assert (await update(zimun, one.appointment_id, seats=4)).seats == 4
@@ -290,7 +262,7 @@ async def test_outcome_is_recorded_from_the_start_on_and_undone_within_a_day(
     assert await zimun.call(call, request) == done
     assert await get(zimun, kept.appointment_id) == done
     moved = await zimun.refused(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, ELEVEN)
     )
     assert moved.reason == "NOT_RESCHEDULABLE"
     reopen = appointments_pb2.ReopenAppointmentRequest(appointment_id=kept.appointment_id)
@@ -317,10 +289,10 @@ async def test_one_outcome_is_not_recorded_over_another(zimun: Zimun) -> None:
 
 async def test_completed_appointment_keeps_its_seats_and_its_time(zimun: Zimun) -> None:
     service_id = await a_class(zimun, capacity=5)
-    one = await booked(zimun, TEN, service_id, seats=3)
+    one = await hold_and_confirm(zimun, TEN, service_id, seats=3)
     zimun.clock.instant = at(TEN)
     complete = appointments_pb2.CompleteAppointmentRequest(appointment_id=one.appointment_id)
     await zimun.call(zimun.appointments.CompleteAppointment, complete)
     zimun.stores.reader.forget()
     assert (await hold_refused(zimun, TEN, service_id, seats=3)).reason == "SLOT_UNAVAILABLE"
-    assert (await held(zimun, TEN, service_id, seats=2)).seats == 2
+    assert (await create_hold(zimun, TEN, service_id, seats=2)).seats == 2

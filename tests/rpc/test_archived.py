@@ -15,7 +15,16 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun, serving
 from . import confirm_of, stamp
-from .asking import booked, explain, find_next, held, hold_refused, move_of, search, times
+from .calls import (
+    create_hold,
+    explain,
+    find_next,
+    hold_and_confirm,
+    hold_refused,
+    reschedule_request,
+    search,
+    times,
+)
 from .catalogue import (
     KINDS,
     LOCATION,
@@ -80,13 +89,13 @@ async def life(zimun: Zimun, hold: Hold) -> Appointment:
 
 @each_kind
 async def test_a_hold_outlives_what_is_archived_under_it(salon: Zimun, kind: Kind) -> None:
-    hold = await held(salon, TEN, "s_x")
+    hold = await create_hold(salon, TEN, "s_x")
     await kind.archive(salon, IDS[kind])
     await life(salon, hold)
 
 
 async def test_a_hold_outlives_everything_archived_under_it(salon: Zimun) -> None:
-    hold = await held(salon, TEN, "s_x")
+    hold = await create_hold(salon, TEN, "s_x")
     for kind in KINDS:
         await kind.archive(salon, IDS[kind])
     await life(salon, hold)
@@ -94,7 +103,7 @@ async def test_a_hold_outlives_everything_archived_under_it(salon: Zimun) -> Non
 
 @each_kind
 async def test_a_held_slot_of_what_is_archived_is_released(salon: Zimun, kind: Kind) -> None:
-    hold = await held(salon, TEN, "s_x")
+    hold = await create_hold(salon, TEN, "s_x")
     await kind.archive(salon, IDS[kind])
     request = appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
     assert (await salon.call(salon.appointments.ReleaseHold, request)).state == Hold.RELEASED
@@ -118,9 +127,9 @@ async def test_what_is_archived_has_no_slots(salon: Zimun, kind: Kind) -> None:
 
 @each_kind
 async def test_an_appointment_does_not_move_to_what_is_archived(salon: Zimun, kind: Kind) -> None:
-    kept = await booked(salon, TEN, "s_x")
+    kept = await hold_and_confirm(salon, TEN, "s_x")
     await kind.archive(salon, IDS[kind])
-    move = move_of(kept.appointment_id, ELEVEN)
+    move = reschedule_request(kept.appointment_id, ELEVEN)
     refused = await salon.refused(salon.appointments.RescheduleAppointment, move)
     assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
@@ -132,7 +141,7 @@ async def test_an_appointment_does_not_move_to_what_is_archived(salon: Zimun, ki
 
 @pytest.mark.parametrize("kind", [STAFF, RESOURCE], ids=str)
 async def test_an_appointment_moves_on_to_whoever_is_left(salon: Zimun, kind: Kind) -> None:
-    kept = await booked(salon, TEN, "s_x")
+    kept = await hold_and_confirm(salon, TEN, "s_x")
     await STAFF.create(salon, id="t_y", weekly_hours=weekly("09:00", "12:00"))
     await RESOURCE.create(salon, id="r_y")
     await SERVICE.update(
@@ -143,7 +152,7 @@ async def test_an_appointment_moves_on_to_whoever_is_left(salon: Zimun, kind: Ki
     )
     await kind.archive(salon, IDS[kind])
     moved = await salon.call(
-        salon.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+        salon.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, ELEVEN)
     )
     who = moved.staff_id if kind is STAFF else moved.resource_ids[0]
     assert who == IDS[kind].replace("x", "y")
@@ -151,7 +160,7 @@ async def test_an_appointment_moves_on_to_whoever_is_left(salon: Zimun, kind: Ki
 
 async def test_what_takes_a_removed_persons_time_stays_taken(salon: Zimun) -> None:
     """A service that does not name them any more leaves their bookings where they are."""
-    kept = await booked(salon, TEN, "s_x")
+    kept = await hold_and_confirm(salon, TEN, "s_x")
     await SERVICE.update(salon, "s_x", ["staff_ids", "resource_requirements", "location_ids"])
     other = await SERVICE.create(salon, duration=hours(1), staff_ids=["t_x"])
     starts = [
@@ -177,8 +186,8 @@ async def test_what_takes_a_removed_persons_time_stays_taken(salon: Zimun) -> No
 async def test_an_appointment_stays_as_it_is_when_its_service_changes(
     salon: Zimun, change: dict[str, Any]
 ) -> None:
-    hold = await held(salon, TEN, "s_x")
-    kept = await booked(salon, ELEVEN, "s_x")
+    hold = await create_hold(salon, TEN, "s_x")
+    kept = await hold_and_confirm(salon, ELEVEN, "s_x")
     await SERVICE.update(salon, "s_x", **change)
     await settle(salon, time_zone="Asia/Tokyo", holiday_region="US")
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
@@ -202,7 +211,7 @@ async def test_a_long_appointment_stays_in_the_way_when_its_service_gets_short(
             buffer_after=hours(24),
             staff_ids=["t_x"],
         )
-        assert (await booked(first, "2025-12-01T09:00:00Z", "s_x")).staff_id == "t_x"
+        assert (await hold_and_confirm(first, "2025-12-01T09:00:00Z", "s_x")).staff_id == "t_x"
         await SERVICE.update(first, "s_x", duration=hours(1))
         await SERVICE.update(first, "s_x", ["buffer_after"])
         await still_taken(first)
@@ -224,7 +233,7 @@ async def still_taken(zimun: Zimun) -> None:
 
 async def test_a_cut_off_is_the_one_of_now(salon: Zimun) -> None:
     """The service as it stands says until when; the appointment does not keep the old rule."""
-    kept = await booked(salon, TEN, "s_x")
+    kept = await hold_and_confirm(salon, TEN, "s_x")
     await SERVICE.update(salon, "s_x", cancellation_cutoff=hours(24 * 4))
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=kept.appointment_id)
     refused = await salon.refused(salon.appointments.CancelAppointment, cancel)

@@ -10,7 +10,17 @@ from zimun.v1.slot_pb2 import Slot
 
 from ..support.rpc import Zimun
 from . import at, stamp
-from .asking import MONDAY, TEN, check_of, checked, held, hold_refused, search, told_by, told_in
+from .calls import (
+    MONDAY,
+    TEN,
+    batch_check,
+    check_of,
+    create_hold,
+    error_of_refusal,
+    error_of_status,
+    hold_refused,
+    search,
+)
 from .catalogue import (
     LOCATION,
     SERVICE,
@@ -23,9 +33,9 @@ from .catalogue import (
 
 
 async def test_a_hundred_checks_are_answered_in_their_order(zimun: Zimun) -> None:
-    await held(zimun, TEN, staff_id="t_ada")
+    await create_hold(zimun, TEN, staff_id="t_ada")
     asked = [timestamp(at(f"{MONDAY}T08:00:00Z") + n * 5 * MINUTE) for n in range(100)]
-    answers = await checked(
+    answers = await batch_check(
         zimun, *(availability_pb2.SlotCheck(service_id="s_123", start_time=each) for each in asked)
     )
     offered = {
@@ -109,31 +119,31 @@ async def test_the_error_of_a_check_is_the_one_of_a_hold(zimun: Zimun) -> None:
     await SERVICE.create(zimun, id="s_gone")
     await SERVICE.archive(zimun, "s_gone")
     await LOCATION.create(zimun, id="l_nowhere")
-    await held(zimun, TEN, staff_id="t_ada")
-    await held(zimun, TEN, "s_yoga", seats=6)
-    await held(zimun, TEN, staff_id="t_ben")
+    await create_hold(zimun, TEN, staff_id="t_ada")
+    await create_hold(zimun, TEN, "s_yoga", seats=6)
+    await create_hold(zimun, TEN, staff_id="t_ben")
     asked = [{"text": TEN, "service_id": "s_123"} | dict(fields) for fields in REFUSED]
     good = check_of(f"{MONDAY}T13:00:00Z")
     checks = [one for fields in asked for one in (check_of(**fields), good)]
-    answers = await checked(zimun, *checks)
+    answers = await batch_check(zimun, *checks)
     assert {answer.WhichOneof("result") for answer in answers[1::2]} == {"slot"}
     for fields, answer in zip(asked, answers[::2], strict=True):
         assert answer.WhichOneof("result") == "error", fields
         refused = await hold_refused(zimun, **fields)
-        assert told_by(answer.error) == told_in(refused), fields
+        assert error_of_status(answer.error) == error_of_refusal(refused), fields
         start = fields.pop("text")
         explaining = availability_pb2.ExplainSlotRequest(start_time=stamp(start), **fields)
         if refused.code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
             told = await zimun.refused(zimun.availability.ExplainSlot, explaining)
-            assert told_in(told) == told_in(refused), fields
+            assert error_of_refusal(told) == error_of_refusal(refused), fields
         else:
             explained = await zimun.call(zimun.availability.ExplainSlot, explaining)
-            assert told_by(explained.error) == told_in(refused), fields
+            assert error_of_status(explained.error) == error_of_refusal(refused), fields
             assert explained.obstacles
 
 
 async def test_checks_do_not_take_from_each_other(zimun: Zimun) -> None:
-    answers = await checked(zimun, *[check_of(TEN, "s_yoga", seats=8)] * 3)
+    answers = await batch_check(zimun, *[check_of(TEN, "s_yoga", seats=8)] * 3)
     assert [answer.slot.seats_left for answer in answers] == [8, 8, 8]
-    answers = await checked(zimun, check_of(TEN), time_zone="America/New_York")
+    answers = await batch_check(zimun, check_of(TEN), time_zone="America/New_York")
     assert answers[0].slot.local_start_time == "2025-12-01T05:00:00-05:00"

@@ -29,7 +29,7 @@ async def starts(
     return {slot.start_time.ToMicroseconds(): len(slot.staff_ids) for slot in found.slots}
 
 
-async def booked(zimun: Zimun, text: str = MONDAY_TEN) -> Appointment:
+async def hold_and_confirm(zimun: Zimun, text: str = MONDAY_TEN) -> Appointment:
     hold = await zimun.call(zimun.appointments.HoldAppointment, hold_of(text))
     kept: Appointment = await zimun.call(
         zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id)
@@ -134,7 +134,7 @@ async def test_releasing_what_expired_answers_that_it_expired(zimun: Zimun) -> N
 
 
 async def test_confirming_again_answers_the_same_appointment(zimun: Zimun) -> None:
-    first = await booked(zimun)
+    first = await hold_and_confirm(zimun)
     again = await zimun.call(
         zimun.appointments.ConfirmAppointment, confirm_of(first.hold_id, contact_name="Else")
     )
@@ -150,7 +150,7 @@ async def test_confirming_again_answers_the_same_appointment(zimun: Zimun) -> No
 
 
 async def test_rescheduling_moves_in_one_step_and_keeps_id_and_person(zimun: Zimun) -> None:
-    first = await booked(zimun)
+    first = await hold_and_confirm(zimun)
     free = await starts(zimun)
     moved = await zimun.call(
         zimun.appointments.RescheduleAppointment,
@@ -172,8 +172,8 @@ async def test_rescheduling_moves_in_one_step_and_keeps_id_and_person(zimun: Zim
 
 async def test_rescheduling_to_its_own_time_is_not_in_its_own_way(zimun: Zimun) -> None:
     for _ in range(2):
-        await booked(zimun)
-    third = await booked(zimun)
+        await hold_and_confirm(zimun)
+    third = await hold_and_confirm(zimun)
     moved = await zimun.call(
         zimun.appointments.RescheduleAppointment,
         appointments_pb2.RescheduleAppointmentRequest(
@@ -184,9 +184,9 @@ async def test_rescheduling_to_its_own_time_is_not_in_its_own_way(zimun: Zimun) 
 
 
 async def test_a_failed_reschedule_leaves_everything_as_it_was(zimun: Zimun) -> None:
-    first = await booked(zimun, "2025-12-01T09:00:00Z")
+    first = await hold_and_confirm(zimun, "2025-12-01T09:00:00Z")
     for _ in range(3):
-        await booked(zimun)
+        await hold_and_confirm(zimun)
     free = await starts(zimun)
     told = await zimun.refused(
         zimun.appointments.RescheduleAppointment,
@@ -202,7 +202,7 @@ async def test_a_failed_reschedule_leaves_everything_as_it_was(zimun: Zimun) -> 
 
 async def test_cancelling_frees_the_time_and_again_answers_the_same(zimun: Zimun) -> None:
     free = await starts(zimun)
-    first = await booked(zimun)
+    first = await hold_and_confirm(zimun)
     cancel = appointments_pb2.CancelAppointmentRequest(
         appointment_id=first.appointment_id, cancel_reason="ill"
     )
@@ -222,7 +222,7 @@ async def test_cancelling_frees_the_time_and_again_answers_the_same(zimun: Zimun
 
 @pytest.mark.parametrize("change", ["reschedule", "cancel"])
 async def test_an_old_etag_is_refused(zimun: Zimun, change: str) -> None:
-    first = await booked(zimun)
+    first = await hold_and_confirm(zimun)
     named = {"appointment_id": first.appointment_id, "etag": "0"}
     if change == "cancel":
         told = await zimun.refused(

@@ -10,9 +10,20 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun, refusal
 from . import confirm_of
-from .asking import booked, explain, held, hold_refused, move_of, search, times
+from .calls import (
+    book,
+    book_of,
+    create_hold,
+    explain,
+    hold_and_confirm,
+    hold_refused,
+    reschedule_request,
+    search,
+    times,
+    update,
+    update_of,
+)
 from .catalogue import SERVICE, hours, settle, weekly
-from .test_appointment_life import book, book_of, update, update_of
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
 NINE, TEN, ELEVEN = (f"{FRIDAY}T{hour:02}:00:00Z" for hour in (9, 10, 11))
@@ -33,7 +44,7 @@ async def kiosk(zimun: Zimun, *limits: dict[str, Any], **fields: Any) -> None:
 
 async def test_search_hold_book_and_explain_know_a_limit_alike(zimun: Zimun) -> None:
     await kiosk(zimun, limit("DAY", "SERVICE"))
-    await held(zimun, TEN, "s_kiosk")
+    await create_hold(zimun, TEN, "s_kiosk")
     assert await times(zimun, "s_kiosk", FRIDAY) == []
     assert await times(zimun, "s_kiosk", SATURDAY) == ["09:00", "10:00", "11:00"]
     refused = await hold_refused(zimun, NINE, "s_kiosk")
@@ -62,7 +73,7 @@ async def test_search_hold_book_and_explain_know_a_limit_alike(zimun: Zimun) -> 
 async def test_equal_limits_of_organization_and_service_are_told_apart(zimun: Zimun) -> None:
     await kiosk(zimun, limit("DAY", "SERVICE"))
     await settle(zimun, booking_limits=[limit("DAY", "SERVICE")])
-    await held(zimun, TEN, "s_kiosk")
+    await create_hold(zimun, TEN, "s_kiosk")
     told = (await explain(zimun, "s_kiosk", NINE)).obstacles
     assert [one.limit_owner_id for one in told] == ["o_demo", "s_kiosk"]
     assert {one.subject_id for one in told} == {"s_kiosk"}
@@ -70,9 +81,9 @@ async def test_equal_limits_of_organization_and_service_are_told_apart(zimun: Zi
 
 async def test_a_customer_is_counted_where_the_contact_is_known(zimun: Zimun) -> None:
     await kiosk(zimun, limit("WEEK", "CUSTOMER"))
-    first = await booked(zimun, NINE, "s_kiosk")
+    first = await hold_and_confirm(zimun, NINE, "s_kiosk")
     assert await times(zimun, "s_kiosk", FRIDAY) == ["10:00", "11:00"]
-    other = await held(zimun, TEN, "s_kiosk")
+    other = await create_hold(zimun, TEN, "s_kiosk")
     refused = await zimun.refused(
         zimun.appointments.ConfirmAppointment,
         confirm_of(other.hold_id, contact_email=first.contact_email.upper()),
@@ -99,8 +110,8 @@ async def test_a_move_is_searched_explained_and_made_within_the_customers_limit(
 ) -> None:
     """One in a day: Friday's cannot move to Saturday, where another is."""
     await kiosk(zimun, limit("DAY", "CUSTOMER"))
-    friday = await booked(zimun, NINE, "s_kiosk")
-    await booked(zimun, NEXT_DAY, "s_kiosk")
+    friday = await hold_and_confirm(zimun, NINE, "s_kiosk")
+    await hold_and_confirm(zimun, NEXT_DAY, "s_kiosk")
     moving = {"ignore_appointment_id": friday.appointment_id}
     assert await times(zimun, "s_kiosk", FRIDAY, **moving) == ["09:00", "10:00", "11:00"]
     assert await times(zimun, "s_kiosk", SATURDAY, **moving) == []
@@ -108,11 +119,11 @@ async def test_a_move_is_searched_explained_and_made_within_the_customers_limit(
     [told] = (await explain(zimun, "s_kiosk", there, **moving)).obstacles
     assert (told.rule, told.subject_id) == (Obstacle.LIMIT_REACHED, "")
     refused = await zimun.refused(
-        zimun.appointments.RescheduleAppointment, move_of(friday.appointment_id, there)
+        zimun.appointments.RescheduleAppointment, reschedule_request(friday.appointment_id, there)
     )
     assert refused.reason == "LIMIT_REACHED"
     moved = await zimun.call(
-        zimun.appointments.RescheduleAppointment, move_of(friday.appointment_id, TEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(friday.appointment_id, TEN)
     )
     assert moved.start_time.ToJsonString() == TEN
 
@@ -121,7 +132,7 @@ async def test_an_availability_answer_that_is_kept_ends_when_an_upcoming_booking
     zimun: Zimun,
 ) -> None:
     await kiosk(zimun, limit("UPCOMING", "SERVICE"))
-    first = await booked(zimun, NINE, "s_kiosk")
+    first = await hold_and_confirm(zimun, NINE, "s_kiosk")
     for _ in range(2):
         assert not (await search(zimun, "s_kiosk", SATURDAY)).slots
     zimun.clock.instant = first.start_time.ToMicroseconds()

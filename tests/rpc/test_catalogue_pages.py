@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from ..support.rpc import Zimun, refusal
-from .asking import held, search, times
+from .calls import create_hold, search, times
 from .catalogue import (
     KINDS,
     LOCATION,
@@ -167,4 +167,4 @@ async def test_a_new_service_is_searched_and_held_at_once(zimun: Zimun) -> None:
     made = await SERVICE.create(zimun, staff_ids=[member.id])
     found = await search(zimun, made.id, "2025-12-01")
     assert [list(slot.staff_ids) for slot in found.slots] == [[member.id]] * 2
-    assert (await held(zimun, "2025-12-01T09:00:00Z", made.id)).staff_id == member.id
+    assert (await create_hold(zimun, "2025-12-01T09:00:00Z", made.id)).staff_id == member.id

@@ -14,9 +14,18 @@ from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 
 from ..support.rpc import Zimun
 from . import at, stamp
-from .asking import changes_of, move_of
+from .calls import (
+    ELEVEN,
+    TEN,
+    book,
+    book_of,
+    changes_of,
+    get,
+    reschedule_request,
+    update,
+    update_of,
+)
 from .catalogue import days, settle
-from .test_appointment_life import ELEVEN, TEN, book, book_of, get, update, update_of
 
 SECRET = "kestrel"
 """A word in everything that is personal."""
@@ -82,7 +91,7 @@ async def test_export_has_every_appointment_of_a_contact_with_its_changes(zimun:
     noted = await update(zimun, first.appointment_id, notes="Changed")
     moved = await zimun.call(
         zimun.appointments.RescheduleAppointment,
-        move_of(second.appointment_id, "2025-12-02T10:00:00Z"),
+        reschedule_request(second.appointment_id, "2025-12-02T10:00:00Z"),
     )
     found = await exported(zimun, EMAIL.upper())
     assert [one.appointment for one in found] == [noted, moved]
@@ -214,7 +223,7 @@ async def test_contact_with_an_appointment_to_come_is_erased_only_where_that_is_
     assert taken.reason == "SLOT_UNAVAILABLE"
     moved = await zimun.call(
         zimun.appointments.RescheduleAppointment,
-        move_of(coming.appointment_id, "2025-12-03T11:00:00Z"),
+        reschedule_request(coming.appointment_id, "2025-12-03T11:00:00Z"),
     )
     assert (moved.contact_name, moved.start_time) == ("", stamp("2025-12-03T11:00:00Z"))
 

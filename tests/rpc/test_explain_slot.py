@@ -6,19 +6,19 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import stamp
-from .asking import (
+from .calls import (
     ELEVEN,
     MONDAY,
     TEN,
+    batch_check,
     check_of,
-    checked,
+    create_hold,
+    error_of_refusal,
+    error_of_status,
     explain,
-    held,
     hold_refused,
     search,
     starts,
-    told_by,
-    told_in,
 )
 from .catalogue import (
     RESOURCE,
@@ -41,13 +41,13 @@ async def test_an_explanation_names_the_rule_and_whom_it_is_about(zimun: Zimun, 
     assert all(each.message for each in explained.obstacles)
     assert explained.WhichOneof("result") == "error"
     refused = await hold_refused(zimun, TEN, "s_x", **fields)
-    assert told_by(explained.error) == told_in(refused)
+    assert error_of_status(explained.error) == error_of_refusal(refused)
     assert refused.reason == case.reason
     assert case.metadata.get("rule", found[0][0]) == found[0][0]
     wanted = case.metadata or {"service_id": "s_x"}
     assert dict(refused.info.metadata) == wanted
-    (answer,) = await checked(zimun, check_of(TEN, "s_x", **fields))
-    assert told_by(answer.error) == told_in(refused)
+    (answer,) = await batch_check(zimun, check_of(TEN, "s_x", **fields))
+    assert error_of_status(answer.error) == error_of_refusal(refused)
     assert TEN not in starts((await search(zimun, "s_x", MONDAY, **fields)).slots)
     if note := wanted.get("note", ""):
         assert note in {each.note for each in explained.obstacles}
@@ -111,7 +111,7 @@ async def test_an_explanation_says_everything_that_stands_in_the_way(zimun: Zimu
         resource_requirements=[{"resource_ids": ["r_x"]}],
         slot_alignment="HOUR",
     )
-    await held(zimun, TEN, "s_x", staff_id="t_q")
+    await create_hold(zimun, TEN, "s_x", staff_id="t_q")
     await STAFF.archive(zimun, "t_r")
     await SERVICE.update(zimun, "s_x", lead_time=days(10))
     await SERVICE.archive(zimun, "s_x")
@@ -131,11 +131,11 @@ async def test_an_explanation_says_everything_that_stands_in_the_way(zimun: Zimu
     ranks = [{"s_": 0, "o_": 0, "t_": 1, "r_": 2}[subject[:2]] for subject in subjects]
     assert ranks == sorted(ranks)
     refused = await hold_refused(zimun, f"{MONDAY}T10:20:00Z", "s_x")
-    assert told_by(explained.error) == told_in(refused)
+    assert error_of_status(explained.error) == error_of_refusal(refused)
 
 
 async def test_who_is_busy_does_not_matter_while_somebody_is_free(zimun: Zimun) -> None:
-    await held(zimun, TEN, staff_id="t_ada")
+    await create_hold(zimun, TEN, staff_id="t_ada")
     explained = await explain(zimun, "s_123", TEN, time_zone="Asia/Tokyo")
     assert (explained.service_id, explained.time_zone) == ("s_123", "Asia/Tokyo")
     assert explained.WhichOneof("result") == "slot"
@@ -145,4 +145,4 @@ async def test_who_is_busy_does_not_matter_while_somebody_is_free(zimun: Zimun) 
     explained = await explain(zimun, "s_123", TEN, staff_id="t_ada")
     assert [each.subject_id for each in explained.obstacles] == ["t_ada"]
     refused = await hold_refused(zimun, TEN, staff_id="t_ada")
-    assert told_by(explained.error) == told_in(refused)
+    assert error_of_status(explained.error) == error_of_refusal(refused)

@@ -13,7 +13,7 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun, refusal
 from . import confirm_of, hold_of, stamp
-from .asking import booked, explain, held, hold_refused, search
+from .calls import create_hold, explain, hold_and_confirm, hold_refused, search
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, weekly
 
 CAPACITY = 8
@@ -154,14 +154,14 @@ async def test_booking_of_more_seats_than_the_reduced_capacity_keeps_them_when_i
 ) -> None:
     """Three seats of eight; then the class has two."""
     await SERVICE.create(zimun, id="s_two", name="Class", duration=hours(1), capacity=CAPACITY)
-    kept = await booked(zimun, TEN, "s_two", seats=3)
+    kept = await hold_and_confirm(zimun, TEN, "s_two", seats=3)
     await SERVICE.update(zimun, "s_two", capacity=2)
     [full] = (await explain(zimun, "s_two", TEN)).obstacles
     assert (full.rule, full.message[:24]) == (Obstacle.SEATS_TAKEN, "Class has 0 of 2 seats l")
     own = await search(zimun, "s_two", MONDAY, ignore_appointment_id=kept.appointment_id)
     assert {slot.seats_left for slot in own.slots} == {3}
     noon = f"{MONDAY}T12:00:00Z"
-    await held(zimun, noon, "s_two")
+    await create_hold(zimun, noon, "s_two")
     for start, reason in ((noon, "SLOT_UNAVAILABLE"), (f"{MONDAY}T14:00:00Z", "")):
         request = moving(kept.appointment_id, start)
         if reason:
@@ -181,9 +181,9 @@ async def test_booking_of_a_session_with_too_many_seats_sold_can_stay_where_it_i
     await SERVICE.create(
         zimun, id="s_two", duration=hours(1), capacity=3, staff_ids=["t_ada", "t_ben"]
     )
-    kept = await booked(zimun, TEN, "s_two", seats=2, staff_id="t_ada")
-    await booked(zimun, TEN, "s_two", staff_id="t_ada")
-    await held(zimun, TEN, "s_two", staff_id="t_ben")
+    kept = await hold_and_confirm(zimun, TEN, "s_two", seats=2, staff_id="t_ada")
+    await hold_and_confirm(zimun, TEN, "s_two", staff_id="t_ada")
+    await create_hold(zimun, TEN, "s_two", staff_id="t_ben")
     await SERVICE.update(zimun, "s_two", capacity=2)
     request = moving(kept.appointment_id, TEN)
     assert await zimun.call(zimun.appointments.RescheduleAppointment, request) == kept
@@ -200,7 +200,7 @@ async def test_booking_keeps_its_location_when_the_service_is_not_offered_there_
     for name in ("l_old", "l_new"):
         await LOCATION.create(zimun, id=name, time_zone="UTC")
     await SERVICE.create(zimun, id="s_moves", duration=hours(1), location_ids=["l_old"])
-    kept = await booked(zimun, TEN, "s_moves")
+    kept = await hold_and_confirm(zimun, TEN, "s_moves")
     await SERVICE.update(zimun, "s_moves", location_ids=["l_new"])
     request = moving(kept.appointment_id, f"{MONDAY}T12:00:00Z")
     moved = await zimun.call(zimun.appointments.RescheduleAppointment, request)

@@ -12,9 +12,20 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import confirm_of, hold_of, stamp
-from .asking import booked, changes_of, explain, held, hold_refused, move_of, times
+from .calls import (
+    ELEVEN,
+    TEN,
+    book,
+    book_of,
+    changes_of,
+    create_hold,
+    explain,
+    hold_and_confirm,
+    hold_refused,
+    reschedule_request,
+    times,
+)
 from .catalogue import SERVICE, STAFF, hours, weekly
-from .test_appointment_life import ELEVEN, TEN, book, book_of
 
 SATURDAY = "2025-11-29"
 NIGHT = f"{SATURDAY}T22:07:00Z"
@@ -28,7 +39,7 @@ def cancel_of(appointment_id: str, **fields: Any) -> appointments_pb2.CancelAppo
 
 async def test_hold_outside_hours_is_busy_confirms_and_moves_by_the_rules(zimun: Zimun) -> None:
     assert (await hold_refused(zimun, NIGHT)).info.metadata["rule"] == "STAFF_CLOSED"
-    hold = await held(zimun, NIGHT, staff_id="t_ben", ignored_rules=HOURS_AND_GRID)
+    hold = await create_hold(zimun, NIGHT, staff_id="t_ben", ignored_rules=HOURS_AND_GRID)
     zimun.clock.advance(60)
     kept = await zimun.call(zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id))
     assert (kept.start_time, kept.staff_id) == (stamp(NIGHT), "t_ben")
@@ -39,13 +50,13 @@ async def test_hold_outside_hours_is_busy_confirms_and_moves_by_the_rules(zimun:
     assert again.alternatives
     later = f"{SATURDAY}T23:00:00Z"
     refused = await zimun.refused(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, later)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, later)
     )
     assert refused.reason == "NOT_A_SLOT"
-    move = move_of(kept.appointment_id, later, ignored_rules=HOURS_AND_GRID)
+    move = reschedule_request(kept.appointment_id, later, ignored_rules=HOURS_AND_GRID)
     await zimun.call(zimun.appointments.RescheduleAppointment, move)
     moved = await zimun.call(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, TEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, TEN)
     )
     assert moved.start_time == stamp(TEN)
     assert [list(one.ignored_rules) for one in await changes_of(zimun, kept.appointment_id)] == [
@@ -74,7 +85,7 @@ async def test_rules_that_no_request_names_still_count(zimun: Zimun) -> None:
         if rule == Appointment.HORIZON:
             told = await hold_refused(zimun, "2031-12-01T10:00:00Z", ignored_rules=others)
             assert told.reason == "OUTSIDE_BOOKING_WINDOW"
-    await held(zimun, "2031-12-01T10:00:00Z", ignored_rules=[Appointment.HORIZON])
+    await create_hold(zimun, "2031-12-01T10:00:00Z", ignored_rules=[Appointment.HORIZON])
 
 
 async def test_daily_limit_and_lead_time_are_set_aside(zimun: Zimun) -> None:
@@ -83,12 +94,12 @@ async def test_daily_limit_and_lead_time_are_set_aside(zimun: Zimun) -> None:
         zimun, duration=hours(1), lead_time=hours(96), staff_ids=[member.id]
     )
     lead_time = [Appointment.LEAD_TIME]
-    await held(zimun, TEN, service.id, ignored_rules=lead_time)
+    await create_hold(zimun, TEN, service.id, ignored_rules=lead_time)
     noon = "2025-12-01T12:00:00Z"
     assert (await hold_refused(zimun, noon, service.id)).reason == "OUTSIDE_BOOKING_WINDOW"
     taken = await hold_refused(zimun, noon, service.id, ignored_rules=lead_time)
     assert taken.reason == "SLOT_UNAVAILABLE"
-    await held(zimun, noon, service.id, ignored_rules=[*lead_time, Appointment.LIMITS])
+    await create_hold(zimun, noon, service.id, ignored_rules=[*lead_time, Appointment.LIMITS])
 
 
 async def test_cut_offs_are_set_aside_and_told_in_the_history(zimun: Zimun) -> None:
@@ -100,8 +111,8 @@ async def test_cut_offs_are_set_aside_and_told_in_the_history(zimun: Zimun) -> N
         reschedule_cutoff=hours(500),
         staff_ids=[member.id],
     )
-    kept = await booked(zimun, TEN, service.id)
-    late = move_of(kept.appointment_id, "2025-12-01T12:00:00Z")
+    kept = await hold_and_confirm(zimun, TEN, service.id)
+    late = reschedule_request(kept.appointment_id, "2025-12-01T12:00:00Z")
     refused = await zimun.refused(zimun.appointments.RescheduleAppointment, late)
     assert refused.reason == "OUTSIDE_RESCHEDULE_WINDOW"
     late.ignored_rules.append(Appointment.CUTOFF)
@@ -119,8 +130,8 @@ async def test_cut_offs_are_set_aside_and_told_in_the_history(zimun: Zimun) -> N
 async def test_limit_of_a_customer_is_set_aside_by_the_confirmation(zimun: Zimun) -> None:
     limits = [{"max_bookings": 1, "period": "DAY", "per": "CUSTOMER"}]
     service = await SERVICE.create(zimun, duration=hours(1), booking_limits=limits)
-    await booked(zimun, TEN, service.id)
-    hold = await held(zimun, ELEVEN, service.id, ignored_rules=[Appointment.GRID])
+    await hold_and_confirm(zimun, TEN, service.id)
+    hold = await create_hold(zimun, ELEVEN, service.id, ignored_rules=[Appointment.GRID])
     request = confirm_of(hold.hold_id)
     refused = await zimun.refused(zimun.appointments.ConfirmAppointment, request)
     assert refused.reason == "LIMIT_REACHED"
@@ -136,9 +147,9 @@ async def test_without_the_scope_a_request_that_names_rules_is_refused(
 ) -> None:
     requests: dict[str, Any] = {
         "Hold": hold_of(TEN, ignored_rules=EVERY_RULE),
-        "Confirm": confirm_of((await held(zimun, ELEVEN)).hold_id, ignored_rules=EVERY_RULE),
+        "Confirm": confirm_of((await create_hold(zimun, ELEVEN)).hold_id, ignored_rules=EVERY_RULE),
         "Book": book_of(TEN, ignored_rules=EVERY_RULE),
-        "Reschedule": move_of("a_123", TEN, ignored_rules=EVERY_RULE),
+        "Reschedule": reschedule_request("a_123", TEN, ignored_rules=EVERY_RULE),
         "Cancel": cancel_of("a_123", ignored_rules=EVERY_RULE),
     }
     call = getattr(zimun.appointments, f"{method}Appointment")

@@ -12,25 +12,25 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import hold_of, stamp
-from .asking import (
+from .calls import (
     ELEVEN,
     MONDAY,
     TEN,
     TUESDAY,
-    booked,
+    batch_check,
     check_of,
-    checked,
+    create_hold,
+    error_of_refusal,
+    error_of_status,
     explain,
     find_next,
-    held,
+    hold_and_confirm,
     hold_refused,
-    move_of,
-    moved,
+    reschedule,
+    reschedule_request,
     search,
     starts,
     times,
-    told_by,
-    told_in,
 )
 from .catalogue import (
     LOCATION,
@@ -76,7 +76,7 @@ async def test_a_search_is_for_the_length_that_is_chosen(zimun: Zimun) -> None:
 
 async def test_a_hold_lasts_as_long_as_is_chosen(zimun: Zimun) -> None:
     service_id = await lengthy(zimun, buffer_after=minutes(30))
-    hold = await held(zimun, f"{MONDAY}T09:30:00Z", service_id, duration=hours(1))
+    hold = await create_hold(zimun, f"{MONDAY}T09:30:00Z", service_id, duration=hours(1))
     assert hold.end_time == stamp(f"{MONDAY}T10:30:00Z")
     assert await times(zimun, service_id, MONDAY) == ["11:00", "11:30"]
     assert await times(zimun, service_id, MONDAY, duration=hours(1)) == ["11:00"]
@@ -84,7 +84,7 @@ async def test_a_hold_lasts_as_long_as_is_chosen(zimun: Zimun) -> None:
     refused = await hold_refused(zimun, ELEVEN, service_id, duration=hours(2))
     assert (refused.reason, refused.info.metadata["rule"]) == ("NOT_A_SLOT", "STAFF_CLOSED")
     explained = await explain(zimun, service_id, ELEVEN, duration=hours(2))
-    assert told_by(explained.error) == told_in(refused)
+    assert error_of_status(explained.error) == error_of_refusal(refused)
     explained = await explain(zimun, service_id, ELEVEN, duration=hours(1))
     assert explained.slot.end_time == stamp(f"{MONDAY}T12:00:00Z")
     refused = await hold_refused(zimun, TEN, service_id, duration=hours(1))
@@ -118,21 +118,21 @@ async def test_a_length_that_is_not_offered_is_refused(zimun: Zimun, length: int
 
 async def test_a_rescheduled_appointment_keeps_its_length(zimun: Zimun) -> None:
     service_id = await lengthy(zimun)
-    kept = await booked(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(2))
+    kept = await hold_and_confirm(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(2))
     assert kept.end_time == stamp(ELEVEN)
-    other = await moved(zimun, kept.appointment_id, TEN)
+    other = await reschedule(zimun, kept.appointment_id, TEN)
     assert (other.start_time, other.end_time) == (stamp(TEN), stamp(f"{MONDAY}T12:00:00Z"))
     refused = await zimun.refused(
-        zimun.appointments.RescheduleAppointment, move_of(kept.appointment_id, ELEVEN)
+        zimun.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, ELEVEN)
     )
     assert (refused.reason, refused.info.metadata["rule"]) == ("NOT_A_SLOT", "STAFF_CLOSED")
 
 
 async def test_an_appointment_keeps_a_length_that_is_not_offered_any_more(zimun: Zimun) -> None:
     service_id = await lengthy(zimun)
-    kept = await booked(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(2))
+    kept = await hold_and_confirm(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(2))
     await SERVICE.update(zimun, service_id, ["duration", "duration_options"], duration=hours(1))
-    other = await moved(zimun, kept.appointment_id, TEN)
+    other = await reschedule(zimun, kept.appointment_id, TEN)
     assert other.end_time == stamp(f"{MONDAY}T12:00:00Z")
     found = await search(zimun, service_id, MONDAY, ignore_appointment_id=kept.appointment_id)
     assert {slot.end_time.seconds - slot.start_time.seconds for slot in found.slots} == {7200}
@@ -143,8 +143,8 @@ async def test_an_appointment_keeps_a_length_that_is_not_offered_any_more(zimun:
 
 async def test_ones_own_time_is_offered_and_others_are_not(zimun: Zimun) -> None:
     service_id = await lengthy(zimun, buffer_after=minutes(30))
-    mine = await booked(zimun, f"{MONDAY}T09:30:00Z", service_id)
-    other = await booked(zimun, ELEVEN, service_id)
+    mine = await hold_and_confirm(zimun, f"{MONDAY}T09:30:00Z", service_id)
+    other = await hold_and_confirm(zimun, ELEVEN, service_id)
     own = {"ignore_appointment_id": mine.appointment_id}
     assert await times(zimun, service_id, MONDAY) == []
     assert await times(zimun, service_id, MONDAY, **own) == ["09:00", "09:30", "10:00"]
@@ -158,49 +158,53 @@ async def test_ones_own_time_is_offered_and_others_are_not(zimun: Zimun) -> None
     assert explained.WhichOneof("result") == "slot"
     explained = await explain(zimun, service_id, ELEVEN, **own)
     assert [each.subject_id for each in explained.obstacles] == ["t_x"]
-    answers = await checked(
+    answers = await batch_check(
         zimun,
         check_of(f"{MONDAY}T09:30:00Z", service_id, **own),
         check_of(f"{MONDAY}T09:30:00Z", service_id),
         check_of(f"{MONDAY}T09:30:00Z", service_id, ignore_appointment_id="a_9"),
     )
     assert [answer.WhichOneof("result") for answer in answers] == ["slot", "error", "error"]
-    assert told_by(answers[2].error)[2] == "APPOINTMENT_NOT_FOUND"
+    assert error_of_status(answers[2].error)[2] == "APPOINTMENT_NOT_FOUND"
 
 
 async def test_what_ones_own_search_offers_can_be_rescheduled_to_and_nothing_else(
     zimun: Zimun,
 ) -> None:
     service_id = await lengthy(zimun, buffer_before=minutes(15), buffer_after=minutes(15))
-    await booked(zimun, f"{MONDAY}T11:30:00Z", service_id)
-    mine = await booked(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(1))
+    await hold_and_confirm(zimun, f"{MONDAY}T11:30:00Z", service_id)
+    mine = await hold_and_confirm(zimun, f"{MONDAY}T09:00:00Z", service_id, duration=hours(1))
     own = {"ignore_appointment_id": mine.appointment_id}
     offered = await times(zimun, service_id, MONDAY, **own)
     assert offered == ["09:00", "09:30", "10:00"]
     for minute in range(8 * 60, 13 * 60, 15):
         time = f"{minute // 60:02}:{minute % 60:02}"
-        request = move_of(mine.appointment_id, f"{MONDAY}T{time}:00Z")
+        request = reschedule_request(mine.appointment_id, f"{MONDAY}T{time}:00Z")
         if time in offered:
             await zimun.call(zimun.appointments.RescheduleAppointment, request)
         else:
             refused = await zimun.refused(zimun.appointments.RescheduleAppointment, request)
             explained = await explain(zimun, service_id, request.start_time, **own)
-            assert told_by(explained.error) == told_in(refused)
+            assert error_of_status(explained.error) == error_of_refusal(refused)
         assert await times(zimun, service_id, MONDAY, **own) == offered
 
 
 async def test_an_appointments_place_seats_and_length_are_asked_about(zimun: Zimun) -> None:
     places = [(await LOCATION.create(zimun, time_zone=zone)).id for zone in ("UTC", "Asia/Tokyo")]
     service_id = await lengthy(zimun, location_ids=places, capacity=6)
-    mine = await booked(zimun, TEN, service_id, location_id=places[1], seats=4, duration=hours(1))
-    await booked(zimun, TEN, service_id, location_id=places[1], seats=1, duration=hours(1))
+    mine = await hold_and_confirm(
+        zimun, TEN, service_id, location_id=places[1], seats=4, duration=hours(1)
+    )
+    await hold_and_confirm(
+        zimun, TEN, service_id, location_id=places[1], seats=1, duration=hours(1)
+    )
     own = {"ignore_appointment_id": mine.appointment_id}
     found = await search(zimun, service_id, MONDAY, **own)
     assert found.time_zone == "Asia/Tokyo"
     assert starts(found.slots) == [f"{MONDAY}T{time}:00Z" for time in ("09:00", "10:00", "11:00")]
     assert [slot.seats_left for slot in found.slots] == [6, 5, 6]
     assert {slot.end_time.seconds - slot.start_time.seconds for slot in found.slots} == {3600}
-    await held(zimun, ELEVEN, service_id, location_id=places[1], seats=3, duration=hours(1))
+    await create_hold(zimun, ELEVEN, service_id, location_id=places[1], seats=3, duration=hours(1))
     found = await search(zimun, service_id, MONDAY, **own)
     assert starts(found.slots) == [f"{MONDAY}T{time}:00Z" for time in ("09:00", "10:00")]
     found = await search(zimun, service_id, MONDAY, **own, seats=1)
@@ -217,7 +221,7 @@ async def test_an_appointment_of_another_service_frees_its_time_alone(zimun: Zim
     second = await SERVICE.create(
         zimun, duration=minutes(45), slot_step=minutes(15), staff_ids=["t_x"]
     )
-    mine = await booked(zimun, f"{MONDAY}T09:00:00Z", first, duration=hours(2))
+    mine = await hold_and_confirm(zimun, f"{MONDAY}T09:00:00Z", first, duration=hours(2))
     assert await times(zimun, second.id, MONDAY) == ["11:00", "11:15"]
     found = await search(zimun, second.id, MONDAY, ignore_appointment_id=mine.appointment_id)
     assert len(found.slots) == 10
@@ -239,28 +243,28 @@ async def test_another_organizations_appointment_is_not_found(zimun: Zimun) -> N
 
 async def test_ignoring_a_cancelled_appointment_frees_nothing_more(zimun: Zimun) -> None:
     service_id = await lengthy(zimun)
-    mine = await booked(zimun, TEN, service_id)
+    mine = await hold_and_confirm(zimun, TEN, service_id)
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=mine.appointment_id)
     await zimun.call(zimun.appointments.CancelAppointment, cancel)
-    await booked(zimun, TEN, service_id)
+    await hold_and_confirm(zimun, TEN, service_id)
     own = {"ignore_appointment_id": mine.appointment_id}
     assert await times(zimun, service_id, MONDAY, **own) == await times(zimun, service_id, MONDAY)
 
 
 async def test_the_alternatives_of_a_refused_move_include_ones_own_time(zimun: Zimun) -> None:
     service_id = await lengthy(zimun)
-    mine = await booked(zimun, TEN, service_id)
+    mine = await hold_and_confirm(zimun, TEN, service_id)
     for time in ("09:00", "09:30", "10:30", "11:00"):
-        await booked(zimun, f"{MONDAY}T{time}:00Z", service_id)
+        await hold_and_confirm(zimun, f"{MONDAY}T{time}:00Z", service_id)
     refused = await zimun.refused(
         zimun.appointments.RescheduleAppointment,
-        move_of(mine.appointment_id, f"{MONDAY}T10:30:00Z"),
+        reschedule_request(mine.appointment_id, f"{MONDAY}T10:30:00Z"),
     )
     assert refused.reason == "SLOT_UNAVAILABLE"
     alternatives = starts(refused.alternatives)
     assert alternatives[:2] == [TEN, f"{MONDAY}T11:30:00Z"]
     for slot in refused.alternatives:
-        await moved(zimun, mine.appointment_id, slot.start_time)
+        await reschedule(zimun, mine.appointment_id, slot.start_time)
 
 
 # Daily limits and seats
@@ -281,12 +285,12 @@ async def test_a_daily_limit_counts_the_dates_of_the_persons_zone(zimun: Zimun) 
     assert len(everything) == 48
     of_tuesday = everything[11:35]
     for time in ("08:00", "10:00"):
-        await booked(zimun, f"{MONDAY}T{time}:00Z", made.id)
+        await hold_and_confirm(zimun, f"{MONDAY}T{time}:00Z", made.id)
     assert starts((await search(zimun, made.id, **both)).slots) == everything[11:]
     for start in (of_tuesday[0], of_tuesday[-1]):
-        (explained,) = await checked(zimun, check_of(start, made.id))
+        (explained,) = await batch_check(zimun, check_of(start, made.id))
         assert explained.WhichOneof("result") == "slot"
-        await booked(zimun, start, made.id)
+        await hold_and_confirm(zimun, start, made.id)
     assert starts((await search(zimun, made.id, **both)).slots) == everything[35:]
     for start in (everything[0], of_tuesday[5]):
         (obstacle,) = (await explain(zimun, made.id, start)).obstacles
@@ -302,7 +306,7 @@ async def test_a_daily_limit_counts_a_group_session_once(zimun: Zimun) -> None:
         assert {slot.start_time.ToJsonString(): slot.seats_left for slot in found.slots}[
             TEN
         ] == left
-        await held(zimun, TEN, made.id)
+        await create_hold(zimun, TEN, made.id)
         assert (await hold_refused(zimun, ELEVEN, made.id)).reason == "SLOT_UNAVAILABLE"
     assert await times(zimun, made.id, MONDAY) == []
     (obstacle,) = (await explain(zimun, made.id, ELEVEN)).obstacles
@@ -312,16 +316,16 @@ async def test_a_daily_limit_counts_a_group_session_once(zimun: Zimun) -> None:
 async def test_a_daily_limit_lets_an_appointment_move_within_its_date(zimun: Zimun) -> None:
     await STAFF.create(zimun, id="t_x", weekly_hours=weekly("09:00", "12:00"), daily_limit=1)
     made = await SERVICE.create(zimun, duration=hours(1), staff_ids=["t_x"])
-    mine = await booked(zimun, TEN, made.id)
-    await booked(zimun, f"{TUESDAY}T10:00:00Z", made.id)
+    mine = await hold_and_confirm(zimun, TEN, made.id)
+    await hold_and_confirm(zimun, f"{TUESDAY}T10:00:00Z", made.id)
     own = {"ignore_appointment_id": mine.appointment_id}
     assert await times(zimun, made.id, MONDAY) == []
     assert await times(zimun, made.id, MONDAY, **own) == ["09:00", "10:00", "11:00"]
     assert await times(zimun, made.id, TUESDAY, **own) == []
-    await moved(zimun, mine.appointment_id, ELEVEN)
+    await reschedule(zimun, mine.appointment_id, ELEVEN)
     refused = await zimun.refused(
         zimun.appointments.RescheduleAppointment,
-        move_of(mine.appointment_id, f"{TUESDAY}T11:00:00Z"),
+        reschedule_request(mine.appointment_id, f"{TUESDAY}T11:00:00Z"),
     )
     assert refused.reason == "SLOT_UNAVAILABLE"
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=mine.appointment_id)
@@ -330,13 +334,13 @@ async def test_a_daily_limit_lets_an_appointment_move_within_its_date(zimun: Zim
 
 
 async def test_a_search_for_seats_shows_sessions_with_so_many_left(zimun: Zimun) -> None:
-    await held(zimun, f"{MONDAY}T09:00:00Z", "s_yoga", seats=8)
-    await held(zimun, TEN, "s_yoga", seats=5)
+    await create_hold(zimun, f"{MONDAY}T09:00:00Z", "s_yoga", seats=8)
+    await create_hold(zimun, TEN, "s_yoga", seats=5)
     for seats, first in ((1, "10:00"), (3, "10:00"), (4, "11:00"), (8, "11:00")):
         found = await search(zimun, "s_yoga", MONDAY, seats=seats)
         left = {slot.local_start_time[11:16]: slot.seats_left for slot in found.slots}
         assert next(iter(left)) == first
         assert left.pop("10:00", 3) == 3
         assert set(left.values()) == {8}
-    assert (await held(zimun, TEN, "s_yoga", seats=3)).seats == 3
+    assert (await create_hold(zimun, TEN, "s_yoga", seats=3)).seats == 3
     assert (await hold_refused(zimun, TEN, "s_yoga")).reason == "SLOT_UNAVAILABLE"

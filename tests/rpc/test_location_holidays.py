@@ -7,7 +7,7 @@ import pytest
 from zimun.v1.slot_pb2 import Day
 
 from ..support.rpc import Zimun
-from .asking import hold_refused, search
+from .calls import hold_refused, search
 from .catalogue import LOCATION, SERVICE, Fields, put_override, settings, settle, weekly
 
 GOOD_FRIDAY = "2026-04-03"

@@ -26,7 +26,14 @@ from zimun.v1.slot_pb2 import Obstacle, Slot
 
 from ..support.rpc import Zimun, refusal, serving
 from . import at, confirm_of
-from .asking import Told, find_next, move_of, search, told_by, told_in
+from .calls import (
+    ErrorParts,
+    error_of_refusal,
+    error_of_status,
+    find_next,
+    reschedule_request,
+    search,
+)
 from .catalogue import (
     KINDS,
     LOCATION,
@@ -396,7 +403,7 @@ def times_around(world: World, chance: random.Random) -> list[int]:
     return [*steps, *(chance.randrange(first, first + 5 * DAY, MINUTE) for _ in range(40))]
 
 
-async def errors_of(world: World, question: Question, times: list[int]) -> dict[int, Told]:
+async def errors_of(world: World, question: Question, times: list[int]) -> dict[int, ErrorParts]:
     """What stands in the way of each time that cannot be had, by checks of a hundred."""
     service_id, asked = question
     checks = [
@@ -409,7 +416,7 @@ async def errors_of(world: World, question: Question, times: list[int]) -> dict[
         answer = await world.zimun.call(world.zimun.availability.BatchCheckAvailability, request)
         results += answer.results
     return {
-        time: told_by(result.error)
+        time: error_of_status(result.error)
         for time, result in zip(times, results, strict=True)
         if result.HasField("error")
     }
@@ -440,12 +447,12 @@ async def test_everything_not_shown_is_refused_as_it_is_explained(world: World) 
                 zimun.appointments.HoldAppointment,
                 appointments_pb2.HoldAppointmentRequest(appointment_time=timestamp(time), **named),
             )
-            assert told_in(refused) == errors[time]
+            assert error_of_refusal(refused) == errors[time]
             explained = await zimun.call(
                 zimun.availability.ExplainSlot,
                 availability_pb2.ExplainSlotRequest(start_time=timestamp(time), **named),
             )
-            assert told_by(explained.error) == errors[time]
+            assert error_of_status(explained.error) == errors[time]
             assert explained.obstacles
             first = Obstacle.Rule.Name(explained.obstacles[0].rule)
             assert errors[time][3].get("rule", first) == first
@@ -600,13 +607,13 @@ async def test_to_ignore_an_appointment_is_to_search_as_if_it_were_cancelled(
             ignore_appointment_id=appointment.appointment_id,
         )
         if appointment.start_time not in [slot.start_time for slot in own.slots]:
-            staying = move_of(appointment.appointment_id, appointment.start_time)
+            staying = reschedule_request(appointment.appointment_id, appointment.start_time)
             refused = await zimun.refused(zimun.appointments.RescheduleAppointment, staying)
             assert refused.reason in ("NOT_A_SLOT", "OUTSIDE_BOOKING_WINDOW")
         for slot in chance.sample(list(own.slots), min(5, len(own.slots))):
             moved = await zimun.call(
                 zimun.appointments.RescheduleAppointment,
-                move_of(appointment.appointment_id, slot.start_time),
+                reschedule_request(appointment.appointment_id, slot.start_time),
             )
             assert (moved.start_time, moved.end_time) == (slot.start_time, slot.end_time)
 

@@ -10,7 +10,7 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 
 from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import at, stamp
-from .asking import MONDAY, TEN, booked, find_next, held, search, starts
+from .calls import MONDAY, TEN, create_hold, find_next, hold_and_confirm, search, starts
 from .catalogue import (
     LOCATION,
     SERVICE,
@@ -30,7 +30,7 @@ from .catalogue import (
 async def test_the_next_slots_are_the_first_of_a_search(
     zimun: Zimun, service_id: str, count: int
 ) -> None:
-    await booked(zimun, f"{MONDAY}T09:00:00Z", service_id)
+    await hold_and_confirm(zimun, f"{MONDAY}T09:00:00Z", service_id)
     found = await find_next(zimun, service_id, count=count)
     searched = await search(zimun, service_id, days_ahead=60)
     assert list(found.slots) == list(searched.slots)[:count]
@@ -94,11 +94,11 @@ async def test_from_the_past_means_from_now(zimun: Zimun, service_id: str, text:
 
 
 async def test_the_next_slots_are_of_whom_and_for_as_many_as_asked(zimun: Zimun) -> None:
-    await booked(zimun, "2025-11-28T09:00:00Z", staff_id="t_ben")
+    await hold_and_confirm(zimun, "2025-11-28T09:00:00Z", staff_id="t_ben")
     found = await find_next(zimun, "s_123", staff_id="t_ben", count=2)
     assert starts(found.slots) == ["2025-11-28T09:30:00Z", "2025-11-28T10:00:00Z"]
     assert [list(slot.staff_ids) for slot in found.slots] == [["t_ben"]] * 2
-    await held(zimun, "2025-11-28T09:00:00Z", "s_yoga", seats=6)
+    await create_hold(zimun, "2025-11-28T09:00:00Z", "s_yoga", seats=6)
     for seats, first in ((2, "09"), (3, "10"), (8, "10")):
         found = await find_next(zimun, "s_yoga", seats=seats)
         assert starts(found.slots) == [f"2025-11-28T{first}:00:00Z"]

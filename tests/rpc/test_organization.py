@@ -14,7 +14,7 @@ from zimun.v1.slot_pb2 import Day
 
 from ..support.rpc import FRIDAY_MORNING, Zimun
 from . import confirm_of, stamp
-from .asking import held, search, times
+from .calls import create_hold, search, times
 from .catalogue import (
     SERVICE,
     Fields,
@@ -268,9 +268,9 @@ async def test_an_update_without_an_organization_is_refused(zimun: Zimun) -> Non
 
 @pytest.mark.parametrize("length", [1, 25, 60])
 async def test_the_next_hold_lasts_as_long_as_holds_do(zimun: Zimun, length: int) -> None:
-    old = await held(zimun, "2025-12-01T10:00:00Z")
+    old = await create_hold(zimun, "2025-12-01T10:00:00Z")
     await settle(zimun, hold_length=minutes(length))
-    made = await held(zimun, "2025-12-01T10:00:00Z")
+    made = await create_hold(zimun, "2025-12-01T10:00:00Z")
     assert made.expires_at.ToMicroseconds() == FRIDAY_MORNING + length * MINUTE
     assert old.expires_at == stamp("2025-11-28T09:10:00Z")
     zimun.clock.instant = made.expires_at.ToMicroseconds() - 1
@@ -288,7 +288,7 @@ async def test_the_next_hold_lasts_as_long_as_holds_do(zimun: Zimun, length: int
 
 async def test_holds_that_exist_expire_when_they_said(zimun: Zimun) -> None:
     free = await times(zimun, "s_123", "2025-12-01", staff_id="t_ada")
-    await held(zimun, "2025-12-01T10:00:00Z", staff_id="t_ada")
+    await create_hold(zimun, "2025-12-01T10:00:00Z", staff_id="t_ada")
     await settle(zimun, hold_length=minutes(1))
     zimun.clock.advance(599)
     assert "10:00" not in await times(zimun, "s_123", "2025-12-01", staff_id="t_ada")
@@ -298,7 +298,7 @@ async def test_holds_that_exist_expire_when_they_said(zimun: Zimun) -> None:
 
 @pytest.mark.parametrize("length", [1, 60])
 async def test_extending_never_shortens_a_hold(zimun: Zimun, length: int) -> None:
-    hold = await held(zimun, "2025-12-01T10:00:00Z")
+    hold = await create_hold(zimun, "2025-12-01T10:00:00Z")
     await settle(zimun, hold_length=minutes(length))
     zimun.clock.advance(5 * 60)
     extend = appointments_pb2.ExtendHoldRequest(hold_id=hold.hold_id)

@@ -6,7 +6,7 @@ import pytest
 from zimun.v1 import overrides_service_pb2 as overrides_pb2
 
 from ..support.rpc import Zimun
-from .asking import search, times
+from .calls import search, times
 from .catalogue import drop_override, override_of, put_override
 
 FIRST, MIDDLE, LAST, AFTER = (f"2025-12-0{n}" for n in (2, 3, 4, 5))

@@ -9,7 +9,7 @@ from zimun.v1 import time_off_service_pb2 as service_pb2
 
 from ..support.rpc import Zimun
 from . import stamp
-from .asking import booked, explain, times
+from .calls import explain, hold_and_confirm, times
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, weekly
 from .time_off import (
     change,
@@ -75,8 +75,8 @@ async def test_wall_time_recurs_in_the_zone_of_the_owner(zimun: Zimun) -> None:
 
 
 async def test_all_occurrences_are_asked_for_the_bookings_that_they_meet(zimun: Zimun) -> None:
-    kept = await booked(zimun, "2025-12-15T09:00:00Z", staff_id="t_ada")
-    await booked(zimun, "2025-12-22T09:00:00Z", staff_id="t_ada")
+    kept = await hold_and_confirm(zimun, "2025-12-15T09:00:00Z", staff_id="t_ada")
+    await hold_and_confirm(zimun, "2025-12-22T09:00:00Z", staff_id="t_ada")
     for owner_id in ("t_ada", "l_main"):
         refused = await time_off_refused(zimun, owner_id, NINE, TEN, **THREE)
         assert met_by(refused) == ([kept.appointment_id], [], 1)

@@ -15,7 +15,7 @@ from zimun.v1.service_pb2 import Service
 
 from ..support.rpc import Zimun, refusal
 from . import confirm_of, hold_of, stamp
-from .asking import held
+from .calls import create_hold
 
 PHONE = "must be a phone number of the country that follows the +"
 Query = availability_pb2.GetAvailabilityRequest
@@ -93,7 +93,7 @@ async def test_a_contact_with_a_text_that_its_field_does_not_allow_is_refused(
 
 
 async def test_a_contact_has_texts_of_every_script_and_notes_of_several_lines(zimun: Zimun) -> None:
-    hold = await held(zimun, "2025-12-01T10:00:00Z")
+    hold = await create_hold(zimun, "2025-12-01T10:00:00Z")
     contact = {
         "contact_name": "‏דנה 🧑‍🤝‍🧑 O'Neil",
         "contact_phone": "+44 20 7946 0000 ext. 5",

@@ -29,7 +29,7 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 
 from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
 from . import hold_of
-from .asking import search
+from .calls import search
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

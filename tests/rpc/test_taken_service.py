@@ -7,7 +7,7 @@ import pytest
 from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
-from .asking import booked, explain, held, hold_refused, times
+from .calls import create_hold, explain, hold_and_confirm, hold_refused, times
 from .catalogue import LOCATION, SERVICE, hours, weekly
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
@@ -27,11 +27,11 @@ async def kiosk(zimun: Zimun, **fields: Any) -> None:
 
 async def test_booking_at_one_location_leaves_the_others_open(zimun: Zimun) -> None:
     await kiosk(zimun)
-    east = await booked(zimun, NINE, "s_kiosk", location_id="l_east")
+    east = await hold_and_confirm(zimun, NINE, "s_kiosk", location_id="l_east")
     assert east.location_id == "l_east"
     assert await times(zimun, "s_kiosk", FRIDAY, location_id="l_east") == ["10:00"]
     assert await times(zimun, "s_kiosk", FRIDAY, location_id="l_west") == ["09:00", "10:00"]
-    west = await booked(zimun, NINE, "s_kiosk", location_id="l_west")
+    west = await hold_and_confirm(zimun, NINE, "s_kiosk", location_id="l_west")
     assert west.location_id == "l_west"
     for location_id in ("l_east", "l_west"):
         refused = await hold_refused(zimun, NINE, "s_kiosk", location_id=location_id)
@@ -44,11 +44,11 @@ async def test_seats_taken_at_one_location_leave_the_sessions_of_others_whole(
     zimun: Zimun,
 ) -> None:
     await kiosk(zimun, capacity=3)
-    await held(zimun, NINE, "s_kiosk", location_id="l_east")
+    await create_hold(zimun, NINE, "s_kiosk", location_id="l_east")
     assert await times(zimun, "s_kiosk", FRIDAY, location_id="l_east", seats=3) == ["10:00"]
-    west = await held(zimun, NINE, "s_kiosk", location_id="l_west", seats=3)
+    west = await create_hold(zimun, NINE, "s_kiosk", location_id="l_west", seats=3)
     assert west.seats == 3
-    east = await held(zimun, NINE, "s_kiosk", location_id="l_east", seats=2)
+    east = await create_hold(zimun, NINE, "s_kiosk", location_id="l_east", seats=2)
     assert east.seats == 2
 
 

@@ -14,7 +14,7 @@ from zimun.v1.time_off_pb2 import TimeOff
 
 from ..support.rpc import Zimun, refusal
 from . import stamp
-from .asking import booked, held, move_of
+from .calls import create_hold, hold_and_confirm, reschedule_request
 from .catalogue import LOCATION, SERVICE, hours, minutes
 from .time_off import (
     change,
@@ -190,9 +190,9 @@ async def test_a_key_makes_one_time_off(zimun: Zimun) -> None:
 async def test_time_off_that_meets_bookings_lists_them_and_is_refused_unless_allowed(
     zimun: Zimun, owner_id: str
 ) -> None:
-    appointment = await booked(zimun, TEN, staff_id="t_ada")
-    hold = await held(zimun, f"{TUESDAY}09:30:00Z", staff_id="t_ada")
-    await booked(zimun, ELEVEN, staff_id="t_ada")
+    appointment = await hold_and_confirm(zimun, TEN, staff_id="t_ada")
+    hold = await create_hold(zimun, f"{TUESDAY}09:30:00Z", staff_id="t_ada")
+    await hold_and_confirm(zimun, ELEVEN, staff_id="t_ada")
     refused = await time_off_refused(zimun, owner_id, f"{TUESDAY}09:59:00Z", ELEVEN)
     assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
     assert met_by(refused) == ([appointment.appointment_id], [hold.hold_id], 2)
@@ -209,14 +209,16 @@ async def test_time_off_meets_what_was_booked_beyond_every_horizon(
     zimun: Zimun, owner_id: str
 ) -> None:
     far = [Appointment.HORIZON, Appointment.OPENING_HOURS]
-    kept = await booked(zimun, "2056-06-22T10:00:00Z", staff_id="t_ada", ignored_rules=far)
+    kept = await hold_and_confirm(
+        zimun, "2056-06-22T10:00:00Z", staff_id="t_ada", ignored_rules=far
+    )
     days = "2056-06-22T00:00:00Z", "2056-06-23T00:00:00Z"
     refused = await time_off_refused(zimun, owner_id, *days)
     assert met_by(refused) == ([kept.appointment_id], [], 1)
 
 
 async def test_time_off_of_a_resource_meets_the_bookings_that_use_it(zimun: Zimun) -> None:
-    treated = await booked(zimun, TEN, "s_treatment")
+    treated = await hold_and_confirm(zimun, TEN, "s_treatment")
     [used] = treated.resource_ids
     [other] = {"r_room_1", "r_room_2"} - {used}
     await put_time_off(zimun, other, TEN, ELEVEN)
@@ -228,10 +230,10 @@ async def test_time_off_of_a_resource_meets_the_bookings_that_use_it(zimun: Zimu
 
 async def test_only_the_bookings_of_the_place_and_those_that_are_live_are_met(zimun: Zimun) -> None:
     other = await LOCATION.create(zimun)
-    cancelled = await booked(zimun, TEN, staff_id="t_ada")
+    cancelled = await hold_and_confirm(zimun, TEN, staff_id="t_ada")
     request = appointments_pb2.CancelAppointmentRequest(appointment_id=cancelled.appointment_id)
     await zimun.call(zimun.appointments.CancelAppointment, request)
-    await held(zimun, TEN, staff_id="t_ben")
+    await create_hold(zimun, TEN, staff_id="t_ben")
     await put_time_off(zimun, other.id, NINE, ELEVEN)
     assert (await time_off_refused(zimun, "l_main", NINE, ELEVEN)).reason == "TIME_OFF_CONFLICTS"
     zimun.clock.advance(600)
@@ -240,14 +242,14 @@ async def test_only_the_bookings_of_the_place_and_those_that_are_live_are_met(zi
 
 async def test_a_service_that_needs_nobody_is_met_at_its_place(zimun: Zimun) -> None:
     service = await SERVICE.create(zimun, duration=hours(1), location_ids=["l_main"])
-    kept = await booked(zimun, TEN, service.id)
+    kept = await hold_and_confirm(zimun, TEN, service.id)
     for owner_id in ("o_demo", "l_main"):
         refused = await time_off_refused(zimun, owner_id, NINE, ELEVEN)
         assert met_by(refused) == ([kept.appointment_id], [], 1)
 
 
 async def test_bookings_that_are_over_are_not_met(zimun: Zimun) -> None:
-    await booked(zimun, TEN, staff_id="t_ada")
+    await hold_and_confirm(zimun, TEN, staff_id="t_ada")
     zimun.clock.advance(7 * 86400)
     await put_time_off(zimun, "t_ada", NINE, ELEVEN)
 
@@ -257,15 +259,18 @@ async def test_of_many_bookings_the_first_hundred_are_listed(zimun: Zimun) -> No
         zimun, duration=minutes(1), slot_step=minutes(1), location_ids=["l_main"]
     )
     kept = await asyncio.gather(
-        *(held(zimun, f"{TUESDAY}{n // 60:02}:{n % 60:02}:00Z", service.id) for n in range(130))
+        *(
+            create_hold(zimun, f"{TUESDAY}{n // 60:02}:{n % 60:02}:00Z", service.id)
+            for n in range(130)
+        )
     )
     refused = await time_off_refused(zimun, "l_main", f"{TUESDAY}00:00:00Z", "2025-12-03T00:00:00Z")
     assert met_by(refused) == ([], [one.hold_id for one in kept[:100]], 130)
 
 
 async def test_a_change_meets_what_it_did_not_meet_before(zimun: Zimun) -> None:
-    first = await booked(zimun, TEN, staff_id="t_ada")
-    second = await booked(zimun, ELEVEN, staff_id="t_ada")
+    first = await hold_and_confirm(zimun, TEN, staff_id="t_ada")
+    second = await hold_and_confirm(zimun, ELEVEN, staff_id="t_ada")
     made = await put_time_off(zimun, "t_ada", NINE, f"{TUESDAY}10:30:00Z", allow_conflicts=True)
     assert met(made.conflicts) == ([first.appointment_id], [], 1)
     await change_time_off(zimun, made.id, note="Training")
@@ -280,8 +285,8 @@ async def test_a_change_meets_what_it_did_not_meet_before(zimun: Zimun) -> None:
 
 
 async def test_bookings_under_time_off_stay_and_can_be_moved_elsewhere(zimun: Zimun) -> None:
-    hold = await held(zimun, NINE, staff_id="t_ada")
-    kept = await booked(zimun, TEN, staff_id="t_ada")
+    hold = await create_hold(zimun, NINE, staff_id="t_ada")
+    kept = await hold_and_confirm(zimun, TEN, staff_id="t_ada")
     await put_time_off(zimun, "l_main", NINE, ELEVEN, allow_conflicts=True)
     confirm = appointments_pb2.ConfirmAppointmentRequest(
         hold_id=hold.hold_id, contact_name="Dana Lee", contact_email="dana@example.com"
@@ -289,9 +294,11 @@ async def test_bookings_under_time_off_stay_and_can_be_moved_elsewhere(zimun: Zi
     confirmed = await zimun.call(zimun.appointments.ConfirmAppointment, confirm)
     assert confirmed.start_time == stamp(NINE)
     move = zimun.appointments.RescheduleAppointment
-    refused = await zimun.refused(move, move_of(kept.appointment_id, f"{TUESDAY}10:30:00Z"))
+    refused = await zimun.refused(
+        move, reschedule_request(kept.appointment_id, f"{TUESDAY}10:30:00Z")
+    )
     assert refused.info.metadata["rule"] == "TIME_OFF"
-    moved = await zimun.call(move, move_of(kept.appointment_id, ELEVEN))
+    moved = await zimun.call(move, reschedule_request(kept.appointment_id, ELEVEN))
     assert moved.start_time == stamp(ELEVEN)
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=confirmed.appointment_id)
     await zimun.call(zimun.appointments.CancelAppointment, cancel)
@@ -307,9 +314,9 @@ async def test_time_off_and_bookings_of_one_moment_never_both_come_about(zimun: 
         return await zimun.call(zimun.time_off.CreateTimeOff, creation("l_main", start, end))
 
     pairs = [
-        (create(start, end), held(zimun, start, service.id))
+        (create(start, end), create_hold(zimun, start, service.id))
         if n % 2
-        else (held(zimun, start, service.id), create(start, end))
+        else (create_hold(zimun, start, service.id), create(start, end))
         for n, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
     ended = await asyncio.gather(*(one for pair in pairs for one in pair), return_exceptions=True)

@@ -7,9 +7,19 @@ from zimun.v1.slot_pb2 import Obstacle
 
 from ..support.rpc import Zimun
 from . import stamp
-from .asking import booked, day_of, explain, find_next, held, hold_refused, search, times
+from .calls import (
+    create_hold,
+    day_of,
+    explain,
+    find_next,
+    hold_and_confirm,
+    hold_refused,
+    search,
+    times,
+    update,
+    update_of,
+)
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, minutes, put_override, weekly
-from .test_appointment_life import update, update_of
 from .time_off import change_time_off, drop_time_off, put_time_off
 
 TUESDAY = "2025-12-02"
@@ -65,7 +75,7 @@ async def test_a_time_that_overlaps_time_off_is_not_offered_and_the_note_says_wh
     assert [result.HasField("error") for result in answer.results] == [True, False]
     found = await find_next(zimun, service.id, start_time_from=stamp(TEN), count=1)
     assert found.slots[0].start_time == stamp(ELEVEN)
-    await held(zimun, ELEVEN, service.id)
+    await create_hold(zimun, ELEVEN, service.id)
     await change_time_off(zimun, made.id, end_time=f"{TUESDAY}T10:20:00Z")
     assert await times(zimun, service.id, TUESDAY) == ["09:00", "12:00"]
     await drop_time_off(zimun, made.id)
@@ -79,7 +89,7 @@ async def test_whoever_else_could_serve_does_while_one_has_time_off(zimun: Zimun
     refused = await hold_refused(zimun, TEN, staff_id="t_ada")
     assert refused.info.metadata["rule"] == "STAFF_TIME_OFF"
     for staff_id in ("t_ben", "t_chloe"):
-        await booked(zimun, TEN, staff_id=staff_id)
+        await hold_and_confirm(zimun, TEN, staff_id=staff_id)
     refused = await hold_refused(zimun, TEN)
     assert refused.reason == "SLOT_UNAVAILABLE"
     rules = [Obstacle.Rule.Name(one.rule) for one in (await explain(zimun, "s_123", TEN)).obstacles]
@@ -116,7 +126,7 @@ async def test_time_off_of_one_location_leaves_another(zimun: Zimun) -> None:
 
 
 async def test_no_seats_are_sold_in_a_session_of_staff_with_time_off(zimun: Zimun) -> None:
-    await held(zimun, TEN, "s_yoga", seats=2)
+    await create_hold(zimun, TEN, "s_yoga", seats=2)
     assert "10:00" in await times(zimun, "s_yoga", TUESDAY)
     await put_time_off(zimun, "t_chloe", TEN, ELEVEN, allow_conflicts=True)
     assert "10:00" not in await times(zimun, "s_yoga", TUESDAY)
@@ -125,10 +135,10 @@ async def test_no_seats_are_sold_in_a_session_of_staff_with_time_off(zimun: Zimu
 
 
 async def test_a_session_whose_resource_gets_time_off_can_be_joined(zimun: Zimun) -> None:
-    await held(zimun, TEN, "s_yoga", seats=2)
+    await create_hold(zimun, TEN, "s_yoga", seats=2)
     await put_time_off(zimun, "r_studio", TEN, f"{TUESDAY}T12:00:00Z", allow_conflicts=True)
     assert {"10:00", "11:00"} & set(await times(zimun, "s_yoga", TUESDAY)) == {"10:00"}
-    assert (await held(zimun, TEN, "s_yoga", seats=6)).resource_ids == ["r_studio"]
+    assert (await create_hold(zimun, TEN, "s_yoga", seats=6)).resource_ids == ["r_studio"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,7 @@ async def test_an_appointment_takes_no_more_seats_while_place_or_staff_has_time_
         staff_ids=["t_ada"],
         location_ids=["l_main"],
     )
-    kept = await booked(zimun, TEN, "s_g", seats=2)
+    kept = await hold_and_confirm(zimun, TEN, "s_g", seats=2)
     await put_time_off(zimun, owner_id, TEN, ELEVEN, note="Course", allow_conflicts=True)
     more = update_of(kept.appointment_id, seats=3)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, more)

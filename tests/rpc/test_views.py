@@ -7,7 +7,7 @@ from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.slot_pb2 import Slot
 
 from ..support.rpc import Zimun
-from .asking import search
+from .calls import search
 
 BASIC = availability_pb2.GetAvailabilityRequest.BASIC
 FULL = availability_pb2.GetAvailabilityRequest.FULL

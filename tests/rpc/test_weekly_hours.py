@@ -3,7 +3,7 @@
 from zimun.v1.slot_pb2 import Day, Obstacle
 
 from ..support.rpc import Zimun
-from .asking import explain, hold_refused, search, times
+from .calls import explain, hold_refused, search, times
 from .catalogue import SERVICE, STAFF, hours, settle, weekly
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"

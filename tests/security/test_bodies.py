@@ -10,12 +10,11 @@ import pytest_asyncio
 import yarl
 
 from ..support.gateway import Gateway, running
+from ..support.program import CONFIRM_PATH, HOLD_PATH
 from .attacks import AttackCounter, cases, seeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-HOLD = "/api/v1/appointments/hold"
-CONFIRM = "/api/v1/appointments/confirm"
 GOOD = {
     "hold_id": "h_1",
     "contact_name": 'Ada "é" \\ \U0001f600 \u2028',
@@ -73,7 +72,7 @@ NO_JSON = [
 async def test_what_is_not_json_is_refused(
     gateway: Gateway, body: str, attacks: AttackCounter
 ) -> None:
-    answer = await gateway.post(HOLD, body.encode())
+    answer = await gateway.post(HOLD_PATH, body.encode())
     assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
     assert gateway.server.calls == []
     attacks.count("body, not JSON")
@@ -87,7 +86,7 @@ async def test_a_damaged_body_is_refused_or_is_json(
     for _ in range(cases(300)):
         body = damaged(json.dumps(GOOD, ensure_ascii=rng.random() < 0.5), rng)
         gateway.server.calls.clear()
-        answer = await gateway.post(CONFIRM, body.encode("utf-8", "replace"))
+        answer = await gateway.post(CONFIRM_PATH, body.encode("utf-8", "replace"))
         if answer.status == 200:
             assert_says(gateway.server.last().request, body)
         else:
@@ -126,7 +125,7 @@ TWICE = {
 async def test_a_name_that_is_there_twice_is_refused(
     gateway: Gateway, body: str, field: str, attacks: AttackCounter
 ) -> None:
-    assert (await gateway.post(HOLD, body)).violation() == (field, "must not be there twice")
+    assert (await gateway.post(HOLD_PATH, body)).violation() == (field, "must not be there twice")
     assert gateway.server.calls == []
     attacks.count("body, a name twice")
 
@@ -137,14 +136,14 @@ async def test_a_key_of_a_map_that_is_there_twice_is_refused(
 ) -> None:
     body = f'{{"hold_id":"h_1","metadata":{{"ab":"1",{other}:"2"}}}}'
     violation = ("metadata", "must not have a key twice")
-    assert (await gateway.post(CONFIRM, body)).violation() == violation
+    assert (await gateway.post(CONFIRM_PATH, body)).violation() == violation
     pair = '{"metadata":{"\\ud83d\\ude00":"1","\U0001f600":"2"}}'
-    assert (await gateway.post(CONFIRM, pair)).violation() == violation
+    assert (await gateway.post(CONFIRM_PATH, pair)).violation() == violation
     attacks.count("body, a key twice", number=2)
 
 
 async def test_an_escaped_name_is_unknown(gateway: Gateway) -> None:
-    field, says = (await gateway.post(HOLD, '{"service\\u005fid":"s_1"}')).violation()
+    field, says = (await gateway.post(HOLD_PATH, '{"service\\u005fid":"s_1"}')).violation()
     assert (field, says) == ("service\\u005fid", "is unknown")
 
 
@@ -153,7 +152,7 @@ async def test_an_escaped_name_is_unknown(gateway: Gateway) -> None:
 async def test_nesting_is_refused(
     gateway: Gateway, opening: str, depth: int, attacks: AttackCounter
 ) -> None:
-    answer = await gateway.post(CONFIRM, opening * depth)
+    answer = await gateway.post(CONFIRM_PATH, opening * depth)
     assert answer.status == 400
     assert gateway.server.calls == []
     attacks.count("body, nested")
@@ -163,7 +162,7 @@ async def test_good_json_says_what_it_says(gateway: Gateway) -> None:
     for ascii_only in (True, False):
         for indent in (None, 2):
             body = json.dumps(GOOD, ensure_ascii=ascii_only, indent=indent)
-            assert (await gateway.post(CONFIRM, f" \r\n\t{body}\n")).status == 200
+            assert (await gateway.post(CONFIRM_PATH, f" \r\n\t{body}\n")).status == 200
             assert_says(gateway.server.last().request, body)
 
 
@@ -190,7 +189,7 @@ async def test_a_malformed_timestamp_is_refused(
 ) -> None:
     says = "must be a timestamp of RFC 3339, such as 2026-02-20T10:00:00Z"
     body = {"service_id": "s_1", "appointment_time": value}
-    assert (await gateway.post(HOLD, body)).violation() == ("appointment_time", says)
+    assert (await gateway.post(HOLD_PATH, body)).violation() == ("appointment_time", says)
     path = f"/api/v1/appointments?start_time_from={value.replace('+', '%2B')}"
     assert (await gateway.get(path)).violation() == ("start_time_from", says)
     attacks.count("timestamp, malformed", number=2)
@@ -207,7 +206,7 @@ async def test_a_malformed_duration_is_refused(
 
 @pytest.mark.parametrize("time", ["2026-02-20T10:00:00\\u002B01:00", "2026-02-20T09:00:00.000Z"])
 async def test_a_timestamp_may_be_escaped_and_have_a_fraction(gateway: Gateway, time: str) -> None:
-    assert (await gateway.post(HOLD, f'{{"appointment_time":"{time}"}}')).status == 200
+    assert (await gateway.post(HOLD_PATH, f'{{"appointment_time":"{time}"}}')).status == 200
     assert gateway.server.last().request.appointment_time.seconds == 1771578000
 
 
@@ -215,7 +214,7 @@ async def test_a_timestamp_may_be_escaped_and_have_a_fraction(gateway: Gateway, 
 async def test_a_query_beside_a_whole_body_is_refused(
     gateway: Gateway, query: str, attacks: AttackCounter
 ) -> None:
-    answer = await gateway.post(f"{HOLD}?{query}", {"service_id": "s_1"})
+    answer = await gateway.post(f"{HOLD_PATH}?{query}", {"service_id": "s_1"})
     assert answer.violation()[1] == "is no query parameter"
     assert gateway.server.calls == []
     attacks.count("query beside a body")

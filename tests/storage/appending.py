@@ -29,7 +29,8 @@ from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Allocation, BlockKey, Loaded, Needs
 from zimun.domain.ledger.reservation import LIVE, Reservation, State
 
-from .salon import CUT, NOW, ORG, booked
+from .factories import make_hold
+from .sample_catalog import CUT, NOW, ORG
 
 OTHER = "o_other"
 """An organization beside the salon."""
@@ -211,11 +212,11 @@ class Script:
         booked_at: int = NOW,
         **changes: Any,
     ) -> Reservation:
-        """A reservation as `booked` makes it, in a session of its own or in the one that it names.
+        """A reservation of `make_hold`, in a session of its own or in the one that it names.
 
         `busy` is what a new session takes, without buffers unless it says so.
         """
-        made = booked(number, **{"org_id": self.model.org_id, **changes})
+        made = make_hold(number, **{"org_id": self.model.org_id, **changes})
         session = self.model.sessions.get(made.session_id) or _session(
             made, busy or (made.start, made.end), capacity, booked_at
         )

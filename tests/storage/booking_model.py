@@ -7,7 +7,8 @@ from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.ledger.reservation import Reservation, State
 
-from .salon import NOW, at, is_live, subjects_of
+from .ledger_check import is_live, subjects_of
+from .sample_catalog import NOW, at
 
 STEP = 15 * MINUTE
 

@@ -10,7 +10,10 @@ from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 from zimun.stores import Stores
 
-from .salon import ENGINES, NOW, Engine, SalonClient, SqliteEngine, check_ledger, open_salon
+from .booking_client import BookingClient
+from .engines import ENGINES, Engine, SqliteEngine
+from .ledger_check import check_ledger
+from .sample_catalog import NOW, create_salon
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +42,13 @@ async def stores(engine: Engine, clock: ManualClock) -> AsyncIterator[Stores]:
 
 
 @pytest.fixture
+async def salon_stores(stores: Stores) -> Stores:
+    """Those stores with the salon in them."""
+    await create_salon(stores)
+    return stores
+
+
+@pytest.fixture
 def store(stores: Stores) -> LedgerStore:
     """The ledgers of those stores."""
     return stores.ledgers
@@ -51,10 +61,12 @@ def credentials(stores: Stores) -> CredentialStore:
 
 
 @pytest.fixture
-async def client(engine: Engine, stores: Stores, clock: ManualClock) -> AsyncIterator[SalonClient]:
+async def client(
+    engine: Engine, stores: Stores, clock: ManualClock
+) -> AsyncIterator[BookingClient]:
     """The salon's client; whatever a test does there, the ledger must be legal in the end."""
-    await open_salon(stores)
-    yield SalonClient(stores, clock)
+    await create_salon(stores)
+    yield BookingClient(stores, clock)
     check_ledger(engine.tables(), clock.now())
 
 
@@ -62,3 +74,12 @@ async def client(engine: Engine, stores: Stores, clock: ManualClock) -> AsyncIte
 def sqlite_engine(tmp_path: Path) -> SqliteEngine:
     """A SQLite file, migrated and empty, for what concerns this engine alone."""
     return SqliteEngine(tmp_path)
+
+
+@pytest.fixture
+async def sqlite_stores(sqlite_engine: SqliteEngine) -> AsyncIterator[Stores]:
+    """Stores on that file with the salon in it; the ledger must be legal in the end."""
+    async with sqlite_engine.open() as stores:
+        await create_salon(stores)
+        yield stores
+    check_ledger(sqlite_engine.tables(), NOW)

@@ -11,7 +11,7 @@ from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Needs
 from zimun.domain.ledger.reservation import State
 
 from .appending import KEY, OTHER, Script, begun, response
-from .salon import CLASS, NOW, ORG, TUESDAY, at
+from .sample_catalog import CLASS, NOW, ORG, TUESDAY, at
 
 FILTERS = (
     AppointmentFilter(),

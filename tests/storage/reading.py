@@ -9,7 +9,9 @@ from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import Needs
 
 from .appending import UNKNOWN, Script, by_id
-from .salon import ORG, Tables, reservations_of
+from .engines import Tables
+from .ledger_check import reservations_of
+from .sample_catalog import ORG
 
 
 async def read_one(

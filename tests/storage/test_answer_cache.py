@@ -14,17 +14,19 @@ from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.errors import ZimunError
 from zimun.domain.instant import MINUTE
 
-from .salon import CALLER, CLASS, CUT, KIOSK, NOW, Engine, SalonClient, at, open_salon, put_catalog
+from .booking_client import BookingClient
+from .engines import Engine
+from .sample_catalog import CALLER, CLASS, CUT, KIOSK, NOW, at, create_salon, put_catalog
 
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
 
 
-async def ask(client: SalonClient, service_id: str, cache: AvailabilityCache) -> Availability:
+async def ask(client: BookingClient, service_id: str, cache: AvailabilityCache) -> Availability:
     request = SlotRequest(service_id=service_id)
     return await get_availability(client.stores.reader, cache, CALLER, request, TUESDAY)
 
 
-async def check(client: SalonClient, service_id: str, cache: AvailabilityCache) -> None:
+async def check(client: BookingClient, service_id: str, cache: AvailabilityCache) -> None:
     """Assert that the answer is, twice, that of a search which knows nothing yet."""
     fresh = await get_availability(
         Reader(client.stores.ledgers, client.clock),
@@ -39,7 +41,7 @@ async def check(client: SalonClient, service_id: str, cache: AvailabilityCache) 
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, seed: int) -> None:
+async def test_kept_answers_are_those_of_a_fresh_search(client: BookingClient, seed: int) -> None:
     random, cache, held = Random(seed), AvailabilityCache(), []
     client.clock.instant = at(8) if seed % 2 else NOW
     for _ in range(80):
@@ -61,7 +63,7 @@ async def test_kept_answers_are_those_of_a_fresh_search(client: SalonClient, see
         await check(client, service.id, cache)
 
 
-async def test_answer_is_given_again_until_its_staff_are_booked(client: SalonClient) -> None:
+async def test_answer_is_given_again_until_its_staff_are_booked(client: BookingClient) -> None:
     cache = AvailabilityCache()
     first = await ask(client, CUT.id, cache)
     client.clock.advance(1)
@@ -79,7 +81,7 @@ async def test_answer_is_given_again_until_its_staff_are_booked(client: SalonCli
 
 
 async def test_answer_is_given_again_after_bookings_of_others_and_of_other_weeks(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     cache = AvailabilityCache()
     first = await ask(client, CUT.id, cache)
@@ -90,7 +92,7 @@ async def test_answer_is_given_again_after_bookings_of_others_and_of_other_weeks
 
 
 async def test_answer_is_not_given_again_from_the_instant_that_a_hold_in_it_expires(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     cache = AvailabilityCache()
     for _ in CUT.staff_ids:
@@ -103,7 +105,7 @@ async def test_answer_is_not_given_again_from_the_instant_that_a_hold_in_it_expi
     assert at(10) in {slot.start for slot in (await ask(client, CUT.id, cache)).slots}
 
 
-async def test_answer_of_one_request_is_not_given_to_another(client: SalonClient) -> None:
+async def test_answer_of_one_request_is_not_given_to_another(client: BookingClient) -> None:
     cache = AvailabilityCache()
     answers = [await ask(client, service.id, cache) for service in (CUT, CLASS)]
     assert [answer.service_id for answer in answers] == [CUT.id, CLASS.id]
@@ -114,10 +116,10 @@ async def test_answer_of_one_request_is_not_given_to_another(client: SalonClient
 async def test_another_server_changes_what_is_answered(engine: Engine) -> None:
     clock = ManualClock(NOW)
     async with engine.open(clock) as one, engine.open(clock) as other:
-        await open_salon(one)
+        await create_salon(one)
         client, elsewhere, cache = (
-            SalonClient(one, clock),
-            SalonClient(other, clock),
+            BookingClient(one, clock),
+            BookingClient(other, clock),
             AvailabilityCache(),
         )
         for hour in (10, 11, 12):

@@ -42,7 +42,8 @@ from zimun.domain.text import is_visible
 from zimun.stores import Stores
 
 from ..support.profiles import examples
-from .salon import NOW, Engine, SqliteEngine, put_catalog
+from .engines import Engine, SqliteEngine
+from .sample_catalog import NOW, put_catalog
 
 V = TypeVar("V", bound=Entry | Override | TimeOff)
 

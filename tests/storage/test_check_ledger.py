@@ -8,21 +8,13 @@ import pytest
 from zimun.clock import ManualClock
 from zimun.domain.instant import HOUR, SECOND
 
-from .salon import (
-    CLASS,
-    KIOSK,
-    NOW,
-    Row,
-    SalonClient,
-    SqliteEngine,
-    Tables,
-    at,
-    check_ledger,
-    open_salon,
-)
+from .booking_client import BookingClient
+from .engines import Row, SqliteEngine, Tables
+from .ledger_check import check_ledger
+from .sample_catalog import CLASS, KIOSK, NOW, at, create_salon
 
 
-async def story(client: SalonClient) -> None:
+async def story(client: BookingClient) -> None:
     """At least one event of every type."""
     moved = await client.book(at(10), KIOSK.id)
     client.clock.advance(1)
@@ -151,8 +143,8 @@ async def test_check_ledger_of_damaged_rows_fails(
     sqlite_engine: SqliteEngine, clock: ManualClock, damage: str
 ) -> None:
     async with sqlite_engine.open(clock) as stores:
-        await open_salon(stores)
-        await story(SalonClient(stores, clock))
+        await create_salon(stores)
+        await story(BookingClient(stores, clock))
     tables = sqlite_engine.tables()
     check_ledger(tables, clock.now())
     DAMAGES[damage](tables)

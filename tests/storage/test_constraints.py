@@ -21,7 +21,8 @@ from zimun.stores import Stores
 
 from ..support.postgres import emptied, shared
 from .appending import KEY, begun, response
-from .salon import ORG, Engine, Row, at
+from .engines import Engine, Row
+from .sample_catalog import ORG, at
 
 _NOWHERE = Path()
 """Where there is no SQLite file."""

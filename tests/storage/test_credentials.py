@@ -15,7 +15,8 @@ from zimun.domain.errors import IdTaken, InvalidRequest
 from zimun.domain.identity import Client, SigningKey
 from zimun.domain.instant import DAY
 
-from .salon import NOW, ORG, Engine
+from .engines import Engine
+from .sample_catalog import NOW, ORG
 
 SERVERS = 4
 """Stores that are open on one database at once, each with connections of its own."""

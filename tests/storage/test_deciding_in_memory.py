@@ -13,19 +13,22 @@ from zimun.domain.errors import IdempotencyKeyReused
 from zimun.domain.ledger.reservation import State
 from zimun.stores import Stores
 
-from .salon import CUT, NOW, Engine, SalonClient, at, check_ledger, open_salon
+from .booking_client import BookingClient
+from .engines import Engine
+from .ledger_check import check_ledger
+from .sample_catalog import CUT, NOW, at, create_salon
 
 
 @asynccontextmanager
-async def two_servers(engine: Engine) -> AsyncIterator[tuple[SalonClient, SalonClient]]:
+async def two_servers(engine: Engine) -> AsyncIterator[tuple[BookingClient, BookingClient]]:
     """Clients of two servers of one store; the first has written last, and so trusts its memory."""
     clock = ManualClock(NOW)
     async with engine.open(clock) as one, engine.open(clock) as other:
-        await open_salon(one)
-        client = SalonClient(one, clock)
+        await create_salon(one)
+        client = BookingClient(one, clock)
         for staff_id in CUT.staff_ids:
             await client.hold(at(10), staff_id=staff_id)
-        yield client, SalonClient(other, clock)
+        yield client, BookingClient(other, clock)
     check_ledger(engine.tables(), clock.now())
 
 
@@ -43,7 +46,7 @@ def count_reads(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_group_is_decided_without_a_read_where_the_append_checks_keys(
-    client: SalonClient, monkeypatch: pytest.MonkeyPatch
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = await client.hold(at(10))
     reads = count_reads(client.stores, monkeypatch)
@@ -83,14 +86,14 @@ async def test_response_that_another_server_stored_is_sent_again(engine: Engine)
 
 
 async def test_response_of_this_server_is_sent_again_where_the_slot_is_taken(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     first = await client.hold_bytes(at(10), key="k", staff_id="t_ada")
     await client.hold(at(11))
     assert await client.hold_bytes(at(10), key="k", staff_id="t_ada") == first
 
 
-async def test_key_is_free_again_after_its_lifetime(client: SalonClient) -> None:
+async def test_key_is_free_again_after_its_lifetime(client: BookingClient) -> None:
     first = await client.hold_bytes(at(10, 30), key="k")
     client.clock.instant += RESPONSE_LIFETIME
     await client.hold(at(3 * 24))

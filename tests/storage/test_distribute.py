@@ -27,7 +27,7 @@ from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 
 from ..support.postgres import emptied, shared
-from .salon import KIOSK, NOW, SALON, at, salon_entries
+from .sample_catalog import KIOSK, NOW, SALON, at, salon_entries
 
 CITUS = """
 CREATE TABLE pg_dist_partition (logicalrelid text, how text);

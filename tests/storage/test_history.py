@@ -12,27 +12,15 @@ from zimun.domain.errors import AppointmentNotFound
 from zimun.domain.instant import DAY
 from zimun.domain.ledger.reservation import State
 
-from .salon import (
-    CLASS,
-    CUT,
-    KIOSK,
-    SALON,
-    SPA,
-    Engine,
-    SalonClient,
-    add_events,
-    at,
-    booked,
-    check_ledger,
-    event_of,
-    put_catalog,
-    reservation_events,
-    reservations_of,
-)
+from .booking_client import BookingClient
+from .engines import Engine
+from .factories import add_events, make_event, make_hold
+from .ledger_check import check_ledger, reservation_events, reservations_of
+from .sample_catalog import CLASS, CUT, KIOSK, SALON, SPA, at, put_catalog
 
 
 async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_was(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     ledgers = client.stores.ledgers
     old = [await client.book(at(8), CUT.id), await client.book(at(8), SPA.id)]
@@ -64,7 +52,7 @@ async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_
     assert await prune(ledgers, at(13)) == 1
 
 
-async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(client: SalonClient) -> None:
+async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(client: BookingClient) -> None:
     held = await client.hold(at(8))
     client.clock.instant = at(20)
     assert await prune(client.stores.ledgers, at(20)) == 0
@@ -74,7 +62,7 @@ async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(client: SalonCli
 
 
 async def test_an_expired_hold_of_a_class_that_was_pruned_can_still_be_recorded(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     booking = await client.book(at(8), CLASS.id)
     held = await client.hold(at(8), CLASS.id)
@@ -90,26 +78,26 @@ async def test_an_expired_hold_of_a_class_that_was_pruned_can_still_be_recorded(
 
 
 async def test_a_long_history_goes_in_parts_and_in_every_organization(
-    client: SalonClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    client: BookingClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
     for hour in range(8, 15):
         released = await client.hold(at(hour))
         await client.release(released.hold_id)
 
-    other = booked(99, org_id="o_other", start=at(8), end=at(9), state=State.RELEASED)
+    other = make_hold(99, org_id="o_other", start=at(8), end=at(9), state=State.RELEASED)
     await put_catalog(client.stores, replace(SALON, id="o_other"), CUT, org_id="o_other")
-    await add_events(client.stores, event_of(other), org_id="o_other")
+    await add_events(client.stores, make_event(other), org_id="o_other")
     assert await prune(client.stores.ledgers, at(24) + DAY) == 8
     assert engine.tables()["reservations"] == []
 
 
 async def test_another_server_reads_a_pruned_ledger_afresh(
-    client: SalonClient, engine: Engine, clock: ManualClock
+    client: BookingClient, engine: Engine, clock: ManualClock
 ) -> None:
     old, stays = await client.book(at(8), KIOSK.id), await client.book(at(12), KIOSK.id)
     async with engine.open(clock) as opened:
-        other = SalonClient(opened, clock)
+        other = BookingClient(opened, clock)
         assert await other.get(old.appointment_id) == old
         assert at(12) not in await other.slots(KIOSK.id)
         await prune(client.stores.ledgers, at(11))

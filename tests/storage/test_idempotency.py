@@ -12,22 +12,14 @@ from zimun.domain.errors import IdempotencyKeyReused
 from zimun.domain.instant import DAY
 from zimun.domain.ledger.reservation import State
 
-from .salon import (
-    CALLER,
-    KIOSK,
-    NOW,
-    SAM,
-    Engine,
-    SalonClient,
-    at,
-    events_of,
-    opened,
-    reservation_events,
-)
+from .booking_client import BookingClient, decode_reservation
+from .engines import Engine
+from .ledger_check import events_of, reservation_events
+from .sample_catalog import CALLER, KIOSK, NOW, SAM, at
 
 
 async def test_the_same_key_gives_the_same_bytes_and_no_second_effect(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     first = await client.hold_bytes(at(10), key="key")
     before = engine.tables()
@@ -36,18 +28,18 @@ async def test_the_same_key_gives_the_same_bytes_and_no_second_effect(
     assert engine.tables() == before
 
 
-async def test_without_a_key_nothing_is_kept(client: SalonClient, engine: Engine) -> None:
+async def test_without_a_key_nothing_is_kept(client: BookingClient, engine: Engine) -> None:
     first, second = await client.hold_bytes(at(10)), await client.hold_bytes(at(10))
-    assert opened(first).hold_id != opened(second).hold_id
+    assert decode_reservation(first).hold_id != decode_reservation(second).hold_id
     assert engine.tables()["idempotency"] == []
 
 
-Changing = Callable[[SalonClient, str], Awaitable[object]]
+Changing = Callable[[BookingClient, str], Awaitable[object]]
 
 
 @pytest.mark.parametrize("method", ["extend", "release", "confirm", "cancel", "reschedule"])
 async def test_every_change_is_made_once_for_its_key(
-    client: SalonClient, engine: Engine, method: str
+    client: BookingClient, engine: Engine, method: str
 ) -> None:
     held, booking = await client.hold(at(9)), await client.book(at(10))
     calls: dict[str, Changing] = {
@@ -69,7 +61,7 @@ async def test_every_change_is_made_once_for_its_key(
 
 
 async def test_another_request_under_the_same_key_is_refused(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     first = await client.hold_bytes(at(10), key="key")
     before = engine.tables()
@@ -79,33 +71,35 @@ async def test_another_request_under_the_same_key_is_refused(
     assert await client.hold_bytes(at(10), key="key") == first
 
 
-async def test_an_answer_outlives_what_it_told_of(client: SalonClient) -> None:
+async def test_an_answer_outlives_what_it_told_of(client: BookingClient) -> None:
     first = await client.hold_bytes(at(10), KIOSK.id, key="key")
-    await client.release(opened(first).hold_id)
+    await client.release(decode_reservation(first).hold_id)
     await client.book(at(10), KIOSK.id)
     assert await client.hold_bytes(at(10), KIOSK.id, key="key") == first
 
 
-async def test_a_refused_request_keeps_no_key(client: SalonClient, engine: Engine) -> None:
+async def test_a_refused_request_keeps_no_key(client: BookingClient, engine: Engine) -> None:
     blocking = await client.hold(at(10), KIOSK.id)
     for _ in range(2):
         with pytest.raises(SlotUnavailable):
             await client.hold_bytes(at(10), KIOSK.id, key="key")
     assert engine.tables()["idempotency"] == []
     await client.release(blocking.hold_id)
-    assert opened(await client.hold_bytes(at(10), KIOSK.id, key="key")).state is State.HELD
+    assert (
+        decode_reservation(await client.hold_bytes(at(10), KIOSK.id, key="key")).state is State.HELD
+    )
 
 
-async def test_a_key_refused_once_may_be_used_for_another_request(client: SalonClient) -> None:
+async def test_a_key_refused_once_may_be_used_for_another_request(client: BookingClient) -> None:
     await client.hold(at(10), KIOSK.id)
     with pytest.raises(SlotUnavailable):
         await client.hold_bytes(at(10), KIOSK.id, key="key")
-    assert opened(await client.hold_bytes(at(11), KIOSK.id, key="key")).start == at(11)
+    assert decode_reservation(await client.hold_bytes(at(11), KIOSK.id, key="key")).start == at(11)
 
 
 @pytest.mark.parametrize("dropped", [False, True])
 async def test_a_key_is_kept_for_a_day_and_free_at_its_end(
-    client: SalonClient, engine: Engine, dropped: bool
+    client: BookingClient, engine: Engine, dropped: bool
 ) -> None:
     assert RESPONSE_LIFETIME == DAY
     start = at(24 + 12)
@@ -120,14 +114,14 @@ async def test_a_key_is_kept_for_a_day_and_free_at_its_end(
     if dropped:
         await client.drop_responses()
         assert engine.tables()["idempotency"] == []
-    second = opened(await client.hold_bytes(start, KIOSK.id, key="key"))
-    assert second.hold_id != opened(first).hold_id
+    second = decode_reservation(await client.hold_bytes(start, KIOSK.id, key="key"))
+    assert second.hold_id != decode_reservation(first).hold_id
     [row] = engine.tables()["idempotency"]
     assert row["expires_at"] == NOW + 2 * DAY
 
 
 async def test_a_free_key_that_is_refused_again_leaves_the_store_as_it_was(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     await client.hold_bytes(at(24 + 12), KIOSK.id, key="key")
     client.clock.instant = NOW + DAY
@@ -138,16 +132,16 @@ async def test_a_free_key_that_is_refused_again_leaves_the_store_as_it_was(
     assert engine.tables() == before
 
 
-async def test_keys_are_each_clients_own(client: SalonClient, engine: Engine) -> None:
+async def test_keys_are_each_clients_own(client: BookingClient, engine: Engine) -> None:
     other = replace(client, caller=replace(CALLER, client_id="c_other"))
-    first = opened(await client.hold_bytes(at(10), key="key"))
-    second = opened(await other.hold_bytes(at(10), key="key"))
+    first = decode_reservation(await client.hold_bytes(at(10), key="key"))
+    second = decode_reservation(await other.hold_bytes(at(10), key="key"))
     assert first.hold_id != second.hold_id
     assert len(engine.tables()["idempotency"]) == 2
 
 
-async def test_keys_are_each_methods_own(client: SalonClient, engine: Engine) -> None:
-    held = opened(await client.hold_bytes(at(10), key="key"))
+async def test_keys_are_each_methods_own(client: BookingClient, engine: Engine) -> None:
+    held = decode_reservation(await client.hold_bytes(at(10), key="key"))
     confirmed = await client.confirm(held.hold_id, key="key")
     moved = await client.reschedule(confirmed.appointment_id, at(12), key="key")
     await client.cancel(moved.appointment_id, key="key")
@@ -160,7 +154,7 @@ async def test_keys_are_each_methods_own(client: SalonClient, engine: Engine) ->
     ]
 
 
-async def test_a_key_stands_for_its_exact_characters(client: SalonClient) -> None:
+async def test_a_key_stands_for_its_exact_characters(client: BookingClient) -> None:
     keys = ["key", "KEY", "key ", "kéy", "ke\u0301y", "🗝", "k" * 255]
     holds = [await client.hold_bytes(at(8 + n), KIOSK.id, key=key) for n, key in enumerate(keys)]
     assert len(set(holds)) == len(keys)
@@ -169,18 +163,20 @@ async def test_a_key_stands_for_its_exact_characters(client: SalonClient) -> Non
 
 
 async def test_requests_under_one_key_at_once_have_one_effect_and_one_answer(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     answers = await asyncio.gather(*(client.hold_bytes(at(10), key="key") for _ in range(50)))
     assert len(set(answers)) == 1
     tables = engine.tables()
-    assert [row["hold_id"] for row in tables["reservations"]] == [opened(answers[0]).hold_id]
+    assert [row["hold_id"] for row in tables["reservations"]] == [
+        decode_reservation(answers[0]).hold_id
+    ]
     assert len(reservation_events(tables)) == 1
     assert len(tables["allocations"]) == len(tables["idempotency"]) == 1
 
 
 async def test_two_requests_under_one_key_at_once_let_one_through_and_refuse_the_other(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     starts = (at(10), at(10) + KIOSK.duration) * 20
     asked = (client.hold_bytes(start, KIOSK.id, key="key") for start in starts)

@@ -5,7 +5,7 @@ import asyncio
 from zimun.auth.signing_keys import KeyStore
 from zimun.booking.credentials import CredentialStore
 
-from .salon import Engine
+from .engines import Engine
 
 
 async def test_servers_that_start_at_once_agree_on_one_key(engine: Engine) -> None:

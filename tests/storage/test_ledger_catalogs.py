@@ -22,8 +22,9 @@ from zimun.domain.instant import HOUR
 from zimun.domain.ledger.events import CatalogEntry, OverrideDeleted
 
 from .appending import KEY, OTHER, Script, begun, response
+from .engines import Engine
 from .reading import all_rows, check_store, check_tables, read_one
-from .salon import CUT, NOW, ORG, SPA, Engine
+from .sample_catalog import CUT, NOW, ORG, SPA
 
 
 async def test_organization_that_is_created_twice_at_once_is_made_once(

@@ -13,8 +13,9 @@ from zimun.domain.catalog.entries import StaffMember
 from zimun.domain.instant import DAY
 
 from .appending import KEY, OTHER, Script, begun, response
+from .engines import Engine, Tables
 from .reading import all_rows, check_store, check_tables, read_one
-from .salon import CUT, ORG, SPA, Engine, Tables, at
+from .sample_catalog import CUT, ORG, SPA, at
 
 
 @pytest.mark.parametrize("what", ["booking", "catalogue", "response", "span"])

@@ -16,8 +16,9 @@ from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 from .appending import OTHER, Script, begun
+from .engines import Engine
 from .reading import as_read, check_store, read_one
-from .salon import CLASS, NOW, ORG, Engine, at
+from .sample_catalog import CLASS, NOW, ORG, at
 
 # What has expired.
 
@@ -48,7 +49,7 @@ async def test_expired_holds_are_those_of_all_organizations_from_their_instant_o
 # Lists of appointments.
 
 
-def appointment(script: Script, number: int, start: int, **changes: object) -> None:
+def make_appointment(script: Script, number: int, start: int, **changes: object) -> None:
     """An appointment whose state is that of `state`, once it is confirmed."""
     state = changes.pop("state", State.CONFIRMED)
     staff_id = changes.pop("staff_id", "t_ada")
@@ -60,13 +61,13 @@ def appointment(script: Script, number: int, start: int, **changes: object) -> N
 
 async def keep_book(store: LedgerStore) -> None:
     script, other = begun(), begun(OTHER)
-    appointment(script, 1, 50)
-    appointment(script, 2, 30, staff_id="t_ben")
-    appointment(script, 3, 30, service_id="s_spa", state=State.CANCELLED)
-    appointment(script, 4, 10, service_id="s_spa", staff_id="t_ben", state=State.COMPLETED)
-    appointment(script, 5, 40, state=State.NO_SHOW)
+    make_appointment(script, 1, 50)
+    make_appointment(script, 2, 30, staff_id="t_ben")
+    make_appointment(script, 3, 30, service_id="s_spa", state=State.CANCELLED)
+    make_appointment(script, 4, 10, service_id="s_spa", staff_id="t_ben", state=State.COMPLETED)
+    make_appointment(script, 5, 40, state=State.NO_SHOW)
     script.hold(7, start=20, end=21)
-    appointment(other, 6, 20)
+    make_appointment(other, 6, 20)
     await script.write(store)
     await other.write(store)
 
@@ -261,7 +262,7 @@ async def test_list_goes_on_after_its_key_whether_or_not_that_appointment_is_lef
 async def test_pages_of_any_size_join_to_the_whole_list(store: LedgerStore) -> None:
     script = begun()
     for number in range(1, 14):
-        appointment(script, number, number * 7 % 5, staff_id=f"t_{number}")
+        make_appointment(script, number, number * 7 % 5, staff_id=f"t_{number}")
     await script.write(store)
     whole = await listed(store)
     assert len(whole) == 13

@@ -44,18 +44,11 @@ from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.ledger.reservation import HOLD_LIMIT, Reservation, State
 
 from ..support.profiles import examples
+from .booking_client import BookingClient
 from .booking_model import SERVICES, SOON, STEP, Model, room
-from .salon import (
-    ENGINES,
-    NOW,
-    SAM,
-    SalonClient,
-    check_ledger,
-    is_live,
-    open_salon,
-    reservation_events,
-    reservations_of,
-)
+from .engines import ENGINES
+from .ledger_check import check_ledger, is_live, reservation_events, reservations_of
+from .sample_catalog import NOW, SAM, create_salon
 
 starts = st.integers(0, 7).map(lambda n: SOON + n * STEP)
 picks = st.integers(0, 99)
@@ -87,10 +80,10 @@ class Ledger(RuleBasedStateMachine):
         # One that keeps what it has read, and one that keeps hardly anything.
         self.opened = [self.engine.open(clock), self.engine.open(clock, max_rows=1)]
         self.clients = [
-            SalonClient(self.runner.run(one.__aenter__()), clock) for one in self.opened
+            BookingClient(self.runner.run(one.__aenter__()), clock) for one in self.opened
         ]
         self.client = self.clients[0]
-        self._ask(open_salon(self.client.stores, SERVICES.values()))
+        self._ask(create_salon(self.client.stores, SERVICES.values()))
         self.model = Model()
 
     def teardown(self) -> None:

@@ -27,8 +27,10 @@ from zimun.stores import Stores
 
 from ..support.profiles import examples
 from .appending import KEY, Script, begun, response
+from .booking_client import BookingClient
+from .engines import Engine
 from .reading import check_store
-from .salon import (
+from .sample_catalog import (
     ALWAYS,
     CLASS,
     CUT,
@@ -37,8 +39,6 @@ from .salon import (
     SALON,
     SPA,
     STAFF,
-    Engine,
-    SalonClient,
     at,
     put_catalog,
     salon_entries,
@@ -225,7 +225,7 @@ class Salon:
         self.org_id = f"o_calls_{next(organization_numbers)}"
         self._servers, self._clock = servers, clock
         caller = Caller(self.org_id, "c_desk", frozenset(SCOPES))
-        self._desks = [SalonClient(stores, clock, caller) for stores in servers]
+        self._desks = [BookingClient(stores, clock, caller) for stores in servers]
         self._held: list[Reservation] = []
 
     async def open(self) -> None:

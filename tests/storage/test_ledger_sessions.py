@@ -16,8 +16,9 @@ from zimun.domain.ledger.loading import BLOCK, Needs
 from zimun.domain.ledger.reservation import Reservation
 
 from .appending import OTHER, Script, begun
+from .engines import Engine
 from .reading import check_loaded, check_store, check_tables, loaded, read_one
-from .salon import CLASS, CUT, KIOSK, NOW, ORG, SPA, Engine, at
+from .sample_catalog import CLASS, CUT, KIOSK, NOW, ORG, SPA, at
 
 # What takes people and things.
 

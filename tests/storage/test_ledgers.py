@@ -17,7 +17,7 @@ from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 from .appending import KEY, OTHER, UNKNOWN, begun, by_id, response
 from .reading import check_store, loaded, read_one
-from .salon import CUT, NOW, ORG, SPA, at
+from .sample_catalog import CUT, NOW, ORG, SPA, at
 
 FULL = Reservation(
     org_id=ORG,

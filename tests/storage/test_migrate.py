@@ -26,7 +26,8 @@ from zimun.storage.schema import metadata
 from zimun.storage.sqlite import database as sqlite
 from zimun.storage.urls import database_url
 
-from .salon import ORG, SqliteEngine, open_salon
+from .engines import SqliteEngine
+from .sample_catalog import ORG, create_salon
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_revision_of_an_empty_database_is_none(url: URL) -> None:
 
 async def test_migrating_again_changes_nothing(sqlite_engine: SqliteEngine) -> None:
     async with sqlite_engine.open() as stores:
-        await open_salon(stores)
+        await create_salon(stores)
     before, rows = sqlite_engine.path.read_bytes(), sqlite_engine.tables()
     migrate(sqlite_engine.url)
     assert sqlite_engine.path.read_bytes() == before
@@ -117,7 +118,7 @@ async def test_migrating_again_changes_nothing(sqlite_engine: SqliteEngine) -> N
 async def test_migrating_under_an_open_store_disturbs_nobody(sqlite_engine: SqliteEngine) -> None:
     async with sqlite_engine.open() as stores:
         migrate(sqlite_engine.url)
-        await open_salon(stores)
+        await create_salon(stores)
         migrate(sqlite_engine.url)
         assert await stores.ledgers.organization_ids() == [ORG]
 
@@ -178,7 +179,7 @@ async def test_a_schema_newer_than_the_code_is_refused_and_left_alone(
     sqlite_engine: SqliteEngine,
 ) -> None:
     async with sqlite_engine.open() as stores:
-        await open_salon(stores)
+        await create_salon(stores)
     with closing(sqlite3.connect(sqlite_engine.path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()

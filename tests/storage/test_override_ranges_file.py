@@ -6,23 +6,24 @@ from zimun.booking.catalog_import import Counts
 from zimun.catalog_file import reader
 from zimun.catalog_file.reader import CatalogFileError, LoadCatalog
 
-from .salon import ORG, SalonClient
+from .booking_client import BookingClient
+from .sample_catalog import ORG
 
 LONG = "id: v_1, owner_id: t_ada, date: 2026-03-02, last_date: 2026-03-06, status: CLOSED"
 
 
-async def load(client: SalonClient, *said: str) -> Counts:
+async def load(client: BookingClient, *said: str) -> Counts:
     text = "overrides:\n" + "".join(f"- {{{one}}}\n" for one in said)
     command = LoadCatalog(reader.read("salon.yaml", text.encode(), ORG))
     counts: Counts = await client.stores.writer.run(ORG, command)
     return counts
 
 
-async def days(client: SalonClient) -> list[int]:
+async def days(client: BookingClient) -> list[int]:
     return [day.day for _, day in (await client.stores.reader.catalog(ORG)).overrides]
 
 
-async def test_an_override_of_several_dates_is_read_and_changed(client: SalonClient) -> None:
+async def test_an_override_of_several_dates_is_read_and_changed(client: BookingClient) -> None:
     assert await load(client, LONG) == Counts(1, 0, 0)
     assert await days(client) == [2, 3, 4, 5, 6]
     assert await load(client, LONG) == Counts(0, 0, 1)
@@ -50,7 +51,7 @@ async def test_an_override_of_several_dates_is_read_and_changed(client: SalonCli
     ],
 )
 async def test_dates_of_an_owner_that_are_said_twice_are_told(
-    client: SalonClient, said: str, fault: str
+    client: BookingClient, said: str, fault: str
 ) -> None:
     await load(client, LONG)
     with pytest.raises(CatalogFileError) as wrong:

@@ -23,12 +23,11 @@ from zimun.storage.prepared import Prepared, Rows
 from zimun.storage.schema import metadata
 from zimun.storage.sqlite.ledger_store import _sql
 
+from .engines import SqliteEngine
 from .every_statement import METHODS, run_every_statement
-from .salon import SqliteEngine
 
 GROWING = "reservations|held|keys|reservations_1|allocations|sessions|events|idempotency"
 """The tables that grow with every booking, and other names that statements give them."""
-
 
 ALL_UPDATES = (
     r"^SELECT DISTINCT events.hold_id\s+FROM events\s+"

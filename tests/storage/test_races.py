@@ -18,29 +18,15 @@ from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Reservation, State
 
-from .salon import (
-    CALLER,
-    CLASS,
-    CUT,
-    KIOSK,
-    NOW,
-    ORG,
-    SPA,
-    STAFF,
-    Engine,
-    SalonClient,
-    at,
-    check_ledger,
-    events_of,
-    open_salon,
-    opened,
-    reservations_of,
-)
+from .booking_client import BookingClient, decode_reservation
+from .engines import Engine
+from .ledger_check import check_ledger, events_of, reservations_of
+from .sample_catalog import CALLER, CLASS, CUT, KIOSK, NOW, ORG, SPA, STAFF, at, create_salon
 
 SERVERS = 4
 
 
-async def outcomes(client: SalonClient, *calls: object) -> list[object]:
+async def outcomes(client: BookingClient, *calls: object) -> list[object]:
     return await asyncio.gather(*calls, return_exceptions=True)  # type: ignore[call-overload,no-any-return]
 
 
@@ -48,7 +34,7 @@ async def outcomes(client: SalonClient, *calls: object) -> list[object]:
     ("service_id", "staff"), [(CUT.id, len(STAFF)), (SPA.id, 1), (KIOSK.id, 1)]
 )
 async def test_of_many_holds_of_one_slot_as_many_succeed_as_there_are_people(
-    client: SalonClient, engine: Engine, service_id: str, staff: int
+    client: BookingClient, engine: Engine, service_id: str, staff: int
 ) -> None:
     got = await outcomes(client, *(client.hold(at(10), service_id) for _ in range(200)))
     held = [found for found in got if isinstance(found, Reservation)]
@@ -63,7 +49,7 @@ async def test_of_many_holds_of_one_slot_as_many_succeed_as_there_are_people(
         assert found.time_zone == "UTC"
 
 
-async def test_holds_of_different_slots_do_not_refuse_each_other(client: SalonClient) -> None:
+async def test_holds_of_different_slots_do_not_refuse_each_other(client: BookingClient) -> None:
     starts = [at(0) + n * KIOSK.duration for n in range(144)]
     random.Random(1).shuffle(starts)
     got = await asyncio.gather(*(client.hold(start, KIOSK.id) for start in starts))
@@ -72,7 +58,7 @@ async def test_holds_of_different_slots_do_not_refuse_each_other(client: SalonCl
 
 
 async def test_a_class_is_never_oversold_and_never_refused_while_there_are_seats(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     sizes = random.Random(2).choices((1, 2, 3), k=100)
     got = await outcomes(client, *(client.hold(at(10), CLASS.id, seats=n) for n in sizes))
@@ -86,7 +72,7 @@ async def test_a_class_is_never_oversold_and_never_refused_while_there_are_seats
     assert reservations_of(engine.tables()) == {found.hold_id: found for found in held}
 
 
-async def test_classes_at_many_times_fill_to_the_last_seat(client: SalonClient) -> None:
+async def test_classes_at_many_times_fill_to_the_last_seat(client: BookingClient) -> None:
     starts = [at(8), at(10), at(12)]
     got = await outcomes(client, *(client.hold(starts[n % 3], CLASS.id) for n in range(90)))
     held = Counter(found.start for found in got if isinstance(found, Reservation))
@@ -94,7 +80,7 @@ async def test_classes_at_many_times_fill_to_the_last_seat(client: SalonClient) 
 
 
 async def test_confirming_and_releasing_one_hold_at_once_lets_one_of_them_win(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     holds = [await client.hold(at(8) + n * KIOSK.duration, KIOSK.id) for n in range(20)]
     calls = []
@@ -112,7 +98,7 @@ async def test_confirming_and_releasing_one_hold_at_once_lets_one_of_them_win(
 
 
 async def test_confirming_one_hold_many_times_at_once_makes_one_appointment(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     held = await client.hold(at(10))
     got = await asyncio.gather(*(client.confirm(held.hold_id) for _ in range(30)))
@@ -121,7 +107,7 @@ async def test_confirming_one_hold_many_times_at_once_makes_one_appointment(
 
 
 async def test_two_appointments_that_want_each_others_time_both_stay_somewhere(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     first, second = await client.book(at(10), KIOSK.id), await client.book(at(11), KIOSK.id)
     got = await outcomes(
@@ -136,7 +122,7 @@ async def test_two_appointments_that_want_each_others_time_both_stay_somewhere(
 
 
 async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_both(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     booking = await client.book(at(10), KIOSK.id)
     got = await outcomes(
@@ -152,13 +138,13 @@ async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_bot
     assert won == [at(11), at(11, 30), at(10)]
 
 
-async def visits(client: SalonClient, order: random.Random, number: int) -> None:
+async def visits(client: BookingClient, order: random.Random, number: int) -> None:
     """What a caller may do: every key is used by two of them."""
     service = order.choice((CUT, SPA, CLASS, KIOSK))
     start = at(8) + order.randrange(8) * HOUR
     try:
         response = await client.hold_bytes(start, service.id, key=f"key {number // 2}")
-        found = await client.confirm(opened(response).hold_id)
+        found = await client.confirm(decode_reservation(response).hold_id)
         if number % 3:
             found = await client.reschedule(found.appointment_id, start + SPA.duration)
         if number % 5:
@@ -168,14 +154,14 @@ async def visits(client: SalonClient, order: random.Random, number: int) -> None
 
 
 async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     order = random.Random(4)
     await asyncio.gather(*(visits(client, order, number) for number in range(120)))
 
 
 @pytest.fixture
-async def clients(engine: Engine) -> AsyncIterator[list[SalonClient]]:
+async def clients(engine: Engine) -> AsyncIterator[list[BookingClient]]:
     """A client at each of several servers of one database, whose clocks differ by seconds.
 
     The first of them keeps hardly anything in memory.
@@ -185,15 +171,15 @@ async def clients(engine: Engine) -> AsyncIterator[list[SalonClient]]:
         for number in range(SERVERS):
             clock = ManualClock(NOW + number * SECOND)
             stores = engine.open(clock, MAX_ROWS if number else 1)
-            found.append(SalonClient(await stack.enter_async_context(stores), clock))
-        await open_salon(found[0].stores)
+            found.append(BookingClient(await stack.enter_async_context(stores), clock))
+        await create_salon(found[0].stores)
         yield found
     check_ledger(engine.tables(), max(client.clock.now() for client in found))
 
 
 @pytest.mark.parametrize(("service_id", "staff"), [(CUT.id, len(STAFF)), (SPA.id, 1)])
 async def test_holds_of_one_slot_at_several_servers_succeed_as_often_as_there_are_people(
-    clients: list[SalonClient], engine: Engine, service_id: str, staff: int
+    clients: list[BookingClient], engine: Engine, service_id: str, staff: int
 ) -> None:
     calls = (client.hold(at(10), service_id) for _ in range(10) for client in clients)
     got = await asyncio.gather(*calls, return_exceptions=True)
@@ -206,7 +192,7 @@ async def test_holds_of_one_slot_at_several_servers_succeed_as_often_as_there_ar
 
 
 async def test_holds_of_a_class_at_several_servers_fill_it_to_the_last_seat(
-    clients: list[SalonClient],
+    clients: list[BookingClient],
 ) -> None:
     calls = (client.hold(at(10), CLASS.id) for _ in range(5) for client in clients)
     got = await asyncio.gather(*calls, return_exceptions=True)
@@ -214,17 +200,17 @@ async def test_holds_of_a_class_at_several_servers_fill_it_to_the_last_seat(
 
 
 async def test_requests_under_one_key_at_several_servers_have_one_effect_and_one_response(
-    clients: list[SalonClient], engine: Engine
+    clients: list[BookingClient], engine: Engine
 ) -> None:
     calls = (client.hold_bytes(at(10), key="key") for _ in range(5) for client in clients)
     responses = set(await asyncio.gather(*calls))
-    assert [opened(response) for response in responses] == [
+    assert [decode_reservation(response) for response in responses] == [
         *reservations_of(engine.tables()).values()
     ]
 
 
 async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_of_them_win(
-    clients: list[SalonClient], engine: Engine
+    clients: list[BookingClient], engine: Engine
 ) -> None:
     held = await clients[0].hold(at(10))
     calls = [
@@ -239,13 +225,15 @@ async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_o
     assert sum(isinstance(found, ZimunError) for found in got) == SERVERS
 
 
-async def test_a_storm_at_several_servers_leaves_a_legal_ledger(clients: list[SalonClient]) -> None:
+async def test_a_storm_at_several_servers_leaves_a_legal_ledger(
+    clients: list[BookingClient],
+) -> None:
     order = random.Random(5)
     await asyncio.gather(*(visits(clients[n % SERVERS], order, n) for n in range(120)))
 
 
 async def test_what_one_server_was_told_is_known_to_another_that_is_asked_next(
-    clients: list[SalonClient],
+    clients: list[BookingClient],
 ) -> None:
     order = random.Random(6)
     for n in range(20):
@@ -257,7 +245,7 @@ async def test_what_one_server_was_told_is_known_to_another_that_is_asked_next(
 
 
 async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
-    clients: list[SalonClient], engine: Engine
+    clients: list[BookingClient], engine: Engine
 ) -> None:
     early, late = clients[0], clients[-1]
     held = await late.hold(at(10))
@@ -274,7 +262,7 @@ async def test_ledger_time_does_not_run_back_at_a_server_whose_clock_is_behind(
 
 
 async def test_append_to_a_ledger_whose_time_has_moved_on_writes_nothing(
-    client: SalonClient, engine: Engine
+    client: BookingClient, engine: Engine
 ) -> None:
     """Responses alone move no number on: of two servers that keep some, one has to decide again."""
     [update] = await client.stores.ledgers.read([LedgerRead(ORG)])

@@ -12,7 +12,8 @@ from zimun.domain.availability.timetable import Timetable
 from zimun.domain.errors import Overloaded, TokenInvalid
 from zimun.domain.ledger.ledger import Ledger
 
-from .salon import ORG, SalonClient, at
+from .booking_client import BookingClient
+from .sample_catalog import ORG, at
 
 
 class GatedStore:
@@ -48,12 +49,12 @@ def seq(ledger: Ledger, timetable: Timetable, now: int) -> int:
 
 
 @pytest.fixture
-def store(client: SalonClient) -> GatedStore:
+def store(client: BookingClient) -> GatedStore:
     return GatedStore(client.stores.ledgers)
 
 
 @pytest.fixture
-async def reader(client: SalonClient, store: GatedStore) -> Reader:
+async def reader(client: BookingClient, store: GatedStore) -> Reader:
     """A server's reader that has read the ledger, and looks no more until the gate is open."""
     reader = Reader(store, client.clock)
     await reader.query(ORG, seq)
@@ -63,7 +64,7 @@ async def reader(client: SalonClient, store: GatedStore) -> Reader:
 
 
 async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older_than_it(
-    client: SalonClient, store: GatedStore, reader: Reader
+    client: BookingClient, store: GatedStore, reader: Reader
 ) -> None:
     before = await client.stores.reader.query(ORG, seq)
     first = asyncio.create_task(reader.query(ORG, seq))

@@ -22,19 +22,10 @@ from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Reservation, State
 
 from .appending import KEY, response
-from .salon import (
-    CUT,
-    KIOSK,
-    NOW,
-    ORG,
-    SAM,
-    SalonClient,
-    SqliteEngine,
-    at,
-    check_ledger,
-    open_salon,
-    put_catalog,
-)
+from .booking_client import BookingClient
+from .engines import SqliteEngine
+from .ledger_check import check_ledger
+from .sample_catalog import CUT, KIOSK, NOW, ORG, SAM, at, create_salon, put_catalog
 
 FREE_PAGES = 16
 """How many pages the disk has left when it is nearly full."""
@@ -74,41 +65,41 @@ def disk() -> Disk:
 
 
 @pytest.fixture
-async def client(disk: Disk, sqlite_engine: SqliteEngine) -> AsyncIterator[SalonClient]:
+async def client(disk: Disk, sqlite_engine: SqliteEngine) -> AsyncIterator[BookingClient]:
     event.listen(Engine, "connect", disk.opened)
     clock = ManualClock(NOW)
     async with sqlite_engine.open(clock) as stores:
         event.remove(Engine, "connect", disk.opened)
-        await open_salon(stores)
-        yield SalonClient(stores, clock)
+        await create_salon(stores)
+        yield BookingClient(stores, clock)
         check_ledger(sqlite_engine.tables(), clock.now())
 
 
-Writing = Callable[[SalonClient, int], Awaitable[object]]
+Writing = Callable[[BookingClient, int], Awaitable[object]]
 
 
-async def _hold(client: SalonClient, number: int) -> object:
+async def _hold(client: BookingClient, number: int) -> object:
     return await client.hold_bytes(at(24) + number * KIOSK.duration, KIOSK.id, key=f"key {number}")
 
 
-async def _confirm(client: SalonClient, number: int) -> object:
+async def _confirm(client: BookingClient, number: int) -> object:
     held = await client.hold(at(24) + number * KIOSK.duration, KIOSK.id)
     return await client.confirm(held.hold_id, replace(SAM, notes="x" * 5000))
 
 
-async def _put_entry(client: SalonClient, number: int) -> object:
+async def _put_entry(client: BookingClient, number: int) -> object:
     entry = replace(CUT, id=f"s_{number}", description="x" * 20_000)
     await put_catalog(client.stores, entry)
     return entry
 
 
-async def _grow_entry(client: SalonClient, number: int) -> object:
+async def _grow_entry(client: BookingClient, number: int) -> object:
     entry = replace(CUT, description="x" * 10_000 * number)
     await put_catalog(client.stores, entry)
     return entry
 
 
-async def _append_response(client: SalonClient, number: int) -> object:
+async def _append_response(client: BookingClient, number: int) -> object:
     """A response by itself, appended to the store."""
     store = client.stores.ledgers
     head = (await store.heads([ORG]))[ORG]
@@ -126,12 +117,12 @@ WRITINGS: dict[str, Writing] = {
 }
 
 
-async def listed(client: SalonClient) -> Sequence[Reservation]:
+async def listed(client: BookingClient) -> Sequence[Reservation]:
     """The appointments, read on another connection than holds are."""
     return await client.stores.ledgers.appointments(ORG, AppointmentFilter(), None, 1000)
 
 
-async def check_memory(client: SalonClient) -> None:
+async def check_memory(client: BookingClient) -> None:
     """Assert that what is kept of the ledger in memory is what a reader without any finds."""
     fresh = Reader(client.stores.ledgers, client.clock)
     for service in (CUT, KIOSK):
@@ -148,7 +139,7 @@ async def check_memory(client: SalonClient) -> None:
         assert known.all(kind) == read.all(kind)
 
 
-async def fill(client: SalonClient, write: Writing) -> int:
+async def fill(client: BookingClient, write: Writing) -> int:
     """Write until the disk is full, and answer how often that went well."""
     for number in count():
         try:
@@ -160,7 +151,7 @@ async def fill(client: SalonClient, write: Writing) -> int:
 
 @pytest.mark.parametrize("what", WRITINGS)
 async def test_writes_to_a_full_disk_are_overload_and_leave_nothing_half_done(
-    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine, what: str
+    client: BookingClient, disk: Disk, sqlite_engine: SqliteEngine, what: str
 ) -> None:
     write = WRITINGS[what]
     disk.nearly_full()
@@ -177,7 +168,7 @@ async def test_writes_to_a_full_disk_are_overload_and_leave_nothing_half_done(
 
 
 async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
-    client: SalonClient, disk: Disk
+    client: BookingClient, disk: Disk
 ) -> None:
     disk.nearly_full()
     done = await fill(client, _hold)
@@ -193,7 +184,7 @@ async def test_reads_go_on_while_the_disk_is_full_and_writes_once_there_is_room(
 
 
 async def test_a_crowd_on_a_full_disk_is_answered_whole(
-    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine
+    client: BookingClient, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
     disk.nearly_full(free=40)
     outcomes = await asyncio.gather(
@@ -212,7 +203,7 @@ async def test_a_crowd_on_a_full_disk_is_answered_whole(
 
 
 async def test_recording_of_expiries_on_a_full_disk_is_overload_and_made_up_for_later(
-    client: SalonClient, disk: Disk, sqlite_engine: SqliteEngine
+    client: BookingClient, disk: Disk, sqlite_engine: SqliteEngine
 ) -> None:
     holds = [await client.hold(at(24) + n * KIOSK.duration, KIOSK.id) for n in range(200)]
     client.clock.instant = holds[-1].expires_at
@@ -239,7 +230,7 @@ def no_file_grows_beyond(size: int) -> Iterator[None]:
 
 
 async def test_a_commit_that_the_disk_refuses_is_overload_for_the_whole_group(
-    client: SalonClient, sqlite_engine: SqliteEngine
+    client: BookingClient, sqlite_engine: SqliteEngine
 ) -> None:
     await _confirm(client, 0)
     wal = sqlite_engine.path.with_name(sqlite_engine.path.name + "-wal")

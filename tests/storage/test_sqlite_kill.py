@@ -15,17 +15,10 @@ from zimun.clock import ManualClock
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.ledger.reservation import State
 
-from .salon import (
-    KIOSK,
-    NOW,
-    SalonClient,
-    SqliteEngine,
-    at,
-    check_ledger,
-    open_salon,
-    opened,
-    reservations_of,
-)
+from .booking_client import BookingClient, decode_reservation
+from .engines import SqliteEngine
+from .ledger_check import check_ledger, reservations_of
+from .sample_catalog import KIOSK, NOW, at, create_salon
 
 WORKERS = 16
 
@@ -37,12 +30,12 @@ def start_of(number: int) -> int:
 async def load(directory: Path) -> None:
     """Hold and confirm as fast as it goes, telling of each answer on a line of its own."""
     async with SqliteEngine(directory).open() as stores:
-        client = SalonClient(stores, ManualClock(NOW))
+        client = BookingClient(stores, ManualClock(NOW))
 
         async def work(number: int) -> None:
             while True:
                 answer = await client.hold_bytes(start_of(number), KIOSK.id, key=f"key {number}")
-                hold_id = opened(answer).hold_id
+                hold_id = decode_reservation(answer).hold_id
                 os.write(1, f"HELD {number} {hold_id} -\n".encode())
                 if number % 3:
                     found = await client.confirm(hold_id)
@@ -74,7 +67,7 @@ async def test_every_answered_command_survives_kill_9_and_the_ledger_is_legal(
     sqlite_engine: SqliteEngine, enough: int
 ) -> None:
     async with sqlite_engine.open() as stores:
-        await open_salon(stores)
+        await create_salon(stores)
     answered = killed_under_load(sqlite_engine.path.parent, enough)
     assert len(answered) >= enough
 
@@ -92,12 +85,12 @@ async def test_every_answered_command_survives_kill_9_and_the_ledger_is_legal(
 
     # It serves on: keys have their answers, what is taken is refused, holds can be confirmed.
     async with sqlite_engine.open() as stores:
-        client = SalonClient(stores, ManualClock(NOW))
+        client = BookingClient(stores, ManualClock(NOW))
         for state, number, hold_id, _ in answered:
             start = start_of(int(number))
             if state == "HELD":
                 answer = await client.hold_bytes(start, KIOSK.id, key=f"key {number}")
-                assert opened(answer).hold_id == hold_id
+                assert decode_reservation(answer).hold_id == hold_id
         with pytest.raises(SlotUnavailable):
             await client.hold(start, KIOSK.id)
         held = next(found for found in kept.values() if found.state is State.HELD)

@@ -8,7 +8,7 @@ from zimun.storage.schema import installation
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.storage.sqlite.database_file import beside
 
-from .salon import SqliteEngine
+from .engines import SqliteEngine
 
 MEGABYTE = 1 << 20
 

@@ -14,9 +14,9 @@ import pytest
 from zimun.storage.changes import PARTS
 
 from ..support.postgres import statements
+from .engines import PostgresqlEngine
 from .every_statement import run_every_statement
 from .organization_scope import OF_ORGANIZATIONS, faults
-from .salon import PostgresqlEngine
 
 LEGAL: Mapping[str, str] = {
     "parameter": "SELECT seq FROM events WHERE events.org_id = $1 AND seq > $2",

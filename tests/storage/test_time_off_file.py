@@ -12,7 +12,8 @@ from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY, HOUR, rfc3339
 from zimun.stores import Stores
 
-from .salon import NOW, ORG, SalonClient, at
+from .booking_client import BookingClient
+from .sample_catalog import NOW, ORG, at
 
 START, END = rfc3339(NOW + DAY), rfc3339(NOW + DAY + HOUR)
 ADA = f"owner_id: t_ada, start_time: {START}, end_time: {END}"
@@ -29,7 +30,7 @@ async def kept(stores: Stores) -> dict[str, TimeOff]:
     return dict((await stores.reader.catalog(ORG)).time_off)
 
 
-async def test_time_off_is_read_and_written(client: SalonClient) -> None:
+async def test_time_off_is_read_and_written(client: BookingClient) -> None:
     stores = client.stores
     said = f"id: f_1, {ADA}, note: Training, external_reference: hr/7"
     assert await load(stores, said) == Counts(1, 0, 0)
@@ -55,7 +56,7 @@ async def test_time_off_is_read_and_written(client: SalonClient) -> None:
     )
 
 
-async def test_time_off_that_recurs_is_read_and_written(client: SalonClient) -> None:
+async def test_time_off_that_recurs_is_read_and_written(client: BookingClient) -> None:
     stores = client.stores
     said = f"id: f_1, {ADA}, recurrence: FREQ=DAILY;COUNT=2"
     assert await load(stores, said) == Counts(1, 0, 0)
@@ -69,7 +70,7 @@ async def test_time_off_that_recurs_is_read_and_written(client: SalonClient) -> 
 
 
 async def test_time_off_without_an_id_is_that_of_its_owner_and_time(
-    client: SalonClient, clock: ManualClock
+    client: BookingClient, clock: ManualClock
 ) -> None:
     stores = client.stores
     await load(stores, ADA)
@@ -111,7 +112,7 @@ async def test_time_off_without_an_id_is_that_of_its_owner_and_time(
     ],
 )
 async def test_what_is_wrong_with_time_off_is_told_with_its_line(
-    client: SalonClient, said: str, fault: str
+    client: BookingClient, said: str, fault: str
 ) -> None:
     with pytest.raises(CatalogFileError) as wrong:
         await load(client.stores, said)
@@ -120,7 +121,7 @@ async def test_what_is_wrong_with_time_off_is_told_with_its_line(
 
 
 async def test_an_import_of_time_off_that_meets_bookings_is_refused_unless_allowed(
-    client: SalonClient,
+    client: BookingClient,
 ) -> None:
     stores = client.stores
     held = await client.hold(at(25))

@@ -14,10 +14,12 @@ from zimun.domain.ledger.loading import BLOCK, Loaded, Needs
 from zimun.domain.ledger.reservation import Reservation
 from zimun.stores import Stores
 
-from .salon import CALLER, KIOSK, NOW, ORG, SALON, Engine, SalonClient, at, salon_entries
+from .booking_client import BookingClient
+from .engines import Engine
+from .sample_catalog import CALLER, KIOSK, NOW, ORG, SALON, at, salon_entries
 
 
-def forget_bookings(client: SalonClient) -> None:
+def forget_bookings(client: BookingClient) -> None:
     """Let memory believe that nobody has booked the kiosk."""
     memory = client.stores.reader.memory(ORG)
     assert memory.ledger
@@ -27,7 +29,7 @@ def forget_bookings(client: SalonClient) -> None:
 
 
 async def test_a_group_that_meets_a_constraint_is_decided_again_from_a_fresh_read(
-    client: SalonClient, caplog: pytest.LogCaptureFixture
+    client: BookingClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await client.book(at(10), KIOSK.id)
     forget_bookings(client)
@@ -46,7 +48,7 @@ async def test_command_beside_the_making_of_its_organization_is_refused_and_take
     stores: Stores, engine: Engine
 ) -> None:
     """It came while there was no such organization, whatever else is in its group."""
-    client = SalonClient(stores, ManualClock(NOW), CALLER)
+    client = BookingClient(stores, ManualClock(NOW), CALLER)
     creation = CreateOrganization(SALON, salon_entries())
     got: list[object] = await asyncio.gather(
         client.hold(at(10), KIOSK.id),

@@ -27,6 +27,8 @@ from zimun.v1 import (
     time_off_service_pb2,
 )
 
+from .processes import free_port
+
 CONTRACT = (
     appointments_service_pb2,
     availability_service_pb2,
@@ -65,6 +67,7 @@ class StubServer:
     async def start(self, port: int = 0, leave_out: str = "", **options: int) -> None:
         """Without the method called `leave_out`, as a server of an older contract.
 
+        Its port is below those of outgoing connections: when it stops, no connection takes it.
         `options` are those of gRPC that begin with "grpc.".
         """
         more = [(f"grpc.{name}", value) for name, value in options.items()]
@@ -82,7 +85,7 @@ class StubServer:
         await health_servicer.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         reflection.enable_server_reflection([s.full_name for s in names], server)
-        self.target = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+        self.target = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port or free_port()}')}"
         await server.start()
         self._server = server
 

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ from .processes import (
 )
 
 NOW = "2025-11-28T09:00:00Z"
+
+HOLD_PATH = "/api/v1/appointments/hold"
+CONFIRM_PATH = "/api/v1/appointments/confirm"
+
+DEMO_STAFF = frozenset({"t_ada", "t_ben", "t_chloe"})
+"""Who gives s_123."""
 
 
 class Zimun:
@@ -156,6 +163,13 @@ class Zimun:
         found = dict(re.findall(r"^client (id|secret)\s+(\S+)$", printed, re.MULTILINE))
         return found["id"], found["secret"]
 
+    def as_client(self, client: tuple[str, str]) -> "Zimun":
+        """The same running program, called by another client."""
+        other = copy(self)
+        client_id, secret = client
+        other.demo = self.demo | {"ZIMUN_CLIENT_ID": client_id, "ZIMUN_CLIENT_SECRET": secret}
+        return other
+
     # The token endpoint.
 
     def ask_token(
@@ -203,6 +217,14 @@ class Zimun:
         return self.session.post(
             self.url + path, json=body, headers=self.headers(token, key), timeout=20
         )
+
+    def patch(self, path: str, body: object, **query: str) -> requests.Response:
+        return self.session.patch(
+            self.url + path, json=body, params=query, headers=self.headers(), timeout=20
+        )
+
+    def delete(self, path: str) -> requests.Response:
+        return self.session.delete(self.url + path, headers=self.headers(), timeout=20)
 
     def ask(self, path: str, **query: Any) -> Json:
         return good(self.get(path, **query))

@@ -1,7 +1,8 @@
-"""Questions and bookings as the tests make them."""
+"""Requests for availability and bookings, and calls that send them, as the tests make them."""
 
 from typing import Any
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
@@ -21,7 +22,7 @@ TUESDAY = "2025-12-02"
 TEN = f"{MONDAY}T10:00:00Z"
 ELEVEN = f"{MONDAY}T11:00:00Z"
 
-Told = tuple[int, str, str, dict[str, str], dict[str, str]]
+ErrorParts = tuple[int, str, str, dict[str, str], dict[str, str]]
 
 
 async def search(
@@ -71,18 +72,57 @@ async def find_next(
     return found
 
 
-async def held(zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any) -> Hold:
+async def create_hold(zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any) -> Hold:
     kept: Hold = await zimun.call(
         zimun.appointments.HoldAppointment, hold_of(text, service_id, **fields)
     )
     return kept
 
 
-async def booked(zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any) -> Appointment:
-    hold = await held(zimun, text, service_id, **fields)
+async def hold_and_confirm(
+    zimun: Zimun, text: str, service_id: str = "s_123", **fields: Any
+) -> Appointment:
+    hold = await create_hold(zimun, text, service_id, **fields)
     kept: Appointment = await zimun.call(
         zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id)
     )
+    return kept
+
+
+def book_of(
+    text: str, service_id: str = "s_123", **fields: Any
+) -> appointments_pb2.BookAppointmentRequest:
+    contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
+    return appointments_pb2.BookAppointmentRequest(
+        service_id=service_id, appointment_time=stamp(text), **contact | fields
+    )
+
+
+async def book(zimun: Zimun, text: str = TEN, key: str = "", **fields: Any) -> Appointment:
+    request = book_of(text, **fields)
+    kept: Appointment = await zimun.call(zimun.appointments.BookAppointment, request, key)
+    return kept
+
+
+def update_of(
+    appointment_id: str, *paths: str, **fields: Any
+) -> appointments_pb2.UpdateAppointmentRequest:
+    return appointments_pb2.UpdateAppointmentRequest(
+        appointment=Appointment(appointment_id=appointment_id, **fields),
+        update_mask=FieldMask(paths=paths) if paths else None,
+    )
+
+
+async def update(zimun: Zimun, appointment_id: str, *paths: str, **fields: Any) -> Appointment:
+    kept: Appointment = await zimun.call(
+        zimun.appointments.UpdateAppointment, update_of(appointment_id, *paths, **fields)
+    )
+    return kept
+
+
+async def get(zimun: Zimun, appointment_id: str) -> Appointment:
+    request = appointments_pb2.GetAppointmentRequest(appointment_id=appointment_id)
+    kept: Appointment = await zimun.call(zimun.appointments.GetAppointment, request)
     return kept
 
 
@@ -94,7 +134,7 @@ async def hold_refused(
     )
 
 
-def move_of(
+def reschedule_request(
     appointment_id: str, start: str | Timestamp, **fields: Any
 ) -> appointments_pb2.RescheduleAppointmentRequest:
     return appointments_pb2.RescheduleAppointmentRequest(
@@ -104,7 +144,7 @@ def move_of(
     )
 
 
-def told_by(status: Status) -> Told:
+def error_of_status(status: Status) -> ErrorParts:
     """Code, message, reason, metadata and fields of an error that offers no alternatives."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     others = slot_pb2.SlotAlternatives()
@@ -115,7 +155,7 @@ def told_by(status: Status) -> Told:
     return status.code, status.message, info.reason, dict(info.metadata), fields
 
 
-def told_in(refusal: Refusal) -> Told:
+def error_of_refusal(refusal: Refusal) -> ErrorParts:
     """The same of a refused call, whatever alternatives it offers."""
     code: int = refusal.code.value[0]
     return code, refusal.message, refusal.reason, dict(refusal.info.metadata), refusal.fields
@@ -125,9 +165,10 @@ def starts(slots: Any) -> list[str]:
     return [slot.start_time.ToJsonString() for slot in slots]
 
 
-async def moved(zimun: Zimun, appointment_id: str, start: Any, **fields: Any) -> Any:
+async def reschedule(zimun: Zimun, appointment_id: str, start: Any, **fields: Any) -> Any:
     return await zimun.call(
-        zimun.appointments.RescheduleAppointment, move_of(appointment_id, start, **fields)
+        zimun.appointments.RescheduleAppointment,
+        reschedule_request(appointment_id, start, **fields),
     )
 
 
@@ -135,7 +176,9 @@ def check_of(text: str, service_id: str = "s_123", **fields: Any) -> availabilit
     return availability_pb2.SlotCheck(service_id=service_id, start_time=stamp(text), **fields)
 
 
-async def checked(zimun: Zimun, *checks: availability_pb2.SlotCheck, **fields: Any) -> list[Any]:
+async def batch_check(
+    zimun: Zimun, *checks: availability_pb2.SlotCheck, **fields: Any
+) -> list[Any]:
     request = availability_pb2.BatchCheckAvailabilityRequest(checks=checks, **fields)
     answer = await zimun.call(zimun.availability.BatchCheckAvailability, request)
     return list(answer.results)
