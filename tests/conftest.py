@@ -1,5 +1,20 @@
 """What holds for every suite."""
 
+from pathlib import Path
+
+import pytest
+
 from .support.profiles import register_profiles
 
 register_profiles()
+
+TESTS = Path(__file__).parent
+
+ORDER = {"unit": -2, "storage": -1, "rpc": 1, "gateway": 2}
+"""Folders with the longest files are first, those with the shortest last; all others are 0."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, so that no process is left with one when the others have ended."""
+    items.sort(key=lambda item: ORDER.get(item.path.relative_to(TESTS).parts[0], 0))

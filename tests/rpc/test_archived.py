@@ -45,8 +45,8 @@ IDS = {SERVICE: "s_x", LOCATION: "l_x", STAFF: "t_x", RESOURCE: "r_x"}
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def salon(zimun: Zimun) -> Zimun:
-    """One service, given by one person in one room of one place."""
+async def one_service(zimun: Zimun) -> Zimun:
+    """The server with one service more, given by one person in one room of one place."""
     await LOCATION.create(zimun, id="l_x", weekly_hours=weekly("09:00", "12:00"))
     await STAFF.create(zimun, id="t_x", weekly_hours=weekly("09:00", "12:00"))
     await RESOURCE.create(zimun, id="r_x", location_id="l_x")
@@ -88,88 +88,94 @@ async def life(zimun: Zimun, hold: Hold) -> Appointment:
 
 
 @each_kind
-async def test_a_hold_outlives_what_is_archived_under_it(salon: Zimun, kind: Kind) -> None:
-    hold = await create_hold(salon, TEN, "s_x")
-    await kind.archive(salon, IDS[kind])
-    await life(salon, hold)
+async def test_a_hold_outlives_what_is_archived_under_it(one_service: Zimun, kind: Kind) -> None:
+    hold = await create_hold(one_service, TEN, "s_x")
+    await kind.archive(one_service, IDS[kind])
+    await life(one_service, hold)
 
 
-async def test_a_hold_outlives_everything_archived_under_it(salon: Zimun) -> None:
-    hold = await create_hold(salon, TEN, "s_x")
+async def test_a_hold_outlives_everything_archived_under_it(one_service: Zimun) -> None:
+    hold = await create_hold(one_service, TEN, "s_x")
     for kind in KINDS:
-        await kind.archive(salon, IDS[kind])
-    await life(salon, hold)
+        await kind.archive(one_service, IDS[kind])
+    await life(one_service, hold)
 
 
 @each_kind
-async def test_a_held_slot_of_what_is_archived_is_released(salon: Zimun, kind: Kind) -> None:
-    hold = await create_hold(salon, TEN, "s_x")
-    await kind.archive(salon, IDS[kind])
+async def test_a_held_slot_of_what_is_archived_is_released(one_service: Zimun, kind: Kind) -> None:
+    hold = await create_hold(one_service, TEN, "s_x")
+    await kind.archive(one_service, IDS[kind])
     request = appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
-    assert (await salon.call(salon.appointments.ReleaseHold, request)).state == Hold.RELEASED
+    assert (
+        await one_service.call(one_service.appointments.ReleaseHold, request)
+    ).state == Hold.RELEASED
 
 
 @each_kind
-async def test_what_is_archived_has_no_slots(salon: Zimun, kind: Kind) -> None:
-    before = await search(salon, "s_x", "2025-12-01")
+async def test_what_is_archived_has_no_slots(one_service: Zimun, kind: Kind) -> None:
+    before = await search(one_service, "s_x", "2025-12-01")
     assert len(before.slots) == 3
-    await kind.archive(salon, IDS[kind])
-    assert list((await search(salon, "s_x", "2025-12-01")).slots) == []
-    assert list((await find_next(salon, "s_x", count=100)).slots) == []
-    refused = await hold_refused(salon, TEN, "s_x")
-    assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
+    await kind.archive(one_service, IDS[kind])
+    assert list((await search(one_service, "s_x", "2025-12-01")).slots) == []
+    assert list((await find_next(one_service, "s_x", count=100)).slots) == []
+    refused = await hold_refused(one_service, TEN, "s_x")
+    assert refused.reason == "NOT_A_SLOT"
     assert refused.details == ["google.rpc.ErrorInfo"]
-    explained = await explain(salon, "s_x", TEN)
+    explained = await explain(one_service, "s_x", TEN)
     assert [each.subject_id for each in explained.obstacles] == [IDS[kind]]
-    await kind.update(salon, IDS[kind], active=True)
-    assert await search(salon, "s_x", "2025-12-01") == before
+    await kind.update(one_service, IDS[kind], active=True)
+    assert await search(one_service, "s_x", "2025-12-01") == before
 
 
 @each_kind
-async def test_an_appointment_does_not_move_to_what_is_archived(salon: Zimun, kind: Kind) -> None:
-    kept = await hold_and_confirm(salon, TEN, "s_x")
-    await kind.archive(salon, IDS[kind])
+async def test_an_appointment_does_not_move_to_what_is_archived(
+    one_service: Zimun, kind: Kind
+) -> None:
+    kept = await hold_and_confirm(one_service, TEN, "s_x")
+    await kind.archive(one_service, IDS[kind])
     move = reschedule_request(kept.appointment_id, ELEVEN)
-    refused = await salon.refused(salon.appointments.RescheduleAppointment, move)
-    assert refused.reason in ("NOT_A_SLOT", "SLOT_UNAVAILABLE")
+    refused = await one_service.refused(one_service.appointments.RescheduleAppointment, move)
+    assert refused.reason == "NOT_A_SLOT"
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
-    assert await salon.call(salon.appointments.GetAppointment, get) == kept
-    await kind.update(salon, IDS[kind], active=True)
-    moved = await salon.call(salon.appointments.RescheduleAppointment, move)
+    assert await one_service.call(one_service.appointments.GetAppointment, get) == kept
+    await kind.update(one_service, IDS[kind], active=True)
+    moved = await one_service.call(one_service.appointments.RescheduleAppointment, move)
     assert moved.appointment_id == kept.appointment_id
 
 
 @pytest.mark.parametrize("kind", [STAFF, RESOURCE], ids=str)
-async def test_an_appointment_moves_on_to_whoever_is_left(salon: Zimun, kind: Kind) -> None:
-    kept = await hold_and_confirm(salon, TEN, "s_x")
-    await STAFF.create(salon, id="t_y", weekly_hours=weekly("09:00", "12:00"))
-    await RESOURCE.create(salon, id="r_y")
+async def test_an_appointment_moves_on_to_whoever_is_left(one_service: Zimun, kind: Kind) -> None:
+    kept = await hold_and_confirm(one_service, TEN, "s_x")
+    await STAFF.create(one_service, id="t_y", weekly_hours=weekly("09:00", "12:00"))
+    await RESOURCE.create(one_service, id="r_y")
     await SERVICE.update(
-        salon,
+        one_service,
         "s_x",
         staff_ids=["t_x", "t_y"],
         resource_requirements=[{"resource_ids": ["r_x", "r_y"]}],
     )
-    await kind.archive(salon, IDS[kind])
-    moved = await salon.call(
-        salon.appointments.RescheduleAppointment, reschedule_request(kept.appointment_id, ELEVEN)
+    await kind.archive(one_service, IDS[kind])
+    moved = await one_service.call(
+        one_service.appointments.RescheduleAppointment,
+        reschedule_request(kept.appointment_id, ELEVEN),
     )
     who = moved.staff_id if kind is STAFF else moved.resource_ids[0]
     assert who == IDS[kind].replace("x", "y")
 
 
-async def test_what_takes_a_removed_persons_time_stays_taken(salon: Zimun) -> None:
+async def test_what_takes_a_removed_persons_time_stays_taken(one_service: Zimun) -> None:
     """A service that does not name them any more leaves their bookings where they are."""
-    kept = await hold_and_confirm(salon, TEN, "s_x")
-    await SERVICE.update(salon, "s_x", ["staff_ids", "resource_requirements", "location_ids"])
-    other = await SERVICE.create(salon, duration=hours(1), staff_ids=["t_x"])
+    kept = await hold_and_confirm(one_service, TEN, "s_x")
+    await SERVICE.update(one_service, "s_x", ["staff_ids", "resource_requirements", "location_ids"])
+    other = await SERVICE.create(one_service, duration=hours(1), staff_ids=["t_x"])
     starts = [
-        slot.local_start_time[11:16] for slot in (await search(salon, other.id, TEN[:10])).slots
+        slot.local_start_time[11:16]
+        for slot in (await search(one_service, other.id, TEN[:10])).slots
     ]
     assert starts == ["09:00", "11:00"]
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=kept.appointment_id)
-    await salon.call(salon.appointments.CancelAppointment, cancel)
-    found = await search(salon, other.id, TEN[:10])
+    await one_service.call(one_service.appointments.CancelAppointment, cancel)
+    found = await search(one_service, other.id, TEN[:10])
     assert len(found.slots) == 3
 
 
@@ -184,15 +190,15 @@ async def test_what_takes_a_removed_persons_time_stays_taken(salon: Zimun) -> No
     ids=lambda change: next(iter(change)),
 )
 async def test_an_appointment_stays_as_it_is_when_its_service_changes(
-    salon: Zimun, change: dict[str, Any]
+    one_service: Zimun, change: dict[str, Any]
 ) -> None:
-    hold = await create_hold(salon, TEN, "s_x")
-    kept = await hold_and_confirm(salon, ELEVEN, "s_x")
-    await SERVICE.update(salon, "s_x", **change)
-    await settle(salon, time_zone="Asia/Tokyo", holiday_region="US")
+    hold = await create_hold(one_service, TEN, "s_x")
+    kept = await hold_and_confirm(one_service, ELEVEN, "s_x")
+    await SERVICE.update(one_service, "s_x", **change)
+    await settle(one_service, time_zone="Asia/Tokyo", holiday_region="US")
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
-    assert await salon.call(salon.appointments.GetAppointment, get) == kept
-    cancelled = await life(salon, hold)
+    assert await one_service.call(one_service.appointments.GetAppointment, get) == kept
+    cancelled = await life(one_service, hold)
     assert (cancelled.start_time, cancelled.end_time) == (hold.start_time, hold.end_time)
 
 
@@ -231,13 +237,13 @@ async def still_taken(zimun: Zimun) -> None:
     )
 
 
-async def test_a_cut_off_is_the_one_of_now(salon: Zimun) -> None:
+async def test_a_cut_off_is_the_one_of_now(one_service: Zimun) -> None:
     """The service as it stands says until when; the appointment does not keep the old rule."""
-    kept = await hold_and_confirm(salon, TEN, "s_x")
-    await SERVICE.update(salon, "s_x", cancellation_cutoff=hours(24 * 4))
+    kept = await hold_and_confirm(one_service, TEN, "s_x")
+    await SERVICE.update(one_service, "s_x", cancellation_cutoff=hours(24 * 4))
     cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=kept.appointment_id)
-    refused = await salon.refused(salon.appointments.CancelAppointment, cancel)
+    refused = await one_service.refused(one_service.appointments.CancelAppointment, cancel)
     assert refused.reason == "OUTSIDE_CANCELLATION_WINDOW"
-    await SERVICE.update(salon, "s_x", ["cancellation_cutoff"])
-    cancelled = await salon.call(salon.appointments.CancelAppointment, cancel)
+    await SERVICE.update(one_service, "s_x", ["cancellation_cutoff"])
+    cancelled = await one_service.call(one_service.appointments.CancelAppointment, cancel)
     assert cancelled.state == Appointment.CANCELLED

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from zimun.domain.catalog.entries import Service
 from zimun.domain.ledger.events import CATALOG_TYPES, FOREVER
 from zimun.domain.ledger.reservation import LIVE, Reservation, State
-from zimun.storage import rows
+from zimun.storage import reservation_rows
 
 from .engines import Engine, Row, Tables
 from .sample_catalog import SERVICES
@@ -19,7 +19,7 @@ from .sample_catalog import SERVICES
 
 def reservations_of(tables: Tables) -> dict[str, Reservation]:
     """By hold_id, what the reservations table holds."""
-    found = (rows.reservation(list(row.values())) for row in tables["reservations"])
+    found = (reservation_rows.reservation(list(row.values())) for row in tables["reservations"])
     return {reservation.hold_id: reservation for reservation in found}
 
 

@@ -16,7 +16,7 @@ from zimun.domain.commands import Decision
 from zimun.domain.errors import Overloaded
 from zimun.domain.ledger.events import CatalogValue, OverrideDeleted, TimeOffDeleted
 from zimun.domain.ledger.ledger import Ledger
-from zimun.storage import rows
+from zimun.storage import catalog_rows
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.stores import Stores
 
@@ -175,7 +175,7 @@ async def test_a_read_of_several_statements_sees_one_snapshot_while_others_commi
     begun, committed = _Begun(), list[bool]()
 
     def name(connection: Connection) -> str:
-        return rows.load_catalog(connection, ORG).entry(Service, CUT.id).name
+        return catalog_rows.load_catalog(connection, ORG).entry(Service, CUT.id).name
 
     def read(connection: Connection) -> tuple[str, str]:
         first = name(connection)

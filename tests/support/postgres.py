@@ -4,17 +4,15 @@ import asyncio
 import atexit
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -27,6 +25,8 @@ import asyncpg
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
+
+from .processes import free_port
 
 USER = "zimun"
 
@@ -63,7 +63,7 @@ class Postgres:
             os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
             # Not Popen(user=…): it forks, which a process with busy gRPC channels may not survive.
             self._as_owner = [sys.executable, "-I", "-S", "-c", _BECOME, str(nobody.pw_uid)]
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count()
         self._initialize()
@@ -251,12 +251,3 @@ def emptied() -> str:
     tables = reversed(metadata.sorted_tables)
     server.execute(name, "; ".join(f"DELETE FROM {table.name}" for table in tables))
     return server.url(name)
-
-
-def _free_port() -> int:
-    """Below those of outgoing connections: it must be free again after a stop."""
-    while True:
-        port = random.randrange(15_000, 20_000)
-        with closing(socket.socket()) as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
