@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from zimun.booking.catalog import CreateOrganization, catalog_decision
+from zimun.booking.catalog import CreateOrganization
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Organization, Resource, Service, StaffMember
 from zimun.domain.catalog.weekly_hours import Hours

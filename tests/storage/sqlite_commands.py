@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from zimun.booking.catalog import catalog_decision
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.store import AppointmentFilter
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.catalog import Catalog

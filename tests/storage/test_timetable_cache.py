@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection
 
-from zimun.booking.catalog import catalog_decision
+from zimun.booking.catalog_changes import catalog_decision
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Override, Service
 from zimun.domain.commands import Decision
