@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file constraints.txt
 
-.PHONY: help install runtime generate run test test-fast test-e2e test-chaos browser check security format bench baseline lock upgrade clean
+.PHONY: help install runtime generate run test test-fast coverage test-e2e test-chaos browser check security format bench baseline lock upgrade clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
@@ -74,7 +74,16 @@ test: install ## run all tests
 	$(PYTEST) $(QUIET)
 
 test-fast: install ## run the tests of units, documents, storage, RPCs and gateway
-	$(PYTEST) $(SIDE_BY_SIDE) $(FAST)
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" $(FAST)
+
+# The floor is in pyproject.toml.
+COVERAGE := $(BIN)/python -m coverage
+coverage: install ## measure the branch coverage of the tests of test-fast; fails below its floor
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(COVERAGE) run -m pytest $(SIDE_BY_SIDE) -m "not quiet" $(FAST)
+	$(COVERAGE) combine --quiet
+	$(COVERAGE) report
 
 test-e2e: install ## run the tests of the program from outside
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples

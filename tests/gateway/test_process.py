@@ -54,10 +54,11 @@ async def seconds_to_ready(directory: Path) -> float:
     return took
 
 
+@pytest.mark.quiet
 async def test_is_ready_within_a_second(tmp_path: Path) -> None:
-    """Also when nothing behind it answers; the best of five, as other tests run beside it."""
+    """Also when nothing behind it answers; the best of three, as a machine may be busy."""
     seconds: list[float] = []
-    while len(seconds) < 5 and min(seconds, default=1) >= 1:
+    while len(seconds) < 3 and min(seconds, default=1) >= 1:
         seconds.append(await seconds_to_ready(tmp_path / str(len(seconds))))
     assert min(seconds) < 1, seconds
 
