@@ -3,6 +3,7 @@ the other rules of a start."""
 
 from dataclasses import replace
 
+from zimun.domain.availability.roster import serves
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.timetable import Timetable
 
@@ -15,7 +16,7 @@ def with_all_present(search: Search) -> Timetable:
     staff = {
         member.id: replace(member, active=True, location_ids=())
         for member in map(catalog.staff.get, search.candidates)
-        if member and not timetable.serves(member.id, place)
+        if member and not serves(timetable.catalog, member.id, place)
     }
     if search.place_is_active and not staff:
         return timetable

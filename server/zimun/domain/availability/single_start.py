@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zimun.domain.availability.opening_hours import local_date, midnight, segments
-from zimun.domain.availability.timetable import NO_STAFF, Timetable
+from zimun.domain.availability.roster import NO_STAFF, serves
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Place, Service, SlotAlignment
 from zimun.domain.ignored_rules import BookingRule, IgnoredRules
 from zimun.domain.intervals import covers, merge, overlapping
@@ -92,7 +93,7 @@ def _is_on_duty(
     start: int,
     ignored: IgnoredRules,
 ) -> bool:
-    if not timetable.serves(staff_id, place):
+    if not serves(timetable.catalog, staff_id, place):
         return False
     if has_time_off(timetable, service, place, staff_id, start):
         return False

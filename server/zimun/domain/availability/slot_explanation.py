@@ -4,7 +4,8 @@ Each rule is checked by itself, as if all others were met. The first obstacle is
 reason for which a hold is refused. First come the rules by which the start is *never*
 a slot, then the booking window, then what is *taken*. Staff members have no obstacles
 where one of them could serve, resources none where they suffice, and neither has any
-where a session can be joined.
+where a session can be joined. The file is a little long, as all rules are methods of
+one class, which looks up once what they share.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -24,6 +25,7 @@ from zimun.domain.availability.obstacles import (
 )
 from zimun.domain.availability.opening_hours import DayStatus, local_date, local_rfc3339
 from zimun.domain.availability.presence import with_all_present
+from zimun.domain.availability.roster import NO_STAFF
 from zimun.domain.availability.single_start import (
     is_between_steps,
     is_place_open,
@@ -33,7 +35,6 @@ from zimun.domain.availability.single_start import (
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Session, Slot
 from zimun.domain.availability.tallies import limit_text
-from zimun.domain.availability.timetable import NO_STAFF
 from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,

@@ -7,7 +7,7 @@ decides that; every search, check, hold and reschedule goes through its
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import reduce
@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from zimun.domain.availability.assignment import assign
 from zimun.domain.availability.opening_hours import dates, is_shown_early, local_date
+from zimun.domain.availability.roster import NO_STAFF, Roster
 from zimun.domain.availability.single_start import on_duty_at
 from zimun.domain.availability.slots import Busy, Session, Slot
 from zimun.domain.availability.start_grid import DateRangeGrid, SingleStartGrid, transpose
 from zimun.domain.availability.tallies import Tally
-from zimun.domain.availability.timetable import NO_STAFF, Roster, Timetable
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
 from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.catalog.subjects import service_subject
@@ -146,13 +147,13 @@ class Search:
     def can_keep(self, resource_ids: Sequence[str], start: int) -> bool:
         """Whether some resources meet all requirements at a start, as far as the catalogue
         tells."""
-        return self.assignment(self._usable(start) & set(resource_ids)) is not None
+        return assign(self.service, self._usable(start) & set(resource_ids)) is not None
 
     def _is_equipped(self, start: int) -> bool:
         """Whether the resources suffice at a start, as far as the catalogue tells."""
         if not self.timetable.time_off or not self._roster.is_equipped:
             return self._roster.is_equipped
-        return self.assignment(self._usable(start)) is not None
+        return assign(self.service, self._usable(start)) is not None
 
     def _usable(self, start: int) -> set[str]:
         """The resources of the place that have no time off within an appointment."""
@@ -331,10 +332,6 @@ class Search:
             usable = zip(self._roster.resource_ids, resources, strict=True)
             free &= reduce(or_, [bits for resource_id, bits in usable if resource_id in one_of], 0)
         return free
-
-    def assignment(self, usable: Set[str]) -> tuple[str, ...] | None:
-        """One of the resources for each requirement, all different; None where that cannot be."""
-        return assign(self.service, usable)
 
     def _joinable_starts(self, grid: DateRangeGrid, mask: int) -> Mapping[int, tuple[Session, ...]]:
         """The sessions that can be joined at the starts of a mask, by their position."""

@@ -10,7 +10,6 @@ from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
-from zimun.domain.availability.assignment import Assignments, assign
 from zimun.domain.availability.opening_hours import (
     Day,
     DayStatus,
@@ -23,11 +22,11 @@ from zimun.domain.availability.opening_hours import (
     weekly,
 )
 from zimun.domain.availability.opening_steps import MAX_OPENING, Opening, opening_starts, united
+from zimun.domain.availability.roster import NO_STAFF, Roster, roster_of
 from zimun.domain.availability.start_grid import (
     NO_STARTS,
     DateRangeGrid,
     Grid,
-    Names,
     available_starts,
 )
 from zimun.domain.availability.zone_dates import ZoneDates, date_ranges, dates_touching, zone_dates
@@ -37,10 +36,6 @@ from zimun.domain.catalog.entries import Place, Service, SlotAlignment, StaffMem
 from zimun.domain.catalog.time_off import TimeOffIndex, closing_note
 from zimun.domain.catalog.weekly_hours import Hours, week_on
 from zimun.domain.intervals import Interval, merge
-
-NO_STAFF = ("",)
-"""The staff of a service that needs none: the one empty id."""
-
 
 MAX_NEW_STAFF_DAYS = 400
 """The most dates times staff members whose grids are worked out at once."""
@@ -56,24 +51,6 @@ START_BYTES, STAFF_BYTES = 40, 36
 
 MAX_CACHED_RANGES = 1 << 12
 """The most date ranges of which a Timetable keeps that their grids have been worked out."""
-
-
-class Roster(NamedTuple):
-    """The staff members and resources that can serve at a place: active, and there.
-
-    `members` are staff members with their position in the service's list
-    (nobody at 0 where it needs none), `zones` all their time zones, and
-    `resource_ids` resources in the service's order, which satisfy its requirements
-    (`is_equipped`) or not even while all are free. `names` are of all its staff,
-    `assignments` of its resources.
-    """
-
-    members: Sequence[tuple[int, StaffMember | None]]
-    zones: Sequence[str]
-    resource_ids: tuple[str, ...]
-    is_equipped: bool
-    names: Names
-    assignments: Assignments
 
 
 class _Pattern(NamedTuple):
@@ -308,22 +285,7 @@ class Timetable:
         return _Pattern(united(starts_of), starts_of)
 
     def _find_roster(self, service: Service, place: Place) -> Roster:
-        members = [
-            (n, self.catalog.staff.get(staff_id))
-            for n, staff_id in enumerate(service.staff_ids or NO_STAFF)
-            if self.serves(staff_id, place)
-        ]
-        zones = dict.fromkeys(member.time_zone for _, member in members if member)
-        resource_ids = tuple(
-            resource_id
-            for resource_id in service.resource_ids
-            if (resource := self.catalog.resources.get(resource_id))
-            and resource.active
-            and resource.is_at(place)
-        )
-        names, assignments = Names(service.staff_ids), Assignments(service, resource_ids)
-        is_equipped = assign(service, set(resource_ids)) is not None
-        return Roster(members, tuple(zones), resource_ids, is_equipped, names, assignments)
+        return roster_of(self.catalog, service, place)
 
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
@@ -340,11 +302,6 @@ class Timetable:
             return ()
         days = tuple(dates_touching(place.time_zone, reach))
         return tuple(shown[1:] for shown in zone_dates(place.time_zone, days, reach[0]).shown)
-
-    def serves(self, staff_id: str, place: Place) -> bool:
-        """Whether a staff member is active and works at this place; True for the empty id."""
-        member = self.catalog.staff.get(staff_id)
-        return not staff_id or bool(member and member.active and member.works_at(place))
 
     def _here(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
         """When a service is given on a date: the place is open, within the service's hours."""
