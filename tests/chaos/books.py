@@ -7,7 +7,7 @@ from typing import Any
 
 from .checker import violations
 from .history import CATALOG_CHANGE, OK, REFUSED, Attempt, Record, Row
-from .ledger import FOREVER, LIVE, subjects_of
+from .ledger import LIVE, runs_out, subjects_of
 from .scenario import DAY, HOLD_LENGTH, HOUR, SECOND, SERVICES, Service
 
 ORG = "o_north"
@@ -31,13 +31,14 @@ class Books:
         self.tables["events"].append(
             {"org_id": ORG, "seq": 1, "time": self.now, **opened, "data": "{}"}
         )
-        self.tables["resources"] = []
+        self.tables["resources"], self.tables["time_off"] = [], []
         self.tables["ledgers"] = [{"org_id": ORG, "seq": 1, "time": self.now, "catalog_version": 1}]
         self._sessions: dict[str, Row] = {}
 
     def hold(self, service_id: str, start: int, *taken: str, seats: int = 1, **more: Any) -> Row:
         """Hold a start for a staff member and rooms: what is taken, in that order."""
         service, number = SERVICES[service_id], len(self.history)
+        location_id = more.pop("location_id", service.locations[0])
         staff = [one for one in taken if one in service.staff]
         row = {
             "org_id": ORG,
@@ -45,7 +46,7 @@ class Books:
             "appointment_id": "",
             "session_id": more.pop("session_id", f"x_{number}"),
             "service_id": service_id,
-            "location_id": "",
+            "location_id": location_id,
             "staff_id": "".join(staff),
             "resource_ids": json.dumps([one for one in taken if one not in staff]),
             "seats": seats,
@@ -61,6 +62,7 @@ class Books:
         }
         self.tables["reservations"].append(row)
         request = {"service_id": service_id, "start": start, "seats": seats}
+        request |= {"location_id": location_id} if location_id else {}
         self._keep("HOLD_CREATED", "HoldAppointment", request, row)
         self.settle()
         return row
@@ -110,30 +112,63 @@ class Books:
 
     def rename(self, room_id: str) -> None:
         """Give a room a new name."""
-        key, name = f"k{len(self.history)}", f"Room {len(self.history)}"
+        name = f"Room {len(self.history)}"
         found = [one for one in self.tables["resources"] if one["id"] == room_id]
         if not found:
             found = [{"org_id": ORG, "id": room_id, "revision": 0}]
             self.tables["resources"] += found
         found[0].update(name=name, revision=found[0]["revision"] + 1)
+        named = {"id": room_id, "name": name}
+        self._change_catalog("RESOURCE_SET", found[0], CATALOG_CHANGE, named, named)
+
+    def close(
+        self, owner_id: str, start: int, length: int, conflicts: int = 0, **asked: Any
+    ) -> Row:
+        """Give an owner time off, which meets so many bookings."""
+        row = {"org_id": ORG, "id": f"f_{len(self.history)}", "owner_id": owner_id}
+        row |= {"start_time": start, "end_time": start + length}
+        self.tables["time_off"].append(row)
+        request = {key: row[key] for key in row if key != "org_id"} | {"allow_conflicts": False}
+        answer = {"conflicts": conflicts}
+        self._change_catalog("TIME_OFF_SET", row, "CreateTimeOff", request | asked, answer)
+        return row
+
+    def open_again(self, row: Row) -> None:
+        """Delete time off."""
+        self.tables["time_off"].remove(row)
+        deleted, named = {"time_off_id": row["id"]}, {"id": row["id"]}
+        self._change_catalog("TIME_OFF_DELETED", deleted, "DeleteTimeOff", named, {"conflicts": 0})
+
+    def _change_catalog(
+        self, event: str, data: Row, method: str, request: dict[str, Any], answer: dict[str, Any]
+    ) -> None:
+        key = f"k{len(self.history)}"
         [head] = self.tables["ledgers"]
         head.update(seq=head["seq"] + 1, time=self.now, catalog_version=head["seq"] + 1)
+        facts = {"type": event, "client_id": "c_1", "hold_id": "", "revision": 0}
         self.tables["events"].append(
             {
                 "org_id": ORG,
                 "seq": head["seq"],
                 "time": self.now,
-                "type": "RESOURCE_SET",
-                "client_id": "c_1",
-                "hold_id": "",
-                "revision": 0,
-                "data": json.dumps(found[0]),
+                **facts,
+                "data": json.dumps(data),
             }
         )
-        answer = {"id": room_id, "name": name}
-        self._answer(CATALOG_CHANGE, {"id": room_id, "name": name}, answer, f"{key} answer")
+        self._answer(method, request, answer, f"{key} answer")
         kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
         self.tables["idempotency"].append(kept)
+
+    def settle_outcome(self, row: Row, method: str = "CompleteAppointment") -> None:
+        """Record how an appointment went, or take that back."""
+        event, state = {
+            "CompleteAppointment": ("APPOINTMENT_COMPLETED", "COMPLETED"),
+            "MarkNoShow": ("APPOINTMENT_NO_SHOW", "NO_SHOW"),
+            "ReopenAppointment": ("APPOINTMENT_REOPENED", "CONFIRMED"),
+        }[method]
+        row.update(state=state)
+        self._keep(event, method, {"appointment_id": row["appointment_id"]}, row)
+        self.settle()
 
     def refuse(self, method: str, request: dict[str, Any], reason: str) -> None:
         key = f"k{len(self.history)}"
@@ -174,7 +209,7 @@ class Books:
             self._sessions[row["session_id"]] = {
                 "session_id": row["session_id"],
                 "service_id": service.id,
-                "location_id": "",
+                "location_id": row["location_id"],
                 "staff_id": row["staff_id"],
                 "resource_ids": json.loads(row["resource_ids"]),
                 "start": row["start_time"],
@@ -186,8 +221,7 @@ class Books:
             }
         own = self._sessions[row["session_id"]]
         if row["state"] in LIVE:
-            until = FOREVER if row["state"] == "CONFIRMED" else row["expires_at"]
-            own["members"][row["hold_id"]] = (until, row["seats"])
+            own["members"][row["hold_id"]] = (runs_out(row), row["seats"])
         touched = [one for one in left if one is not own] + [own]
         for session in touched:
             members = session["members"].values()
@@ -233,18 +267,23 @@ class Books:
         self._answer("ListAppointments", {**service, "day": TODAY}, {"items": found})
 
     def offer(self, service_id: str) -> None:
-        """Read what is open on the day."""
-        service = SERVICES[service_id]
+        """Read what is open on the day, at the first location."""
+        service, location_id = SERVICES[service_id], SERVICES[service_id].locations[0]
         slots = []
         for start in service.grid(TODAY):
             left = {
-                one: max(self._left(service, start, some) for some in service.combinations(one))
+                one: max(
+                    self._left(service, start, some)
+                    for some in service.combinations(location_id, one)
+                )
                 for one in service.staff or ("",)
             }
             if seats := max(left.values()):
                 staff = [one for one in service.staff if left[one]]
                 slots.append([start, start + service.duration, seats, staff])
-        self._answer("GetAvailability", {"service_id": service_id, "day": TODAY}, {"slots": slots})
+        request = {"service_id": service_id, "day": TODAY}
+        request |= {"location_id": location_id} if location_id else {}
+        self._answer("GetAvailability", request, {"slots": slots})
 
     def seen(self) -> list[Any]:
         """The items or slots that were read last."""
@@ -267,7 +306,7 @@ class Books:
         for row in self.tables["reservations"]:
             busy = SERVICES[row["service_id"]].taken(row["start_time"])
             met = busy[0] < end and begin < busy[1] and {*subjects} & {*subjects_of(row)}
-            if met and row["state"] in ("HELD", "CONFIRMED"):
+            if met and row["state"] in LIVE:
                 joins = (row["service_id"], row["start_time"]) == (service.id, start)
                 left = left - row["seats"] if joins else 0
         return max(left, 0)

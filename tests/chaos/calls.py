@@ -17,10 +17,21 @@ from zimun.v1 import (
     hold_pb2,
     resource_pb2,
     resources_service_pb2,
+    time_off_pb2,
+    time_off_service_pb2,
 )
 
 from .clock import SharedClock
-from .history import CATALOG_CHANGE, NOTHING, OK, READS, REFUSED, UNKNOWN, Attempt
+from .history import (
+    CATALOG_CHANGE,
+    NOTHING,
+    OK,
+    READS,
+    REFUSED,
+    TIME_OFF_CHANGES,
+    UNKNOWN,
+    Attempt,
+)
 from .scenario import DAY
 
 OPTIONS = (
@@ -33,7 +44,11 @@ OPTIONS = (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_SERVICES = {"GetAvailability": "Availability", CATALOG_CHANGE: "Resources"}
+_SERVICES = {
+    "GetAvailability": "Availability",
+    CATALOG_CHANGE: "Resources",
+    **dict.fromkeys(TIME_OFF_CHANGES, "TimeOff"),
+}
 _HOLDS = ("HoldAppointment", "ExtendHold", "ReleaseHold")
 
 
@@ -104,6 +119,8 @@ def _message(request: Request) -> Message:
         made.resource.id, made.resource.name = request.content["id"], request.content["name"]
         changed: Message = made
         return changed
+    if request.method in TIME_OFF_CHANGES:
+        return _time_off_message(made, request.content)
     for name, value in request.content.items():
         if name == "start":
             times = (
@@ -118,6 +135,18 @@ def _message(request: Request) -> Message:
             _set_day(made, value)
         else:
             setattr(made, name, value)
+    message: Message = made
+    return message
+
+
+def _time_off_message(made: Any, content: Mapping[str, Any]) -> Message:
+    if isinstance(made, time_off_service_pb2.DeleteTimeOffRequest):
+        made.time_off_id = content["id"]
+        return made
+    made.time_off.id, made.time_off.owner_id = content["id"], content["owner_id"]
+    made.time_off.start_time.FromMicroseconds(content["start_time"])
+    made.time_off.end_time.FromMicroseconds(content["end_time"])
+    made.allow_conflicts = content["allow_conflicts"]
     message: Message = made
     return message
 
@@ -146,6 +175,11 @@ _MESSAGES: Mapping[str, Callable[[], Message]] = {
     "ListAppointments": appointments_service_pb2.ListAppointmentsRequest,
     "GetAvailability": availability_service_pb2.GetAvailabilityRequest,
     CATALOG_CHANGE: resources_service_pb2.UpdateResourceRequest,
+    "CompleteAppointment": appointments_service_pb2.CompleteAppointmentRequest,
+    "MarkNoShow": appointments_service_pb2.MarkNoShowRequest,
+    "ReopenAppointment": appointments_service_pb2.ReopenAppointmentRequest,
+    "CreateTimeOff": time_off_service_pb2.CreateTimeOffRequest,
+    "DeleteTimeOff": time_off_service_pb2.DeleteTimeOffRequest,
 }
 
 
@@ -161,6 +195,8 @@ def _answer(method: str, raw: bytes) -> dict[str, Any]:
     if method == CATALOG_CHANGE:
         room = resource_pb2.Resource.FromString(raw)
         return {"id": room.id, "name": room.name, "etag": room.etag}
+    if method in TIME_OFF_CHANGES:
+        return {"conflicts": time_off_pb2.TimeOff.FromString(raw).conflicts.total_size}
     if method == "ListAppointments":
         listed = appointments_service_pb2.ListAppointmentsResponse.FromString(raw)
         return {"items": [_appointment(one) for one in listed.items]}
@@ -193,6 +229,7 @@ def _common(answer: Any) -> dict[str, Any]:
     return {
         "hold_id": answer.hold_id,
         "service_id": answer.service_id,
+        "location_id": answer.location_id,
         "start": answer.start_time.ToMicroseconds(),
         "end": answer.end_time.ToMicroseconds(),
         "staff_id": answer.staff_id,

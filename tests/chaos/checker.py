@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
+from .assembly import put_together
 from .catalog import miscatalogued
 from .history import Attempt, Record, Row
-from .ledger import Ledger, Life, Taking, put_together, shows, subjects_of, taking_of
+from .ledger import LIVE, OUTCOMES, Ledger, Life, Taking, runs_out, shows, subjects_of, taking_of
 from .reads import misread
 from .refusals import unjustified
+from .rules import disallowed
 from .scenario import DAY, HOLD_LENGTH, HOLD_LIMIT, SERVICES
 from .sequence import disordered
 from .states import States
@@ -36,6 +38,7 @@ def violations(record: Record) -> list[str]:
         *misread(ledger, states),
         *_broken_stories(ledger),
         *_set_aside(ledger),
+        *disallowed(ledger),
         *disordered(ledger),
         *miscatalogued(ledger),
     ]
@@ -46,8 +49,7 @@ def _live(ledger: Ledger) -> list[Row]:
     return [
         row
         for row in ledger.tables["reservations"]
-        if row["state"] == "CONFIRMED"
-        or (row["state"] == "HELD" and row["expires_at"] > ledger.read_at)
+        if row["state"] in LIVE and runs_out(row) > ledger.read_at
     ]
 
 
@@ -111,20 +113,21 @@ def _lost(ledger: Ledger) -> Iterator[str]:
 def _is_what_was_asked(attempt: Attempt) -> bool:
     """Whether an answer has the service, the time, the person and the seats of its request."""
     request, answer = attempt.request, attempt.answer
-    named = ("service_id", "start", "seats", "hold_id", "appointment_id")
-    service = SERVICES[answer["service_id"]]
+    named = ("service_id", "location_id", "start", "seats", "hold_id", "appointment_id")
+    service, where = SERVICES[answer["service_id"]], answer["location_id"]
     taken = (*((answer["staff_id"],) if answer["staff_id"] else ()), *answer["resource_ids"])
     return (
         all(request[name] == answer[name] for name in named if name in request and name in answer)
         and request.get("staff_id", "") in ("", answer["staff_id"])
         and answer["end"] - answer["start"] == service.duration
-        and (taken or (service.own,)) in set(service.combinations())
+        and (taken or (service.own(where),)) in set(service.combinations(where))
+        and where in service.locations
     )
 
 
 def _out_of_time(ledger: Ledger) -> Iterator[str]:
     """A change happens after its request was sent and before it was answered."""
-    for life in ledger.lives.values():
+    for life in (*ledger.lives.values(), *ledger.time_off.values()):
         for revision in life.revisions:
             operation = revision.operation
             if operation is None:
@@ -185,13 +188,16 @@ def _set_aside(ledger: Ledger) -> Iterator[str]:
 
 
 _BEFORE = {
-    "HOLD_EXTENDED": "HELD",
-    "HOLD_RELEASED": "HELD",
-    "HOLD_EXPIRED": "HELD",
-    "APPOINTMENT_CONFIRMED": "HELD",
-    "APPOINTMENT_RESCHEDULED": "CONFIRMED",
-    "APPOINTMENT_CANCELLED": "CONFIRMED",
-    "APPOINTMENT_UPDATED": "CONFIRMED",
+    "HOLD_EXTENDED": ("HELD",),
+    "HOLD_RELEASED": ("HELD",),
+    "HOLD_EXPIRED": ("HELD",),
+    "APPOINTMENT_CONFIRMED": ("HELD",),
+    "APPOINTMENT_RESCHEDULED": ("CONFIRMED",),
+    "APPOINTMENT_CANCELLED": ("CONFIRMED",),
+    "APPOINTMENT_UPDATED": ("CONFIRMED",),
+    "APPOINTMENT_COMPLETED": ("CONFIRMED",),
+    "APPOINTMENT_NO_SHOW": ("CONFIRMED",),
+    "APPOINTMENT_REOPENED": OUTCOMES,
 }
 
 _AFTER = {
@@ -203,6 +209,9 @@ _AFTER = {
     "APPOINTMENT_RESCHEDULED": "CONFIRMED",
     "APPOINTMENT_CANCELLED": "CANCELLED",
     "APPOINTMENT_UPDATED": "CONFIRMED",
+    "APPOINTMENT_COMPLETED": "COMPLETED",
+    "APPOINTMENT_NO_SHOW": "NO_SHOW",
+    "APPOINTMENT_REOPENED": "CONFIRMED",
 }
 
 
@@ -229,7 +238,7 @@ def _broken_story(life: Life) -> Iterator[str]:
     if life.revisions and life.revisions[0].type != "HOLD_CREATED":
         yield f"its story begins with {life.revisions[0].type}"
     for before, after in pairwise(life.revisions):
-        if before.row["state"] != _BEFORE.get(after.type):
+        if before.row["state"] not in _BEFORE.get(after.type, ()):
             yield f"{after.type} of what was {before.row['state']}"
         expires_at = before.row["expires_at"]
         if before.row["state"] == "HELD":

@@ -20,7 +20,14 @@ READS = ("GetAppointment", "ListAppointments", "GetAvailability")
 """The methods that change nothing; all others take an Idempotency-Key."""
 
 CATALOG_CHANGE = "UpdateResource"
-"""The method that changes the catalogue; all other changes are of reservations."""
+"""The method that changes what nothing depends on: names of rooms."""
+
+TIME_OFF_CHANGES = ("CreateTimeOff", "DeleteTimeOff")
+
+OUTCOME_CHANGES = ("CompleteAppointment", "MarkNoShow", "ReopenAppointment")
+
+CATALOG_CHANGES = (CATALOG_CHANGE, *TIME_OFF_CHANGES)
+"""The methods that change the catalogue; all other changes are of reservations."""
 
 
 @dataclass

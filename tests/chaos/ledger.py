@@ -1,4 +1,4 @@
-"""The final store read as lives of reservations, and which request brought each change about.
+"""The final store read as lives of reservations and of time off.
 
 When a change took effect is known only within bounds: not before its instant,
 and not after the first answer that shows it or a later event of the same
@@ -9,16 +9,17 @@ said to be certain holds anywhere within these bounds.
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .history import CATALOG_CHANGE, OK, READS, UNKNOWN, Attempt, Record, Row, Tables
+from .history import OK, UNKNOWN, Attempt, Row, Tables
 from .scenario import DAY, SERVICES, Service
 
 FOREVER = 1 << 62
-LIVE = ("HELD", "CONFIRMED")
+OUTCOMES = ("COMPLETED", "NO_SHOW")
+LIVE = ("HELD", "CONFIRMED", *OUTCOMES)
 
 BOOKED = "Booked "
 """How names of contacts begin that BookAppointment is given first, and no other method."""
@@ -31,8 +32,11 @@ METHOD_OF = {
     "APPOINTMENT_RESCHEDULED": "RescheduleAppointment",
     "APPOINTMENT_CANCELLED": "CancelAppointment",
     "APPOINTMENT_UPDATED": "UpdateAppointment",
+    "APPOINTMENT_COMPLETED": "CompleteAppointment",
+    "APPOINTMENT_NO_SHOW": "MarkNoShow",
+    "APPOINTMENT_REOPENED": "ReopenAppointment",
 }
-"""Which request an event answers to; an expiry answers to none."""
+"""Which request an event of a reservation answers to; an expiry answers to none."""
 
 
 @dataclass
@@ -68,7 +72,7 @@ class Revision:
     """One event, and the request it is attributed to.
 
     `seq` is its number in the ledger, `position` its place among the organization's events about
-    reservations, from 1; `sessions` is what it says of the sessions that it touched.
+    reservations and time off, from 1; `sessions` is what it says of the sessions that it touched.
     """
 
     number: int
@@ -93,8 +97,40 @@ class Revision:
         return subjects_of(self.row)
 
     @property
+    def begins(self) -> int:
+        """The start of what it is about."""
+        return int(self.row["start_time"])
+
+    def takes(self, since: int = 0, until: int = FOREVER) -> tuple[tuple[str, "Taking"], ...]:
+        """What it takes of subjects, adds to the bookings of a service, or is time off of."""
+        if self.row["state"] == TIME_OFF:
+            return ((off(self.row["owner_id"]), _time_off(self.row, since, until)),)
+        if not self.is_live:
+            return ()
+        taking = taking_of(self.row, since, until)
+        counted = SERVICES[taking.service_id].most_a_day
+        subjects = (*self.subjects, *((bookings(taking.service_id),) if counted else ()))
+        return tuple((subject, taking) for subject in subjects)
+
+    @property
     def place(self) -> tuple[object, ...]:
         return self.row["session_id"], self.row["start_time"], self.row["seats"], self.subjects
+
+
+TIME_OFF, NO_TIME_OFF = "TIME_OFF", "NO_TIME_OFF"
+"""The states of time off: there, or deleted."""
+
+TIME_OFF_EVENTS = ("TIME_OFF_SET", "TIME_OFF_DELETED")
+
+
+def off(owner_id: str) -> str:
+    """Under what the time off of an owner is, beside what is taken."""
+    return f"off {owner_id}"
+
+
+def bookings(service_id: str) -> str:
+    """Under what the bookings of a service are that count for its limit."""
+    return f"bookings {service_id}"
 
 
 def subjects_of(row: Row) -> tuple[str, ...]:
@@ -111,6 +147,7 @@ class Taking:
     hold_id: str
     session_id: str
     service_id: str
+    location_id: str
     start: int
     seats: int
     busy: tuple[int, int]
@@ -174,7 +211,7 @@ class Life:
 
 def runs_out(row: Row) -> int:
     """The instant at which a live reservation ends by itself."""
-    return FOREVER if row["state"] == "CONFIRMED" else int(row["expires_at"])
+    return int(row["expires_at"]) if row["state"] == "HELD" else FOREVER
 
 
 def taking_of(row: Row, since: int = 0, until: int = FOREVER) -> Taking:
@@ -183,6 +220,7 @@ def taking_of(row: Row, since: int = 0, until: int = FOREVER) -> Taking:
         row["hold_id"],
         row["session_id"],
         row["service_id"],
+        row["location_id"],
         row["start_time"],
         row["seats"],
         SERVICES[row["service_id"]].taken(row["start_time"]),
@@ -191,13 +229,18 @@ def taking_of(row: Row, since: int = 0, until: int = FOREVER) -> Taking:
     )
 
 
+def _time_off(row: Row, since: int, until: int) -> Taking:
+    busy = (row["start_time"], row["end_time"])
+    return Taking(row["id"], row["id"], "", "", row["start_time"], 0, busy, since, until)
+
+
 Entry = tuple[Life, Revision]
-"""An event, and the reservation that it is about."""
+"""An event, and the reservation or the time off that it is about."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """An organization's events about reservations, in the order of their numbers."""
+    """An organization's events about reservations and time off, in the order of their numbers."""
 
     entries: Sequence[Entry]
 
@@ -225,6 +268,7 @@ class Ledger:
     catalog_changes: list[Operation]
     reads: list[Attempt]
     lives: dict[tuple[str, str], Life]
+    time_off: dict[tuple[str, str], Life]
     tables: Tables
     read_at: int
     skew: int = 0
@@ -247,13 +291,30 @@ class Ledger:
 
     @cached_property
     def possible(self) -> dict[tuple[str, str, int], list[Taking]]:
-        """What may have been taken, by organization, subject and day."""
-        return self._takings((life, life.possible()) for life in self.lives.values())
+        """What may have been taken, may have counted for a limit, or may have been time off, by
+        organization, subject and day."""
+        found: dict[tuple[str, str, int], list[Taking]] = defaultdict(list)
+        for life in self.lives.values():
+            for revision, since, until in life.possible():
+                for subject, taking in revision.takes(since, until):
+                    found[life.org, subject, taking.start // DAY].append(taking)
+        for life in self.time_off.values():
+            made, *deleted = life.revisions
+            until = min((one.not_after for one in deleted), default=FOREVER)
+            for subject, taking in made.takes(made.not_before, until):
+                found[life.org, subject, taking.start // DAY].append(taking)
+        return found
 
     @cached_property
     def certain(self) -> dict[tuple[str, str, int], list[Taking]]:
-        """What must have been taken, likewise, in order of its beginning."""
-        found = self._takings((life, life.certain()) for life in self.lives.values())
+        """What must have been taken, likewise, in order of its beginning; neither limits nor time
+        off."""
+        found: dict[tuple[str, str, int], list[Taking]] = defaultdict(list)
+        for life in self.lives.values():
+            for revision, since, until in life.certain():
+                taking = taking_of(revision.row, since, until)
+                for subject in revision.subjects:
+                    found[life.org, subject, taking.start // DAY].append(taking)
         for takings in found.values():
             takings.sort(key=lambda taking: taking.since)
         return found
@@ -265,60 +326,28 @@ class Ledger:
         service: Service,
         when: int,
     ) -> dict[str, list[Taking]]:
-        """What was taken of each subject of a service, on the day of an instant, at some moment
-        between a request and its answer; `takings` are `possible` or `certain`."""
+        """What was in the way of a service, on the day of an instant, at some moment between a
+        request and its answer; `takings` are `possible` or `certain`."""
+        location_id = attempt.request.get("location_id", "")
         return {
             subject: [
                 one
                 for one in takings.get((attempt.org, subject, when // DAY), ())
                 if one.since <= attempt.answered and attempt.sent <= one.until
             ]
-            for subject in service.subjects
+            for subject in _in_the_way(service, location_id)
         }
 
-    def _takings(
-        self, stays: Iterable[tuple[Life, Iterator[tuple[Revision, int, int]]]]
-    ) -> dict[tuple[str, str, int], list[Taking]]:
-        found: dict[tuple[str, str, int], list[Taking]] = defaultdict(list)
-        for life, times in stays:
-            for revision, since, until in times:
-                taking = taking_of(revision.row, since, until)
-                for subject in revision.subjects:
-                    found[life.org, subject, taking.start // DAY].append(taking)
-        return found
 
+def _in_the_way(service: Service, location_id: str) -> Iterable[str]:
+    """Under what everything is that can be in the way of a service at a location."""
+    subjects = service.subjects(location_id)
+    return (*subjects, *map(off, (*subjects, location_id)), bookings(service.id))
 
-def put_together(record: Record) -> Ledger:
-    """The ledger of a recorded run."""
-    writes = [one for one in record.attempts if one.method not in READS]
-    reads = [one for one in record.attempts if one.method in READS]
-    lives = _lives(record)
-    operations = _operations(one for one in writes if one.method != CATALOG_CHANGE)
-    changes = _operations(one for one in writes if one.method == CATALOG_CHANGE)
-    ledger = Ledger(operations, changes, reads, lives, record.tables, record.read_at, record.skew)
-    ledger.orders = _orders(lives.values())
-    _attribute(ledger)
-    seen = _seen(ledger)
-    for order in ledger.orders.values():
-        _bound(order.entries, seen, record.skew)
-    return ledger
-
-
-def _seen(ledger: Ledger) -> dict[tuple[str, str, str], int]:
-    """When somebody first had read each revision, which then was there, by its hold and etag."""
-    found: dict[tuple[str, str, str], int] = {}
-    for attempt in ledger.reads:
-        for item in attempt.answer.get("items", ()):
-            key = attempt.org, item["hold_id"], item["etag"]
-            found[key] = min(attempt.answered, found.get(key, FOREVER))
-    return found
-
-
-_DERIVED = ("contact_key",)
-"""Columns of a reservation that follow from others, so that events do not have them."""
 
 _COLUMNS = {
     "service_id": "service_id",
+    "location_id": "location_id",
     "start": "start_time",
     "end": "end_time",
     "staff_id": "staff_id",
@@ -339,187 +368,3 @@ def shows(answer: Mapping[str, Any], revision: Revision) -> bool:
         and answer.get("etag", str(revision.number)) == str(revision.number)
         and all(answer[name] == row[column] for name, column in _COLUMNS.items() if name in answer)
     )
-
-
-def _operations(attempts: Iterable[Attempt]) -> list[Operation]:
-    found: dict[tuple[str, str, str, str, str], list[Attempt]] = defaultdict(list)
-    for one in attempts:
-        found[one.org, one.client, one.method, one.key, json.dumps(one.request)].append(one)
-    return [Operation(sorted(group, key=lambda one: one.sent)) for group in found.values()]
-
-
-def _lives(record: Record) -> dict[tuple[str, str], Life]:
-    rows = {
-        (row["org_id"], row["hold_id"]): {name: row[name] for name in row if name not in _DERIVED}
-        for row in record.tables["reservations"]
-    }
-    lives = {key: Life(*key, row, skew=record.skew) for key, row in rows.items()}
-    of_holds = (event for event in record.tables["events"] if event["hold_id"])
-    for event in sorted(of_holds, key=lambda event: (event["seq"], event["revision"])):
-        key = event["org_id"], event["hold_id"]
-        life = lives.setdefault(key, Life(*key, None, skew=record.skew))
-        data = json.loads(event["data"])
-        life.revisions.append(
-            Revision(
-                event["revision"],
-                event["seq"],
-                event["time"],
-                event["type"],
-                event["client_id"],
-                data["reservation"],
-                data["sessions"],
-                ignored_rules=data.get("ignored_rules", ()),
-            )
-        )
-    return lives
-
-
-def _orders(lives: Iterable[Life]) -> dict[str, Order]:
-    entries: dict[str, list[Entry]] = defaultdict(list)
-    for life in lives:
-        entries[life.org] += [(life, revision) for revision in life.revisions]
-    for some in entries.values():
-        some.sort(key=lambda entry: (entry[1].seq, entry[1].number))
-        for position, (_, revision) in enumerate(some, 1):
-            revision.position = position
-    return {org: Order(some) for org, some in entries.items()}
-
-
-Identity = tuple[object, ...]
-
-
-def _attribute(ledger: Ledger) -> None:
-    """Give each event its request: the one that was answered with it, or one never answered.
-
-    A request has one effect, so it is given away once. Events without a
-    request are what nobody asked for.
-    """
-    answered: dict[Identity, list[Operation]] = defaultdict(list)
-    open_ones: dict[Identity, list[Operation]] = defaultdict(list)
-    for operation in ledger.operations:
-        if operation.oks:
-            answered[_identity_answered(operation)].append(operation)
-        elif operation.may_have_happened:
-            open_ones[_asked(operation.first)].append(operation)
-    # In their order, to whoever was answered first: if any attribution fits, this one does.
-    events = [
-        (life, revision)
-        for order in ledger.orders.values()
-        for life, revision in order.entries
-        if revision.type in METHOD_OF
-        # The first event of a booking in one step has the request of the second.
-        if not (life.is_booked and revision.number == 1)
-    ]
-
-    def fits(revision: Revision, operation: Operation) -> bool:
-        return operation.sent <= revision.at <= operation.acknowledged + ledger.skew
-
-    for life, revision in events:
-        # A hold that is released already answers the same to whoever releases it again.
-        _give(revision, answered[_identity(life, revision)], fits)
-    for life, revision in events:
-        _give(revision, open_ones[_asked_for(life, revision)], fits)
-        _give(revision, answered[_identity(life, revision)], lambda *_: True)
-        if revision.operation is None:
-            ledger.unasked.append(
-                f"{life.org} {life.hold_id} revision {revision.number}: {revision.type} by "
-                f"{revision.client or 'nobody'}, which no request explains"
-            )
-    for life in ledger.lives.values():
-        if life.is_booked:
-            life.revisions[0].operation = life.revisions[1].operation
-
-
-def _give(
-    revision: Revision,
-    candidates: list[Operation],
-    fits: Callable[[Revision, Operation], bool],
-) -> None:
-    """Attribute a revision that has no request yet to the one that fits and was answered first,
-    and give that away."""
-    fitting = [one for one in candidates if fits(revision, one)]
-    found = min(fitting, key=lambda one: one.acknowledged, default=None)
-    if found and revision.operation is None:
-        revision.operation = found
-        candidates.remove(found)
-
-
-def _identity(life: Life, revision: Revision) -> Identity:
-    """What the answer to the request of an event says of it.
-
-    Every confirmation carries a name of its own and every cancellation a reason
-    of its own, so that those without an effect are told from the one with it.
-    """
-    method, row = life.method_of(revision), revision.row
-    tells = {
-        "BookAppointment": row["contact_name"],
-        "UpdateAppointment": row["contact_name"],
-        "HoldAppointment": "",
-        "ExtendHold": row["expires_at"],
-        "ReleaseHold": row["state"],
-        "ConfirmAppointment": row["contact_name"],
-        "CancelAppointment": row["cancel_reason"],
-        "RescheduleAppointment": str(revision.number),
-    }
-    return life.org, revision.client, method, life.hold_id, tells[method]
-
-
-def _identity_answered(operation: Operation) -> Identity:
-    first, answer = operation.first, operation.oks[0].answer
-    tells = {
-        "BookAppointment": first.request.get("contact_name"),
-        "UpdateAppointment": first.request.get("contact_name"),
-        "HoldAppointment": "",
-        "ExtendHold": answer.get("expires_at"),
-        "ReleaseHold": answer["state"],
-        "ConfirmAppointment": first.request.get("contact_name"),
-        "CancelAppointment": first.request.get("cancel_reason"),
-        "RescheduleAppointment": answer.get("etag"),
-    }
-    return first.org, first.client, first.method, answer["hold_id"], tells[first.method]
-
-
-def _asked(attempt: Attempt) -> Identity:
-    """What a request that was never answered asks for, in the words of `_asked_for`."""
-    request = attempt.request
-    head: Identity = (attempt.org, attempt.client, attempt.method)
-    if attempt.method == "HoldAppointment":
-        return (*head, request["service_id"], request["start"], request.get("seats", 1))
-    if attempt.method in ("BookAppointment", "UpdateAppointment"):
-        return (*head, request["contact_name"])
-    if attempt.method == "ConfirmAppointment":
-        return (*head, request["hold_id"], request["contact_name"])
-    if attempt.method == "CancelAppointment":
-        return (*head, request["appointment_id"], request["cancel_reason"])
-    if attempt.method == "RescheduleAppointment":
-        return (*head, request["appointment_id"], request["start"])
-    return (*head, request["hold_id"])
-
-
-def _asked_for(life: Life, revision: Revision) -> Identity:
-    method, row = life.method_of(revision), revision.row
-    head: Identity = (life.org, revision.client, method)
-    if method == "HoldAppointment":
-        return (*head, row["service_id"], row["start_time"], row["seats"])
-    if method in ("BookAppointment", "UpdateAppointment"):
-        return (*head, row["contact_name"])
-    if method == "ConfirmAppointment":
-        return (*head, life.hold_id, row["contact_name"])
-    if method == "CancelAppointment":
-        return (*head, row["appointment_id"], row["cancel_reason"])
-    if method == "RescheduleAppointment":
-        return (*head, row["appointment_id"], row["start_time"])
-    return (*head, life.hold_id)
-
-
-def _bound(entries: Sequence[Entry], seen: Mapping[tuple[str, str, str], int], skew: int) -> None:
-    """When each revision took effect: between its instant, which the server read before it began,
-    and the first answer that shows it; and in the order of their numbers."""
-    earliest, latest = 0, FOREVER
-    for _, revision in entries:
-        earliest = revision.not_before = max(earliest, revision.at - skew)
-    for life, revision in reversed(entries):
-        if revision.operation:
-            latest = min(latest, revision.operation.acknowledged)
-        latest = min(latest, seen.get((life.org, life.hold_id, str(revision.number)), FOREVER))
-        revision.not_after = latest

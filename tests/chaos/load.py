@@ -18,9 +18,29 @@ import grpc
 
 from .calls import OPTIONS, Request, send
 from .clock import SharedClock
-from .history import CATALOG_CHANGE, NOTHING, OK, READS, UNKNOWN, Attempt
+from .history import (
+    CATALOG_CHANGE,
+    CATALOG_CHANGES,
+    NOTHING,
+    OK,
+    OUTCOME_CHANGES,
+    READS,
+    UNKNOWN,
+    Attempt,
+)
 from .ledger import BOOKED
-from .scenario import DAY, HOUR, MINUTE, ORGS, ROOMS, SERVICES
+from .scenario import (
+    DAY,
+    HOUR,
+    MINUTE,
+    OFF_OWNERS,
+    OPENS,
+    ORGS,
+    ROOMS,
+    SECOND,
+    SERVICES,
+    Service,
+)
 
 IGNORED = ["OPENING_HOURS", "GRID"]
 """Rules that callers with that scope set aside."""
@@ -31,11 +51,30 @@ CLIENTS = 3
 WINDOW = 12.0
 """Seconds for which callers want the times of the same two days; then those of the next two."""
 
+FREEING = ("ReleaseHold", "CancelAppointment")
+"""After these a caller often wants the same time again at once, of whichever server."""
+
 PATIENT, HASTY = 3.0, (0.002, 0.03)
 """Seconds until a caller gives up waiting, mostly and on purpose."""
 
 ATTEMPTS = 8
 MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
+
+WALK_IN = next(service for service in SERVICES.values() if service.walks_in)
+OFFERED = [service for service in SERVICES.values() if not service.walks_in]
+
+
+def _place(rng: random.Random, service: Service) -> dict[str, Any]:
+    """A service and one of its locations, as a request names them."""
+    location_id = rng.choice(service.locations)
+    return {"service_id": service.id} | ({"location_id": location_id} if location_id else {})
+
+
+def _where(answer: dict[str, Any]) -> dict[str, Any]:
+    """The service and the location of a hold."""
+    named = ("service_id", "location_id")
+    return {name: answer[name] for name in named if answer[name]}
+
 
 Token = Callable[[str, str], str]
 """A good token of (organization, client)."""
@@ -49,6 +88,9 @@ class Pool:
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By id, those that last as far as anybody knows."""
     appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
+    walk_ins: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=6))
+    """Appointments that have started, or soon will."""
+    time_off: deque[str] = field(default_factory=lambda: deque(maxlen=6))
 
     def learn(self, attempt: Attempt) -> None:
         """Take note of an answer to a change."""
@@ -59,7 +101,8 @@ class Pool:
         else:
             self.held.pop(hold_id, None)
             if answer["state"] == "CONFIRMED":
-                self.appointments.append(answer)
+                walks_in = SERVICES[answer["service_id"]].walks_in
+                (self.walk_ins if walks_in else self.appointments).append(answer)
 
 
 class Load:
@@ -116,7 +159,7 @@ class Load:
             (org, hold)
             for org, pool in self._pools.items()
             for hold in pool.held.values()
-            if hold["expires_at"] > now
+            if hold["expires_at"] > now and not SERVICES[hold["service_id"]].walks_in
         ]
         if not lasting:
             return False
@@ -171,6 +214,9 @@ class Load:
             attempt = await self._persist(rng, request, until)
             if attempt.outcome == OK and rng.random() < 0.08:
                 await self._again(rng, request)
+            if attempt.outcome == OK and attempt.method in FREEING and rng.random() < 0.5:
+                again = self._take_over(rng, attempt.org, attempt.answer)
+                await self._persist(rng, again, until)
 
     async def _again(self, rng: random.Random, request: Request) -> None:
         """The same once more, or another request under its key."""
@@ -202,8 +248,11 @@ class Load:
         token = self._token(request.org, request.client)
         attempt = await send(rng.choice(self._channels), self._clock, token, request, patience)
         self.history.append(attempt)
-        if attempt.outcome == OK and request.method not in (*READS, CATALOG_CHANGE):
-            self._pools[request.org].learn(attempt)
+        pool = self._pools[request.org]
+        if attempt.outcome == OK and request.method not in (*READS, *CATALOG_CHANGES):
+            pool.learn(attempt)
+        if attempt.outcome == OK and request.method == "CreateTimeOff":
+            pool.time_off.append(request.content["id"])
         return attempt
 
     def _choose(self, rng: random.Random, org: str) -> Request:
@@ -218,15 +267,47 @@ class Load:
             return self._hold(rng, org)
         if dice < 0.83:
             return self._book(rng, org)
-        if dice < 0.84:
-            # It changes nothing of what is offered.
+        if dice < 0.86:
+            return self._about_catalog(rng, org, pool)
+        if pool.walk_ins and dice < 0.89:
+            return self._about_walk_in(rng, org, rng.choice(pool.walk_ins))
+        return self._read(rng, org, pool)
+
+    def _about_catalog(self, rng: random.Random, org: str, pool: Pool) -> Request:
+        """A name, which changes nothing of what is offered, or time off."""
+        dice = rng.random()
+        if dice < 0.3:
             new = {"id": rng.choice(ROOMS), "name": f"Room {next(self._keys)}"}
             return self._request(rng, org, CATALOG_CHANGE, **new)
-        return self._read(rng, org, pool)
+        if pool.time_off and dice < 0.6:
+            return self._request(rng, org, "DeleteTimeOff", id=rng.choice(pool.time_off))
+        begins = self._day(rng) + OPENS * HOUR + rng.randrange(6) * 20 * MINUTE
+        return self._request(
+            rng,
+            org,
+            "CreateTimeOff",
+            id=f"f_{next(self._keys)}",
+            owner_id=rng.choice(OFF_OWNERS),
+            start_time=begins,
+            end_time=begins + rng.choice((20, 45)) * MINUTE,
+            allow_conflicts=rng.random() < 0.4,
+        )
+
+    def _about_walk_in(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
+        """Say how an appointment went, or that it was not so after all."""
+        named = {"appointment_id": booked["appointment_id"]}
+        if rng.random() < 0.1:
+            return self._request(rng, org, "CancelAppointment", **named, cancel_reason=self._ill())
+        if rng.random() < 0.2:
+            named["etag"] = booked["etag"]
+        return self._request(rng, org, rng.choice(OUTCOME_CHANGES), **named)
+
+    def _ill(self) -> str:
+        return f"ill {next(self._keys)}"
 
     def _read(self, rng: random.Random, org: str, pool: Pool) -> Request:
         dice, day = rng.random(), self._day(rng)
-        service = {"service_id": rng.choice(list(SERVICES))}
+        service = _place(rng, rng.choice(OFFERED))
         if pool.appointments and dice < 0.45:
             # Somebody else's is nobody's.
             who = org if dice > 0.02 else next(one for one in ORGS if one != org)
@@ -234,7 +315,7 @@ class Load:
             return self._request(rng, who, "GetAppointment", appointment_id=booked)
         if dice < 0.8:
             return self._request(rng, org, "GetAvailability", **service, day=day)
-        named = service if dice < 0.9 else {}
+        named = {"service_id": service["service_id"]} if dice < 0.9 else {}
         return self._request(rng, org, "ListAppointments", **named, day=day)
 
     def _hold(self, rng: random.Random, org: str) -> Request:
@@ -247,11 +328,11 @@ class Load:
 
     def _slot(self, rng: random.Random) -> dict[str, Any]:
         """A start of a service, now and then off its grid or outside of the hours."""
-        service = rng.choice(list(SERVICES.values()))
-        content: dict[str, Any] = {
-            "service_id": service.id,
-            "start": rng.choice(service.times(self._day(rng))),
-        }
+        if rng.random() < 0.05:
+            start = self._clock.now() // SECOND * SECOND + rng.randint(1, 9) * SECOND
+            return {**_place(rng, WALK_IN), "start": start, "ignored_rules": IGNORED}
+        service = rng.choice(OFFERED)
+        content = _place(rng, service) | {"start": rng.choice(service.times(self._day(rng)))}
         if service.staff and rng.random() < 0.2:
             content["staff_id"] = rng.choice(service.staff)
         if service.capacity > 1 and rng.random() < 0.4:
@@ -284,12 +365,12 @@ class Load:
 
     def _look(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """See what is open on the day of a hold."""
-        same = {"service_id": hold["service_id"], "day": hold["start"] // DAY * DAY}
+        same = _where(hold) | {"day": hold["start"] // DAY * DAY}
         return self._request(rng, org, "GetAvailability", **same)
 
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """Want what somebody else holds."""
-        same = {name: hold[name] for name in ("service_id", "start", "staff_id")}
+        same = _where(hold) | {name: hold[name] for name in ("start", "staff_id")}
         day = hold["start"] // DAY * DAY
         if hold["start"] not in SERVICES[hold["service_id"]].grid(day):
             same["ignored_rules"] = IGNORED
@@ -300,8 +381,7 @@ class Load:
         if rng.random() < 0.2:
             named["etag"] = booked["etag"]
         if rng.random() < 0.45:
-            why = f"ill {next(self._keys)}"
-            return self._request(rng, org, "CancelAppointment", **named, cancel_reason=why)
+            return self._request(rng, org, "CancelAppointment", **named, cancel_reason=self._ill())
         service = SERVICES[booked["service_id"]]
         if rng.random() < 0.3:
             named["etag"] = booked["etag"]

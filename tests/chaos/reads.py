@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from .history import OK, Attempt
 from .ledger import FOREVER, Ledger, Life, Revision, shows
-from .room import slots, was_room
+from .room import Wish, is_limited, slots, was_room
 from .scenario import DAY, SERVICES, Service
 from .states import States
 
@@ -98,6 +98,7 @@ class Reader:
 
     def _availability(self, attempt: Attempt) -> Iterator[str]:
         service, day = SERVICES[attempt.request["service_id"]], attempt.request["day"]
+        location_id = attempt.request.get("location_id", "")
         told = {start: (end, seats, staff) for start, end, seats, staff in attempt.answer["slots"]}
         starts = [start for start, *_ in attempt.answer["slots"]]
         if starts != sorted(told):
@@ -114,32 +115,34 @@ class Reader:
             for _, seats, staff in [told.get(start, (0, 0, []))]
             for one in service.staff or ("",)
         ]
+        wishes = [Wish(service, location_id, *offer) for offer in offers]
         possible = self._ledger.standing(self._ledger.possible, attempt, service, day)
-        for start, staff_id, seats in offers:
-            if seats < service.capacity and was_room(possible, service, start, staff_id, seats + 1):
-                yield f"{start} {staff_id} had room for more than {seats}"
-        if not self._was_offered_at_once(attempt, service, [one for one in offers if one[2]]):
+        for wish in wishes:
+            more = wish._replace(seats=wish.seats + 1)
+            limited = wish.seats == service.capacity or is_limited(possible, wish)
+            if not limited and was_room(possible, more):
+                yield f"{wish.start} {wish.staff_id} had room for more than {wish.seats}"
+        if not self._was_offered_at_once(attempt, [one for one in wishes if one.seats]):
             yield f"never free together: {[one for one in offers if one[2]]}"
 
     def _is_a_state(self, attempt: Attempt, service: Service) -> bool:
         """Whether the slots are exactly those that were open after one event of the ledger."""
-        day = attempt.request["day"]
+        day, location_id = attempt.request["day"], attempt.request.get("location_id", "")
         said = {
             start: (end, seats, frozenset(staff))
             for start, end, seats, staff in attempt.answer["slots"]
         }
         return any(
-            slots(standing, service, day) == said for standing in self._states.during(attempt, day)
+            slots(standing, service, location_id, day) == said
+            for standing in self._states.during(attempt, day)
         )
 
-    def _was_offered_at_once(
-        self, attempt: Attempt, service: Service, offers: list[tuple[int, str, int]]
-    ) -> bool:
+    def _was_offered_at_once(self, attempt: Attempt, wishes: list[Wish]) -> bool:
         """Whether there was a moment at which nothing of what was offered was certainly taken.
 
         It is sought where something that was taken came to its end.
         """
-        day = attempt.request["day"]
+        service, day = SERVICES[attempt.request["service_id"]], attempt.request["day"]
         certain = self._ledger.standing(self._ledger.certain, attempt, service, day)
         ends = {one.until for some in certain.values() for one in some}
         for moment in sorted({attempt.sent, *(one for one in ends if one <= attempt.answered)}):
@@ -147,7 +150,7 @@ class Reader:
                 subject: [one for one in some if one.since <= moment < one.until]
                 for subject, some in certain.items()
             }
-            if all(was_room(then, service, *offer) for offer in offers):
+            if all(was_room(then, wish) for wish in wishes):
                 return True
         return False
 

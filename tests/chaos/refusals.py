@@ -4,12 +4,12 @@ Only what is certain is held against the server: a refusal is called
 unjustified where no order of events within the bounds of `ledger` explains it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 from .history import REFUSED, Attempt
-from .ledger import Ledger, Life, Operation, Revision
-from .room import was_room
+from .ledger import OUTCOMES, Ledger, Life, Operation, Revision
+from .room import Wish, conflicts, is_limited, time_off_alone, was_room
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 from .states import States
 
@@ -27,8 +27,8 @@ def unjustified(ledger: Ledger, states: States) -> Iterator[str]:
             continue
         if attempt.reason == "IDEMPOTENCY_KEY_REUSED":
             justified = _is_reused(keys[attempt.org, attempt.client, attempt.key], attempt)
-        elif attempt.reason == "SLOT_UNAVAILABLE":
-            justified = _slot_unavailable(ledger, states, attempt)
+        elif attempt.reason in _BY_STATE:
+            justified = _BY_STATE[attempt.reason](ledger, states, attempt)
         else:
             judge = _JUDGES.get(attempt.reason)
             justified = judge is not None and judge(ledger, attempt)
@@ -56,44 +56,71 @@ def _is_reused(same_key: Iterable[Operation], attempt: Attempt) -> bool:
     )
 
 
-def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
-    """There was a moment at which no combination that could serve was free."""
+def _wishes(ledger: Ledger, attempt: Attempt) -> Iterator[Wish]:
+    """What an attempt may have asked for: an appointment may have had other seats, or have been
+    elsewhere, when it was decided."""
     request = attempt.request
-    if attempt.method == "UpdateAppointment":
-        return _no_more_seats(ledger, states, attempt)
-    start, staff_id, own = request["start"], request.get("staff_id", ""), ""
-    service_id, counts = request.get("service_id", ""), {request.get("seats", 1)}
-    if attempt.method == "RescheduleAppointment":
-        life = ledger.of(attempt)
-        if life is None:
-            return False
-        row = life.revisions[-1].row
-        service_id, own = row["service_id"], life.hold_id
-        counts = {revision.row["seats"] for revision in life.revisions}
-    service = SERVICES[service_id]
-    return any(
-        not was_room(standing, service, start, staff_id, seats, own)
-        for standing in states.during(attempt, start)
-        for seats in counts
-    )
-
-
-def _no_more_seats(ledger: Ledger, states: States, attempt: Attempt) -> bool:
-    """There was a moment at which its session had no room for so many seats of it."""
+    if "service_id" in request:
+        service, location_id = SERVICES[request["service_id"]], request.get("location_id", "")
+        named = request.get("staff_id", ""), request.get("seats", 1)
+        yield Wish(service, location_id, request["start"], *named)
+        return
     life = ledger.of(attempt)
-    rows = [one.row for one in life.revisions if one.row["state"] == "CONFIRMED"] if life else []
+    for row in (one.row for one in life.revisions) if life else ():
+        service, location_id, own = SERVICES[row["service_id"]], row["location_id"], row["hold_id"]
+        if attempt.method == "RescheduleAppointment":
+            yield Wish(service, location_id, request["start"], "", row["seats"], own)
+        elif row["state"] == "CONFIRMED":
+            named = row["staff_id"], request["seats"]
+            yield Wish(service, location_id, row["start_time"], *named, own)
+
+
+def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which no combination that could serve was free, though time off alone
+    allowed one and no limit was reached."""
     return any(
-        not was_room(
-            standing,
-            SERVICES[row["service_id"]],
-            row["start_time"],
-            row["staff_id"],
-            attempt.request["seats"],
-            row["hold_id"],
-        )
-        for row in rows
-        for standing in states.during(attempt, row["start_time"])
+        not was_room(standing, wish)
+        and not is_limited(standing, wish)
+        and was_room(time_off_alone(standing), wish)
+        for wish in _wishes(ledger, attempt)
+        for standing in states.during(attempt, wish.start)
     )
+
+
+def _not_a_slot(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which time off allowed no combination."""
+    return any(
+        not was_room(time_off_alone(standing), wish)
+        for wish in _wishes(ledger, attempt)
+        for standing in states.during(attempt, wish.start)
+    )
+
+
+def _limit_reached(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which the day had as many bookings as its service may have."""
+    return any(
+        is_limited(standing, wish)
+        for wish in _wishes(ledger, attempt)
+        for standing in states.during(attempt, wish.start)
+    )
+
+
+def _time_off_conflicts(ledger: Ledger, states: States, attempt: Attempt) -> bool:
+    """There was a moment at which something was booked in it."""
+    request = attempt.request
+    return not request["allow_conflicts"] and any(
+        conflicts(standing, request["owner_id"], (request["start_time"], request["end_time"]))
+        for standing in states.during(attempt, request["start_time"])
+    )
+
+
+_BY_STATE: Mapping[str, Callable[[Ledger, States, Attempt], bool]] = {
+    "SLOT_UNAVAILABLE": _slot_unavailable,
+    "NOT_A_SLOT": _not_a_slot,
+    "LIMIT_REACHED": _limit_reached,
+    "TIME_OFF_CONFLICTS": _time_off_conflicts,
+}
+"""What is refused for what was booked, or was time off, at the time."""
 
 
 def _visible(life: Life | None, by: int, test: Callable[[Revision], bool]) -> bool:
@@ -127,7 +154,7 @@ def _hold_confirmed(ledger: Ledger, attempt: Attempt) -> bool:
     return _visible(life, attempt.answered, lambda one: one.type == "APPOINTMENT_CONFIRMED")
 
 
-def _limit_reached(ledger: Ledger, attempt: Attempt) -> bool:
+def _extended_to_the_limit(ledger: Ledger, attempt: Attempt) -> bool:
     def at_limit(one: Revision) -> bool:
         row = one.row
         return bool(row["expires_at"] >= row["create_time"] + HOLD_LIMIT * HOLD_LENGTH)
@@ -135,9 +162,40 @@ def _limit_reached(ledger: Ledger, attempt: Attempt) -> bool:
     return _visible(ledger.of(attempt), attempt.answered, at_limit)
 
 
-def _not_reschedulable(ledger: Ledger, attempt: Attempt) -> bool:
-    life = ledger.of(attempt)
-    return _visible(life, attempt.answered, lambda one: one.type == "APPOINTMENT_CANCELLED")
+def _not_confirmed(ledger: Ledger, attempt: Attempt) -> bool:
+    """It was cancelled, or had an outcome."""
+    over = ("CANCELLED", *OUTCOMES)
+    return _visible(ledger.of(attempt), attempt.answered, lambda one: one.row["state"] in over)
+
+
+def _not_cancellable(ledger: Ledger, attempt: Attempt) -> bool:
+    return _visible(ledger.of(attempt), attempt.answered, lambda one: one.row["state"] in OUTCOMES)
+
+
+def _not_started(ledger: Ledger, attempt: Attempt) -> bool:
+    """It started, or may have when it was moved, after the request."""
+    return _visible(ledger.of(attempt), attempt.answered, lambda one: attempt.sent < one.begins)
+
+
+def _started(ledger: Ledger, attempt: Attempt) -> bool:
+    """It had started by the answer, on some server's clock."""
+    latest = attempt.answered + ledger.skew
+    return _visible(ledger.of(attempt), attempt.answered, lambda one: one.begins <= latest)
+
+
+def _past(ledger: Ledger, attempt: Attempt) -> bool:
+    """The start that is asked for was past."""
+    return bool(attempt.request["start"] <= attempt.answered + ledger.skew)
+
+
+def _no_time_off(ledger: Ledger, attempt: Attempt) -> bool:
+    """It had been deleted, or was not there yet."""
+    life = ledger.time_off.get((attempt.org, attempt.request["id"]))
+    if life is None:
+        return True
+    made, *deleted = life.revisions
+    gone = any(one.not_before <= attempt.answered for one in deleted)
+    return gone or attempt.sent <= made.not_after
 
 
 def _etag_mismatch(ledger: Ledger, attempt: Attempt) -> bool:
@@ -155,8 +213,15 @@ _JUDGES: dict[str, Judge] = {
     "HOLD_EXPIRED": _hold_expired,
     "HOLD_RELEASED": _hold_released,
     "HOLD_CONFIRMED": _hold_confirmed,
-    "HOLD_LIMIT_REACHED": _limit_reached,
-    "NOT_RESCHEDULABLE": _not_reschedulable,
+    "HOLD_LIMIT_REACHED": _extended_to_the_limit,
+    "NOT_RESCHEDULABLE": _not_confirmed,
+    "NOT_CHANGEABLE": _not_confirmed,
+    "NOT_CANCELLABLE": _not_cancellable,
+    "APPOINTMENT_NOT_STARTED": _not_started,
+    "OUTSIDE_CANCELLATION_WINDOW": _started,
+    "OUTSIDE_RESCHEDULE_WINDOW": _started,
+    "OUTSIDE_BOOKING_WINDOW": _past,
+    "TIME_OFF_NOT_FOUND": _no_time_off,
     "ETAG_MISMATCH": _etag_mismatch,
     "HOLD_NOT_FOUND": _not_found,
     "APPOINTMENT_NOT_FOUND": _not_found,

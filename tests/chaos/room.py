@@ -1,35 +1,75 @@
 """Whether there was room: what stood, or may have stood, in the way of a start."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from .ledger import Taking
-from .scenario import Service
+from .ledger import Taking, bookings, off
+from .scenario import LOCATIONS, SERVICES, Service
 
 Standing = Mapping[str, Sequence[Taking]]
-"""What was taken of each subject, of one organization and on one day."""
+"""What was taken of each subject, was time off (`ledger.off`) and counted for a limit
+(`ledger.bookings`), of one organization and on one day."""
 
 
-def was_room(
-    standing: Standing, service: Service, start: int, staff_id: str, seats: int, own: str = ""
-) -> bool:
+class Wish(NamedTuple):
+    """What is asked of a service: where and when, whom (empty: anybody), for how many; the hold
+    `own` is in nobody's way."""
+
+    service: Service
+    location_id: str
+    start: int
+    staff_id: str = ""
+    seats: int = 1
+    own: str = ""
+
+
+def was_room(standing: Standing, wish: Wish) -> bool:
     """Whether a staff member, or anybody, with all that is needed, was free for so many: nothing
     was in the way but the hold `own`, or only a session with room for them even if all that is
-    standing was there at once."""
+    standing was there at once. Limits do not count."""
     return any(
-        _left(standing, service, start, subjects, own) >= seats
-        for subjects in service.combinations(staff_id)
+        _left(standing, wish, subjects) >= wish.seats
+        for subjects in wish.service.combinations(wish.location_id, wish.staff_id)
     )
 
 
+def is_limited(standing: Standing, wish: Wish) -> bool:
+    """Whether there were as many bookings on the day as the service's limit allows."""
+    most = wish.service.most_a_day
+    there = {one.hold_id for one in standing.get(bookings(wish.service.id), ())}
+    return bool(most) and len(there - {wish.own}) >= most
+
+
+def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:
+    """The holds of a staff member, a room or a location that overlap a time."""
+    of_owner = standing.get(owner_id, ())
+    if owner_id in LOCATIONS:
+        there = (one for some in standing.values() for one in some)
+        of_owner = [one for one in there if one.location_id == owner_id]
+    return {
+        one.hold_id
+        for one in of_owner
+        if one.start < span[1] and span[0] < one.start + SERVICES[one.service_id].duration
+    }
+
+
+def time_off_alone(standing: Standing) -> Standing:
+    """What there would be if nothing were booked."""
+    return {key: standing[key] for key in standing if key.startswith(off(""))}
+
+
 def slots(
-    standing: Standing, service: Service, day: int
+    standing: Standing, service: Service, location_id: str, day: int
 ) -> dict[int, tuple[int, int, frozenset[str]]]:
     """By their starts, the end of each open slot, the seats left and the staff who are free, where
     `standing` is all that was there at one moment."""
     found = {}
     for start in service.grid(day):
+        wish = Wish(service, location_id, start)
+        if is_limited(standing, wish):
+            continue
         left = {
-            one: max(_left(standing, service, start, some) for some in service.combinations(one))
+            one: max(_left(standing, wish, some) for some in service.combinations(location_id, one))
             for one in service.staff or ("",)
         }
         if seats := max(left.values()):
@@ -38,15 +78,18 @@ def slots(
     return found
 
 
-def _left(
-    standing: Standing, service: Service, start: int, subjects: Iterable[str], own: str = ""
-) -> int:
+def _left(standing: Standing, wish: Wish, subjects: Sequence[str]) -> int:
     """How many seats are left of a service at a start with exactly these people and rooms."""
+    service, start = wish.service, wish.start
+    ends = start + service.duration
+    for owner in (*subjects, wish.location_id):
+        if any(one.busy[0] < ends and start < one.busy[1] for one in standing.get(off(owner), ())):
+            return 0
     begin, end = service.taken(start)
     taken: dict[str, int] = {}
     for subject in subjects:
         for one in standing.get(subject, ()):
-            if one.hold_id == own or one.busy[0] >= end or begin >= one.busy[1]:
+            if one.hold_id == wish.own or one.busy[0] >= end or begin >= one.busy[1]:
                 continue
             if (one.service_id, one.start) != (service.id, start):
                 return 0

@@ -18,6 +18,10 @@ HOLD_LIMIT = 3
 ORGS = ("o_north", "o_south")
 STAFF = ("t_ada", "t_ben", "t_chloe")
 ROOMS = ("r_one", "r_two", "r_three")
+LOCATIONS = ("l_east", "l_west")
+
+OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
+"""Who has time off now and then: none of those whom the group service needs."""
 
 OPENS, CLOSES = 9, 12
 """The hours of a day between which everything is; few starts, so that everybody collides."""
@@ -36,25 +40,29 @@ class Service:
     capacity: int = 1
     staff: tuple[str, ...] = ()
     rooms: tuple[tuple[str, ...], ...] = ()
+    locations: tuple[str, ...] = ("",)
+    most_a_day: int = 0
+    """The most bookings that start on a day, at all its locations together; 0 for any number."""
+    walks_in: bool = False
+    """Whether it is booked within a minute before its start, which no opening hours know."""
 
     def taken(self, start: int) -> tuple[int, int]:
         """From when to when it takes its people and rooms, buffers included."""
         return start - self.before, start + self.duration + self.after
 
-    @property
-    def own(self) -> str:
-        """What is taken of a service that needs nobody and no room: itself, at no location."""
-        return f"{self.id}@"
+    def own(self, location_id: str) -> str:
+        """What is taken of a service that needs nobody and no room: itself, at a location."""
+        return f"{self.id}@{location_id}"
 
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Everybody and everything that it can take."""
-        return (*self.staff, *{room for choices in self.rooms for room in choices}) or (self.own,)
+    def subjects(self, location_id: str) -> tuple[str, ...]:
+        """Everybody and everything that it can take at a location."""
+        rooms = {room for choices in self.rooms for room in choices}
+        return (*self.staff, *rooms) or (self.own(location_id),)
 
-    def combinations(self, staff_id: str = "") -> Iterator[tuple[str, ...]]:
+    def combinations(self, location_id: str, staff_id: str = "") -> Iterator[tuple[str, ...]]:
         """Every way to staff and house it: the subjects that are taken together."""
         if not self.staff and not self.rooms:
-            yield (self.own,)
+            yield (self.own(location_id),)
             return
         people = [(one,) for one in self.staff if staff_id in ("", one)] if self.staff else [()]
         for person in people:
@@ -88,5 +96,8 @@ SERVICES = {
         Service("s_duo", HOUR, 30 * MINUTE, 3, rooms=(("r_one", "r_two"), ("r_two", "r_three"))),
         Service("s_class", HOUR, HOUR, 2, capacity=4, staff=("t_chloe",), rooms=(("r_three",),)),
         Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE),
+        Service("s_visit", 30 * MINUTE, 30 * MINUTE, 4, staff=("t_ben",), locations=LOCATIONS),
+        Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, most_a_day=3),
+        Service("s_walk", 5 * SECOND, HOUR, 2, locations=LOCATIONS, walks_in=True),
     )
 }

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from .history import Row
-from .ledger import Ledger, Life, Order, Revision, runs_out, subjects_of
+from .ledger import TIME_OFF_EVENTS, Ledger, Life, Order, Revision, runs_out, subjects_of
 from .scenario import SERVICES, Service
 
 
@@ -76,7 +76,8 @@ class _Replay:
         self._members: dict[str, dict[str, Row]] = defaultdict(dict)
         self._by_subject: dict[str, dict[str, Row]] = defaultdict(dict)
         for life, revision in order.entries:
-            self._apply(life, revision)
+            if revision.type not in TIME_OFF_EVENTS:
+                self._apply(life, revision)
 
     def _apply(self, life: Life, revision: Revision) -> None:
         name, row = f"{life.hold_id} revision {revision.number}", revision.row
@@ -174,6 +175,7 @@ def _implied(row: Row) -> dict[str, Any]:
     service = _service(row)
     return {
         "service_id": row["service_id"],
+        "location_id": row["location_id"],
         "staff_id": row["staff_id"],
         "resource_ids": json.loads(row["resource_ids"]),
         "start": row["start_time"],

@@ -16,6 +16,7 @@ from zimun.booking.catalog_changes import catalog_decision
 from zimun.clock import Clock
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog import entries
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.commands import Decision
 from zimun.domain.ledger.events import CatalogEntry
 from zimun.domain.ledger.ledger import Ledger
@@ -26,7 +27,18 @@ from zimun.stores import open_database
 
 from ..support.postgres import Postgres
 from .history import Row
-from .scenario import CLOSES, DAY, HOLD_LENGTH, OPENS, ORGS, ROOMS, SERVICES, STAFF
+from .scenario import (
+    CLOSES,
+    DAY,
+    HOLD_LENGTH,
+    LOCATIONS,
+    OPENS,
+    ORGS,
+    ROOMS,
+    SERVICES,
+    STAFF,
+    Service,
+)
 
 ALWAYS = dict.fromkeys(range(7), ((0, 24 * 60),))
 
@@ -117,6 +129,9 @@ def _entries() -> list[CatalogEntry]:
         entries.StaffMember(id=one, name=one, time_zone="UTC", weekly_hours=ALWAYS) for one in STAFF
     ]
     rooms: list[CatalogEntry] = [entries.Resource(id=one, name=one) for one in ROOMS]
+    places: list[CatalogEntry] = [
+        entries.Location(id=one, name=one, time_zone="UTC") for one in LOCATIONS
+    ]
     services: list[CatalogEntry] = [
         entries.Service(
             id=facts.id,
@@ -129,7 +144,16 @@ def _entries() -> list[CatalogEntry]:
             capacity=facts.capacity,
             staff_ids=facts.staff,
             resource_requirements=facts.rooms,
+            location_ids=tuple(filter(None, facts.locations)),
+            booking_limits=_limits(facts),
         )
         for facts in SERVICES.values()
     ]
-    return [*people, *rooms, *services]
+    return [*people, *rooms, *places, *services]
+
+
+def _limits(facts: Service) -> tuple[BookingLimit, ...]:
+    if not facts.most_a_day:
+        return ()
+    period, per = LimitPeriod.DAY, LimitSubject.SERVICE
+    return (BookingLimit(max_bookings=facts.most_a_day, period=period, per=per),)

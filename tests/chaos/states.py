@@ -1,4 +1,4 @@
-"""What was taken of an organization on a day, after each event of its ledger.
+"""What was taken and what was time off in an organization on a day, after each event.
 
 So an answer about what is open is compared with what it must have been, for
 each number of the ledger and each instant at which it may have been worked out.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .history import Attempt
-from .ledger import Ledger, Order, Taking, runs_out, subjects_of, taking_of
+from .ledger import Ledger, Order, Taking, runs_out
 from .room import Standing
 from .scenario import DAY
 
@@ -40,11 +40,9 @@ class States:
             if (before := places.pop(life.hold_id, None)) is not None:
                 del days[before][life.hold_id]
                 changed.add(before)
-            if revision.is_live:
-                day = places[life.hold_id] = revision.row["start_time"] // DAY
-                taking = taking_of(revision.row, until=runs_out(revision.row))
-                subjects = subjects_of(revision.row)
-                days[day][life.hold_id] = tuple((subject, taking) for subject in subjects)
+            if taken := revision.takes(until=runs_out(revision.row)):
+                day = places[life.hold_id] = revision.begins // DAY
+                days[day][life.hold_id] = taken
                 changed.add(day)
             for day in changed:
                 taken = tuple(one for some in days[day].values() for one in some)
