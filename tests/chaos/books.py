@@ -74,9 +74,9 @@ class Books:
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
         self.settle()
 
-    def book(self, service_id: str, start: int, *taken: str) -> Row:
+    def book(self, service_id: str, start: int, *taken: str, **more: Any) -> Row:
         """Hold and confirm."""
-        row = self.hold(service_id, start, *taken)
+        row = self.hold(service_id, start, *taken, **more)
         self.confirm(row)
         return row
 
@@ -125,7 +125,7 @@ class Books:
         self, owner_id: str, start: int, length: int, conflicts: int = 0, **asked: Any
     ) -> Row:
         """Give an owner time off, which meets so many bookings."""
-        row = {"org_id": ORG, "id": f"f_{len(self.history)}", "owner_id": owner_id}
+        row: Row = {"org_id": ORG, "id": f"f_{len(self.history)}", "owner_id": owner_id}
         row |= {"start_time": start, "end_time": start + length}
         self.tables["time_off"].append(row)
         request = {key: row[key] for key in row if key != "org_id"} | {"allow_conflicts": False}

@@ -8,10 +8,8 @@ import asyncio
 import itertools
 import random
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -29,6 +27,7 @@ from .history import (
     Attempt,
 )
 from .ledger import BOOKED
+from .pool import OFFERED, WALK_IN, Pool, place, where
 from .scenario import (
     DAY,
     HOUR,
@@ -39,7 +38,6 @@ from .scenario import (
     ROOMS,
     SECOND,
     SERVICES,
-    Service,
 )
 
 IGNORED = ["OPENING_HOURS", "GRID"]
@@ -52,7 +50,7 @@ WINDOW = 12.0
 """Seconds for which callers want the times of the same two days; then those of the next two."""
 
 FREEING = ("ReleaseHold", "CancelAppointment")
-"""After these a caller often wants the same time again at once, of whichever server."""
+"""After these a caller often wants the same time again at once, of another server."""
 
 PATIENT, HASTY = 3.0, (0.002, 0.03)
 """Seconds until a caller gives up waiting, mostly and on purpose."""
@@ -60,49 +58,8 @@ PATIENT, HASTY = 3.0, (0.002, 0.03)
 ATTEMPTS = 8
 MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
 
-WALK_IN = next(service for service in SERVICES.values() if service.walks_in)
-OFFERED = [service for service in SERVICES.values() if not service.walks_in]
-
-
-def _place(rng: random.Random, service: Service) -> dict[str, Any]:
-    """A service and one of its locations, as a request names them."""
-    location_id = rng.choice(service.locations)
-    return {"service_id": service.id} | ({"location_id": location_id} if location_id else {})
-
-
-def _where(answer: dict[str, Any]) -> dict[str, Any]:
-    """The service and the location of a hold."""
-    named = ("service_id", "location_id")
-    return {name: answer[name] for name in named if answer[name]}
-
-
 Token = Callable[[str, str], str]
 """A good token of (organization, client)."""
-
-
-@dataclass
-class Pool:
-    """What an organization's callers know of each other's holds and appointments."""
-
-    holds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=12))
-    held: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By id, those that last as far as anybody knows."""
-    appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
-    walk_ins: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=6))
-    """Appointments that have started, or soon will."""
-    time_off: deque[str] = field(default_factory=lambda: deque(maxlen=6))
-
-    def learn(self, attempt: Attempt) -> None:
-        """Take note of an answer to a change."""
-        answer, hold_id = attempt.answer, attempt.answer["hold_id"]
-        if attempt.method in ("HoldAppointment", "ExtendHold"):
-            self.holds.append(answer)
-            self.held[hold_id] = answer
-        else:
-            self.held.pop(hold_id, None)
-            if answer["state"] == "CONFIRMED":
-                walks_in = SERVICES[answer["service_id"]].walks_in
-                (self.walk_ins if walks_in else self.appointments).append(answer)
 
 
 class Load:
@@ -211,12 +168,24 @@ class Load:
                     self._persist(rng, request, until), self._persist(rng, request, until)
                 )
                 continue
+            if request.method in FREEING and rng.random() < 0.5:
+                await self._free_and_want(rng, request)
+                continue
             attempt = await self._persist(rng, request, until)
             if attempt.outcome == OK and rng.random() < 0.08:
                 await self._again(rng, request)
-            if attempt.outcome == OK and attempt.method in FREEING and rng.random() < 0.5:
-                again = self._take_over(rng, attempt.org, attempt.answer)
-                await self._persist(rng, again, until)
+
+    async def _free_and_want(self, rng: random.Random, request: Request) -> None:
+        """Free a time at one server, and want it of another at once."""
+        count = len(self._channels)
+        number = rng.randrange(count)
+        freeing, other = self._channels[number], self._channels[(number + 2) % count]
+        attempt = await self._attempt(rng, request, PATIENT, freeing)
+        if attempt.outcome == OK:
+            request = self._take_over(rng, attempt.org, attempt.answer)
+            attempt = await self._attempt(rng, request, PATIENT, other)
+        if attempt.outcome in (UNKNOWN, NOTHING):
+            self._open.append(request)
 
     async def _again(self, rng: random.Random, request: Request) -> None:
         """The same once more, or another request under its key."""
@@ -244,9 +213,16 @@ class Load:
         self._open.append(request)
         return attempt
 
-    async def _attempt(self, rng: random.Random, request: Request, patience: float) -> Attempt:
+    async def _attempt(
+        self,
+        rng: random.Random,
+        request: Request,
+        patience: float,
+        channel: grpc.aio.Channel | None = None,
+    ) -> Attempt:
         token = self._token(request.org, request.client)
-        attempt = await send(rng.choice(self._channels), self._clock, token, request, patience)
+        channel = channel or rng.choice(self._channels)
+        attempt = await send(channel, self._clock, token, request, patience)
         self.history.append(attempt)
         pool = self._pools[request.org]
         if attempt.outcome == OK and request.method not in (*READS, *CATALOG_CHANGES):
@@ -307,7 +283,7 @@ class Load:
 
     def _read(self, rng: random.Random, org: str, pool: Pool) -> Request:
         dice, day = rng.random(), self._day(rng)
-        service = _place(rng, rng.choice(OFFERED))
+        service = place(rng, rng.choice(OFFERED))
         if pool.appointments and dice < 0.45:
             # Somebody else's is nobody's.
             who = org if dice > 0.02 else next(one for one in ORGS if one != org)
@@ -330,9 +306,9 @@ class Load:
         """A start of a service, now and then off its grid or outside of the hours."""
         if rng.random() < 0.05:
             start = self._clock.now() // SECOND * SECOND + rng.randint(1, 9) * SECOND
-            return {**_place(rng, WALK_IN), "start": start, "ignored_rules": IGNORED}
+            return {**place(rng, WALK_IN), "start": start, "ignored_rules": IGNORED}
         service = rng.choice(OFFERED)
-        content = _place(rng, service) | {"start": rng.choice(service.times(self._day(rng)))}
+        content = place(rng, service) | {"start": rng.choice(service.times(self._day(rng)))}
         if service.staff and rng.random() < 0.2:
             content["staff_id"] = rng.choice(service.staff)
         if service.capacity > 1 and rng.random() < 0.4:
@@ -365,12 +341,12 @@ class Load:
 
     def _look(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """See what is open on the day of a hold."""
-        same = _where(hold) | {"day": hold["start"] // DAY * DAY}
+        same = where(hold) | {"day": hold["start"] // DAY * DAY}
         return self._request(rng, org, "GetAvailability", **same)
 
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """Want what somebody else holds."""
-        same = _where(hold) | {name: hold[name] for name in ("start", "staff_id")}
+        same = where(hold) | {name: hold[name] for name in ("start", "staff_id")}
         day = hold["start"] // DAY * DAY
         if hold["start"] not in SERVICES[hold["service_id"]].grid(day):
             same["ignored_rules"] = IGNORED

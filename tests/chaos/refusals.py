@@ -195,7 +195,7 @@ def _no_time_off(ledger: Ledger, attempt: Attempt) -> bool:
         return True
     made, *deleted = life.revisions
     gone = any(one.not_before <= attempt.answered for one in deleted)
-    return gone or attempt.sent <= made.not_after
+    return gone or attempt.sent < made.not_after
 
 
 def _etag_mismatch(ledger: Ledger, attempt: Attempt) -> bool:

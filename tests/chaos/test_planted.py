@@ -57,6 +57,11 @@ PLANTED = {
     ("embedded", "hasty"): calm("embedded", 2),
     ("shared", "hasty"): calm("shared", 2),
     ("embedded", "split"): ("--seconds=10", "--settling=5"),
+    ("shared", "unconfirmed"): calm("shared", 10),
+    ("embedded", "unlimited"): calm("embedded", 2),
+    ("embedded", "located"): (*calm("embedded", 2), OVERLAPPING),
+    ("embedded", "unclosed"): calm("embedded", 2),
+    ("embedded", "unasked"): calm("embedded", 2),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
 }
 """The ways in which `weakened` servers fail, and what is asked of each run, long runs first."""
@@ -73,6 +78,11 @@ TOLD = {
     "backwards": "ledger time runs back",
     "early": "misread",
     "late": "of a hold until",
+    "unconfirmed": "unjustified refusal",
+    "unlimited": "beyond the limit of 3",
+    "located": "overlap on t_ben",
+    "unclosed": "it was booked in the time off",
+    "unasked": "time off was made over the bookings",
 }
 """What the judge must say of each, among other things (a regular expression)."""
 

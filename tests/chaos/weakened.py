@@ -11,20 +11,25 @@ from dataclasses import replace
 from typing import Any
 
 from zimun.booking import group_commit, reader, writer
+from zimun.booking import time_off as booking_time_off
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
+from zimun.domain.availability import busy_time as busy_times
 from zimun.domain.availability import slot_request
 from zimun.domain.availability.busy_time import busy_time
 from zimun.domain.availability.slots import Busy
+from zimun.domain.availability.tallies import Tallies
+from zimun.domain.catalog import time_off
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.entries import Service
 from zimun.domain.errors import Overloaded
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import reservation as rules
-from zimun.domain.ledger.events import Event
+from zimun.domain.ledger.events import FOREVER, Event
 from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Reservation
+from zimun.domain.ledger.time_off_conflicts import Conflicts
 from zimun.storage.postgresql import group_statement
 from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.sqlite.ledger_store import SqliteLedgers
@@ -203,6 +208,44 @@ def early() -> None:
     _SLOT_REQUEST.busy_time = see
 
 
+def unconfirmed() -> None:
+    """A refusal is answered from memory, though nothing is written that would confirm it."""
+    _DRAFT.is_confirmed_by_append = property(lambda _: True)
+
+
+def unlimited() -> None:
+    """No booking counts for a limit."""
+    busy_times.count = lambda *_: Tallies({}, FOREVER)  # type: ignore[attr-defined]
+
+
+def located() -> None:
+    """A search at a location sees nothing of what is taken elsewhere, or there."""
+
+    def see(
+        ledger: Ledger, catalog: Catalog, service: Service, location_id: str, *more: Any
+    ) -> Busy:
+        found = busy_time(ledger, catalog, service, location_id, *more)
+        return replace(found, taken={}) if location_id else found
+
+    _SLOT_REQUEST.busy_time = see
+
+
+def unclosed() -> None:
+    """The search knows no time off."""
+    make: Callable[..., None] = time_off.TimeOffIndex.__init__
+
+    def empty(self: Any, _: object, org_id: str) -> None:
+        make(self, (), org_id)
+
+    index: Any = time_off.TimeOffIndex
+    index.__init__ = empty
+
+
+def unasked() -> None:
+    """Time off is made over bookings without being told to."""
+    booking_time_off.conflicts_of = lambda *_: Conflicts()  # type: ignore[attr-defined]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     fault.__name__: fault
     for fault in (
@@ -217,6 +260,11 @@ FAULTS: Mapping[str, Callable[[], None]] = {
         backwards,
         late,
         early,
+        unconfirmed,
+        unlimited,
+        located,
+        unclosed,
+        unasked,
     )
 }
 

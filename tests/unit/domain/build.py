@@ -309,6 +309,11 @@ def worlds(draw: st.DrawFn, zone: str = "", day: date | None = None) -> World:
     return _Drawing(pick, zone, day).world()
 
 
+def world_of(seed: int) -> World:
+    """One of the worlds that are drawn evenly."""
+    return _Drawing(random.Random(seed).randint, "", None).world()
+
+
 class _Drawing:
     """The parts of a random world, drawn one after the other."""
 

@@ -55,11 +55,8 @@ def refusals(asked: World, search: Search) -> Iterator[tuple[int, ZimunError]]:
             yield start, error
 
 
-@examples(1000)
-@given(worlds())
-def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_error(
-    asked: World,
-) -> None:
+def check_explained(asked: World) -> None:
+    """Obstacles are those of the oracle, in its order, and the first one is the error."""
     search, oracle = asked.search(), Oracle(asked)
     for start, error in refusals(asked, search):
         found = obstacles(search, start)
@@ -76,6 +73,14 @@ def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_err
                 assert found[0].limit_ends > start or limit.period is LimitPeriod.UPCOMING
             case _:
                 assert found[0].rule in TAKEN
+
+
+@examples(1000)
+@given(worlds())
+def test_obstacles_are_those_of_the_oracle_in_its_order_and_the_first_is_the_error(
+    asked: World,
+) -> None:
+    check_explained(asked)
 
 
 def _line(one: Obstacle) -> Line:

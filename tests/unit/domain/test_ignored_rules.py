@@ -85,11 +85,8 @@ def searches(asked: World, ignored: IgnoredRules) -> Iterator[tuple[int, Search]
         yield start, search
 
 
-@examples(500)
-@given(worlds(), rules)
-def test_start_is_a_slot_where_no_rule_but_those_set_aside_forbids_it(
-    asked: World, ignored: IgnoredRules
-) -> None:
+def check_ignored(asked: World, ignored: IgnoredRules) -> None:
+    """A start is a slot where no rule but those set aside forbids it."""
     oracle = LenientOracle(asked, ignored)
     for start, search in searches(asked, ignored):
         facts, found = oracle.facts(start), search.find_slot(start)
@@ -98,6 +95,14 @@ def test_start_is_a_slot_where_no_rule_but_those_set_aside_forbids_it(
         if found:
             assert (found.staff_ids, found.seats_left) == (facts.staff_ids, facts.seats_left)
             assert frozenset(found.joinable) == facts.joinable
+
+
+@examples(500)
+@given(worlds(), rules)
+def test_start_is_a_slot_where_no_rule_but_those_set_aside_forbids_it(
+    asked: World, ignored: IgnoredRules
+) -> None:
+    check_ignored(asked, ignored)
 
 
 @examples(300)

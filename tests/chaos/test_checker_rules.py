@@ -1,0 +1,150 @@
+"""The judge and limits, time off, locations and outcomes: what it accepts, and what it names."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .books import TIMES, TODAY, Books
+from .scenario import DAY, HOUR, MINUTE
+
+FIRST = {"service_id": "s_desk", "location_id": "l_east", "start": TIMES}
+VISIT = {"service_id": "s_visit", "location_id": "l_west", "start": TIMES}
+
+
+@pytest.fixture
+def books() -> Books:
+    """Three bookings of the desk, as many as a day may have, two of them at the same time; time
+    off that came over a visit, and time off that was deleted."""
+    books = Books()
+    books.book("s_desk", TIMES)
+    books.book("s_desk", TIMES, location_id="l_west")
+    books.book("s_desk", TIMES + HOUR, location_id="l_west")
+    books.refuse("HoldAppointment", FIRST | {"start": TIMES + 20 * MINUTE}, "LIMIT_REACHED")
+    books.book("s_visit", TIMES, "t_ben", location_id="l_west")
+    books.close("l_west", TIMES, HOUR, conflicts=2, allow_conflicts=True)
+    refused = {"id": "f_x", "owner_id": "t_ben", "start_time": TIMES, "end_time": TIMES + HOUR}
+    books.refuse("CreateTimeOff", refused | {"allow_conflicts": False}, "TIME_OFF_CONFLICTS")
+    deleted = books.close("t_ben", TIMES + HOUR, HOUR)
+    later = VISIT | {"start": TIMES + HOUR}
+    books.refuse("HoldAppointment", later, "NOT_A_SLOT")
+    books.open_again(deleted)
+    books.refuse("DeleteTimeOff", {"id": deleted["id"]}, "TIME_OFF_NOT_FOUND")
+    books.book("s_visit", TIMES + HOUR, "t_ben")
+    return books
+
+
+def test_accepts_a_sound_history(books: Books) -> None:
+    assert books.judge() == []
+
+
+def test_accepts_outcomes_of_what_has_started(books: Books) -> None:
+    booked = books.book("s_cut", TIMES, "t_ada")
+    named = {"appointment_id": booked["appointment_id"]}
+    books.refuse("CompleteAppointment", named, "APPOINTMENT_NOT_STARTED")
+    books.now = TIMES + MINUTE
+    for method in ("CompleteAppointment", "ReopenAppointment", "MarkNoShow"):
+        books.settle_outcome(booked, method)
+    books.refuse("CompleteAppointment", named, "NOT_CHANGEABLE")
+    books.refuse("CancelAppointment", named | {"cancel_reason": "ill"}, "NOT_CANCELLABLE")
+    books.refuse("RescheduleAppointment", named | {"start": TIMES}, "NOT_RESCHEDULABLE")
+    assert books.judge() == []
+
+
+def beyond_the_limit(books: Books) -> None:
+    books.book("s_desk", TIMES + 20 * MINUTE)
+
+
+def in_time_off(books: Books) -> None:
+    books.book("s_visit", TIMES + 30 * MINUTE, "t_ben", location_id="l_west")
+
+
+def time_off_over_bookings(books: Books) -> None:
+    books.close("t_ben", TIMES, HOUR, conflicts=1)
+
+
+def conflicts_not_named(books: Books) -> None:
+    books.close("t_ben", TIMES, HOUR, allow_conflicts=True)
+
+
+def person_at_two_locations(books: Books) -> None:
+    books.book("s_visit", TIMES + HOUR, "t_ben", location_id="l_west")
+
+
+def other_location(books: Books) -> None:
+    request = books.history[0].request
+    request["location_id"] = "l_west"
+
+
+def completed_before_its_start(books: Books) -> None:
+    books.settle_outcome(books.book("s_cut", TIMES, "t_ada"))
+
+
+def completed_twice(books: Books) -> None:
+    booked = books.book("s_cut", TIMES, "t_ada")
+    books.now = TIMES
+    books.settle_outcome(booked)
+    books.settle_outcome(booked, "MarkNoShow")
+
+
+def refused_outcome(books: Books) -> None:
+    booked = books.book("s_cut", TIMES, "t_ada")
+    books.now = TIMES + DAY
+    named = {"appointment_id": booked["appointment_id"]}
+    books.refuse("CompleteAppointment", named, "APPOINTMENT_NOT_STARTED")
+
+
+def limit_without_bookings(books: Books) -> None:
+    books.refuse("HoldAppointment", FIRST | {"start": TIMES + DAY}, "LIMIT_REACHED")
+
+
+def deleted_time_off_refuses(books: Books) -> None:
+    later = VISIT | {"location_id": "l_east", "start": TIMES + HOUR}
+    books.refuse("HoldAppointment", later, "NOT_A_SLOT")
+
+
+def free_of_conflicts_and_refused(books: Books) -> None:
+    asked = {"id": "f_x", "owner_id": "r_two", "start_time": TIMES, "end_time": TIMES + HOUR}
+    books.refuse("CreateTimeOff", asked | {"allow_conflicts": False}, "TIME_OFF_CONFLICTS")
+
+
+def there_and_not_found(books: Books) -> None:
+    there = books.close("r_two", TIMES, HOUR)
+    books.refuse("DeleteTimeOff", {"id": there["id"]}, "TIME_OFF_NOT_FOUND")
+
+
+def offered_in_time_off(books: Books) -> None:
+    """Nothing of the desk is open; its limit is reached. A cut with Ben is, though he is off."""
+    books.close("t_ben", TODAY + 11 * HOUR, HOUR)
+    books.offer("s_cut")
+
+
+def answered_and_lost(books: Books) -> None:
+    books.close("r_two", TIMES, HOUR)
+    for name in ("events", "time_off"):
+        books.tables[name].pop()
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"),
+    [
+        (beyond_the_limit, "beyond the limit of 3"),
+        (in_time_off, "it was booked in the time off"),
+        (time_off_over_bookings, "time off was made over the bookings"),
+        (conflicts_not_named, "and the answer says {'conflicts': 0}"),
+        (person_at_two_locations, "overlap on t_ben"),
+        (other_location, "wrong answer"),
+        (completed_before_its_start, "before it starts"),
+        (completed_twice, "APPOINTMENT_NO_SHOW of what was COMPLETED"),
+        (refused_outcome, "unjustified refusal APPOINTMENT_NOT_STARTED"),
+        (limit_without_bookings, "unjustified refusal LIMIT_REACHED"),
+        (deleted_time_off_refuses, "unjustified refusal NOT_A_SLOT"),
+        (free_of_conflicts_and_refused, "unjustified refusal TIME_OFF_CONFLICTS"),
+        (there_and_not_found, "unjustified refusal TIME_OFF_NOT_FOUND"),
+        (offered_in_time_off, "so at no number of the ledger"),
+        (answered_and_lost, "was answered, and has no event"),
+    ],
+)
+def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+    plant(books)
+    found = books.judge()
+    assert any(says in one for one in found), found
