@@ -83,6 +83,10 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
     assert all(found["methods"][method] > 50 for method in READS)
     assert refusals["SLOT_UNAVAILABLE"] > 100
     assert refusals["HOLD_EXPIRED"] > 10
+    assert all(refusals[reason] for reason in ("LIMIT_REACHED", "NOT_A_SLOT", "TIME_OFF_CONFLICTS"))
+    events = found["events"]
+    assert events["TIME_OFF_SET"] > events["TIME_OFF_DELETED"] > 3
+    assert events["APPOINTMENT_COMPLETED"] + events["APPOINTMENT_NO_SHOW"] > 3
 
 
 def test_ledger_of_servers_whose_clocks_differ_by_two_seconds_is_one_history(
