@@ -1,6 +1,6 @@
 """Servers with a fault of their own, which the judge must find: `python -m tests.chaos.weakened`.
 
-The first argument names the fault, the others are those of `serving`.
+The first argument names the fault, or several joined by `+`; the others are those of `serving`.
 """
 
 import asyncio
@@ -269,5 +269,6 @@ FAULTS: Mapping[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    FAULTS[sys.argv.pop(1)]()
+    for fault in sys.argv.pop(1).split("+"):
+        FAULTS[fault]()
     main()

@@ -22,6 +22,7 @@ from zimun.stores import Stores
 
 from ..support.postgres import SET_UP, shared
 from ..support.rpc import FRIDAY_MORNING, Rows, Zimun, seed, serving
+from .worlds import STARTS, World, build, copy_store
 
 TABLES = [table for table in metadata.sorted_tables if table not in (installation, signing_keys)]
 """What tests fill, each table after those that it refers to."""
@@ -118,3 +119,26 @@ def read_rows(connection: Connection) -> Rows:
         for table in TABLES
     }
     return {table: [dict(row) for row in rows] for table, rows in found.items() if rows}
+
+
+@pytest.fixture(scope="package")
+def built() -> dict[int, tuple[Path, int]]:
+    """Each seed's store, once it is made, and the instant at which it stands."""
+    return {}
+
+
+@pytest_asyncio.fixture(loop_scope="package", params=STARTS, ids=lambda seed: f"seed{seed}")
+async def world(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    built: dict[int, tuple[Path, int]],
+) -> AsyncIterator[World]:
+    seed: int = request.param
+    if seed not in built:
+        template = tmp_path_factory.mktemp("built")
+        built[seed] = (template, await build(template, seed))
+    template, now = built[seed]
+    copy_store(template, tmp_path / "world")
+    async with serving(tmp_path / "world", ManualClock(now)) as zimun:
+        yield World(zimun, tmp_path / "world", seed)
