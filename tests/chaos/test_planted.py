@@ -57,9 +57,8 @@ PLANTED = {
     ("embedded", "hasty"): calm("embedded", 2),
     ("shared", "hasty"): calm("shared", 2),
     ("embedded", "split"): ("--seconds=10", "--settling=5"),
-    ("shared", "unconfirmed"): calm("shared", 8),
-    ("embedded", "unlimited+unclosed+unasked"): calm("embedded", 3),
-    ("embedded", "located"): (*calm("embedded", 2), OVERLAPPING),
+    ("shared", "unconfirmed"): calm("shared", 6),
+    ("embedded", "unlimited+located+unclosed+unasked"): (*calm("embedded", 3), OVERLAPPING),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
 }
 """The ways in which `weakened` servers fail, and what is asked of each run, long runs first."""
