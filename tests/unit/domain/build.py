@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -359,7 +360,7 @@ class _Drawing:
 
     def _limited(self, drawn: World, grid: list[int]) -> World:
         """The same with a limit or two, and what counts for them."""
-        tallies = []
+        tallies: dict[object, list[Tally]] = {}
         for _ in range(self._one_of(1, 2)):
             limit = BookingLimit(
                 max_bookings=self.pick(1, 3),
@@ -367,6 +368,9 @@ class _Drawing:
                 per=self._one_of(*LimitSubject),
             )
             owner_id = self._one_of(drawn.catalog.organization.id, drawn.service.id)
+            # An entry has one limit for each period and kind of subject.
+            tallies_of_limit: list[Tally] = []
+            tallies[owner_id, limit.period, limit.per] = tallies_of_limit
             for subject_id in self._limit_subjects(drawn.service, limit.per):
                 zone = drawn.place.time_zone
                 if subject_id in drawn.catalog.staff:
@@ -375,8 +379,9 @@ class _Drawing:
                 starts += [one + self._one_of(-20, -6, 3, 9) * DAY for one in starts[:1]]
                 upcoming = limit.period is LimitPeriod.UPCOMING
                 counting = sorted(one for one in starts if one > drawn.now or not upcoming)
-                tallies.append(Tally(AppliedLimit(limit, owner_id, subject_id), zone, counting))
-        return replace(drawn, tallies=tuple(tallies))
+                applied = AppliedLimit(limit, owner_id, subject_id)
+                tallies_of_limit.append(Tally(applied, zone, counting))
+        return replace(drawn, tallies=tuple(chain.from_iterable(tallies.values())))
 
     def _limit_subjects(self, given: Service, per: LimitSubject) -> tuple[str, ...]:
         return {
