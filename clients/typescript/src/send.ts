@@ -22,10 +22,11 @@ export async function send(
     request.headers.set("Authorization", `Bearer ${token}`);
     return repeat(() => transport(request.clone()), maxAttempts, request.signal);
   };
-  const response = await sendWith(await tokens.get());
+  const token = await tokens.get();
+  const response = await sendWith(token);
   if (response.status !== 401) return response;
   await response.body?.cancel();
-  tokens.forget();
+  tokens.forget(token);
   return sendWith(await tokens.get());
 }
 

@@ -29,7 +29,8 @@ export class Tokens {
   readonly #credentials: Credentials;
   readonly #transport: (request: Request) => Promise<Response>;
   readonly #maxAttempts: number;
-  #token: Promise<Token> | undefined;
+  #token: Token | undefined;
+  #pending: Promise<Token> | undefined;
 
   constructor(
     credentials: Credentials,
@@ -43,20 +44,17 @@ export class Tokens {
 
   /** A good token; callers at the same time wait for the same one. */
   async get(): Promise<string> {
-    const known = await this.#token;
-    if (known && Date.now() < known.renewAt) return known.value;
-    this.#token = this.#request();
-    try {
-      return (await this.#token).value;
-    } catch (error) {
-      this.#token = undefined;
-      throw error;
-    }
+    if (this.#token && Date.now() < this.#token.renewAt) return this.#token.value;
+    this.#pending ??= this.#request().finally(() => {
+      this.#pending = undefined;
+    });
+    this.#token = await this.#pending;
+    return this.#token.value;
   }
 
-  /** Forgets the token, which was refused. */
-  forget(): void {
-    this.#token = undefined;
+  /** Forgets a token that was refused; a newer one stays. */
+  forget(refused: string): void {
+    if (this.#token?.value === refused) this.#token = undefined;
   }
 
   async #request(): Promise<Token> {

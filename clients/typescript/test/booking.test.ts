@@ -116,6 +116,20 @@ test("a token that is refused again is an error", async () => {
   assert.equal(tokens, 2);
 });
 
+test("calls at the same time share a token, also where it is refused", async () => {
+  let tokens = 0;
+  const client = createZimun({
+    ...options,
+    async fetch(request) {
+      if (!request.url.endsWith("/oauth/token") || ++tokens > 1) return fetch(request);
+      return Response.json({ access_token: "a.b.c", expires_in: 900 });
+    },
+  });
+  const calls = Array.from({ length: 5 }, () => client.GET("/api/v1/organization"));
+  for (const { data } of await Promise.all(calls)) assert.equal(data?.id, "o_demo");
+  assert.equal(tokens, 2);
+});
+
 test("a token endpoint that is busy or not reached is asked again", async () => {
   let tokens = 0;
   const client = createZimun({

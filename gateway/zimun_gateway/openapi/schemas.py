@@ -187,5 +187,5 @@ def is_required(field: FieldDescriptor) -> bool:
 
 
 def _always_written(message: Descriptor) -> list[str]:
-    """Whether Envoy writes a field even where it is empty: one without presence."""
+    """The fields that Envoy writes even where they are empty: those without presence."""
     return [field.name for field in message.fields if not field.has_presence]

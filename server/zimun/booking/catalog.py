@@ -2,8 +2,7 @@
 
 The functions for all types of entries are written once, for `entry_type`: Service,
 StaffMember, Resource or Location. Every change is checked against the rest of
-the catalogue by the command that makes it (`domain.catalog_validation`). The
-file is a little long, as the commands share how a catalogue changes.
+the catalogue by the command that makes it (`domain.catalog_validation`).
 """
 
 import re

@@ -16,9 +16,7 @@ from zimun.domain.catalog.entries import (
 )
 from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.commands import Decision
-from zimun.domain.errors import (
-    CatalogLimitReached,
-)
+from zimun.domain.errors import CatalogLimitReached
 from zimun.domain.ledger.events import (
     CatalogEvent,
     CatalogValue,

@@ -9,9 +9,7 @@ from zimun.booking.catalog_changes import catalog_decision
 from zimun.booking.reader import Reader
 from zimun.domain import catalog_validation
 from zimun.domain.availability.timetable import Timetable
-from zimun.domain.catalog.entries import (
-    Override,
-)
+from zimun.domain.catalog.entries import Override
 from zimun.domain.commands import Decision
 from zimun.domain.errors import (
     IdTaken,
@@ -19,9 +17,7 @@ from zimun.domain.errors import (
     OverrideNotFound,
 )
 from zimun.domain.identity import Caller
-from zimun.domain.ledger.events import (
-    OverrideDeleted,
-)
+from zimun.domain.ledger.events import OverrideDeleted
 from zimun.domain.ledger.ledger import Ledger
 
 

@@ -16,9 +16,7 @@ from zimun.domain.ledger.events import (
     Session,
 )
 from zimun.domain.ledger.reservation import Contact, Reservation, State, contact_key
-from zimun.storage.schema import (
-    reservations,
-)
+from zimun.storage.schema import reservations
 
 _ReservationRow: Any = namedtuple(  # type: ignore[misc]  # its fields are the columns
     "_ReservationRow", [column.name for column in reservations.columns]

@@ -1,8 +1,7 @@
 """What an organization offers: plain values, read whole and never changed in place.
 
 Times of day are minutes since local midnight (1440 is 24:00); durations and
-instants are microseconds. An empty id means "none". The file is a little long, as
-entries of all kinds are in it.
+instants are microseconds. An empty id means "none".
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -15,9 +15,7 @@ from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.catalog.weekly_hours import Hours as Hours
 from zimun.domain.catalog.weekly_hours import WeeklyHours as WeeklyHours
 from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
-from zimun.domain.errors import (
-    InvalidRequest,
-)
+from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
 
 Date = date

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field, replace
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.blocks import Block, block_numbers, block_of
-from zimun.domain.ledger.events import (
-    Session,
-)
+from zimun.domain.ledger.events import Session
 from zimun.domain.ledger.layers import Layer, new_layer
 from zimun.domain.ledger.loading import (
     BLOCK,
