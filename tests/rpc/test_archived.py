@@ -163,6 +163,27 @@ async def test_an_appointment_moves_on_to_whoever_is_left(one_service: Zimun, ki
     assert who == IDS[kind].replace("x", "y")
 
 
+async def test_a_move_in_place_needs_another_staff_member_who_is_free_where_its_own_is_archived(
+    one_service: Zimun,
+) -> None:
+    """An appointment stays where it is only while its own staff member can serve it."""
+    kept = await hold_and_confirm(one_service, TEN, "s_x")
+    await STAFF.create(one_service, id="t_y", weekly_hours=weekly("09:00", "12:00"))
+    await RESOURCE.create(one_service, id="r_y")
+    requirements = [{"resource_ids": ["r_x", "r_y"]}]
+    both = ["t_x", "t_y"]
+    await SERVICE.update(one_service, "s_x", staff_ids=both, resource_requirements=requirements)
+    other = await create_hold(one_service, TEN, "s_x")
+    await STAFF.archive(one_service, "t_x")
+    move = reschedule_request(kept.appointment_id, TEN)
+    refused = await one_service.refused(one_service.appointments.RescheduleAppointment, move)
+    assert refused.reason == "SLOT_UNAVAILABLE"
+    release = appointments_pb2.ReleaseHoldRequest(hold_id=other.hold_id)
+    await one_service.call(one_service.appointments.ReleaseHold, release)
+    moved = await one_service.call(one_service.appointments.RescheduleAppointment, move)
+    assert (moved.start_time, moved.staff_id) == (kept.start_time, "t_y")
+
+
 async def test_what_takes_a_removed_persons_time_stays_taken(one_service: Zimun) -> None:
     """A service that does not name them any more leaves their bookings where they are."""
     kept = await hold_and_confirm(one_service, TEN, "s_x")

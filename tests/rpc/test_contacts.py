@@ -114,7 +114,7 @@ async def test_export_of_many_large_changes_comes_in_pages_that_go_on_with_an_ap
     assert sorted(ids) == sorted([first.appointment_id, second.appointment_id])
     many = ids.index(first.appointment_id)
     assert list(whole[many].changes) == await changes_of(zimun, first.appointment_id)
-    monkeypatch.setattr(contacts, "MAX_BYTES", 1)
+    monkeypatch.setattr(contacts, "MAX_EXPORT_BYTES", 1)
     parts = await exported(zimun, size=1000)
     assert [len(one.changes) for one in parts if one.appointment.appointment_id == ids[many]] == [
         10,

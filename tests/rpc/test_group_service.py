@@ -183,7 +183,7 @@ async def test_booking_of_a_session_with_too_many_seats_sold_can_stay_where_it_i
     )
     kept = await hold_and_confirm(zimun, TEN, "s_two", seats=2, staff_id="t_ada")
     await hold_and_confirm(zimun, TEN, "s_two", staff_id="t_ada")
-    await create_hold(zimun, TEN, "s_two", staff_id="t_ben")
+    other = await create_hold(zimun, TEN, "s_two", staff_id="t_ben")
     await SERVICE.update(zimun, "s_two", capacity=2)
     request = moving(kept.appointment_id, TEN)
     assert await zimun.call(zimun.appointments.RescheduleAppointment, request) == kept
@@ -192,6 +192,10 @@ async def test_booking_of_a_session_with_too_many_seats_sold_can_stay_where_it_i
     request.staff_id = "t_ben"
     refused = await zimun.refused(zimun.appointments.RescheduleAppointment, request)
     assert refused.reason == "SLOT_UNAVAILABLE"
+    release = appointments_pb2.ReleaseHoldRequest(hold_id=other.hold_id)
+    await zimun.call(zimun.appointments.ReleaseHold, release)
+    request.staff_id = ""
+    assert await zimun.call(zimun.appointments.RescheduleAppointment, request) == kept
 
 
 async def test_booking_keeps_its_location_when_the_service_is_not_offered_there_any_more(

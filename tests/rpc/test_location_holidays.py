@@ -127,7 +127,7 @@ async def test_a_change_of_a_locations_holidays_is_seen_by_the_next_search(zimun
         (
             {"holiday_categories": ["public"]},
             "holiday_categories",
-            "need a holiday_region whose they are",
+            "are only allowed with a holiday_region",
         ),
         ({"holiday_region": "ATLANTIS"}, "holiday_region", "no public holidays are known for"),
         ({"holiday_region": "DE-XX"}, "holiday_region", "no public holidays are known for"),

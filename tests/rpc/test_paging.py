@@ -54,12 +54,12 @@ async def test_pages_are_read_in_parts_and_end_where_they_have_much(
     )
     for listing, request in listings:
         whole = list((await zimun.call(listing, request(page_size=1000))).items)
-        monkeypatch.setattr(appointments, "PART", 4)
+        monkeypatch.setattr(appointments, "MAX_PART", 4)
         in_parts = await zimun.call(listing, request(page_size=1000))
         assert (list(in_parts.items), in_parts.next_page_token) == (whole, "")
         seven = await zimun.call(listing, request(page_size=7))
         assert list(seven.items) == whole[:7]
-        monkeypatch.setattr(appointments, "MAX_BYTES", 1)
+        monkeypatch.setattr(appointments, "MAX_PAGE_BYTES", 1)
         walked = []
         token = ""
         for size in (4, 4, len(whole) - 8):

@@ -107,7 +107,7 @@ def test_a_catalogue_has_a_limit_of_bytes_and_may_always_shrink(
 ) -> None:
     timetable = Timetable(organized(a_service(metadata=METADATA)))
     ledger = Ledger("o_1", 1, 0, 0)
-    monkeypatch.setattr(catalog_changes, "MAX_BYTES", timetable.catalog.size - 1)
+    monkeypatch.setattr(catalog_changes, "MAX_CATALOG_BYTES", timetable.catalog.size - 1)
     create = CreateEntry(Service, {"name": "Another", "duration": MINUTE})
     with pytest.raises(CatalogLimitReached) as caught:
         create.decide(ledger, timetable, 0, "c_1")

@@ -10,7 +10,7 @@ from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND
 from zimun.stores import Stores
 
-from .catalog_files import EXAMPLE, NEW, catalog, exported, load
+from .catalog_files import EXAMPLE, NEW, catalog, exported, faults, load
 from .engines import Engine
 from .sample_catalog import CUT, NOW, ORG
 
@@ -177,3 +177,18 @@ async def test_a_change_of_the_file_is_seen_by_those_who_read_before(salon_store
     before = await names()
     await load(salon_stores, "services: [{id: s_new, name: New, duration: 1h}]", ORG)
     assert await names() == [*before, "New"]
+
+
+async def test_what_an_entry_violates_already_does_not_refuse_its_file(stores: Stores) -> None:
+    """A staff member who has moved works at none of the service's locations any more."""
+    places = "locations: [{id: l_1, name: A}, {id: l_2, name: B}]\n"
+    staff = "staff: [{id: t_1, name: Ada, location_ids: [%s]}]\n"
+    service = (
+        "services: [{id: s_1, name: Cut, duration: 30m, staff_ids: [t_1], location_ids: [%s]}]\n"
+    )
+    await load(stores, NEW + places + staff % "l_1" + service % "l_1")
+    await load(stores, NEW + staff % "l_2")
+    count = 1 + 2 + 1 + 1
+    assert await load(stores, await exported(stores, "o_new")) == Counts(0, 0, count)
+    moved = "works at none of the service's locations"
+    assert moved in "".join(await faults(stores, NEW + service.replace("s_1", "s_2") % "l_1", ""))

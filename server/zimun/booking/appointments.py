@@ -17,10 +17,10 @@ from zimun.domain.memory_size import weight
 MAX_EXPIRIES = 500
 """The most holds whose expiry is recorded at a time."""
 
-PART = 100
+MAX_PART = 100
 """Reservations or changes of a page that are read at a time."""
 
-MAX_BYTES = 4_000_000
+MAX_PAGE_BYTES = 4_000_000
 """Bytes of contacts (`weight`) after which no more of a page is read."""
 
 T = TypeVar("T")
@@ -39,22 +39,25 @@ async def get_appointment(reader: Reader, caller: Caller, appointment_id: str) -
 
 async def _page(
     read: Callable[[PageKey | None, int], Awaitable[Sequence[T]]],
-    key_of: Callable[[T], PageKey],
+    key: Callable[[T], PageKey],
     reservation_of: Callable[[T], Reservation],
     size: int,
     after: PageKey | None,
 ) -> tuple[Sequence[T], PageKey | None]:
-    """A page, read in parts until it is full or has MAX_BYTES; `read` answers what follows."""
+    """A page, read in parts until it is full or has MAX_PAGE_BYTES.
+
+    `read` returns the next items after a key, up to a number.
+    """
     page: list[T] = []
-    room = MAX_BYTES
-    while room > 0 and len(page) < size:
-        limit = min(PART, size - len(page))
+    bytes_left = MAX_PAGE_BYTES
+    while bytes_left > 0 and len(page) < size:
+        limit = min(MAX_PART, size - len(page))
         part = await read(after, limit + 1)
         page += part[:limit]
         if len(part) <= limit:
             return page, None
-        after = key_of(page[-1])
-        room -= sum(weight(reservation_of(one).contact) for one in part)
+        after = key(page[-1])
+        bytes_left -= sum(weight(reservation_of(item).contact) for item in part[:limit])
     return page, after
 
 
@@ -70,7 +73,7 @@ async def list_appointments(
     def read(after: PageKey | None, limit: int) -> Awaitable[Sequence[Reservation]]:
         return store.appointments(caller.org_id, criteria, after, limit)
 
-    return await _page(read, key_of, lambda one: one, size, after)
+    return await _page(read, key_of, lambda reservation: reservation, size, after)
 
 
 def key_of(appointment: Reservation) -> PageKey:
@@ -101,7 +104,9 @@ async def list_changes(
         revision = after[0] if after else 0
         return describe_changes(store, caller.org_id, appointment.hold_id, revision, limit)
 
-    return await _page(read, change_key_of, lambda one: one.change.reservation, size, after)
+    return await _page(
+        read, change_key_of, lambda described: described.change.reservation, size, after
+    )
 
 
 async def describe_changes(
@@ -142,7 +147,7 @@ async def list_holds(
     def read(after: PageKey | None, limit: int) -> Awaitable[Sequence[Reservation]]:
         return store.holds(caller.org_id, criteria, now, after[1] if after else "", limit)
 
-    return await _page(read, hold_key_of, lambda one: one, size, after)
+    return await _page(read, hold_key_of, lambda reservation: reservation, size, after)
 
 
 def hold_key_of(hold: Reservation) -> PageKey:

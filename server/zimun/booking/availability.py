@@ -15,7 +15,7 @@ from zimun.booking.reader import Reader
 from zimun.domain.availability.obstacles import Obstacle
 from zimun.domain.availability.opening_hours import Day, dates, local_date, segments
 from zimun.domain.availability.slot_explanation import obstacles, slot_at
-from zimun.domain.availability.slot_request import DateRange, SlotRequest, resolve, search_at
+from zimun.domain.availability.slot_request import DateRange, SlotRequest, resolve
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.availability.tallies import LIMIT_REACH
@@ -148,7 +148,7 @@ class _Part:
     async def slots(self, pause: Pause) -> list[Slot]:
         """The slots that start within the part, in time order but where a clock was set back."""
         search = self.search
-        start, end = max(self.part[0], search.opens), min(self.part[1], search.closes + 1)
+        start, end = search.bookable(self.part)
         if start >= end:
             return []
         zone = search.place.time_zone
@@ -344,7 +344,7 @@ def _check(
     ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
 ) -> tuple[CheckOutcome, str]:
     try:
-        search = search_at(ledger, timetable, now, request, start)
+        search = resolve(ledger, timetable, request).search_at(ledger, now, start)
     except ZimunError as error:
         return error, ""
     return _outcome_at(search, start), search.place.time_zone
@@ -371,7 +371,9 @@ async def explain(reader: Reader, caller: Caller, request: SlotRequest, start: i
     """Why a time can be had or cannot; raises what `resolve` raises."""
     search = await reader.query(
         caller.org_id,
-        lambda ledger, timetable, now: search_at(ledger, timetable, now, request, start),
+        lambda ledger, timetable, now: resolve(ledger, timetable, request).search_at(
+            ledger, now, start
+        ),
     )
     outcome = _outcome_at(search, start)
     why = [] if isinstance(outcome, Slot) else obstacles(search, start)

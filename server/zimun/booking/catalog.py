@@ -109,7 +109,7 @@ def entry_of(catalog: Catalog, entry_type: type[E], fields: Mapping[str, Any], n
     return entry_type(**values | {"create_time": now, "update_time": now})
 
 
-def chosen_id(entry_type: type[Entry | Override], chosen: str) -> str:
+def chosen_id(entry_type: type[Entry | Override | TimeOff], chosen: str) -> str:
     """The chosen id, if it is valid for the type, or a new one."""
     if chosen:
         check_id(entry_type, chosen)
@@ -208,7 +208,7 @@ class UpdateOrganization:
         after = revise(before, self.edit(before), now)
         if after is before:
             return Decision((), before)
-        check_entry(after, catalog)
+        check_entry(after, catalog, before)
         return catalog_decision(catalog, client_id, [after], after)
 
 

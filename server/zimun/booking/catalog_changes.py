@@ -1,6 +1,6 @@
 """A catalogue after changes of its values, and its limits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zimun.booking.holidays import public_holiday
@@ -9,7 +9,6 @@ from zimun.domain.catalog.entries import (
     Location,
     Organization,
     Override,
-    OverrideKey,
     Resource,
     Service,
     StaffMember,
@@ -26,10 +25,10 @@ from zimun.domain.ledger.events import (
 from zimun.domain.memory_size import weight
 
 MAX_ENTRIES = 20_000
-"""Entries and overrides of an organization, archived ones included."""
+"""Entries, time off and overrides of an organization, archived ones included; an override counts
+once for each of its dates."""
 
-
-MAX_BYTES = 32 << 20
+MAX_CATALOG_BYTES = 32 << 20
 """Bytes of memory of an organization's catalogue, as estimated by `weight`."""
 
 
@@ -42,7 +41,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         entry_type: dict(catalog.all(entry_type))
         for entry_type in (Service, Location, StaffMember, Resource)
     }
-    organization, overrides = catalog.organization, dict(catalog.overrides)
+    organization, overrides = catalog.organization, _Overrides(catalog)
     time_off = dict(catalog.time_off)
     span, entry_bytes = catalog.longest_span, catalog.entry_bytes
     for value in values:
@@ -51,9 +50,9 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
                 entry_bytes += weight(value) - weight(organization)
                 organization = value
             case Override():
-                overrides = _with_override(overrides, value)
+                overrides.put(value)
             case OverrideDeleted():
-                overrides = _without(overrides, value.override_id)
+                overrides.remove(value.override_id)
             case TimeOff():
                 time_off[value.id] = value
             case TimeOffDeleted():
@@ -72,7 +71,7 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         locations=entries_by_type[Location],
         staff=entries_by_type[StaffMember],
         resources=entries_by_type[Resource],
-        overrides=overrides,
+        overrides=overrides.by_key,
         longest_span=span,
         holiday=public_holiday,
         entry_bytes=entry_bytes,
@@ -80,27 +79,26 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
     )
 
 
-def _with_override(
-    overrides: Mapping[OverrideKey, Override], override: Override
-) -> dict[OverrideKey, Override]:
-    """The overrides with another one, which replaces those of its id and of its dates."""
-    replaced = {overrides[key] for key in override.keys if key in overrides}
-    others = {
-        key: other
-        for key, other in overrides.items()
-        if other not in replaced and not (override.id and other.id == override.id)
-    }
-    return {**others, **dict.fromkeys(override.keys, override)}
+class _Overrides:
+    """The overrides of a catalogue while they change."""
 
+    def __init__(self, catalog: Catalog) -> None:
+        self.by_key = dict(catalog.overrides)
+        self._by_id = {override.id: override for override in catalog.distinct_overrides}
 
-def _without(
-    overrides: Mapping[OverrideKey, Override], override_id: str
-) -> dict[OverrideKey, Override]:
-    return {
-        key: override
-        for key, override in overrides.items()
-        if not override_id or override.id != override_id
-    }
+    def put(self, override: Override) -> None:
+        """Add an override, which replaces those of its id and of its dates."""
+        replaced = {self.by_key[key].id for key in override.keys if key in self.by_key}
+        for override_id in (*replaced, override.id):
+            self.remove(override_id)
+        self.by_key |= dict.fromkeys(override.keys, override)
+        self._by_id[override.id] = override
+
+    def remove(self, override_id: str) -> None:
+        """Remove an override, where there is one of this id."""
+        if removed := self._by_id.pop(override_id, None):
+            for key in removed.keys:
+                del self.by_key[key]
 
 
 def catalog_decision(
@@ -122,5 +120,5 @@ def _check_limits(before: Catalog, after: Catalog) -> None:
     """Raise CatalogLimitReached where a change makes a catalogue larger than a limit."""
     if after.count > max(before.count, MAX_ENTRIES):
         raise CatalogLimitReached("entries", MAX_ENTRIES)
-    if after.size > max(before.size, MAX_BYTES):
-        raise CatalogLimitReached("bytes", MAX_BYTES)
+    if after.size > max(before.size, MAX_CATALOG_BYTES):
+        raise CatalogLimitReached("bytes", MAX_CATALOG_BYTES)

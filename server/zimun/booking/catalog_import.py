@@ -1,6 +1,6 @@
 """Loading a catalogue, or a part of one, in one transaction: all of it or nothing.
 
-`plan` works out the changes and what is wrong with them, and changes nothing; `Plan.values` are the
+`plan` works out the changes and their violations, and changes nothing; `Plan.values` are the
 changes. Entries have *places*: what their writer calls them, such as `services[2]`, under which
 their violations are reported.
 """
@@ -26,6 +26,7 @@ from zimun.domain.catalog.entries import (
     StaffMember,
 )
 from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog_validation import PREFIXES
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.ledger.events import CatalogEntry, CatalogValue, OverrideDeleted
 
@@ -72,7 +73,6 @@ class Plan:
     """The changes of an import. The overrides `moved` leave the dates that they have; `time_off`
     has the steps of time off by place."""
 
-    org_id: str
     violations: Mapping[str, Violations]
     steps: Sequence[Step]
     moved: Sequence[Override]
@@ -101,32 +101,31 @@ def plan(before: Catalog, exists: bool, now: int, request: ImportRequest) -> Pla
 
     New entries are listed in the order of their places.
     """
-    organization, wrong = _organization(before, exists, request, now)
-    after, entries, faulty = _entries(before, organization, bool(wrong), request, now)
+    organization, of_organization = _organization(before, exists, request, now)
+    after, entries, of_entries = _entries(before, organization, bool(of_organization), request, now)
     overrides = _overrides(before, request, now + len(entries) + 1)
     others: Mapping[str, Override | TimeOff] = {**request.overrides, **request.time_off}
-    unsound = {
+    of_others = {
         place: _violations(partial(catalog_validation.check, other, after))
         for place, other in others.items()
     }
     recurring = dict(request.time_off)
     for place, imported in request.time_off.items():
         try:
-            recurring[place] = imported if unsound[place] else with_occurrences(imported, after)
+            recurring[place] = imported if of_others[place] else with_occurrences(imported, after)
         except InvalidRequest as error:
-            unsound[place] = error.violations
+            of_others[place] = error.violations
     time_off = _time_off(before, recurring, now, len(entries) + len(overrides) + 1)
     for place, override in request.overrides.items():
-        if not unsound[place]:
-            unsound[place] = _overlaps(before, override, request)
-    violations = {ORGANIZATION: wrong, **faulty, **unsound}
-    own: list[Step] = []
+        if not of_others[place]:
+            of_others[place] = _overlaps(before, override, request)
+    violations = {ORGANIZATION: of_organization, **of_entries, **of_others}
+    organization_steps: list[Step] = []
     if request.organization is not None:
-        own.append((before.organization if exists else None, organization))
+        organization_steps.append((before.organization if exists else None, organization))
     return Plan(
-        request.org_id,
         {place: fields for place, fields in violations.items() if fields},
-        [*own, *entries, *overrides, *time_off.values()],
+        [*organization_steps, *entries, *overrides, *time_off.values()],
         _moved(before, request.overrides.values()),
         time_off,
     )
@@ -152,10 +151,12 @@ def _organization(
     imported = Organization(
         **fields | {"id": request.org_id, "create_time": now, "update_time": now}
     )
-    wrong = _violations(
-        partial(catalog_validation.check, imported, before), partial(check_holidays, imported)
+    existing = before.organization if exists else None
+    violations = _violations(
+        partial(catalog_validation.check, imported, before, existing),
+        partial(check_holidays, imported),
     )
-    return revise(before.organization, imported, now) if exists else imported, wrong
+    return revise(existing, imported, now) if existing else imported, violations
 
 
 def _entries(
@@ -165,21 +166,22 @@ def _entries(
     request: ImportRequest,
     now: int,
 ) -> tuple[Catalog, list[Step], dict[str, Violations]]:
-    """The catalogue after the import, the steps to it, and what is wrong with the entries."""
+    """The catalogue after the import, the steps to it, and the violations of the entries."""
     defaults = replace(organization, time_zone="UTC", service_defaults=ServiceDefaults())
-    # What follows from a faulty organization is not reported at the entries.
+    # What follows from an invalid organization is not reported at the entries.
     basis = replace(before, organization=defaults if is_organization_invalid else organization)
     entries_by_place = {
         place: (entry_of(basis, entry_type, fields, now + n), fields)
         for n, (place, (entry_type, fields)) in enumerate(request.entries.items(), 1)
     }
     after = _with(basis, [entry for entry, _ in entries_by_place.values()])
-    faulty = {place: _entry_violations(*entry, after) for place, entry in entries_by_place.items()}
+    violations: dict[str, Violations] = {}
     steps: list[Step] = []
-    for entry, _ in entries_by_place.values():
+    for place, (entry, fields) in entries_by_place.items():
         existing = before.all(type(entry)).get(entry.id)
+        violations[place] = _entry_violations(entry, fields, after, existing)
         steps.append((existing, revise(existing, entry, now) if existing else entry))
-    return after, steps, faulty
+    return after, steps, violations
 
 
 def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
@@ -199,9 +201,12 @@ def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
 
 
 def _entry_violations(
-    entry: CatalogEntry, fields: Mapping[str, Any], catalog: Catalog
+    entry: CatalogEntry,
+    fields: Mapping[str, Any],
+    catalog: Catalog,
+    existing: CatalogEntry | None,
 ) -> Violations:
-    violations = _violations(partial(catalog_validation.check, entry, catalog))
+    violations = _violations(partial(catalog_validation.check, entry, catalog, existing))
     if isinstance(entry, Location):
         violations |= _violations(partial(check_holidays, entry))
     if "duration" in violations and "slot_step" not in fields:
@@ -230,7 +235,8 @@ def _overrides(before: Catalog, request: ImportRequest, now: int) -> list[Step]:
         at_date = before.overrides.get((imported.owner_id, imported.date))
         at_date = at_date if at_date and at_date.date == imported.date else None
         free = at_date.id if at_date and at_date.id not in claimed else ""
-        new = replace(imported, id=imported.id or free or new_id("v"), create_time=now + n)
+        override_id = imported.id or free or new_id(PREFIXES[Override])
+        new = replace(imported, id=override_id, create_time=now + n)
         existing = at_date or (named.get(imported.id) if imported.id else None)
         steps.append((existing, _settled_override(existing, new)))
     return steps
@@ -251,7 +257,7 @@ def _time_off(
         if existing:
             steps[place] = existing, revise(existing, imported, now)
         else:
-            chosen = imported.id or new_id("f")
+            chosen = imported.id or new_id(PREFIXES[TimeOff])
             new = replace(imported, id=chosen, create_time=made, update_time=made)
             steps[place] = None, new
     return steps

@@ -14,10 +14,10 @@ from zimun.domain.ledger.contacts import is_of_contact
 from zimun.domain.ledger.reservation import Reservation, contact_key
 from zimun.domain.memory_size import weight
 
-CHANGES = 10
+MAX_CHANGES = 10
 """Changes of an appointment that are read at a time: few enough for an item of a page."""
 
-MAX_BYTES = 1_500_000
+MAX_EXPORT_BYTES = 1_500_000
 """Bytes of personal data that a page has (`weight`), beside those of the changes read last."""
 
 BATCH = 100
@@ -41,6 +41,11 @@ class ContactHistory:
         """The reservation after its last change with the contact."""
         return self.changes[-1].change.reservation
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of personal data it has in memory."""
+        return sum(weight(described.change.reservation.contact) for described in self.changes)
+
 
 async def export_contact(
     store: LedgerStore, caller: Caller, email: str, size: int, after: PageKey | None
@@ -53,24 +58,33 @@ async def export_contact(
     hold_ids = await store.contact_holds(caller.org_id, key)
     revision, first = after or (0, "")
     histories: list[ContactHistory] = []
-    room = MAX_BYTES
+    bytes_left = MAX_EXPORT_BYTES
     for hold_id in hold_ids[bisect_left(hold_ids, first) :]:
-        if len(histories) == size:
+        if len(histories) == size or bytes_left <= 0:
             return histories, history_key_of(histories[-1])
         position = revision if hold_id == first else 0
-        changes: list[DescribedChange] = []
-        is_last = False
-        while room > 0 and not is_last:
-            part = await describe_changes(store, caller.org_id, hold_id, position, CHANGES)
-            is_last = len(part) < CHANGES
-            position = position if is_last else part[-1].change.reservation.revision
-            matching = [each for each in part if is_of_contact(each.change.reservation, key)]
-            room -= sum(weight(each.change.reservation.contact) for each in matching)
-            changes += matching
-        histories += [ContactHistory(changes)] if changes else []
-        if room <= 0:
-            return histories, history_key_of(histories[-1])
-    return histories, None
+        history = await _history(store, caller.org_id, hold_id, position, key, bytes_left)
+        if history.changes:
+            histories.append(history)
+            bytes_left -= history.size
+    is_cut = bytes_left <= 0
+    return histories, history_key_of(histories[-1]) if is_cut else None
+
+
+async def _history(
+    store: LedgerStore, org_id: str, hold_id: str, revision: int, key: str, max_bytes: int
+) -> ContactHistory:
+    """The changes of a reservation with a contact after a revision, until they have so many
+    bytes."""
+    history = ContactHistory([])
+    while history.size < max_bytes:
+        part = await describe_changes(store, org_id, hold_id, revision, MAX_CHANGES)
+        changes = [change for change in part if is_of_contact(change.change.reservation, key)]
+        history = ContactHistory([*history.changes, *changes])
+        if len(part) < MAX_CHANGES:
+            break
+        revision = part[-1].change.reservation.revision
+    return history
 
 
 def history_key_of(history: ContactHistory) -> PageKey:

@@ -56,7 +56,7 @@ def _violations(entry: Organization | Location) -> Iterator[tuple[str, str]]:
     region, categories = entry.holiday_region, entry.holiday_categories
     none = region == "" or (isinstance(entry, Location) and region == NO_HOLIDAYS)
     if none and categories:
-        yield "holiday_categories", "need a holiday_region whose they are"
+        yield "holiday_categories", "are only allowed with a holiday_region"
     elif not none and not _is_known(region):
         yield "holiday_region", f"no public holidays are known for {region!r}"
     elif not none:

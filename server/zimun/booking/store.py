@@ -134,7 +134,7 @@ class HoldFilter:
 class ReservationChange(NamedTuple):
     """A recorded change of a reservation; `reservation` is the state after it.
 
-    `ignored_rules` are those that the change set aside; for a confirmation, those of its hold.
+    `ignored_rules` are those that the change set aside; for a confirmation, those of its hold, too.
     """
 
     time: int

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from zimun.booking.catalog import Key, check_id, page_of, revise
+from zimun.booking.catalog import Key, chosen_id, page_of, revise
 from zimun.booking.catalog_changes import catalog_decision
-from zimun.booking.change_request import new_id
 from zimun.booking.reader import Reader
 from zimun.booking.recurrence import with_occurrences
 from zimun.domain import catalog_validation
@@ -87,11 +86,8 @@ class CreateTimeOff:
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises InvalidRequest, IdTaken, TimeOffHasConflicts, CatalogLimitReached, NotLoaded."""
-        catalog, chosen = timetable.catalog, self.time_off.id
-        if chosen:
-            check_id(TimeOff, chosen)
-        own_id = chosen or new_id(catalog_validation.PREFIXES[TimeOff])
-        new = replace(self.time_off, id=own_id, create_time=now, update_time=now)
+        catalog, time_off_id = timetable.catalog, chosen_id(TimeOff, self.time_off.id)
+        new = replace(self.time_off, id=time_off_id, create_time=now, update_time=now)
         catalog_validation.check(new, catalog)
         new = with_occurrences(new, catalog)
         if new.id in catalog.time_off:

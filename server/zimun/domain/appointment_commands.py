@@ -76,16 +76,16 @@ class UpdateAppointment:
         capacity = timetable.catalog.entry(Service, after.service_id).capacity
         if after.seats > capacity:
             raise InvalidRequest({"seats": f"service {after.service_id} has 1 to {capacity}"})
-        wanted = SlotRequest(
+        request = SlotRequest(
             after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
         )
-        without = resolve(ledger, timetable, wanted).without_bookings(now)
-        check_no_time_off(replace(without, staff_id=after.staff_id), after.start)
+        resolved = resolve(ledger, timetable, request)
+        check_no_time_off(resolved.without_bookings(now), after.staff_id, after.start)
         events = expiries(ledger, [ledger.session(after.session_id)], now)
         session = evolved(ledger, events).session(after.session_id)
         session = session._replace(capacity=capacity).joined_by(after)
         if session.seats_taken > capacity:
-            raise slot_unavailable(ledger, timetable, now, wanted, after.start)
+            raise slot_unavailable(ledger, resolved, now, after.start)
         event = ReservationEvent(EventType.APPOINTMENT_UPDATED, client_id, after, (session,))
         return Decision([*events, event], after)
 

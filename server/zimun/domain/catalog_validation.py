@@ -178,15 +178,12 @@ def _booking_limits(limits: Sequence[BookingLimit]) -> Violations:
 
 
 def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
-    """Staff members who work at none of the service's locations, unless they did so before."""
+    """Staff members who work at none of the service's locations."""
     if not {*entry.location_ids} <= {*catalog.locations}:
         return
-    before = catalog.services.get(entry.id, entry)
-    same_places = before is not entry and before.location_ids == entry.location_ids
-    named_before = before.staff_ids if same_places else ()
     for staff_id in entry.staff_ids:
         member = catalog.staff.get(staff_id)
-        if not member or not member.location_ids or staff_id in named_before:
+        if not member or not member.location_ids:
             continue
         if not {*member.location_ids} & {*entry.location_ids}:
             yield "staff_ids", f"{staff_id} works at none of the service's locations"

@@ -13,7 +13,7 @@ from zimun.domain.availability.assignment import choose
 from zimun.domain.availability.nearest_slots import slot_unavailable
 from zimun.domain.availability.opening_hours import local_date, segments
 from zimun.domain.availability.slot_explanation import slot_at
-from zimun.domain.availability.slot_request import SlotRequest, resolve, search_at
+from zimun.domain.availability.slot_request import SlotRequest, resolve
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Choice, Slot
 from zimun.domain.availability.tallies import check_customer
@@ -61,11 +61,12 @@ class Hold:
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises what `resolve` and `slot_at` raise; SlotUnavailable has alternatives."""
-        search = search_at(ledger, timetable, now, self.request, self.start)
+        resolved = resolve(ledger, timetable, self.request)
+        search = resolved.search_at(ledger, now, self.start)
         try:
             slot = slot_at(search, self.start)
         except SlotUnavailable:
-            raise slot_unavailable(ledger, timetable, now, self.request, self.start) from None
+            raise slot_unavailable(ledger, resolved, now, self.start) from None
         choice = _choose(ledger, search, slot)
         events = _expiries_before(ledger, search, choice, now)
         service = search.service
@@ -170,9 +171,9 @@ class RescheduleAppointment:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`.
 
-        A move to where it is leaves it as it is, even if its session has sold more seats than
-        the service has by now. It moves to others at its own start where its staff member or
-        resources cannot serve it any more.
+        A move to where it is leaves it as it is, whatever is booked and even if its session has
+        sold more seats than the service has by now. It moves to others at its own start where
+        its staff member or resources cannot serve it any more.
         """
         before = ledger.appointment(self.appointment_id)
         request = SlotRequest(
@@ -183,17 +184,16 @@ class RescheduleAppointment:
         )
         resolved = resolve(ledger, timetable, request)
         rules.check_movable(before, now, resolved.service, self.etag, self.ignored)
-        search = resolved.search(ledger, now, (self.start, self.start + 1))
+        search = resolved.search_at(ledger, now, self.start)
+        is_at_start = self.start == before.start
+        if is_at_start and search.can_keep(before.staff_id, before.resource_ids, self.start):
+            return Decision((), before)
         try:
             slot = slot_at(search, self.start)
         except SlotUnavailable:
-            if self.start == before.start and self.staff_id in ("", before.staff_id):
-                return Decision((), before)
-            raise slot_unavailable(ledger, timetable, now, request, self.start) from None
+            raise slot_unavailable(ledger, resolved, now, self.start) from None
         if before.staff_id in slot.staff_ids:
             slot = slot.given_by(before.staff_id)
-        if _keeps_allocation(before, search, slot):
-            return Decision((), before)
         choice = _choose(ledger, search, slot)
         session = ledger.session(before.session_id)
         events = _expiries_before(ledger, search, choice, now, session)
@@ -248,15 +248,6 @@ def reservation_event(
     session = session.joined_by(after) if live else session.left_by(after.hold_id)
     event = ReservationEvent(kind, client_id, after, (session,), in_order(ignored))
     return Decision([event], after)
-
-
-def _keeps_allocation(appointment: Reservation, search: Search, slot: Slot) -> bool:
-    """Whether a slot is where an appointment is, with the staff member and resources that it
-    has."""
-    has_staff = not slot.staff_ids or slot.staff_ids == (appointment.staff_id,)
-    if slot.start != appointment.start or not has_staff:
-        return False
-    return search.can_keep(appointment.resource_ids, slot.start)
 
 
 def _session_for(

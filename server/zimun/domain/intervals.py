@@ -36,7 +36,8 @@ def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Inter
 
 def covers(intervals: Sequence[Interval], interval: Interval) -> bool:
     """Whether one interval of a set contains all of an interval."""
-    return any(start <= interval[0] and interval[1] <= end for start, end in intervals)
+    touched = overlapping(intervals, interval)
+    return any(start <= interval[0] and interval[1] <= end for start, end in touched)
 
 
 def overlapping(intervals: Sequence[Interval], within: Interval) -> Sequence[Interval]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zimun.domain.availability.nearest_slots import nearest
 from zimun.domain.availability.slot_explanation import slot_at
 from zimun.domain.availability.slot_search import Search
-from zimun.domain.availability.slots import Busy, Slot
+from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import (
     LimitReached,
     NotASlot,
@@ -21,7 +21,6 @@ from zimun.domain.booking_errors import (
 from zimun.domain.catalog.entries import Override, Place, SlotAlignment
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE
-from zimun.domain.intervals import Interval
 
 from ...support.profiles import examples
 from .build import (
@@ -197,20 +196,6 @@ def test_an_instant_beside_a_slot_is_not_on_the_grid(asked: World, beside: int) 
     for slot in search.slots(asked.first, asked.last):
         with pytest.raises(NotASlot):
             slot_at(search, slot.start + beside)
-
-
-@examples(300)
-@given(
-    st.lists(st.integers(0, 30), max_size=10, unique=True).map(sorted),
-    st.tuples(st.integers(-2, 32), st.integers(1, 8)),
-)
-def test_free_is_whatever_no_booking_overlaps(edges: list[int], wanted: tuple[int, int]) -> None:
-    taken: list[Interval] = list(zip(edges[::2], edges[1::2], strict=False))
-    start, end = wanted[0], wanted[0] + wanted[1]
-    overlaps = any(since < end and start < until for since, until in taken)
-    busy = Busy({"t_1": taken})
-    assert bool(busy.overlapping("t_1", (start, end))) == overlaps
-    assert not busy.overlapping("t_2", (start, end))
 
 
 def test_the_length_of_an_appointment_fits_into_the_hours_to_the_last_minute() -> None:

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.intervals import Interval, covers, intersect, merge
+from zimun.domain.intervals import Interval, covers, intersect, merge, overlapping
 
 from ...support.profiles import examples
 
@@ -44,6 +44,16 @@ def test_what_two_sets_share_is_what_each_pair_of_parts_shares(
     pairs = [(max(a, c), min(b, d)) for a, b in left for c, d in right]
     assert shared == sorted((start, end) for start, end in pairs if start < end)
     assert points(shared) == points(left) & points(right)
+
+
+@examples(500)
+@given(sorted_sets(), st.integers(-12, 12), st.integers(1, 6))
+def test_overlapping_parts_are_those_that_share_a_point(
+    intervals: list[Interval], start: int, length: int
+) -> None:
+    within = (start, start + length)
+    shared = [part for part in intervals if points([part]) & points([within])]
+    assert [*overlapping(intervals, within)] == shared
 
 
 @examples(500)

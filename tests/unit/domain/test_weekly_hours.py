@@ -123,7 +123,8 @@ def test_hours_of_a_service_are_read_on_the_clock_of_its_place() -> None:
 def test_a_date_on_which_service_and_place_share_no_time_is_closed_for_the_service() -> None:
     given = service(weekly_hours={0: EARLY})
     asked = world(given, MONDAY, TUESDAY, organization=organization(weekly_hours=every_day(EARLY)))
-    day = asked.search().timetable.service_day
+    search = asked.search()
+    day = search.timetable.service_day
     assert day(given, asked.place, MONDAY).status is DayStatus.OPEN
     assert day(given, asked.place, TUESDAY).status is DayStatus.CLOSED
     assert asked.search().next_open_date(TUESDAY, SUNDAY) is None

@@ -4,60 +4,49 @@ from collections.abc import Sequence
 from datetime import date
 
 from zimun.domain.availability.opening_hours import local_date, segments
-from zimun.domain.availability.slot_request import SlotRequest, resolve
+from zimun.domain.availability.slot_request import ResolvedRequest
 from zimun.domain.availability.slot_search import ONE_DAY, Search
 from zimun.domain.availability.slots import Slot
-from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.ignored_rules import NO_RULES
 from zimun.domain.instant import DAY
-from zimun.domain.intervals import Interval
 from zimun.domain.ledger.ledger import Ledger
 
 ALTERNATIVES = 3
 """How many open slots a refusal of a taken one offers."""
 
-
 ALTERNATIVE_RADII = (1, 7, 31)
 """How many days around the requested time are searched for alternatives, one after the other."""
 
 
-def _bookable(search: Search, within: Interval) -> Interval:
-    return max(within[0], search.opens), min(within[1], search.closes + 1)
-
-
-def nearest_slots(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
-) -> tuple[Sequence[Slot], str]:
-    """Up to ALTERNATIVES open slots nearest to `start`, nearest first, and the place's zone."""
-    resolved = resolve(ledger, timetable, request)
-    slots: list[Slot] = []
-    for radius in ALTERNATIVE_RADII:
-        within = resolved.bookable(now, (start - radius * DAY, start + radius * DAY + 1))
-        if within[0] < within[1]:
-            search = resolved.search(ledger, now, within)
-            slots = _nearest(search, within, start)
-        if len(slots) == ALTERNATIVES:
-            break
-    return slots, resolved.place.time_zone
-
-
-def _nearest(search: Search, within: Interval, start: int) -> list[Slot]:
-    begin, end = _bookable(search, within)
-    if begin >= end:
-        return []
-    zone = search.place.time_zone
-    slots = nearest(search, start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
-    return [slot for slot in slots if begin <= slot.start < end]
-
-
 def slot_unavailable(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
+    ledger: Ledger, resolved: ResolvedRequest, now: int, start: int
 ) -> SlotUnavailable:
     """The refusal of a taken slot, with the nearest that every rule allows; raises NotLoaded."""
-    request = request._replace(ignored=NO_RULES)
-    slots, zone = nearest_slots(ledger, timetable, now, request, start)
-    return SlotUnavailable(request.service_id, slots, zone)
+    resolved = resolved._replace(ignored=NO_RULES)
+    slots = _alternatives(ledger, resolved, now, start)
+    return SlotUnavailable(resolved.service.id, slots, resolved.place.time_zone)
+
+
+def _alternatives(
+    ledger: Ledger, resolved: ResolvedRequest, now: int, start: int
+) -> Sequence[Slot]:
+    """Up to ALTERNATIVES open slots nearest to `start`, nearest first."""
+    zone = resolved.place.time_zone
+    slots: Sequence[Slot] = ()
+    for radius in ALTERNATIVE_RADII:
+        around = (start - radius * DAY, start + radius * DAY + 1)
+        within = resolved.bookable(now, around)
+        if within[0] < within[1]:
+            search = resolved.search(ledger, now, within)
+            begin, end = search.bookable(within)
+            if begin < end:
+                dates = local_date(zone, begin), local_date(zone, end - 1)
+                slots = nearest(search, start, ALTERNATIVES, *dates)
+                slots = [slot for slot in slots if begin <= slot.start < end]
+        if len(slots) == ALTERNATIVES:
+            break
+    return slots
 
 
 def nearest(search: Search, start: int, count: int, first: date, last: date) -> list[Slot]:

@@ -15,11 +15,11 @@ NO_STAFF = ("",)
 class Roster(NamedTuple):
     """The staff members and resources that can serve at a place: active, and there.
 
-    `members` are staff members with their position in the service's list
-    (nobody at 0 where it needs none), `zones` all their time zones, and
-    `resource_ids` resources in the service's order, which satisfy its requirements
-    (`is_equipped`) or not even while all are free. `names` are of all its staff,
-    `assignments` of its resources.
+    `members` are staff members with their position in the service's list, or the one entry
+    (0, None) where the service needs no staff; `zones` are all their time zones.
+    `resource_ids` are in the service's order; `is_equipped` where they satisfy its requirements
+    while all are free. `names` has the ids of its staff by flags, `assignments` those of its
+    resources.
     """
 
     members: Sequence[tuple[int, StaffMember | None]]

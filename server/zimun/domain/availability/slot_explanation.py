@@ -27,6 +27,7 @@ from zimun.domain.availability.opening_hours import DayStatus, local_date, local
 from zimun.domain.availability.presence import with_all_present
 from zimun.domain.availability.roster import NO_STAFF
 from zimun.domain.availability.single_start import (
+    has_time_off,
     is_between_steps,
     is_place_open,
     is_within_hours,
@@ -47,6 +48,7 @@ from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.catalog.time_off import OwnerTimeOff
 from zimun.domain.errors import Refused
 from zimun.domain.instant import MINUTE
+from zimun.domain.intervals import overlapping
 
 
 def slot_at(search: Search, start: int) -> Slot:
@@ -65,11 +67,11 @@ def obstacles(search: Search, start: int) -> list[Obstacle]:
     return list(dict.fromkeys(_Explanation(search, start).obstacles()))
 
 
-def check_no_time_off(search: Search, start: int) -> None:
-    """Raise NotASlot where the place or the search's staff member has time off within an
+def check_no_time_off(search: Search, staff_id: str, start: int) -> None:
+    """Raise NotASlot where the place or a staff member (empty: none) has time off within an
     appointment."""
-    explanation = _Explanation(search, start)
-    for first in explanation.time_off_of(search.staff_id):
+    if has_time_off(search.timetable, search.service, search.place, staff_id, start):
+        first = next(_Explanation(search, start).time_off_of(staff_id))
         raise NotASlot(first.rule.value, first.message, first.note)
 
 
@@ -140,8 +142,7 @@ class _Explanation:
             yield self._obstacle(Rule.SERVICE_INACTIVE, self.service, "is archived")
 
     def _place(self) -> Iterator[Obstacle]:
-        location = self.catalog.locations.get(self.place.id)
-        where: Entry = location or self.catalog.organization
+        location, where = self.catalog.locations.get(self.place.id), self._place_entry
         day = self.search.timetable.day(self.place, self._date)
         if location and not location.active:
             yield self._obstacle(Rule.LOCATION_INACTIVE, location, "is archived")
@@ -151,7 +152,7 @@ class _Explanation:
         elif not is_place_open(self.search.timetable, self.service, self.place, self.start):
             message = f"is not open for all of the {self._length} from {self.when} on"
             yield self._obstacle(Rule.CLOSED, where, message, day.note)
-        yield from self._time_off(Rule.TIME_OFF, where, self.time_off.of_place(self.place.id))
+        yield from self._time_off_of_place()
         if not is_within_hours(self.search.timetable, self.service, self.place, self.start):
             message = f"is not given for all of the {self._length} from {self.when} on"
             yield self._obstacle(Rule.SERVICE_CLOSED, self.service, message)
@@ -181,7 +182,7 @@ class _Explanation:
 
     @cached_property
     def _sessions(self) -> Mapping[str, Sequence[Session]]:
-        """The sessions that run then, by their staff member, of those who could serve."""
+        """The sessions that begin then, by each staff member who could serve."""
         sessions = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
         return {
             staff_id: [session for session in sessions if session.staff_id == staff_id]
@@ -221,7 +222,7 @@ class _Explanation:
     # Staff members.
 
     def _staff_in_order(self) -> Iterator[Obstacle]:
-        """The obstacles of every staff member; those who are only taken come first."""
+        """The obstacles of all staff members: first of those who are on duty, but taken."""
         ordered = sorted(self.candidates, key=lambda staff_id: bool(self.off_duty[staff_id]))
         return (obstacle for staff_id in ordered for obstacle in self.staff_obstacles[staff_id])
 
@@ -363,12 +364,20 @@ class _Explanation:
 
     def time_off_of(self, staff_id: str) -> Iterator[Obstacle]:
         """Time off of the place, then of a staff member (empty: none)."""
-        place = self._place()
-        yield from (obstacle for obstacle in place if obstacle.rule is Rule.TIME_OFF)
+        yield from self._time_off_of_place()
         if member := self.catalog.staff.get(staff_id):
             yield from self._time_off(Rule.STAFF_TIME_OFF, member, self.time_off[staff_id])
 
     # What they have in common.
+
+    @property
+    def _place_entry(self) -> Entry:
+        """The location, or the organization where the service has none."""
+        return self.catalog.locations.get(self.place.id) or self.catalog.organization
+
+    def _time_off_of_place(self) -> Iterator[Obstacle]:
+        time_off = self.time_off.of_place(self.place.id)
+        return self._time_off(Rule.TIME_OFF, self._place_entry, time_off)
 
     def _time_off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
         length = self.start, self.start + self.service.duration
@@ -378,7 +387,7 @@ class _Explanation:
             yield replace(obstacle, busy=(begin, end))
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:
-        for begin, end in self.search.busy.overlapping(subject, self.taken):
+        for begin, end in overlapping(self.search.busy.taken.get(subject, ()), self.taken):
             message = (
                 f"{entry.name} is taken from {self._local_time(begin)} to {self._local_time(end)}"
             )

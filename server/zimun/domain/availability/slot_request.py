@@ -98,6 +98,10 @@ class ResolvedRequest(NamedTuple):
             self.timetable, service, place, busy, now, self.staff_id, self.seats, self.ignored
         )
 
+    def search_at(self, ledger: Ledger, now: int, start: int) -> Search:
+        """The search for one start; raises NotLoaded."""
+        return self.search(ledger, now, (start, start + 1))
+
     def without_bookings(self, now: int) -> Search:
         """The search as if nothing were booked: what the catalogue alone allows."""
         return Search(
@@ -138,10 +142,3 @@ def resolve(ledger: Ledger, timetable: Timetable, request: SlotRequest) -> Resol
     return ResolvedRequest(
         timetable, service, place, request.staff_id, seats, leaving, request.ignored
     )
-
-
-def search_at(
-    ledger: Ledger, timetable: Timetable, now: int, request: SlotRequest, start: int
-) -> Search:
-    """The search for one start; raises what `resolve` raises, and NotLoaded."""
-    return resolve(ledger, timetable, request).search(ledger, now, (start, start + 1))

@@ -20,7 +20,12 @@ from zimun.domain.availability.opening_hours import dates, is_shown_early, local
 from zimun.domain.availability.roster import NO_STAFF, Roster
 from zimun.domain.availability.single_start import on_duty_at
 from zimun.domain.availability.slots import Busy, Session, Slot
-from zimun.domain.availability.start_grid import DateRangeGrid, SingleStartGrid, transpose
+from zimun.domain.availability.start_grid import (
+    DateRangeGrid,
+    SingleStartGrid,
+    overlapped_starts,
+    transpose,
+)
 from zimun.domain.availability.tallies import Tally
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
@@ -28,7 +33,7 @@ from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY, SECOND
-from zimun.domain.intervals import overlapping
+from zimun.domain.intervals import Interval, overlapping
 
 ONE_DAY = timedelta(days=1)
 
@@ -144,10 +149,17 @@ class Search:
         within_window = self.opens <= start <= self.closes
         return within_window and self._is_equipped(start) and any(self._on_duty_at(start))
 
-    def can_keep(self, resource_ids: Sequence[str], start: int) -> bool:
-        """Whether some resources meet all requirements at a start, as far as the catalogue
-        tells."""
+    def can_keep(self, staff_id: str, resource_ids: Sequence[str], start: int) -> bool:
+        """Whether a staff member (empty: none) and some resources can serve a start of the
+        booking window, as far as the catalogue tells."""
+        on_duty = dict(zip(self._staff, self._on_duty_at(start), strict=False))
+        if not on_duty.get(staff_id) or not self.opens <= start <= self.closes:
+            return False
         return assign(self.service, self._usable(start) & set(resource_ids)) is not None
+
+    def bookable(self, within: Interval) -> Interval:
+        """The part of an interval that the booking window leaves; empty where it ends first."""
+        return max(within[0], self.opens), min(within[1], self.closes + 1)
 
     def _is_equipped(self, start: int) -> bool:
         """Whether the resources suffice at a start, as far as the catalogue tells."""
@@ -254,7 +266,7 @@ class Search:
         end = start + self.service.duration
         return Slot(start, end, staff_ids, self.service.capacity, resource_ids)
 
-    def _free(self, grid: DateRangeGrid, mask: int) -> "_Free":
+    def _free(self, grid: DateRangeGrid, mask: int) -> _Free:
         """The free staff and resources at the starts of a mask."""
         staff = self._free_staff(grid, mask) if mask else []
         resource_ids = self._roster.resource_ids if any(staff) else ()
@@ -307,8 +319,7 @@ class Search:
         if resource_id not in self.timetable.time_off:
             return taken
         off = self.timetable.time_off[resource_id].intervals
-        within = grid.starts[0], grid.starts[-1] + self.service.duration
-        return taken | grid.without_buffers(overlapping(off, within), self.service.duration)
+        return taken | overlapped_starts(grid.starts, self.service.duration, off)
 
     def _full(self, grid: DateRangeGrid, subject: str) -> int:
         """The starts at which a limit of a subject lets no other booking begin, as bits."""

@@ -40,21 +40,9 @@ class Busy:
     stands_until: int = 0
     expired: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def of(self, subject: str) -> Sequence[Interval]:
-        """What is taken of a subject."""
-        return self.taken.get(subject, ())
-
-    def overlapping(self, subject: str, interval: Interval) -> list[Interval]:
-        """What is taken of a subject within an interval."""
-        return [
-            (start, end)
-            for start, end in self.of(subject)
-            if start < interval[1] and interval[0] < end
-        ]
-
 
 class Slot(NamedTuple):
-    """A time that can be held: who is free for it, and the most seats one hold can take.
+    """A time that can be held: the staff members who are free for it, and the most seats of a hold.
 
     `resource_ids` are those that a new session would take, None where only
     running sessions have free seats; `joinable` are these.

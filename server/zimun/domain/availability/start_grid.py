@@ -6,7 +6,7 @@ in a few operations.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate, compress
 from operator import or_
@@ -103,18 +103,11 @@ class DateRangeGrid:
         low, high = bisect_left(self.starts, begin), bisect_left(self.starts, end)
         return (1 << high) - (1 << low) if low < high else 0
 
-    def without_buffers(self, intervals: Iterable[Interval], duration: int) -> int:
-        """The starts whose appointments overlap any of some intervals, buffers aside, as bits."""
-        return reduce(
-            or_,
-            [self.between(interval[0] - duration + 1, interval[1]) for interval in intervals],
-            0,
-        )
-
     def overlapping(self, taken: Sequence[Interval]) -> int:
         """The starts of the appointments that overlap any of some intervals, as bits.
 
-        There is a start, and an interval; these are disjoint and in order.
+        The grid has a start at least, and `taken` an interval; its intervals are disjoint and in
+        order.
         """
         begin, end = self._begin, self._end
         if taken[0][0] < begin or end <= taken[-1][0]:
@@ -165,20 +158,21 @@ def available_starts(
     """
     if not grid.steps:
         return grid
-    closed = _overlapping(grid, duration, place)
-    off = [_overlapping(grid, duration, intervals) for intervals in staff]
+    starts = grid.starts
+    closed, *off = [overlapped_starts(starts, duration, each) for each in (place, *staff)]
     if not closed and not any(off):
         return grid
     each = zip(grid.on_duty, off, strict=True)
     return grid._replace(on_duty=[bits & ~(closed | off_duty) for bits, off_duty in each])
 
 
-def _overlapping(grid: Grid, duration: int, intervals: Sequence[Interval]) -> int:
-    """The starts whose appointments overlap any of some intervals, as bits."""
-    begin, bits = grid.begin, 0
-    within = begin + grid.steps[0], begin + grid.steps[-1] + duration
-    for since, until in overlapping(intervals, within):
-        low = bisect_right(grid.steps, since - begin - duration)
-        high = bisect_left(grid.steps, until - begin)
+def overlapped_starts(starts: Sequence[int], duration: int, intervals: Sequence[Interval]) -> int:
+    """The starts whose appointments overlap an interval of a set, buffers aside, as bits.
+
+    There is at least one start.
+    """
+    bits = 0
+    for since, until in overlapping(intervals, (starts[0], starts[-1] + duration)):
+        low, high = bisect_right(starts, since - duration), bisect_left(starts, until)
         bits |= (1 << high) - (1 << low) if low < high else 0
     return bits

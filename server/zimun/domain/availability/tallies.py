@@ -105,25 +105,18 @@ def count(
     return Tallies(tallies, counter.stands_until)
 
 
-def check_customer(
-    ledger: Ledger, catalog: Catalog, appointment: Reservation, now: int
-) -> Reservation:
-    """The appointment, if its contact may have it beside those they have.
-
-    Raises LimitReached and NotLoaded.
-    """
+def check_customer(ledger: Ledger, catalog: Catalog, appointment: Reservation, now: int) -> None:
+    """Raise LimitReached where the contact of an appointment has too many beside it, or
+    NotLoaded."""
     service = catalog.entry(Service, appointment.service_id)
     location_id, start = appointment.location_id, appointment.start
-    limits = catalog.demand(service, location_id).limits
-    if any(applied.limit.per is LimitSubject.CUSTOMER for applied in limits):
-        within = (start, start + 1)
-        counter = _Counter(ledger, catalog, service, location_id, within, now, "", appointment)
-        for applied in limits:
-            if applied.limit.per is LimitSubject.CUSTOMER:
-                tally = counter.tally(applied)
-                if ends := tally.ends(start):
-                    raise LimitReached(applied, limit_text("this customer", applied.limit), ends)
-    return appointment
+    within = (start, start + 1)
+    counter = _Counter(ledger, catalog, service, location_id, within, now, "", appointment)
+    for applied in catalog.demand(service, location_id).limits:
+        if applied.limit.per is not LimitSubject.CUSTOMER:
+            continue
+        if ends := counter.tally(applied).ends(start):
+            raise LimitReached(applied, limit_text("this customer", applied.limit), ends)
 
 
 def limit_text(name: str, limit: BookingLimit) -> str:
@@ -202,7 +195,7 @@ class _Counter:
                 yield session.start
 
     def _of_customer(self, applied: AppliedLimit) -> Iterator[int]:
-        """The starts of the other appointments of a contact who makes or moves one."""
+        """The starts of the other appointments of the contact for whom one is made or moved."""
         moving = self.moving
         if not moving or not moving.contact.email:
             return

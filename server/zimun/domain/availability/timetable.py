@@ -4,10 +4,10 @@ A start is on the *grid* of a date when the service is active, place and staff
 member are open for all of it, and it lies on a step. Grids are cached by service, place and date.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple
 
 from zimun.domain.availability.opening_hours import (
@@ -22,7 +22,7 @@ from zimun.domain.availability.opening_hours import (
     weekly,
 )
 from zimun.domain.availability.opening_steps import MAX_OPENING, Opening, opening_starts, united
-from zimun.domain.availability.roster import NO_STAFF, Roster, roster_of
+from zimun.domain.availability.roster import NO_STAFF, roster_of
 from zimun.domain.availability.start_grid import (
     NO_STARTS,
     DateRangeGrid,
@@ -32,7 +32,7 @@ from zimun.domain.availability.start_grid import (
 from zimun.domain.availability.zone_dates import ZoneDates, date_ranges, dates_touching, zone_dates
 from zimun.domain.caching import cached_method
 from zimun.domain.catalog.catalog import Catalog
-from zimun.domain.catalog.entries import Place, Service, SlotAlignment, StaffMember
+from zimun.domain.catalog.entries import Place, Service, SlotAlignment
 from zimun.domain.catalog.time_off import TimeOffIndex, closing_note
 from zimun.domain.catalog.weekly_hours import Hours, week_on
 from zimun.domain.intervals import Interval, merge
@@ -78,10 +78,11 @@ class Timetable:
         self.day = cached_method(self._day, 1 << 12) if self.time_off else self.regular_day
         self.open_on = cached_method(self._open_on, 1 << 12)
         self.given_on = cached_method(self._given_on, 1 << 12)
+        self.service_day = cached_method(self._service_day, 1 << 12)
         self.grid = cached_method(self._grid, 1 << 12)
         self.range_grid = cached_method(self._range_grid, 1 << 10)
         self.staff_open = cached_method(self._staff_open, 1 << 14)
-        self.roster = cached_method(self._find_roster, 1 << 9)
+        self.roster = lru_cache(1 << 9)(partial(roster_of, catalog))
         self._pattern = cached_method(self._find_pattern, 1 << 8)
         self._cached_ranges: set[tuple[Service, Place, date, date]] = set()
         self._grid_bytes = 0
@@ -235,8 +236,8 @@ class Timetable:
         return united(starts_of)
 
     def _season(self, around: Sequence[Sequence[date]]) -> tuple[date, Sequence[str]]:
-        """Since when the weekly hours of the first of some dates are valid, and who has other
-        ones on later dates."""
+        """The last change of weekly hours until the first of some dates, and the staff members
+        whose weekly hours change on later ones."""
         if not self._new_weeks or not around:
             return date.min, ()
         first, last = min(days[0] for days in around), max(days[-1] for days in around)
@@ -284,9 +285,6 @@ class Timetable:
             starts_of[n] = patterns[key]
         return _Pattern(united(starts_of), starts_of)
 
-    def _find_roster(self, service: Service, place: Place) -> Roster:
-        return roster_of(self.catalog, service, place)
-
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
         """The owners with an override, by its date."""
@@ -307,38 +305,28 @@ class Timetable:
         """When a service is given on a date: the place is open, within the service's hours."""
         return self.given_on(service, place, day) if service.has_hours else self.open_on(place, day)
 
-    def service_day(self, service: Service, place: Place, day: date) -> Day:
+    def _service_day(self, service: Service, place: Place, day: date) -> Day:
         """What a date of the place is like for a service; closed where all of the service's
         hours there are time off of the place."""
         shown = service_day(service, place, self.day(place, day))
-        if not service.has_hours or not shown.hours:
+        if not self.time_off or not service.has_hours or not shown.hours:
             return shown
         return self._unless_off(shown, place, self.given_on(service, place, day))
 
     def service_open(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
         """When a service is given on every date that `reach` touches, each date by itself."""
-        return sorted(
-            interval
-            for day in dates_touching(place.time_zone, reach)
-            for interval in self._here(service, place, day)
-        )
+        return _open_on_dates(place.time_zone, reach, partial(self._here, service, place))
 
     def service_hours(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
         """The service's own hours on every date that `reach` touches, each date by itself."""
         zone = place.time_zone
-        return sorted(
-            interval
-            for day in dates_touching(zone, reach)
-            for interval in open_time(zone, day, service_hours(service, day))
+        return _open_on_dates(
+            zone, reach, lambda day: open_time(zone, day, service_hours(service, day))
         )
 
     def place_open(self, place: Place, reach: Interval) -> list[Interval]:
         """When the place is open on every date that `reach` touches, each date by itself."""
-        return sorted(
-            interval
-            for day in dates_touching(place.time_zone, reach)
-            for interval in self.open_on(place, day)
-        )
+        return _open_on_dates(place.time_zone, reach, partial(self.open_on, place))
 
     def _given_on(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
         given = service_day(service, place, self.regular_day(place, day))
@@ -350,12 +338,18 @@ class Timetable:
 
     def _staff_open(self, staff_id: str, reach: Interval) -> list[Interval]:
         """When a staff member works on every date that `reach` touches, each date by itself."""
-        member: StaffMember = self.catalog.staff[staff_id]
-        return sorted(
-            interval
-            for day in dates_touching(member.time_zone, reach)
-            for interval in open_time(member.time_zone, day, staff_hours(self.catalog, member, day))
+        catalog, member = self.catalog, self.catalog.staff[staff_id]
+        zone = member.time_zone
+        return _open_on_dates(
+            zone, reach, lambda day: open_time(zone, day, staff_hours(catalog, member, day))
         )
+
+
+def _open_on_dates(
+    zone: str, reach: Interval, open_on: Callable[[date], Iterable[Interval]]
+) -> list[Interval]:
+    """The open time of every date of a zone that an interval touches, each date by itself."""
+    return sorted(interval for day in dates_touching(zone, reach) for interval in open_on(day))
 
 
 def _shift(intervals: Iterable[Interval], by: int) -> tuple[Interval, ...]:

@@ -24,8 +24,6 @@ from zimun.domain.catalog.entries import (
 )
 from zimun.domain.catalog.holiday_calendar import HolidayName
 from zimun.domain.catalog.time_off import TimeOff
-from zimun.domain.catalog.weekly_hours import Hours as Hours
-from zimun.domain.catalog.weekly_hours import WeeklyHours as WeeklyHours
 from zimun.domain.errors import (
     InvalidRequest,
     LocationNotFound,

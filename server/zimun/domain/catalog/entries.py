@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 from zimun.domain.catalog.booking_limit import BookingLimit
 from zimun.domain.catalog.subjects import service_subject
-from zimun.domain.catalog.weekly_hours import Hours as Hours
-from zimun.domain.catalog.weekly_hours import WeeklyHours as WeeklyHours
-from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, WeeklyHoursPeriod
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, MINUTE
 

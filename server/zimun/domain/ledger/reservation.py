@@ -63,7 +63,7 @@ LIVE = (State.HELD, State.CONFIRMED, *OUTCOMES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Who comes to an appointment, with notes and metadata."""
+    """The person for whom an appointment is made, with notes and metadata."""
 
     name: str = ""
     email: str = ""

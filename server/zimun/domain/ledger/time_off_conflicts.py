@@ -29,6 +29,8 @@ def conflicts_of(
 
     The first MAX_CONFLICTS by start are named. Raises NotLoaded.
     """
+    if before and before.intervals == time_off.intervals:
+        return Conflicts()
     holds = _overlapping_holds(ledger, catalog, time_off, now)
     if before:
         overlapped_before = _overlapping_holds(ledger, catalog, before, now)
