@@ -29,11 +29,6 @@ from .every_statement import METHODS, run_every_statement
 GROWING = "reservations|held|keys|reservations_1|allocations|sessions|events|idempotency"
 """The tables that grow with every booking, and other names that statements give them."""
 
-ALL_UPDATES = (
-    r"^SELECT DISTINCT events.hold_id\s+FROM events\s+"
-    r"WHERE events.org_id = '\w+' AND type = 'APPOINTMENT_UPDATED'$"
-)
-
 
 class Recording:
     """A store that remembers which of its methods were called."""
@@ -113,9 +108,7 @@ def test_every_search_of_a_table_that_grows_is_narrower_than_the_organization(
         pruning = "end_time <" in sql
         # Where a client uses a key of a day ago again, which it hardly ever does.
         dropping = sql.startswith("DELETE FROM idempotency") and ".key =" not in sql
-        # What is kept of a contact is sought everywhere, which is asked for hardly ever.
-        contact = re.search(ALL_UPDATES, sql)
-        assert condition != "org_id=?" or in_order or pruning or dropping or contact, (sql, step)
+        assert condition != "org_id=?" or in_order or pruning or dropping, (sql, step)
     assert searched >= {"reservations", "allocations", "sessions", "idempotency", "events"}
 
 
@@ -127,6 +120,13 @@ def test_what_is_looked_for_in_all_organizations_is_found_by_an_index_of_the_ins
         "reservations_by_expiry",
         "idempotency_by_expiry",
     }
+
+
+def test_reservations_of_a_contact_are_found_by_the_index_of_contacts(plans: Plans) -> None:
+    reads = {sql for sql in plans if sql.startswith("SELECT") and "contact_key = " in sql}
+    steps = [step for sql, _, step, _ in searches(plans) if sql in reads]
+    assert steps
+    assert all("reservations_by_contact" in step for step in steps), steps
 
 
 def test_no_more_than_one_block_or_list_of_ids_is_ever_sorted(plans: Plans) -> None:

@@ -1,6 +1,5 @@
 """Personal data: what is kept of a contact, its removal, and the retention of organizations."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -55,11 +54,10 @@ async def export_contact(
     It ends early where it has much, and then the next page may go on with the same reservation.
     """
     key = contact_key(email)
-    hold_ids = await store.contact_holds(caller.org_id, key)
     revision, first = after or (0, "")
     histories: list[ContactHistory] = []
     bytes_left = MAX_EXPORT_BYTES
-    for hold_id in hold_ids[bisect_left(hold_ids, first) :]:
+    for hold_id in await store.contact_holds(caller.org_id, key, first):
         if len(histories) == size or bytes_left <= 0:
             return histories, history_key_of(histories[-1])
         position = revision if hold_id == first else 0

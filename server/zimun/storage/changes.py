@@ -73,10 +73,12 @@ class Changes:
     catalog: list[tuple[str, CatalogValue]] = field(default_factory=list)
     longest_spans: list[tuple[str, int]] = field(default_factory=list)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether no organization is made, and no catalogue changed."""
-        return not (self.catalog or self.longest_spans) and all(head[1] for head in self.heads)
+
+def is_plain(append: Append) -> bool:
+    """Whether the organization is there already, and its catalogue stays as it is."""
+    before, after = append.before, append.after
+    is_catalog_same = before.catalog_version == after.catalog_version
+    return before.seq > 0 and is_catalog_same and not append.longest_span
 
 
 def changes_of(appends: Iterable[Append]) -> Changes:

@@ -1,7 +1,7 @@
-"""Contacts in reservations, events and stored responses: found, and erased; on either engine.
+"""Finds and erases contacts in reservations, events and stored responses, on either engine.
 
-Events are changed nowhere else: what they say of a contact is emptied where they
-stand, and an event of its own records that.
+Events are changed nowhere else: their personal data are emptied in place, and a new event
+records it.
 """
 
 import json
@@ -34,46 +34,55 @@ from zimun.storage.schema import (
     organizations,
     reservations,
 )
+from zimun.storage.statements import IS_RESPONSE, bound_key
 
 _NO_CONTACT: Mapping[str, str] = {**dict.fromkeys(PERSONAL_FIELDS, ""), "metadata": "{}"}
 """The columns of personal data, without any."""
 
-CHUNK = 100
+MAX_ROWS_READ = 100
 """Reservations whose events one statement finds, events that one reads, and stored responses."""
 
+EventRow = tuple[int, str, str]
+"""The seq, hold_id and data of an event."""
 
-def holds_of(connection: Connection, org_id: str, key: str) -> list[str]:
-    """The ids of the reservations that a contact has, or has had, in order."""
+
+def holds_of(connection: Connection, org_id: str, key: str, first: str) -> list[str]:
+    """The ids of the reservations that a contact has, or has had, from `first` on, in order."""
     c = reservations.c
     of_contact = select(c.hold_id).where(c.org_id == org_id, IS_APPOINTMENT, c.contact_key == key)
-    hold_ids = set(connection.execute(of_contact).scalars())
-    for hold_id, data in _events_of_updated(connection, org_id):
-        if key == contact_key(json.loads(data)["reservation"]["contact_email"]):
-            hold_ids.add(hold_id)
+    # A comparison of the id in SQL would make SQLite go through all reservations from there on.
+    hold_ids = {hold_id for hold_id in connection.execute(of_contact).scalars() if hold_id >= first}
+    for event_rows in _events_of_updated(connection, org_id, first):
+        hold_ids.update(
+            hold_id
+            for _, hold_id, data in event_rows
+            if key == contact_key(json.loads(data)["reservation"]["contact_email"])
+        )
     return sorted(hold_ids)
 
 
-def _events_of_updated(connection: Connection, org_id: str) -> Iterator[tuple[str, str]]:
-    """The (hold_id, data) of the events of appointments whose contact may have changed."""
+def _events_of_updated(
+    connection: Connection, org_id: str, first: str
+) -> Iterator[Sequence[EventRow]]:
+    """The events of appointments whose contact may have changed, from the id `first` on."""
     c = events.c
-    updated = select(c.hold_id).where(c.org_id == org_id, IS_UPDATE).distinct()
-    hold_ids = list(connection.execute(updated).scalars())
-    for begin in range(0, len(hold_ids), CHUNK):
-        found = _events_of(connection, org_id, hold_ids[begin : begin + CHUNK])
-        yield from ((hold_id, data) for _, hold_id, data in found)
+    updated = select(c.hold_id).where(c.org_id == org_id, IS_UPDATE, c.hold_id >= first)
+    hold_ids = list(connection.execute(updated.distinct().order_by(c.hold_id)).scalars())
+    for begin in range(0, len(hold_ids), MAX_ROWS_READ):
+        yield from _events_of(connection, org_id, hold_ids[begin : begin + MAX_ROWS_READ])
 
 
 def _events_of(
     connection: Connection, org_id: str, hold_ids: Collection[str]
-) -> Iterator[tuple[int, str, str]]:
-    """The (seq, hold_id, data) of the events of reservations, a few of them in memory at a time:
-    an appointment may have any number of changes, each with much metadata."""
+) -> Iterator[Sequence[EventRow]]:
+    """The events of reservations, a few of them in memory at a time: an appointment may have any
+    number of changes, each with much metadata."""
     c = events.c
     seqs = list(connection.execute(select(c.seq).where(*_of_holds(org_id, hold_ids))).scalars())
-    for begin in range(0, len(seqs), CHUNK):
-        some = c.seq.in_(seqs[begin : begin + CHUNK])
-        query = select(c.seq, c.hold_id, c.data).where(c.org_id == org_id, some)
-        yield from ((row[0], row[1], row[2]) for row in connection.execute(query).all())
+    for begin in range(0, len(seqs), MAX_ROWS_READ):
+        is_in_chunk = c.seq.in_(seqs[begin : begin + MAX_ROWS_READ])
+        query = select(c.seq, c.hold_id, c.data).where(c.org_id == org_id, is_in_chunk)
+        yield [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
 
 def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[bool] | TextClause]:
@@ -126,33 +135,34 @@ def erase(
 
 
 def _empty_events(connection: Connection, org_id: str, hold_ids: Sequence[str], key: str) -> None:
-    """Empty what the events of reservations say of a contact."""
+    """Empty what the events of reservations say of a contact; the head is locked meanwhile."""
     c = events.c
-    change = update(events).where(c.org_id == org_id, c.seq == bindparam("own_seq"))
-    change = change.values(data=bindparam("own_data"))
-    for seq, _, data in _events_of(connection, org_id, hold_ids):
-        facts = json.loads(data)
-        reservation = facts["reservation"]
-        if key in ("", contact_key(reservation["contact_email"])):
-            reservation |= _NO_CONTACT
-            connection.execute(change, {"own_seq": seq, "own_data": json.dumps(facts)})
+    change = update(events).where(c.org_id == org_id, c.seq == bindparam("b_seq"))
+    change = change.values(data=bindparam("b_data"))
+    for event_rows in _events_of(connection, org_id, hold_ids):
+        emptied = [(seq, _without_contact(data, key)) for seq, _, data in event_rows]
+        values = [{"b_seq": seq, "b_data": data} for seq, data in emptied if data]
+        if values:
+            connection.execute(change, values)
+
+
+def _without_contact(data: str, key: str) -> str | None:
+    """The data of an event without a contact (of an empty key: any); None without that contact."""
+    facts = json.loads(data)
+    reservation = facts["reservation"]
+    if key not in ("", contact_key(reservation["contact_email"])):
+        return None
+    reservation |= _NO_CONTACT
+    return json.dumps(facts)
 
 
 def _write_reservations(connection: Connection, org_id: str, after: Sequence[Reservation]) -> None:
     names = (*_NO_CONTACT, "contact_key", "revision", "update_time")
     c = reservations.c
-    change = update(reservations).where(c.org_id == org_id, c.hold_id == bindparam("own_hold_id"))
-    change = change.values({name: bindparam(f"own_{name}") for name in names})
-    values = []
-    for reservation in after:
-        row = dict(
-            zip(
-                reservation_rows.RESERVATION_COLUMNS,
-                reservation_rows.reservation_row(reservation),
-                strict=True,
-            )
-        )
-        values.append({f"own_{name}": row[name] for name in ("hold_id", *names)})
+    change = update(reservations).where(c.org_id == org_id, c.hold_id == bindparam("b_hold_id"))
+    change = change.values({name: bindparam(f"b_{name}") for name in names})
+    rows = map(reservation_rows.reservation_values, after)
+    values = [{f"b_{name}": row[name] for name in ("hold_id", *names)} for row in rows]
     connection.execute(change, values)
 
 
@@ -201,25 +211,30 @@ class ResponseRow(NamedTuple):
 def responses_after(
     connection: Connection, org_id: str, after: ResponseRow | None
 ) -> list[ResponseRow]:
-    """The next CHUNK stored responses of an organization, in order of their keys."""
+    """The next MAX_ROWS_READ stored responses of an organization, in order of their keys."""
     c = idempotency.c
     order = (c.client_id, c.method, c.key)
     query = select(*order, c.response).where(c.org_id == org_id)
     if after:
         query = query.where(tuple_(*order) > tuple_(*after[:3]))
-    return [ResponseRow(*row) for row in connection.execute(query.order_by(*order).limit(CHUNK))]
+    rows = connection.execute(query.order_by(*order).limit(MAX_ROWS_READ))
+    return [ResponseRow(*row) for row in rows]
 
 
 def replace_responses(
-    connection: Connection, org_id: str, responses: Sequence[ResponseRow]
+    connection: Connection, org_id: str, changes: Sequence[tuple[ResponseRow, bytes]]
 ) -> None:
-    """Replace stored responses; run it in a transaction."""
-    c = idempotency.c
-    change = update(idempotency).where(c.org_id == org_id)
-    for name in ("client_id", "method", "key"):
-        change = change.where(c[name] == bindparam(f"own_{name}"))
-    values = [{f"own_{name}": value for name, value in row._asdict().items()} for row in responses]
-    connection.execute(change.values(response=bindparam("own_response")), values)
+    """Replace stored responses that are still as they were read; run it in a transaction.
+
+    A key that has expired may have been used again meanwhile, with another response.
+    """
+    is_unchanged = idempotency.c.response == bindparam("b_before")
+    change = update(idempotency).where(*IS_RESPONSE, is_unchanged)
+    values = [
+        {**bound_key((org_id, *before[:3])), "b_before": before.response, "b_new": new}
+        for before, new in changes
+    ]
+    connection.execute(change.values(response=bindparam("b_new")), values)
 
 
 # The retention of organizations.
@@ -247,6 +262,8 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
     o, c = organizations.c, reservations.c
     settings = select(o.contact_retention, o.contacts_erased_until, o.longest_span)
     row = connection.execute(settings.where(o.org_id == org_id)).one()
+    if not row.contact_retention:
+        return None
     until = now - row.contact_retention
     query = (
         select(c.hold_id, c.start_time)
@@ -256,7 +273,7 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
         .order_by(c.start_time, c.appointment_id)
         .limit(limit)
     )
-    appointments = connection.execute(query).all() if row.contact_retention else ()
+    appointments = connection.execute(query).all()
     if not appointments:
         return None
     return Ended(
@@ -264,10 +281,10 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
     )
 
 
-def erase_ended(connection: Connection, org_id: str, over: Ended, now: int) -> None:
-    """Erase the contacts of appointments found by `ended`; run it in a transaction."""
-    erase(connection, org_id, over.hold_ids, "", "", now, False)
-    c = organizations.c
-    later = case((c.contacts_erased_until < over.mark, over.mark), else_=c.contacts_erased_until)
+def erase_ended(connection: Connection, org_id: str, appointments: Ended, now: int) -> None:
+    """Erase the contacts of appointments that `ended` returned; run it in a transaction."""
+    erase(connection, org_id, appointments.hold_ids, "", "", now, False)
+    c, mark = organizations.c, appointments.mark
+    later = case((c.contacts_erased_until < mark, mark), else_=c.contacts_erased_until)
     moved = update(organizations).where(c.org_id == org_id).values(contacts_erased_until=later)
     connection.execute(moved)

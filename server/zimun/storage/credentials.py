@@ -101,21 +101,16 @@ def _client_of(row: Row[Any]) -> Client:
     return Client(**fields | {"scopes": tuple(fields["scopes"])})
 
 
-def _client_row(client: Client) -> dict[str, Any]:
-    """The row of an API client."""
-    return asdict(client)
-
-
 def _insert_client(connection: Connection, client: Client) -> None:
     if _select_client(connection, client.client_id) is not None:
         raise IdTaken(client.client_id)
-    connection.execute(insert(clients).values(_client_row(client)))
+    connection.execute(insert(clients).values(asdict(client)))
 
 
 def _replace_client(connection: Connection, before: Client, after: Client) -> bool:
     if _select_client(connection, before.client_id, for_update=True) != before:
         return False
-    values = _client_row(after)
+    values = asdict(after)
     client_id = values.pop("client_id")
     connection.execute(update(clients).where(clients.c.client_id == client_id).values(values))
     return True

@@ -43,8 +43,8 @@ class LedgerQueries(Generic[DatabaseT]):
         if org_ids:
             await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
             return
-        while over := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
-            await self._database.write(partial(ledgers.drop_responses, keys=over, now=now))
+        while keys := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
+            await self._database.write(partial(ledgers.drop_responses, keys=keys, now=now))
 
     async def appointments(
         self,
@@ -74,9 +74,9 @@ class LedgerQueries(Generic[DatabaseT]):
             lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
         )
 
-    async def contact_holds(self, org_id: str, key: str) -> Sequence[str]:
+    async def contact_holds(self, org_id: str, key: str, first: str = "") -> Sequence[str]:
         """Found by an index of contacts, and among appointments that were updated."""
-        return await self._database.scan(lambda tx: contacts.holds_of(tx, org_id, key))
+        return await self._database.scan(lambda tx: contacts.holds_of(tx, org_id, key, first))
 
     async def upcoming_of_contact(
         self, org_id: str, key: str, now: int, limit: int
@@ -102,16 +102,16 @@ class LedgerQueries(Generic[DatabaseT]):
         self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
     ) -> None:
         """A few at a time, with a transaction only where there is one to replace."""
+        read, replace = contacts.responses_after, contacts.replace_responses
         after: contacts.ResponseRow | None = None
-        while rows := await self._database.scan(
-            partial(contacts.responses_after, org_id=org_id, after=after)
-        ):
+        while True:
+            rows = await self._database.scan(partial(read, org_id=org_id, after=after))
             rewritten = ((row, rewrite(row.method, row.response)) for row in rows)
-            changed = [row._replace(response=new) for row, new in rewritten if new is not None]
-            if changed:
-                await self._database.write(
-                    partial(contacts.replace_responses, org_id=org_id, responses=changed)
-                )
+            changes = [(row, new) for row, new in rewritten if new is not None]
+            if changes:
+                await self._database.write(partial(replace, org_id=org_id, changes=changes))
+            if len(rows) < contacts.MAX_ROWS_READ:
+                return
             after = rows[-1]
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
@@ -120,11 +120,11 @@ class LedgerQueries(Generic[DatabaseT]):
 
     async def erase_ended_contacts(self, org_id: str, now: int, limit: int) -> int:
         """A transaction only where there is a contact to erase."""
-        over = await self._database.scan(lambda tx: contacts.ended(tx, org_id, now, limit))
-        if over is None:
+        appointments = await self._database.scan(lambda tx: contacts.ended(tx, org_id, now, limit))
+        if appointments is None:
             return 0
-        await self._database.write(lambda tx: contacts.erase_ended(tx, org_id, over, now))
-        return len(over.hold_ids)
+        await self._database.write(lambda tx: contacts.erase_ended(tx, org_id, appointments, now))
+        return len(appointments.hold_ids)
 
     async def organization_ids(self) -> Sequence[str]:
         """Every organization."""

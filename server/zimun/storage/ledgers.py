@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
-    bindparam,
     case,
     delete,
     insert,
@@ -77,7 +76,7 @@ from zimun.storage.schema import (
     staff,
     time_off,
 )
-from zimun.storage.statements import padded
+from zimun.storage.statements import IS_RESPONSE, ResponseKey, bound_key, padded
 
 _ENTRY_TABLES: Mapping[type, Table] = {
     Service: services,
@@ -351,12 +350,8 @@ def _prunable(org_id: str, before: int) -> "Select[str, str]":
         .where(held.c.state == State.HELD.value)
         .exists()
     )
-    over = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
-    return select(c.hold_id, c.session_id).where(*over, ~has_hold)
-
-
-ResponseKey = tuple[str, str, str, str]
-"""The key of a stored response: (org_id, client_id, method, key)."""
+    is_ended = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
+    return select(c.hold_id, c.session_id).where(*is_ended, ~has_hold)
 
 
 def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
@@ -367,10 +362,8 @@ def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
 
 def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: int) -> None:
     """Delete those of these responses whose lifetime is over."""
-    is_response = [column == bindparam(f"own_{column.name}") for column in idempotency.primary_key]
-    names = [f"own_{column.name}" for column in idempotency.primary_key]
-    over = delete(idempotency).where(*is_response, idempotency.c.expires_at <= now)
-    connection.execute(over, [dict(zip(names, key, strict=True)) for key in keys])
+    drop = delete(idempotency).where(*IS_RESPONSE, idempotency.c.expires_at <= now)
+    connection.execute(drop, [bound_key(key) for key in keys])
 
 
 def drop_responses_of(connection: Connection, org_ids: Iterable[str], now: int) -> None:

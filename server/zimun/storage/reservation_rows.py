@@ -91,9 +91,14 @@ def reservation_row(reservation: Reservation) -> tuple[Any, ...]:
     )
 
 
+def reservation_values(reservation: Reservation) -> dict[str, Any]:
+    """The values of `reservations` by column."""
+    return dict(zip(RESERVATION_COLUMNS, reservation_row(reservation), strict=True))
+
+
 def event_json(event: ReservationEvent) -> str:
     """An event as JSON, which `event` reads."""
-    row = dict(zip(RESERVATION_COLUMNS, reservation_row(event.reservation), strict=True))
+    row = reservation_values(event.reservation)
     del row["contact_key"]
     facts = {
         "reservation": row,

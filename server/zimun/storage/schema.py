@@ -42,7 +42,6 @@ def only_where(condition: TextClause) -> dict[str, Any]:
 IS_APPOINTMENT = text("appointment_id != ''")
 IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
-IS_CONFIRMED = text("state = 'CONFIRMED'")
 IS_OF_HOLD = text("hold_id != ''")
 IS_UPDATE = text("type = 'APPOINTMENT_UPDATED'")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED', 'COMPLETED', 'NO_SHOW')")

@@ -44,6 +44,19 @@ RESPONSE = Prepared(
     )
 )
 
+ResponseKey = tuple[str, str, str, str]
+"""The key of a stored response: (org_id, client_id, method, key)."""
+
+IS_RESPONSE = tuple(column == bindparam(f"b_{column.name}") for column in idempotency.primary_key)
+"""The condition of a stored response, whose parameters are `bound_key`."""
+
+
+def bound_key(key: ResponseKey) -> dict[str, str]:
+    """The parameters of IS_RESPONSE."""
+    names = (f"b_{column.name}" for column in idempotency.primary_key)
+    return dict(zip(names, key, strict=True))
+
+
 _LONGEST_SPAN = (
     select(organizations.c.longest_span).where(organizations.c.org_id == ORG).scalar_subquery()
 )

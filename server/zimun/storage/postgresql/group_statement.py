@@ -13,15 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zimun.booking.store import (
-    Append,
-)
+from zimun.booking.store import Append
 from zimun.storage import ledgers
 from zimun.storage.changes import PARTS, Changes, Part, changes_of
 from zimun.storage.schema import metadata
 
 
-def append_all(connection: Connection, changes: Changes, appends: Sequence[Append]) -> Set[str]:
+def append_all(connection: Connection, appends: Sequence[Append]) -> Set[str]:
     """Write a group with changes of the catalogue or new organizations; run it in a transaction."""
     new = [append for append in appends if not (append.before.seq or append.before.time)]
     created = {append.before.org_id for append in new if _make_head(connection, append)}

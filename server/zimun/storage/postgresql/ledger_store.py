@@ -18,7 +18,7 @@ from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.ledger.events import Event
 from zimun.domain.ledger.loading import Loaded, Needs
 from zimun.storage import ledgers, statements
-from zimun.storage.changes import changes_of
+from zimun.storage.changes import changes_of, is_plain
 from zimun.storage.database_errors import brief
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.storage.postgresql.database import PostgresqlDatabase
@@ -102,13 +102,12 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One statement; with changes of the catalogue a transaction of a few."""
-        changes = changes_of(appends)
         try:
-            if changes.is_plain:
-                sql, parameters = group_statement(changes)
+            if all(map(is_plain, appends)):
+                sql, parameters = group_statement(changes_of(appends))
                 moved = await self._database.fetch(sql, *parameters)
                 return {row[0] for row in moved}
-            return await self._database.attempt(lambda tx: append_all(tx, changes, appends))
+            return await self._database.attempt(lambda tx: append_all(tx, appends))
         except (ZimunError, Conflict):
             raise
         except Exception as error:

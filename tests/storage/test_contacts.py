@@ -1,0 +1,120 @@
+"""How contacts are sought and erased: few statements, and no response but that which was read."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import event
+
+from zimun.booking.store import LedgerRead, LedgerStore
+from zimun.domain.instant import DAY
+from zimun.domain.ledger.events import EventType
+from zimun.domain.ledger.reservation import contact_key
+from zimun.storage.ledger_queries import LedgerQueries
+from zimun.stores import Stores
+
+from .appending import KEY, Script, begun, response
+from .engines import Engine
+from .sample_catalog import NOW, ORG, SAM, at
+
+T = TypeVar("T")
+
+SAM_KEY = contact_key(SAM.email)
+
+
+@pytest.fixture
+def statements() -> Iterator[list[tuple[str, str]]]:
+    """Each statement that is executed, with its parameters, as text."""
+    executed: list[tuple[str, str]] = []
+
+    def record(_: object, cursor: object, sql: str, parameters: object, *__: object) -> None:
+        executed.append((sql, str(parameters)))
+
+    event.listen(SqlEngine, "before_cursor_execute", record)
+    yield executed
+    event.remove(SqlEngine, "before_cursor_execute", record)
+
+
+async def with_changed_appointments(store: LedgerStore, count: int) -> Script:
+    """Appointments that were once of Sam, with four events each."""
+    script = begun()
+    for number in range(1, count + 1):
+        script.hold(number, start=at(number), end=at(number) + 1)
+        script.confirm(number, contact=SAM)
+        for contact in (replace(SAM, notes="Late"), replace(SAM, email="else@example.com")):
+            script.change(EventType.APPOINTMENT_UPDATED, number, contact=contact)
+    await script.write(store)
+    return script
+
+
+async def test_one_statement_empties_the_events_of_an_erasure(
+    store: LedgerStore, engine: Engine, statements: list[tuple[str, str]]
+) -> None:
+    await with_changed_appointments(store, 3)
+    statements.clear()
+    await store.erase_contact(ORG, ["h_1", "h_2", "h_3"], SAM_KEY, "c_desk", NOW, True)
+    assert len([sql for sql, _ in statements if sql.startswith("UPDATE events")]) == 1
+    assert SAM.email not in str(engine.tables())
+
+
+async def test_reservations_of_a_contact_are_sought_from_an_id_on(
+    store: LedgerStore, statements: list[tuple[str, str]]
+) -> None:
+    await with_changed_appointments(store, 3)
+    assert await store.contact_holds(ORG, SAM_KEY) == ["h_1", "h_2", "h_3"]
+    statements.clear()
+    assert await store.contact_holds(ORG, SAM_KEY, "h_2") == ["h_2", "h_3"]
+    assert "h_2" in str(statements)
+    assert "h_1" not in str(statements), "the events before are not read"
+    present = contact_key("else@example.com")
+    assert await store.contact_holds(ORG, present, "h_3") == ["h_3"]
+
+
+@dataclass
+class Interrupted:
+    """A database where something happens after each scan."""
+
+    database: Any
+    after_scan: Callable[[], Awaitable[None]]
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        result: T = await self.database.read(fn)
+        return result
+
+    async def scan(self, fn: Callable[[Any], T]) -> T:
+        result: T = await self.database.scan(fn)
+        await self.after_scan()
+        return result
+
+    async def write(self, fn: Callable[[Any], T]) -> T:
+        result: T = await self.database.write(fn)
+        return result
+
+
+async def test_response_of_a_key_that_is_used_again_meanwhile_stays(
+    stores: Stores, engine: Engine
+) -> None:
+    keys = [KEY, KEY._replace(key="later")]
+    script = begun()
+    script.keep(keys[0], response(b"Sam", NOW + DAY))
+    script.keep(keys[1], response(b"Sam, too", NOW + 2 * DAY))
+    await script.write(stores.ledgers)
+    scans = 0
+
+    async def use_again() -> None:
+        nonlocal scans
+        scans += 1
+        if scans > 1:
+            return
+        await stores.ledgers.drop_responses(NOW + DAY)
+        script.hold(1)
+        script.keep(KEY, response(b"Another", NOW + 2 * DAY))
+        await script.write(stores.ledgers)
+
+    queries = LedgerQueries(Interrupted(stores.database, use_again))
+    await queries.rewrite_responses(ORG, lambda method, response: b"Nobody")
+    [after] = await stores.ledgers.read([LedgerRead(ORG, keys=keys)])
+    assert [after.responses[key].response for key in keys] == [b"Another", b"Nobody"]
+    assert scans == 1, "fewer than were asked for are the last"
