@@ -1,7 +1,5 @@
 """The complete configuration: the file that Envoy starts with."""
 
-import yaml
-
 from .clusters import clusters
 from .config import Config, socket_address
 from .listener import listener
@@ -9,6 +7,7 @@ from .metrics import metrics_clusters, metrics_listeners
 from .overload import overload_manager, release_memory
 from .settings import Settings
 from .tracing import tracing_clusters
+from .yaml_text import yaml_text
 
 HEADER = "# Written by `python -m zimun_gateway --write envoy.yaml`; edit gateway/ instead.\n"
 
@@ -37,16 +36,7 @@ def build(settings: Settings) -> Config:
 
 def dump(settings: Settings) -> str:
     """`build` as YAML."""
-    return HEADER + yaml.dump(
-        build(settings), Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True
-    )
-
-
-class _Plain(yaml.SafeDumper):
-    """Dumps YAML without anchors, so that each part of the file can be read by itself."""
-
-    def ignore_aliases(self, _: object) -> bool:
-        return True
+    return HEADER + yaml_text(build(settings))
 
 
 def _runtime() -> Config:

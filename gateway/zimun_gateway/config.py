@@ -28,3 +28,11 @@ def socket_address(host: str, port: int) -> Config:
 def always() -> Config:
     """The fraction of all requests, which no runtime flag can lower."""
     return {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+
+
+def header(name: str, value: str) -> Config:
+    """A header to set, on a request or a response."""
+    return {
+        "header": {"key": name, "value": value},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }

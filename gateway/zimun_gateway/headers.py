@@ -32,6 +32,9 @@ TO_TOKEN_ENDPOINT = (
     "x-forwarded-for",
 )
 
+MCP_TIMEOUT = "x-zimun-timeout"
+"""How many seconds Envoy waits for the response of the endpoint for agents."""
+
 TO_MCP = (
     *_ALWAYS,
     "accept",
@@ -43,7 +46,7 @@ TO_MCP = (
     "traceparent",
     "tracestate",
     "transfer-encoding",
-    "x-zimun-timeout",
+    MCP_TIMEOUT,
 )
 
 GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")

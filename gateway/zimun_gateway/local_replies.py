@@ -20,7 +20,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from . import request_checks
-from .config import Config, extension
+from .config import Config, extension, header
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
@@ -345,11 +345,3 @@ def _is_grpc() -> list[Config]:
     """Matches callers of gRPC; transcoded requests have its content type, too, but a JSON route."""
     called = {"header_filter": {"header": {"name": "content-type", "string_match": IS_GRPC}}}
     return [called, _expression("!has(xds.route_name) || !xds.route_name.startsWith('json')")]
-
-
-def header(name: str, value: str) -> Config:
-    """A response header to add."""
-    return {
-        "header": {"key": name, "value": value},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }

@@ -7,6 +7,9 @@ from .settings import Settings
 
 Object = dict[str, Any]
 
+PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
+"""Where the metadata of the resource are served."""
+
 API_CATALOG: Object = {
     "linkset": [
         {"anchor": "/.well-known/api-catalog", "item": [{"href": "/api/v1"}]},
@@ -20,22 +23,18 @@ API_CATALOG: Object = {
                 {"href": "/docs", "type": "text/html"},
                 {"href": "/llms.txt", "type": "text/plain"},
             ],
-            "service-meta": [
-                {"href": "/.well-known/oauth-protected-resource", "type": "application/json"}
-            ],
+            "service-meta": [{"href": PROTECTED_RESOURCE, "type": "application/json"}],
         },
     ]
 }
 """The API catalogue (RFC 9727) as a linkset (RFC 9264); its references are relative to it."""
-
-PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 def resource_metadata(settings: Settings) -> str:
     """The address of the metadata of the resource; empty where there are none."""
     if not settings.resource or settings.site is None:
         return ""
-    return settings.resource.rstrip("/") + PROTECTED_RESOURCE
+    return settings.resource + PROTECTED_RESOURCE
 
 
 def protected_resource(settings: Settings, scopes: list[str]) -> Object:
@@ -46,7 +45,7 @@ def protected_resource(settings: Settings, scopes: list[str]) -> Object:
         "scopes_supported": scopes,
         "bearer_methods_supported": ["header"],
         "resource_name": "Zimun",
-        "resource_documentation": f"{settings.resource.rstrip('/')}/docs",
+        "resource_documentation": f"{settings.resource}/docs",
     }
 
 

@@ -9,8 +9,9 @@ from .affinity import hash_by_organization
 from .auth import requires_token
 from .clusters import MCP
 from .compression import compressed
-from .config import Config, seconds
+from .config import Config, header, seconds
 from .fairness import shared_fairly
+from .headers import MCP_TIMEOUT
 from .local_replies import MCP_PATH, MCP_ROUTE
 from .rate_limits import limited_by_address, limited_by_client, limited_by_latency
 from .request_checks import mcp_checks
@@ -34,12 +35,7 @@ def _messages(settings: Settings) -> Config:
             "max_stream_duration": {"max_stream_duration": limit},
             "hash_policy": hash_by_organization(),
         },
-        "request_headers_to_add": [
-            {
-                "header": {"key": "x-zimun-timeout", "value": f"{settings.request_timeout:g}"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
+        "request_headers_to_add": [header(MCP_TIMEOUT, limit.removesuffix("s"))],
         "typed_per_filter_config": requires_token()
         | limited_by_client(settings, settings.mcp_rate_limit)
         | limited_by_latency(settings)
@@ -55,12 +51,7 @@ def _other_methods(settings: Settings) -> Config:
         "name": MCP_ROUTE,
         "match": _match(),
         "direct_response": {"status": 405},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "allow", "value": "POST"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
+        "response_headers_to_add": [header("allow", "POST")],
         "typed_per_filter_config": limited_by_address(settings, settings.rate_limit)
         | untranscoded(),
     }

@@ -38,6 +38,9 @@ _DOTS = r".*/\.{1,2}(?:/.*)?|.*%2[Ee].*|.*%5[Cc].*"
 _EMPTY_END = ".*/"
 """The transcoder would take the path of an entry without its id for the list."""
 
+_NOTHING = r"[^\s\S]"
+"""Matches no text; Envoy takes no empty regular expression."""
+
 _GRPC_TYPES = r"application/grpc(?:-web(?:-text)?)?(?:\+proto)?(?:;.*)?"
 
 
@@ -63,11 +66,13 @@ def mcp_checks(settings: Settings) -> Config:
 
 
 def _origins(settings: Settings) -> str:
-    """A regular expression of the origins of our own pages, and of those that CORS allows."""
+    """A regular expression of the origins of our own pages, where our address is known, and of
+    those that CORS allows."""
     if "*" in settings.cors_origins:
         return ".*"
-    base = urlsplit(settings.resource or settings.issuer)
-    return "|".join(map(re.escape, (f"{base.scheme}://{base.netloc}", *settings.cors_origins)))
+    base = urlsplit(settings.resource)
+    own = (f"{base.scheme}://{base.netloc}",) if settings.resource else ()
+    return "|".join(map(re.escape, (*own, *settings.cors_origins))) or _NOTHING
 
 
 def grpc_checks() -> Config:

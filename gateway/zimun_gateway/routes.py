@@ -11,7 +11,7 @@ from .affinity import hash_by_organization
 from .auth import requires_token
 from .clusters import AUTH, OPEN, SERVER
 from .compression import compressed
-from .config import Config, extension, seconds
+from .config import Config, extension, header, seconds
 from .descriptor_set import PACKAGE
 from .fairness import shared_fairly
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
@@ -41,10 +41,7 @@ REFLECTIONS = (
 )
 
 
-_ADDRESS: Config = {
-    "header": {"key": "x-zimun-address", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"},
-    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-}
+_ADDRESS = header("x-zimun-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
 """Failures are limited by address in the server: it knows what a failure is."""
 
 

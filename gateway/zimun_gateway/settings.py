@@ -36,7 +36,8 @@ class Settings:
 
     issuer: str = "http://localhost:8080"
     resource: str = "http://localhost:8080"
-    """The base URL of the API as its callers know it. Empty: unknown, and no metadata say it."""
+    """The base URL of the API as its callers know it, without a slash at its end. Empty: unknown;
+    then no resource metadata are served."""
     audience: str = "zimun"
     jwks_uri: str = ""
     """Keys of an outside provider. Empty: the server's own, and then it also has the token
@@ -73,6 +74,7 @@ class Settings:
     max_heap_bytes: int = 1024 * 1024 * 1024
     """Of Envoy's own memory: near it Envoy gives way, at 95 % of it requests are refused."""
     request_timeout: float = 15.0
+    """From 0.01 to 3600."""
     idle_timeout: float = 60.0
     """After which a connection without a request is closed."""
 
@@ -113,6 +115,8 @@ class Settings:
             raise ValueError("rate_limit must be at least 0 and token_rate_limit at least 1")
         if self.mcp_rate_limit < 1:
             raise ValueError("mcp_rate_limit must be at least 1")
+        if not 0.01 <= self.request_timeout <= 3600:
+            raise ValueError("request_timeout must be from 0.01 to 3600 seconds")
         if self.target_latency < 0 or self.fair_rate < 0:
             raise ValueError("target_latency and fair_rate must be at least 0")
 

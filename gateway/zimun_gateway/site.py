@@ -11,6 +11,7 @@ import yaml
 
 from .machines import API_CATALOG, llms_txt
 from .openapi import document, tools
+from .yaml_text import PlainDumper, yaml_text
 
 TOOLS = Path("server/zimun/mcp/tools.json")
 """The tools of the MCP endpoint, which the server reads; a path from the root of the repository."""
@@ -89,14 +90,11 @@ def openapi_json(openapi: object) -> str:
 
 def openapi_yaml(openapi: object) -> str:
     """The document as YAML without anchors, long texts in blocks."""
-    return yaml.dump(openapi, Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True)
+    return yaml_text(openapi, _BlockDumper)
 
 
-class _Plain(yaml.SafeDumper):
-    """Dumps YAML without anchors: equal objects are written out in each place."""
-
-    def ignore_aliases(self, _: object) -> bool:
-        return True
+class _BlockDumper(PlainDumper):
+    """Dumps texts of several lines in blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -104,4 +102,4 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Plain.add_representer(str, _text)
+_BlockDumper.add_representer(str, _text)

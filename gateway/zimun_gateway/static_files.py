@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import site
 from .clusters import OPEN
-from .config import Config, extension, seconds, typed
+from .config import Config, extension, header, seconds, typed
 from .machines import PROTECTED_RESOURCE, protected_resource
 from .openapi import required_scopes
 from .rate_limits import SITE, streams_by_address
@@ -117,14 +117,11 @@ def _metadata(settings: Settings, limits: Config) -> list[Config]:
     if not settings.resource:
         return []
     body = json.dumps(protected_resource(settings, required_scopes(settings.descriptors)))
-    json_type = {"header": {"key": "content-type", "value": "application/json"}}
     return [
         {
             "match": {"path": PROTECTED_RESOURCE, "headers": [_reads()]},
             "direct_response": {"status": 200, "body": {"inline_string": body}},
-            "response_headers_to_add": [
-                json_type | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-            ],
+            "response_headers_to_add": [header("content-type", "application/json")],
             "typed_per_filter_config": limits,
         }
     ]

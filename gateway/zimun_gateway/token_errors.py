@@ -9,8 +9,8 @@ A token that was issued and lost on the way does no harm, so every such failure 
 """
 
 from . import request_checks
-from .config import Config
-from .local_replies import RETRY_SECONDS, details_have, either, header, status_is
+from .config import Config, header
+from .local_replies import RETRY_SECONDS, details_have, either, status_is
 
 _LATER = "temporarily_unavailable"
 _INVALID = "invalid_request"

@@ -63,6 +63,9 @@ PROBE_INTERVAL = 2.0
 PROBE_TIME = 3.0
 """Seconds after which a store that does not answer counts as unusable."""
 
+PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
+"""Where Envoy serves the metadata of the resource."""
+
 UNUSABLE = (Overloaded, OutcomeUnknown)
 """Errors of a store that cannot be used now."""
 
@@ -181,7 +184,7 @@ def _resource_metadata(settings: Settings) -> str:
     """Where Envoy serves the metadata of the resource (RFC 9728); empty where it does not."""
     if not settings.resource or not settings.docs:
         return ""
-    return settings.resource.rstrip("/") + "/.well-known/oauth-protected-resource"
+    return settings.resource + PROTECTED_RESOURCE
 
 
 def _metrics(

@@ -90,6 +90,8 @@ class Settings:
         self._check_tls()
         if self.jwks_url and not self.issuer:
             raise ConfigError("ZIMUN_ISSUER must be set where ZIMUN_JWKS_URL is")
+        if self.issuer and not self.jwks_url:
+            _parse("issuer", self.issuer, _base_url)
         if self.database_answer_timeout <= self.database_lock_timeout:
             raise ConfigError(
                 "ZIMUN_DATABASE_ANSWER_TIMEOUT must be more than ZIMUN_DATABASE_LOCK_TIMEOUT"
@@ -140,8 +142,9 @@ class Settings:
 
     @property
     def resource(self) -> str:
-        """The base URL of this service as its callers know it; empty where nothing says it."""
-        return self.public_url or ("" if self.jwks_url else self.public_issuer)
+        """The base URL of this service as its callers know it, without a slash at its end; empty
+        where nothing says it."""
+        return (self.public_url or ("" if self.jwks_url else self.public_issuer)).rstrip("/")
 
 
 def load(environ: Mapping[str, str], **given: Any) -> Settings:
@@ -151,16 +154,16 @@ def load(environ: Mapping[str, str], **given: Any) -> Settings:
     """
     variables = {name.name: name.name.upper() for name in fields(Settings)}
     read = {
-        name: _parse(name, environ[f"ZIMUN_{variable}"])
+        name: _parse(name, environ[f"ZIMUN_{variable}"], _PARSERS.get(name, str))
         for name, variable in variables.items()
         if environ.get(f"ZIMUN_{variable}")
     }
     return Settings(**read | {name: value for name, value in given.items() if value is not None})
 
 
-def _parse(name: str, text: str) -> Any:
+def _parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
     try:
-        return _PARSERS.get(name, str)(text)
+        return parser(text)
     except ValueError as error:
         raise ConfigError(f"ZIMUN_{name.upper()}={text}: {error}") from error
 
@@ -190,11 +193,17 @@ def _endpoint(text: str) -> str:
     return text
 
 
+_BASE_URL = re.compile(
+    r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:/[\w.~!$&'()*+,;=:@/-]*)?", re.ASCII
+)
+
+
 def _base_url(text: str) -> str:
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise ValueError("must be an http or https address without a query")
-    return text.rstrip("/")
+    """A URL that headers can quote, also those of Envoy, where % begins a variable."""
+    # Reading a port beyond MAX_PORT raises ValueError.
+    if not _BASE_URL.fullmatch(text) or urlsplit(text).port == 0:
+        raise ValueError("must be an http or https address without user, query or escapes")
+    return text
 
 
 def _switch(text: str) -> bool:

@@ -183,6 +183,8 @@ def test_servers_are_health_checked_and_requests_at_a_time_are_bounded() -> None
         {"rate_limit": -1},
         {"token_rate_limit": 0},
         {"target_latency": -0.1},
+        {"request_timeout": 0.0},
+        {"request_timeout": 1e6},
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:

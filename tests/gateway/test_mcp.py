@@ -44,7 +44,7 @@ async def test_message_reaches_the_server_with_the_headers_of_the_protocol_alone
     assert answer.status == 200
     (heard,) = gateway.issuer.from_agents
     assert heard["mcp-method"] == "tools/call"
-    assert float(heard["x-zimun-timeout"]) == gateway.settings.request_timeout
+    assert heard["x-zimun-timeout"] == "15"
     known = {"mcp-protocol-version", "mcp-method", "mcp-name", "accept", "authorization"}
     known.add("x-zimun-timeout")
     usual = {"host", "content-type", "content-length", "x-request-id", "transfer-encoding"}
@@ -124,5 +124,7 @@ async def test_agents_of_an_outside_provider_reach_the_server(
     outside: dict[str, Any] = {"jwks_uri": True, "resource": ""}
     async with running(tmp_path_factory.mktemp("outside"), **outside) as gateway:
         assert (await ask(gateway, "c_1")).status == 200
+        page = await ask(gateway, "c_1", Origin=gateway.settings.issuer)
+        assert (page.status, page.reason()) == (403, "REQUEST_REFUSED")
         missing = await gateway.post(PATH, {}, {})
         assert "resource_metadata" not in missing.headers["www-authenticate"]

@@ -1,5 +1,6 @@
 """Settings from the environment, and what is said of wrong ones."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,39 @@ def test_the_issuer_follows_the_port_and_the_scheme_unless_set() -> None:
         ("ZIMUN_SLOW_REQUEST", "soon"),
         ("ZIMUN_TRACE_RATIO", "1.5"),
         ("ZIMUN_OTLP_ENDPOINT", "collector"),
+        ("ZIMUN_ISSUER", "https://a b"),
+        ("ZIMUN_PUBLIC_URL", "h"),
+        ("ZIMUN_PUBLIC_URL", "ftp://h"),
+        ("ZIMUN_PUBLIC_URL", "https://"),
+        ("ZIMUN_PUBLIC_URL", "https://h?x=1"),
+        ("ZIMUN_PUBLIC_URL", "https://h#x"),
+        ("ZIMUN_PUBLIC_URL", "https://h:99999"),
+        ("ZIMUN_PUBLIC_URL", "https://h:abc"),
+        ("ZIMUN_PUBLIC_URL", "https://a b"),
+        ("ZIMUN_PUBLIC_URL", "https://u:p@h"),
+        ("ZIMUN_PUBLIC_URL", "https://h/x%20y"),
+        ("ZIMUN_PUBLIC_URL", 'https://h/"x'),
+        ("ZIMUN_PUBLIC_URL", "https://h\n"),
     ],
 )
 def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=f"{variable}={value}"):
+    with pytest.raises(ConfigError, match=re.escape(f"{variable}={value}")):
         load({variable: value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8080",
+        "https://booking.example.com",
+        "https://zimun.example/booking/v1.0",
+        "https://[2001:db8::1]:8443",
+        "https://10.0.0.1/~api_x",
+    ],
+)
+def test_base_url_may_have_a_port_and_a_path(url: str) -> None:
+    assert load({"ZIMUN_PUBLIC_URL": f"{url}/"}).resource == url
+    assert load({"ZIMUN_ISSUER": f"{url}/"}).public_issuer == f"{url}/"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +98,7 @@ def test_resource_is_our_own_issuer_or_the_public_url() -> None:
     assert load({"ZIMUN_PORT": "8081"}).resource == "http://localhost:8081"
     assert load(outside).resource == ""
     assert load(outside | public).resource == "https://zimun.example"
+    assert load({"ZIMUN_ISSUER": "https://zimun.example/"}).resource == "https://zimun.example"
     assert load(public).resource == "https://zimun.example"
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import McpAccess
@@ -19,6 +19,8 @@ from zimun.domain.identity import SCOPES, Caller
 from zimun.mcp import endpoint, protocol, tools
 from zimun.rpc.error_status import status_of
 from zimun.rpc.local_calls import CallRefused
+from zimun_gateway import Settings as GatewaySettings
+from zimun_gateway.mcp import mcp_routes
 
 from ..support.answers import refusal
 
@@ -140,6 +142,15 @@ async def test_body_that_is_too_large_is_an_invalid_request(mcp: endpoint.McpEnd
         assert (answer.status, metadata) == (400, {"field": "body"})
 
 
+@pytest.mark.parametrize("seconds", [0.01, 0.0123, 0.0123456, 15.0, 3599.99, 3600.0])
+def test_every_timeout_that_envoy_can_have_is_read(seconds: float) -> None:
+    settings = GatewaySettings(request_timeout=seconds)
+    [sent] = mcp_routes(settings)[0]["request_headers_to_add"]
+    headers = {sent["header"]["key"]: sent["header"]["value"]}
+    share = endpoint._timeout(make_mocked_request("POST", "/", headers)) / seconds
+    assert share == pytest.approx(endpoint._TIMEOUT_SHARE)
+
+
 async def test_body_that_does_not_arrive_is_refused_when_its_time_is_over(
     mcp: endpoint.McpEndpoint,
 ) -> None:
@@ -149,7 +160,7 @@ async def test_body_that_does_not_arrive_is_refused_when_its_time_is_over(
         yield b"{"
         await answered.wait()
 
-    async with posted(mcp, body(), **{endpoint.TIME_HEADER: "0.01"}) as answer:
+    async with posted(mcp, body(), **{endpoint.TIMEOUT_HEADER: "0.01"}) as answer:
         answered.set()
         (info,) = (await answer.json())["details"]
         assert (answer.status, info["reason"]) == (504, "DEADLINE_EXCEEDED")

@@ -53,11 +53,11 @@ end
 -- What a text says, without its quotes and escapes.
 local function decoded(raw)
   if not raw:find("\\", 1, true) then return raw end
-  local said = raw:gsub("\\(.)(%x?%x?%x?%x?)", function(kind, hex)
+  local unescaped = raw:gsub("\\(.)(%x?%x?%x?%x?)", function(kind, hex)
     if kind == "u" then return unit(tonumber(hex, 16)) end
     return (ESCAPES[kind] or kind) .. hex
   end)
-  return (said:gsub("(\237[\160-\175][\128-\191])(\237[\176-\191][\128-\191])", pair))
+  return (unescaped:gsub("(\237[\160-\175][\128-\191])(\237[\176-\191][\128-\191])", pair))
 end
 
 local function number(s, i)

@@ -93,8 +93,8 @@ function envoy_on_request(handle)
   end
   if refused then return handle:respond({[":status"] = "400"}, refused) end
   if rule.root then handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root) end
-  local own_mask = rule.mask and seen[parameter(rule.mask, rule.request)]
-  if rule.mask and body and #named > 0 and not own_mask then
+  local has_mask = rule.mask and seen[parameter(rule.mask, rule.request)]
+  if rule.mask and body and #named > 0 and not has_mask then
     handle:headers():replace(":path", path .. "?" .. masked(query, rule.mask))
   end
 end

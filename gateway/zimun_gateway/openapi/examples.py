@@ -100,7 +100,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "DeleteTimeOff": {"time_off_id": "f_training"},
 }
-"""They can be sent one after the other, lists after what is created, and last what takes away."""
+"""In the order in which they can be sent: creations before lists, deletions and archiving last."""
 
 
 @cache

@@ -58,8 +58,10 @@ class Keys(Protocol):
         """The public keys by kid: another mapping whenever, and only when, they have changed."""
 
     async def refreshed(self) -> Mapping[str, Key]:
-        """As `current`, after reading the keys again. Raises Overloaded where there are none to be
-        had."""
+        """As `current`, after reading the keys again.
+
+        Raises Overloaded where no keys can be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)

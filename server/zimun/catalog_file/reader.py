@@ -132,9 +132,9 @@ class _Reading:
             if catalog_validation.are_dates(override):
                 self._check_dates(place, override)
         time_off = {
-            place: step
+            place: entry
             for place, node in self._items(sections, "time_off")
-            if (step := self._time_off(place, node))
+            if (entry := self._time_off(place, node))
         }
         org_id = organization["id"] if organization else org_id
         if not org_id:

@@ -1,4 +1,4 @@
-"""`POST /o/{org_id}/mcp`: who may ask, before anything of the protocol is read.
+"""`POST /o/{org_id}/mcp`: authorizes a request before the protocol reads it.
 
 Envoy has checked path, method, Origin and token, and limits the client and the size.
 """
@@ -33,7 +33,7 @@ from zimun.mcp import tools
 from zimun.mcp.asgi import respond
 from zimun.mcp.messages import Malformed, check
 from zimun.rpc import error_status
-from zimun.rpc.dispatch import Verify
+from zimun.rpc.dispatch import Verify, bearer_token
 from zimun.rpc.local_calls import LocalCalls
 
 if TYPE_CHECKING:
@@ -41,19 +41,19 @@ if TYPE_CHECKING:
 
 PATH = "/o/{org_id}/mcp"
 
-TIME_HEADER = "x-zimun-timeout"
+TIMEOUT_HEADER = "x-zimun-timeout"
 """The header in which Envoy says how many seconds it waits for the response."""
 
-DEFAULT_TIME = 15.0
+DEFAULT_TIMEOUT = 15.0
 """Seconds of a request that does not come from Envoy."""
 
-_SHARE = 0.9
+_TIMEOUT_SHARE = 0.9
 """How much of the time may be used, so that the error of a late call reaches the caller."""
 
 MAX_BODY = 256 * 1024
 """Bytes of a body."""
 
-_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?")
+_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,9})?")
 
 _FORWARDED = ("authorization", "x-request-id", "traceparent", "tracestate")
 """The headers of a request that its calls have, too."""
@@ -101,7 +101,7 @@ class McpEndpoint:
             await self._protocol.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        deadline = asyncio.get_running_loop().time() + _time(request)
+        deadline = asyncio.get_running_loop().time() + _timeout(request)
         caller = await self._caller(request)
         access = await self._access(request.match_info["org_id"], caller)
         if request.content_type != "application/json":
@@ -116,10 +116,7 @@ class McpEndpoint:
     async def _caller(self, request: web.Request) -> Caller:
         """The bearer of the token; raises TokenInvalid, for a repeated header, too."""
         values = request.headers.getall("authorization", [])
-        scheme, _, token = (values[0] if len(values) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise TokenInvalid("a bearer token is required")
-        return await self._verify(token.strip())
+        return await self._verify(bearer_token(values[0] if len(values) == 1 else ""))
 
     async def _access(self, org_id: str, caller: Caller) -> McpAccess:
         """What agents may do; raises OrganizationNotFound for another organization."""
@@ -152,10 +149,10 @@ class McpEndpoint:
         return {"WWW-Authenticate": challenge}
 
 
-def _time(request: web.Request) -> float:
+def _timeout(request: web.Request) -> float:
     """Seconds that body and calls of a request may take together."""
-    text = request.headers.get(TIME_HEADER, "")
-    return _SHARE * (float(text) if _SECONDS.fullmatch(text) else DEFAULT_TIME)
+    text = request.headers.get(TIMEOUT_HEADER, "")
+    return _TIMEOUT_SHARE * (float(text) if _SECONDS.fullmatch(text) else DEFAULT_TIMEOUT)
 
 
 async def _body(request: web.Request, deadline: float) -> bytes:

@@ -89,7 +89,7 @@ class _Quota:
         self._total += 1
 
     def release(self, org_id: str) -> None:
-        """Count a call no longer."""
+        """Remove a call from the count."""
         self._total -= 1
         self._accepted[org_id] -= 1
         if not self._accepted[org_id]:

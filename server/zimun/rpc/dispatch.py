@@ -127,13 +127,18 @@ class Dispatcher(grpc.GenericRpcHandler):
 
     async def _authorize(self, scope: str) -> str:
         """The organization of the caller, who has the scope; raises TokenInvalid, ScopeMissing."""
-        call_type, _, token = _authorization().partition(" ")
-        if call_type.lower() != "bearer" or not token:
-            raise TokenInvalid("a bearer token is required")
-        caller_of_token = await self._verify(token.strip())
+        caller_of_token = await self._verify(bearer_token(_authorization()))
         _require(caller_of_token, scope)
         _caller.set(caller_of_token)
         return caller_of_token.org_id
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an Authorization header (RFC 6750, 2.1); raises TokenInvalid."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenInvalid("a bearer token is required")
+    return token.strip()
 
 
 def _require(caller_of_token: Caller, scope: str) -> None:

@@ -1,9 +1,7 @@
 """Changes and lists of appointments and holds: protobuf to domain values and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
-
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from zimun.booking.appointments import DescribedChange
 from zimun.booking.change_request import new_id
@@ -13,6 +11,7 @@ from zimun.domain.commands import Hold
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.ledger.reservation import State
 from zimun.rpc.convert.booking import appointment, contact, instant, slot_request, timestamp
+from zimun.rpc.convert.masks import changed_paths
 from zimun.v1 import appointment_pb2, appointments_service_pb2, hold_pb2
 
 _CONTACT_FIELDS = {
@@ -45,7 +44,7 @@ def update(request: appointments_service_pb2.UpdateAppointmentRequest) -> Update
     sent = request.appointment
     if not sent.appointment_id:
         raise InvalidRequest({"appointment_id": "is required"})
-    paths = _paths(sent, request.update_mask)
+    paths = changed_paths(sent, request.update_mask, _CHANGEABLE)
     for name in ("contact_name", "contact_email"):
         if name in paths and not getattr(sent, name):
             raise InvalidRequest({name: "is required"})
@@ -57,19 +56,6 @@ def update(request: appointments_service_pb2.UpdateAppointmentRequest) -> Update
         {field: _value(sent, name) for name, field in _CONTACT_FIELDS.items() if name in paths},
         sent.seats if "seats" in paths else None,
     )
-
-
-def _paths(sent: appointment_pb2.Appointment, mask: FieldMask) -> Sequence[str]:
-    if not mask.paths:
-        return [field.name for field, _ in sent.ListFields() if field.name in _CHANGEABLE]
-    if list(mask.paths) == ["*"]:
-        return _CHANGEABLE
-    for path in mask.paths:
-        if path not in _CHANGEABLE:
-            is_field = path in sent.DESCRIPTOR.fields_by_name
-            why = f"{path} cannot be changed" if is_field else f"{path!r} is no field"
-            raise InvalidRequest({"update_mask": why})
-    return mask.paths
 
 
 def _value(sent: appointment_pb2.Appointment, name: str) -> object:
