@@ -15,7 +15,8 @@
 `AsyncClient` has the same methods for asyncio. Arguments are the fields of the request; times may
 be datetimes, lengths timedeltas. Lists are iterated over all their pages. Every call has a token,
 an Idempotency-Key and a deadline, and is repeated while nothing has happened (UNAVAILABLE), and
-once with a new token where ClientCredentials' token is refused.
+once with a new token where ClientCredentials' token is refused. Requests for tokens are part of
+the call's timeout, are repeated while the token endpoint is not available, and raise ClientErrors.
 
 `connect` makes a channel for generated stubs instead.
 

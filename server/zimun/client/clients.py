@@ -3,7 +3,8 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Self, TypeVar, cast, get_type_hints
 
 import grpc
@@ -12,17 +13,17 @@ from google.protobuf.message import Message
 from . import groups
 from .channel import OPTIONS
 from .credentials import ClientCredentials
-from .errors import Unauthenticated, error_of, error_of_tokens
+from .errors import Unauthenticated, error_of, no_token_in_time
 from .methods import AsyncGroup, SyncGroup
 
 DEFAULT_TIMEOUT = 10.0
-"""Seconds that a call may take, its repetitions included."""
+"""Seconds that a call may take, its repetitions and requests for tokens included."""
 
 R = TypeVar("R", bound=Message)
 
 
 class _Options:
-    """What every call of a client has."""
+    """Options of every call."""
 
     timeout: float = DEFAULT_TIMEOUT
     idempotency_key: str = ""
@@ -44,26 +45,63 @@ class _Options:
             if isinstance(kind, type) and issubclass(kind, SyncGroup | AsyncGroup):
                 setattr(self, name, kind(cast("Any", self)))
 
-    def _metadata(self) -> Callable[[str], tuple[tuple[str, str], ...]]:
-        """The metadata of a call and its repetition, by the token."""
-        key = ("idempotency-key", self.idempotency_key or str(uuid.uuid4()))
-        return lambda token: (("authorization", f"Bearer {token}"), key)
+
+class _Call:
+    """The deadline and the key of a call, which its repetition with another token shares."""
+
+    def __init__(self, options: _Options) -> None:
+        self._deadline = monotonic() + options.timeout
+        self._key = options.idempotency_key or str(uuid.uuid4())
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
+        return max(0.0, self._deadline - monotonic())
+
+    def arguments(self, token: str) -> dict[str, Any]:
+        """What gRPC gets beside the request."""
+        metadata = (("authorization", f"Bearer {token}"), ("idempotency-key", self._key))
+        return {"timeout": self.seconds_left(), "metadata": metadata}
 
 
-def _token(tokens: Callable[[], str]) -> str:
-    """A token; raises a ClientError where there is none."""
-    try:
-        return tokens()
-    except OSError as failed:
-        raise error_of_tokens(failed) from failed
-
-
-def _forgot(tokens: Callable[[], str], refused: str) -> bool:
-    """Whether there may be another token than the refused one, which is forgotten."""
-    if not isinstance(tokens, ClientCredentials):
+def _forget(tokens: Callable[[], str], refused: str) -> bool:
+    """Have the source forget a token that was refused; whether it can."""
+    forget = getattr(tokens, "forget", None)
+    if forget is None:
         return False
-    tokens.forget(refused)
+    forget(refused)
     return True
+
+
+class _AsyncTokens:
+    """The tokens of a source for asyncio, which all clients of one channel share."""
+
+    def __init__(self, source: Callable[[], str]) -> None:
+        self.source = source
+        self._renewal: asyncio.Future[str] | None = None
+
+    async def get(self, seconds_left: float) -> str:
+        """The current token at once, or one got on a thread."""
+        current: Callable[[], str | None] | None = getattr(self.source, "current", None)
+        if current is None:
+            return await asyncio.to_thread(self.source)
+        return current() or await self._renew(seconds_left)
+
+    async def _renew(self, seconds_left: float) -> str:
+        """The next token; calls at the same time share the request for it."""
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.get_running_loop().run_in_executor(None, self.source)
+            self._renewal.add_done_callback(_retrieve_error)
+        renewal = self._renewal
+        await asyncio.wait([renewal], timeout=seconds_left)
+        if not renewal.done():
+            raise no_token_in_time()
+        return renewal.result()
+
+
+def _retrieve_error(done: asyncio.Future[str]) -> None:
+    """Keep asyncio from logging an error for which no call waits any more."""
+    if not done.cancelled():
+        done.exception()
 
 
 class Client(_Options):
@@ -86,7 +124,13 @@ class Client(_Options):
         tokens: Callable[[], str],
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """`target` is host:port of the gRPC port or of Envoy; give `credentials` for TLS."""
+        """`target` is host:port of the gRPC port or of Envoy; give `credentials` for TLS.
+
+        `tokens` is a ClientCredentials or another function that returns a token. Errors of
+        another function reach the caller as they are; its time is part of the call's timeout,
+        which does not end it. Where it has a method `forget`, that is called with a refused
+        token, and the call is sent once more.
+        """
         self._tokens = tokens
         self._channel = (
             grpc.secure_channel(target, credentials, OPTIONS)
@@ -100,21 +144,26 @@ class Client(_Options):
         method = self._channel.unary_unary(
             path, type(request).SerializeToString, response.FromString
         )
-
-        def send(token: str) -> R:
-            try:
-                answer: R = method(request, timeout=self.timeout, metadata=metadata(token))
-            except grpc.RpcError as failed:
-                raise error_of(failed) from failed
-            return answer
-
-        metadata, token = self._metadata(), _token(self._tokens)
+        call = _Call(self)
+        token = self._token(call)
         try:
-            return send(token)
+            return self._send(method, request, call.arguments(token))
         except Unauthenticated:
-            if not _forgot(self._tokens, token):
+            if not _forget(self._tokens, token):
                 raise
-        return send(_token(self._tokens))
+        token = self._token(call)
+        return self._send(method, request, call.arguments(token))
+
+    def _token(self, call: _Call) -> str:
+        if isinstance(self._tokens, ClientCredentials):
+            return self._tokens(call.seconds_left())
+        return self._tokens()
+
+    def _send(self, method: Callable[..., R], request: Message, arguments: dict[str, Any]) -> R:
+        try:
+            return method(request, **arguments)
+        except grpc.RpcError as failed:
+            raise error_of(failed) from failed
 
     def close(self) -> None:
         """Close the channel."""
@@ -147,8 +196,12 @@ class AsyncClient(_Options):
         tokens: Callable[[], str],
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """As `Client`. Tokens are got on a thread."""
-        self._tokens = tokens
+        """As `Client`. `tokens` is called on a thread.
+
+        Where it has a method `current`, which returns a token or None at once, it is called only
+        after None, and calls at the same time share the token that it returns.
+        """
+        self._tokens = _AsyncTokens(tokens)
         self._channel = (
             grpc.aio.secure_channel(target, credentials, OPTIONS)
             if credentials
@@ -161,21 +214,23 @@ class AsyncClient(_Options):
         method: Any = self._channel.unary_unary(
             path, type(request).SerializeToString, response.FromString
         )
-
-        async def send(token: str) -> R:
-            try:
-                answer: R = await method(request, timeout=self.timeout, metadata=metadata(token))
-            except grpc.RpcError as failed:
-                raise error_of(failed) from failed
-            return answer
-
-        metadata, token = self._metadata(), await asyncio.to_thread(_token, self._tokens)
+        call = _Call(self)
+        token = await self._tokens.get(call.seconds_left())
         try:
-            return await send(token)
+            return await self._send(method, request, call.arguments(token))
         except Unauthenticated:
-            if not await asyncio.to_thread(_forgot, self._tokens, token):
+            if not await asyncio.to_thread(_forget, self._tokens.source, token):
                 raise
-        return await send(await asyncio.to_thread(_token, self._tokens))
+        token = await self._tokens.get(call.seconds_left())
+        return await self._send(method, request, call.arguments(token))
+
+    async def _send(
+        self, method: Callable[..., Awaitable[R]], request: Message, arguments: dict[str, Any]
+    ) -> R:
+        try:
+            return await method(request, **arguments)
+        except grpc.RpcError as failed:
+            raise error_of(failed) from failed
 
     async def close(self) -> None:
         """Close the channel."""

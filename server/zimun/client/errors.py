@@ -1,6 +1,8 @@
 """The errors of a client: one class for each way to react."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPException
 from urllib.error import HTTPError
 
 import grpc
@@ -92,15 +94,8 @@ _BY_CODE = {
     grpc.StatusCode.DEADLINE_EXCEEDED: OutcomeUnknown,
 }
 
-_BY_STATUS = {
-    400: grpc.StatusCode.UNAUTHENTICATED,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
-}
-"""Codes by the HTTP status of the token endpoint."""
-
 MAX_TEXT = 1000
-"""Bytes of its answer that a message has."""
+"""Bytes of the token endpoint's response that an error quotes."""
 
 
 def error_of(failed: grpc.RpcError) -> ClientError:
@@ -114,14 +109,40 @@ def error_of(failed: grpc.RpcError) -> ClientError:
     return error
 
 
-def error_of_tokens(failed: OSError) -> ClientError:
-    """The error of a call that got no token; reads and closes what the token endpoint answered."""
+def error_of_tokens(failed: OSError | HTTPException) -> ClientError:
+    """The error of a request for a token; reads and closes what the token endpoint answered."""
     if not isinstance(failed, HTTPError):
-        code, message = grpc.StatusCode.UNAVAILABLE, f"the token endpoint is not reached: {failed}"
-    else:
-        with failed:
-            message = f"no token: {failed.read(MAX_TEXT).decode(errors='replace')}"
-        code = _BY_STATUS.get(failed.code, grpc.StatusCode.UNAVAILABLE)
+        message = f"no response of the token endpoint: {failed}"
+        return _error(grpc.StatusCode.UNAVAILABLE, message)
+    with failed:
+        try:
+            text = failed.read(MAX_TEXT).decode(errors="replace")
+        except (OSError, HTTPException):
+            text = failed.reason
+    return _error(_code_of(failed.code), f"no token: {text}")
+
+
+def malformed_token() -> ClientError:
+    """The error of a successful response without a token; quotes nothing, as it may be a secret."""
+    message = "no token: the response is not JSON with access_token and expires_in"
+    return _error(grpc.StatusCode.UNAUTHENTICATED, message)
+
+
+def no_token_in_time() -> ClientError:
+    """The error of a call whose timeout ended before there was a token."""
+    return _error(grpc.StatusCode.UNAVAILABLE, "no token within the timeout")
+
+
+def _code_of(status: int) -> grpc.StatusCode:
+    """The code for an HTTP status of the token endpoint."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return grpc.StatusCode.UNAVAILABLE
+    return grpc.StatusCode.UNAUTHENTICATED
+
+
+def _error(code: grpc.StatusCode, message: str) -> ClientError:
     return _BY_CODE[code](message, code, Status(code=code.value[0], message=message))
 
 

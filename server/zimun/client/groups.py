@@ -186,7 +186,7 @@ class OrganizationSettingsMethods:
 
 
 class AvailabilityMethods:
-    """Availability: open slots, and why a time is none."""
+    """Availability: open slots, and the obstacles of a time."""
 
     get = Method(
         "AvailabilityService/GetAvailability",
