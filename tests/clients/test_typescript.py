@@ -46,7 +46,7 @@ def test_typescript_client_books_in_the_demo_and_document_meets_usual_rules(
         zimun.start()
         printed = npm(folder, "test", **{**node_path(), **zimun.demo})
         zimun.stop()
-    assert "pass 9" in printed, printed
+    assert "pass 20" in printed, printed
 
 
 def node_path() -> dict[str, str]:

@@ -18,7 +18,10 @@ export type Zimun = Client<paths, "application/json">;
 export type ApiError = components["schemas"]["Error"];
 
 export interface Options extends Credentials {
-  /** How often a request is sent at the most; 4 unless given. */
+  /**
+   * How often at the most a request is sent with one token, and a token is asked for; 4 unless given.
+   * A request whose token is refused is sent with a second one.
+   */
   maxAttempts?: number;
   /** What sends a request; the global `fetch` unless given. */
   fetch?: (request: Request) => Promise<Response>;

@@ -1,4 +1,4 @@
-import { repeat } from "./send.js";
+import { repeat, unlessAborted } from "./retry.js";
 
 export interface Credentials {
   /** Where the API is served, such as `http://localhost:8080`. */
@@ -7,8 +7,9 @@ export interface Credentials {
   clientSecret: string;
 }
 
-/** The token endpoint refused the client; `error` is one of RFC 6749, 5.2. */
+/** The token endpoint gave no token. */
 export class TokenRefused extends Error {
+  /** One of RFC 6749, 5.2; empty where the response has none. */
   readonly error: string;
 
   constructor(error: string, description: string) {
@@ -42,14 +43,13 @@ export class Tokens {
     this.#maxAttempts = maxAttempts;
   }
 
-  /** A good token; callers at the same time wait for the same one. */
-  async get(): Promise<string> {
+  /** A good token; callers at the same time wait for the same one, each until its signal ends. */
+  async get(signal?: AbortSignal): Promise<string> {
     if (this.#token && Date.now() < this.#token.renewAt) return this.#token.value;
-    this.#pending ??= this.#request().finally(() => {
+    this.#pending ??= this.#renew().finally(() => {
       this.#pending = undefined;
     });
-    this.#token = await this.#pending;
-    return this.#token.value;
+    return (await unlessAborted(this.#pending, signal)).value;
   }
 
   /** Forgets a token that was refused; a newer one stays. */
@@ -57,7 +57,7 @@ export class Tokens {
     if (this.#token?.value === refused) this.#token = undefined;
   }
 
-  async #request(): Promise<Token> {
+  async #renew(): Promise<Token> {
     const { baseUrl, clientId, clientSecret } = this.#credentials;
     const body = new URLSearchParams({
       grant_type: "client_credentials",
@@ -67,9 +67,28 @@ export class Tokens {
     const attempt = (): Promise<Response> =>
       this.#transport(new Request(`${baseUrl}/oauth/token`, { method: "POST", body }));
     const response = await repeat(attempt, this.#maxAttempts);
-    const answer = await response.json();
-    if (!response.ok) throw new TokenRefused(answer.error, answer.error_description);
-    const lifetime = answer.expires_in * 1000;
-    return { value: answer.access_token, renewAt: Date.now() + 0.8 * lifetime };
+    this.#token = tokenOf(response, parsed(await response.text()));
+    return this.#token;
+  }
+}
+
+/** The token of an answer; throws TokenRefused where it has none. */
+function tokenOf(response: Response, answer: Record<string, unknown>): Token {
+  const { access_token, expires_in, error, error_description } = answer;
+  if (!response.ok) {
+    throw new TokenRefused(String(error ?? ""), String(error_description ?? `HTTP ${response.status}`));
+  }
+  if (typeof access_token !== "string" || !access_token || typeof expires_in !== "number") {
+    throw new TokenRefused("", "the response is not JSON with access_token and expires_in");
+  }
+  return { value: access_token, renewAt: Date.now() + 0.8 * expires_in * 1000 };
+}
+
+/** The fields of a JSON object; none of any other text. */
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(text));
+  } catch {
+    return {};
   }
 }
