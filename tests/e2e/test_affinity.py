@@ -18,6 +18,7 @@ import requests
 import yaml
 
 from ..support.processes import BIN, alive, environment, free_port, free_ports, run, until
+from ..support.program import HOLD_PATH
 from ..support.server import Caller, Server, Site, starts
 
 ISSUER = "http://localhost:8080"
@@ -68,7 +69,7 @@ class Gateway:
 
     def hold(self, token: str, time: str, key: str) -> requests.Response:
         return requests.post(
-            f"http://{self.target}/api/v1/appointments/hold",
+            f"http://{self.target}{HOLD_PATH}",
             json={"service_id": "s_123", "appointment_time": time},
             headers=_bearer(token) | {"Idempotency-Key": key},
             timeout=20,

@@ -3,7 +3,7 @@
 from datetime import date
 
 from ..support.answers import good, refused
-from ..support.program import Zimun
+from ..support.program import HOLD_PATH, Zimun
 
 MONDAY = "2025-12-01"
 
@@ -92,7 +92,7 @@ def test_where_an_appointment_can_move_its_own_time_counts_as_free(berlin: Zimun
 
 def test_time_off_lists_what_it_meets_and_is_made_when_told_that_it_may(berlin: Zimun) -> None:
     held = berlin.tell(
-        "/api/v1/appointments/hold",
+        HOLD_PATH,
         service_id="s_cut",
         appointment_time="2025-12-04T10:00:00Z",
         staff_id="t_x",
@@ -137,9 +137,9 @@ def test_a_limit_of_bookings_is_told_with_its_end(berlin: Zimun) -> None:
     first, second = found["slots"][:2]
     assert first["local_start_time"][:10] == second["local_start_time"][:10]
     wanted = {"service_id": made["id"], "appointment_time": first["start_time"]}
-    good(berlin.post("/api/v1/appointments/hold", wanted))
+    good(berlin.post(HOLD_PATH, wanted))
     wanted["appointment_time"] = second["start_time"]
-    answer = berlin.post("/api/v1/appointments/hold", wanted)
+    answer = berlin.post(HOLD_PATH, wanted)
     told = refused(answer, 400, "FAILED_PRECONDITION", "LIMIT_REACHED")
     assert (told["owner_id"], told["period"]) == (made["id"], "DAY")
     assert told["ends"] > second["end_time"]

@@ -8,12 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from zimun.v1 import appointments_service_pb2, slot_pb2
 
-from ..support.answers import (
-    detail,
-    grpc_status,
-    reason,
-    refused,
-)
+from ..support.answers import detail, grpc_status, reason, refused
 from ..support.program import CONFIRM_PATH, HOLD_PATH, Zimun
 from ..support.times import instant, later
 

@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from ..support.answers import (
-    detail,
-    refusal,
-)
+from ..support.answers import detail, refusal
 from ..support.processes import run
 from ..support.program import CONFIRM_PATH, HOLD_PATH, Zimun
 from .valid_requests import VALID_HOLD

@@ -7,13 +7,7 @@ import pytest
 
 from zimun.v1 import services_service_pb2
 
-from ..support.answers import (
-    Json,
-    grpc_status,
-    malformed,
-    reason,
-    violations,
-)
+from ..support.answers import Json, grpc_status, malformed, reason, violations
 from ..support.program import CONFIRM_PATH, HOLD_PATH, Zimun
 from .valid_requests import VALID_HOLD
 

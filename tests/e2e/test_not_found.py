@@ -5,10 +5,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from ..support.answers import (
-    Json,
-    refused,
-)
+from ..support.answers import Json, refused
 from ..support.program import HOLD_PATH, Zimun
 from .valid_requests import VALID_HOLD
 

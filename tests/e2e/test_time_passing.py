@@ -4,7 +4,7 @@ and started again on the same data, later."""
 from collections.abc import Callable
 
 from ..support.answers import refused
-from ..support.program import Zimun
+from ..support.program import CONFIRM_PATH, Zimun
 from ..support.times import instant, later
 
 TIME = "2025-12-01T10:00:00Z"
@@ -39,7 +39,7 @@ def test_a_hold_can_be_extended_for_thirty_minutes_and_then_expires(
     zimun.start(now=later(made, minutes=30))
     contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
     for answer in (
-        zimun.post("/api/v1/appointments/confirm", {**which, **contact}),
+        zimun.post(CONFIRM_PATH, {**which, **contact}),
         zimun.post("/api/v1/holds/extend", which),
     ):
         metadata = refused(answer, 400, "FAILED_PRECONDITION", "HOLD_EXPIRED")

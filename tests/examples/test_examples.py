@@ -22,6 +22,7 @@ import pytest
 import requests
 
 from ..support.processes import BIN, environment, free_port
+from ..support.program import HOLD_PATH
 
 Json = dict[str, Any]
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -218,7 +219,7 @@ class Relay:
     session: requests.Session = field(default_factory=requests.Session)
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        if path.endswith("/appointments/hold"):
+        if path == HOLD_PATH:
             wanted = json.loads(body)
             key = headers["idempotency-key"]
             self.seen.append((time.monotonic(), key, wanted["appointment_time"]))
@@ -272,7 +273,7 @@ def take(server: Server, wanted: Json, authorization: str) -> None:
     """Holds a slot until nobody is free any more."""
     for _ in range(20):
         answer = requests.post(
-            f"{server.url}/api/v1/appointments/hold",
+            f"{server.url}{HOLD_PATH}",
             json=wanted,
             headers={"Authorization": authorization, "Idempotency-Key": str(uuid.uuid4())},
             timeout=10,

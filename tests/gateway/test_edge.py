@@ -14,6 +14,7 @@ from zimun.v1.services_service_pb2 import ListServicesRequest
 from ..support.gateway import Gateway, running
 from ..support.gateway_stubs import StubServer
 from ..support.processes import free_port
+from ..support.program import HOLD_PATH
 from .test_configuration import certificate
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -63,7 +64,7 @@ async def test_cors(tmp_path: Path) -> None:
         "Access-Control-Request-Headers": "authorization,idempotency-key",
     }
     async with running(tmp_path, cors_origins=("https://shop.example",)) as gateway:
-        preflight = await gateway.call("OPTIONS", "/api/v1/appointments/hold", ask)
+        preflight = await gateway.call("OPTIONS", HOLD_PATH, ask)
         answer = await gateway.get(SERVICES, gateway.bearer() | {"Origin": ask["Origin"]})
         refused = await gateway.get(SERVICES, {"Origin": ask["Origin"]})
         other = await gateway.get(SERVICES, gateway.bearer() | {"Origin": "https://evil.example"})

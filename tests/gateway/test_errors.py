@@ -19,6 +19,7 @@ from zimun.v1.slot_pb2 import SlotAlternatives
 from ..support.gateway import Gateway, raw, running
 from ..support.gateway_stubs import Context, StubServer
 from ..support.processes import free_port
+from ..support.program import HOLD_PATH
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -108,7 +109,7 @@ async def test_codes(gateway: Gateway, code: grpc.StatusCode, http: int) -> None
 async def test_an_unavailable_server_is_never_asked_twice(gateway: Gateway) -> None:
     gateway.server.behaviours["HoldAppointment"] = aborting(grpc.StatusCode.UNAVAILABLE)
     retry = {"x-envoy-retry-on": "5xx", "x-envoy-retry-grpc-on": "unavailable"}
-    answer = await gateway.post("/api/v1/appointments/hold", {}, gateway.bearer() | retry)
+    answer = await gateway.post(HOLD_PATH, {}, gateway.bearer() | retry)
     assert answer.status == 503
     assert len(gateway.server.calls) == 1
 
@@ -136,7 +137,7 @@ async def test_what_a_stopping_server_cancels_is_repeated_where_it_takes_effect_
     gateway: Gateway, headers: dict[str, str], status: int, calls: int
 ) -> None:
     gateway.server.behaviours["HoldAppointment"] = cancelling_once(Hold())
-    answer = await gateway.post("/api/v1/appointments/hold", {}, gateway.bearer() | headers)
+    answer = await gateway.post(HOLD_PATH, {}, gateway.bearer() | headers)
     assert (answer.status, len(gateway.server.calls)) == (status, calls)
 
 

@@ -43,24 +43,16 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def seconds_to_ready(directory: Path) -> float:
-    """How long a start of Envoy takes."""
-    envoy = Envoy(lonely(), directory)
+@pytest.mark.quiet
+async def test_is_ready_within_a_second(tmp_path: Path) -> None:
+    """Also when nothing behind it answers."""
+    envoy = Envoy(lonely(), tmp_path)
     began = time.monotonic()
     await envoy.start()
     await envoy.wait_ready()
     took = time.monotonic() - began
     await envoy.stop()
-    return took
-
-
-@pytest.mark.quiet
-async def test_is_ready_within_a_second(tmp_path: Path) -> None:
-    """Also when nothing behind it answers; the best of three, as a machine may be busy."""
-    seconds: list[float] = []
-    while len(seconds) < 3 and min(seconds, default=1) >= 1:
-        seconds.append(await seconds_to_ready(tmp_path / str(len(seconds))))
-    assert min(seconds) < 1, seconds
+    assert took < 1
 
 
 async def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -12,11 +12,9 @@ from zimun.v1.services_service_pb2 import ListServicesResponse
 
 from ..support.gateway import Gateway
 from ..support.gateway_stubs import Context
+from ..support.program import CONFIRM_PATH, HOLD_PATH
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-
-HOLD = "/api/v1/appointments/hold"
-CONFIRM = "/api/v1/appointments/confirm"
 
 
 def request(gateway: Gateway) -> Any:
@@ -85,7 +83,7 @@ async def test_an_empty_id_is_refused(gateway: Gateway, path: str) -> None:
 
 async def test_headers_reach_the_server_as_metadata(gateway: Gateway) -> None:
     headers = gateway.bearer() | {"Idempotency-Key": "k-1", "x-request-id": "forged"}
-    answer = await gateway.post(HOLD, {"service_id": "s_1"}, headers)
+    answer = await gateway.post(HOLD_PATH, {"service_id": "s_1"}, headers)
     seen = gateway.server.last().metadata
     assert seen["idempotency-key"] == "k-1"
     assert seen["x-request-id"] == answer.headers["x-request-id"] != "forged"
@@ -94,13 +92,13 @@ async def test_headers_reach_the_server_as_metadata(gateway: Gateway) -> None:
 @pytest.mark.parametrize("body", ["", "{}", b'{"service_id":""}'])
 async def test_an_empty_body_is_an_empty_request(gateway: Gateway, body: str) -> None:
     """Which field is missing, the server says."""
-    assert (await gateway.post(HOLD, body)).status == 200
+    assert (await gateway.post(HOLD_PATH, body)).status == 200
     assert not request(gateway).HasField("appointment_time")
 
 
 async def test_the_content_type_does_not_matter_if_the_body_is_json(gateway: Gateway) -> None:
     headers = gateway.bearer() | {"Content-Type": "text/plain"}
-    assert (await gateway.post(HOLD, '{"service_id":"s_9"}', headers)).status == 200
+    assert (await gateway.post(HOLD_PATH, '{"service_id":"s_9"}', headers)).status == 200
     assert request(gateway).service_id == "s_9"
 
 
@@ -140,13 +138,13 @@ MALFORMED = {
 async def test_a_malformed_field_is_named(
     gateway: Gateway, body: str, field: str, says: str
 ) -> None:
-    answer = await gateway.post(HOLD, body)
+    answer = await gateway.post(HOLD_PATH, body)
     assert answer.violation() == (field, says)
     assert gateway.server.calls == []
 
 
 async def test_an_unknown_name_that_is_no_text_leaves_good_json(gateway: Gateway) -> None:
-    field, says = (await gateway.post(HOLD, b'{"\xff\xc3":1}')).violation()
+    field, says = (await gateway.post(HOLD_PATH, b'{"\xff\xc3":1}')).violation()
     assert (bool(field), says) == (True, "is unknown")
 
 
@@ -172,7 +170,7 @@ READABLE = {
 async def test_a_body_that_cannot_be_read_is_refused(
     gateway: Gateway, body: str | bytes, says: str
 ) -> None:
-    answer = await gateway.post(HOLD, body)
+    answer = await gateway.post(HOLD_PATH, body)
     assert (answer.status, answer.json()["code"]) == (400, 3)
     assert answer.reason() == "REQUEST_REFUSED"
     assert answer.json()["message"] in {says, f"the request cannot be understood: {says}"}
@@ -182,7 +180,9 @@ async def test_a_body_that_cannot_be_read_is_refused(
 
 async def test_a_map_has_keys_of_its_own(gateway: Gateway) -> None:
     metadata = {"anything": "x", "at": 'a"} all'}
-    assert (await gateway.post(CONFIRM, {"hold_id": "h_1", "metadata": metadata})).status == 200
+    assert (
+        await gateway.post(CONFIRM_PATH, {"hold_id": "h_1", "metadata": metadata})
+    ).status == 200
     assert dict(request(gateway).metadata) == metadata
 
 
@@ -199,13 +199,13 @@ async def test_a_map_has_keys_of_its_own(gateway: Gateway) -> None:
     ],
 )
 async def test_a_malformed_map_is_named(gateway: Gateway, metadata: Any, says: str) -> None:
-    answer = await gateway.post(CONFIRM, {"hold_id": "h_1", "metadata": metadata})
+    answer = await gateway.post(CONFIRM_PATH, {"hold_id": "h_1", "metadata": metadata})
     assert answer.violation() == ("metadata", says)
     assert gateway.server.calls == []
 
 
 async def test_both_names_of_a_field_are_known(gateway: Gateway) -> None:
-    assert (await gateway.post(HOLD, {"serviceId": "s_1"})).status == 200
+    assert (await gateway.post(HOLD_PATH, {"serviceId": "s_1"})).status == 200
     assert request(gateway).service_id == "s_1"
 
 
@@ -253,8 +253,8 @@ async def test_what_is_too_long_to_rewrite_is_refused_all_the_same(gateway: Gate
     long = "y" * 40_000
     answers = [
         await gateway.get(f"/api/v1/services?{long[:31_000]}=1"),
-        await gateway.post(HOLD, {long: 1}),
-        await gateway.post(HOLD, {"seats": long}),
+        await gateway.post(HOLD_PATH, {long: 1}),
+        await gateway.post(HOLD_PATH, {"seats": long}),
     ]
     for answer in answers:
         assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")
@@ -263,7 +263,7 @@ async def test_what_is_too_long_to_rewrite_is_refused_all_the_same(gateway: Gate
 
 async def test_a_refusal_is_no_script_error(gateway: Gateway) -> None:
     await gateway.get("/api/v1/services?bogus=1")
-    await gateway.post(HOLD, "{")
+    await gateway.post(HOLD_PATH, "{")
     log = Path(gateway.settings.access_log).with_name("envoy.log")
     assert "script log" not in log.read_text()
 
@@ -275,9 +275,9 @@ async def test_a_slash_in_an_id_is_refused(gateway: Gateway) -> None:
 
 
 async def test_a_query_beside_a_body_says_nothing_that_the_body_may_say(gateway: Gateway) -> None:
-    answer = await gateway.post(f"{HOLD}?service_id=s_7", {"seats": 2})
+    answer = await gateway.post(f"{HOLD_PATH}?service_id=s_7", {"seats": 2})
     assert answer.violation() == ("service_id", "is no query parameter")
-    assert (await gateway.post(f"{HOLD}?x=1", {})).violation() == ("x", "is unknown")
+    assert (await gateway.post(f"{HOLD_PATH}?x=1", {})).violation() == ("x", "is unknown")
 
 
 @pytest.mark.parametrize(
@@ -318,6 +318,6 @@ async def test_what_the_contract_does_not_name_is_not_there(
 
 async def test_a_large_body_is_refused(gateway: Gateway) -> None:
     allowed = json.dumps({"service_id": "x" * 200_000})
-    assert (await gateway.post(HOLD, allowed)).status == 200
-    answer = await gateway.post(HOLD, json.dumps({"service_id": "x" * 300_000}))
+    assert (await gateway.post(HOLD_PATH, allowed)).status == 200
+    answer = await gateway.post(HOLD_PATH, json.dumps({"service_id": "x" * 300_000}))
     assert (answer.status, answer.reason()) == (413, "REQUEST_REFUSED")

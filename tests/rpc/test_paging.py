@@ -10,7 +10,8 @@ from zimun.v1 import locations_service_pb2 as locations_pb2
 from zimun.v1 import services_service_pb2 as services_pb2
 
 from ..support.rpc import Zimun
-from . import confirm_of, hold_of, stamp
+from . import stamp
+from .calls import hold_and_confirm
 
 
 async def book(zimun: Zimun, count: int) -> list[str]:
@@ -18,9 +19,7 @@ async def book(zimun: Zimun, count: int) -> list[str]:
     ids = []
     for n in range(count):
         time = f"2025-12-02T{9 + n // 4:02}:{30 * (n // 2 % 2):02}:00Z"
-        hold = await zimun.call(zimun.appointments.HoldAppointment, hold_of(time))
-        kept = await zimun.call(zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id))
-        ids.append(kept.appointment_id)
+        ids.append((await hold_and_confirm(zimun, time)).appointment_id)
     return ids
 
 
@@ -44,7 +43,7 @@ async def test_pages_walk_every_appointment_once_in_order(zimun: Zimun) -> None:
     assert keys == sorted(keys)
 
 
-async def test_pages_are_read_in_parts_and_end_where_they_have_much(
+async def test_page_ends_early_when_its_items_exceed_the_byte_limit(
     zimun: Zimun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await book(zimun, 9)

@@ -12,7 +12,6 @@ from .files import refused
 
 REFUSED = ("UNAVAILABLE", "OVERLOADED")
 APPOINTMENTS = "zimun.v1.AppointmentsService"
-PAGE = 4096
 
 Serve = Callable[[Site], Server]
 

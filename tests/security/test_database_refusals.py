@@ -1,7 +1,8 @@
 """Errors of PostgreSQL are answered with UNAVAILABLE, logged rarely, and shown by health."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -211,18 +212,26 @@ def connections(database: Database) -> int:
     return int(database.server.value("postgres", sql))
 
 
-def call_until_served(caller: Caller) -> set[tuple[str, str]]:
+def call_until_served(caller: Caller) -> Counter[tuple[str, str]]:
     """Writes and reads, each repeated until it succeeds; the outcomes of all attempts."""
-    outcomes: set[tuple[str, str]] = set()
+    outcomes: Counter[tuple[str, str]] = Counter()
 
     def is_served(call: Callable[[Caller], tuple[str, str]]) -> bool:
         found = call(caller)
-        outcomes.add(found)
+        outcomes[found] += 1
         return found == OK
 
     for call in (write, read) * 10:
         until("a call that is served", partial(is_served, call))
     return outcomes
+
+
+def check_most_are_served(callers: Sequence[Caller], threads: Executor) -> None:
+    """Of calls at once more than 80 % are served at once, and the others when they are repeated."""
+    total = sum(threads.map(call_until_served, callers), Counter[tuple[str, str]]())
+    print("OUTCOMES", total)
+    assert total.keys() <= {OK, REFUSED}
+    assert total[REFUSED] < total[OK] / 4
 
 
 def test_calls_share_the_available_connections_and_use_more_when_there_are_more(
@@ -236,12 +245,12 @@ def test_calls_share_the_available_connections_and_use_more_when_there_are_more(
             for _ in range(MAX_CONNECTIONS - 1 - LEFT):
                 others.enter_context(database.server.session(database.server.url("postgres")))
             # A few calls come when all connections of both pools are in use.
-            assert set().union(*threads.map(call_until_served, callers)) <= {OK, REFUSED}
+            check_most_are_served(callers, threads)
             assert 0 < connections(database) <= LEFT
             until("health", lambda: callers[0].health() == "SERVING")
 
         def uses_more() -> bool:
-            assert set().union(*threads.map(call_until_served, callers)) <= {OK, REFUSED}
+            check_most_are_served(callers, threads)
             return connections(database) > LEFT
 
         until("more connections", uses_more, 20)

@@ -1,4 +1,4 @@
-"""Malformed messages are INVALID_ARGUMENT at the gRPC port, at methods without a token, too."""
+"""What gRPC and Zimun answer to malformed messages and headers at the gRPC port."""
 
 import socket
 

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from ..support.gateway import Gateway, raw, running
+from ..support.program import HOLD_PATH
 from .attacks import AttackCounter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -102,7 +103,7 @@ async def test_a_malformed_request_line_is_refused_at_once(
 
 
 async def test_an_unknown_transfer_coding_is_unimplemented(gateway: Gateway) -> None:
-    line = "POST /api/v1/appointments/hold HTTP/1.1"
+    line = f"POST {HOLD_PATH} HTTP/1.1"
     status, _, body = await sent(gateway, line, "transfer-encoding: gzip, x")
     assert status == 501
     assert_one_shape(body, 12)

@@ -1,6 +1,7 @@
 """A catalogue whose entries have a value in every field."""
 
 from datetime import date
+from typing import Any
 
 from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog.entries import (
@@ -40,56 +41,51 @@ LIMITS = (
     BookingLimit(max_bookings=100_000, period=LimitPeriod.UPCOMING, per=LimitSubject.RESOURCE),
 )
 
+COMMON: dict[str, Any] = {
+    "metadata": METADATA,
+    "create_time": NOW,
+    "update_time": NOW + 1,
+    "revision": 7,
+}
+"""What all kinds of entries have."""
+
 LOCATION = Location(
     id="l_1",
     name="Zweigstelle Süd \u2028 'quoted' \"twice\"",
     active=False,
-    metadata=METADATA,
-    create_time=NOW,
-    update_time=NOW + 1,
-    revision=7,
     time_zone="Asia/Kathmandu",
     address="1 Main Street\n10115 Berlin",
     weekly_hours=WEEK,
     weekly_hours_periods=PERIODS,
     holiday_region="CH-ZH",
     holiday_categories=("public", "half_day"),
+    **COMMON,
 )
 
 STAFF_MEMBER = StaffMember(
     id="t_1",
     name="朝倉 🧖",
     active=False,
-    metadata=METADATA,
-    create_time=NOW,
-    update_time=NOW + 1,
-    revision=7,
     time_zone="America/St_Johns",
     weekly_hours=WEEK,
     weekly_hours_periods=PERIODS,
     daily_limit=3,
     location_ids=("l_2", "l_1"),
+    **COMMON,
 )
 
 RESOURCE = Resource(
     id="r_1",
     name="Fauteuil n° 1",
-    location_id="l_1",
     active=False,
-    metadata=METADATA,
-    create_time=NOW,
-    update_time=NOW + 1,
-    revision=7,
+    location_id="l_1",
+    **COMMON,
 )
 
 SERVICE = Service(
     id="s_1",
     name="Haircut & beard ✂",
     active=False,
-    metadata=METADATA,
-    create_time=NOW,
-    update_time=NOW + 1,
-    revision=7,
     duration=25 * MINUTE,
     slot_step=1,
     horizon=(1 << 53) + 1,
@@ -109,16 +105,13 @@ SERVICE = Service(
     booking_limits=LIMITS,
     weekly_hours=WEEK,
     weekly_hours_periods=PERIODS,
+    **COMMON,
 )
 
 ORGANIZATION = Organization(
     id=ORG,
     name="Zum goldenen Löwen",
     active=True,
-    metadata=METADATA,
-    create_time=NOW,
-    update_time=NOW + 1,
-    revision=7,
     time_zone="Europe/Berlin",
     holiday_region="DE-BE",
     holiday_categories=("school", "public"),
@@ -131,6 +124,7 @@ ORGANIZATION = Organization(
         slot_step=1, lead_time=0, horizon=3, cancellation_cutoff=4, reschedule_cutoff=5
     ),
     mcp_access=McpAccess.READ_WRITE,
+    **COMMON,
 )
 
 ENTRIES: list[CatalogEntry] = [LOCATION, STAFF_MEMBER, RESOURCE, SERVICE]

@@ -6,9 +6,7 @@ from typing import Any
 
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Service
-from zimun.domain.commands import (
-    Decision,
-)
+from zimun.domain.commands import Decision
 from zimun.domain.instant import MINUTE
 from zimun.domain.ledger.events import Event, EventType, ReservationEvent, Session
 from zimun.domain.ledger.ledger import Ledger

@@ -9,9 +9,7 @@ from zimun.booking.catalog_changes import catalog_decision
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Organization, Resource, Service, StaffMember
 from zimun.domain.catalog.weekly_hours import Hours
-from zimun.domain.commands import (
-    Decision,
-)
+from zimun.domain.commands import Decision
 from zimun.domain.identity import SCOPES, Caller
 from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime
 from zimun.domain.ledger.events import CatalogEntry, CatalogValue

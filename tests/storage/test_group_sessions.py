@@ -6,11 +6,7 @@ from zimun.domain.booking_errors import HoldExpired, SlotUnavailable
 
 from .booking_client import BookingClient
 from .engines import Engine
-from .sample_catalog import (
-    CLASS,
-    CUT,
-    at,
-)
+from .sample_catalog import CLASS, CUT, at
 
 
 async def seats_left(client: BookingClient, start: int) -> int:
@@ -71,10 +67,10 @@ async def test_a_hold_of_a_class_that_has_ended_stays_over_where_a_clock_is_behi
 async def test_an_appointment_leaves_a_class_whose_other_hold_has_run_out(
     client: BookingClient, start: int
 ) -> None:
-    make_hold = await client.book(at(10), CLASS.id)
+    appointment = await client.book(at(10), CLASS.id)
     held = await client.hold(at(10), CLASS.id)
     client.clock.instant = held.expires_at
-    moved = await client.reschedule(make_hold.appointment_id, start)
+    moved = await client.reschedule(appointment.appointment_id, start)
     assert moved.start == start
     assert at(11) in await client.slots(CLASS.id)
 

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from zimun.booking.store import (
-    LedgerStore,
-)
+from zimun.booking.store import LedgerStore
 from zimun.clock import ManualClock
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.entries import (

@@ -9,12 +9,7 @@ from zimun.domain.instant import DAY
 from .booking_client import BookingClient
 from .engines import Engine
 from .ledger_check import events_of
-from .sample_catalog import (
-    CUT,
-    KIOSK,
-    SPA,
-    at,
-)
+from .sample_catalog import CUT, KIOSK, SPA, at
 
 
 async def test_an_expired_hold_gives_way_to_an_appointment_that_moves(

@@ -233,17 +233,15 @@ class Zimun:
         return good(self.post(path, body, key))
 
     def hold(self, time: str, service: str = "s_123", **more: Any) -> Json:
-        return self.tell(
-            "/api/v1/appointments/hold", service_id=service, appointment_time=time, **more
-        )
+        return self.tell(HOLD_PATH, service_id=service, appointment_time=time, **more)
 
     def try_hold(self, time: str, service: str = "s_123", **more: Any) -> requests.Response:
         body = {"service_id": service, "appointment_time": time, **more}
-        return self.post("/api/v1/appointments/hold", body)
+        return self.post(HOLD_PATH, body)
 
     def confirm(self, hold: Json, **more: Any) -> Json:
         return self.tell(
-            "/api/v1/appointments/confirm",
+            CONFIRM_PATH,
             hold_id=hold["hold_id"],
             **{"contact_name": "Dana Lee", "contact_email": "dana@example.com", **more},
         )

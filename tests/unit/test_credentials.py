@@ -30,6 +30,8 @@ from zimun.domain.catalog.entries import Organization
 from zimun.v1.organizations_service_pb2 import GetOrganizationRequest
 from zimun.v1.organizations_service_pb2_grpc import OrganizationsServiceStub
 
+from ..support.processes import free_port
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[app.StartedServer]:
@@ -88,7 +90,7 @@ async def test_client_without_a_token_gets_an_error_of_its_own(
         get = OrganizationsServiceStub(channel).GetOrganization
         with pytest.raises(Unauthenticated, match="invalid_client"):
             await asyncio.to_thread(get, GetOrganizationRequest())
-    nowhere = ClientCredentials("http://127.0.0.1:9", "c_1", "x")
+    nowhere = ClientCredentials(f"http://127.0.0.1:{free_port()}", "c_1", "x")
     with Client(target, nowhere) as blocking, pytest.raises(Unavailable, match="no response"):
         await asyncio.to_thread(blocking.organization.get)
 
