@@ -39,7 +39,7 @@ def put_together(record: Record) -> Ledger:
 
 
 def _seen(ledger: Ledger) -> dict[tuple[str, str, str], int]:
-    """When somebody first had read each revision, which then was there, by its hold and etag."""
+    """The instant of the first response that showed each revision, by hold and etag."""
     found: dict[tuple[str, str, str], int] = {}
     for attempt in ledger.reads:
         for item in attempt.answer.get("items", ()):

@@ -12,8 +12,8 @@ Identity = tuple[object, ...]
 def attribute(ledger: Ledger) -> None:
     """Give each event its request: the one that was answered with it, or one never answered.
 
-    A request has one effect, so it is given away once. Events without a
-    request are what nobody asked for.
+    A request has one effect, so it is given away once. An event without a
+    request is a violation: no caller sent a request for it.
     """
     answered: dict[Identity, list[Operation]] = defaultdict(list)
     open_ones: dict[Identity, list[Operation]] = defaultdict(list)
@@ -22,7 +22,8 @@ def attribute(ledger: Ledger) -> None:
             answered[_identity_answered(operation)].append(operation)
         elif operation.may_have_happened:
             open_ones[_asked(operation.first)].append(operation)
-    # In their order, to whoever was answered first: if any attribution fits, this one does.
+    # In ledger order, each event gets the fitting request that was answered first. If any
+    # attribution is consistent, this one is.
     events = [
         (life, revision)
         for order in ledger.orders.values()
@@ -36,15 +37,15 @@ def attribute(ledger: Ledger) -> None:
         return operation.sent <= revision.at <= operation.acknowledged + ledger.skew
 
     for life, revision in events:
-        # A hold that is released already answers the same to whoever releases it again.
+        # Releasing a released hold again returns the same response, so several requests may fit.
         _give(revision, answered[_identity(life, revision)], fits)
     for life, revision in events:
         _give(revision, open_ones[_asked_for(life, revision)], fits)
         _give(revision, answered[_identity(life, revision)], lambda *_: True)
         if revision.operation is None:
-            ledger.unasked.append(
+            ledger.unattributed.append(
                 f"{life.org} {life.hold_id} revision {revision.number}: {revision.type} by "
-                f"{revision.client or 'nobody'}, which no request explains"
+                f"{revision.client or 'nobody'} has no matching request"
             )
     for life in ledger.lives.values():
         if life.is_booked:
@@ -82,8 +83,8 @@ def _give(
 def _identity(life: Life, revision: Revision) -> Identity:
     """What the answer to the request of an event says of it.
 
-    Every confirmation carries a name of its own and every cancellation a reason
-    of its own, so that those without an effect are told from the one with it.
+    Every confirmation carries a name of its own and every cancellation a reason of its own,
+    so that a request that took effect can be told from one that did not.
     """
     method, row = life.method_of(revision), revision.row
     tells = {

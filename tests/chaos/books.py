@@ -121,7 +121,7 @@ class Books:
         named = {"id": room_id, "name": name}
         self._change_catalog("RESOURCE_SET", found[0], CATALOG_CHANGE, named, named)
 
-    def close(
+    def create_time_off(
         self, owner_id: str, start: int, length: int, conflicts: int = 0, **asked: Any
     ) -> Row:
         """Give an owner time off, which meets so many bookings."""
@@ -133,7 +133,7 @@ class Books:
         self._change_catalog("TIME_OFF_SET", row, "CreateTimeOff", request | asked, answer)
         return row
 
-    def open_again(self, row: Row) -> None:
+    def delete_time_off(self, row: Row) -> None:
         """Delete time off."""
         self.tables["time_off"].remove(row)
         deleted, named = {"time_off_id": row["id"]}, {"id": row["id"]}
@@ -159,7 +159,7 @@ class Books:
         kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
         self.tables["idempotency"].append(kept)
 
-    def settle_outcome(self, row: Row, method: str = "CompleteAppointment") -> None:
+    def record_outcome(self, row: Row, method: str = "CompleteAppointment") -> None:
         """Record how an appointment went, or take that back."""
         event, state = {
             "CompleteAppointment": ("APPOINTMENT_COMPLETED", "COMPLETED"),
@@ -337,3 +337,9 @@ class Books:
 
     def judge(self, skew: int = 0) -> list[str]:
         return violations(Record(self.history, self.tables, self.now, skew))
+
+
+def assert_finds(books: Books, says: str) -> None:
+    """The judge names a fault in these words, whatever else it finds."""
+    found = books.judge()
+    assert any(says in one for one in found), found

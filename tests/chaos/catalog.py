@@ -67,14 +67,14 @@ def _wrong_time_off(ledger: Ledger) -> Iterator[str]:
         types = [one.type for one in life.revisions]
         if types != [*TIME_OFF_EVENTS[: len(types)]]:
             yield f"{life.org} {life.hold_id} has the events {types}"
-        yield from filter(None, map(_unasked, life.revisions))
+        yield from filter(None, map(_differs_from_request, life.revisions))
     there = {key for key, life in ledger.time_off.items() if life.revisions[-1].takes()}
     rows = {(row["org_id"], row["id"]) for row in ledger.tables["time_off"]}
     if rows != there:
         yield f"time off by its events: {there}, in the catalogue: {rows}"
 
 
-def _unasked(revision: Revision) -> str:
+def _differs_from_request(revision: Revision) -> str:
     asked = revision.operation.first.request if revision.operation else {"id": ""}
     if all(revision.row[name] == asked[name] for name in asked if name in revision.row):
         return ""

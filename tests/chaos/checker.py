@@ -30,7 +30,7 @@ def violations(record: Record) -> list[str]:
         *_sold_twice_at_the_end(ledger),
         *_sold_twice_on_the_way(ledger),
         *_lost(ledger),
-        *(f"nobody asked for {one}" for one in ledger.unasked),
+        *(f"event without a request: {one}" for one in ledger.unattributed),
         *_out_of_time(ledger),
         *_repeated(ledger),
         *_kept_answers(ledger),

@@ -104,12 +104,12 @@ class Revision:
     def takes(self, since: int = 0, until: int = FOREVER) -> tuple[tuple[str, "Taking"], ...]:
         """What it takes of subjects, adds to the bookings of a service, or is time off of."""
         if self.row["state"] == TIME_OFF:
-            return ((off(self.row["owner_id"]), _time_off(self.row, since, until)),)
+            return ((time_off_key(self.row["owner_id"]), _time_off(self.row, since, until)),)
         if not self.is_live:
             return ()
         taking = taking_of(self.row, since, until)
         counted = SERVICES[taking.service_id].most_a_day
-        subjects = (*self.subjects, *((bookings(taking.service_id),) if counted else ()))
+        subjects = (*self.subjects, *((bookings_key(taking.service_id),) if counted else ()))
         return tuple((subject, taking) for subject in subjects)
 
     @property
@@ -123,12 +123,12 @@ TIME_OFF, NO_TIME_OFF = "TIME_OFF", "NO_TIME_OFF"
 TIME_OFF_EVENTS = ("TIME_OFF_SET", "TIME_OFF_DELETED")
 
 
-def off(owner_id: str) -> str:
+def time_off_key(owner_id: str) -> str:
     """Under what the time off of an owner is, beside what is taken."""
     return f"off {owner_id}"
 
 
-def bookings(service_id: str) -> str:
+def bookings_key(service_id: str) -> str:
     """Under what the bookings of a service are that count for its limit."""
     return f"bookings {service_id}"
 
@@ -273,7 +273,7 @@ class Ledger:
     read_at: int
     skew: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
-    unasked: list[str] = field(default_factory=list)
+    unattributed: list[str] = field(default_factory=list)
 
     @cached_property
     def by_appointment(self) -> dict[tuple[str, str], Life]:
@@ -342,7 +342,7 @@ class Ledger:
 def _in_the_way(service: Service, location_id: str) -> Iterable[str]:
     """Under what everything is that can be in the way of a service at a location."""
     subjects = service.subjects(location_id)
-    return (*subjects, *map(off, (*subjects, location_id)), bookings(service.id))
+    return (*subjects, *map(time_off_key, (*subjects, location_id)), bookings_key(service.id))
 
 
 _COLUMNS = {

@@ -27,18 +27,8 @@ from .history import (
     Attempt,
 )
 from .ledger import BOOKED
-from .pool import OFFERED, WALK_IN, Pool, place, where
-from .scenario import (
-    DAY,
-    HOUR,
-    MINUTE,
-    OFF_OWNERS,
-    OPENS,
-    ORGS,
-    ROOMS,
-    SECOND,
-    SERVICES,
-)
+from .pool import OFFERED, WALK_IN, Pool, service_and_location_of, service_at_random_location
+from .scenario import DAY, HOUR, MINUTE, OFF_OWNERS, OPENS, ORGS, ROOMS, SECOND, SERVICES
 
 IGNORED = ["OPENING_HOURS", "GRID"]
 """Rules that callers with that scope set aside."""
@@ -270,7 +260,7 @@ class Load:
         )
 
     def _about_walk_in(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
-        """Say how an appointment went, or that it was not so after all."""
+        """Record the outcome of an appointment, reopen it, or cancel it."""
         named = {"appointment_id": booked["appointment_id"]}
         if rng.random() < 0.1:
             return self._request(rng, org, "CancelAppointment", **named, cancel_reason=self._ill())
@@ -283,9 +273,9 @@ class Load:
 
     def _read(self, rng: random.Random, org: str, pool: Pool) -> Request:
         dice, day = rng.random(), self._day(rng)
-        service = place(rng, rng.choice(OFFERED))
+        service = service_at_random_location(rng, rng.choice(OFFERED))
         if pool.appointments and dice < 0.45:
-            # Somebody else's is nobody's.
+            # An id of another organization must be NOT_FOUND.
             who = org if dice > 0.02 else next(one for one in ORGS if one != org)
             booked = rng.choice(pool.appointments)["appointment_id"]
             return self._request(rng, who, "GetAppointment", appointment_id=booked)
@@ -306,9 +296,11 @@ class Load:
         """A start of a service, now and then off its grid or outside of the hours."""
         if rng.random() < 0.05:
             start = self._clock.now() // SECOND * SECOND + rng.randint(1, 9) * SECOND
-            return {**place(rng, WALK_IN), "start": start, "ignored_rules": IGNORED}
+            walk_in = service_at_random_location(rng, WALK_IN)
+            return walk_in | {"start": start, "ignored_rules": IGNORED}
         service = rng.choice(OFFERED)
-        content = place(rng, service) | {"start": rng.choice(service.times(self._day(rng)))}
+        content = service_at_random_location(rng, service)
+        content["start"] = rng.choice(service.times(self._day(rng)))
         if service.staff and rng.random() < 0.2:
             content["staff_id"] = rng.choice(service.staff)
         if service.capacity > 1 and rng.random() < 0.4:
@@ -326,7 +318,7 @@ class Load:
             return self._release(rng, org, hold)
         if dice < 0.98:
             return self._extend(rng, org, hold)
-        # Somebody else's is nobody's.
+        # An id of another organization must be NOT_FOUND.
         return self._release(rng, next(one for one in ORGS if one != org), hold)
 
     def _confirm(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
@@ -341,12 +333,12 @@ class Load:
 
     def _look(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """See what is open on the day of a hold."""
-        same = where(hold) | {"day": hold["start"] // DAY * DAY}
+        same = service_and_location_of(hold) | {"day": hold["start"] // DAY * DAY}
         return self._request(rng, org, "GetAvailability", **same)
 
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
         """Want what somebody else holds."""
-        same = where(hold) | {name: hold[name] for name in ("start", "staff_id")}
+        same = service_and_location_of(hold) | {name: hold[name] for name in ("start", "staff_id")}
         day = hold["start"] // DAY * DAY
         if hold["start"] not in SERVICES[hold["service_id"]].grid(day):
             same["ignored_rules"] = IGNORED

@@ -12,13 +12,13 @@ WALK_IN = next(service for service in SERVICES.values() if service.walks_in)
 OFFERED = [service for service in SERVICES.values() if not service.walks_in]
 
 
-def place(rng: random.Random, service: Service) -> dict[str, Any]:
+def service_at_random_location(rng: random.Random, service: Service) -> dict[str, Any]:
     """A service and one of its locations, as a request names them."""
     location_id = rng.choice(service.locations)
     return {"service_id": service.id} | ({"location_id": location_id} if location_id else {})
 
 
-def where(answer: dict[str, Any]) -> dict[str, Any]:
+def service_and_location_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The service and the location of a hold."""
     named = ("service_id", "location_id")
     return {name: answer[name] for name in named if answer[name]}

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from .history import OK, Attempt
 from .ledger import FOREVER, Ledger, Life, Revision, shows
-from .room import Wish, is_limited, slots, was_room
+from .room import SlotQuery, has_capacity, is_limited, slots
 from .scenario import DAY, SERVICES, Service
 from .states import States
 
@@ -115,14 +115,14 @@ class Reader:
             for _, seats, staff in [told.get(start, (0, 0, []))]
             for one in service.staff or ("",)
         ]
-        wishes = [Wish(service, location_id, *offer) for offer in offers]
+        queries = [SlotQuery(service, location_id, *offer) for offer in offers]
         possible = self._ledger.standing(self._ledger.possible, attempt, service, day)
-        for wish in wishes:
-            more = wish._replace(seats=wish.seats + 1)
-            limited = wish.seats == service.capacity or is_limited(possible, wish)
-            if not limited and was_room(possible, more):
-                yield f"{wish.start} {wish.staff_id} had room for more than {wish.seats}"
-        if not self._was_offered_at_once(attempt, [one for one in wishes if one.seats]):
+        for query in queries:
+            more = query._replace(seats=query.seats + 1)
+            limited = query.seats == service.capacity or is_limited(possible, query)
+            if not limited and has_capacity(possible, more):
+                yield f"{query.start} {query.staff_id} had room for more than {query.seats}"
+        if not self._was_offered_at_once(attempt, [one for one in queries if one.seats]):
             yield f"never free together: {[one for one in offers if one[2]]}"
 
     def _is_a_state(self, attempt: Attempt, service: Service) -> bool:
@@ -137,7 +137,7 @@ class Reader:
             for standing in self._states.during(attempt, day)
         )
 
-    def _was_offered_at_once(self, attempt: Attempt, wishes: list[Wish]) -> bool:
+    def _was_offered_at_once(self, attempt: Attempt, queries: list[SlotQuery]) -> bool:
         """Whether there was a moment at which nothing of what was offered was certainly taken.
 
         It is sought where something that was taken came to its end.
@@ -150,7 +150,7 @@ class Reader:
                 subject: [one for one in some if one.since <= moment < one.until]
                 for subject, some in certain.items()
             }
-            if all(was_room(then, wish) for wish in wishes):
+            if all(has_capacity(then, query) for query in queries):
                 return True
         return False
 

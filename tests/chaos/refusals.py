@@ -9,7 +9,7 @@ from itertools import chain
 
 from .history import REFUSED, Attempt
 from .ledger import OUTCOMES, Ledger, Life, Operation, Revision
-from .room import Wish, conflicts, is_limited, time_off_alone, was_room
+from .room import SlotQuery, conflicts, has_capacity, is_limited, time_off_alone
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 from .states import States
 
@@ -56,52 +56,52 @@ def _is_reused(same_key: Iterable[Operation], attempt: Attempt) -> bool:
     )
 
 
-def _wishes(ledger: Ledger, attempt: Attempt) -> Iterator[Wish]:
+def _slot_queries(ledger: Ledger, attempt: Attempt) -> Iterator[SlotQuery]:
     """What an attempt may have asked for: an appointment may have had other seats, or have been
     elsewhere, when it was decided."""
     request = attempt.request
     if "service_id" in request:
         service, location_id = SERVICES[request["service_id"]], request.get("location_id", "")
         named = request.get("staff_id", ""), request.get("seats", 1)
-        yield Wish(service, location_id, request["start"], *named)
+        yield SlotQuery(service, location_id, request["start"], *named)
         return
     life = ledger.of(attempt)
     for row in (one.row for one in life.revisions) if life else ():
         service, location_id, own = SERVICES[row["service_id"]], row["location_id"], row["hold_id"]
         if attempt.method == "RescheduleAppointment":
-            yield Wish(service, location_id, request["start"], "", row["seats"], own)
+            yield SlotQuery(service, location_id, request["start"], "", row["seats"], own)
         elif row["state"] == "CONFIRMED":
             named = row["staff_id"], request["seats"]
-            yield Wish(service, location_id, row["start_time"], *named, own)
+            yield SlotQuery(service, location_id, row["start_time"], *named, own)
 
 
 def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which no combination that could serve was free, though time off alone
     allowed one and no limit was reached."""
     return any(
-        not was_room(standing, wish)
-        and not is_limited(standing, wish)
-        and was_room(time_off_alone(standing), wish)
-        for wish in _wishes(ledger, attempt)
-        for standing in states.during(attempt, wish.start)
+        not has_capacity(standing, query)
+        and not is_limited(standing, query)
+        and has_capacity(time_off_alone(standing), query)
+        for query in _slot_queries(ledger, attempt)
+        for standing in states.during(attempt, query.start)
     )
 
 
 def _not_a_slot(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which time off allowed no combination."""
     return any(
-        not was_room(time_off_alone(standing), wish)
-        for wish in _wishes(ledger, attempt)
-        for standing in states.during(attempt, wish.start)
+        not has_capacity(time_off_alone(standing), query)
+        for query in _slot_queries(ledger, attempt)
+        for standing in states.during(attempt, query.start)
     )
 
 
 def _limit_reached(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which the day had as many bookings as its service may have."""
     return any(
-        is_limited(standing, wish)
-        for wish in _wishes(ledger, attempt)
-        for standing in states.during(attempt, wish.start)
+        is_limited(standing, query)
+        for query in _slot_queries(ledger, attempt)
+        for standing in states.during(attempt, query.start)
     )
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .ledger import Taking, bookings, off
+from .ledger import Taking, bookings_key, time_off_key
 from .scenario import LOCATIONS, SERVICES, Service
 
 Standing = Mapping[str, Sequence[Taking]]
-"""What was taken of each subject, was time off (`ledger.off`) and counted for a limit
-(`ledger.bookings`), of one organization and on one day."""
+"""What was taken of each subject, was time off (`ledger.time_off_key`) and counted for a limit
+(`ledger.bookings_key`), of one organization and on one day."""
 
 
-class Wish(NamedTuple):
+class SlotQuery(NamedTuple):
     """What is asked of a service: where and when, whom (empty: anybody), for how many; the hold
     `own` is in nobody's way."""
 
@@ -23,21 +23,21 @@ class Wish(NamedTuple):
     own: str = ""
 
 
-def was_room(standing: Standing, wish: Wish) -> bool:
+def has_capacity(standing: Standing, query: SlotQuery) -> bool:
     """Whether a staff member, or anybody, with all that is needed, was free for so many: nothing
     was in the way but the hold `own`, or only a session with room for them even if all that is
     standing was there at once. Limits do not count."""
     return any(
-        _left(standing, wish, subjects) >= wish.seats
-        for subjects in wish.service.combinations(wish.location_id, wish.staff_id)
+        _left(standing, query, subjects) >= query.seats
+        for subjects in query.service.combinations(query.location_id, query.staff_id)
     )
 
 
-def is_limited(standing: Standing, wish: Wish) -> bool:
+def is_limited(standing: Standing, query: SlotQuery) -> bool:
     """Whether there were as many bookings on the day as the service's limit allows."""
-    most = wish.service.most_a_day
-    there = {one.hold_id for one in standing.get(bookings(wish.service.id), ())}
-    return bool(most) and len(there - {wish.own}) >= most
+    most = query.service.most_a_day
+    there = {one.hold_id for one in standing.get(bookings_key(query.service.id), ())}
+    return bool(most) and len(there - {query.own}) >= most
 
 
 def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:
@@ -55,7 +55,7 @@ def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[s
 
 def time_off_alone(standing: Standing) -> Standing:
     """What there would be if nothing were booked."""
-    return {key: standing[key] for key in standing if key.startswith(off(""))}
+    return {key: standing[key] for key in standing if key.startswith(time_off_key(""))}
 
 
 def slots(
@@ -65,11 +65,13 @@ def slots(
     `standing` is all that was there at one moment."""
     found = {}
     for start in service.grid(day):
-        wish = Wish(service, location_id, start)
-        if is_limited(standing, wish):
+        query = SlotQuery(service, location_id, start)
+        if is_limited(standing, query):
             continue
         left = {
-            one: max(_left(standing, wish, some) for some in service.combinations(location_id, one))
+            one: max(
+                _left(standing, query, some) for some in service.combinations(location_id, one)
+            )
             for one in service.staff or ("",)
         }
         if seats := max(left.values()):
@@ -78,18 +80,21 @@ def slots(
     return found
 
 
-def _left(standing: Standing, wish: Wish, subjects: Sequence[str]) -> int:
+def _left(standing: Standing, query: SlotQuery, subjects: Sequence[str]) -> int:
     """How many seats are left of a service at a start with exactly these people and rooms."""
-    service, start = wish.service, wish.start
+    service, start = query.service, query.start
     ends = start + service.duration
-    for owner in (*subjects, wish.location_id):
-        if any(one.busy[0] < ends and start < one.busy[1] for one in standing.get(off(owner), ())):
+    for owner in (*subjects, query.location_id):
+        if any(
+            one.busy[0] < ends and start < one.busy[1]
+            for one in standing.get(time_off_key(owner), ())
+        ):
             return 0
     begin, end = service.taken(start)
     taken: dict[str, int] = {}
     for subject in subjects:
         for one in standing.get(subject, ()):
-            if one.hold_id == wish.own or one.busy[0] >= end or begin >= one.busy[1]:
+            if one.hold_id == query.own or one.busy[0] >= end or begin >= one.busy[1]:
                 continue
             if (one.service_id, one.start) != (service.id, start):
                 return 0

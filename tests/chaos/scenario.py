@@ -21,7 +21,7 @@ ROOMS = ("r_one", "r_two", "r_three")
 LOCATIONS = ("l_east", "l_west")
 
 OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
-"""Who has time off now and then: none of those whom the group service needs."""
+"""Owners that get time off; none that the group service needs."""
 
 OPENS, CLOSES = 9, 12
 """The hours of a day between which everything is; few starts, so that everybody collides."""

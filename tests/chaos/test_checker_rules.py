@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .books import TIMES, TODAY, Books
+from .books import TIMES, TODAY, Books, assert_finds
 from .scenario import DAY, HOUR, MINUTE
 
 FIRST = {"service_id": "s_desk", "location_id": "l_east", "start": TIMES}
@@ -21,13 +21,13 @@ def books() -> Books:
     books.book("s_desk", TIMES + HOUR, location_id="l_west")
     books.refuse("HoldAppointment", FIRST | {"start": TIMES + 20 * MINUTE}, "LIMIT_REACHED")
     books.book("s_visit", TIMES, "t_ben", location_id="l_west")
-    books.close("l_west", TIMES, HOUR, conflicts=2, allow_conflicts=True)
+    books.create_time_off("l_west", TIMES, HOUR, conflicts=2, allow_conflicts=True)
     refused = {"id": "f_x", "owner_id": "t_ben", "start_time": TIMES, "end_time": TIMES + HOUR}
     books.refuse("CreateTimeOff", refused | {"allow_conflicts": False}, "TIME_OFF_CONFLICTS")
-    deleted = books.close("t_ben", TIMES + HOUR, HOUR)
+    deleted = books.create_time_off("t_ben", TIMES + HOUR, HOUR)
     later = VISIT | {"start": TIMES + HOUR}
     books.refuse("HoldAppointment", later, "NOT_A_SLOT")
-    books.open_again(deleted)
+    books.delete_time_off(deleted)
     books.refuse("DeleteTimeOff", {"id": deleted["id"]}, "TIME_OFF_NOT_FOUND")
     books.book("s_visit", TIMES + HOUR, "t_ben")
     return books
@@ -43,7 +43,7 @@ def test_accepts_outcomes_of_what_has_started(books: Books) -> None:
     books.refuse("CompleteAppointment", named, "APPOINTMENT_NOT_STARTED")
     books.now = TIMES + MINUTE
     for method in ("CompleteAppointment", "ReopenAppointment", "MarkNoShow"):
-        books.settle_outcome(booked, method)
+        books.record_outcome(booked, method)
     books.refuse("CompleteAppointment", named, "NOT_CHANGEABLE")
     books.refuse("CancelAppointment", named | {"cancel_reason": "ill"}, "NOT_CANCELLABLE")
     books.refuse("RescheduleAppointment", named | {"start": TIMES}, "NOT_RESCHEDULABLE")
@@ -59,11 +59,11 @@ def in_time_off(books: Books) -> None:
 
 
 def time_off_over_bookings(books: Books) -> None:
-    books.close("t_ben", TIMES, HOUR, conflicts=1)
+    books.create_time_off("t_ben", TIMES, HOUR, conflicts=1)
 
 
 def conflicts_not_named(books: Books) -> None:
-    books.close("t_ben", TIMES, HOUR, allow_conflicts=True)
+    books.create_time_off("t_ben", TIMES, HOUR, allow_conflicts=True)
 
 
 def person_at_two_locations(books: Books) -> None:
@@ -76,14 +76,14 @@ def other_location(books: Books) -> None:
 
 
 def completed_before_its_start(books: Books) -> None:
-    books.settle_outcome(books.book("s_cut", TIMES, "t_ada"))
+    books.record_outcome(books.book("s_cut", TIMES, "t_ada"))
 
 
 def completed_twice(books: Books) -> None:
     booked = books.book("s_cut", TIMES, "t_ada")
     books.now = TIMES
-    books.settle_outcome(booked)
-    books.settle_outcome(booked, "MarkNoShow")
+    books.record_outcome(booked)
+    books.record_outcome(booked, "MarkNoShow")
 
 
 def refused_outcome(books: Books) -> None:
@@ -108,18 +108,18 @@ def free_of_conflicts_and_refused(books: Books) -> None:
 
 
 def there_and_not_found(books: Books) -> None:
-    there = books.close("r_two", TIMES, HOUR)
+    there = books.create_time_off("r_two", TIMES, HOUR)
     books.refuse("DeleteTimeOff", {"id": there["id"]}, "TIME_OFF_NOT_FOUND")
 
 
 def offered_in_time_off(books: Books) -> None:
     """Nothing of the desk is open; its limit is reached. A cut with Ben is, though he is off."""
-    books.close("t_ben", TODAY + 11 * HOUR, HOUR)
+    books.create_time_off("t_ben", TODAY + 11 * HOUR, HOUR)
     books.offer("s_cut")
 
 
 def answered_and_lost(books: Books) -> None:
-    books.close("r_two", TIMES, HOUR)
+    books.create_time_off("r_two", TIMES, HOUR)
     for name in ("events", "time_off"):
         books.tables[name].pop()
 
@@ -146,5 +146,4 @@ def answered_and_lost(books: Books) -> None:
 )
 def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
     plant(books)
-    found = books.judge()
-    assert any(says in one for one in found), found
+    assert_finds(books, says)

@@ -71,7 +71,7 @@ TOLD = {
     "undropped": "misread|unjustified refusal",
     "outdated": "misread",
     "hasty": "and is not there",
-    "split": "which no request explains",
+    "split": "has no matching request",
     "backwards": "ledger time runs back",
     "early": "misread",
     "late": "of a hold until",

@@ -219,7 +219,7 @@ def unlimited() -> None:
 
 
 def located() -> None:
-    """A search at a location sees nothing of what is taken elsewhere, or there."""
+    """A search at a location sees no bookings at all."""
 
     def see(
         ledger: Ledger, catalog: Catalog, service: Service, location_id: str, *more: Any

@@ -89,7 +89,7 @@ async def hold_and_confirm(
     return kept
 
 
-def book_of(
+def book_request(
     text: str, service_id: str = "s_123", **fields: Any
 ) -> appointments_pb2.BookAppointmentRequest:
     contact = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
@@ -99,12 +99,12 @@ def book_of(
 
 
 async def book(zimun: Zimun, text: str = TEN, key: str = "", **fields: Any) -> Appointment:
-    request = book_of(text, **fields)
+    request = book_request(text, **fields)
     kept: Appointment = await zimun.call(zimun.appointments.BookAppointment, request, key)
     return kept
 
 
-def update_of(
+def update_request(
     appointment_id: str, *paths: str, **fields: Any
 ) -> appointments_pb2.UpdateAppointmentRequest:
     return appointments_pb2.UpdateAppointmentRequest(
@@ -115,7 +115,7 @@ def update_of(
 
 async def update(zimun: Zimun, appointment_id: str, *paths: str, **fields: Any) -> Appointment:
     kept: Appointment = await zimun.call(
-        zimun.appointments.UpdateAppointment, update_of(appointment_id, *paths, **fields)
+        zimun.appointments.UpdateAppointment, update_request(appointment_id, *paths, **fields)
     )
     return kept
 
@@ -172,7 +172,7 @@ async def reschedule(zimun: Zimun, appointment_id: str, start: Any, **fields: An
     )
 
 
-def check_of(text: str, service_id: str = "s_123", **fields: Any) -> availability_pb2.SlotCheck:
+def slot_check(text: str, service_id: str = "s_123", **fields: Any) -> availability_pb2.SlotCheck:
     return availability_pb2.SlotCheck(service_id=service_id, start_time=stamp(text), **fields)
 
 

@@ -15,7 +15,7 @@ from .calls import (
     hold_and_confirm,
     reschedule_request,
     update,
-    update_of,
+    update_request,
 )
 from .catalogue import RESOURCE, SERVICE, hours
 
@@ -68,7 +68,7 @@ async def test_history_says_who_changed_what_and_when(zimun: Zimun) -> None:
     zimun.clock.advance(60)
     updated = await zimun.call(
         zimun.appointments.UpdateAppointment,
-        update_of(kept.appointment_id, notes="New"),
+        update_request(kept.appointment_id, notes="New"),
         client_id="c_desk",
     )
     moved = await zimun.call(

@@ -17,7 +17,7 @@ from .calls import (
     MONDAY,
     TEN,
     book,
-    book_of,
+    book_request,
     create_hold,
     get,
     hold_and_confirm,
@@ -25,7 +25,7 @@ from .calls import (
     reschedule_request,
     search,
     update,
-    update_of,
+    update_request,
 )
 from .catalogue import SERVICE, STAFF, hours, weekly
 
@@ -64,7 +64,7 @@ async def test_booking_is_a_hold_and_its_confirmation_in_one_step(zimun: Zimun) 
 async def test_booking_a_taken_slot_offers_the_same_alternatives_as_a_hold(zimun: Zimun) -> None:
     await book(zimun, staff_id="t_ben")
     refused = await zimun.refused(
-        zimun.appointments.BookAppointment, book_of(TEN, staff_id="t_ben")
+        zimun.appointments.BookAppointment, book_request(TEN, staff_id="t_ben")
     )
     assert (refused.code, refused.reason) == (grpc.StatusCode.ABORTED, "SLOT_UNAVAILABLE")
     assert len(refused.alternatives) == 3
@@ -73,7 +73,7 @@ async def test_booking_a_taken_slot_offers_the_same_alternatives_as_a_hold(zimun
 
 async def test_booking_is_refused_by_the_rules_of_a_hold(zimun: Zimun) -> None:
     sunday = "2025-11-30T10:00:00Z"
-    refused = await zimun.refused(zimun.appointments.BookAppointment, book_of(sunday))
+    refused = await zimun.refused(zimun.appointments.BookAppointment, book_request(sunday))
     assert refused.reason == "NOT_A_SLOT" == (await hold_refused(zimun, sunday)).reason
 
 
@@ -84,7 +84,7 @@ async def test_booking_again_under_its_key_books_once(zimun: Zimun) -> None:
     found = await zimun.call(zimun.appointments.ListAppointments, listing)
     same_time = [one for one in found.items if one.start_time == stamp(TEN)]
     assert same_time == [first]
-    other = book_of(TEN, contact_name="Else")
+    other = book_request(TEN, contact_name="Else")
     refused = await zimun.refused(zimun.appointments.BookAppointment, other, key="k-1")
     assert refused.reason == "IDEMPOTENCY_KEY_REUSED"
 
@@ -93,7 +93,7 @@ async def test_booking_again_under_its_key_books_once(zimun: Zimun) -> None:
 async def test_booking_needs_what_a_hold_and_a_confirmation_need(
     zimun: Zimun, missing: str
 ) -> None:
-    request = book_of(TEN)
+    request = book_request(TEN)
     request.ClearField(missing)
     refused = await zimun.refused(zimun.appointments.BookAppointment, request)
     assert (refused.reason, list(refused.fields)) == ("INVALID_FIELD", [missing])
@@ -176,7 +176,7 @@ async def test_update_that_changes_nothing_keeps_etag_and_update_time(zimun: Zim
 async def test_update_of_an_earlier_version_is_refused(zimun: Zimun) -> None:
     kept = await book(zimun)
     await update(zimun, kept.appointment_id, notes="New")
-    request = update_of(kept.appointment_id, notes="Newer", etag=kept.etag)
+    request = update_request(kept.appointment_id, notes="Newer", etag=kept.etag)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
     assert refused.reason == "ETAG_MISMATCH"
     assert (await get(zimun, kept.appointment_id)).notes == "New"
@@ -201,7 +201,7 @@ async def test_update_to_what_cannot_be_names_the_field(
     zimun: Zimun, paths: list[str], fields: dict[str, Any], named: str
 ) -> None:
     kept = await book(zimun)
-    request = update_of(kept.appointment_id, *paths, **fields)
+    request = update_request(kept.appointment_id, *paths, **fields)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
     assert (refused.reason, list(refused.fields)) == ("INVALID_FIELD", [named])
     assert await get(zimun, kept.appointment_id) == kept
@@ -212,7 +212,7 @@ async def test_seats_of_a_session_change_as_far_as_it_has_some_left(zimun: Zimun
     one = await hold_and_confirm(zimun, TEN, service_id, seats=2)
     hold = await create_hold(zimun, TEN, service_id, seats=2)
     assert (await update(zimun, one.appointment_id, seats=3)).seats == 3
-    request = update_of(one.appointment_id, seats=4)
+    request = update_request(one.appointment_id, seats=4)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
     assert refused.reason == "SLOT_UNAVAILABLE"
     assert all(slot.seats_left >= 4 for slot in refused.alternatives)
@@ -232,7 +232,7 @@ async def test_seats_beyond_a_capacity_that_was_reduced_stay_and_can_only_fall(
     await SERVICE.update(zimun, service_id, capacity=3)
     assert (await update(zimun, one.appointment_id, notes="Kept")).seats == 5
     assert (await update(zimun, one.appointment_id, seats=4)).seats == 4
-    request = update_of(one.appointment_id, seats=5)
+    request = update_request(one.appointment_id, seats=5)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
     assert refused.fields == {"seats": f"service {service_id} has 1 to 3"}
 

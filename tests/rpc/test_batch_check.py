@@ -14,20 +14,14 @@ from .calls import (
     MONDAY,
     TEN,
     batch_check,
-    check_of,
     create_hold,
     error_of_refusal,
     error_of_status,
     hold_refused,
     search,
+    slot_check,
 )
-from .catalogue import (
-    LOCATION,
-    SERVICE,
-    Fields,
-    minutes,
-    settle,
-)
+from .catalogue import LOCATION, SERVICE, Fields, minutes, settle
 
 # Many checks at once
 
@@ -51,7 +45,7 @@ async def test_a_hundred_checks_are_answered_in_their_order(zimun: Zimun) -> Non
 
 
 async def test_a_hundred_and_one_checks_are_refused(zimun: Zimun) -> None:
-    request = availability_pb2.BatchCheckAvailabilityRequest(checks=[check_of(TEN)] * 101)
+    request = availability_pb2.BatchCheckAvailabilityRequest(checks=[slot_check(TEN)] * 101)
     refused = await zimun.refused(zimun.availability.BatchCheckAvailability, request)
     assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {"checks"})
 
@@ -61,10 +55,10 @@ async def test_a_hundred_and_one_checks_are_refused(zimun: Zimun) -> None:
     [
         (availability_pb2.SlotCheck(service_id="s_123"), "checks[3].start_time"),
         (availability_pb2.SlotCheck(start_time=stamp(TEN)), "checks[3].service_id"),
-        (check_of(TEN, "s 9"), "checks[3].service_id"),
-        (check_of(TEN, location_id="!"), "checks[3].location_id"),
-        (check_of(TEN, seats=0), "checks[3].seats"),
-        (check_of(TEN, duration=minutes(-1)), "checks[3].duration"),
+        (slot_check(TEN, "s 9"), "checks[3].service_id"),
+        (slot_check(TEN, location_id="!"), "checks[3].location_id"),
+        (slot_check(TEN, seats=0), "checks[3].seats"),
+        (slot_check(TEN, duration=minutes(-1)), "checks[3].duration"),
         (
             availability_pb2.SlotCheck(service_id="s_123", start_time={"nanos": 1}),
             "checks[3].start_time",
@@ -75,7 +69,7 @@ async def test_a_malformed_check_is_refused_by_its_number(
     zimun: Zimun, check: availability_pb2.SlotCheck, field: str
 ) -> None:
     request = availability_pb2.BatchCheckAvailabilityRequest(
-        checks=[check_of(TEN)] * 3 + [check, check_of(TEN)]
+        checks=[slot_check(TEN)] * 3 + [check, slot_check(TEN)]
     )
     refused = await zimun.refused(zimun.availability.BatchCheckAvailability, request)
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
@@ -84,7 +78,7 @@ async def test_a_malformed_check_is_refused_by_its_number(
 
 async def test_checks_name_an_unknown_zone_of_their_request(zimun: Zimun) -> None:
     request = availability_pb2.BatchCheckAvailabilityRequest(
-        checks=[check_of(TEN)], time_zone="Mars/Olympus"
+        checks=[slot_check(TEN)], time_zone="Mars/Olympus"
     )
     refused = await zimun.refused(zimun.availability.BatchCheckAvailability, request)
     assert set(refused.fields) == {"time_zone"}
@@ -123,8 +117,8 @@ async def test_the_error_of_a_check_is_the_one_of_a_hold(zimun: Zimun) -> None:
     await create_hold(zimun, TEN, "s_yoga", seats=6)
     await create_hold(zimun, TEN, staff_id="t_ben")
     asked = [{"text": TEN, "service_id": "s_123"} | dict(fields) for fields in REFUSED]
-    good = check_of(f"{MONDAY}T13:00:00Z")
-    checks = [one for fields in asked for one in (check_of(**fields), good)]
+    good = slot_check(f"{MONDAY}T13:00:00Z")
+    checks = [one for fields in asked for one in (slot_check(**fields), good)]
     answers = await batch_check(zimun, *checks)
     assert {answer.WhichOneof("result") for answer in answers[1::2]} == {"slot"}
     for fields, answer in zip(asked, answers[::2], strict=True):
@@ -143,7 +137,7 @@ async def test_the_error_of_a_check_is_the_one_of_a_hold(zimun: Zimun) -> None:
 
 
 async def test_checks_do_not_take_from_each_other(zimun: Zimun) -> None:
-    answers = await batch_check(zimun, *[check_of(TEN, "s_yoga", seats=8)] * 3)
+    answers = await batch_check(zimun, *[slot_check(TEN, "s_yoga", seats=8)] * 3)
     assert [answer.slot.seats_left for answer in answers] == [8, 8, 8]
-    answers = await batch_check(zimun, check_of(TEN), time_zone="America/New_York")
+    answers = await batch_check(zimun, slot_check(TEN), time_zone="America/New_York")
     assert answers[0].slot.local_start_time == "2025-12-01T05:00:00-05:00"

@@ -12,7 +12,7 @@ from ..support.rpc import Zimun, refusal
 from . import confirm_of
 from .calls import (
     book,
-    book_of,
+    book_request,
     create_hold,
     explain,
     hold_and_confirm,
@@ -21,7 +21,7 @@ from .calls import (
     search,
     times,
     update,
-    update_of,
+    update_request,
 )
 from .catalogue import SERVICE, hours, settle, weekly
 
@@ -60,7 +60,7 @@ async def test_search_hold_book_and_explain_know_a_limit_alike(zimun: Zimun) -> 
         "subject_id": "s_kiosk",
         "ends": f"{SATURDAY}T00:00:00Z",
     }
-    request = book_of(NINE, "s_kiosk")
+    request = book_request(NINE, "s_kiosk")
     at_once = await zimun.refused(zimun.appointments.BookAppointment, request)
     assert at_once.info == refused.info
     [told] = (await explain(zimun, "s_kiosk", NINE)).obstacles
@@ -95,10 +95,12 @@ async def test_a_customer_is_counted_where_the_contact_is_known(zimun: Zimun) ->
     second = await zimun.call(
         zimun.appointments.ConfirmAppointment, confirm_of(other.hold_id, **eve)
     )
-    at_once = book_of(ELEVEN, "s_kiosk", **eve)
+    at_once = book_request(ELEVEN, "s_kiosk", **eve)
     refused = await zimun.refused(zimun.appointments.BookAppointment, at_once)
     assert refused.reason == "LIMIT_REACHED"
-    stolen = update_of(second.appointment_id, "contact_email", contact_email=first.contact_email)
+    stolen = update_request(
+        second.appointment_id, "contact_email", contact_email=first.contact_email
+    )
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, stolen)
     assert refused.reason == "LIMIT_REACHED"
     renamed = await update(zimun, second.appointment_id, "contact_name", contact_name="Eve")

@@ -18,12 +18,12 @@ from .calls import (
     ELEVEN,
     TEN,
     book,
-    book_of,
+    book_request,
     changes_of,
     get,
     reschedule_request,
     update,
-    update_of,
+    update_request,
 )
 from .catalogue import days, settle
 
@@ -149,7 +149,7 @@ async def test_erasure_leaves_no_trace_but_that_it_happened(
     zimun: Zimun, other_server: Reader
 ) -> None:
     kept = await book(zimun, TEN, key="k-1", **PERSONAL)
-    request = update_of(kept.appointment_id, notes=f"More of the {SECRET}")
+    request = update_request(kept.appointment_id, notes=f"More of the {SECRET}")
     await zimun.call(zimun.appointments.UpdateAppointment, request, key="k-2")
     cancel = appointments_pb2.CancelAppointmentRequest(
         appointment_id=kept.appointment_id, cancel_reason=f"Ill, says {SECRET}"
@@ -173,7 +173,7 @@ async def test_erasure_leaves_no_trace_but_that_it_happened(
     assert changes[-1].client_id == "c_desk"
     assert changes[-1].appointment == after
     repeated = await zimun.call(
-        zimun.appointments.BookAppointment, book_of(TEN, **PERSONAL), key="k-1"
+        zimun.appointments.BookAppointment, book_request(TEN, **PERSONAL), key="k-1"
     )
     for name in (*PERSONAL, "etag"):
         kept.ClearField(name)
@@ -193,7 +193,7 @@ async def test_appointment_without_a_contact_takes_no_name_without_an_address(zi
     kept = (await book(zimun, TEN, **PERSONAL)).appointment_id
     await erase(zimun, include_upcoming=True)
     for field in ("contact_name", "contact_phone"):
-        request = update_of(kept, **{field: "1234"})
+        request = update_request(kept, **{field: "1234"})
         refused = await zimun.refused(zimun.appointments.UpdateAppointment, request)
         assert list(refused.fields) == ["contact_email"]
     assert (await update(zimun, kept, notes="Door 2")).notes == "Door 2"
@@ -218,7 +218,7 @@ async def test_contact_with_an_appointment_to_come_is_erased_only_where_that_is_
         assert (await get(zimun, appointment_id)).contact_name == ""
     after = await get(zimun, coming.appointment_id)
     assert (after.state, after.start_time) == (Appointment.CONFIRMED, coming.start_time)
-    same_time = book_of("2025-12-03T10:00:00Z", staff_id=coming.staff_id)
+    same_time = book_request("2025-12-03T10:00:00Z", staff_id=coming.staff_id)
     taken = await zimun.refused(zimun.appointments.BookAppointment, same_time)
     assert taken.reason == "SLOT_UNAVAILABLE"
     moved = await zimun.call(
@@ -250,7 +250,7 @@ async def test_retention_erases_contacts_of_what_ended_so_many_days_ago(zimun: Z
     assert await sweep() == 0
     change = (await changes_of(zimun, ended.appointment_id))[-1]
     assert (change.type, change.client_id) == (AppointmentChange.CONTACT_ERASED, "")
-    late = update_of(ended.appointment_id, notes="Again")
+    late = update_request(ended.appointment_id, notes="Again")
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, late)
     assert refused.reason == "CONTACT_RETENTION_OVER"
     zimun.clock.advance(30 * 24 * 3600)

@@ -11,23 +11,16 @@ from .calls import (
     MONDAY,
     TEN,
     batch_check,
-    check_of,
     create_hold,
     error_of_refusal,
     error_of_status,
     explain,
     hold_refused,
     search,
+    slot_check,
     starts,
 )
-from .catalogue import (
-    RESOURCE,
-    SERVICE,
-    STAFF,
-    days,
-    put_override,
-    weekly,
-)
+from .catalogue import RESOURCE, SERVICE, STAFF, days, put_override, weekly
 from .explained_rules import CASES, service
 
 
@@ -46,7 +39,7 @@ async def test_an_explanation_names_the_rule_and_whom_it_is_about(zimun: Zimun, 
     assert case.metadata.get("rule", found[0][0]) == found[0][0]
     wanted = case.metadata or {"service_id": "s_x"}
     assert dict(refused.info.metadata) == wanted
-    (answer,) = await batch_check(zimun, check_of(TEN, "s_x", **fields))
+    (answer,) = await batch_check(zimun, slot_check(TEN, "s_x", **fields))
     assert error_of_status(answer.error) == error_of_refusal(refused)
     assert TEN not in starts((await search(zimun, "s_x", MONDAY, **fields)).slots)
     if note := wanted.get("note", ""):

@@ -16,7 +16,7 @@ from .calls import (
     ELEVEN,
     TEN,
     book,
-    book_of,
+    book_request,
     changes_of,
     create_hold,
     explain,
@@ -148,7 +148,7 @@ async def test_without_the_scope_a_request_that_names_rules_is_refused(
     requests: dict[str, Any] = {
         "Hold": hold_of(TEN, ignored_rules=EVERY_RULE),
         "Confirm": confirm_of((await create_hold(zimun, ELEVEN)).hold_id, ignored_rules=EVERY_RULE),
-        "Book": book_of(TEN, ignored_rules=EVERY_RULE),
+        "Book": book_request(TEN, ignored_rules=EVERY_RULE),
         "Reschedule": reschedule_request("a_123", TEN, ignored_rules=EVERY_RULE),
         "Cancel": cancel_of("a_123", ignored_rules=EVERY_RULE),
     }

@@ -18,7 +18,6 @@ from .calls import (
     TEN,
     TUESDAY,
     batch_check,
-    check_of,
     create_hold,
     error_of_refusal,
     error_of_status,
@@ -29,18 +28,11 @@ from .calls import (
     reschedule,
     reschedule_request,
     search,
+    slot_check,
     starts,
     times,
 )
-from .catalogue import (
-    LOCATION,
-    SERVICE,
-    STAFF,
-    days,
-    hours,
-    minutes,
-    weekly,
-)
+from .catalogue import LOCATION, SERVICE, STAFF, days, hours, minutes, weekly
 
 # Lengths
 
@@ -160,9 +152,9 @@ async def test_ones_own_time_is_offered_and_others_are_not(zimun: Zimun) -> None
     assert [each.subject_id for each in explained.obstacles] == ["t_x"]
     answers = await batch_check(
         zimun,
-        check_of(f"{MONDAY}T09:30:00Z", service_id, **own),
-        check_of(f"{MONDAY}T09:30:00Z", service_id),
-        check_of(f"{MONDAY}T09:30:00Z", service_id, ignore_appointment_id="a_9"),
+        slot_check(f"{MONDAY}T09:30:00Z", service_id, **own),
+        slot_check(f"{MONDAY}T09:30:00Z", service_id),
+        slot_check(f"{MONDAY}T09:30:00Z", service_id, ignore_appointment_id="a_9"),
     )
     assert [answer.WhichOneof("result") for answer in answers] == ["slot", "error", "error"]
     assert error_of_status(answers[2].error)[2] == "APPOINTMENT_NOT_FOUND"
@@ -288,7 +280,7 @@ async def test_a_daily_limit_counts_the_dates_of_the_persons_zone(zimun: Zimun) 
         await hold_and_confirm(zimun, f"{MONDAY}T{time}:00Z", made.id)
     assert starts((await search(zimun, made.id, **both)).slots) == everything[11:]
     for start in (of_tuesday[0], of_tuesday[-1]):
-        (explained,) = await batch_check(zimun, check_of(start, made.id))
+        (explained,) = await batch_check(zimun, slot_check(start, made.id))
         assert explained.WhichOneof("result") == "slot"
         await hold_and_confirm(zimun, start, made.id)
     assert starts((await search(zimun, made.id, **both)).slots) == everything[35:]

@@ -26,10 +26,7 @@ from .calls import (
     reschedule_request,
     search,
 )
-from .catalogue import (
-    KINDS,
-    SERVICE,
-)
+from .catalogue import KINDS, SERVICE
 from .worlds import (
     COPIES,
     QUESTIONS,
@@ -37,9 +34,9 @@ from .worlds import (
     Question,
     World,
     copy_store,
-    hold_of,
+    hold_slot,
     instants,
-    release,
+    release_hold,
 )
 
 
@@ -52,7 +49,7 @@ async def test_everything_shown_can_be_held_in_a_copy_of_its_own(
         copied = tmp_path / f"copy{n}"
         copy_store(world.data_dir, copied)
         async with serving(copied, ManualClock(world.zimun.clock.now())) as zimun:
-            hold = await hold_of(zimun, service_id, slot, asked)
+            hold = await hold_slot(zimun, service_id, slot, asked)
             assert (hold.start_time, hold.end_time) == (slot.start_time, slot.end_time)
             assert hold.staff_id in (slot.staff_ids or [""])
             kept = await zimun.call(zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id))
@@ -67,14 +64,14 @@ async def test_everything_shown_can_be_held_and_giving_it_back_restores_the_answ
         service_id, asked = question
         before = await world.slots(question)
         for n, slot in enumerate(before):
-            hold = await hold_of(world.zimun, service_id, slot, asked)
+            hold = await hold_slot(world.zimun, service_id, slot, asked)
             assert (hold.start_time, hold.end_time) == (slot.start_time, slot.end_time)
             assert hold.staff_id in (slot.staff_ids or [""])
             day = slot.local_start_time[:10]
             of_day = [each for each in before if each.local_start_time[:10] == day]
             if n % 4 == 0:
                 assert await world.slots(question, start_date=day, end_date=day) != of_day
-            await release(world.zimun, hold)
+            await release_hold(world.zimun, hold)
             if n % 4 == 0:
                 assert await world.slots(question, start_date=day, end_date=day) == of_day
         assert await world.slots(question) == before
@@ -89,19 +86,19 @@ async def test_a_slot_has_the_people_and_the_seats_that_it_shows(world: World) -
         service = await SERVICE.get(zimun, service_id)
         for slot in chance.sample(shown, min(10, len(shown))):
             for staff_id in service.staff_ids:
-                asking = hold_of(zimun, service_id, slot, asked, staff_id=staff_id)
+                asking = hold_slot(zimun, service_id, slot, asked, staff_id=staff_id)
                 if staff_id in slot.staff_ids:
                     hold = await asking
                     assert hold.staff_id == staff_id
-                    await release(zimun, hold)
+                    await release_hold(zimun, hold)
                 else:
                     with pytest.raises(grpc.aio.AioRpcError):
                         await asking
-            most = await hold_of(zimun, service_id, slot, asked, seats=slot.seats_left)
-            await release(zimun, most)
+            most = await hold_slot(zimun, service_id, slot, asked, seats=slot.seats_left)
+            await release_hold(zimun, most)
             if slot.seats_left < service.capacity:
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
-                    await hold_of(zimun, service_id, slot, asked, seats=slot.seats_left + 1)
+                    await hold_slot(zimun, service_id, slot, asked, seats=slot.seats_left + 1)
                 assert refusal(caught.value).reason == "SLOT_UNAVAILABLE"
 
 
@@ -167,8 +164,8 @@ async def test_everything_not_shown_is_refused_as_it_is_explained(world: World) 
             assert errors[time][3].get("rule", first) == first
             assert {slot.start_time.ToMicroseconds() for slot in refused.alternatives} <= shown
             for slot in refused.alternatives:
-                hold = await hold_of(zimun, service_id, slot, asked)
-                await release(zimun, hold)
+                hold = await hold_slot(zimun, service_id, slot, asked)
+                await release_hold(zimun, hold)
     assert {reason for reason, _ in refused_for} == {
         "LIMIT_REACHED",
         "NOT_A_SLOT",
@@ -254,7 +251,7 @@ async def test_one_more_booking_never_opens_anything(world: World) -> None:
         if not before[n]:
             continue
         service_id, asked = QUESTIONS[n]
-        await hold_of(zimun, service_id, chance.choice(before[n]), asked)
+        await hold_slot(zimun, service_id, chance.choice(before[n]), asked)
         for other, question in enumerate(QUESTIONS):
             after = await world.slots(question)
             known = {slot.start_time.ToMicroseconds(): slot for slot in before[other]}

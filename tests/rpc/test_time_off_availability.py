@@ -17,7 +17,7 @@ from .calls import (
     search,
     times,
     update,
-    update_of,
+    update_request,
 )
 from .catalogue import LOCATION, RESOURCE, SERVICE, STAFF, hours, minutes, put_override, weekly
 from .time_off import change_time_off, drop_time_off, put_time_off
@@ -158,7 +158,7 @@ async def test_an_appointment_takes_no_more_seats_while_place_or_staff_has_time_
     )
     kept = await hold_and_confirm(zimun, TEN, "s_g", seats=2)
     await put_time_off(zimun, owner_id, TEN, ELEVEN, note="Course", allow_conflicts=True)
-    more = update_of(kept.appointment_id, seats=3)
+    more = update_request(kept.appointment_id, seats=3)
     refused = await zimun.refused(zimun.appointments.UpdateAppointment, more)
     assert dict(refused.info.metadata) == {"rule": rule, "note": "Course"}
     assert (await update(zimun, kept.appointment_id, seats=1)).seats == 1

@@ -104,7 +104,7 @@ def clock_of(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def zimun_date(zimun: Zimun) -> date:
+def today(zimun: Zimun) -> date:
     return to_datetime(zimun.clock.now()).date()
 
 
@@ -117,7 +117,7 @@ def limits_of(*limits: tuple[str, str, int]) -> list[dict[str, Any]]:
     return [{"per": per, "period": period, "max_bookings": most} for per, period, most in limits]
 
 
-async def furnish(zimun: Zimun, chance: random.Random) -> None:
+async def create_catalog(zimun: Zimun, chance: random.Random) -> None:
     """People in four zones, rooms that two requirements share, a class, limits, overrides."""
     await settle(
         zimun,
@@ -131,7 +131,7 @@ async def furnish(zimun: Zimun, chance: random.Random) -> None:
     await LOCATION.create(zimun, id="l_east", weekly_hours=weekly("01:00", "22:30"))
     await LOCATION.create(zimun, id="l_west", time_zone="America/New_York", holiday_region="US-NY")
     places: dict[str, list[str]] = {}
-    day = zimun_date(zimun) + timedelta(days=1)
+    day = today(zimun) + timedelta(days=1)
     for n, zone in enumerate(ZONES):
         await STAFF.create(
             zimun,
@@ -216,7 +216,7 @@ async def make_exceptions(world: World, chance: random.Random) -> None:
             )
 
 
-async def rearrange(zimun: Zimun) -> None:
+async def change_services(zimun: Zimun) -> None:
     """Change the services under the bookings that they have."""
     moved = await STAFF.get(zimun, "t_2")
     await STAFF.update(zimun, "t_2", ["location_ids"])
@@ -242,10 +242,10 @@ async def book(world: World, chance: random.Random) -> None:
         slots = await world.slots((service_id, asked))
         if not slots:
             continue
-        hold = await hold_of(zimun, service_id, chance.choice(slots), asked)
+        hold = await hold_slot(zimun, service_id, chance.choice(slots), asked)
         fate = chance.randrange(5)
         if fate == 0:
-            await release(zimun, hold)
+            await release_hold(zimun, hold)
         elif fate < 4:
             kept = await zimun.call(zimun.appointments.ConfirmAppointment, confirm_of(hold.hold_id))
             if fate == 3:
@@ -255,10 +255,10 @@ async def book(world: World, chance: random.Random) -> None:
                 await zimun.call(zimun.appointments.CancelAppointment, cancel)
         if n == 15:
             zimun.clock.advance(16 * 60)
-            await rearrange(zimun)
+            await change_services(zimun)
 
 
-async def hold_of(
+async def hold_slot(
     zimun: Zimun, service_id: str, slot: Slot, asked: dict[str, Any], **fields: Any
 ) -> Hold:
     request = appointments_pb2.HoldAppointmentRequest(
@@ -268,7 +268,7 @@ async def hold_of(
     return held
 
 
-async def release(zimun: Zimun, hold: Hold) -> None:
+async def release_hold(zimun: Zimun, hold: Hold) -> None:
     request = appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
     await zimun.call(zimun.appointments.ReleaseHold, request)
 
@@ -290,7 +290,7 @@ async def build(data_dir: Path, seed: int) -> int:
         organization = Organization(id="o_demo", name="We", time_zone="UTC")
         await zimun.stores.writer.run("o_demo", CreateOrganization(organization), creates=True)
         made = World(zimun, data_dir, seed)
-        await furnish(zimun, chance)
+        await create_catalog(zimun, chance)
         await make_exceptions(made, chance)
         await book(made, chance)
         return zimun.clock.now()

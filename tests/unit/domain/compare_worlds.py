@@ -15,7 +15,7 @@ from collections import Counter
 
 from zimun.domain.ignored_rules import BookingRule
 
-from .build import world_of
+from .random_worlds import world_of
 from .test_availability import check_answers
 from .test_explanation import check_explained
 from .test_ignored_rules import check_ignored
@@ -38,23 +38,23 @@ def compare(seed: int) -> list[str]:
 
 def main() -> None:
     """Compare worlds until there were so many; end with status 1 where any differed."""
-    options = argparse.ArgumentParser(prog="python -m tests.unit.domain.compare_worlds")
-    options.add_argument("--first", type=int, default=0, help="the first seed")
-    options.add_argument("--count", type=int, default=50_000, help="how many worlds")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(prog="python -m tests.unit.domain.compare_worlds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--count", type=int, default=50_000, help="how many worlds")
+    options = parser.parse_args()
     passed: Counter[str] = Counter()
     differing: list[int] = []
-    told = time.monotonic()
-    for seed in range(given.first, given.first + given.count):
+    last_report = time.monotonic()
+    for seed in range(options.first, options.first + options.count):
         try:
             passed.update(compare(seed))
         except Exception:
             traceback.print_exc()
             differing.append(seed)
-        if time.monotonic() - told > REPORT_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - last_report > REPORT_SECONDS:
+            last_report = time.monotonic()
             print(f"to seed {seed}: {dict(passed)}, differing: {differing}", flush=True)
-    print(f"{given.count} worlds: {dict(passed)}, differing: {differing}", flush=True)
+    print(f"{options.count} worlds: {dict(passed)}, differing: {differing}", flush=True)
     sys.exit(1 if differing else 0)
 
 

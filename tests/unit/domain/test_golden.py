@@ -5,6 +5,9 @@ may misread a rule alike. Here every answer was written down first. A docstring
 gives the offsets on both sides of a change, the UTC instant of the change, and
 so the open time in UTC; a row gives a start in UTC and what the wall of the
 place shows then. Where governments change their minds, the date is a past one.
+
+The file is long for one idea: each test is a table of answers, and the tables share the few
+helpers below.
 """
 
 from calendar import FRIDAY, MONDAY, SATURDAY, SUNDAY, THURSDAY, TUESDAY, WEDNESDAY

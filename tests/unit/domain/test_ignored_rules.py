@@ -24,8 +24,9 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger.reservation import State, cancel, check_movable
 
 from ...support.profiles import examples
-from .build import World, appointment, every_day, member, resource, service, utc, world, worlds
+from .build import World, appointment, every_day, member, resource, service, utc, world
 from .oracle import Oracle
+from .random_worlds import worlds
 
 EVERY_RULE = frozenset(BookingRule)
 MONDAY = date(2026, 1, 5)

@@ -35,6 +35,7 @@ from ...support.profiles import examples
 from . import build
 from .ledger_model import Keeper, Model
 from .oracle import period_of, wall
+from .random_worlds import dates_of
 
 MONDAY = build.utc("2026-01-05T09:00")
 NOW = MONDAY - DAY
@@ -287,7 +288,7 @@ def test_a_cancelled_appointment_whose_session_is_gone_can_get_another_address()
 def test_a_period_is_exactly_the_time_in_which_the_clock_shows_its_dates(
     zone: str, period: LimitPeriod, data: st.DataObject
 ) -> None:
-    noon = build.utc(f"{data.draw(build.dates_of(zone))}T12:00")
+    noon = build.utc(f"{data.draw(dates_of(zone))}T12:00")
     of_noon = period_of(period, zone, noon)
     times = list(periods(zone, period, (noon, noon)))
     [own] = [time for time in times if any(begin <= noon < end for begin, end in time)]

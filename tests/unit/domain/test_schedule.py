@@ -21,7 +21,8 @@ from zimun.domain.instant import DAY, HOUR, MINUTE, SECOND, to_datetime
 
 from ...support.profiles import examples
 from . import oracle
-from .build import ALL_DAY, BACK_INTO_YESTERDAY, CHANGES, dates_of, hours, utc, zones
+from .build import ALL_DAY, BACK_INTO_YESTERDAY, CHANGES, utc
+from .random_worlds import dates_of, hours, zones
 
 NIGHT: Hours = ((0, 180),)
 """00:00 to 03:00."""

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from zoneinfo import available_timezones
 from zoneinfo._zoneinfo import ZoneInfo as PythonZoneInfo  # type: ignore[import-not-found]
 
@@ -15,38 +15,30 @@ from zimun.domain.availability import timetable as timetable_module
 from zimun.domain.availability.nearest_slots import nearest
 from zimun.domain.availability.opening_hours import dates, local_date
 from zimun.domain.availability.slot_explanation import slot_at
-from zimun.domain.availability.slots import Session
 from zimun.domain.availability.timetable import MAX_NEW_STAFF_DAYS, Timetable
 from zimun.domain.availability.zone_dates import date_ranges
-from zimun.domain.catalog.entries import Override, Resource, SlotAlignment, StaffMember
 from zimun.domain.instant import DAY, HOUR, MINUTE
 
 from ...support.profiles import examples
 from .build import (
     ALL_DAY,
     BACK_INTO_YESTERDAY,
-    CHANGES,
+    MONDAY,
+    NINE,
     NINE_TO_FIVE,
     World,
     every_day,
-    location,
     member,
     organization,
-    resource,
     service,
-    session,
     utc,
     world,
-    worlds,
-    zones,
 )
+from .clinics import WEEKS, clinics
 from .oracle import Oracle
 from .oracle_obstacles import refusal_of
-from .test_availability import facts, refusal
-
-MONDAY = date(2026, 1, 5)
-NINE = utc("2026-01-05T09:00")
-WEEKS = timedelta(days=27)
+from .random_worlds import worlds
+from .slot_facts import facts, refusal
 
 
 def check_days(asked: World) -> None:
@@ -97,124 +89,6 @@ def test_bookings_around_a_date_that_is_shown_early_take_exactly_their_starts() 
     assert utc("2010-11-07T02:30") in starts
 
 
-class _Clinic:
-    """A random organization with many people, rooms and bookings, asked about four weeks."""
-
-    def __init__(self, seed: int, zone: str) -> None:
-        self.random = random.Random(seed)
-        self.zone = zone
-        self.first = self.random.choice(CHANGES[zone]) - timedelta(days=self.random.randint(0, 27))
-        self.last = self.first + WEEKS
-        self.noon = utc(f"{self.first}T12:00")
-
-    def world(self) -> World:
-        staff = [self._member(n) for n in range(self.random.choice([0, 1, 12, 60]))]
-        rooms = [self._room(n) for n in range(self.random.choice([0, 3, 8]))]
-        length = self.random.choice([15, 30, 60])
-        offered = service(
-            duration=length * MINUTE,
-            slot_step=self.random.choice([15, 20, 60]) * MINUTE,
-            slot_alignment=self.random.choice([*SlotAlignment]),
-            buffer_before=self.random.choice([0, 0, 10]) * MINUTE,
-            buffer_after=self.random.choice([0, 5]) * MINUTE,
-            lead_time=self.random.choice([0, HOUR, 3 * DAY]),
-            horizon=self.random.choice([12, 400]) * DAY,
-            capacity=self.random.choice([1, 1, 4]),
-            staff_ids=tuple(one.id for one in staff),
-            resource_requirements=tuple(self._requirement(rooms) for _ in rooms[:2]),
-            location_ids=("l_1",),
-        )
-        return world(
-            offered,
-            self.first,
-            self.last,
-            now=self.noon - self.random.choice([0, 3]) * DAY,
-            organization=organization(time_zone="UTC", holiday_region="DE"),
-            locations=[location(time_zone=self.zone, weekly_hours=self._week())],
-            staff=staff,
-            resources=rooms,
-            overrides=[self._override(one.id) for one in staff for _ in range(2)]
-            + [self._override(self.random.choice(["o_1", "l_1"])) for _ in range(3)],
-            holidays={self.first + timedelta(days=self.random.randint(0, 27)): "Holiday"},
-            taken=tuple(self._taken(offered.subjects("l_1"))),
-            sessions=tuple(self._sessions(offered.staff_ids, length * MINUTE)),
-            starts=tuple(
-                (one.id, self._instant(5)) for one in staff if one.daily_limit for _ in range(40)
-            ),
-            staff_id=self.random.choice(["", "", "", *(one.id for one in staff[:1])]),
-            seats=self.random.choice([1, offered.capacity]),
-        )
-
-    def _instant(self, tick: int) -> int:
-        return self.noon + self.random.randint(-12 * 60 // tick, 28 * 1440 // tick) * tick * MINUTE
-
-    def _hours(self) -> tuple[tuple[int, int], ...]:
-        start = self.random.choice([0, 480, 540, 545])
-        return self.random.choice(
-            [
-                ((start, 1020),),
-                ((start, 720), (750, 1080)),
-                ((1200, 1440), (0, 120)),
-                ALL_DAY,
-                ALL_DAY,
-                (),
-            ]
-        )
-
-    def _week(self) -> dict[int, tuple[tuple[int, int], ...]]:
-        usual = self._hours()
-        return {day: self.random.choice([usual, usual, self._hours()]) for day in range(7)}
-
-    def _member(self, number: int) -> StaffMember:
-        return member(
-            id=f"t_{number}",
-            active=self.random.random() < 0.9,
-            time_zone=self.random.choice([self.zone, self.zone, "Europe/Berlin", "Asia/Kolkata"]),
-            weekly_hours=self._week(),
-            daily_limit=self.random.choice([0, 0, 2]),
-            location_ids=self.random.choice([(), (), ("l_1",), ("l_2",)]),
-        )
-
-    def _room(self, number: int) -> Resource:
-        return resource(
-            id=f"r_{number}",
-            active=self.random.random() < 0.9,
-            location_id=self.random.choice(["", "l_1", "l_1", "l_2"]),
-        )
-
-    def _requirement(self, rooms: list[Resource]) -> tuple[str, ...]:
-        return tuple(one.id for one in self.random.sample(rooms, self.random.randint(1, 3)))
-
-    def _override(self, owner_id: str) -> Override:
-        day = self.first + timedelta(days=self.random.randint(-1, 28))
-        return Override(owner_id=owner_id, date=day, hours=self._hours())
-
-    def _taken(self, subjects: tuple[str, ...]) -> list[tuple[str, int, int]]:
-        found: list[tuple[str, int, int]] = []
-        for subject in subjects:
-            edges = sorted({self._instant(5) for _ in range(self.random.choice([0, 20, 160]))})
-            for start, end in zip(edges[::2], edges[1::2], strict=False):
-                found.append((subject, start, min(end, start + 90 * MINUTE)))
-        return found
-
-    def _sessions(self, staff_ids: tuple[str, ...], length: int) -> list[Session]:
-        return [
-            session(
-                session_id=f"x_{n}",
-                start=start,
-                end=start + length,
-                staff_id=self.random.choice(staff_ids or ("",)),
-                location_id="l_1",
-                seats_taken=self.random.randint(1, 4),
-            )
-            for n, start in enumerate(self._instant(60) for _ in range(60))
-        ]
-
-
-def clinics() -> st.SearchStrategy[World]:
-    return st.builds(lambda seed, zone: _Clinic(seed, zone).world(), st.integers(0, 2**32), zones)
-
-
 @examples(60)
 @given(clinics(), st.randoms(use_true_random=False))
 def test_four_weeks_of_many_people_have_the_slots_that_each_start_and_the_oracle_tell(
@@ -260,84 +134,6 @@ def test_caches_that_are_cleared_over_and_over_change_no_answer(asked: World) ->
         assert asked.search().slots(asked.first, asked.last) == expected
 
 
-@examples(100)
-@given(worlds())
-def test_a_search_that_is_not_bookable_has_no_slots_and_its_place_opens_on_no_date(
-    asked: World,
-) -> None:
-    search = asked.search()
-    slots = search.slots(asked.first, asked.last)
-    assert search.is_bookable or not slots
-    opened = search.next_open_date(asked.first, asked.last)
-    zone = asked.place.time_zone
-    assert not slots or (opened and opened <= local_date(zone, slots[0].start))
-    assert opened is None or search.is_bookable
-
-
-ROOM = service(resource_requirements=(("r_1",),), location_ids=("l_1",))
-TAUGHT = service(staff_ids=("t_1", "t_2"), location_ids=("l_1",))
-BOTH = [member(), member(id="t_2")]
-HERE = [location(), location(id="l_2")]
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        world(service(active=False), MONDAY),
-        world(service(location_ids=("l_1",)), MONDAY, locations=[location(active=False)]),
-        world(ROOM, MONDAY, locations=HERE, resources=[resource(active=False)]),
-        world(ROOM, MONDAY, locations=HERE, resources=[resource(location_id="l_2")]),
-        world(service(resource_requirements=(("r_1",), ("r_1",))), MONDAY, resources=[resource()]),
-        world(TAUGHT, MONDAY, locations=HERE, staff=[replace(one, active=False) for one in BOTH]),
-        world(
-            TAUGHT,
-            MONDAY,
-            locations=HERE,
-            staff=[replace(one, location_ids=("l_2",)) for one in BOTH],
-        ),
-        world(
-            TAUGHT, MONDAY, locations=HERE, staff=[member(active=False), BOTH[1]], staff_id="t_1"
-        ),
-    ],
-)
-def test_what_is_archived_or_elsewhere_makes_a_search_unbookable_and_builds_no_grid(
-    asked: World,
-) -> None:
-    search = asked.search()
-    assert not search.is_bookable
-    assert list(search.slots_by_day(MONDAY, MONDAY + WEEKS)) == [[]] * 28
-    assert search.next_open_date(MONDAY, MONDAY + WEEKS) is None
-    assert search.timetable.grid.cache_info().misses == 0
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        world(service(), MONDAY),
-        world(ROOM, MONDAY, locations=HERE, resources=[resource(location_id="l_1")]),
-        world(TAUGHT, MONDAY, locations=HERE, staff=[member(active=False), BOTH[1]]),
-        world(TAUGHT, MONDAY, locations=HERE, staff=BOTH, staff_id="t_2"),
-    ],
-)
-def test_one_who_serves_and_what_is_needed_make_a_search_bookable(asked: World) -> None:
-    assert asked.search().is_bookable
-    assert asked.search().slots(MONDAY, MONDAY)
-
-
-def test_a_session_can_be_joined_though_its_room_is_archived_since() -> None:
-    running = session(start=NINE, end=NINE + HOUR // 2, location_id="l_1", resource_ids=("r_1",))
-    asked = world(
-        replace(ROOM, capacity=3),
-        MONDAY,
-        locations=HERE,
-        resources=[resource(active=False)],
-        sessions=(running,),
-    )
-    assert asked.search().is_bookable
-    by_day = list(asked.search().slots_by_day(MONDAY, MONDAY + WEEKS))
-    assert [[slot.joinable for slot in slots] for slots in by_day] == [[(running,)]] + [[]] * 27
-
-
 def test_the_nearest_slots_of_no_dates_are_none() -> None:
     search = world(service(), MONDAY).search()
     assert nearest(search, NINE, 3, MONDAY, MONDAY - timedelta(days=1)) == []
@@ -361,21 +157,6 @@ def test_the_nearest_slots_are_of_the_next_date_or_the_one_before_where_these_ar
     asked = world(service(), MONDAY, organization=organization(weekly_hours=week))
     found = nearest(asked.search(), utc(wanted), 2, MONDAY, MONDAY + WEEKS)
     assert [slot.start for slot in found] == [utc(f"2026-{start}") for start in expected]
-
-
-def test_the_next_open_date_is_the_first_with_hours() -> None:
-    open_days = [Override(owner_id="o_1", date=date(2026, 6, 1), hours=NINE_TO_FIVE)]
-    asked = world(
-        service(),
-        MONDAY,
-        organization=organization(weekly_hours={6: NINE_TO_FIVE}),
-        overrides=[*open_days, Override(owner_id="o_1", date=date(2026, 1, 11))],
-    )
-    search = asked.search()
-    assert search.next_open_date(MONDAY, date(2026, 1, 17)) is None
-    assert search.next_open_date(MONDAY, date(2026, 1, 18)) == date(2026, 1, 18)
-    assert search.next_open_date(date(2026, 6, 1), date(2027, 1, 1)) == date(2026, 6, 1)
-    assert search.next_open_date(date(2026, 6, 2), date(2027, 1, 1)) == date(2026, 6, 7)
 
 
 def test_dates_outside_the_booking_window_are_yielded_empty_and_build_no_grid() -> None:
