@@ -169,7 +169,9 @@ async def test_hours_of_a_service_that_are_those_of_its_place_change_nothing(wor
     for service_id, hours in places.items():
         before = await world.slots((service_id, {}))
         await SERVICE.update(zimun, service_id, ["weekly_hours"], weekly_hours=hours)
-        check_narrower([await world.slots((service_id, {}))], [before])
+        after = await world.slots((service_id, {}))
+        check_narrower([after], [before])
+        assert service_id == "s_cut" or after == before
     await drop_overrides(zimun, "o_demo", "l_east")
     for service_id in places:
         with_hours = await world.slots((service_id, {}))
