@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-import statistics
 import threading
 import time
 from collections import Counter
@@ -129,7 +128,7 @@ def test_the_time_of_a_refusal_does_not_tell_whether_a_client_exists(program: Zi
         session.post(f"{program.url}/oauth/token", data=GRANT, auth=(client_id, "x"), timeout=20)
         seconds[kind].append(time.perf_counter() - began)
     session.close()
-    # Both wait for one and the same timer.
-    assert min(map(min, seconds.values())) >= 0.05
-    known, unknown = map(statistics.median, seconds.values())
+    # Both wait for one and the same timer. A busy machine adds least to the shortest of many times.
+    known, unknown = map(min, seconds.values())
+    assert min(known, unknown) >= 0.05
     assert abs(known - unknown) < 0.01
