@@ -56,7 +56,7 @@ def _misdone(ledger: Ledger, operation: Operation, events: list[Row]) -> Iterato
 
 
 def _wrong_time_off(ledger: Ledger) -> Iterator[str]:
-    """Time off is as it was asked for, as long as nobody asked to delete it."""
+    """Time off is as its request says, until a request deletes it."""
     lives = ledger.time_off.values()
     done = {id(revision.operation) for life in lives for revision in life.revisions}
     for operation in ledger.catalog_changes:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class SharedClock:
-    """The machine's clock, moved on as far as 8 bytes of a file say, which everybody has mapped.
+    """The machine's clock, moved on as far as 8 bytes of a file say, which all processes map.
 
-    They are read and written as one aligned word, so that nobody sees half of a move.
+    They are read and written as one aligned word, so that no process sees half of a move.
     """
 
     def __init__(self, path: Path, skew: int = 0) -> None:
@@ -33,5 +33,5 @@ class SharedClock:
         return time.time_ns() // 1000 + self.ahead + self._skew
 
     def move_on(self, by: int) -> None:
-        """Move it on for everybody at once; never back, as causes come before effects."""
+        """Move it on for all processes at once; never back, so no effect precedes its cause."""
         self._ahead[0] += max(0, by)

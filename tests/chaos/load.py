@@ -99,7 +99,7 @@ class Load:
         """Move the clock to `aim` microseconds past the end of some hold, while others look at its
         time and want it, and those who hold it do all that they can, or nothing.
 
-        False where nobody holds anything, or no longer.
+        False where there is no hold that has not ended.
         """
         now = self._clock.now()
         lasting = [
@@ -126,7 +126,7 @@ class Load:
 
     async def settle(self, seconds: float) -> list[str]:
         """Ask again what was never answered, now that nothing is broken; what is still without an
-        answer after so many seconds, and any server that serves nobody, is told in words."""
+        answer after so many seconds, and any server that answers no caller, is told in words."""
         deadline = time.monotonic() + seconds
         told: list[str] = []
         for target in self._targets:
@@ -337,7 +337,7 @@ class Load:
         return self._request(rng, org, "GetAvailability", **same)
 
     def _take_over(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
-        """Want what somebody else holds."""
+        """Ask for the slot of another caller's hold."""
         same = service_and_location_of(hold) | {name: hold[name] for name in ("start", "staff_id")}
         day = hold["start"] // DAY * DAY
         if hold["start"] not in SERVICES[hold["service_id"]].grid(day):

@@ -205,7 +205,7 @@ def _etag_mismatch(ledger: Ledger, attempt: Attempt) -> bool:
 
 
 def _not_found(ledger: Ledger, attempt: Attempt) -> bool:
-    """It belongs to somebody else, or to nobody."""
+    """It belongs to another organization, or does not exist."""
     return ledger.of(attempt) is None
 
 

@@ -24,7 +24,7 @@ OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
 """Owners that get time off; none that the group service needs."""
 
 OPENS, CLOSES = 9, 12
-"""The hours of a day between which everything is; few starts, so that everybody collides."""
+"""The hours of a day between which everything is; few starts, so that callers want the same."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Service:
         return start - self.before, start + self.duration + self.after
 
     def own(self, location_id: str) -> str:
-        """What is taken of a service that needs nobody and no room: itself, at a location."""
+        """What is taken of a service without staff and resources: itself, at a location."""
         return f"{self.id}@{location_id}"
 
     def subjects(self, location_id: str) -> tuple[str, ...]:
-        """Everybody and everything that it can take at a location."""
+        """The staff members and resources that it can take at a location."""
         rooms = {room for choices in self.rooms for room in choices}
         return (*self.staff, *rooms) or (self.own(location_id),)
 

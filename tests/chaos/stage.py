@@ -1,4 +1,4 @@
-"""The scenario in a real store, and the tables of that store read behind everybody's back."""
+"""The scenario in a real store, whose tables are read without its servers."""
 
 import asyncio
 import json

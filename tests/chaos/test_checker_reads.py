@@ -30,7 +30,7 @@ def foretold(books: Books) -> None:
 
 
 def gone_back(books: Books) -> None:
-    """Nobody was told of the cancellation, and the first to read saw it."""
+    """The cancellation got no answer; the first read after it shows it, the next does not."""
     row = books.book("s_kiosk", TIMES)
     books.get(row)
     before = books.seen()
@@ -118,7 +118,7 @@ def taken_and_offered_to_the_end(books: Books) -> None:
 
 
 def wrong_person(books: Books) -> None:
-    """It is somebody else who is free for the last of these cuts."""
+    """The last of these cuts is offered with Ada, who is taken; Ben is free."""
     books.hold("s_cut", TIMES + 90 * MINUTE, "t_ada")
     books.offer("s_cut")
     books.read_again([[start, end, 1, ["t_ada"]] for start, end, *_ in books.seen()])

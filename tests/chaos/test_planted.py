@@ -1,4 +1,4 @@
-"""The judge is judged: servers that were made to fail, and it must say so."""
+"""The judge names the fault of servers that were made to fail."""
 
 import re
 from collections.abc import Callable, Iterator

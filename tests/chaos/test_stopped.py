@@ -109,7 +109,7 @@ async def test_server_stopped_in_the_middle_of_a_group_holds_others_up_for_a_bou
 async def test_server_whose_connections_are_lost_silently_answers_again_in_bounded_time(
     tmp_path: Path,
 ) -> None:
-    """Nobody tells the server that its connections lead nowhere; new ones are taken."""
+    """The server is not told that its connections are lost; new ones are accepted."""
     async with opened("shared", tmp_path) as place:
         server = place.server(0)
         async with serving((server,)), grpc.aio.insecure_channel(server.target) as channel:

@@ -1,4 +1,4 @@
-"""One shape for every error, whoever makes it."""
+"""All errors have one shape, those of Envoy and those of the server."""
 
 import asyncio
 from itertools import count

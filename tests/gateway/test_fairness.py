@@ -93,7 +93,7 @@ def served(latencies: list[float | None]) -> list[float]:
 QUIET = {f"o_{n}": 6.0 for n in range(50)}
 
 
-def test_nobody_is_refused_while_servers_are_not_busy() -> None:
+def test_no_caller_is_refused_while_servers_are_not_busy() -> None:
     """A large and fifty small organizations at three quarters of the capacity."""
     latencies = simulate(Servers(500), QUIET | {"o_large": 75.0}, 0, 30)
     assert all(None not in of_one for of_one in latencies.values())

@@ -110,7 +110,7 @@ async def test_is_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
     await envoy.stop()
 
 
-async def test_drain_answers_who_is_waiting_and_lets_nobody_in(tmp_path: Path) -> None:
+async def test_drain_answers_pending_requests_and_refuses_new_connections(tmp_path: Path) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
     async def wait(_: Any, __: Context) -> ListServicesResponse:
@@ -135,7 +135,7 @@ async def test_drain_answers_who_is_waiting_and_lets_nobody_in(tmp_path: Path) -
 
 
 def accepts(port: int) -> bool:
-    """Whether anybody listens on the port."""
+    """Whether a process listens on the port."""
     table = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return any(
         int(local.rpartition(":")[2], 16) == port and state == "0A"
@@ -178,7 +178,7 @@ async def test_dies_with_its_parent_even_by_kill_9(tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Running; a zombie that nobody has reaped is not."""
+    """Running; a zombie, which its parent has not reaped, is not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -32,7 +32,7 @@ async def test_too_many(tmp_path: Path, path: str) -> None:
     assert {one.status for one in published} == {200}
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
+async def test_stopped_token_endpoint_is_temporarily_unavailable(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         await gateway.issuer.stop()
         answer = await gateway.post(TOKEN, "", {})

@@ -144,7 +144,9 @@ async def test_an_appointment_does_not_move_to_what_is_archived(
 
 
 @pytest.mark.parametrize("kind", [STAFF, RESOURCE], ids=str)
-async def test_an_appointment_moves_on_to_whoever_is_left(one_service: Zimun, kind: Kind) -> None:
+async def test_an_appointment_moves_to_an_entry_that_is_not_archived(
+    one_service: Zimun, kind: Kind
+) -> None:
     kept = await hold_and_confirm(one_service, TEN, "s_x")
     await STAFF.create(one_service, id="t_y", weekly_hours=weekly("09:00", "12:00"))
     await RESOURCE.create(one_service, id="r_y")

@@ -216,7 +216,7 @@ async def test_a_price_is_an_amount_of_money(zimun: Zimun, price: Fields) -> Non
     assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {"price"})
 
 
-async def test_a_wrong_duration_is_not_blamed_on_a_step_that_nobody_sent(zimun: Zimun) -> None:
+async def test_a_wrong_duration_is_not_reported_for_a_step_that_was_not_sent(zimun: Zimun) -> None:
     refused = await SERVICE.refused(zimun, "Create", SERVICE.creation(duration=minutes(1.5)))
     assert set(refused.fields) == {"duration"}
 

@@ -180,15 +180,15 @@ async def test_another_organizations_entries_do_not_exist(zimun: Zimun, kind: Ki
             else kind.request(verb, **{kind.id_field: name})
             for name in (made.id, f"{kind.prefix}none")
         }
-        theirs, nobodys = [
+        foreign, unknown = [
             await kind.refused(zimun, verb, request, org_id="o_other")
             for request in requests.values()
         ]
-        assert theirs.code is nobodys.code is grpc.StatusCode.NOT_FOUND
-        assert theirs.reason == nobodys.reason
-        assert theirs.reason.removesuffix("_NOT_FOUND").lower() + "_id" == kind.id_field
-        assert theirs.message.replace("mine", "none") == nobodys.message
-        assert dict(theirs.info.metadata) == {kind.id_field: made.id}
+        assert foreign.code is unknown.code is grpc.StatusCode.NOT_FOUND
+        assert foreign.reason == unknown.reason
+        assert foreign.reason.removesuffix("_NOT_FOUND").lower() + "_id" == kind.id_field
+        assert foreign.message.replace("mine", "none") == unknown.message
+        assert dict(foreign.info.metadata) == {kind.id_field: made.id}
     assert await kind.listed(zimun, archived=True, org_id="o_other") == []
     assert await kind.get(zimun, made.id) == made
 

@@ -127,7 +127,7 @@ async def test_an_explanation_says_everything_that_stands_in_the_way(zimun: Zimu
     assert error_of_status(explained.error) == error_of_refusal(refused)
 
 
-async def test_who_is_busy_does_not_matter_while_somebody_is_free(zimun: Zimun) -> None:
+async def test_a_busy_member_is_no_obstacle_while_another_is_free(zimun: Zimun) -> None:
     await create_hold(zimun, TEN, staff_id="t_ada")
     explained = await explain(zimun, "s_123", TEN, time_zone="Asia/Tokyo")
     assert (explained.service_id, explained.time_zone) == ("s_123", "Asia/Tokyo")

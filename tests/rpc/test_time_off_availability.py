@@ -82,7 +82,7 @@ async def test_a_time_that_overlaps_time_off_is_not_offered_and_the_note_says_wh
     assert await times(zimun, service.id, TUESDAY) == ["09:00", "09:30", "10:00", "12:00"]
 
 
-async def test_whoever_else_could_serve_does_while_one_has_time_off(zimun: Zimun) -> None:
+async def test_another_member_serves_while_one_has_time_off(zimun: Zimun) -> None:
     await put_time_off(zimun, "t_ada", f"{TUESDAY}T00:00:00Z", "2025-12-05T00:00:00Z")
     found = await search(zimun, "s_123", TUESDAY)
     assert {tuple(slot.staff_ids) for slot in found.slots} == {("t_ben", "t_chloe")}

@@ -51,7 +51,7 @@ CLASS = Service(
 SERVICES = {service.id: service for service in (CUT, SPA, CLASS)}
 
 SOON = at(24 * 20)
-"""The morning on which everybody wants to come: no run gets so far."""
+"""The morning that all commands are about: no run moves the clock so far."""
 
 
 class Model:
@@ -71,7 +71,7 @@ class Model:
     def able(
         self, service: Service, start: int, seats: int, staff_id: str = "", leaving: str = ""
     ) -> set[str]:
-        """Who could serve then: whoever is free, with the room, or gives a class with seats."""
+        """The members who could serve then: free, with the room, or with a class that has seats."""
         live = self.live(leaving)
         members = [one for one in service.staff_ids if staff_id in ("", one)]
         return {

@@ -119,7 +119,7 @@ async def test_every_slot_that_is_offered_can_be_held_and_no_other(client: Booki
     assert not all(start in offered for start in grid)
 
 
-async def test_anybody_means_whoever_has_the_fewest_bookings_that_day(
+async def test_hold_without_a_staff_id_gets_the_member_with_the_fewest_bookings_that_day(
     client: BookingClient,
 ) -> None:
     chosen = [(await client.hold(at(8) + n * CUT.duration)).staff_id for n in range(12)]
@@ -131,7 +131,7 @@ async def test_bookings_of_other_days_do_not_count_but_break_ties(client: Bookin
         await client.book(at(hours), staff_id="t_ada")
         client.clock.advance(1)
     await client.book(at(48), staff_id="t_ben")
-    # Nobody has a booking on Tuesday: first whoever has none at all, then the longest unused.
+    # No member has a booking on Tuesday: first the one without any, then the longest unused.
     chosen = [(await client.hold(at(8) + n * CUT.duration)).staff_id for n in range(3)]
     assert chosen == ["t_chloe", "t_ada", "t_ben"]
 

@@ -52,7 +52,7 @@ async def test_what_ended_before_is_gone_with_its_history_and_the_rest_is_as_it_
     assert await prune(ledgers, at(13)) == 1
 
 
-async def test_a_hold_that_nobody_has_recorded_to_be_over_stays(client: BookingClient) -> None:
+async def test_a_hold_whose_expiry_is_not_recorded_is_not_pruned(client: BookingClient) -> None:
     held = await client.hold(at(8))
     client.clock.instant = at(20)
     assert await prune(client.stores.ledgers, at(20)) == 0

@@ -1,4 +1,4 @@
-"""The signing keys in a store: one for everybody who starts, and what comes and goes later."""
+"""The signing keys in a store: all starting servers have the same one; later keys come and go."""
 
 import asyncio
 

@@ -343,7 +343,7 @@ async def test_catch_up_after_pruning_has_no_events_and_a_later_one_has(
         update = await read_one(store, seq=seq, version=2)
         assert (update.head, update.events) == (head, None), seq
     assert (await read_one(store, seq=head.seq, version=2)).events == ()
-    # Whoever was there before the pruning is refused, and goes on from after it.
+    # A writer that had read up to before the pruning is refused, and goes on from after it.
     script.hold(3, staff_id="t_ben")
     assert await store.append([script.append()]) == frozenset()
     moved = replace(script.append().before, seq=head.seq)

@@ -63,7 +63,7 @@ class Refusal:
 
 
 def refusals(service: Service) -> list[Refusal]:
-    """Why nobody can be had: they are taken, or have given as many as the service allows."""
+    """Why no member can serve: they are taken, or have as many bookings as the service allows."""
     limited = any(limit.per is LimitSubject.STAFF_MEMBER for limit in service.booking_limits)
     return [Refusal(SlotUnavailable), *([Refusal(LimitReached)] if limited else [])]
 

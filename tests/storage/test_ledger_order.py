@@ -1,4 +1,4 @@
-"""Any order of events: whoever has read whatever of them, all come to the same."""
+"""Readers that have read different parts of the events, in any order, come to the same state."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

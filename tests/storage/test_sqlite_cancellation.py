@@ -48,7 +48,7 @@ async def test_caller_that_gives_up_before_its_turn_is_skipped(
     assert committed(sqlite_engine) == {"l_first", "l_1", "l_3", "l_5"}
 
 
-async def test_caller_that_gives_up_while_its_command_is_decided_disturbs_nobody(
+async def test_caller_that_gives_up_while_its_command_is_decided_does_not_disturb_others(
     sqlite_engine: SqliteEngine, sqlite_stores: Stores
 ) -> None:
     tasks = begin(

@@ -20,7 +20,7 @@ from .sample_catalog import CALLER, KIOSK, NOW, ORG, SALON, at, salon_entries
 
 
 def forget_bookings(client: BookingClient) -> None:
-    """Let memory believe that nobody has booked the kiosk."""
+    """Remove the bookings of the kiosk from memory; the store keeps them."""
     memory = client.stores.reader.memory(ORG)
     assert memory.ledger
     head = memory.ledger

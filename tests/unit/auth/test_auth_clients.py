@@ -110,7 +110,7 @@ async def test_clients_are_listed_by_organization_oldest_first(
         ("c" * 10_000, None),
     ],
 )
-async def test_wrong_credentials_authenticate_nobody(
+async def test_wrong_credentials_authenticate_no_client(
     credentials: MemoryCredentials, client_id: str, secret: str | None
 ) -> None:
     _, right = await create_client(credentials, NOW, "o_1", "n", SCOPES, "c_1")

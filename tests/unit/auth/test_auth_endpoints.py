@@ -257,7 +257,7 @@ async def test_basic_with_its_own_id_repeated_is_one_way(endpoint: Endpoint) -> 
         (b"grant_type=Client_Credentials", "unsupported_grant_type"),
     ],
 )
-async def test_a_malformed_request_is_refused_whoever_asks(
+async def test_a_malformed_request_of_a_known_client_is_refused(
     endpoint: Endpoint, body: bytes, error: str
 ) -> None:
     await refused(await endpoint.ask(body, endpoint.basic), 400, error)
@@ -324,7 +324,7 @@ async def test_a_store_out_of_order_asks_to_come_back(
     assert response.headers["Retry-After"] == "3"
 
 
-async def test_an_error_nobody_foresaw_shows_nothing(
+async def test_an_unexpected_error_shows_no_details(
     endpoint: Endpoint, credentials: MemoryCredentials, caplog: pytest.LogCaptureFixture
 ) -> None:
     credentials.clients_by_id = None  # type: ignore[assignment]

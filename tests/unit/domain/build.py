@@ -93,7 +93,7 @@ def resource(**changes: Any) -> Resource:
 
 
 def service(**changes: Any) -> Service:
-    """Half an hour, every half an hour, up to a year ahead, needing nobody and nothing."""
+    """Half an hour, every half an hour, up to a year ahead, without staff and resources."""
     usual = {"duration": 30 * MINUTE, "slot_step": 30 * MINUTE, "horizon": 365 * DAY}
     return Service(**{"id": "s_1", "name": "Haircut", **usual, **changes})
 

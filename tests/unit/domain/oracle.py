@@ -160,12 +160,12 @@ class Oracle:
         )
 
     def wanted(self) -> list[str]:
-        """Whoever may serve; the empty id where nobody is needed."""
+        """The members who may serve; the empty id where none is needed."""
         staff_ids = self.world.service.staff_ids or ("",)
         return [one for one in staff_ids if self.world.staff_id in ("", one)]
 
     def _on_duty(self, start: int) -> list[str]:
-        """Those with whom a start is on the grid; the empty id where nobody is needed."""
+        """The members with whom a start is on the grid; the empty id where none is needed."""
         if not self.world.service.active or not self._lasts(self.given_date, start):
             return []
         if self.time_off(start, "o_1", self.world.place.id):
@@ -175,7 +175,7 @@ class Oracle:
         ]
 
     def works(self, staff_id: str, start: int) -> bool:
-        """Whether somebody is there for all of an appointment; where nobody is needed, yes."""
+        """Whether a member is there for all of an appointment; true where none is needed."""
         staff = self.world.catalog.staff
         return staff_id == "" or (
             staff[staff_id].active
@@ -203,7 +203,7 @@ class Oracle:
         return all(is_open(instant) for instant in ticks)
 
     def is_here(self, location_ids: Collection[str]) -> bool:
-        """Whether somebody or something that serves at these places, or everywhere, serves here."""
+        """Whether an entry of these locations, or of all where there are none, serves here."""
         return not location_ids or self.world.place.id in location_ids
 
     def is_a_step(self, staff_id: str, start: int) -> bool:

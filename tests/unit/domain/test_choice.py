@@ -42,13 +42,13 @@ def test_who_was_never_booked_comes_before_who_was() -> None:
     assert choose(slot(("t_1", "t_2")), {"t_1": (0, 7)}).staff_id == "t_2"
 
 
-def test_a_service_that_needs_nobody_takes_nobody() -> None:
+def test_a_service_without_staff_takes_no_member() -> None:
     assert choose(slot(), {}) == Choice("", ("r_1",))
 
 
 @examples(300)
 @given(staff, loads)
-def test_nobody_free_is_passed_over_for_somebody_busier(
+def test_no_free_member_is_passed_over_for_a_busier_one(
     staff_ids: tuple[str, ...], load: dict[str, tuple[int, int]]
 ) -> None:
     chosen = choose(slot(staff_ids), load).staff_id

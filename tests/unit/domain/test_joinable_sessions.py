@@ -71,7 +71,7 @@ def test_a_session_at_another_location_cannot_be_joined_and_keeps_its_person_bus
 
 
 def test_a_session_without_a_person_is_not_joined_by_who_asks_for_one() -> None:
-    """It was sold when the service needed nobody; she who is asked for is off, he is not."""
+    """It was sold when the service needed no staff; t_1, who is asked for, is closed, t_2 open."""
     running = session(start=NINE, end=NINE + HOUR // 2, staff_id="")
     asked = world(
         service(capacity=3, staff_ids=("t_1", "t_2")),

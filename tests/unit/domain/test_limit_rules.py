@@ -159,7 +159,7 @@ def test_a_limit_per_service_counts_each_service_by_itself_at_all_its_locations(
 
 
 def test_staff_members_and_resources_are_counted_each_by_itself() -> None:
-    """Whoever has had enough is passed over; when all have, the limit is the reason."""
+    """A member at the limit is passed over; when all are, the limit is the reason."""
     ours = (limit("WEEK", "STAFF_MEMBER"), limit("WEEK", "RESOURCE", 2))
     known = Salon(
         build.catalog(

@@ -183,7 +183,7 @@ def test_the_note_of_the_override_that_closed_a_date_is_told() -> None:
     assert refused.value.metadata == {"rule": "CLOSED", "note": "Stocktaking"}
 
 
-def test_a_service_that_needs_nobody_and_nothing_is_sold_once() -> None:
+def test_a_service_without_staff_and_resources_is_sold_once() -> None:
     asked = world(service(), MONDAY, taken=(("s_1@", NINE, NINE + HOUR),))
     assert refusal(asked.search(), NINE) == refusal(asked.search(), NINE + HOUR // 2) == "TAKEN"
     assert refusal(asked.search(), NINE + HOUR) == ""
@@ -226,7 +226,7 @@ def test_an_archived_location_is_named_before_a_holiday_and_after_an_archived_se
     assert refusal(open_.search(), NINE) == "HOLIDAY"
 
 
-def test_another_location_that_is_archived_is_nobodys_concern() -> None:
+def test_another_location_that_is_archived_changes_nothing() -> None:
     both = [location(), location(id="l_2", active=False)]
     given = service(location_ids=("l_1", "l_2"))
     assert refusal(world(given, MONDAY, locations=both).search(), NINE) == ""
