@@ -6,13 +6,15 @@ that stops, breaks or overloads its program starts one of its own (`tests/suppor
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from ..support.gateway import Gateway, running
 from ..support.postgres import shared
 from ..support.program import Zimun, closed_after
 from ..support.server import Server, Site, seeded
@@ -182,3 +184,10 @@ def serve() -> Iterator[Callable[[Site], Server]]:
             return server
 
         yield make
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    """Envoy before a stub of the server, without rate limits, for the tests of a file."""
+    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
+        yield gateway

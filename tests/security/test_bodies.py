@@ -2,14 +2,12 @@
 
 import json
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import yarl
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway
 from ..support.program import CONFIRM_PATH, HOLD_PATH
 from .attacks import AttackCounter, cases, seeded
 
@@ -20,12 +18,6 @@ GOOD = {
     "contact_name": 'Ada "é" \\ \U0001f600 \u2028',
     "metadata": {"a": "1", "é": "\n", "\U0001f600": ""},
 }
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
-        yield gateway
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,11 @@ import contextlib
 import random
 import string
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
-import pytest_asyncio
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
@@ -18,7 +17,7 @@ from grpc_status import rpc_status
 from zimun.v1.services_service_pb2 import ListServicesRequest
 from zimun_gateway.request_checks import MAX_HEADERS_KIB
 
-from ..support.gateway import Gateway, raw, running
+from ..support.gateway import Gateway, raw
 from .attacks import AttackCounter, cases, seeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,12 +27,6 @@ LIST = "/zimun.v1.ServicesService/ListServices"
 HEALTH = "/grpc.health.v1.Health/Check"
 READ = {"authorization", "idempotency-key", "traceparent", "tracestate", "x-request-id"}
 """Headers of a caller that reach the server; gRPC itself reads some more."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
-        yield gateway
 
 
 def word(rng: random.Random) -> str:

@@ -1,22 +1,14 @@
 """Paths have one spelling, and malformed request lines get an error of the common shape."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from ..support.gateway import Gateway, raw, running
+from ..support.gateway import Gateway, raw
 from ..support.program import HOLD_PATH
 from .attacks import AttackCounter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
-        yield gateway
 
 
 async def sent(
