@@ -1,4 +1,4 @@
-"""Histories for the judge's own tests: a server with one honest clerk."""
+"""Histories for the tests of the judge, as a server without faults makes them."""
 
 import json
 from collections.abc import Sequence

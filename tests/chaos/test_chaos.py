@@ -102,12 +102,12 @@ def test_plan_of_named_kinds_has_no_others() -> None:
     assert {fault.kind for fault in plan(7, "shared", 2, 50, ("cut", "lose"))} == {"cut", "lose"}
 
 
-def test_the_seed_is_the_plan() -> None:
+def test_equal_seeds_give_equal_plans_and_moves() -> None:
     assert plan(7, "shared", 2, 50) == plan(7, "shared", 2, 50) != plan(8, "shared", 2, 50)
     assert moves(7, 50) == moves(7, 50) != moves(8, 50)
 
 
-def test_the_clock_moves_for_everybody_and_never_back(tmp_path: Path) -> None:
+def test_the_clock_moves_for_all_processes_and_never_back(tmp_path: Path) -> None:
     mine = SharedClock.create(tmp_path / "clock")
     theirs = SharedClock(mine.path)
     before = theirs.now()

@@ -142,7 +142,7 @@ def free_and_not_offered(books: Books) -> None:
 
 
 def expired_and_not_offered(books: Books) -> None:
-    """The honest clerk does not look at the time."""
+    """`Books.offer` does not look at the time, so the ended hold still takes its slot."""
     books.now = books.hold("s_kiosk", TIMES)["expires_at"] + 1
     books.offer("s_kiosk")
 

@@ -67,7 +67,7 @@ def test_a_file_becomes_a_catalogue_and_the_catalogue_a_file(tmp_path: Path) -> 
     assert "name: Hair\n" in good(zimun(tmp_path / "b", "export", "--org", "o_salon"))
 
 
-def test_stdin_is_a_file(tmp_path: Path) -> None:
+def test_import_reads_stdin_for_a_dash(tmp_path: Path) -> None:
     assert good(zimun(tmp_path, "import", "-", stdin=ROOM)) == "created 2, changed 0, unchanged 0\n"
     # Written in UTF-8, whatever the terminal.
     named = ROOM.replace("Room", "Räume 🐎")

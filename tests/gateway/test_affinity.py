@@ -138,13 +138,13 @@ async def test_a_client_cannot_choose_the_server_by_headers(
     gateway_and_servers: tuple[Gateway, list[StubServer]],
 ) -> None:
     gateway, servers = gateway_and_servers
-    honest = {name: await json_server(gateway, servers, name) for name in ORGANIZATIONS}
+    usual = {name: await json_server(gateway, servers, name) for name in ORGANIZATIONS}
     own = ORGANIZATIONS[0]
-    others = [name for name in ORGANIZATIONS if honest[name] != honest[own]]
+    others = [name for name in ORGANIZATIONS if usual[name] != usual[own]]
     headers = ("zimun.organization", "x-zimun-organization", "x-org-id", "org-id")
     for forged in ({header: other} for header in headers for other in others[:10]):
-        assert await json_server(gateway, servers, own, forged) == honest[own]
-        assert await grpc_server(gateway, servers, own, forged) == honest[own]
+        assert await json_server(gateway, servers, own, forged) == usual[own]
+        assert await grpc_server(gateway, servers, own, forged) == usual[own]
 
 
 async def test_an_organization_of_a_token_that_is_not_verified_reaches_no_server(
@@ -215,7 +215,7 @@ async def test_organizations_of_a_stopped_server_move_alone_and_come_back_when_i
         await stopped.start(int(stopped.target.rpartition(":")[2]))
         moved = [name for name, server in at_first.items() if server == stopped.target]
         async with asyncio.timeout(15):
-            # Nothing tells when Envoy believes in the server again.
+            # Envoy does not say when it uses the server again.
             while {  # noqa: ASYNC110
                 await json_server(gateway, servers, name) for name in moved
             } != {stopped.target}:

@@ -225,7 +225,9 @@ async def test_json_becomes_the_request(
         ("&updateMask=metadata", ["metadata"]),
     ],
 )
-async def test_masks(gateway: Gateway, sent: str, paths: list[str]) -> None:
+async def test_an_update_mask_of_a_query_has_the_fields_in_any_spelling(
+    gateway: Gateway, sent: str, paths: list[str]
+) -> None:
     path = f"{API}/organization?update_mask={sent}"
     assert (await gateway.call("PATCH", path, body={"name": "Salon"})).status == 200
     assert gateway.server.last().request == UpdateOrganizationRequest(
@@ -234,7 +236,9 @@ async def test_masks(gateway: Gateway, sent: str, paths: list[str]) -> None:
 
 
 @pytest.mark.parametrize("other", ["s_2", ""])
-async def test_an_id_that_is_not_the_paths(gateway: Gateway, other: str) -> None:
+async def test_an_id_in_the_body_other_than_that_of_the_path_is_refused(
+    gateway: Gateway, other: str
+) -> None:
     answer = await gateway.call("PATCH", SERVICE, body={"name": "Cut", "id": other})
     assert answer.violation() == ("id", "has another value in the path or the query")
     assert gateway.server.calls == []

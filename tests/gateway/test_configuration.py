@@ -50,7 +50,7 @@ def test_committed_file_is_current(repository: Path, monkeypatch: pytest.MonkeyP
     assert main(["--check", "envoy.yaml"]) == 0
 
 
-def test_a_stale_file_is_told(
+def test_a_file_that_is_not_current_is_named(
     repository: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -90,7 +90,9 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
-def test_envoy_accepts(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_envoy_accepts_the_configuration_of_these_settings(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
     ca, _ = certificate(tmp_path)
     file = tmp_path / "envoy.yaml"
     file.write_text(dump(replace(DEFAULT, jwks_ca=ca, **changes)))

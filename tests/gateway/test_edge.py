@@ -57,7 +57,7 @@ async def test_the_log_has_the_request_and_no_token(tmp_path: Path) -> None:
     assert token not in text
 
 
-async def test_cors(tmp_path: Path) -> None:
+async def test_cors_answers_the_origins_that_are_set_and_no_other(tmp_path: Path) -> None:
     ask = {
         "Origin": "https://shop.example",
         "Access-Control-Request-Method": "POST",
@@ -78,12 +78,12 @@ async def test_cors(tmp_path: Path) -> None:
     assert "access-control-allow-origin" not in other.headers
 
 
-async def test_cors_is_off(gateway: Gateway) -> None:
+async def test_without_origins_there_are_no_cors_headers(gateway: Gateway) -> None:
     headers = gateway.bearer() | {"Origin": "https://shop.example"}
     assert "access-control-allow-origin" not in (await gateway.get(SERVICES, headers)).headers
 
 
-async def test_tls(tmp_path: Path) -> None:
+async def test_tls_serves_grpc_and_refuses_plain_http(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path)
     async with running(tmp_path, tls_certificate=chain, tls_key=key) as gateway:
         port = gateway.settings.listen_port

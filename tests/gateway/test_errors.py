@@ -99,7 +99,9 @@ async def test_trailing_metadata_of_an_abort_becomes_headers(gateway: Gateway) -
         (grpc.StatusCode.DEADLINE_EXCEEDED, 504),
     ],
 )
-async def test_codes(gateway: Gateway, code: grpc.StatusCode, http: int) -> None:
+async def test_codes_of_grpc_have_their_http_status(
+    gateway: Gateway, code: grpc.StatusCode, http: int
+) -> None:
     gateway.server.behaviours["ListServices"] = aborting(code)
     answer = await gateway.get(SERVICES)
     assert answer.status == http
@@ -165,7 +167,9 @@ async def test_a_read_that_a_stopping_server_cancels_is_repeated(gateway: Gatewa
 
 
 @pytest.mark.parametrize("headers", [{}, {"grpc-timeout": "100m"}])
-async def test_too_slow(gateway: Gateway, headers: dict[str, str]) -> None:
+async def test_a_call_beyond_its_time_limit_is_ended(
+    gateway: Gateway, headers: dict[str, str]
+) -> None:
     """The gateway's own limit (half a second here) or the caller's."""
     gone = asyncio.Event()
 
@@ -203,7 +207,7 @@ async def test_malformed_http_gets_json_too(gateway: Gateway, sent: bytes) -> No
     assert b'"reason":"REQUEST_REFUSED"' in body
 
 
-async def test_a_dead_server(tmp_path: Path) -> None:
+async def test_a_stopped_server_is_overloaded(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         await gateway.server.stop()
         await gateway.issuer.stop()

@@ -37,7 +37,7 @@ async def failure(
         return error.value
 
 
-async def test_passes(gateway: Gateway) -> None:
+async def test_a_call_reaches_the_server(gateway: Gateway) -> None:
     async with gateway.channel() as channel:
         answer = await gateway.stub(channel).ListServices(
             ListServicesRequest(page_size=5), metadata=gateway.metadata()
@@ -47,19 +47,21 @@ async def test_passes(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("forged", [(), (("x-envoy-original-path", "/api/v1/services"),)])
-async def test_no_token(gateway: Gateway, forged: tuple[tuple[str, str], ...]) -> None:
+async def test_a_call_without_a_token_is_refused(
+    gateway: Gateway, forged: tuple[tuple[str, str], ...]
+) -> None:
     error = await failure(gateway, metadata=forged)
     assert error.code() == grpc.StatusCode.UNAUTHENTICATED
     assert reason(error) == "TOKEN_INVALID"
     assert gateway.server.calls == []
 
 
-async def test_another_audience(gateway: Gateway) -> None:
+async def test_a_token_for_another_audience_is_refused(gateway: Gateway) -> None:
     error = await failure(gateway, metadata=gateway.metadata(aud="somebody"))
     assert error.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_deadlines(gateway: Gateway) -> None:
+async def test_the_deadline_of_the_caller_or_else_of_the_gateway_applies(gateway: Gateway) -> None:
     """The caller's reaches the server; without one the gateway's holds."""
 
     async def wait(_: Any, __: Context) -> ListServicesResponse:
@@ -77,7 +79,7 @@ async def test_deadlines(gateway: Gateway) -> None:
     assert gateway.server.last().time_remaining
 
 
-async def test_a_large_request(gateway: Gateway) -> None:
+async def test_a_request_beyond_the_limit_is_refused(gateway: Gateway) -> None:
     large = ListServicesRequest(page_token="x" * 300_000)
     error = await failure(gateway, large, metadata=gateway.metadata())
     assert (error.code(), reason(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_REFUSED")
@@ -86,7 +88,7 @@ async def test_a_large_request(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "path", ["/zimun.v1.ServicesService/Nope", "/nope.X/Y", "/api/v1/services"]
 )
-async def test_unknown_methods(gateway: Gateway, path: str) -> None:
+async def test_unknown_methods_are_unimplemented(gateway: Gateway, path: str) -> None:
     async with gateway.channel() as channel:
         method: Any = channel.unary_unary(path)
         with pytest.raises(grpc.aio.AioRpcError) as error:

@@ -60,7 +60,7 @@ async def test_the_token_endpoint_has_a_stricter_one(tmp_path: Path) -> None:
         assert (await gateway.get(SERVICES)).status == 200
 
 
-async def test_zero_turns_all_off(tmp_path: Path) -> None:
+async def test_a_rate_limit_of_zero_turns_all_limits_off(tmp_path: Path) -> None:
     async with running(tmp_path, rate_limit=0, token_rate_limit=1) as gateway:
         answers = [await gateway.post("/oauth/token", "", {}) for _ in range(4)]
         assert {answer.status for answer in answers} == {401}

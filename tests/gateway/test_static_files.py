@@ -18,7 +18,7 @@ from zimun_gateway.static_files import HEADERS, SWAGGER_FILES, swagger_ui
 from ..support.gateway import Gateway, raw, running
 from .test_openapi import OPERATIONS
 
-STRANGER: dict[str, str] = {}
+NO_TOKEN: dict[str, str] = {}
 
 FILES = {path: site.DIRECTORY / name for path, name in site.PATHS.items()} | {
     f"/docs/swagger-ui/{name}": swagger_ui() / name for name in SWAGGER_FILES
@@ -36,7 +36,7 @@ TYPES = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def unlimited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    """An Envoy without rate limits, as these tests ask more often than a stranger may."""
+    """An Envoy without rate limits, as these tests ask more than callers without a token may."""
     async with running(tmp_path_factory.mktemp("files"), rate_limit=0) as gateway:
         yield gateway
 
@@ -102,7 +102,7 @@ async def test_no_other_path_is_a_file(unlimited: Gateway, path: str) -> None:
 @pytest.mark.asyncio(loop_scope="package")
 async def test_only_get_and_head_read_files(unlimited: Gateway) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
-        answer = await unlimited.call(method, "/docs", STRANGER)
+        answer = await unlimited.call(method, "/docs", NO_TOKEN)
         assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")
 
 
@@ -127,7 +127,7 @@ async def test_catalogue_of_the_api_leads_to_what_there_is(unlimited: Gateway) -
 
 @pytest.mark.asyncio(loop_scope="package")
 async def test_metadata_of_the_resource_names_its_issuer(unlimited: Gateway) -> None:
-    answer = await unlimited.get("/.well-known/oauth-protected-resource", STRANGER)
+    answer = await unlimited.get("/.well-known/oauth-protected-resource", NO_TOKEN)
     metadata = answer.json()
     issuer = unlimited.settings.issuer
     assert (metadata["resource"], metadata["authorization_servers"]) == (issuer, [issuer])
@@ -173,9 +173,9 @@ def resident(pid: int) -> int:
     return int(found[1])
 
 
-async def test_a_stranger_has_few_downloads(tmp_path: Path) -> None:
+async def test_downloads_without_a_token_are_limited(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
-        answers = [await gateway.get("/llms.txt", STRANGER) for _ in range(SITE.burst + 20)]
+        answers = [await gateway.get("/llms.txt", NO_TOKEN) for _ in range(SITE.burst + 20)]
         statuses = [answer.status for answer in answers]
         assert statuses[: SITE.burst] == [200] * SITE.burst
         assert 429 in statuses
@@ -185,19 +185,19 @@ async def test_a_stranger_has_few_downloads(tmp_path: Path) -> None:
 async def test_without_a_site_there_are_no_files(tmp_path: Path) -> None:
     async with running(tmp_path, site=None) as gateway:
         for path in ("/", "/docs", "/openapi.json", "/.well-known/oauth-protected-resource"):
-            answer = await gateway.get(path, STRANGER)
+            answer = await gateway.get(path, NO_TOKEN)
             assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")
 
 
 async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_path: Path) -> None:
     resource = "https://zimun.example/booking"
     async with running(tmp_path, jwks_uri=True, resource=resource) as gateway:
-        answer = await gateway.get("/.well-known/oauth-protected-resource", STRANGER)
+        answer = await gateway.get("/.well-known/oauth-protected-resource", NO_TOKEN)
         named = answer.json()
         assert named["resource"] == resource
         assert named["resource_documentation"] == f"{resource}/docs"
         assert named["authorization_servers"] == [gateway.settings.issuer]
-        refused = await gateway.post("/o/o_1/mcp", {}, STRANGER)
+        refused = await gateway.post("/o/o_1/mcp", {}, NO_TOKEN)
         metadata = f'resource_metadata="{resource}/.well-known/oauth-protected-resource"'
         assert metadata in refused.headers["www-authenticate"]
         pages = {"Origin": "https://zimun.example"} | gateway.bearer()
@@ -206,6 +206,6 @@ async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_pat
 
 async def test_resource_without_a_known_address_has_no_metadata(tmp_path: Path) -> None:
     async with running(tmp_path, jwks_uri=True, resource="") as gateway:
-        assert (await gateway.get("/docs", STRANGER)).status == 200
-        answer = await gateway.get("/.well-known/oauth-protected-resource", STRANGER)
+        assert (await gateway.get("/docs", NO_TOKEN)).status == 200
+        answer = await gateway.get("/.well-known/oauth-protected-resource", NO_TOKEN)
         assert answer.status == 404

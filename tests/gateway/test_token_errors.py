@@ -22,7 +22,7 @@ def refusal(answer: Answer) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("path", [TOKEN, f"{TOKEN}?a=1"])
-async def test_too_many(tmp_path: Path, path: str) -> None:
+async def test_requests_beyond_the_rate_limit_are_refused(tmp_path: Path, path: str) -> None:
     async with running(tmp_path, token_rate_limit=1) as gateway:
         await gateway.post(path, "", {})
         answer = await gateway.post(path, "", {})
@@ -50,7 +50,9 @@ async def test_stopped_token_endpoint_is_temporarily_unavailable(tmp_path: Path)
         (False, (504, "temporarily_unavailable", "the request took too long")),
     ],
 )
-async def test_no_answer(tmp_path: Path, hangs_up: bool, says: tuple[int, str, str]) -> None:
+async def test_a_token_endpoint_that_does_not_answer_is_temporarily_unavailable(
+    tmp_path: Path, hangs_up: bool, says: tuple[int, str, str]
+) -> None:
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not hangs_up and await reader.read(65536):
             pass
@@ -66,12 +68,12 @@ async def test_no_answer(tmp_path: Path, hangs_up: bool, says: tuple[int, str, s
     assert refusal(answer) == says
 
 
-async def test_too_large(gateway: Gateway) -> None:
+async def test_a_body_beyond_the_limit_is_refused(gateway: Gateway) -> None:
     answer = await gateway.post(TOKEN, "x" * 300_000, {})
     assert refusal(answer) == (413, "invalid_request", "the request is too large")
 
 
-async def test_malformed_http(gateway: Gateway) -> None:
+async def test_malformed_http_is_an_invalid_request(gateway: Gateway) -> None:
     head, body = await raw(gateway.target, b"POST /oauth/token HTTP/1.1\r\n\r\n")
     assert head.startswith(b"http/1.1 400")
     assert b"cache-control: no-store" in head

@@ -21,7 +21,7 @@ async def test_a_good_token_passes_and_goes_on_to_the_server(gateway: Gateway) -
     assert gateway.server.last().metadata["authorization"] == token["Authorization"]
 
 
-async def test_no_token(gateway: Gateway) -> None:
+async def test_a_call_without_a_token_is_refused(gateway: Gateway) -> None:
     answer = await gateway.get(SERVICES, {})
     assert (answer.status, answer.json()["code"]) == (401, 16)
     assert answer.reason() == "TOKEN_INVALID"
@@ -42,7 +42,7 @@ async def test_no_token(gateway: Gateway) -> None:
     ],
     ids=["expired", "endless", "early", "audience", "no_audience", "issuer", "key"],
 )
-async def test_a_bad_token(gateway: Gateway, changes: dict[str, Any]) -> None:
+async def test_an_invalid_token_is_refused(gateway: Gateway, changes: dict[str, Any]) -> None:
     answer = await gateway.get(SERVICES, gateway.bearer(**changes))
     assert (answer.status, answer.json()["code"]) == (401, 16)
     assert answer.reason() == "TOKEN_INVALID"
@@ -51,7 +51,9 @@ async def test_a_bad_token(gateway: Gateway, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer x", 'Bearer a."b.c', "Basic Y186eA==", ""])
-async def test_something_else_in_the_header(gateway: Gateway, header: str) -> None:
+async def test_an_authorization_header_without_a_token_is_refused(
+    gateway: Gateway, header: str
+) -> None:
     answer = await gateway.get(SERVICES, {"Authorization": header})
     assert (answer.status, answer.reason()) == (401, "TOKEN_INVALID")
 
@@ -70,7 +72,7 @@ async def test_a_token_in_the_query_is_none(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/v1", "/api/v1/none", "//api/v1/services", "/x/../api/v1/services"]
 )
-async def test_no_way_around(gateway: Gateway, path: str) -> None:
+async def test_paths_that_normalize_to_the_api_need_a_token(gateway: Gateway, path: str) -> None:
     assert (await gateway.get(path, {})).status == 401
 
 
@@ -113,7 +115,7 @@ async def test_a_new_key_is_known_within_seconds(tmp_path: Path) -> None:
         assert (await gateway.get(SERVICES, {"Authorization": f"Bearer {outdated}"})).status == 401
 
 
-async def test_an_outside_provider(tmp_path: Path) -> None:
+async def test_tokens_of_an_outside_provider_are_accepted_and_limited(tmp_path: Path) -> None:
     """Its tokens may lack client_id, and it has the token endpoint, not we."""
     async with running(tmp_path, jwks_uri=True, rate_limit=1) as gateway:
         one, two = (gateway.bearer(name, client_id=None) for name in ("u_1", "u_2"))

@@ -66,7 +66,9 @@ async def test_a_long_answer_passes_whole(gateway: Gateway) -> None:
     ("path", "service_id"),
     [("s_123", "s_123"), ("s%5F123", "s_123"), ("s_%22%3C", 's_"<')],
 )
-async def test_ids_in_the_path(gateway: Gateway, path: str, service_id: str) -> None:
+async def test_ids_in_the_path_reach_the_server_decoded(
+    gateway: Gateway, path: str, service_id: str
+) -> None:
     assert (await gateway.get(f"/api/v1/services/{path}")).status == 200
     assert request(gateway).service_id == service_id
 

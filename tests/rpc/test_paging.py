@@ -143,7 +143,7 @@ async def test_a_token_with_any_bit_changed_is_refused(zimun: Zimun) -> None:
 
 
 @pytest.mark.parametrize("size", [-1, 1001])
-async def test_a_page_has_a_size(zimun: Zimun, size: int) -> None:
+async def test_a_page_size_out_of_bounds_is_refused(zimun: Zimun, size: int) -> None:
     told = await zimun.refused(
         zimun.services.ListServices, services_pb2.ListServicesRequest(page_size=size)
     )

@@ -97,7 +97,7 @@ async def test_callers_without_a_token_have_few_lines_and_hide_none_of_a_client(
     assert 1 <= len([line for line in lines(gateway) if '"stranger"' in line]) <= BURST + refilled
 
 
-async def test_files_are_bounded(tmp_path: Path) -> None:
+async def test_the_size_of_log_files_is_bounded(tmp_path: Path) -> None:
     limit = 20_000
     async with running(tmp_path, max_log_bytes=limit) as gateway:
         log = tmp_path / "access.log"

@@ -96,7 +96,9 @@ async def test_function_that_raises_does_no_harm_to_those_that_come_after(
     assert committed(sqlite_engine) == {"l_after"}
 
 
-async def test_read_cannot_write(sqlite_engine: SqliteEngine, sqlite_stores: Stores) -> None:
+async def test_a_write_within_a_read_is_refused(
+    sqlite_engine: SqliteEngine, sqlite_stores: Stores
+) -> None:
     before = sqlite_engine.tables()
     with pytest.raises(Overloaded):
         await sqlite_stores.database.read(ledgers.write_probe)

@@ -94,7 +94,9 @@ async def test_a_client_gets_a_token_that_verifies(
     assert await verifier.verify(token) == Caller("o_1", "c_1", frozenset(ALLOWED))
 
 
-async def test_scope_narrows(endpoint: Endpoint, verifier: Verifier) -> None:
+async def test_a_token_has_only_the_scopes_that_were_asked_for(
+    endpoint: Endpoint, verifier: Verifier
+) -> None:
     form = GRANT | {"scope": "appointments:write org:read"}
     body = await (await endpoint.ask(form, endpoint.basic)).json()
     assert body["scope"] == "org:read appointments:write"
@@ -271,7 +273,9 @@ async def test_unknown_parameters_are_ignored(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize(
     "content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain", ""]
 )
-async def test_only_a_form_will_do(endpoint: Endpoint, content_type: str) -> None:
+async def test_other_content_types_than_a_form_are_refused(
+    endpoint: Endpoint, content_type: str
+) -> None:
     headers = endpoint.basic | {"Content-Type": content_type}
     response = await endpoint.http.post(TOKEN_PATH, data=json.dumps(GRANT), headers=headers)
     await refused(response, 400, "invalid_request")

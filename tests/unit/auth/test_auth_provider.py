@@ -146,7 +146,7 @@ async def test_types_of_access_tokens_are_taken(
 
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "secevent+jwt"])
-async def test_other_types_are_not(
+async def test_tokens_of_other_types_are_refused(
     provider: Provider, verifier: Verifier, claims: dict[str, Any], typ: str
 ) -> None:
     provider.publish(P256)
