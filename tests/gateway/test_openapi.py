@@ -117,6 +117,23 @@ def test_examples_fit_their_schemas() -> None:
                 assert errors(media["schema"], media["example"]) == []
 
 
+def test_every_json_response_has_an_example() -> None:
+    without = [
+        (name, status)
+        for name, operation in OPERATIONS.items()
+        for status, response in operation["responses"].items()
+        for media in resolved(response)["content"].values()
+        if not {"example", "examples"} & set(media)
+    ]
+    assert without == []
+
+
+def resolved(response: dict[str, Any]) -> dict[str, Any]:
+    """A response, or the shared one that it refers to."""
+    shared: dict[str, dict[str, Any]] = DOCUMENT["components"]["responses"]
+    return shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+
+
 def strings() -> list[FieldDescriptor]:
     """Every single string that a request may have, once."""
     messages = written(method.input_type for method in METHODS.values())

@@ -11,6 +11,9 @@ from typing import Any
 
 SANDBOX_TIME = "2025-11-28T09:00:00Z"
 
+GENERATED = "01a225274ccfa6806dd30a82eb21b8e9"
+"""What follows the prefix of every generated id in an example."""
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "ListServices": {"page_size": 50},
     "GetService": {"service_id": "s_123"},
@@ -32,6 +35,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "contact_name": "Dana Lee",
         "contact_email": "dana@example.com",
     },
+    "ExtendHold": {"hold_id": f"h_{GENERATED}"},
+    "ReleaseHold": {"hold_id": f"h_{GENERATED}"},
     "GetHold": {"hold_id": "h_123"},
     "UpdateAppointment": {
         "appointment.appointment_id": "a_123",
@@ -41,6 +46,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "GetAppointment": {"appointment_id": "a_123"},
     "ListAppointments": {"page_size": 50, "service_id": "s_123", "state": "CONFIRMED"},
     "RescheduleAppointment": {"appointment_id": "a_123", "start_time": "2026-02-20T13:00:00Z"},
+    "CompleteAppointment": {"appointment_id": "a_123"},
+    "ReopenAppointment": {"appointment_id": "a_123"},
+    "MarkNoShow": {"appointment_id": "a_123"},
     "CancelAppointment": {"appointment_id": "a_123", "cancel_reason": "Ill"},
     "ExportContact": {"contact_email": "dana@example.com"},
     "EraseContact": {"contact_email": "dana@example.com", "include_upcoming": True},
@@ -100,7 +108,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "DeleteTimeOff": {"time_off_id": "f_training"},
 }
-"""In the order in which they can be sent: creations before lists, deletions and archiving last."""
+"""In the order in which they can be sent: creations before lists, deletions and archiving last.
+
+Those of a hold are sent with the id that HoldAppointment answers, outcomes after the start.
+"""
 
 
 @cache

@@ -1,22 +1,53 @@
 """The token endpoint (RFC 6749), the one path that is not in the contract."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
+_INVALID = "invalid_request"
+_LATER = "temporarily_unavailable"
+
+
+class _Error(NamedTuple):
+    """What a status means, and the body that it has, as an example."""
+
+    meaning: str
+    error: str
+    error_description: str
+
+    def example(self) -> Object:
+        return {"error": self.error, "error_description": self.error_description}
+
+
 _ERRORS = {
-    400: "The request is malformed, or asks for a grant or a scope that the client may not have.",
-    401: "The client's id or secret is wrong.",
-    408: "The request did not arrive in time.",
-    413: "The body is too large.",
-    429: "Too many requests, or too many wrong secrets: `Retry-After` says when to go on.",
-    431: "Path, query and headers are too large.",
-    500: "An unexpected error.",
-    502: "The answer was lost: ask again.",
-    503: "The token endpoint cannot answer now: ask again after `Retry-After` seconds.",
-    504: "The request took too long: ask again.",
+    400: _Error(
+        "The request is malformed, or asks for a grant or a scope that the client may not have.",
+        "invalid_scope",
+        "the client may not have every scope it asks for",
+    ),
+    401: _Error(
+        "The client's id or secret is wrong.",
+        "invalid_client",
+        "unknown client, wrong secret or revoked",
+    ),
+    408: _Error("The request did not arrive in time.", _LATER, "the request took too long"),
+    413: _Error("The body is too large.", _INVALID, "the request is too large"),
+    429: _Error(
+        "Too many requests, or too many wrong secrets: `Retry-After` says when to go on.",
+        _LATER,
+        "too many requests",
+    ),
+    431: _Error("Path, query and headers are too large.", _INVALID, "the headers are too large"),
+    500: _Error("An unexpected error.", "server_error", "an internal error"),
+    502: _Error("The answer was lost: ask again.", _LATER, "the token endpoint cannot answer now"),
+    503: _Error(
+        "The token endpoint cannot answer now: ask again after `Retry-After` seconds.",
+        _LATER,
+        "the token endpoint cannot answer now",
+    ),
+    504: _Error("The request took too long: ask again.", _LATER, "the request took too long"),
 }
 
 
@@ -47,14 +78,17 @@ def _operation() -> Object:
             },
         },
         "responses": {
-            "200": _answer("The token.", "Token"),
-            **{str(status): _answer(text, "TokenError") for status, text in _ERRORS.items()},
+            "200": _answer("The token.", "Token", _TOKEN_EXAMPLE),
+            **{
+                str(status): _answer(error.meaning, "TokenError", error.example())
+                for status, error in _ERRORS.items()
+            },
         },
     }
 
 
-def _answer(description: str, schema: str) -> Object:
-    media = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+def _answer(description: str, schema: str, example: Object) -> Object:
+    media = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
     return {"description": description, "content": {"application/json": media}}
 
 
@@ -83,6 +117,14 @@ _TOKEN = {
         "scope": _TEXT,
     },
     "required": ["access_token", "token_type", "expires_in", "scope"],
+}
+
+_TOKEN_EXAMPLE = {
+    "access_token": "eyJ…",
+    "token_type": "Bearer",
+    "expires_in": 900,
+    "scope": "org:read org:write availability:read appointments:read appointments:write "
+    "appointments:override",
 }
 
 _ERROR = {
