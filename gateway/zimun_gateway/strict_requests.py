@@ -3,9 +3,10 @@
 It drops body fields that the contract does not name and has no option that says otherwise, so with
 a misspelt `staff_id` any staff member would be booked. It accepts texts in single quotes and other
 input that is not JSON (RFC 8259), the last of two members of one name, dates such as 2026-2-20, and
-query parameters for fields of the path or the body. `lua/request.lua` checks the query,
-`lua/json.lua` walks the body beside the contract's field names, and `lua/formats.lua` checks
-timestamps and durations. They stop at the first fault.
+query parameters for fields of the path or the body. It takes a
+PATCH without a body, and passes on ids that are not UTF-8. `lua/request.lua` checks path and query,
+`lua/json.lua` walks the body beside the contract's field names, and
+`lua/formats.lua` checks timestamps and durations. They stop at the first fault.
 
 Only here it is known which fields a body names: the transcoder drops those that are empty, 0 or
 null. So a PATCH without an `update_mask` gets one of the fields that its body names (AIP-134).
@@ -32,7 +33,7 @@ from .settings import Settings
 from .transcoder_errors import FORMATS, constants
 
 _FILTER = "envoy.filters.http.lua"
-_VARIABLE = re.compile(r"\{(\w+)")
+_VARIABLE = re.compile(r"\{([\w.]+)\}")
 _MASK = "google.protobuf.FieldMask"
 """A query may have several: they are one mask."""
 _FIXED = ("id", "etag")
@@ -84,6 +85,8 @@ class _Rule:
     """The field of the request that is the body; empty where the whole request is."""
     elsewhere: list[FieldDescriptor]
     """Fields in the path or the body, which the query must not set."""
+    variables: list[str]
+    """The fields in the path, as the server names them."""
     mask: str
     """The field mask that follows from the body where the query has none; empty except for
     PATCH."""
@@ -93,8 +96,10 @@ class _Rule:
 
     def table(self) -> str:
         names = [f"{name} = true" for field in self.elsewhere for name in _names(field)]
+        variables = ", ".join(f'"{name}"' for name in self.variables)
         parts = [
             f'request = "{self.request.full_name}"',
+            f"variables = {{{variables}}}",
             f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
             *([f'message = "{self.body.full_name}"'] if self.body else []),
             *([f'root = "{self.root}"'] if self.root else []),
@@ -127,13 +132,15 @@ def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
             continue
         path: str = getattr(binding, verb)
         root = binding.body.strip("*")
-        path_fields = [name for name in (*_VARIABLE.findall(path), root) if name]
+        variables = [name.split(".") for name in _VARIABLE.findall(path)]
+        path_fields = [name for name in (*(names[0] for names in variables), root) if name]
         elsewhere = [request.fields_by_name[name] for name in path_fields]
         if binding.body == "*":
             elsewhere = list(request.fields)
         body = _message(method, binding.body)
+        named = [names[-1] for names in variables]
         mask = _mask(request) if verb == "patch" else ""
-        yield _Rule(verb.upper(), path, request, body, root, elsewhere, mask)
+        yield _Rule(verb.upper(), path, request, body, root, elsewhere, named, mask)
 
 
 def _mask(request: Descriptor) -> str:
@@ -153,8 +160,8 @@ def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
 
 
 def _pattern(path: str) -> str:
-    """A path template as a Lua pattern: a variable is one segment."""
-    segments = ["[^/]+" if "{" in part else _escaped(part) for part in path.split("/")]
+    """A path template as a Lua pattern, which captures its variables: each is one segment."""
+    segments = ["([^/]+)" if "{" in part else _escaped(part) for part in path.split("/")]
     return "^" + "/".join(segments) + "$"
 
 

@@ -147,10 +147,10 @@ REQUESTS: dict[str, tuple[str, str, Any, Message]] = {
         {"id": "s_1", "name": "Cut"},
         UpdateServiceRequest(service=Service(id="s_1", name="Cut"), update_mask=mask("name")),
     ),
-    "update_without_a_body": (
+    "update_with_an_empty_body": (
         "PATCH",
         "services/s_1?update_mask=price",
-        None,
+        {},
         UpdateServiceRequest(service=Service(id="s_1"), update_mask=mask("price")),
     ),
     "update_nothing": (

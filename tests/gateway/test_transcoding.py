@@ -9,8 +9,10 @@ import pytest
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 from zimun.v1.services_service_pb2 import ListServicesResponse
+from zimun_gateway.openapi.annotated import Api
+from zimun_gateway.openapi.operations import rules
 
-from ..support.gateway import Gateway
+from ..support.gateway import DESCRIPTORS, Gateway
 from ..support.gateway_stubs import Context
 from ..support.program import CONFIRM_PATH, HOLD_PATH
 
@@ -71,6 +73,25 @@ async def test_ids_in_the_path_reach_the_server_decoded(
 ) -> None:
     assert (await gateway.get(f"/api/v1/services/{path}")).status == 200
     assert request(gateway).service_id == service_id
+
+
+PARAMETERS = [
+    (rule.verb.upper(), rule.template, variable)
+    for rule in rules(Api(DESCRIPTORS))
+    for variable in rule.variables
+]
+
+
+@pytest.mark.parametrize(("method", "template", "variable"), PARAMETERS)
+async def test_a_path_parameter_that_is_not_utf8_is_named(
+    gateway: Gateway, method: str, template: str, variable: str
+) -> None:
+    for escapes in ("%FF", "a%c3", "%ed%a0%80b"):
+        path = template.replace(f"{{{variable}}}", escapes)
+        body = {"name": "x"} if method == "PATCH" else None
+        answer = await gateway.call(method, path, body=body)
+        assert answer.violation() == (variable.rpartition(".")[2], "must be UTF-8")
+    assert gateway.server.calls == []
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,19 @@ async def test_the_same_body_in_another_order_is_the_same_request(gateway: Gatew
         assert (await gateway.call("PATCH", f"{API}/services/s_1", body=body)).status == 200
     first, second = gateway.server.calls
     assert first.request.SerializeToString() == second.request.SerializeToString()
+
+
+@pytest.mark.parametrize("body", [None, "", " \n"])
+@pytest.mark.parametrize("query", ["", "?update_mask=name"])
+async def test_an_update_without_a_body_is_refused(
+    gateway: Gateway, body: str | None, query: str
+) -> None:
+    for path in ("services/s_1", "organization", "appointments/a_1"):
+        answer = await gateway.call("PATCH", f"/api/v1/{path}{query}", body=body)
+        assert answer.violation() == ("body", "is required")
+    assert gateway.server.calls == []
+
+
+async def test_an_update_with_an_empty_object_changes_nothing(gateway: Gateway) -> None:
+    assert (await gateway.call("PATCH", "/api/v1/organization", body={})).status == 200
+    assert list(gateway.server.last().request.update_mask.paths) == []

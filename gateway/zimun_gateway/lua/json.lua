@@ -151,7 +151,6 @@ end
 local function body_refusal(s, message)
   path, named = {}, {}
   local start = blank(s, 1)
-  if start > #s then return nil end
   if s:byte(start) ~= 123 then return NO_OBJECT end
   local good, result = pcall(object, s, start, {message = message})
   if good and blank(s, result) > #s then return nil end

@@ -1,5 +1,7 @@
 -- A request of the JSON route, before the transcoder sees it.
 
+local NO_BODY = "field is required: body"
+
 for _, fields in pairs(MESSAGES) do
   for _, shape in ipairs(fields) do
     fields[shape.name], fields[shape.json] = shape, shape
@@ -54,17 +56,18 @@ local function query_refusal(query, rule, seen)
   end
 end
 
--- The rules of a path by their verbs; a path that is named as it is comes before any pattern.
+-- The rules of a path by their verbs, and the texts of its variables; a path that is named as it is
+-- comes before any pattern.
 local function verbs_of(path)
-  if PATHS[path] then return PATHS[path] end
+  if PATHS[path] then return PATHS[path], {} end
   for pattern, verbs in pairs(PATTERNS) do
-    if path:match(pattern) then return verbs end
+    local texts = {path:match(pattern)}
+    if #texts > 0 then return verbs, texts end
   end
 end
 
--- The rule of a verb on a path; without one, the verbs that the path has, or nil.
-local function rule_of(path, verb)
-  local verbs = verbs_of(path)
+-- The rule of a verb among those of a path; without one, the verbs that the path has, or nil.
+local function rule_of(verbs, verb)
   if not verbs or verbs[verb] then return verbs and verbs[verb] end
   local names = {}
   for name in pairs(verbs) do names[#names + 1] = name end
@@ -72,29 +75,42 @@ local function rule_of(path, verb)
   return nil, table.concat(names, ", ")
 end
 
--- The query with the field mask that a body stands for: the fields that it names, in an order of
--- their own, as the same body is the same request under an Idempotency-Key.
-local function masked(query, mask)
+local function path_refusal(rule, texts)
+  for i, name in ipairs(rule.variables) do
+    local value = texts[i]:gsub("%%(%x%x)", character)
+    if not is_utf8(value) then return "field must be UTF-8: " .. name end
+  end
+end
+
+-- The body of a request, if it has any and the rule reads it.
+local function body_of(handle, rule)
+  local body = rule.message and handle:body()
+  local text = body and body:getBytes(0, body:length()) or ""
+  return text:find("[^ \t\n\r]") and text
+end
+
+-- Gives an update without a field mask the one that its body stands for: the fields that it names, in an
+-- order of their own, as the same body is the same request under an Idempotency-Key.
+local function add_mask(handle, rule, path, query, seen)
+  if not rule.mask or #named == 0 or seen[parameter(rule.mask, rule.request)] then return end
   table.sort(named)
-  return query .. (query == "" and "" or "&") .. mask .. "=" .. table.concat(named, ",")
+  query = query .. (query == "" and "" or "&") .. rule.mask .. "=" .. table.concat(named, ",")
+  handle:headers():replace(":path", path .. "?" .. query)
 end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path, query = headers:get(":path"):match("^([^?]*)%??(.*)$")
-  local rule, allowed = rule_of(path, headers:get(":method"))
+  local verbs, texts = verbs_of(path)
+  local rule, allowed = rule_of(verbs, headers:get(":method"))
   if allowed then return handle:respond({[":status"] = "405", allow = allowed}, "no such method") end
   if not rule then return end
   local seen = {}
-  local refused = query_refusal(query, rule, seen)
-  local body = not refused and rule.message and handle:body()
-  if body and body:length() > 0 then
-    refused = body_refusal(body:getBytes(0, body:length()), rule.message)
-  end
+  local refused = path_refusal(rule, texts) or query_refusal(query, rule, seen)
+  local body = not refused and body_of(handle, rule)
+  if body then refused = body_refusal(body, rule.message) end
+  if rule.mask and not body then refused = refused or NO_BODY end
   if refused then return handle:respond({[":status"] = "400"}, refused) end
   if rule.root then handle:streamInfo():dynamicMetadata():set("zimun", "root", rule.root) end
-  local has_mask = rule.mask and seen[parameter(rule.mask, rule.request)]
-  if rule.mask and body and #named > 0 and not has_mask then
-    handle:headers():replace(":path", path .. "?" .. masked(query, rule.mask))
-  end
+  add_mask(handle, rule, path, query, seen)
 end
