@@ -89,12 +89,12 @@ class Model:
         )
 
     def group_block(self, key: BlockKey) -> set[str]:
-        """The sessions of a service that start within a block."""
-        service_id, number = key
+        """The sessions of a service, or of all services, that start within a block."""
+        owner_id, number = key
         return {
             session.session_id
             for session in self.sessions.values()
-            if session.service_id == service_id and session.start // BLOCK == number
+            if owner_id in (session.service_id, self.org_id) and session.start // BLOCK == number
         }
 
     def last_booked(self, staff_id: str) -> int:
@@ -115,7 +115,7 @@ class Model:
         numbers = {
             number for begin, end in busy for number in block_numbers(begin - BLOCK, end + BLOCK)
         }
-        services = {UNKNOWN, *(session.service_id for session in ever)}
+        services = {UNKNOWN, self.org_id, *(session.service_id for session in ever)}
         appointment_ids = {one.appointment_id for one in self.reservations.values()} - {""}
         return Needs(
             blocks={(subject, number) for subject in subjects for number in numbers},

@@ -143,7 +143,12 @@ async def _read(store: LedgerStore) -> None:
         some = range(count)
         needs = Needs(
             blocks={(f"t_{n}", number) for n in some for number in (block, OPEN_BLOCK)},
-            group_blocks={(CLASS.id, block), (CLASS.id, OPEN_BLOCK)},
+            group_blocks={
+                (CLASS.id, block),
+                (CLASS.id, OPEN_BLOCK),
+                (ORG, block),
+                *((f"s_{number}", block) for number in range(16 * count)),
+            },
             hold_ids={f"h_{n}" for n in some},
             appointment_ids={f"a_{n}" for n in some},
             session_ids={f"x_{n}" for n in some},

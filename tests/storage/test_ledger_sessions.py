@@ -1,6 +1,7 @@
 """What sessions take of people and things, and their members, as a store writes and reads them."""
 
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 
@@ -12,10 +13,11 @@ from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.instant import DAY, HOUR
 from zimun.domain.ledger.blocks import block_of
 from zimun.domain.ledger.events import FOREVER
-from zimun.domain.ledger.loading import BLOCK, Needs
+from zimun.domain.ledger.loading import BLOCK, OPEN_BLOCK, Needs
 from zimun.domain.ledger.reservation import Reservation
+from zimun.storage import loading
 
-from .appending import OTHER, Script, begun
+from .appending import OTHER, Script, begun, by_id
 from .engines import Engine
 from .reading import check_loaded, check_store, check_tables, loaded, read_one
 from .sample_catalog import CLASS, CUT, KIOSK, NOW, ORG, SPA, at
@@ -209,6 +211,28 @@ async def test_session_of_a_group_has_its_live_members_with_their_seats(
     assert other == script.model.sessions["x_b"]
     assert (one.seats_taken, one.until, other.seats_taken) == (4, FOREVER, 2)
     check_tables(engine.tables(), script)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+async def test_sessions_are_the_same_whatever_the_size_of_pages_and_lists_of_ids(
+    store: LedgerStore, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(loading, "MAX_PAGE", size)
+    monkeypatch.setattr(loading, "MAX_IDS", size)
+    script = begun()
+    for number in range(1, 5):
+        class_seat(script, number, seats=number % 2 + 1)
+    for number in range(5, 10):
+        script.hold(number, start=at(number), end=at(number) + 1, service_id=SPA.id, staff_id="")
+    for number in (1, 3, 5, 6, 8):
+        script.confirm(number)
+    script.cancel(6)
+    await script.write(store)
+    await check_loaded(store, script)
+    open_blocks = {(CLASS.id, OPEN_BLOCK), (SPA.id, OPEN_BLOCK)}
+    ledger = await loaded(store, Needs(group_blocks=open_blocks))
+    of_services = [ledger.sessions_of(one.id, (NOW, FOREVER)) for one in (CLASS, SPA)]
+    assert by_id(chain(*of_services)) == script.model.sessions
 
 
 async def test_session_ends_with_its_last_live_member(store: LedgerStore, engine: Engine) -> None:

@@ -170,10 +170,14 @@ async def test_every_prepared_statement_is_among_those_explained(
         await run_every_statement(stores.ledgers)
     known = {name: found for name, found in vars(statements).items() if isinstance(found, Prepared)}
     assert known.keys() == {
+        "APPOINTMENT_MEMBERS",
         "EVENTS_SINCE",
         "EXPIRED_HOLDS",
         "HEAD",
+        "HELD_MEMBERS",
         "OVER_RESPONSES",
+        "PAGE_OF_ALL",
+        "PAGE_OF_SERVICE",
         "RESPONSE",
     }
     assert [name for name, found in known.items() if found not in seen] == []

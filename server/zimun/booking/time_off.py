@@ -1,7 +1,9 @@
 """Time off: the use cases of TimeOffService."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import NamedTuple
 
 from zimun.booking.catalog import Key, chosen_id, page_of, revise
@@ -43,13 +45,13 @@ class TimeOffFilter:
         return (
             self.owner_id in ("", time_off.owner_id)
             and self.external_reference in ("", time_off.external_reference)
-            and any(map(self._overlaps, time_off.intervals))
+            and self._overlaps(time_off.intervals)
         )
 
-    def _overlaps(self, interval: Interval) -> bool:
-        return (self.after is None or interval[1] > self.after) and (
-            self.before is None or interval[0] < self.before
-        )
+    def _overlaps(self, intervals: Sequence[Interval]) -> bool:
+        """Whether one of some intervals, which are in order, overlaps that of the filter."""
+        begin = 0 if self.after is None else bisect_right(intervals, self.after, key=itemgetter(1))
+        return begin < len(intervals) and (self.before is None or intervals[begin][0] < self.before)
 
 
 async def list_time_off(

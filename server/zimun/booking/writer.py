@@ -286,6 +286,8 @@ class _Lane:
                         needs[org_id] = missing
             if not needs:
                 return confirmed + drafts
+            # Other tasks run before more is read and decided, even where reading suspends nothing.
+            await asyncio.sleep(0)
         raise AssertionError("a command never has what it needs")
 
     def _decide_in_memory(

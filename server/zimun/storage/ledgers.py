@@ -1,7 +1,6 @@
 """Reading ledgers and writing catalogues, on a connection of either engine."""
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from secrets import token_bytes
 from typing import Any
@@ -35,28 +34,16 @@ from zimun.domain.catalog.entries import (
     StaffMember,
 )
 from zimun.domain.catalog.time_off import TimeOff
-from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import (
-    FOREVER,
     CatalogValue,
     Event,
     EventType,
-    Member,
     OverrideDeleted,
-    Session,
     TimeOffDeleted,
 )
-from zimun.domain.ledger.loading import (
-    BLOCK,
-    LOOK_BACK,
-    OPEN_BLOCK,
-    Allocation,
-    BlockKey,
-    Loaded,
-    Needs,
-)
-from zimun.domain.ledger.reservation import LIVE, Reservation, State
-from zimun.storage import catalog_rows, reservation_rows, statements
+from zimun.domain.ledger.loading import Loaded, Needs
+from zimun.domain.ledger.reservation import State
+from zimun.storage import catalog_rows, loading, reservation_rows, statements
 from zimun.storage.schema import (
     IS_LIVE,
     IS_NAMED,
@@ -76,7 +63,7 @@ from zimun.storage.schema import (
     staff,
     time_off,
 )
-from zimun.storage.statements import IS_RESPONSE, ResponseKey, bound_key, padded
+from zimun.storage.statements import IS_RESPONSE, ResponseKey, bound_key
 
 _ENTRY_TABLES: Mapping[type, Table] = {
     Service: services,
@@ -110,7 +97,7 @@ def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
         current,
         new,
         None if is_current else catalog_rows.load_catalog(connection, request.org_id),
-        _load(connection, request.org_id, request.needs, current.time),
+        loading.load(connection, request.org_id, request.needs, current.time),
         responses(connection, request.org_id, request.keys),
     )
 
@@ -140,109 +127,6 @@ def whole_history(event_rows: Sequence[tuple[str, str, str]], count: int) -> Seq
     ):
         return None
     return [reservation_rows.event(*row) for row in event_rows]
-
-
-def _load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded:
-    """What is needed; an open block begins at ledger time."""
-    if not needs:
-        return Loaded(needs)
-    allocations: list[tuple[str, Allocation]] = []
-    for subjects, start, end in _rectangles(needs.blocks, time):
-        within = {"org": org_id, "start": start, "end": end} | padded(subjects)
-        statement = statements.allocations_of(len(within) - 3)
-        allocations += [(row[0], Allocation(*row[1:])) for row in statement.run(connection, within)]
-    by_id = [
-        *_reservations(connection, org_id, "hold_id", needs.hold_ids),
-        *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
-    ]
-    of_contacts = _appointments_of(connection, org_id, needs.contacts, time - LOOK_BACK)
-    session_ids = needs.session_ids | {
-        reservation.session_id for reservation in by_id if reservation.state in LIVE
-    }
-    members: list[tuple[Any, ...]] = []
-    if session_ids:
-        named = padded(tuple(sorted(session_ids)))
-        members += statements.members_of(len(named)).run(connection, {"org": org_id} | named)
-    for service_ids, start, end in _rectangles(needs.group_blocks, time):
-        named = padded(service_ids)
-        within = {"org": org_id, "start": start, "end": end} | named
-        members += statements.group_members(len(named)).run(connection, within)
-    last: dict[str, int] = {}
-    if needs.staff_ids:
-        named = padded(tuple(sorted(needs.staff_ids)))
-        last = dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
-    # What lies in a block and in an open one is read twice.
-    once = list(dict.fromkeys(allocations))
-    return Loaded(needs, once, _sessions(members), [*by_id, *of_contacts], last)
-
-
-def _rectangles(
-    blocks: Iterable[BlockKey], time: int
-) -> Iterable[tuple[tuple[str, ...], int, int]]:
-    """Groups of subjects that need the same blocks, with the interval of these blocks."""
-    numbers: dict[tuple[str, bool], list[int]] = defaultdict(list)
-    for subject, number in blocks:
-        numbers[subject, number == OPEN_BLOCK].append(number)
-    subjects: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for (subject, _), some in numbers.items():
-        subjects[min(some), max(some)].append(subject)
-    for (first, last), names in subjects.items():
-        yield tuple(sorted(names)), *_block_time(first, last, time)
-
-
-def _block_time(first: int, last: int, time: int) -> Interval:
-    """The interval of some blocks."""
-    return (time, FOREVER) if last == OPEN_BLOCK else (first * BLOCK, (last + 1) * BLOCK)
-
-
-def _appointments_of(
-    connection: Connection, org_id: str, contacts: Iterable[str], start: int
-) -> list[Reservation]:
-    if not contacts:
-        return []
-    named = padded(tuple(sorted(contacts)))
-    parameters = {"org": org_id, "start": start} | named
-    rows = statements.appointments_of(len(named)).run(connection, parameters)
-    return [reservation_rows.reservation(row) for row in rows]
-
-
-def _reservations(
-    connection: Connection, org_id: str, column: str, ids: Iterable[str]
-) -> list[Reservation]:
-    if not ids:
-        return []
-    named = padded(tuple(sorted(ids)))
-    statement = statements.reservations_by(column, len(named))
-    return [
-        reservation_rows.reservation(row)
-        for row in statement.run(connection, {"org": org_id} | named)
-    ]
-
-
-def _sessions(session_rows: Iterable[tuple[Any, ...]]) -> list[Session]:
-    """Sessions with their members, from the rows of `statements.members_of`."""
-    members: dict[str, dict[str, Member]] = defaultdict(dict)
-    facts: dict[str, tuple[Any, ...]] = {}
-    for row in session_rows:
-        hold_id, seats, state, expires_at = row[12:]
-        until = expires_at if state == State.HELD else FOREVER
-        members[row[0]][hold_id] = Member(seats, until)
-        facts[row[0]] = row
-    return [
-        Session(
-            session_id=session_id,
-            service_id=row[1],
-            location_id=row[2],
-            staff_id=row[3],
-            resource_ids=tuple(json.loads(row[4])),
-            start=row[5],
-            end=row[6],
-            busy=(row[7], row[8]),
-            booked_at=row[9],
-            capacity=row[10] or 1,
-        ).with_members(members[session_id])
-        for session_id, row in facts.items()
-    ]
 
 
 # The catalogue.

@@ -19,10 +19,13 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 class Prepared:
-    """A statement with named parameters. Raises the driver's own errors."""
+    """A statement with named parameters; `of_dialects` are those worded otherwise on a dialect.
 
-    def __init__(self, statement: Statement) -> None:
-        self._statement = statement
+    Raises the driver's own errors.
+    """
+
+    def __init__(self, statement: Statement, **of_dialects: Statement) -> None:
+        self._statement, self._of_dialects = statement, of_dialects
         self._rendered: dict[str, _Rendered] = {}
 
     def run(self, connection: Connection, parameters: Mapping[str, Any]) -> Rows:
@@ -38,14 +41,15 @@ class Prepared:
         """Its SQL for the connection's database."""
         dialect = connection.dialect
         if dialect.name not in self._rendered:
-            compiled = self._statement.compile(dialect=dialect)
+            statement = self._of_dialects.get(dialect.name, self._statement)
+            compiled = statement.compile(dialect=dialect)
             values = compiled.params.items()
             constants = {name: value for name, value in values if value is not None}
             self._rendered[dialect.name] = _Rendered(
                 str(compiled),
                 tuple(compiled.positiontup or ()),
                 constants,
-                isinstance(self._statement, Select),
+                isinstance(statement, Select),
             )
         return self._rendered[dialect.name]
 

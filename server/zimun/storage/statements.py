@@ -7,7 +7,17 @@ for the time: `now` comes in as a value.
 
 from functools import lru_cache
 
-from sqlalchemy import BindParameter, Select, and_, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Join,
+    Select,
+    TextClause,
+    and_,
+    bindparam,
+    func,
+    select,
+)
 
 from zimun.storage.prepared import Prepared
 from zimun.storage.schema import (
@@ -97,14 +107,33 @@ def reservations_by(column: str, ids: int) -> Prepared:
     return Prepared(query.where(IS_APPOINTMENT) if column == "appointment_id" else query)
 
 
-def _members() -> "Select[tuple[object, ...]]":
-    """Live reservations, each with an allocation and the seats of its session.
+def _members(*conditions: ColumnElement[bool] | TextClause) -> Prepared:
+    """Live reservations of some conditions, each with an allocation and the seats of its session.
 
-    The index of allocations by session has no more than their keys, by which their
-    rows are found: else SQLite prefers to read all that the organization has.
+    In SQLite the index of allocations by session has no more than their keys, by which their
+    rows are found: else it prefers to read all that the organization has. The joins are
+    outer ones, whose order it does not change: for many services it would begin with
+    all allocations. A row without an allocation is of no session.
     """
     keys = allocations.alias("keys")
-    r, a, s, k = reservations.c, allocations.c, sessions.c, keys.c
+    r, a, k = reservations.c, allocations.c, keys.c
+    by_key = reservations.outerjoin(
+        keys, and_(k.org_id == ORG, k.session_id == r.session_id)
+    ).outerjoin(
+        allocations, and_(a.org_id == ORG, a.subject == k.subject, a.busy_start == k.busy_start)
+    )
+    by_session = reservations.outerjoin(
+        allocations, and_(a.org_id == ORG, a.session_id == r.session_id)
+    )
+    return Prepared(
+        _members_of(by_key).where(*conditions),
+        postgresql=_members_of(by_session).where(*conditions),
+    )
+
+
+def _members_of(joined: Join) -> "Select[tuple[object, ...]]":
+    """Live reservations that are joined with their allocations."""
+    r, a, s = reservations.c, allocations.c, sessions.c
     return (
         select(
             r.session_id, r.service_id, r.location_id, r.staff_id, r.resource_ids, r.start_time,
@@ -112,33 +141,50 @@ def _members() -> "Select[tuple[object, ...]]":
             r.hold_id, r.seats, r.state, r.expires_at,
         )
         .select_from(
-            reservations.join(keys, and_(k.org_id == ORG, k.session_id == r.session_id))
-            .join(
-                allocations,
-                and_(a.org_id == ORG, a.subject == k.subject, a.busy_start == k.busy_start),
-            )
-            .outerjoin(sessions, and_(s.org_id == ORG, s.session_id == r.session_id))
+            joined.outerjoin(sessions, and_(s.org_id == ORG, s.session_id == r.session_id))
         )
         .where(r.org_id == ORG, IS_LIVE)
     )  # fmt: skip
 
 
+_STARTS_WITHIN = (
+    reservations.c.start_time >= bindparam("start"),
+    reservations.c.start_time < bindparam("end"),
+)
+
+
 @lru_cache(maxsize=64)
 def members_of(session_ids: int) -> Prepared:
     """The members of so many sessions, s0, s1 and so on; each once for every allocation."""
-    return Prepared(_members().where(reservations.c.session_id.in_(_values("s", session_ids))))
+    return _members(reservations.c.session_id.in_(_values("s", session_ids)))
 
 
 @lru_cache(maxsize=64)
 def group_members(service_ids: int) -> Prepared:
     """The members of the sessions of so many services, s0, s1 and so on, that start between."""
-    return Prepared(
-        _members().where(
-            reservations.c.service_id.in_(_values("s", service_ids)),
-            reservations.c.start_time >= bindparam("start"),
-            reservations.c.start_time < bindparam("end"),
-        )
-    )
+    return _members(reservations.c.service_id.in_(_values("s", service_ids)), *_STARTS_WITHIN)
+
+
+APPOINTMENT_MEMBERS = _members(IS_APPOINTMENT, *_STARTS_WITHIN)
+"""The members of the sessions of any service that start between and are confirmed."""
+
+HELD_MEMBERS = _members(IS_HELD, reservations.c.hold_id > "", *_STARTS_WITHIN)
+"""The holds among the members of the sessions of any service that start between."""
+
+_STARTS = (
+    select(reservations.c.start_time)
+    .where(reservations.c.org_id == ORG, *_STARTS_WITHIN)
+    .order_by(reservations.c.start_time)
+    .offset(bindparam("skipped"))
+    .limit(1)
+)
+
+PAGE_OF_ALL = Prepared(_STARTS.where(IS_APPOINTMENT))
+"""The start with which a page of the members of any service ends; nothing where all are one page.
+"""
+
+PAGE_OF_SERVICE = Prepared(_STARTS.where(IS_LIVE, reservations.c.service_id == bindparam("s0")))
+"""As PAGE_OF_ALL, of the service s0."""
 
 
 @lru_cache(maxsize=64)

@@ -69,6 +69,7 @@ class Model:
             if one.session_id in ids
             or (one.service_id, one.start // BLOCK) in needs.group_blocks
             or (one.service_id, OPEN_BLOCK) in needs.group_blocks
+            or ("o_1", one.start // BLOCK) in needs.group_blocks
         ]
         last = {staff_id: self.last_booked(staff_id) for staff_id in needs.staff_ids}
         return Loaded(needs, allocations, some, found, last)

@@ -107,6 +107,8 @@ def check(keeper: Keeper, now: int) -> None:
             )
             expected = model.sessions[reservation.session_id]
             assert session == expected
+    everything = keeper.ask(lambda ledger: ledger.all_sessions(WITHIN))
+    assert {session.session_id: session for session in everything} == model.sessions
     for service in SERVICES:
         found = keeper.ask(
             lambda ledger, service=service: busy_time(ledger, CATALOG, service, "", WITHIN, now)  # type: ignore[misc]

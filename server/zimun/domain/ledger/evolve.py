@@ -97,8 +97,8 @@ def _set_allocation(ledger: Ledger, blocks: dict[BlockKey, Block], session: Sess
 
 
 def _set_group(ledger: Ledger, groups: dict[BlockKey, tuple[str, ...]], session: Session) -> None:
-    for number in (session.start // BLOCK, OPEN_BLOCK):
-        key = (session.service_id, number)
+    number, service_id = session.start // BLOCK, session.service_id
+    for key in ((service_id, number), (service_id, OPEN_BLOCK), (ledger.org_id, number)):
         group = groups[key] if key in groups else ledger.group_blocks.get(key)
         if group is not None:
             others = tuple([session_id for session_id in group if session_id != session.session_id])

@@ -152,13 +152,20 @@ class Ledger:
 
     def sessions_of(self, service_id: str, within: Interval) -> list[Session]:
         """The sessions of a service that start within an interval; raises NotLoaded."""
-        numbers = block_numbers(*within)
+        return self._sessions(service_id, within)
+
+    def all_sessions(self, within: Interval) -> list[Session]:
+        """The sessions of all services that start within an interval; raises NotLoaded."""
+        return self._sessions(self.org_id, within)
+
+    def _sessions(self, owner_id: str, within: Interval) -> list[Session]:
+        """The sessions of a service or of the organization."""
         ids: list[str] = []
         needs = Needs()
-        for number in numbers:
-            block = self.group_blocks.get((service_id, number))
+        for number in block_numbers(*within):
+            block = self.group_blocks.get((owner_id, number))
             if block is None:
-                needs.group_blocks.add((service_id, number))
+                needs.group_blocks.add((owner_id, number))
             else:
                 ids += block
         sessions = [self.sessions.get(session_id) for session_id in ids]
@@ -230,7 +237,7 @@ class Ledger:
         return replace(
             self,
             blocks=self.blocks.with_changes(_loaded_blocks(loaded, self.seq)),
-            group_blocks=self.group_blocks.with_changes(_loaded_group_blocks(loaded)),
+            group_blocks=self.group_blocks.with_changes(_loaded_group_blocks(loaded, self.org_id)),
             sessions=self.sessions.with_changes(
                 {session.session_id: session for session in loaded.sessions}
             ),
@@ -301,12 +308,14 @@ def _loaded_blocks(loaded: Loaded, seq: int) -> dict[BlockKey, Block]:
     return {key: block_of(block, seq) for key, block in blocks.items()}
 
 
-def _loaded_group_blocks(loaded: Loaded) -> dict[BlockKey, tuple[str, ...]]:
-    """The blocks of group sessions that were needed."""
+def _loaded_group_blocks(loaded: Loaded, org_id: str) -> dict[BlockKey, tuple[str, ...]]:
+    """The blocks of sessions, of services or of the organization, that were needed."""
     groups: dict[BlockKey, list[str]] = {key: [] for key in loaded.needs.group_blocks}
     for session in loaded.sessions:
-        for number in (session.start // BLOCK, OPEN_BLOCK):
-            if (group := groups.get((session.service_id, number))) is not None:
+        number = session.start // BLOCK
+        service_id = session.service_id
+        for key in ((service_id, number), (service_id, OPEN_BLOCK), (org_id, number)):
+            if (group := groups.get(key)) is not None:
                 group.append(session.session_id)
     return {key: tuple(group) for key, group in groups.items()}
 

@@ -20,7 +20,8 @@ LOOK_BACK = 40 * DAY
 period of a limit."""
 
 BlockKey = tuple[str, int]
-"""A subject (or, of group sessions, a service) and the number of a block since 1970."""
+"""A subject (or, of sessions, a service or the organization) and the number of a block since 1970.
+"""
 
 
 class Allocation(NamedTuple):
@@ -37,7 +38,7 @@ class Allocation(NamedTuple):
 class Needs:
     """The parts of a ledger that a query needs and that are not loaded.
 
-    `blocks` are of subjects, `group_blocks` of services (their sessions),
+    `blocks` are of subjects, `group_blocks` of services or the organization (their sessions),
     `staff_ids` are those whose last booking is needed, `contacts` those whose
     appointments are.
     """

@@ -1,12 +1,14 @@
 """Conflicts of time off: the appointments and live holds that overlap it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
 from typing import NamedTuple
 
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.time_off import TimeOff
-from zimun.domain.intervals import Interval, merge, overlapping
-from zimun.domain.ledger.events import Session
+from zimun.domain.intervals import Interval, merge
+from zimun.domain.ledger.events import FOREVER, Session
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
 from zimun.domain.ledger.reservation import Reservation
@@ -37,11 +39,11 @@ def conflicts_of(
         holds = {
             hold_id: start for hold_id, start in holds.items() if hold_id not in overlapped_before
         }
-    first = sorted(holds, key=lambda hold_id: (holds[hold_id], hold_id))[:MAX_CONFLICTS]
-    missing = {hold_id for hold_id in first if ledger.reservations.get(hold_id) is None}
+    first = nsmallest(MAX_CONFLICTS, ((start, hold_id) for hold_id, start in holds.items()))
+    missing = {hold_id for _, hold_id in first if ledger.reservations.get(hold_id) is None}
     if missing:
         raise NotLoaded(Needs(hold_ids=missing))
-    return Conflicts([ledger.reservation(hold_id) for hold_id in first], len(holds))
+    return Conflicts([ledger.reservation(hold_id) for _, hold_id in first], len(holds))
 
 
 def _overlapping_holds(
@@ -54,19 +56,29 @@ def _overlapping_holds(
     # Intervals near each other are looked up at once.
     for begin, end in merge((begin, end + BLOCK) for begin, end in intervals):
         try:
-            for session in _sessions(ledger, catalog, time_off.owner_id, (begin, end - BLOCK)):
-                if overlapping(intervals, (session.start, session.end)):
-                    holds |= dict.fromkeys(_live(session, now), session.start)
+            sessions = _sessions(ledger, catalog, time_off.owner_id, (begin, end - BLOCK))
         except NotLoaded as lacking:
             needs |= lacking.needs
+        else:
+            _add_live(holds, sessions, intervals, now)
     if needs:
         raise NotLoaded(needs)
     return holds
 
 
-def _live(session: Session, now: int) -> Iterator[str]:
-    members = (session.members or {}).items()
-    return (hold_id for hold_id, member in members if member.until > now)
+def _add_live(
+    holds: dict[str, int], sessions: Iterable[Session], intervals: Sequence[Interval], now: int
+) -> None:
+    """Add the live holds of the sessions that overlap intervals: a few instructions for each, as
+    there may be tens of thousands."""
+    ends = [end for _, end in intervals]
+    begins = [*(begin for begin, _ in intervals), FOREVER]
+    for session in sessions:
+        # The first interval that ends after the start is the only one that may begin before it.
+        if begins[bisect_right(ends, session.start)] < session.end:
+            for hold_id, member in (session.members or {}).items():
+                if member.until > now:
+                    holds[hold_id] = session.start
 
 
 def _sessions(
@@ -75,16 +87,7 @@ def _sessions(
     """The sessions of an owner that may overlap an interval; raises NotLoaded."""
     if owner_id in catalog.staff or owner_id in catalog.resources:
         return _sessions_of_subject(ledger, owner_id, within)
-    begin = within[0] - catalog.longest_span
-    sessions: list[Session] = []
-    needs = Needs()
-    for service_id in catalog.services:
-        try:
-            sessions += ledger.sessions_of(service_id, (begin, within[1]))
-        except NotLoaded as lacking:
-            needs |= lacking.needs
-    if needs:
-        raise NotLoaded(needs)
+    sessions = ledger.all_sessions((within[0] - catalog.longest_span, within[1]))
     if owner_id == catalog.organization.id:
         return sessions
     return [session for session in sessions if session.location_id == owner_id]

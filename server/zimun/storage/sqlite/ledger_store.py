@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence, Set
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from zimun.storage import ledgers, statements
 from zimun.storage.changes import PARTS, Part, changes_of
 from zimun.storage.database_errors import brief
 from zimun.storage.ledger_queries import LedgerQueries
+from zimun.storage.loading import may_be_long
 from zimun.storage.sqlite.database import SqliteDatabase
 
 
@@ -34,9 +35,10 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
         return {org_id: head for org_id, head in heads.items() if head}
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        """Every read at one snapshot."""
-        with self._database.snapshot() as connection:
-            return [ledgers.read(connection, request) for request in reads]
+        """Every read at one snapshot; on a thread where they may take long."""
+        if any(may_be_long(request.org_id, request.needs) for request in reads):
+            return await self._database.scan(partial(_read_all, reads=reads))
+        return await self._database.read(partial(_read_all, reads=reads))
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One transaction for the whole group."""
@@ -65,6 +67,10 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
         """Write a row that means nothing, to the file of that name."""
         await self._database.write(ledgers.write_probe)
         await self._database.probe_file()
+
+
+def _read_all(connection: Connection, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+    return [ledgers.read(connection, request) for request in reads]
 
 
 def _move_head(connection: Connection, append: Append) -> bool:

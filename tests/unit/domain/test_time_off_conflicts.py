@@ -1,0 +1,128 @@
+"""Conflicts of time off, against a look at every booking."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.instant import HOUR
+from zimun.domain.intervals import Interval
+from zimun.domain.ledger.events import FOREVER, EventType, ReservationEvent, Session, member_of
+from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
+from zimun.domain.ledger.reservation import Reservation, State
+from zimun.domain.ledger.time_off_conflicts import MAX_CONFLICTS, Conflicts, conflicts_of
+
+from ...support.profiles import examples
+from .build import catalog, location, member, resource, service
+from .ledger_model import EDGE, Keeper, Model
+
+LONGEST = 30 * HOUR
+CATALOG = catalog(
+    service(id="s_1", duration=LONGEST),
+    service(id="s_2", duration=LONGEST),
+    staff=[member(id="t_1")],
+    locations=[location(id="l_1"), location(id="l_2")],
+    resources=[resource(id="r_1")],
+)
+OWNERS = ("o_1", "l_1", "l_2", "t_1", "r_1")
+
+
+def booking(number: int, start: int, end: int, state: State, taken: str) -> ReservationEvent:
+    """A reservation that takes a location, a staff member or a resource."""
+    made = Reservation(
+        org_id="o_1",
+        hold_id=f"h_{number}",
+        session_id=f"x_{number}",
+        service_id=f"s_{1 + number % 2}",
+        location_id=taken if taken.startswith("l_") else "",
+        staff_id=taken if taken.startswith("t_") else "",
+        resource_ids=(taken,) if taken.startswith("r_") else (),
+        seats=1,
+        start=start,
+        end=end,
+        state=state,
+        expires_at=EDGE,
+        create_time=0,
+        update_time=0,
+        appointment_id="" if state is State.HELD else f"a_{number}",
+    )
+    session = Session(
+        *made[2:5], made.staff_id, made.resource_ids, start, end, (start, end), 0, 1
+    ).with_members({made.hold_id: member_of(made)})
+    return ReservationEvent(EventType.HOLD_CREATED, "", made, [session])
+
+
+def expected(model: Model, off: TimeOff, now: int) -> list[Reservation]:
+    """By a look at each reservation; in order of start and id."""
+    overlapped = [
+        made
+        for made in model.reservations.values()
+        if off.owner_id in ("o_1", made.location_id, made.staff_id, *made.resource_ids)
+        and (made.state is not State.HELD or made.expires_at > now)
+        and any(made.start < end and made.end > max(begin, now) for begin, end in off.intervals)
+    ]
+    return sorted(overlapped, key=lambda made: (made.start, made.hold_id))
+
+
+hours = st.integers(-60, 500).map(lambda hour: EDGE + hour * HOUR)
+bookings = st.tuples(
+    hours, st.integers(1, 30), st.sampled_from((State.HELD, State.CONFIRMED)),
+    st.sampled_from(("", *OWNERS[1:])),
+)  # fmt: skip
+
+
+@st.composite
+def time_off(draw: st.DrawFn) -> TimeOff:
+    length = draw(st.integers(1, 40)) * HOUR
+    first, step = draw(hours), draw(st.integers(24, 300)) * HOUR
+    starts = [first + n * step for n in range(draw(st.integers(1, 4)))]
+    occurrences: list[Interval] = [(start, start + length) for start in starts]
+    return TimeOff(
+        owner_id=draw(st.sampled_from(OWNERS)),
+        start=first,
+        end=first + length,
+        occurrences=tuple(occurrences),
+        id="f_1",
+    )
+
+
+@given(made=st.lists(bookings, max_size=12), off=time_off(), now=hours)
+@examples(200)
+def test_conflicts_are_the_live_bookings_that_overlap_an_occurrence(
+    made: list[tuple[int, int, State, str]], off: TimeOff, now: int
+) -> None:
+    events: list[ReservationEvent] = []
+    for number, (start, length, state, taken) in enumerate(made):
+        event = booking(number, start, start + length * HOUR, state, taken)
+        # What is taken once at a time is taken once.
+        others = (one.reservation for one in events)
+        if taken[:2] not in ("t_", "r_") or not any(
+            taken in (other.staff_id, *other.resource_ids)
+            and other.start < event.reservation.end
+            and start < other.end
+            for other in others
+        ):
+            events.append(event)
+    model = Model(events)
+    conflicts = Keeper(model).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, now))
+    overlapped = expected(model, off, now)
+    assert conflicts == Conflicts(overlapped[:MAX_CONFLICTS], len(overlapped))
+
+
+def needs_of(services: int, occurrences: int) -> Needs:
+    """What must be loaded to know the conflicts of an organization's sparse time off."""
+    many = catalog(*(service(id=f"s_{number}") for number in range(services)))
+    times = tuple((EDGE + n * 4 * BLOCK, EDGE + n * 4 * BLOCK + HOUR) for n in range(occurrences))
+    off = TimeOff(owner_id="o_1", start=EDGE, end=EDGE + HOUR, occurrences=times)
+    try:
+        conflicts_of(Ledger("o_1", 0, 0, 0), many, off, EDGE)
+    except NotLoaded as lacking:
+        return lacking.needs
+    return Needs()
+
+
+def test_conflicts_of_an_organization_need_as_many_blocks_whatever_the_number_of_services() -> None:
+    needs = needs_of(services=300, occurrences=20)
+    assert needs == needs_of(services=1, occurrences=20)
+    assert len(needs.group_blocks) <= 2 * 20
+    assert FOREVER // BLOCK not in {number for _, number in needs.group_blocks}
