@@ -8,6 +8,7 @@ import pytest
 from zimun.booking import contacts
 from zimun.booking.reader import Reader
 from zimun.domain.instant import DAY, SECOND
+from zimun.storage.ledger_queries import LedgerQueries
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import contacts_service_pb2 as contacts_pb2
 from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
@@ -187,6 +188,40 @@ async def test_erasing_again_changes_nothing(zimun: Zimun) -> None:
     rows = await kept_rows(zimun)
     await erase(zimun)
     assert await kept_rows(zimun) == rows
+
+
+async def test_erasure_of_many_appointments_says_that_it_is_to_be_called_again(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(9, 14):
+        await book(zimun, f"2025-12-01T{hour:02}:00:00Z", key=f"k-{hour}", **PERSONAL)
+    monkeypatch.setattr(contacts, "BATCH", 2)
+    monkeypatch.setattr(contacts, "MAX_SECONDS", -1.0)
+    request = erase_of(include_upcoming=True)
+    incomplete: list[bool] = []
+    while not incomplete or incomplete[-1]:
+        assert len(await exported(zimun)) == 5 - 2 * len(incomplete)
+        response = await zimun.call(zimun.contacts.EraseContact, request, key="k-erase")
+        incomplete.append(response.incomplete)
+    assert incomplete == [True, True, False]
+    assert SECRET not in await kept_rows(zimun)
+
+
+async def test_page_of_an_export_seeks_no_more_than_it_has(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in range(9, 14):
+        await book(zimun, f"2025-12-01T{hour:02}:00:00Z", **PERSONAL)
+    limits: list[int] = []
+    seek = LedgerQueries.contact_holds
+
+    async def noted(self: Any, org_id: str, key: str, first: str, limit: int) -> Any:
+        limits.append(limit)
+        return await seek(self, org_id, key, first, limit)
+
+    monkeypatch.setattr(LedgerQueries, "contact_holds", noted)
+    assert len(await exported(zimun, size=2)) == 5
+    assert limits == [4, 4, 4]
 
 
 async def test_appointment_without_a_contact_takes_no_name_without_an_address(zimun: Zimun) -> None:

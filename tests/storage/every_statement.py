@@ -70,7 +70,7 @@ async def run_every_statement(store: LedgerStore) -> None:
 
 
 async def _erase_contacts(store: LedgerStore) -> None:
-    await store.contact_holds(ORG, "sam@example.com", "h_1")
+    await store.contact_holds(ORG, "sam@example.com", "h_1", 10)
     await store.upcoming_of_contact(ORG, "sam@example.com", NOW, 10)
     await store.erase_contact(ORG, ["h_1"], "sam@example.com", "c_desk", NOW, True)
     await store.rewrite_responses(ORG, lambda method, response: response)

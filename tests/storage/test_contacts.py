@@ -12,6 +12,7 @@ from zimun.booking.store import LedgerRead, LedgerStore
 from zimun.domain.instant import DAY
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import contact_key
+from zimun.storage import contacts
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.stores import Stores
 
@@ -59,17 +60,63 @@ async def test_one_statement_empties_the_events_of_an_erasure(
     assert SAM.email not in str(engine.tables())
 
 
+async def test_long_history_is_erased_in_bounded_transactions_and_found_until_the_last(
+    store: LedgerStore,
+    engine: Engine,
+    statements: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(contacts, "MAX_EMPTIED", 2)
+    monkeypatch.setattr(contacts, "MAX_ROWS_READ", 2)
+    script = await with_changed_appointments(store, 3)
+    for number in (1, 3):
+        script.change(EventType.APPOINTMENT_UPDATED, number, contact=SAM)
+        script.change(EventType.APPOINTMENT_UPDATED, number, contact=replace(SAM, email="x@y.org"))
+    await script.write(store)
+    statements.clear()
+    erase = contacts.erase
+
+    def interrupted(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(contacts, "erase", interrupted)
+    with pytest.raises(RuntimeError):
+        await store.erase_contact(ORG, ["h_1", "h_2", "h_3"], SAM_KEY, "c_desk", NOW, True)
+    changed = [parameters for sql, parameters in statements if sql.startswith("UPDATE events")]
+    assert len(changed) >= 3
+    assert all(parameters.count("contact_email") <= 2 for parameters in changed)
+    assert await store.contact_holds(ORG, SAM_KEY, "", 10) == ["h_1", "h_2", "h_3"]
+    monkeypatch.setattr(contacts, "erase", erase)
+    await store.erase_contact(ORG, ["h_1", "h_2", "h_3"], SAM_KEY, "c_desk", NOW, True)
+    assert SAM.email not in str(engine.tables())
+    assert await store.contact_holds(ORG, SAM_KEY, "", 10) == []
+
+
+async def test_as_many_reservations_of_a_contact_are_sought_as_are_asked_for(
+    store: LedgerStore, statements: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contacts, "MAX_ROWS_READ", 1)
+    await with_changed_appointments(store, 5)
+    statements.clear()
+    assert await store.contact_holds(ORG, SAM_KEY, "h_2", 2) == ["h_2", "h_3"]
+    assert "h_4" not in [text for _, text in statements], "no more is read"
+    present = contact_key("else@example.com")
+    statements.clear()
+    assert await store.contact_holds(ORG, present, "", 3) == ["h_1", "h_2", "h_3"]
+    assert not [sql for sql, _ in statements if "events.data" in sql], "they are known already"
+
+
 async def test_reservations_of_a_contact_are_sought_from_an_id_on(
     store: LedgerStore, statements: list[tuple[str, str]]
 ) -> None:
     await with_changed_appointments(store, 3)
-    assert await store.contact_holds(ORG, SAM_KEY) == ["h_1", "h_2", "h_3"]
+    assert await store.contact_holds(ORG, SAM_KEY, "", 10) == ["h_1", "h_2", "h_3"]
     statements.clear()
-    assert await store.contact_holds(ORG, SAM_KEY, "h_2") == ["h_2", "h_3"]
+    assert await store.contact_holds(ORG, SAM_KEY, "h_2", 10) == ["h_2", "h_3"]
     assert "h_2" in str(statements)
     assert "h_1" not in str(statements), "the events before are not read"
     present = contact_key("else@example.com")
-    assert await store.contact_holds(ORG, present, "h_3") == ["h_3"]
+    assert await store.contact_holds(ORG, present, "h_3", 10) == ["h_3"]
 
 
 @dataclass

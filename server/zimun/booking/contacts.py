@@ -1,7 +1,8 @@
 """Personal data: what is kept of a contact, its removal, and the retention of organizations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from zimun.booking.appointments import DescribedChange, PageKey, describe_changes
 from zimun.booking.reader import Reader
@@ -19,8 +20,14 @@ MAX_CHANGES = 10
 MAX_EXPORT_BYTES = 1_500_000
 """Bytes of personal data that a page has (`weight`), beside those of the changes read last."""
 
-BATCH = 100
+BATCH = 50
 """Reservations from which one transaction erases a contact."""
+
+MAX_SOUGHT = 2000
+"""Reservations of a contact that are sought at a time."""
+
+MAX_SECONDS = 5.0
+"""After about so many seconds a call erases no further batch: callers wait for some 15 seconds."""
 
 MAX_SWEPT = 20
 """Organizations whose contacts are looked through at a time."""
@@ -57,7 +64,10 @@ async def export_contact(
     revision, first = after or (0, "")
     histories: list[ContactHistory] = []
     bytes_left = MAX_EXPORT_BYTES
-    for hold_id in await store.contact_holds(caller.org_id, key, first):
+    # The first may have no more changes, and one after the page tells that there is another.
+    limit = size + 2
+    hold_ids = await store.contact_holds(caller.org_id, key, first, limit)
+    for hold_id in hold_ids:
         if len(histories) == size or bytes_left <= 0:
             return histories, history_key_of(histories[-1])
         position = revision if hold_id == first else 0
@@ -65,7 +75,7 @@ async def export_contact(
         if history.changes:
             histories.append(history)
             bytes_left -= history.size
-    is_cut = bytes_left <= 0
+    is_cut = bytes_left <= 0 or len(hold_ids) == limit
     return histories, history_key_of(histories[-1]) if is_cut else None
 
 
@@ -97,10 +107,11 @@ async def erase_contact(
     email: str,
     include_upcoming: bool,
     without_contact: Callable[[str, bytes, str], bytes | None],
-) -> None:
+) -> bool:
     """Erase a contact from reservations, events and stored responses; erasing again is no change.
 
-    `without_contact` empties the stored response of a method, where that has the contact of a key.
+    Returns whether all is erased; otherwise it is to be called again. `without_contact` empties
+    the stored response of a method, where that has the contact of a key.
     Raises ContactHasAppointments.
     """
     org_id, key = caller.org_id, contact_key(email)
@@ -109,14 +120,33 @@ async def erase_contact(
         upcoming = await store.upcoming_of_contact(org_id, key, now, MAX_NAMED)
         if upcoming:
             raise ContactHasAppointments(upcoming)
-    hold_ids = await store.contact_holds(org_id, key)
-    for begin in range(0, len(hold_ids), BATCH):
-        batch = hold_ids[begin : begin + BATCH]
-        await store.erase_contact(org_id, batch, key, caller.client_id, now, include_upcoming)
+    until = monotonic() + MAX_SECONDS
+    is_late = False
+    async for hold_ids in _batches_of_contact(store, org_id, key):
+        if is_late:
+            return False
+        await store.erase_contact(org_id, hold_ids, key, caller.client_id, now, include_upcoming)
+        is_late = monotonic() > until
     # Responses come last: those stored from now on have no contact any more.
     await store.rewrite_responses(
         org_id, lambda method, response: without_contact(method, response, key)
     )
+    return True
+
+
+async def _batches_of_contact(
+    store: LedgerStore, org_id: str, key: str
+) -> AsyncIterator[Sequence[str]]:
+    """The reservations that a contact has or has had, some at a time, while they are erased."""
+    last = ""
+    while True:
+        sought = await store.contact_holds(org_id, key, last, MAX_SOUGHT)
+        hold_ids = [hold_id for hold_id in sought if hold_id != last]
+        for begin in range(0, len(hold_ids), BATCH):
+            yield hold_ids[begin : begin + BATCH]
+        if len(sought) < MAX_SOUGHT:
+            return
+        last = sought[-1]
 
 
 class Retention:

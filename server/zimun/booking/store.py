@@ -208,9 +208,9 @@ class LedgerStore(Protocol):
     ) -> Sequence[ReservationChange]:
         """The changes since a reservation became an appointment, from a revision on."""
 
-    async def contact_holds(self, org_id: str, key: str, first: str = "") -> Sequence[str]:
+    async def contact_holds(self, org_id: str, key: str, first: str, limit: int) -> Sequence[str]:
         """The ids of the reservations that the contact of a key has, or has had, in order, from
-        the id `first` on."""
+        the id `first` on, at most `limit`."""
 
     async def upcoming_of_contact(
         self, org_id: str, key: str, now: int, limit: int

@@ -69,7 +69,8 @@ class LoadCatalog:
             for place, violations in import_plan.violations.items():
                 for name, violation in violations.items():
                     document.follow_up(f"{place}.{name}" if name else place, violation)
-        if import_plan and request and not document.faults and not self.allow_conflicts:
+        may_conflict = exists(ledger) and not self.allow_conflicts
+        if import_plan and request and may_conflict and not document.faults:
             _note_conflicts(document, ledger, before, now, import_plan.time_off)
         if document.faults or not import_plan:
             raise CatalogFileError(_error_text(self.file.name, document))

@@ -42,34 +42,42 @@ _NO_CONTACT: Mapping[str, str] = {**dict.fromkeys(PERSONAL_FIELDS, ""), "metadat
 MAX_ROWS_READ = 100
 """Reservations whose events one statement finds, events that one reads, and stored responses."""
 
+MAX_EMPTIED = 200
+"""The most events that are emptied together with their reservations."""
+
 EventRow = tuple[int, str, str]
 """The seq, hold_id and data of an event."""
 
 
-def holds_of(connection: Connection, org_id: str, key: str, first: str) -> list[str]:
-    """The ids of the reservations that a contact has, or has had, from `first` on, in order."""
+def holds_of(connection: Connection, org_id: str, key: str, first: str, limit: int) -> list[str]:
+    """The ids of the reservations that a contact has, or has had, from `first` on, in order, at
+    most `limit`."""
     c = reservations.c
     of_contact = select(c.hold_id).where(c.org_id == org_id, IS_APPOINTMENT, c.contact_key == key)
     # A comparison of the id in SQL would make SQLite go through all reservations from there on.
     hold_ids = {hold_id for hold_id in connection.execute(of_contact).scalars() if hold_id >= first}
-    for event_rows in _events_of_updated(connection, org_id, first):
-        hold_ids.update(
-            hold_id
-            for _, hold_id, data in event_rows
-            if key == contact_key(json.loads(data)["reservation"]["contact_email"])
-        )
-    return sorted(hold_ids)
+    others = [hold_id for hold_id in _updated(connection, org_id, first) if hold_id not in hold_ids]
+    for begin in range(0, len(others), MAX_ROWS_READ):
+        if sum(hold_id < others[begin] for hold_id in hold_ids) >= limit:
+            break
+        for event_rows in _events_of(connection, org_id, others[begin : begin + MAX_ROWS_READ]):
+            hold_ids.update(hold_id for _, hold_id, data in event_rows if _has(data, key))
+    return sorted(hold_ids)[:limit]
 
 
-def _events_of_updated(
-    connection: Connection, org_id: str, first: str
-) -> Iterator[Sequence[EventRow]]:
-    """The events of appointments whose contact may have changed, from the id `first` on."""
+def _updated(connection: Connection, org_id: str, first: str) -> Sequence[str]:
+    """Appointments whose contact may have changed, from the id `first` on, in order."""
     c = events.c
     updated = select(c.hold_id).where(c.org_id == org_id, IS_UPDATE, c.hold_id >= first)
-    hold_ids = list(connection.execute(updated.distinct().order_by(c.hold_id)).scalars())
-    for begin in range(0, len(hold_ids), MAX_ROWS_READ):
-        yield from _events_of(connection, org_id, hold_ids[begin : begin + MAX_ROWS_READ])
+    return sorted(connection.execute(updated.distinct()).scalars())
+
+
+def _has(data: str, key: str) -> bool:
+    """Whether the data of an event have the contact of a key; an empty key is that of any."""
+    reservation = json.loads(data)["reservation"]
+    if key:
+        return contact_key(reservation["contact_email"]) == key
+    return any(reservation[name] != nothing for name, nothing in _NO_CONTACT.items())
 
 
 def _events_of(
@@ -79,6 +87,14 @@ def _events_of(
     number of changes, each with much metadata."""
     c = events.c
     seqs = list(connection.execute(select(c.seq).where(*_of_holds(org_id, hold_ids))).scalars())
+    return _rows_of(connection, org_id, seqs)
+
+
+def _rows_of(
+    connection: Connection, org_id: str, seqs: Sequence[int]
+) -> Iterator[Sequence[EventRow]]:
+    """The events of some numbers."""
+    c = events.c
     for begin in range(0, len(seqs), MAX_ROWS_READ):
         is_in_chunk = c.seq.in_(seqs[begin : begin + MAX_ROWS_READ])
         query = select(c.seq, c.hold_id, c.data).where(c.org_id == org_id, is_in_chunk)
@@ -90,6 +106,48 @@ def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[
     so that SQLite prefers the index of revisions."""
     c = events.c
     return [c.org_id == org_id, IS_OF_HOLD, c.hold_id.in_(hold_ids), c.revision > 0]
+
+
+class EventsOfContact(NamedTuple):
+    """The numbers of the events that have a contact, as of the number `seq` of the ledger.
+
+    `earlier` are emptied before; `left` are the others by reservation: all where they are few, else
+    the last one of each, by which it is found again where an erasure ends early.
+    """
+
+    seq: int
+    left: Mapping[str, Sequence[int]]
+    earlier: Sequence[int]
+
+
+def events_of_contact(
+    connection: Connection, org_id: str, hold_ids: Collection[str], key: str
+) -> EventsOfContact:
+    """The events of reservations that have the contact of a key; an empty key is that of any."""
+    heads = ledgers.c
+    seq: int = connection.execute(select(heads.seq).where(heads.org_id == org_id)).scalar_one()
+    numbers: dict[str, list[int]] = {}
+    for event_rows in _events_of(connection, org_id, hold_ids):
+        for number, hold_id, data in event_rows:
+            if _has(data, key):
+                numbers.setdefault(hold_id, []).append(number)
+    if sum(map(len, numbers.values())) <= MAX_EMPTIED:
+        return EventsOfContact(seq, numbers, [])
+    left = {hold_id: [max(some)] for hold_id, some in numbers.items()}
+    earlier = [
+        number for hold_id, some in numbers.items() for number in some if [number] != left[hold_id]
+    ]
+    return EventsOfContact(seq, left, earlier)
+
+
+def without_upcoming(
+    connection: Connection, org_id: str, hold_ids: Collection[str], now: int
+) -> Sequence[str]:
+    """The reservations of some ids without those that are yet to end."""
+    c = reservations.c
+    over = (c.state != State.CONFIRMED.value) | (c.end_time <= now)
+    query = select(c.hold_id).where(c.org_id == org_id, c.hold_id.in_(hold_ids), over)
+    return list(connection.execute(query.order_by(c.hold_id)).scalars())
 
 
 def upcoming(connection: Connection, org_id: str, key: str, now: int, limit: int) -> list[str]:
@@ -108,10 +166,12 @@ def erase(
     client_id: str,
     now: int,
     include_upcoming: bool,
+    found: EventsOfContact,
 ) -> None:
     """Erase a contact (empty: any) from reservations and their events; run it in a transaction.
 
-    The head is locked first, so that no other change of the organization comes between.
+    Of the events up to `found.seq` those that are `left` are emptied. The head
+    is locked first, so that no other change of the organization comes between.
     """
     heads = ledgers.c
     later = case((heads.time < now, now), else_=heads.time)
@@ -127,19 +187,23 @@ def erase(
     if not before:
         return
     after = [erased(reservation, time, key) for reservation in before]
-    _empty_events(connection, org_id, [reservation.hold_id for reservation in before], key)
+    erased_ids = {reservation.hold_id for reservation in before}
+    newer = select(events.c.seq).where(*_of_holds(org_id, erased_ids), events.c.seq > found.seq)
+    left = [number for hold_id in erased_ids for number in found.left.get(hold_id, ())]
+    seqs = [*left, *connection.execute(newer).scalars()]
+    empty_events(connection, org_id, seqs, key)
     _write_reservations(connection, org_id, after)
     _record(connection, org_id, seq, time, client_id, after)
     moved = update(ledgers).where(heads.org_id == org_id).values(seq=heads.seq + len(after))
     connection.execute(moved)
 
 
-def _empty_events(connection: Connection, org_id: str, hold_ids: Sequence[str], key: str) -> None:
-    """Empty what the events of reservations say of a contact; the head is locked meanwhile."""
+def empty_events(connection: Connection, org_id: str, seqs: Sequence[int], key: str) -> None:
+    """Empty what events say of a contact; run it in a transaction."""
     c = events.c
     change = update(events).where(c.org_id == org_id, c.seq == bindparam("b_seq"))
     change = change.values(data=bindparam("b_data"))
-    for event_rows in _events_of(connection, org_id, hold_ids):
+    for event_rows in _rows_of(connection, org_id, seqs):
         emptied = [(seq, _without_contact(data, key)) for seq, _, data in event_rows]
         values = [{"b_seq": seq, "b_data": data} for seq, data in emptied if data]
         if values:
@@ -281,9 +345,11 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
     )
 
 
-def erase_ended(connection: Connection, org_id: str, appointments: Ended, now: int) -> None:
+def erase_ended(
+    connection: Connection, org_id: str, appointments: Ended, now: int, found: EventsOfContact
+) -> None:
     """Erase the contacts of appointments that `ended` returned; run it in a transaction."""
-    erase(connection, org_id, appointments.hold_ids, "", "", now, False)
+    erase(connection, org_id, appointments.hold_ids, "", "", now, False, found)
     c, mark = organizations.c, appointments.mark
     later = case((c.contacts_erased_until < mark, mark), else_=c.contacts_erased_until)
     moved = update(organizations).where(c.org_id == org_id).values(contacts_erased_until=later)

@@ -74,9 +74,11 @@ class LedgerQueries(Generic[DatabaseT]):
             lambda tx: lists.appointment_changes(tx, org_id, hold_id, revision, limit)
         )
 
-    async def contact_holds(self, org_id: str, key: str, first: str = "") -> Sequence[str]:
+    async def contact_holds(self, org_id: str, key: str, first: str, limit: int) -> Sequence[str]:
         """Found by an index of contacts, and among appointments that were updated."""
-        return await self._database.scan(lambda tx: contacts.holds_of(tx, org_id, key, first))
+        return await self._database.scan(
+            lambda tx: contacts.holds_of(tx, org_id, key, first, limit)
+        )
 
     async def upcoming_of_contact(
         self, org_id: str, key: str, now: int, limit: int
@@ -93,10 +95,30 @@ class LedgerQueries(Generic[DatabaseT]):
         now: int,
         include_upcoming: bool,
     ) -> None:
-        """One transaction."""
+        """One transaction, after others that each empty a few of the earlier events."""
+        if not include_upcoming:
+            hold_ids = await self._database.read(
+                partial(contacts.without_upcoming, org_id=org_id, hold_ids=hold_ids, now=now)
+            )
+        some = await self._earlier_emptied(org_id, hold_ids, key)
         await self._database.write(
-            lambda tx: contacts.erase(tx, org_id, hold_ids, key, client_id, now, include_upcoming)
+            lambda tx: contacts.erase(
+                tx, org_id, hold_ids, key, client_id, now, include_upcoming, some
+            )
         )
+
+    async def _earlier_emptied(
+        self, org_id: str, hold_ids: Collection[str], key: str
+    ) -> contacts.EventsOfContact:
+        """Empty all but the last of many events that have a contact; those that are left."""
+        found = await self._database.scan(
+            lambda tx: contacts.events_of_contact(tx, org_id, hold_ids, key)
+        )
+        empty, size = contacts.empty_events, contacts.MAX_ROWS_READ
+        for begin in range(0, len(found.earlier), size):
+            seqs = found.earlier[begin : begin + size]
+            await self._database.write(partial(empty, org_id=org_id, seqs=seqs, key=key))
+        return found
 
     async def rewrite_responses(
         self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
@@ -123,7 +145,10 @@ class LedgerQueries(Generic[DatabaseT]):
         appointments = await self._database.scan(lambda tx: contacts.ended(tx, org_id, now, limit))
         if appointments is None:
             return 0
-        await self._database.write(lambda tx: contacts.erase_ended(tx, org_id, appointments, now))
+        some = await self._earlier_emptied(org_id, appointments.hold_ids, "")
+        await self._database.write(
+            lambda tx: contacts.erase_ended(tx, org_id, appointments, now, some)
+        )
         return len(appointments.hold_ids)
 
     async def organization_ids(self) -> Sequence[str]:

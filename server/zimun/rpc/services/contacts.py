@@ -35,7 +35,7 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
         self, request: contacts_service_pb2.EraseContactRequest, context: Context
     ) -> contacts_service_pb2.EraseContactResponse:
         """Erase a contact from all that is kept."""
-        await contacts.erase_contact(
+        is_complete = await contacts.erase_contact(
             self._store,
             self._reader,
             caller(),
@@ -43,4 +43,4 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
             request.include_upcoming,
             convert.without_contact,
         )
-        return contacts_service_pb2.EraseContactResponse()
+        return contacts_service_pb2.EraseContactResponse(incomplete=not is_complete)
