@@ -62,8 +62,7 @@ class UpdateAppointment:
         retention = timetable.catalog.organization.contact_retention
         if retention and contact != before.contact and now >= before.end + retention:
             raise ContactRetentionOver(before.appointment_id, before.end + retention)
-        if contact != before.contact:
-            _require_address(contact)
+        _require_address(before.contact, contact)
         if seats <= before.seats:
             return reservation_event(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
@@ -90,11 +89,13 @@ class UpdateAppointment:
         return Decision([*events, event], after)
 
 
-def _require_address(contact: Contact) -> None:
-    """Raise InvalidRequest for a name or phone number without the address, by which contacts are
-    found."""
-    if not contact.email and (contact.name or contact.phone):
-        raise InvalidRequest({"contact_email": "is required beside a name or phone number"})
+def _require_address(before: Contact, after: Contact) -> None:
+    """Raise InvalidRequest for another name or phone number without the address, by which contacts
+    are found; what an appointment of an earlier version has may stay."""
+    is_new = after.name not in ("", before.name) or after.phone not in ("", before.phone)
+    loses_address = before.email and (after.name or after.phone)
+    if not after.email and (is_new or loses_address):
+        raise InvalidRequest({"contact_email": "is required beside another name or phone number"})
 
 
 def _has_another_contact(before: Reservation, after: Reservation) -> bool:

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from zimun.domain.appointment_commands import UpdateAppointment
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import AppointmentNotStarted, NotChangeable, OutsideUndoWindow
-from zimun.domain.errors import EtagMismatch
+from zimun.domain.errors import EtagMismatch, InvalidRequest
 from zimun.domain.instant import DAY
+from zimun.domain.ledger.events import EventType, ReservationEvent, Session, member_of
 from zimun.domain.ledger.reservation import (
     OUTCOMES,
     Contact,
@@ -17,7 +20,9 @@ from zimun.domain.ledger.reservation import (
     update,
 )
 
-from .build import appointment
+from .build import appointment, service
+from .build import catalog as build_catalog
+from .ledger_model import Keeper, Model
 
 START = appointment().start
 EVERY_STATE = (State.CONFIRMED, State.CANCELLED, *OUTCOMES)
@@ -89,3 +94,51 @@ def test_etag_of_another_version_is_refused_by_every_change() -> None:
         record_outcome(kept, START, State.NO_SHOW, "other")
     with pytest.raises(EtagMismatch):
         reopen(done, START, "other")
+
+
+NAMED = Contact(name="Sam", phone="+49 30 1234")
+"""A contact without an address, as appointments of earlier versions may have."""
+
+
+def updated(kept: Contact, **changes: object) -> Contact:
+    """The contact of an appointment after UpdateAppointment, from the `kept` one."""
+    made = appointment(contact=kept)
+    session = Session(
+        *made[2:5], made.staff_id, made.resource_ids, made.start, made.end, (made.start, made.end),
+        0, 1,
+    ).with_members({made.hold_id: member_of(made)})  # fmt: skip
+    model = Model([ReservationEvent(EventType.APPOINTMENT_CONFIRMED, "", made, [session])])
+    command = UpdateAppointment(made.appointment_id, "", changes)
+    timetable = Timetable(build_catalog(service(id=made.service_id)))
+    decision = Keeper(model).ask(lambda ledger: command.decide(ledger, timetable, START, "c_1"))
+    after = decision.result
+    assert isinstance(after, Reservation)
+    return after.contact
+
+
+@pytest.mark.parametrize("kept", [NAMED, Contact(), Contact(phone="+49 30 1234")])
+@pytest.mark.parametrize("changes", [{"notes": "Door 2"}, {"metadata": {"crm": "1"}}])
+def test_update_of_notes_or_metadata_needs_no_address(
+    kept: Contact, changes: dict[str, object]
+) -> None:
+    assert updated(kept, **changes) == replace(kept, **changes)  # type: ignore[arg-type]
+
+
+def test_name_and_phone_number_that_stay_need_no_address_and_may_be_sent_again() -> None:
+    sent = {"name": NAMED.name, "phone": NAMED.phone, "notes": "Door 2"}
+    assert updated(NAMED, **sent) == replace(NAMED, notes="Door 2")
+    assert updated(NAMED, phone="") == Contact(name="Sam")
+    with_address = {"name": "Ada", "email": "ada@example.com"}
+    assert updated(NAMED, **with_address) == replace(NAMED, **with_address)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kept", [NAMED, Contact()])
+@pytest.mark.parametrize("changes", [{"name": "Ada"}, {"phone": "+49 30 5678"}])
+def test_new_name_or_phone_number_needs_an_address(
+    kept: Contact, changes: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        updated(kept, **changes)
+    assert refused.value.violations == {
+        "contact_email": "is required beside another name or phone number"
+    }
