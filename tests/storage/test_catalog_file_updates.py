@@ -192,3 +192,28 @@ async def test_what_an_entry_violates_already_does_not_refuse_its_file(stores: S
     assert await load(stores, await exported(stores, "o_new")) == Counts(0, 0, count)
     moved = "works at none of the service's locations"
     assert moved in "".join(await faults(stores, NEW + service.replace("s_1", "s_2") % "l_1", ""))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_export_is_taken_whole_wherever_staff_and_resources_have_moved(
+    stores: Stores, is_new: bool
+) -> None:
+    """Also into an organization that is there already, with nothing in it."""
+    places = "locations: [{id: l_1, name: A}, {id: l_2, name: B}]\n"
+    staff = "staff: [{id: t_1, name: Ada, location_ids: [%s]}]\n"
+    service = (
+        "services: [{id: s_1, name: Cut, duration: 30m, staff_ids: [t_1], location_ids: [l_1], "
+        "resource_requirements: [{resource_ids: [r_1]}]}]\n"
+    )
+    room = "resources: [{id: r_1, name: Room, location_id: %s}]\n"
+    await load(stores, NEW + places + staff % "l_1" + room % "l_1" + service)
+    await load(stores, NEW + staff % "l_2" + room % "l_2")
+    text = (await exported(stores, "o_new")).replace("o_new", "o_copy")
+    if not is_new:
+        await load(stores, NEW.replace("o_new", "o_copy"))
+    await load(stores, text)
+    assert await exported(stores, "o_copy") == text
+    alone = NEW + service.replace("s_1", "s_2")
+    refused = "".join(await faults(stores, alone, ""))
+    assert "works at none of the service's locations" in refused
+    assert "can never be met together" in refused

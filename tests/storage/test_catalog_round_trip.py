@@ -1,7 +1,7 @@
 """Any sound catalogue: written to a file, read into an empty store, it is the same one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -27,7 +27,6 @@ from zimun.domain.catalog.entries import (
     McpAccess,
     Organization,
     Override,
-    Place,
     Resource,
     Service,
     ServiceDefaults,
@@ -201,23 +200,10 @@ def services(draw: st.DrawFn, service_id: str, known: Mapping[str, list[str]]) -
     )
 
 
-def met(service: Service, resources: Sequence[Resource]) -> Service:
+def met(service: Service) -> Service:
     """The service without its requirements where they can never be met together."""
-    places = [Place(location_id, "UTC") for location_id in service.location_ids or ("",)]
-    usable = [{one.id for one in resources if one.is_at(place)} for place in places]
-    can = any(assign(service, there) is not None for there in usable)
+    can = assign(service, {*service.resource_ids}) is not None
     return service if can else replace(service, resource_requirements=())
-
-
-def given_by(service: Service, staff: Sequence[StaffMember]) -> Service:
-    """The service without the staff members who work at none of its locations."""
-    elsewhere = {
-        member.id
-        for member in staff
-        if member.location_ids and not {*member.location_ids} & {*service.location_ids}
-    }
-    staff_ids = tuple(one for one in service.staff_ids if one not in elsewhere)
-    return replace(service, staff_ids=staff_ids)
 
 
 @dataclass(frozen=True)
@@ -276,9 +262,8 @@ def catalogues(draw: st.DrawFn) -> Said:
     entries: list[CatalogEntry] = []
     for prefix, build in (("l", places), ("t", people), ("r", things)):
         entries += [draw(build(id=st.just(one))) for one in known[prefix]]
-    staff = [entry for entry in entries if isinstance(entry, StaffMember)]
-    resources = [entry for entry in entries if isinstance(entry, Resource)]
-    entries += [given_by(met(draw(services(one, known)), resources), staff) for one in known["s"]]
+    # Their staff and resources may be elsewhere, as they may have moved since.
+    entries += [met(draw(services(one, known))) for one in known["s"]]
     owners = [ORG, *known["l"], *known["t"]]
     dates = st.dates(date(1971, 1, 1), date(9997, 12, 25))
     keys = st.tuples(st.sampled_from(owners), dates)

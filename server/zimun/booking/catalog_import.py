@@ -5,7 +5,7 @@ changes. Entries have *places*: what their writer calls them, such as `services[
 their violations are reported.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -177,9 +177,10 @@ def _entries(
     after = _with(basis, [entry for entry, _ in entries_by_place.values()])
     violations: dict[str, Violations] = {}
     steps: list[Step] = []
+    ids = {entry.id for entry, _ in entries_by_place.values()}
     for place, (entry, fields) in entries_by_place.items():
         existing = before.all(type(entry)).get(entry.id)
-        violations[place] = _entry_violations(entry, fields, after, existing)
+        violations[place] = _entry_violations(entry, fields, after, existing, ids)
         steps.append((existing, revise(existing, entry, now) if existing else entry))
     return after, steps, violations
 
@@ -205,8 +206,9 @@ def _entry_violations(
     fields: Mapping[str, Any],
     catalog: Catalog,
     existing: CatalogEntry | None,
+    imported: Collection[str],
 ) -> Violations:
-    violations = _violations(partial(catalog_validation.check, entry, catalog, existing))
+    violations = _violations(partial(catalog_validation.check, entry, catalog, existing, imported))
     if isinstance(entry, Location):
         violations |= _violations(partial(check_holidays, entry))
     if "duration" in violations and "slot_step" not in fields:

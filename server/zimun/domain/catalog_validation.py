@@ -4,7 +4,7 @@ Each function yields the fields that are wrong, each with what it must be. Lengt
 microseconds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from zimun.domain.availability.assignment import assign
@@ -71,15 +71,22 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 Violations = Iterator[tuple[str, str]]
 
 
-def check(entry: Entry | Override | TimeOff, catalog: Catalog, before: Entry | None = None) -> None:
+def check(
+    entry: Entry | Override | TimeOff,
+    catalog: Catalog,
+    before: Entry | None = None,
+    beside: Collection[str] = (),
+) -> None:
     """Raise InvalidRequest naming every field of the entry that is wrong.
 
     `catalog` is the catalogue that the entry will be part of: it must have the entries that
     the entry names. A violation that the entry had `before` a change does not prevent the change.
+    Where staff members and resources of the ids `beside` are, which are written together with
+    the entry, is not compared with it: they may have moved since it was made.
     """
     violations: dict[str, str] = {}
-    present = set(_violations(before, catalog)) if before else set()
-    for field, violation in _violations(entry, catalog):
+    present = set(_violations(before, catalog, beside)) if before else set()
+    for field, violation in _violations(entry, catalog, beside):
         if (field, violation) not in present and violation not in violations.get(field, ""):
             violations[field] = (
                 f"{violations[field]}; {violation}" if field in violations else violation
@@ -88,7 +95,9 @@ def check(entry: Entry | Override | TimeOff, catalog: Catalog, before: Entry | N
         raise InvalidRequest(violations)
 
 
-def _violations(entry: Entry | Override | TimeOff, catalog: Catalog) -> Violations:
+def _violations(
+    entry: Entry | Override | TimeOff, catalog: Catalog, beside: Collection[str]
+) -> Violations:
     if isinstance(entry, Entry) and not entry.name.strip():
         yield "name", "is required"
     match entry:
@@ -102,7 +111,7 @@ def _violations(entry: Entry | Override | TimeOff, catalog: Catalog) -> Violatio
         case Resource(location_id=str(location_id)) if location_id:
             yield from _existing("location_id", (location_id,), catalog.locations)
         case Service():
-            yield from _service(entry, catalog)
+            yield from _service(entry, catalog, beside)
         case Override():
             yield from _override(entry, catalog)
         case TimeOff():
@@ -143,7 +152,7 @@ def _staff_member(entry: StaffMember, catalog: Catalog) -> Violations:
         yield "daily_limit", "must be 0 or more"
 
 
-def _service(entry: Service, catalog: Catalog) -> Violations:
+def _service(entry: Service, catalog: Catalog, beside: Collection[str]) -> Violations:
     for field, maximum in MAX_LENGTHS.items():
         minimum = MINUTE if field in POSITIVE else 0
         yield from _length(field, getattr(entry, field), minimum, maximum)
@@ -156,7 +165,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
     if not 1 <= entry.capacity <= MAX_SEATS:
         yield "capacity", f"must be 1 to {MAX_SEATS}"
     yield from _existing("staff_ids", entry.staff_ids, catalog.staff)
-    yield from _elsewhere(entry, catalog)
+    yield from _elsewhere(entry, catalog, beside)
     yield from _existing("location_ids", entry.location_ids, catalog.locations)
     for one_of in entry.resource_requirements:
         if not one_of:
@@ -164,7 +173,7 @@ def _service(entry: Service, catalog: Catalog) -> Violations:
         yield from _existing("resource_requirements", one_of, catalog.resources)
     named = all(entry.resource_requirements)
     if named and all(resource_id in catalog.resources for resource_id in entry.resource_ids):
-        yield from _requirements(entry, catalog)
+        yield from _requirements(entry, catalog, beside)
     if entry.price:
         yield from _price(entry.price)
     yield from _booking_limits(entry.booking_limits)
@@ -177,23 +186,26 @@ def _booking_limits(limits: Sequence[BookingLimit]) -> Violations:
         yield "booking_limits", f"max_bookings must be 1 to {MAX_BOOKINGS}"
 
 
-def _elsewhere(entry: Service, catalog: Catalog) -> Violations:
+def _elsewhere(entry: Service, catalog: Catalog, beside: Collection[str]) -> Violations:
     """Staff members who work at none of the service's locations."""
     if not {*entry.location_ids} <= {*catalog.locations}:
         return
     for staff_id in entry.staff_ids:
         member = catalog.staff.get(staff_id)
-        if not member or not member.location_ids:
+        if not member or not member.location_ids or staff_id in beside:
             continue
         if not {*member.location_ids} & {*entry.location_ids}:
             yield "staff_ids", f"{staff_id} works at none of the service's locations"
 
 
-def _requirements(entry: Service, catalog: Catalog) -> Violations:
-    """At one of its locations at least, the resources must meet all requirements at once."""
+def _requirements(entry: Service, catalog: Catalog, beside: Collection[str]) -> Violations:
+    """At one of its locations at least, the resources must meet all requirements at once; those
+    `beside` may be anywhere."""
     places = [Place(location_id, "") for location_id in entry.location_ids or ("",)]
     resources = [catalog.resources[resource_id] for resource_id in entry.resource_ids]
-    usable = [{resource.id for resource in resources if resource.is_at(place)} for place in places]
+    usable = [
+        {one.id for one in resources if one.id in beside or one.is_at(place)} for place in places
+    ]
     if all(assign(entry, there) is None for there in usable):
         where = "at any of its locations" if entry.location_ids else "without a location"
         yield "resource_requirements", f"can never be met together {where}"

@@ -236,6 +236,21 @@ def test_requirements_that_can_never_be_met_together_are_refused(
     assert found == ({"resource_requirements": told} if told else {})
 
 
+def test_places_of_what_is_written_together_with_a_service_are_not_compared_with_it() -> None:
+    """Staff and resources may have moved since the service was made."""
+    known = catalog(
+        locations=[location(), location(id="l_2")],
+        staff=[member(location_ids=("l_2",))],
+        resources=[resource(location_id="l_2")],
+    )
+    moved = service(staff_ids=("t_1",), location_ids=("l_1",), resource_requirements=(("r_1",),))
+    assert set(wrong(moved, known)) == {"staff_ids", "resource_requirements"}
+    check(moved, known, beside={"t_1", "r_1"})
+    twice = replace(moved, resource_requirements=(("r_1",), ("r_1",)))
+    found = violations(lambda: check(twice, known, beside={"t_1", "r_1"}))
+    assert found == {"resource_requirements": TOGETHER}
+
+
 RESOURCES = ("r_a", "r_b", "r_c")
 SOME_RESOURCES = st.lists(st.sampled_from(RESOURCES), min_size=1, max_size=3, unique=True)
 
