@@ -111,6 +111,16 @@ def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
+def check_nothing_sold_twice(model: Model) -> None:
+    """Of one subject no two sessions overlap, recorded as over or not; seats suffice."""
+    sessions = list(model.sessions.values())
+    for n, one in enumerate(sessions):
+        assert one.seats_taken <= one.capacity
+        for other in sessions[:n]:
+            shared = set(one.subjects) & set(other.subjects)
+            assert not (shared and overlap(one.busy, other.busy)), (one, other)
+
+
 @dataclass
 class Keeper:
     """A ledger that loads from a model whatever it is asked for."""

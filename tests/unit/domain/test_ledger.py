@@ -37,7 +37,7 @@ from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
 
 from ...support.profiles import examples
 from . import build
-from .ledger_model import EDGE, WITHIN, Keeper, Model, overlap
+from .ledger_model import EDGE, WITHIN, Keeper, Model, check_nothing_sold_twice
 
 T = TypeVar("T")
 
@@ -132,16 +132,6 @@ def check(keeper: Keeper, now: int) -> None:
                 )
             )
             assert shown(busy) == shown(model.busy(CLASS, now, appointment))
-
-
-def check_nothing_sold_twice(model: Model) -> None:
-    """Of one subject no two sessions overlap, recorded as over or not; seats suffice."""
-    sessions = list(model.sessions.values())
-    for n, one in enumerate(sessions):
-        assert one.seats_taken <= one.capacity
-        for other in sessions[:n]:
-            shared = set(one.subjects) & set(other.subjects)
-            assert not (shared and overlap(one.busy, other.busy)), (one, other)
 
 
 def command_of(draw: Callable[[st.SearchStrategy[Any]], Any], model: Model, number: int) -> Command:
