@@ -58,6 +58,7 @@ class Books:
             "update_time": self.now,
             "revision": 0,
             "contact_name": "",
+            "contact_email": "",
             "cancel_reason": "",
         }
         self.tables["reservations"].append(row)
@@ -67,17 +68,20 @@ class Books:
         self.settle()
         return row
 
-    def confirm(self, row: Row, name: str = "") -> None:
+    def confirm(self, row: Row, name: str = "", email: str = "") -> None:
+        """Confirm a hold, for a customer without other appointments unless an address says so."""
         name = name or f"Sam {len(self.history)}"
-        row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", contact_name=name)
-        request = {"hold_id": row["hold_id"], "contact_name": name}
+        contact = {"contact_name": name, "contact_email": email or f"{len(self.history)}@e.com"}
+        row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", **contact)
+        request = {"hold_id": row["hold_id"], **contact}
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
         self.settle()
 
     def book(self, service_id: str, start: int, *taken: str, **more: Any) -> Row:
         """Hold and confirm."""
+        email = more.pop("email", "")
         row = self.hold(service_id, start, *taken, **more)
-        self.confirm(row)
+        self.confirm(row, email=email)
         return row
 
     def extend(self, row: Row) -> None:
@@ -127,6 +131,7 @@ class Books:
         """Give an owner time off, which meets so many bookings."""
         row: Row = {"org_id": ORG, "id": f"f_{len(self.history)}", "owner_id": owner_id}
         row |= {"start_time": start, "end_time": start + length}
+        row["recurrence"] = asked.pop("recurrence", "")
         self.tables["time_off"].append(row)
         request = {key: row[key] for key in row if key != "org_id"} | {"allow_conflicts": False}
         answer = {"conflicts": conflicts}

@@ -146,6 +146,7 @@ def _time_off_message(made: Any, content: Mapping[str, Any]) -> Message:
     made.time_off.id, made.time_off.owner_id = content["id"], content["owner_id"]
     made.time_off.start_time.FromMicroseconds(content["start_time"])
     made.time_off.end_time.FromMicroseconds(content["end_time"])
+    made.time_off.recurrence = content["recurrence"]
     made.allow_conflicts = content["allow_conflicts"]
     message: Message = made
     return message

@@ -28,7 +28,18 @@ from .history import (
 )
 from .ledger import BOOKED
 from .pool import OFFERED, WALK_IN, Pool, service_and_location_of, service_at_random_location
-from .scenario import DAY, HOUR, MINUTE, OFF_OWNERS, OPENS, ORGS, ROOMS, SECOND, SERVICES
+from .scenario import (
+    DAY,
+    HOUR,
+    MINUTE,
+    OFF_OWNERS,
+    OPENS,
+    ORGS,
+    RECURRENCES,
+    ROOMS,
+    SECOND,
+    SERVICES,
+)
 
 IGNORED = ["OPENING_HOURS", "GRID"]
 """Rules that callers with that scope set aside."""
@@ -256,6 +267,7 @@ class Load:
             owner_id=rng.choice(OFF_OWNERS),
             start_time=begins,
             end_time=begins + rng.choice((20, 45)) * MINUTE,
+            recurrence=rng.choice(RECURRENCES),
             allow_conflicts=rng.random() < 0.4,
         )
 
@@ -267,6 +279,12 @@ class Load:
         if rng.random() < 0.2:
             named["etag"] = booked["etag"]
         return self._request(rng, org, rng.choice(OUTCOME_CHANGES), **named)
+
+    def _contact(self, rng: random.Random, org: str, name: str) -> dict[str, str]:
+        """A contact with a name of its own, which begins as given, and a customer's address."""
+        email = rng.choice(self._pools[org].emails)
+        email = email.upper() if rng.random() < 0.2 else email
+        return {"contact_name": f"{name}{next(self._keys)}", "contact_email": email}
 
     def _ill(self) -> str:
         return f"ill {next(self._keys)}"
@@ -289,7 +307,7 @@ class Load:
 
     def _book(self, rng: random.Random, org: str) -> Request:
         """Hold and confirm in one step."""
-        contact = {"contact_name": f"{BOOKED}{next(self._keys)}", "contact_email": "b@example.com"}
+        contact = self._contact(rng, org, BOOKED)
         return self._request(rng, org, "BookAppointment", **self._slot(rng), **contact)
 
     def _slot(self, rng: random.Random) -> dict[str, Any]:
@@ -322,7 +340,7 @@ class Load:
         return self._release(rng, next(one for one in ORGS if one != org), hold)
 
     def _confirm(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
-        contact = {"contact_name": f"Sam {next(self._keys)}", "contact_email": "s@example.com"}
+        contact = self._contact(rng, org, "Sam ")
         return self._request(rng, org, "ConfirmAppointment", hold_id=hold["hold_id"], **contact)
 
     def _release(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
@@ -353,7 +371,10 @@ class Load:
         service = SERVICES[booked["service_id"]]
         if rng.random() < 0.3:
             named["etag"] = booked["etag"]
-            named["contact_name"] = f"New {next(self._keys)}"
+            contact = self._contact(rng, org, "New ")
+            if rng.random() < 0.5:
+                del contact["contact_email"]
+            named |= contact
             more = {"seats": rng.randint(1, service.capacity)} if service.capacity > 1 else {}
             return self._request(rng, org, "UpdateAppointment", **named, **more)
         start = rng.choice(service.times(self._day(rng)))

@@ -35,6 +35,8 @@ class Pool:
     walk_ins: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=6))
     """Appointments that have started, or soon will."""
     time_off: deque[str] = field(default_factory=lambda: deque(maxlen=6))
+    emails: list[str] = field(default_factory=lambda: [f"c{n}@example.com" for n in range(4)])
+    """The addresses of customers."""
 
     def learn(self, attempt: Attempt) -> None:
         """Take note of an answer to a change."""

@@ -14,6 +14,7 @@ from zimun.booking import group_commit, reader, writer
 from zimun.booking import time_off as booking_time_off
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
+from zimun.domain import appointment_commands, commands
 from zimun.domain.availability import busy_time as busy_times
 from zimun.domain.availability import slot_request
 from zimun.domain.availability.busy_time import busy_time
@@ -218,6 +219,23 @@ def unlimited() -> None:
     busy_times.count = lambda *_: Tallies({}, FOREVER)  # type: ignore[attr-defined]
 
 
+def uncounted() -> None:
+    """No appointment counts for its customer's limit when it is confirmed or changed."""
+    for module in (commands, appointment_commands):
+        module.check_customer = lambda *_: None  # type: ignore[attr-defined]
+
+
+def unrepeated() -> None:
+    """Of time off that recurs the search knows the first occurrence alone."""
+    index: Any = time_off.TimeOffIndex
+    make: Callable[..., None] = index.__init__
+
+    def first(self: Any, entries: Iterable[time_off.TimeOff], org_id: str) -> None:
+        make(self, [replace(entry, occurrences=()) for entry in entries], org_id)
+
+    index.__init__ = first
+
+
 def located() -> None:
     """A search at a location sees no bookings at all."""
 
@@ -262,6 +280,8 @@ FAULTS: Mapping[str, Callable[[], None]] = {
         early,
         unconfirmed,
         unlimited,
+        uncounted,
+        unrepeated,
         located,
         unclosed,
         unasked,
