@@ -24,6 +24,8 @@ LIVE = ("HELD", "CONFIRMED", *OUTCOMES)
 BOOKED = "Booked "
 """How names of contacts begin that BookAppointment is given first, and no other method."""
 
+ERASED = "APPOINTMENT_CONTACT_ERASED"
+
 METHOD_OF = {
     "HOLD_CREATED": "HoldAppointment",
     "HOLD_EXTENDED": "ExtendHold",
@@ -35,6 +37,7 @@ METHOD_OF = {
     "APPOINTMENT_COMPLETED": "CompleteAppointment",
     "APPOINTMENT_NO_SHOW": "MarkNoShow",
     "APPOINTMENT_REOPENED": "ReopenAppointment",
+    ERASED: "EraseContact",
 }
 """Which request an event of a reservation answers to; an expiry answers to none."""
 
@@ -85,6 +88,8 @@ class Revision:
     position: int = 0
     operation: Operation | None = None
     ignored_rules: Sequence[str] = ()
+    emptied: bool = False
+    """Whether its contact was erased since; `row` has it as it was."""
     not_before: int = 0
     not_after: int = FOREVER
 
@@ -293,6 +298,8 @@ class Ledger:
     skew: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
     unattributed: list[str] = field(default_factory=list)
+    exports: list[Attempt] = field(default_factory=list)
+    erasures: list[Attempt] = field(default_factory=list)
 
     @cached_property
     def by_appointment(self) -> dict[tuple[str, str], Life]:
@@ -374,6 +381,7 @@ _COLUMNS = {
     "expires_at": "expires_at",
     "appointment_id": "appointment_id",
     "contact_name": "contact_name",
+    "contact_email": "contact_email",
     "cancel_reason": "cancel_reason",
 }
 
@@ -381,6 +389,8 @@ _COLUMNS = {
 def shows(answer: Mapping[str, Any], revision: Revision) -> bool:
     """Whether an answer is a reservation as a revision left it."""
     row = revision.row
+    if revision.emptied and not answer.get("contact_email", row["contact_email"]):
+        row = {**row, "contact_name": "", "contact_email": "", "cancel_reason": ""}
     return (
         answer["state"] == row["state"]
         and answer["resource_ids"] == json.loads(row["resource_ids"])

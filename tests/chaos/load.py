@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from .calls import OPTIONS, Request, send
+from .calls import OPTIONS, UNKEYED, Request, send
 from .clock import SharedClock
 from .history import (
     CATALOG_CHANGE,
@@ -22,7 +22,6 @@ from .history import (
     NOTHING,
     OK,
     OUTCOME_CHANGES,
-    READS,
     UNKNOWN,
     Attempt,
 )
@@ -226,7 +225,7 @@ class Load:
         attempt = await send(channel, self._clock, token, request, patience)
         self.history.append(attempt)
         pool = self._pools[request.org]
-        if attempt.outcome == OK and request.method not in (*READS, *CATALOG_CHANGES):
+        if attempt.outcome == OK and request.method not in (*UNKEYED, *CATALOG_CHANGES):
             pool.learn(attempt)
         if attempt.outcome == OK and request.method == "CreateTimeOff":
             pool.time_off.append(request.content["id"])
@@ -248,6 +247,8 @@ class Load:
             return self._about_catalog(rng, org, pool)
         if pool.walk_ins and dice < 0.89:
             return self._about_walk_in(rng, org, rng.choice(pool.walk_ins))
+        if dice > 0.985:
+            return self._about_contact(rng, org, pool)
         return self._read(rng, org, pool)
 
     def _about_catalog(self, rng: random.Random, org: str, pool: Pool) -> Request:
@@ -258,7 +259,10 @@ class Load:
             return self._request(rng, org, CATALOG_CHANGE, **new)
         if pool.time_off and dice < 0.6:
             return self._request(rng, org, "DeleteTimeOff", id=rng.choice(pool.time_off))
-        begins = self._day(rng) + OPENS * HOUR + rng.randrange(6) * 20 * MINUTE
+        recurrence = rng.choice(RECURRENCES)
+        # Bookings are in the later occurrences, too, where the first is a day ahead of them.
+        begins = self._day(rng) - (DAY if recurrence and rng.random() < 0.5 else 0)
+        begins += OPENS * HOUR + rng.randrange(6) * 20 * MINUTE
         return self._request(
             rng,
             org,
@@ -267,9 +271,19 @@ class Load:
             owner_id=rng.choice(OFF_OWNERS),
             start_time=begins,
             end_time=begins + rng.choice((20, 45)) * MINUTE,
-            recurrence=rng.choice(RECURRENCES),
+            recurrence=recurrence,
             allow_conflicts=rng.random() < 0.4,
         )
+
+    def _about_contact(self, rng: random.Random, org: str, pool: Pool) -> Request:
+        """What is kept of a customer, or that nothing is from now on."""
+        email = rng.choice([*pool.emails, *pool.erased])
+        if rng.random() < 0.5:
+            return self._request(rng, org, "ExportContact", contact_email=email, page_size=1000)
+        asked = {"contact_email": email, "include_upcoming": rng.random() < 0.8}
+        if asked["include_upcoming"]:
+            pool.erase(email)
+        return self._request(rng, org, "EraseContact", **asked)
 
     def _about_walk_in(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
         """Record the outcome of an appointment, reopen it, or cancel it."""
@@ -281,7 +295,7 @@ class Load:
         return self._request(rng, org, rng.choice(OUTCOME_CHANGES), **named)
 
     def _contact(self, rng: random.Random, org: str, name: str) -> dict[str, str]:
-        """A contact with a name of its own, which begins as given, and a customer's address."""
+        """A customer's address, and a name of its own, which begins as given."""
         email = rng.choice(self._pools[org].emails)
         email = email.upper() if rng.random() < 0.2 else email
         return {"contact_name": f"{name}{next(self._keys)}", "contact_email": email}
@@ -371,10 +385,7 @@ class Load:
         service = SERVICES[booked["service_id"]]
         if rng.random() < 0.3:
             named["etag"] = booked["etag"]
-            contact = self._contact(rng, org, "New ")
-            if rng.random() < 0.5:
-                del contact["contact_email"]
-            named |= contact
+            named |= self._contact(rng, org, "New ")
             more = {"seats": rng.randint(1, service.capacity)} if service.capacity > 1 else {}
             return self._request(rng, org, "UpdateAppointment", **named, **more)
         start = rng.choice(service.times(self._day(rng)))

@@ -23,7 +23,7 @@ LOCATIONS = ("l_east", "l_west")
 OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
 """Owners that get time off; none that the group service needs."""
 
-RECURRENCES = ("", "FREQ=DAILY;COUNT=2", "FREQ=DAILY;INTERVAL=2;COUNT=3")
+RECURRENCES = ("", *("FREQ=DAILY;COUNT=3",) * 2, "FREQ=DAILY;INTERVAL=2;COUNT=3")
 """How time off recurs under load, if it does."""
 
 OPENS, CLOSES = 9, 12
@@ -100,7 +100,7 @@ SERVICES = {
         ),
         Service("s_duo", HOUR, 30 * MINUTE, 3, rooms=(("r_one", "r_two"), ("r_two", "r_three"))),
         Service("s_class", HOUR, HOUR, 2, capacity=4, staff=("t_chloe",), rooms=(("r_three",),)),
-        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE),
+        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE, most_of_a_customer=1),
         Service("s_visit", 30 * MINUTE, 30 * MINUTE, 4, staff=("t_ben",), locations=LOCATIONS),
         Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, most_a_day=3),
         Service("s_walk", 5 * SECOND, HOUR, 2, locations=LOCATIONS, walks_in=True),

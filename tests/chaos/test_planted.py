@@ -58,8 +58,8 @@ PLANTED = {
     ("shared", "hasty"): calm("shared", 2),
     ("embedded", "split"): ("--seconds=10", "--settling=5"),
     ("shared", "unconfirmed"): calm("shared", 6),
-    ("embedded", "unlimited+uncounted+located+unclosed+unasked"): (
-        *calm("embedded", 3),
+    ("embedded", "unlimited+uncounted+located+unclosed+unasked+unemptied+unrewritten"): (
+        *calm("embedded", 4),
         OVERLAPPING,
     ),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
@@ -80,9 +80,11 @@ TOLD = {
     "late": "of a hold until",
     "unconfirmed": "unjustified refusal",
     "unlimited": "beyond the limit of 3",
-    "uncounted": "beyond the customer's limit of 2",
+    "uncounted": "beyond the customer's limit of",
     "unrepeated": "it was booked in the time off f_[0-9]+ that recurs",
     "located": "overlap on t_ben",
+    "unemptied": "still has [cC][0-9]+@",
+    "unrewritten": "was erased, and is stored for",
     "unclosed": "it was booked in the time off",
     "unasked": "time off was made over the bookings",
 }

@@ -31,6 +31,7 @@ from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Reservation
 from zimun.domain.ledger.time_off_conflicts import Conflicts
+from zimun.storage import contacts
 from zimun.storage.postgresql import group_statement
 from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.sqlite.ledger_store import SqliteLedgers
@@ -264,6 +265,20 @@ def unasked() -> None:
     booking_time_off.conflicts_of = lambda *_: Conflicts()  # type: ignore[attr-defined]
 
 
+def unemptied() -> None:
+    """The erasure of a contact leaves events as they are."""
+    contacts._empty_events = lambda *_: None
+
+
+def unrewritten() -> None:
+    """The erasure of a contact leaves stored responses as they are."""
+
+    async def leave(*_: object) -> None:
+        pass
+
+    SqliteLedgers.rewrite_responses = leave  # type: ignore[assignment,method-assign]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     fault.__name__: fault
     for fault in (
@@ -285,6 +300,8 @@ FAULTS: Mapping[str, Callable[[], None]] = {
         located,
         unclosed,
         unasked,
+        unemptied,
+        unrewritten,
     )
 }
 
