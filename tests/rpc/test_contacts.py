@@ -8,6 +8,8 @@ import pytest
 from zimun.booking import contacts
 from zimun.booking.reader import Reader
 from zimun.domain.instant import DAY, SECOND
+from zimun.domain.ledger.reservation import contact_key
+from zimun.rpc.convert.contacts import without_contact
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import contacts_service_pb2 as contacts_pb2
@@ -180,6 +182,18 @@ async def test_erasure_leaves_no_trace_but_that_it_happened(
         kept.ClearField(name)
     repeated.ClearField("etag")
     assert repeated == kept
+
+
+async def test_response_of_an_appointment_booked_while_its_contact_is_erased_keeps_the_contact(
+    zimun: Zimun,
+) -> None:
+    """The last step of an erasure comes to a response whose appointment it has not met."""
+    booked = await book(zimun, TEN, key="k-1", **PERSONAL)
+    store, key = zimun.stores.ledgers, contact_key(EMAIL)
+    await store.rewrite_responses("o_demo", key, without_contact)
+    request = book_request(TEN, **PERSONAL)
+    repeated = await zimun.call(zimun.appointments.BookAppointment, request, key="k-1")
+    assert repeated == booked
 
 
 async def test_erasing_again_changes_nothing(zimun: Zimun) -> None:

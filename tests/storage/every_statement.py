@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerRead, LedgerStore
+from zimun.booking.store import (
+    AppointmentFilter,
+    HoldFilter,
+    LedgerRead,
+    LedgerStore,
+    ResponseWithoutContact,
+)
 from zimun.domain.catalog.entries import Location, Override, Resource, StaffMember
 from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY, to_datetime
@@ -73,7 +79,8 @@ async def _erase_contacts(store: LedgerStore) -> None:
     await store.contact_holds(ORG, "sam@example.com", "h_1", 10)
     await store.upcoming_of_contact(ORG, "sam@example.com", NOW, 10)
     await store.erase_contact(ORG, ["h_1"], "sam@example.com", "c_desk", NOW, True)
-    await store.rewrite_responses(ORG, lambda method, response: response)
+    without = ResponseWithoutContact("h_1", 2, b"")
+    await store.rewrite_responses(ORG, "sam@example.com", lambda *_: without)
     await store.organizations_with_retention("", 10)
     await store.erase_ended_contacts(ORG, NOW + 10 * DAY, 10)
 

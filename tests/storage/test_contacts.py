@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import event
 
-from zimun.booking.store import LedgerRead, LedgerStore
+from zimun.booking.store import LedgerRead, LedgerStore, ResponseWithoutContact
 from zimun.domain.instant import DAY
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import contact_key
@@ -161,7 +161,8 @@ async def test_response_of_a_key_that_is_used_again_meanwhile_stays(
         await script.write(stores.ledgers)
 
     queries = LedgerQueries(Interrupted(stores.database, use_again))
-    await queries.rewrite_responses(ORG, lambda method, response: b"Nobody")
+    nobody = ResponseWithoutContact("h_1", 1, b"Nobody")
+    await queries.rewrite_responses(ORG, "sam@example.com", lambda *_: nobody)
     [after] = await stores.ledgers.read([LedgerRead(ORG, keys=keys)])
     assert [after.responses[key].response for key in keys] == [b"Another", b"Nobody"]
     assert scans == 1, "fewer than were asked for are the last"

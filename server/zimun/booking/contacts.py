@@ -1,12 +1,12 @@
 """Personal data: what is kept of a contact, its removal, and the retention of organizations."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 from zimun.booking.appointments import DescribedChange, PageKey, describe_changes
 from zimun.booking.reader import Reader
-from zimun.booking.store import LedgerStore
+from zimun.booking.store import LedgerStore, WithoutContact
 from zimun.clock import Clock
 from zimun.domain.booking_errors import ContactHasAppointments
 from zimun.domain.identity import Caller
@@ -106,12 +106,12 @@ async def erase_contact(
     caller: Caller,
     email: str,
     include_upcoming: bool,
-    without_contact: Callable[[str, bytes, str], bytes | None],
+    without_contact: WithoutContact,
 ) -> bool:
     """Erase a contact from reservations, events and stored responses; erasing again is no change.
 
-    Returns whether all is erased; otherwise it is to be called again. `without_contact` empties
-    the stored response of a method, where that has the contact of a key.
+    Returns whether all is erased; otherwise it is to be called again. What is booked with the
+    contact meanwhile may keep it, in its events and in its response alike.
     Raises ContactHasAppointments.
     """
     org_id, key = caller.org_id, contact_key(email)
@@ -127,10 +127,8 @@ async def erase_contact(
             return False
         await store.erase_contact(org_id, hold_ids, key, caller.client_id, now, include_upcoming)
         is_late = monotonic() > until
-    # Responses come last: those stored from now on have no contact any more.
-    await store.rewrite_responses(
-        org_id, lambda method, response: without_contact(method, response, key)
-    )
+    # Responses come last: those stored from now on have no contact that was erased.
+    await store.rewrite_responses(org_id, key, without_contact)
     return True
 
 

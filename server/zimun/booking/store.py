@@ -144,6 +144,18 @@ class ReservationChange(NamedTuple):
     ignored_rules: Sequence[BookingRule] = ()
 
 
+class ResponseWithoutContact(NamedTuple):
+    """A stored response without the contact that it had, and whose revision it shows."""
+
+    hold_id: str
+    revision: int
+    response: bytes
+
+
+WithoutContact = Callable[[str, bytes, str], ResponseWithoutContact | None]
+"""The response of a method without the contact of a key; None where it does not have it."""
+
+
 class LedgerStore(Protocol):
     """The ledgers of all organizations.
 
@@ -232,9 +244,10 @@ class LedgerStore(Protocol):
         """
 
     async def rewrite_responses(
-        self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
+        self, org_id: str, key: str, without_contact: WithoutContact
     ) -> None:
-        """Replace stored responses by what `rewrite` makes of method and bytes; None: it stays."""
+        """Empty the stored responses that show a contact of appointments, where the event does no
+        longer."""
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """Organizations after an id that keep contacts for a time only, in order."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 
+from zimun.booking.store import ResponseWithoutContact
 from zimun.domain.ledger.contacts import PERSONAL_FIELDS, erased, is_upcoming
 from zimun.domain.ledger.events import EventType, ReservationEvent
 from zimun.domain.ledger.reservation import Reservation, State, contact_key
@@ -286,19 +287,33 @@ def responses_after(
 
 
 def replace_responses(
-    connection: Connection, org_id: str, changes: Sequence[tuple[ResponseRow, bytes]]
+    connection: Connection,
+    org_id: str,
+    changes: Sequence[tuple[ResponseRow, ResponseWithoutContact]],
 ) -> None:
-    """Replace stored responses that are still as they were read; run it in a transaction.
+    """Replace stored responses that are still as they were read, and whose events have no contact
+    any more; run it in a transaction.
 
-    A key that has expired may have been used again meanwhile, with another response.
+    A key that has expired may have been used again meanwhile, with another response. An
+    appointment that was booked while its contact was erased has its contact still.
     """
     is_unchanged = idempotency.c.response == bindparam("b_before")
     change = update(idempotency).where(*IS_RESPONSE, is_unchanged)
     values = [
-        {**bound_key((org_id, *before[:3])), "b_before": before.response, "b_new": new}
+        {**bound_key((org_id, *before[:3])), "b_before": before.response, "b_new": new.response}
         for before, new in changes
+        if not _has_contact(connection, org_id, new.hold_id, new.revision)
     ]
-    connection.execute(change.values(response=bindparam("b_new")), values)
+    if values:
+        connection.execute(change.values(response=bindparam("b_new")), values)
+
+
+def _has_contact(connection: Connection, org_id: str, hold_id: str, revision: int) -> bool:
+    """Whether the event of a revision has a contact."""
+    c = events.c
+    query = select(c.data).where(*_of_holds(org_id, [hold_id]), c.revision == revision)
+    data = connection.execute(query).scalar()
+    return bool(data and json.loads(data)["reservation"]["contact_email"])
 
 
 # The retention of organizations.

@@ -6,7 +6,12 @@ from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from zimun.booking.store import AppointmentFilter, HoldFilter, ReservationChange
+from zimun.booking.store import (
+    AppointmentFilter,
+    HoldFilter,
+    ReservationChange,
+    WithoutContact,
+)
 from zimun.domain.ledger.reservation import Reservation
 from zimun.storage import contacts, ledgers, lists
 
@@ -121,15 +126,15 @@ class LedgerQueries(Generic[DatabaseT]):
         return found
 
     async def rewrite_responses(
-        self, org_id: str, rewrite: Callable[[str, bytes], bytes | None]
+        self, org_id: str, key: str, without_contact: WithoutContact
     ) -> None:
         """A few at a time, with a transaction only where there is one to replace."""
         read, replace = contacts.responses_after, contacts.replace_responses
         after: contacts.ResponseRow | None = None
         while True:
             rows = await self._database.scan(partial(read, org_id=org_id, after=after))
-            rewritten = ((row, rewrite(row.method, row.response)) for row in rows)
-            changes = [(row, new) for row, new in rewritten if new is not None]
+            emptied = ((row, without_contact(row.method, row.response, key)) for row in rows)
+            changes = [(row, new) for row, new in emptied if new]
             if changes:
                 await self._database.write(partial(replace, org_id=org_id, changes=changes))
             if len(rows) < contacts.MAX_ROWS_READ:

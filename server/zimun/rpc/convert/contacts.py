@@ -1,6 +1,7 @@
 """Contacts: protobuf to domain values and back."""
 
 from zimun.booking.contacts import ContactHistory
+from zimun.booking.store import ResponseWithoutContact
 from zimun.domain.ledger.contacts import PERSONAL_FIELDS
 from zimun.domain.ledger.reservation import contact_key
 from zimun.rpc.convert.appointments import appointment_change
@@ -25,7 +26,7 @@ def contact_appointment(history: ContactHistory) -> contacts_service_pb2.Contact
     )
 
 
-def without_contact(method: str, response: bytes, key: str) -> bytes | None:
+def without_contact(method: str, response: bytes, key: str) -> ResponseWithoutContact | None:
     """A method's response without the contact of a key; None where it does not have it."""
     if method not in _METHODS:
         return None
@@ -34,4 +35,5 @@ def without_contact(method: str, response: bytes, key: str) -> bytes | None:
         return None
     for name in PERSONAL_FIELDS:
         message.ClearField(name)
-    return message.SerializeToString(deterministic=True)
+    emptied = message.SerializeToString(deterministic=True)
+    return ResponseWithoutContact(message.hold_id, int(message.etag), emptied)
