@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
@@ -45,6 +45,9 @@ _TYPES = {
 }
 """By what the transcoder calls a type; what the contract has besides is added to them."""
 
+NUMBERS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
+"""The formats of numbers, which JSON may have as texts and a query always has, by their types."""
+
 
 def constants(descriptors: Path) -> Iterator[str]:
     """Yield lines of Lua: the texts and tables that the scripts say refusals with."""
@@ -52,7 +55,8 @@ def constants(descriptors: Path) -> Iterator[str]:
     for name, text in ({"MARK": MARK} | _TEXTS | answers).items():
         yield f"local {name} = [=[{text}]=]"
     yield table("TYPES", dict(_own_types(descriptors)) | _TYPES)
-    yield table("SAYS", dict(FORMATS.values()))
+    numbers = {name: _TYPES[f"TYPE_{name.upper()}"] for name in NUMBERS.values()}
+    yield table("SAYS", dict(FORMATS.values()) | numbers)
 
 
 def table(name: str, texts: dict[str, str]) -> str:

@@ -277,7 +277,7 @@ async def test_what_is_too_long_to_rewrite_is_refused_all_the_same(gateway: Gate
     answers = [
         await gateway.get(f"/api/v1/services?{long[:31_000]}=1"),
         await gateway.post(HOLD_PATH, {long: 1}),
-        await gateway.post(HOLD_PATH, {"seats": long}),
+        await gateway.post("/api/v1/services", {"slot_alignment": long}),
     ]
     for answer in answers:
         assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")

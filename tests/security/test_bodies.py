@@ -172,7 +172,11 @@ TIMESTAMPS = [
     "2026-02-20T10:00:00Z ",
     "2026-02-20T10:00:00.1234567890Z",
 ]
-DURATIONS = [" 1800s", "+1800s", "1800 s", "1.s", ".5s", "1800", "1e3s", "1.9999999999s", "1800s "]
+DURATIONS = [
+    *(" 1800s", "+1800s", "1800 s", "1.s", ".5s", "1800", "1e3s", "1.9999999999s", "1800s "),
+    *("01800s", "-00.5s", "1800.5.5s"),
+]
+NUMBERS = ["+2", "02", "-02", " 2", "2 ", "0x2", "2_0", "2.0.0"]
 
 
 @pytest.mark.parametrize("value", TIMESTAMPS)
@@ -194,6 +198,28 @@ async def test_a_malformed_duration_is_refused(
     answer = await gateway.post("/api/v1/services", {"name": "Cut", "duration": value})
     assert answer.violation() == ("duration", "must be a duration in seconds, such as 1800s")
     attacks.count("duration, malformed")
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+async def test_a_malformed_number_is_refused(
+    gateway: Gateway, value: str, attacks: AttackCounter
+) -> None:
+    says = "must be a whole number of 32 bits"
+    body = {"service_id": "s_1", "seats": value}
+    assert (await gateway.post(HOLD_PATH, body)).violation() == ("seats", says)
+    price = {"currency_code": "EUR", "units": value}
+    answer = await gateway.post("/api/v1/services", {"name": "Cut", "price": price})
+    assert answer.violation() == ("price.units", says.replace("32", "64"))
+    query = f"page_size={value.replace('+', '%2B')}"
+    assert (await gateway.get(f"/api/v1/services?{query}")).violation() == ("page_size", says)
+    assert gateway.server.calls == []
+    attacks.count("number, malformed", number=3)
+
+
+async def test_a_number_may_be_a_text(gateway: Gateway) -> None:
+    for written, seats in (('"12"', 12), ("12", 12), ("1.2e1", 12), ('"0"', 0), ('"-3"', -3)):
+        assert (await gateway.post(HOLD_PATH, f'{{"seats":{written}}}')).status == 200
+        assert gateway.server.last().request.seats == seats
 
 
 @pytest.mark.parametrize("time", ["2026-02-20T10:00:00\\u002B01:00", "2026-02-20T09:00:00.000Z"])

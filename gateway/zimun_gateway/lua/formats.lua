@@ -11,13 +11,22 @@ local function is_timestamp(text)
   return zone == "Z" or (offset ~= nil and offset <= "23")
 end
 
--- google.protobuf.Duration in JSON: seconds, with at most nine digits after the point.
-local function is_duration(text)
-  local digits = text:match("^%-?%d+%.?(%d*)s$")
-  return digits ~= nil and #digits <= 9 and not text:find(".s", 1, true)
+-- A number of RFC 8259, section 6, without a fraction and an exponent: no plus, no leading zeros.
+local function is_whole_number(text)
+  return text:find("^%-?[1-9]%d*$") ~= nil or text:find("^%-?0$") ~= nil
 end
 
-local FORMATS = {timestamp = is_timestamp, duration = is_duration}
+-- google.protobuf.Duration in JSON: seconds, with at most nine digits after the point.
+local function is_duration(text)
+  local seconds, rest = text:match("^(%-?%d+)(.*)s$")
+  local digits = rest and (rest == "" and "0" or rest:match("^%.(%d+)$"))
+  return digits ~= nil and #digits <= 9 and is_whole_number(seconds)
+end
+
+local FORMATS = {
+  timestamp = is_timestamp, duration = is_duration,
+  int32 = is_whole_number, int64 = is_whole_number,
+}
 
 local SEQUENCES = {
   "^[%z\1-\127]+()", "^[\194-\223][\128-\191]()", "^\224[\160-\191][\128-\191]()",
