@@ -81,14 +81,28 @@ def test_headers_of_more_than_64_kib_are_refused_by_grpc_itself(target: Target) 
     assert rpc_status.from_call(failed.value) is None
 
 
-def answer(port: int, header: tuple[str, str]) -> dict[str, str]:
+@pytest.mark.parametrize("sent", [b"", b"\0", bytes(4), b"\0\0\0\0\x09abc"])
+@pytest.mark.parametrize("port", ["port", "grpc_port"])
+def test_a_call_without_a_whole_message_is_answered_at_once(
+    target: Target, port: str, sent: bytes, attacks: AttackCounter
+) -> None:
+    """It would keep its place in Envoy's limit of requests: a few hundred stop the service."""
+    bearer = ("authorization", f"Bearer {target.token()}")
+    headers = answer(getattr(target.program, port), bearer, sent)
+    assert int(headers["grpc-status"]) == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert "request: is missing or ends early" in headers["grpc-message"]
+    assert "grpc-status-details-bin" in headers
+    attacks.count("gRPC, no whole message")
+
+
+def answer(port: int, header: tuple[str, str], sent: bytes = bytes(5)) -> dict[str, str]:
     """The headers of the answer to a call with a header, as no library would send it."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()
     pseudo = ((":method", "POST"), (":scheme", "http"), (":path", LIST), (":authority", "zimun"))
     fields = (("te", "trailers"), ("content-type", "application/grpc"), header)
     client.send_headers(1, [*pseudo, *fields])
-    client.send_data(1, bytes(5), end_stream=True)
+    client.send_data(1, sent, end_stream=True)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(client.data_to_send())
         while data := connection.recv(1 << 16):

@@ -81,15 +81,25 @@ class Dispatcher(grpc.GenericRpcHandler):
             path: observer.observed(path, handler) for path, handler in by_path.items()
         }
         self._unknown = observer.observed("", _UNKNOWN)
+        self._reading = {path: _reading(handler) for path, handler in self._handlers.items()}
+        self._reading_unknown = _reading(self._unknown)
         _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """The handler of a method; gRPC asks as a call begins, in the context of the call."""
+        self._begin(handler_call_details)
+        return self._reading.get(handler_call_details.method, self._reading_unknown)
+
+    def local_handler(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """As `service`, of a call from inside the process, which passes its request."""
+        self._begin(handler_call_details)
+        return self._handlers.get(handler_call_details.method, self._unknown)
+
+    def _begin(self, handler_call_details: grpc.HandlerCallDetails) -> None:
         self._admission.arrivals += 1
         metadata: Metadata = handler_call_details.invocation_metadata
         self._enter_call(metadata)
         _metadata.set(metadata)
-        return self._handlers.get(handler_call_details.method, self._unknown)
 
     def _authorized(self, path: str, handler: Handler, scope: str) -> Handler:
         """A handler that authorizes, admits and validates a request before its method runs."""
@@ -215,6 +225,23 @@ def _decoding_stream(handler: Handler) -> Handler:
     return cast("Handler", make(call, response_serializer=handler.response_serializer))
 
 
+def _reading(handler: Handler) -> Handler:
+    """A handler of a unary method that reads the request itself.
+
+    grpc.aio never answers a unary call whose caller ends its stream before a whole message: such
+    calls would keep their places in Envoy's limit of requests until they time out.
+    """
+    if handler.unary_unary is None:
+        return handler
+    run: Any = handler.unary_unary
+
+    async def call(_: object, context: Context) -> Any:
+        return await run(await context.read(), context)
+
+    make: Any = grpc.stream_unary_rpc_method_handler
+    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+
+
 def _is_not_about_metadata(record: logging.LogRecord) -> bool:
     """Whether a log record of gRPC quotes no metadata: malformed metadata may hold tokens."""
     return not record.getMessage().startswith("Invalid encoding on")
@@ -224,6 +251,8 @@ _LOG_OF_GRPC = logging.getLogger("grpc._cython.cygrpc")
 
 
 def _decode(deserialize: Any, raw: bytes) -> Message:
+    if raw is grpc.aio.EOF:
+        raise InvalidRequest({"request": "is missing or ends early"})
     try:
         message: Message = deserialize(raw)
         return message

@@ -41,7 +41,7 @@ class LocalCalls:
         self, dispatcher: Dispatcher, interceptors: Sequence[grpc.aio.ServerInterceptor]
     ) -> None:
         async def find(details: Any) -> Handler:
-            return dispatcher.service(details)
+            return dispatcher.local_handler(details)
 
         self._find: _Find = find
         for interceptor in reversed(interceptors):
