@@ -250,7 +250,7 @@ def _is_not_about_metadata(record: logging.LogRecord) -> bool:
 _LOG_OF_GRPC = logging.getLogger("grpc._cython.cygrpc")
 
 
-def _decode(deserialize: Any, raw: bytes) -> Message:
+def _decode(deserialize: Any, raw: object) -> Message:
     if raw is grpc.aio.EOF:
         raise InvalidRequest({"request": "is missing or ends early"})
     try:
