@@ -15,7 +15,7 @@ class Stuck:
 
     left: float | None = None
 
-    def service(self, _: grpc.HandlerCallDetails) -> Any:
+    def local_handler(self, _: grpc.HandlerCallDetails) -> Any:
         make: Any = grpc.unary_unary_rpc_method_handler
         return make(self._wait)
 
