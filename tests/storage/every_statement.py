@@ -46,7 +46,6 @@ HOLD_FILTERS = (
 
 METHODS = frozenset(name for name in vars(LedgerStore) if not name.startswith("_")) - {
     "lanes",
-    "append_checks_keys",
     "shares_transactions",
 }
 

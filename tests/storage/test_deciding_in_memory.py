@@ -45,13 +45,13 @@ def count_reads(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return reads
 
 
-async def test_group_is_decided_without_a_read_where_the_append_checks_keys(
+async def test_group_is_decided_without_a_read(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = await client.hold(at(10))
     reads = count_reads(client.stores, monkeypatch)
     await client.confirm(held.hold_id, key="k")
-    assert reads == ([] if client.stores.ledgers.append_checks_keys else [1])
+    assert reads == []
 
 
 async def test_refusal_is_not_of_memory_alone(engine: Engine) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.reader import LedgerMemory
-from zimun.booking.store import Append, IdempotencyKey, StoredResponse
+from zimun.booking.refused_holds import RefusedHold, SlotKey, slot_key
+from zimun.booking.store import Append, IdempotencyKey, LedgerUpdate, StoredResponse
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Command, Decision, Hold
@@ -19,12 +20,16 @@ from zimun.domain.ledger.loading import Needs, NotLoaded
 
 @dataclass(eq=False, slots=True)
 class PendingCommand:
-    """A command that waits, with the future of its outcome."""
+    """A command that waits, with the future of its outcome.
+
+    `is_refused_hold` for a hold of a slot that was refused lately: it is hardly any work.
+    """
 
     request: ChangeRequest
     command: Command
     creates: bool
     future: "asyncio.Future[bytes]"
+    is_refused_hold: bool = False
     response: bytes = b""
     refusal: Exception | None = None
 
@@ -57,7 +62,7 @@ class Draft:
     is_new: bool
     events: list[Event] = field(default_factory=list)
     responses: dict[IdempotencyKey, StoredResponse] = field(default_factory=dict)
-    refusals: dict[object, tuple[int, SlotUnavailable]] = field(default_factory=dict)
+    refusals: dict[SlotKey, RefusedHold] = field(default_factory=dict)
     meets_old_keys: bool = False
 
     def decide_all(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
@@ -79,6 +84,13 @@ class Draft:
         """
         has_append = bool(self.events or self.responses)
         return has_append and not any(job.refusal and job.request.key for job in self.jobs)
+
+    def is_confirmed_by(self, update: LedgerUpdate) -> bool:
+        """Whether head and keys, as they were read after the decisions, show that all are right."""
+        ledger = self.memory.ledger
+        assert ledger is not None
+        known = (ledger.seq, ledger.time, ledger.catalog_version)
+        return update.head == known and not update.responses
 
     def _decide_command(
         self, job: PendingCommand, stored: Mapping[IdempotencyKey, StoredResponse]
@@ -109,16 +121,18 @@ class Draft:
             self.responses[identity] = request.to_store(job.response, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
-        """Decide a command; a hold like one that was refused is refused again until an event."""
+        """Decide a command; a hold like one that was refused is refused alike while that stands."""
         if not isinstance(command, Hold):
             return command.decide(self.ledger, self.timetable, self.now, client_id)
-        key = (command.request, command.start)
-        if (refused := self.refusals.get(key)) and refused[0] == self.ledger.seq:
-            raise refused[1].copy()
+        key = slot_key(command)
+        refused = self.refusals.get(key) or self.memory.refused_holds.get(command)
+        if refused and refused.is_valid(self.ledger, self.now):
+            raise refused.error.copy()
         try:
             return command.decide(self.ledger, self.timetable, self.now, client_id)
         except SlotUnavailable as error:
-            self.refusals[key] = (self.ledger.seq, error.copy())
+            ledger = self.ledger
+            self.refusals[key] = RefusedHold(error.copy(), ledger.origin, ledger.seq, self.now)
             raise
 
     def _add(self, decision: Decision) -> None:
@@ -151,6 +165,11 @@ class Draft:
         """Bring memory to the state that is on disk now."""
         ledger = self.ledger.merged(self.now)
         self.memory.evolved(ledger, self.timetable, len(self.events))
+        self.completed()
+
+    def completed(self) -> None:
+        """Keep the refusals in memory; all effects of the draft are on disk, if it has any."""
+        self.memory.refused_holds.update(self.refusals, self.ledger)
 
 
 def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from zimun.booking.counters import Counters
+from zimun.booking.refused_holds import RefusedHolds
 from zimun.booking.store import Head, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
 from zimun.domain.availability.timetable import Timetable
@@ -69,6 +70,7 @@ class LedgerMemory:
     size: int = 0
     is_likely_current: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refused_holds: RefusedHolds = field(default_factory=RefusedHolds)
     counters: Counters = field(default_factory=Counters)
     total: MemorySize = field(default_factory=MemorySize)
 

@@ -172,12 +172,6 @@ class LedgerStore(Protocol):
         """Whether one group may hold commands of several organizations."""
         ...
 
-    @property
-    def append_checks_keys(self) -> bool:
-        """Whether `append` writes nothing to a ledger where a response is stored under one of its
-        keys. Then groups are decided in memory without a read before, which saves a round trip."""
-        ...
-
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """The heads of organizations, of those that exist, read after this was called."""
 
@@ -190,8 +184,8 @@ class LedgerStore(Protocol):
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """Write a group in one transaction, to each ledger whose head is where it was read.
 
-        Returns the ids of the organizations that were written; a ledger whose head has moved gets
-        nothing. Raises Conflict, and OutcomeUnknown where the store was lost before it answered.
+        Returns the ids of the organizations that were written; a ledger whose head has moved, or
+        that has a response under one of the new keys, gets nothing. Raises Conflict, and OutcomeUnknown where the store was lost before it answered.
         """
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:

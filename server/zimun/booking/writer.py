@@ -16,12 +16,13 @@ import random
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete, fail
-from zimun.booking.reader import LedgerMemory, Reader
+from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
 from zimun.booking.store import (
     Conflict,
     LedgerRead,
@@ -30,7 +31,7 @@ from zimun.booking.store import (
 )
 from zimun.clock import Clock
 from zimun.domain.catalog.catalog import empty_catalog
-from zimun.domain.commands import Command
+from zimun.domain.commands import Command, Hold
 from zimun.domain.errors import (
     OutcomeUnknown,
     Overloaded,
@@ -41,6 +42,9 @@ from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
 """Commands of one group: limits how long deciding keeps the event loop."""
+
+MAX_JOBS = 512
+"""Commands of one group with those like one that was refused, which are hardly any work."""
 
 MAX_WAITING = 4096
 """Commands that may wait in a lane; beyond it they are refused at once."""
@@ -115,6 +119,8 @@ class _Lane:
         self._store, self._reader, self._clock = store, reader, clock
         self._waiting: deque[PendingCommand] = deque()
         self._arrival = asyncio.Event()
+        self._must_go_on = asyncio.Event()
+        self._pause_until = 0.0
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
@@ -129,6 +135,7 @@ class _Lane:
         """Commit the commands that wait, and stop."""
         self._closed = True
         self._arrival.set()
+        self._must_go_on.set()
         if self._task:
             await self._task
 
@@ -139,16 +146,20 @@ class _Lane:
             raise Overloaded("the server is stopping")
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many changes are waiting")
-        job = PendingCommand(request, command, creates, asyncio.get_running_loop().create_future())
-        self._waiting.append(job)
+        future = asyncio.get_running_loop().create_future()
+        memory = self._reader.memory(request.caller.org_id)
+        is_refused_hold = isinstance(command, Hold) and command in memory.refused_holds
+        self._waiting.append(PendingCommand(request, command, creates, future, is_refused_hold))
         self._arrival.set()
-        return job.future
+        if not is_refused_hold:
+            self._must_go_on.set()
+        return future
 
     async def _run(self) -> None:
         while self._waiting or not self._closed:
             await self._arrival.wait()
             self._arrival.clear()
-            while group := self._next_group():
+            while group := await self._gather_group():
                 self._reader.counters.group_sizes.observe(len(group))
                 try:
                     await self._commit(group)
@@ -157,16 +168,38 @@ class _Lane:
                     fail(group, error)
                 group.clear()
 
+    async def _gather_group(self) -> list[PendingCommand]:
+        """The next group; holds of refused slots gather while nothing else waits, as one read of
+        heads serves all of them."""
+        if not self._waiting:
+            return []
+        loop = asyncio.get_running_loop()
+        if (pause := self._pause_until - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._must_go_on.wait()
+        group = self._next_group()
+        if all(job.is_refused_hold for job in group):
+            self._pause_until = loop.time() + HEAD_READ_INTERVAL
+        if not self._waiting and not self._closed:
+            self._must_go_on.clear()
+        return group
+
     def _next_group(self) -> list[PendingCommand]:
         """The commands of the next group; cancelled ones are dropped."""
         group: list[PendingCommand] = []
         others: list[PendingCommand] = []
-        while self._waiting and len(group) < MAX_GROUP:
+        to_decide = 0
+        while self._waiting and to_decide < MAX_GROUP and len(group) < MAX_JOBS:
             job = self._waiting.popleft()
             if job.future.done():
                 continue
             together = self._store.shares_transactions or not group
-            (group if together or job.org_id == group[0].org_id else others).append(job)
+            if together or job.org_id == group[0].org_id:
+                group.append(job)
+                to_decide += not job.is_refused_hold
+            else:
+                others.append(job)
         self._waiting.extendleft(reversed(others))
         return group
 
@@ -242,6 +275,7 @@ class _Lane:
         again: list[PendingCommand] = []
         for draft in drafts:
             if draft.memory.org_id not in appends:
+                draft.completed()
                 complete(draft.jobs)
                 if draft.is_new:
                     draft.memory.drop()
@@ -263,8 +297,13 @@ class _Lane:
         """Decide every command, having read what they need, as often as they need more."""
         needs: dict[str, Needs] = {}
         confirmed: list[Draft] = []
-        if is_first and self._store.append_checks_keys:
-            confirmed = self._decide_in_memory(group, memories, needs)
+        unconfirmed: dict[str, Draft] = {}
+        if is_first:
+            for done in self._decide_in_memory(group, memories, needs):
+                if done.is_confirmed_by_append:
+                    confirmed.append(done)
+                else:
+                    unconfirmed[done.memory.org_id] = done
         decided = {draft.memory.org_id for draft in confirmed}
         group = [job for job in group if job.org_id not in decided]
         for _ in range(MAX_LOADS):
@@ -280,7 +319,10 @@ class _Lane:
             drafts: list[Draft] = []
             needs = {}
             for (org_id, some), update in zip(jobs.items(), updates, strict=True):
-                if draft := self._open_draft(memories[org_id], update, some):
+                in_memory = unconfirmed.pop(org_id, None)
+                if in_memory and in_memory.is_confirmed_by(update):
+                    drafts.append(in_memory)
+                elif draft := self._open_draft(memories[org_id], update, some):
                     drafts.append(draft)
                     if missing := draft.decide_all(update.responses):
                         needs[org_id] = missing
@@ -298,18 +340,18 @@ class _Lane:
     ) -> list[Draft]:
         """Decide the commands of ledgers that have probably not been moved by another server.
 
-        Returns the drafts that their append will confirm, and adds to `needs` what others lack.
+        Returns their drafts, and adds to `needs` what others lack.
         """
-        confirmed = []
+        drafts = []
         for org_id, jobs in by_organization(group).items():
             memory = memories[org_id]
             if memory.is_likely_current:
                 draft = self._new_draft(memory, jobs)
                 if missing := draft.decide_all({}):
                     needs[org_id] = missing
-                elif draft.is_confirmed_by_append:
-                    confirmed.append(draft)
-        return confirmed
+                else:
+                    drafts.append(draft)
+        return drafts
 
     def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]

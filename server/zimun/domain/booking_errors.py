@@ -220,18 +220,25 @@ class NotASlot(Refused):
 class SlotUnavailable(Conflict):
     """Everything that could serve this time is taken.
 
-    `alternatives` are the nearest open slots, their place being in `time_zone`.
+    `alternatives` are the nearest open slots, their place being in `time_zone`. Unless something
+    is booked or changed, the same time is refused alike before `stands_until`.
     """
 
     reason = "SLOT_UNAVAILABLE"
 
     def __init__(
-        self, service_id: str, alternatives: "Sequence[Slot]" = (), time_zone: str = "UTC"
+        self,
+        service_id: str,
+        alternatives: "Sequence[Slot]" = (),
+        time_zone: str = "UTC",
+        stands_until: int = 0,
     ) -> None:
         super().__init__("this time is not open any more", service_id=service_id)
         self.alternatives = alternatives
         self.time_zone = time_zone
+        self.stands_until = stands_until
 
     def copy(self) -> "SlotUnavailable":
         """A copy for another caller: an exception keeps the traceback of where it was raised."""
-        return SlotUnavailable(self.metadata["service_id"], self.alternatives, self.time_zone)
+        service_id = self.metadata["service_id"]
+        return SlotUnavailable(service_id, self.alternatives, self.time_zone, self.stands_until)

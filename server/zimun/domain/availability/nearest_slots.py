@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
 from zimun.domain.availability.opening_hours import local_date, segments
 from zimun.domain.availability.slot_request import ResolvedRequest
@@ -10,6 +11,7 @@ from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.ignored_rules import NO_RULES
 from zimun.domain.instant import DAY
+from zimun.domain.ledger.events import FOREVER
 from zimun.domain.ledger.ledger import Ledger
 
 ALTERNATIVES = 3
@@ -24,21 +26,38 @@ def slot_unavailable(
 ) -> SlotUnavailable:
     """The refusal of a taken slot, with the nearest that every rule allows; raises NotLoaded."""
     resolved = resolved._replace(ignored=NO_RULES)
-    slots = _alternatives(ledger, resolved, now, start)
-    return SlotUnavailable(resolved.service.id, slots, resolved.place.time_zone)
+    service = resolved.service
+    slots, stands_until = _alternatives(ledger, resolved, now, start)
+    # Group services have seats that become free hold by hold.
+    if service.capacity > 1:
+        stands_until = 0
+    first = min([start, *[slot.start for slot in slots]])
+    stands_until = min(stands_until, first - service.lead_time + 1)
+    return SlotUnavailable(service.id, slots, resolved.place.time_zone, stands_until)
+
+
+class _Alternatives(NamedTuple):
+    """Open slots, and until when no hold that expires and no later horizon adds another."""
+
+    slots: Sequence[Slot]
+    stands_until: int
 
 
 def _alternatives(
     ledger: Ledger, resolved: ResolvedRequest, now: int, start: int
-) -> Sequence[Slot]:
+) -> _Alternatives:
     """Up to ALTERNATIVES open slots nearest to `start`, nearest first."""
     zone = resolved.place.time_zone
     slots: Sequence[Slot] = ()
+    stands_until = FOREVER
     for radius in ALTERNATIVE_RADII:
         around = (start - radius * DAY, start + radius * DAY + 1)
         within = resolved.bookable(now, around)
+        if within[1] < around[1]:
+            stands_until = 0
         if within[0] < within[1]:
             search = resolved.search(ledger, now, within)
+            stands_until = min(stands_until, search.busy.stands_until)
             begin, end = search.bookable(within)
             if begin < end:
                 dates = local_date(zone, begin), local_date(zone, end - 1)
@@ -46,7 +65,7 @@ def _alternatives(
                 slots = [slot for slot in slots if begin <= slot.start < end]
         if len(slots) == ALTERNATIVES:
             break
-    return slots
+    return _Alternatives(slots, stands_until)
 
 
 def nearest(search: Search, start: int, count: int, first: date, last: date) -> list[Slot]:

@@ -42,7 +42,6 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
     """
 
     lanes = LANES
-    append_checks_keys = True
 
     def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
         super().__init__(database)

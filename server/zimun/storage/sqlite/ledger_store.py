@@ -26,7 +26,6 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
 
     lanes = 1
     shares_transactions = True
-    append_checks_keys = False
 
     async def heads(self, org_ids: Collection[str]) -> Mapping[str, Head]:
         """Read without a thread: each takes a few microseconds."""
@@ -43,12 +42,20 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One transaction for the whole group."""
         try:
-            async with self._database.transaction() as connection:
-                current = [append for append in appends if _move_head(connection, append)]
-                _write(connection, current)
-            return {append.before.org_id for append in current}
+            return await self._append(appends)
+        except _KeyUsed:
+            return await self._append(appends, checking_keys=True)
         except sqlite3.IntegrityError as error:
             raise Conflict(brief(error)) from error
+
+    async def _append(self, appends: Sequence[Append], checking_keys: bool = False) -> Set[str]:
+        """Raises _KeyUsed, unless keys are checked before."""
+        async with self._database.transaction() as connection:
+            if checking_keys:
+                appends = [append for append in appends if not _uses_key_again(connection, append)]
+            current = [append for append in appends if _move_head(connection, append)]
+            _write(connection, current)
+        return {append.before.org_id for append in current}
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
         """One range of an index on the instant."""
@@ -95,11 +102,25 @@ def _move_head(connection: Connection, append: Append) -> bool:
     return count == 1
 
 
+class _KeyUsed(Exception):
+    """A response is stored under one of the keys of a group."""
+
+
+def _uses_key_again(connection: Connection, append: Append) -> bool:
+    """Whether a response is stored under one of the keys of an append."""
+    return bool(ledgers.responses(connection, append.before.org_id, tuple(append.responses)))
+
+
 def _write(connection: Connection, appends: Sequence[Append]) -> None:
+    """Write the rows; raises _KeyUsed before all others."""
     changes = changes_of(appends)
     cursor = connection.connection.cursor()
+    if responses := changes.rows.pop("responses"):
+        cursor.executemany(f"{_sql(PARTS['responses'])} ON CONFLICT DO NOTHING", responses)
+        if cursor.rowcount < len(responses):
+            raise _KeyUsed
     for name, part in PARTS.items():
-        if changed_rows := changes.rows[name]:
+        if changed_rows := changes.rows.get(name):
             cursor.executemany(_sql(part), changed_rows)
     cursor.close()
     for org_id, value in changes.catalog:
