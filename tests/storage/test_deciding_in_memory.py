@@ -1,6 +1,6 @@
 """Groups that are decided without a read of head and keys before: the append must confirm them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,8 +8,10 @@ import pytest
 
 from zimun.booking.change_request import RESPONSE_LIFETIME
 from zimun.clock import ManualClock
+from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.errors import IdempotencyKeyReused
+from zimun.domain.instant import MINUTE
 from zimun.domain.ledger.reservation import State
 from zimun.stores import Stores
 
@@ -98,6 +100,49 @@ async def test_key_is_free_again_after_its_lifetime(client: BookingClient) -> No
     client.clock.instant += RESPONSE_LIFETIME
     await client.hold(at(3 * 24))
     assert await client.hold_bytes(at(3 * 24 + 1), key="k") != first
+
+
+async def alternatives_to(client: BookingClient, start: int) -> Sequence[Slot] | None:
+    """The alternatives of the refusal of a hold; None where it is not refused."""
+    try:
+        await client.hold(start)
+    except SlotUnavailable as error:
+        return error.alternatives
+    return None
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_refusal_that_is_repeated_is_that_of_a_server_without_memory(
+    engine: Engine, confirmed: bool
+) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        client.clock.instant = at(8, 40)
+        for staff_id in CUT.staff_ids:
+            held = await client.hold(at(9), staff_id=staff_id)
+            client.clock.instant += MINUTE
+            if confirmed:
+                await client.confirm(held.hold_id)
+        refusals = []
+        while client.clock.instant < at(9):
+            refusals.append(await alternatives_to(client, at(9)))
+            elsewhere.stores.reader.forget()
+            if refusals[-1] is not None:
+                assert refusals[-1] == await alternatives_to(elsewhere, at(9))
+                assert refusals[-1] == await alternatives_to(client, at(9))
+            client.clock.instant += MINUTE // 2
+        assert (None in refusals) is not confirmed
+
+
+async def test_refusal_without_alternatives_within_the_horizon_follows_it(
+    client: BookingClient,
+) -> None:
+    last = client.clock.instant + CUT.horizon
+    start = last - last % CUT.slot_step
+    for staff_id in CUT.staff_ids:
+        await client.confirm((await client.hold(start, staff_id=staff_id)).hold_id)
+    first = await alternatives_to(client, start)
+    client.clock.instant += CUT.slot_step
+    assert first != await alternatives_to(client, start)
 
 
 async def test_confirmation_without_effect_is_of_the_ledger_as_it_is(engine: Engine) -> None:
