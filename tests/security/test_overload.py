@@ -17,7 +17,8 @@ from zimun.booking.pause import Pause, next_step
 from zimun.clock import ManualClock
 from zimun.domain.errors import Overloaded
 from zimun.rpc import admission, server
-from zimun.rpc.admission import Admission, AdmittedCall, CallType, FairQueue, metered
+from zimun.rpc.admission import Admission, AdmittedCall, CallType, metered
+from zimun.rpc.fair_queue import FairQueue
 from zimun.v1 import services_service_pb2
 
 from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
@@ -126,6 +127,53 @@ async def test_a_call_cancelled_as_it_begins_frees_its_place() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert all_calls._queues[CallType.WRITE].active == 0
+
+
+async def iterations(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_long_call_rests_while_a_short_call_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    all_calls = Admission(max_writes=2)
+    long_call = all_calls.admit(CallType.READ, "o_one")
+    await long_call.step()
+    short_call = all_calls.admit(CallType.WRITE, "o_other")
+    step = asyncio.create_task(long_call.step())
+    await iterations()
+    assert not step.done()
+    short_call.finish()
+    await iterations()
+    assert step.done()
+
+
+async def test_a_long_call_rests_while_calls_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    all_calls = Admission(max_writes=2)
+    long_call = all_calls.admit(CallType.READ, "o_one")
+    await long_call.step()
+    step = asyncio.create_task(long_call.step())
+    for _ in range(20):
+        all_calls.arrivals += 1
+        await iterations(1)
+    assert not step.done()
+    await iterations()
+    assert step.done()
+
+
+async def test_a_long_call_goes_on_beside_short_calls_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "MAX_REST", 0.001)
+    all_calls = Admission(max_writes=2)
+    all_calls.admit(CallType.WRITE, "o_other")
+    long_call = all_calls.admit(CallType.READ, "o_one")
+    async with asyncio.timeout(10):
+        for _ in range(5):
+            await long_call.step()
 
 
 async def test_calls_wait_at_the_limit_and_all_are_served() -> None:

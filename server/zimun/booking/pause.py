@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
-MAX_STEP = 0.002
+MAX_STEP = 0.0005
 """Seconds for which a step of long work keeps the event loop."""
 
 

@@ -11,16 +11,15 @@ admission.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from enum import StrEnum
-from heapq import heappop, heappush
-from itertools import count
 from time import perf_counter
 from types import coroutine
 from typing import Any, TypeVar
 
 from zimun.domain.errors import Overloaded
+from zimun.rpc.fair_queue import FairQueue
 
 MAX_WAIT = 0.5
 """Seconds, about, that an accepted call may wait in its queue."""
@@ -51,6 +50,10 @@ MAX_BATCH = 16
 
 MAX_BATCH_TIME = 0.001
 """Seconds of reading, as estimated, that begin in one iteration of the event loop."""
+
+MAX_REST = 0.002
+"""Seconds for which long calls wait, after a step, while short calls are under way: each of these
+takes several iterations of the event loop, and would wait for a step in every one."""
 
 _WEIGHT = 1 / 32
 """The weight of the latest call in the average cost of its kind (exponential moving average)."""
@@ -98,63 +101,6 @@ class _Quota:
     def record_cost(self, seconds: float) -> None:
         """Take the cost of a call into the average."""
         self.cost += (seconds - self.cost) * _WEIGHT
-
-
-class FairQueue:
-    """A fair queue of futures: the next is of the organization that has used the least time.
-
-    Virtual time is in seconds of work. A call is counted by an estimate when it
-    begins; the difference to its cost is added when it ends.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._order: list[tuple[float, int, str]] = []
-        self._used: dict[str, float] = {}
-        self._now = 0.0
-        self._numbers = count()
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, org_id: str, future: "asyncio.Future[None]") -> None:
-        """Append a future to those of its organization."""
-        if org_id in self._waiting:
-            self._waiting[org_id].append(future)
-            return
-        self._waiting[org_id] = deque((future,))
-        self._schedule(org_id)
-
-    def _schedule(self, org_id: str) -> None:
-        start = max(self._now, self._used.get(org_id, 0.0))
-        heappush(self._order, (start, next(self._numbers), org_id))
-
-    def begin_next(self, estimate: float) -> bool:
-        """Let the next call begin, at an estimated cost; False if it was cancelled.
-
-        The queue must not be empty.
-        """
-        start, _, org_id = heappop(self._order)
-        self._now = start
-        self._used[org_id] = max(start, self._used.get(org_id, 0.0)) + estimate
-        futures = self._waiting[org_id]
-        future = futures.popleft()
-        if futures:
-            self._schedule(org_id)
-        else:
-            del self._waiting[org_id]
-        if not self._waiting:
-            self._used.clear()
-            self._now = 0.0
-        if future.done():
-            return False
-        future.set_result(None)
-        return True
-
-    def correct(self, org_id: str, difference: float) -> None:
-        """Add the difference between a call's cost and its estimate, while calls wait."""
-        if org_id in self._used:
-            self._used[org_id] += difference
 
 
 class _Queue:
@@ -254,6 +200,8 @@ class Admission:
         self.arrivals = self._seen = self._quiet = self._refusals = 0
         self._is_gathering = self._is_scheduled = False
         self._gather_until = 0.0
+        self._rest_until, self._rest_arrivals, self._rest_iterations = 0.0, 0, 0
+        self._rest: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -304,7 +252,7 @@ class Admission:
     def end(self, queue: _Queue) -> None:
         """Let another call of the queue begin in place of one that is over."""
         queue.active -= 1
-        if queue.waiting:
+        if queue.waiting or (self._long_steps and not queue.active):
             self._wake()
 
     def end_long(self, call: AdmittedCall) -> None:
@@ -337,10 +285,37 @@ class Admission:
             self._is_gathering, self._work = False, 0.0
         self._begin_queued()
         self._is_scheduled = False
-        if self._long_steps or any(
-            queue.waiting and queue.can_begin for queue in self._queues.values()
-        ):
+        if any(queue.waiting and queue.can_begin for queue in self._queues.values()):
             self._wake()
+        elif self._long_steps:
+            self._wake_after_rest()
+
+    def _wake_after_rest(self) -> None:
+        """Find out again later whether a step of a long call may begin."""
+        rest = self._rest_until - perf_counter()
+        if rest <= 0 or not self._has_short_calls:
+            self._wake()
+        elif self._rest is None:
+            self._rest = asyncio.get_running_loop().call_later(rest, self._end_rest)
+
+    @property
+    def _has_short_calls(self) -> bool:
+        return any(queue.active for queue in self._queues.values())
+
+    def _end_rest(self) -> None:
+        self._rest = None
+        if self._long_steps:
+            self._wake()
+
+    def _can_step(self) -> bool:
+        """Whether a long call may go on: no short call is under way or arrives, or for too long."""
+        is_quiet = self.arrivals == self._rest_arrivals and not self._has_short_calls
+        self._rest_iterations = self._rest_iterations + 1 if is_quiet else 0
+        self._rest_arrivals = self.arrivals
+        if self._rest_iterations < MAX_QUIET_ITERATIONS and perf_counter() < self._rest_until:
+            return False
+        self._rest_iterations = 0
+        return True
 
     def _begin_queued(self) -> None:
         writes, reads = self._queues[CallType.WRITE], self._queues[CallType.READ]
@@ -350,8 +325,9 @@ class Admission:
             if not reads.waiting or not reads.can_begin:
                 break
             reads.begin_next()
-        if self._long_steps:
+        if self._long_steps and self._can_step():
             self._long_steps.begin_next(0.0)
+            self._rest_until = perf_counter() + MAX_REST
 
 
 @coroutine

@@ -174,7 +174,7 @@ def contact(
     )
 
 
-MAX_SLOTS = 64
+MAX_SLOTS = 16
 """The most slots of one piece of an answer."""
 
 MAX_CACHED_RESPONSE_BYTES = 1 << 13

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -105,10 +105,14 @@ def _until_free(attempt: Callable[[], None], cancelled: threading.Event) -> None
             time.sleep(0.002)
 
 
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """The connection of the driver."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
+
+
 def _in_transaction(connection: Connection) -> bool:
     """Whether the database still has the transaction: it ends one by itself when the disk fails."""
-    driver = connection.connection.driver_connection
-    return driver is not None and driver.in_transaction
+    return _driver(connection).in_transaction
 
 
 class SqliteDatabase:
@@ -183,8 +187,9 @@ class SqliteDatabase:
                     await self._begin_on_thread(connection)
                 yield connection
                 self._file.check()
-                # The thread goes on when the caller is cancelled, so it is waited for.
-                commit = loop.run_in_executor(self._disk, command, connection, "COMMIT")
+                # The thread goes on when the caller is cancelled, so it is waited for. The driver's
+                # `commit` takes the interpreter lock once, a statement several times.
+                commit = loop.run_in_executor(self._disk, _driver(connection).commit)
                 await _finished(commit)
             except sqlite3.IntegrityError:
                 raise
