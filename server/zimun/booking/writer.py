@@ -5,9 +5,9 @@ decides its commands one after the other, each seeing what those before it did,
 and writes their effects in one transaction, which has an effect only where no
 other server has moved a head meanwhile (optimistic concurrency control). Then
 memory evolves, and only then are the callers answered. Where no other server is
-known to write a ledger and the transaction checks the keys as well, its commands
-are decided without a read before, unless there would be nothing to write or a
-command with a key were refused.
+known to write a ledger, its commands are decided without a read before, as the
+transaction checks head and keys; a read after the decisions confirms them where
+there is nothing to write or a command with a key is refused.
 """
 
 import asyncio
