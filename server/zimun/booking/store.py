@@ -185,7 +185,8 @@ class LedgerStore(Protocol):
         """Write a group in one transaction, to each ledger whose head is where it was read.
 
         Returns the ids of the organizations that were written; a ledger whose head has moved, or
-        that has a response under one of the new keys, gets nothing. Raises Conflict, and OutcomeUnknown where the store was lost before it answered.
+        that has a response under one of the new keys, gets nothing. Raises Conflict, and
+        OutcomeUnknown where the store was lost before it answered.
         """
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:

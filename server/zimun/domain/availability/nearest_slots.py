@@ -43,9 +43,7 @@ class _Alternatives(NamedTuple):
     stands_until: int
 
 
-def _alternatives(
-    ledger: Ledger, resolved: ResolvedRequest, now: int, start: int
-) -> _Alternatives:
+def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: int) -> _Alternatives:
     """Up to ALTERNATIVES open slots nearest to `start`, nearest first."""
     zone = resolved.place.time_zone
     slots: Sequence[Slot] = ()
