@@ -96,15 +96,16 @@ class AppointmentNotStarted(Refused):
 
 
 class OutsideBookingWindow(Refused):
-    """`rule` is LEAD_TIME or HORIZON; the window is the closed interval of allowed starts.
+    """The start is too soon (`rule` LEAD_TIME) or too far ahead (HORIZON).
 
-    It is given in whole seconds, as starts are at whole minutes.
+    The window from the earliest to the latest start, both included, is given in whole seconds,
+    as starts are at whole minutes.
     """
 
     reason = "OUTSIDE_BOOKING_WINDOW"
 
-    def __init__(self, rule: str, opens: int, closes: int) -> None:
-        first, last = -(-opens // SECOND) * SECOND, closes // SECOND * SECOND
+    def __init__(self, rule: str, earliest_start: int, latest_start: int) -> None:
+        first, last = -(-earliest_start // SECOND) * SECOND, latest_start // SECOND * SECOND
         window = {"opens": rfc3339(first), "closes": rfc3339(last)}
         super().__init__(
             f"starts can be booked from {window['opens']} to {window['closes']}",

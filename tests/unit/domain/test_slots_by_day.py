@@ -130,7 +130,7 @@ def test_caches_that_are_cleared_over_and_over_change_no_answer(asked: World) ->
     expected = asked.search().slots(asked.first, asked.last)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(start_grid, "MAX_CACHED_OVERLAPS", 2)
-        patch.setattr(start_grid, "MAX_CACHED_NAMES", 2)
+        patch.setattr(start_grid, "MAX_CACHED_ID_SETS", 2)
         assert asked.search().slots(asked.first, asked.last) == expected
 
 

@@ -4,29 +4,30 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from zimun.domain.availability.assignment import Assignments, assign
-from zimun.domain.availability.start_grid import Names
+from zimun.domain.availability.start_grid import IdsByFlags
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.entries import Place, Service, StaffMember
 
 NO_STAFF = ("",)
-"""The staff of a service that needs none: the one empty id."""
+"""The staff of a service that needs none: an empty id in place of a staff member."""
 
 
 class Roster(NamedTuple):
     """The staff members and resources that can serve at a place: active, and there.
 
-    `members` are staff members with their position in the service's list, or the one entry
-    (0, None) where the service needs no staff; `zones` are all their time zones.
+    `members` are staff members with their position in the service's list, or (0, None) alone
+    where the service needs no staff; `zones` are their time zones, each once.
     `resource_ids` are in the service's order; `is_equipped` where they satisfy its requirements
-    while all are free. `names` has the ids of its staff by flags, `assignments` those of its
-    resources.
+    while all are free. By flags, one for each of the service's staff members or of `resource_ids`,
+    `staff_by_flags` has the ids of those whose flag is set, `assignments` one of the resources
+    whose flag is set for each requirement.
     """
 
     members: Sequence[tuple[int, StaffMember | None]]
     zones: Sequence[str]
     resource_ids: tuple[str, ...]
     is_equipped: bool
-    names: Names
+    staff_by_flags: IdsByFlags
     assignments: Assignments
 
 
@@ -51,6 +52,7 @@ def roster_of(catalog: Catalog, service: Service, place: Place) -> Roster:
         and resource.active
         and resource.is_at(place)
     )
-    names, assignments = Names(service.staff_ids), Assignments(service, resource_ids)
+    staff_by_flags = IdsByFlags(service.staff_ids)
+    assignments = Assignments(service, resource_ids)
     is_equipped = assign(service, set(resource_ids)) is not None
-    return Roster(members, tuple(zones), resource_ids, is_equipped, names, assignments)
+    return Roster(members, tuple(zones), resource_ids, is_equipped, staff_by_flags, assignments)

@@ -52,10 +52,10 @@ from zimun.domain.intervals import overlapping
 
 
 def slot_at(search: Search, start: int) -> Slot:
-    """The slot that starts then.
+    """The slot at a start; raises the error of the first obstacle.
 
-    Raises NotASlot where it is never offered, OutsideBookingWindow too near or
-    too far, SlotUnavailable where all that could serve it is taken.
+    NotASlot where the catalogue forbids the start, OutsideBookingWindow where it is too soon or
+    too far ahead, LimitReached, or SlotUnavailable where all that could serve it is taken.
     """
     if slot := search.find_slot(start):
         return slot
@@ -86,19 +86,19 @@ def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     if is_taken or first.rule in TAKEN_RULES:
         return SlotUnavailable(search.service.id)
     if first.rule in WINDOW_RULES:
-        return OutsideBookingWindow(first.rule.value, search.opens, search.closes)
+        return OutsideBookingWindow(first.rule.value, search.earliest_start, search.latest_start)
     return NotASlot(first.rule.value, first.message, first.note)
 
 
 class _ResourceObstacles(NamedTuple):
-    """The obstacles of resources: those whatever is booked, and all."""
+    """The obstacles of resources: `absent` are those that stay whatever is booked."""
 
     absent: Sequence[Obstacle] = ()
     all: Sequence[Obstacle] = ()
 
 
 class _Explanation:
-    """The obstacles of one start, each set worked out when it is needed first."""
+    """The obstacles of one start; each set of them is computed when it is first needed."""
 
     def __init__(self, search: Search, start: int) -> None:
         self.start, self.service, self.place = start, search.service, search.place
@@ -167,22 +167,20 @@ class _Explanation:
         return self.service.slot_alignment is SlotAlignment.HOUR
 
     def _booking_window(self) -> Iterator[Obstacle]:
-        if self.start < self.search.opens:
-            message = (
-                f"can be booked from {self._local_time(self.search.opens)} on: it needs more notice"
-            )
+        if self.start < self.search.earliest_start:
+            earliest = self._local_time(self.search.earliest_start)
+            message = f"can be booked from {earliest} on: it needs more notice"
             yield self._obstacle(Rule.LEAD_TIME, self.service, message)
-        if self.start > self.search.closes:
-            message = (
-                f"can be booked until {self._local_time(self.search.closes)}: that is too far ahead"
-            )
+        if self.start > self.search.latest_start:
+            latest = self._local_time(self.search.latest_start)
+            message = f"can be booked until {latest}: that is too far ahead"
             yield self._obstacle(Rule.HORIZON, self.service, message)
 
     # Sessions that run at this start.
 
     @cached_property
     def _sessions(self) -> Mapping[str, Sequence[Session]]:
-        """The sessions that begin then, by each staff member who could serve."""
+        """The sessions that begin at this start, by each staff member who could serve."""
         sessions = self.search.sessions_at(self.start) if self.service.capacity > 1 else ()
         return {
             staff_id: [session for session in sessions if session.staff_id == staff_id]
@@ -202,7 +200,7 @@ class _Explanation:
 
     @cached_property
     def full_sessions(self) -> Sequence[Session]:
-        """The sessions that could be joined, had they the seats."""
+        """The sessions that could be joined if they had enough free seats."""
         return [
             session
             for staff_id, sessions in self._sessions.items()
@@ -228,7 +226,7 @@ class _Explanation:
 
     @cached_property
     def off_duty(self) -> Mapping[str, Sequence[Obstacle]]:
-        """The obstacles by which each staff member never serves this start, whatever is booked."""
+        """The obstacles of each staff member that stay whatever is booked."""
         return {
             staff_id: [*self._not_ignored(self._off_duty(staff_id))] if staff_id else []
             for staff_id in self.candidates
@@ -263,7 +261,7 @@ class _Explanation:
         }
 
     def _booked(self, staff_id: str) -> Iterator[Obstacle]:
-        """The obstacles of what is booked; of a session of the service only that it is full."""
+        """The obstacles of a staff member's bookings; of a session of the service its seats only."""
         if sessions := self._sessions[staff_id]:
             if not any(map(self._has_free_seats, sessions)):
                 yield from self._seats(sessions)
@@ -281,7 +279,7 @@ class _Explanation:
 
     @property
     def _without_session(self) -> Sequence[str]:
-        """The staff members who give no session of the service then."""
+        """The staff members who give no session of the service at this start."""
         sessions = self._sessions
         return [staff_id for staff_id in self.candidates if not (staff_id and sessions[staff_id])]
 
@@ -323,7 +321,8 @@ class _Explanation:
     def _missing(
         self, by_resource: Mapping[str, Sequence[Obstacle]], usable: Set[str]
     ) -> Iterator[Obstacle]:
-        """The obstacles of the resources that would help where those usable do not suffice."""
+        """The obstacles of the resources that would help where the usable resources do not
+        suffice."""
         requirements = self.service.resource_requirements
         options = [list(filter(usable.__contains__, one_of)) for one_of in requirements]
         left = unmet(options)
@@ -339,12 +338,12 @@ class _Explanation:
 
     @cached_property
     def customer_limits(self) -> Sequence[Obstacle]:
-        """The limits of the contact of an appointment that is moved."""
+        """The obstacles of limits of the customer whose appointment is moved."""
         return list(self._limits(CUSTOMER_SUBJECT, "this customer"))
 
     @cached_property
     def service_limits(self) -> Sequence[Obstacle]:
-        """The limits by which the service begins no other session."""
+        """The obstacles of limits of the service's sessions."""
         return list(self._limits(self.service.id, self.service.name))
 
     def _limits(self, subject: str, name: str) -> Iterator[Obstacle]:

@@ -1,7 +1,7 @@
 """A request for slots of a service, and the search over a ledger that answers it.
 
 One search serves availability, holds and reschedules: a slot that is offered
-can be held.
+can be held. It applies the service's rules, lead time and horizon among them (`slot_search`).
 """
 
 from datetime import date, timedelta
@@ -23,12 +23,12 @@ from zimun.domain.ledger.reservation import Reservation
 class SlotRequest(NamedTuple):
     """A service, where, by whom, for how many and how long.
 
-    What is empty or 0 is not specified: any place, any staff member, one seat,
-    the service's duration. With `ignore_appointment_id` that appointment's own
-    time is free, as when it is rescheduled; what is not specified is then as the
-    appointment has it, if it is one of the service: it keeps its location, seats
-    and length even where the service does not offer them any more. `ignored` are
-    the rules that do not count for it.
+    Fields that are empty or 0 mean any place, any staff member, one seat, the
+    service's duration. With `ignore_appointment_id` the time of that appointment
+    counts as free, as when it is rescheduled; if it is an appointment of the service,
+    the fields that are not set are those of the appointment: it keeps its location,
+    seats and length even where the service does not offer them any more. `ignored`
+    are the rules that are not applied to a single start.
     """
 
     service_id: str
@@ -41,7 +41,7 @@ class SlotRequest(NamedTuple):
 
 
 class DateRange(NamedTuple):
-    """Which dates: from first to last, or as many as `days_ahead` from today on.
+    """The dates from first to last; without these, `days_ahead` dates from today on.
 
     They are dates of `time_zone`, or of the place where that is empty.
     """
@@ -53,7 +53,7 @@ class DateRange(NamedTuple):
 
     @property
     def days(self) -> int:
-        """How many dates that makes."""
+        """The number of dates."""
         return (self.last - self.first).days + 1 if self.first and self.last else self.days_ahead
 
     @property
@@ -64,7 +64,7 @@ class DateRange(NamedTuple):
         return "date" if self.first == self.last else "end_date"
 
     def interval(self, zone: str, now: int) -> Interval:
-        """The time that the dates take in their zone, which is `zone` unless they name one.
+        """The time of the dates in their zone: `time_zone`, or `zone` where that is empty.
 
         It is empty for a single date that its zone skipped (Pacific/Apia, 2011-12-30).
         """
@@ -76,7 +76,10 @@ class DateRange(NamedTuple):
 
 
 class ResolvedRequest(NamedTuple):
-    """A request with the catalogue's values in it; `leaving` is the appointment to ignore."""
+    """A request with the entries of the catalogue that it names, and the appointment to ignore.
+
+    `leaving` is that appointment; what it takes counts as free.
+    """
 
     timetable: Timetable
     service: Service
@@ -87,7 +90,7 @@ class ResolvedRequest(NamedTuple):
     ignored: IgnoredRules = NO_RULES
 
     def search(self, ledger: Ledger, now: int, within: Interval) -> Search:
-        """The search for starts within an interval, with all that is taken around it.
+        """The search for starts within an interval, with the busy time that they could overlap.
 
         Raises NotLoaded.
         """

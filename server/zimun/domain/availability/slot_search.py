@@ -1,9 +1,9 @@
 """The search for open slots: from the grid, the bookings and a service's rules to slots.
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
-window, and a staff member and the resources that it needs are free. `Search`
-decides that; every search, check, hold and reschedule goes through its
-`_slots_of_range`, where sets of starts are bits and several dates are one.
+window (from lead time to horizon), and a staff member and the resources that it needs
+are free. `Search` decides that: `slots_by_day` for dates, `find_slot` for a single
+start, as checks, holds and reschedules need it. Sets of starts are bits (`start_grid`).
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,8 +23,8 @@ from zimun.domain.availability.slots import Busy, Session, Slot
 from zimun.domain.availability.start_grid import (
     DateRangeGrid,
     SingleStartGrid,
+    flags_of,
     overlapped_starts,
-    transpose,
 )
 from zimun.domain.availability.tallies import Tally
 from zimun.domain.availability.timetable import Timetable
@@ -38,20 +38,21 @@ from zimun.domain.intervals import Interval, overlapping
 ONE_DAY = timedelta(days=1)
 
 LAST_START = 253_370_764_800 * SECOND - 1
-"""The last instant of the year 9998, where no horizon counts."""
+"""The latest start where the horizon is ignored: the last instant of the year 9998."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-class _Free(NamedTuple):
-    """Which starts each staff member and each resource of the roster is free at, as bits.
+class _FreeSubjects(NamedTuple):
+    """For each staff member, and for each resource of the roster, the starts at which they are
+    free, as bits.
 
-    At the starts in `new` a session can begin, as far as its resources can be assigned.
+    `session_starts` are the starts at which a session can begin if its resources can be assigned.
     """
 
     staff: Sequence[int]
     resources: Sequence[int]
-    new: int
+    session_starts: int
 
 
 @dataclass(eq=False, slots=True)
@@ -59,7 +60,8 @@ class Search:
     """A search for the open slots of one service at one place, as of the instant `now`.
 
     `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the dates that are searched.
-    `ignored` rules count for no single start (`find_slot`).
+    Rules in `ignored` are not applied when a single start is checked (`find_slot`); a search of
+    dates applies OPENING_HOURS and GRID always.
     """
 
     timetable: Timetable
@@ -78,25 +80,25 @@ class Search:
         self._roster = self.timetable.roster(self.service, self.place)
 
     @property
-    def opens(self) -> int:
-        """The first instant at which a slot may start."""
+    def earliest_start(self) -> int:
+        """The first instant of the booking window: now and the lead time."""
         ignored = BookingRule.LEAD_TIME in self.ignored
         return self.now if ignored else self.now + self.service.lead_time
 
     @property
-    def closes(self) -> int:
-        """The last instant at which a slot may start."""
+    def latest_start(self) -> int:
+        """The last instant of the booking window: now and the horizon."""
         ignored = BookingRule.HORIZON in self.ignored
         return LAST_START if ignored else self.now + self.service.horizon
 
     @property
     def is_bookable(self) -> bool:
-        """Whether any date can have a slot at all, as far as the catalogue tells.
+        """Whether the catalogue allows a slot on any date at all.
 
-        None can when the service, the place or all staff members who could serve
-        are archived or elsewhere, or when its resources do not satisfy its
-        requirements even while all are free. A group service is exempt from the
-        last: sessions that run already can still be joined.
+        It does not when the service, the place or all staff members who could serve
+        are archived or elsewhere, or when the service's resources do not satisfy its
+        requirements even while all are free. The last does not hold for a group
+        service: its sessions can still be joined.
         """
         service, roster = self.service, self._roster
         served = any(self._is_requested(self._staff[n]) for n, _ in roster.members)
@@ -105,10 +107,8 @@ class Search:
         return service.capacity > 1 or roster.is_equipped
 
     def next_open_date(self, first: date, last: date) -> date | None:
-        """The first date from first to last on which the service is given; None without any.
-
-        There is none either when the search is not bookable.
-        """
+        """The first date from first to last on which the service is given; None if there is none
+        or the search is not bookable."""
         if not self.is_bookable:
             return None
         service_day, service, place = self.timetable.service_day, self.service, self.place
@@ -137,48 +137,47 @@ class Search:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
 
     def find_slot(self, start: int) -> Slot | None:
-        """The slot that starts then, if there is one."""
+        """The slot at a start; None where there is no slot."""
         on_duty = self._on_duty_at(start)
-        if not any(on_duty) or not self.opens <= start <= self.closes:
+        if not any(on_duty) or not self.earliest_start <= start <= self.latest_start:
             return None
         grid = SingleStartGrid(start, on_duty, *self.service.taken(0))
         return self._slot_of_single_start(grid)
 
     def is_taken(self, start: int) -> bool:
-        """Whether a start that is no slot would be one if nothing were booked."""
-        within_window = self.opens <= start <= self.closes
+        """Whether a start that is not a slot would be a slot if nothing were booked."""
+        within_window = self.earliest_start <= start <= self.latest_start
         return within_window and self._is_equipped(start) and any(self._on_duty_at(start))
 
     def can_keep(self, staff_id: str, resource_ids: Sequence[str], start: int) -> bool:
-        """Whether a staff member (empty: none) and some resources can serve a start of the
-        booking window, as far as the catalogue tells."""
+        """Whether the catalogue and the booking window allow a staff member (empty: none) and some
+        resources to serve a start, whatever is booked."""
         on_duty = dict(zip(self._staff, self._on_duty_at(start), strict=False))
-        if not on_duty.get(staff_id) or not self.opens <= start <= self.closes:
+        if not on_duty.get(staff_id) or not self.earliest_start <= start <= self.latest_start:
             return False
-        return assign(self.service, self._usable(start) & set(resource_ids)) is not None
+        return assign(self.service, self._without_time_off(start) & set(resource_ids)) is not None
 
     def bookable(self, within: Interval) -> Interval:
-        """The part of an interval that the booking window leaves; empty where it ends first."""
-        return max(within[0], self.opens), min(within[1], self.closes + 1)
+        """The part of an interval within the booking window; it ends before it begins for none."""
+        return max(within[0], self.earliest_start), min(within[1], self.latest_start + 1)
 
     def _is_equipped(self, start: int) -> bool:
         """Whether the resources suffice at a start, as far as the catalogue tells."""
         if not self.timetable.time_off or not self._roster.is_equipped:
             return self._roster.is_equipped
-        return assign(self.service, self._usable(start)) is not None
+        return assign(self.service, self._without_time_off(start)) is not None
 
-    def _usable(self, start: int) -> set[str]:
-        """The resources of the place that have no time off within an appointment."""
-        time_off, length = self.timetable.time_off, (start, start + self.service.duration)
-        there = self._roster.resource_ids
+    def _without_time_off(self, start: int) -> set[str]:
+        """The resources of the place that have no time off during an appointment at a start."""
+        time_off, time = self.timetable.time_off, (start, start + self.service.duration)
         return {
             resource_id
-            for resource_id in there
-            if not overlapping(time_off[resource_id].intervals, length)
+            for resource_id in self._roster.resource_ids
+            if not overlapping(time_off[resource_id].intervals, time)
         }
 
     def _on_duty_at(self, start: int) -> Sequence[int]:
-        """For each staff member whether a start is on the grid with them, if they are requested."""
+        """For each staff member 1 if they are requested and a start is on their grid, else 0."""
         if self.ignored:
             args = self.timetable, self.service, self.place, start, self.ignored
             return self._requested(on_duty_at(*args))
@@ -190,40 +189,41 @@ class Search:
         if not self.is_bookable:
             return last + ONE_DAY, last
         # The date of a zone differs from that of UTC by one at most.
-        earliest = date.fromordinal(_EPOCH + self.opens // DAY - 1)
-        latest = date.fromordinal(_EPOCH + self.closes // DAY + 1)
+        earliest = date.fromordinal(_EPOCH + self.earliest_start // DAY - 1)
+        latest = date.fromordinal(_EPOCH + self.latest_start // DAY + 1)
         return max(first, earliest), min(last, latest)
 
     def _within_window(self, grid: DateRangeGrid) -> range:
         """The positions of the starts within the booking window."""
-        return range(bisect_left(grid.starts, self.opens), bisect_right(grid.starts, self.closes))
+        low = bisect_left(grid.starts, self.earliest_start)
+        return range(low, bisect_right(grid.starts, self.latest_start))
 
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
-        """The slots of each date of a grid, of the starts at the positions alone."""
+        """The slots of each date of a grid, among the starts at these positions."""
         mask = (1 << positions.stop) - (1 << positions.start) if positions else 0
         if mask and CUSTOMER_SUBJECT in self._tallies:
             mask &= ~self._full(grid, CUSTOMER_SUBJECT)
-        free, resources, new = self._free(grid, mask)
+        free_staff, free_resources, session_starts = self._free_subjects(grid, mask)
         joinable = self._joinable_starts(grid, mask)
-        available = reduce(or_, [1 << position for position in joinable], new)
+        available = reduce(or_, [1 << position for position in joinable], session_starts)
         if not available:
             yield from ([] for _ in grid.bounds[1:])
             return
         count = len(grid.starts)
-        flags, staff = transpose((available,), count), transpose(free, count)
+        flags, staff_flags = flags_of((available,), count), flags_of(free_staff, count)
         dates_positions = (
             compress(range(low, high), flags[low:high]) for low, high in pairwise(grid.bounds)
         )
-        if joinable or resources:
-            able = transpose(resources, count)
+        if joinable or free_resources:
+            args = session_starts, staff_flags, flags_of(free_resources, count), joinable
             for positions_of_date in dates_positions:
-                yield [*self._mixed_slots(grid, positions_of_date, new, staff, able, joinable)]
+                yield [*self._mixed_slots(grid, positions_of_date, *args)]
             return
-        starts, duration, names = grid.starts, self.service.duration, self._roster.names
+        starts, duration, by_flags = grid.starts, self.service.duration, self._roster.staff_by_flags
         capacity = self.service.capacity
         for positions_of_date in dates_positions:
             yield [
-                Slot(starts[p], starts[p] + duration, names[staff[p::count]], capacity, ())
+                Slot(starts[p], starts[p] + duration, by_flags[staff_flags[p::count]], capacity, ())
                 for p in positions_of_date
             ]
 
@@ -231,34 +231,35 @@ class Search:
         self,
         grid: DateRangeGrid,
         positions: Iterable[int],
-        new: int,
-        staff: bytes,
-        resources: bytes,
+        session_starts: int,
+        staff_flags: bytes,
+        resource_flags: bytes,
         joinable: Mapping[int, tuple[Session, ...]],
     ) -> Iterator[Slot]:
         """The slots of a service with resources, or with sessions that can be joined.
 
-        `new` has the starts at which a session may begin, as bits; `staff` and
-        `resources` have, transposed, the free ones.
+        `session_starts` are the starts at which a session can begin, as bits; the flags are
+        those of free staff members and resources (`flags_of`).
         """
         count, duration, capacity = len(grid.starts), self.service.duration, self.service.capacity
-        names, assignments = self._roster.names, self._roster.assignments
+        staff_by_flags, assignments = self._roster.staff_by_flags, self._roster.assignments
         for p in positions:
-            start, staff_ids = grid.starts[p], names[staff[p::count]]
-            resource_ids = assignments[resources[p::count]] if new >> p & 1 else None
+            start, staff_ids = grid.starts[p], staff_by_flags[staff_flags[p::count]]
+            can_begin = session_starts >> p & 1
+            resource_ids = assignments[resource_flags[p::count]] if can_begin else None
             if p in joinable:
                 yield self._joinable_slot(start, staff_ids, resource_ids, joinable[p])
             elif resource_ids is not None:
                 yield Slot(start, start + duration, staff_ids, capacity, resource_ids)
 
     def _slot_of_single_start(self, grid: SingleStartGrid) -> Slot | None:
-        """The slot of the one start of a grid; None where it cannot be had."""
+        """The slot of a grid's only start; None where the start cannot be booked."""
         [start] = grid.starts
         if CUSTOMER_SUBJECT in self._tallies and self._full(grid, CUSTOMER_SUBJECT):
             return None
-        free, resources, new = self._free(grid, 1)
-        staff_ids = self._roster.names[bytes(free)]
-        resource_ids = self._roster.assignments[bytes(resources)] if new else None
+        free_staff, free_resources, can_begin = self._free_subjects(grid, 1)
+        staff_ids = self._roster.staff_by_flags[bytes(free_staff)]
+        resource_ids = self._roster.assignments[bytes(free_resources)] if can_begin else None
         for joinable in self._joinable_starts(grid, 1).values():
             return self._joinable_slot(start, staff_ids, resource_ids, joinable)
         if resource_ids is None:
@@ -266,7 +267,7 @@ class Search:
         end = start + self.service.duration
         return Slot(start, end, staff_ids, self.service.capacity, resource_ids)
 
-    def _free(self, grid: DateRangeGrid, mask: int) -> _Free:
+    def _free_subjects(self, grid: DateRangeGrid, mask: int) -> _FreeSubjects:
         """The free staff and resources at the starts of a mask."""
         staff = self._free_staff(grid, mask) if mask else []
         resource_ids = self._roster.resource_ids if any(staff) else ()
@@ -276,10 +277,11 @@ class Search:
                 bits & ~self._full(grid, resource_id)
                 for resource_id, bits in zip(resource_ids, resources, strict=True)
             ]
-        return _Free(staff, resources, self._new_starts(grid, reduce(or_, staff, 0), resources))
+        session_starts = self._session_starts(grid, reduce(or_, staff, 0), resources)
+        return _FreeSubjects(staff, resources, session_starts)
 
     def _requested(self, on_duty: Sequence[int]) -> Sequence[int]:
-        """For each staff member the starts at which they are on duty, if they are requested."""
+        """For each staff member their bits of `on_duty`; 0 if they are not requested."""
         if self._is_requested(""):
             return on_duty
         each = zip(self._staff, on_duty, strict=False)
@@ -322,27 +324,30 @@ class Search:
         return taken | overlapped_starts(grid.starts, self.service.duration, off)
 
     def _full(self, grid: DateRangeGrid, subject: str) -> int:
-        """The starts at which a limit of a subject lets no other booking begin, as bits."""
+        """The starts at which a limit of a subject is reached, as bits."""
         within = (grid.starts[0], grid.starts[-1])
         full = (part for tally in self._tallies.get(subject, ()) for part in tally.full(within))
         return reduce(or_, [grid.between(*part) for part in full], 0)
 
-    def _new_starts(self, grid: DateRangeGrid, free: int, resources: Sequence[int]) -> int:
-        """The starts at which staff and for each requirement a resource are free, as bits.
+    def _session_starts(
+        self, grid: DateRangeGrid, starts: int, free_resources: Sequence[int]
+    ) -> int:
+        """Of the starts at which staff is free, those with a free resource for each requirement.
 
         Two requirements that only the same resource could satisfy are not
         recognized here, but when the resources are assigned.
         """
-        if free and self._tallies:
-            free &= ~self._full(grid, self.service.id)
-        if not free:
+        if starts and self._tallies:
+            starts &= ~self._full(grid, self.service.id)
+        if not starts:
             return 0
         if self.service.needs_nothing:
-            return free & ~self._taken(grid, service_subject(self.service.id, self.place.id))
-        for one_of in self.service.resource_requirements:
-            usable = zip(self._roster.resource_ids, resources, strict=True)
-            free &= reduce(or_, [bits for resource_id, bits in usable if resource_id in one_of], 0)
-        return free
+            return starts & ~self._taken(grid, service_subject(self.service.id, self.place.id))
+        for resource_ids in self.service.resource_requirements:
+            free = zip(self._roster.resource_ids, free_resources, strict=True)
+            options = [bits for resource_id, bits in free if resource_id in resource_ids]
+            starts &= reduce(or_, options, 0)
+        return starts
 
     def _joinable_starts(self, grid: DateRangeGrid, mask: int) -> Mapping[int, tuple[Session, ...]]:
         """The sessions that can be joined at the starts of a mask, by their position."""
@@ -358,9 +363,9 @@ class Search:
     def _joinable(self, grid: DateRangeGrid, position: int) -> Iterator[Session]:
         max_taken = self.service.capacity - self.seats
         on_duty = [starts >> position & 1 for starts in self._requested(grid.on_duty)]
-        able = set(compress(self._staff, on_duty))
+        staff_on_duty = set(compress(self._staff, on_duty))
         for session in self.sessions_at(grid.starts[position]):
-            if session.seats_taken <= max_taken and session.staff_id in able:
+            if session.seats_taken <= max_taken and session.staff_id in staff_on_duty:
                 yield session
 
     def sessions_at(self, start: int) -> list[Session]:
@@ -375,19 +380,19 @@ class Search:
     def _joinable_slot(
         self,
         start: int,
-        free: tuple[str, ...],
+        free_staff_ids: tuple[str, ...],
         resource_ids: tuple[str, ...] | None,
         joinable: tuple[Session, ...],
     ) -> Slot:
-        """The slot of a start at which sessions run that can be joined."""
+        """The slot of a start at which sessions can be joined."""
         capacity = self.service.capacity
-        able = {session.staff_id for session in joinable}
-        able.update(free if resource_ids is not None else ())
+        serving = {session.staff_id for session in joinable}
+        serving.update(free_staff_ids if resource_ids is not None else ())
         left = [capacity - session.seats_taken for session in joinable]
         return Slot(
             start,
             start + self.service.duration,
-            tuple([staff_id for staff_id in self.service.staff_ids if staff_id in able]),
+            tuple([staff_id for staff_id in self.service.staff_ids if staff_id in serving]),
             capacity if resource_ids is not None else max(left),
             resource_ids,
             joinable,
@@ -400,11 +405,11 @@ class Search:
 
     @property
     def candidates(self) -> tuple[str, ...]:
-        """The staff members who could serve if they worked then and were free."""
+        """The requested staff member, or all of the service: whether they are free or not."""
         return (self.staff_id,) if self.staff_id else self.service.staff_ids
 
     def limits_reached(self, subject: str, start: int) -> Iterator[tuple[AppliedLimit, int]]:
-        """The limits of a subject by which no other booking may begin then, and their ends."""
+        """The limits of a subject that are reached at a start, and the ends of their periods."""
         for tally in self._tallies.get(subject, ()):
             if ends := tally.ends(start):
                 yield tally.applied, ends

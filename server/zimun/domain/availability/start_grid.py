@@ -17,19 +17,19 @@ from zimun.domain.intervals import Interval, overlapping
 _FLAGS = bytes.maketrans(b"01", b"\0\1")
 
 MAX_CACHED_OVERLAPS = 512
-"""The most intervals of which a DateRangeGrid keeps the starts that they overlap."""
+"""The most intervals for which a DateRangeGrid caches the starts that they overlap."""
 
 
-MAX_CACHED_NAMES = 512
-"""The most sets of staff members of which a Roster keeps the ids."""
+MAX_CACHED_ID_SETS = 512
+"""The most sets of staff ids that an IdsByFlags caches."""
 
 
 class Grid(NamedTuple):
     """The starts of a date in order, and for each staff member those at which they are on duty.
 
     `steps` are the starts, relative to `begin`, so that dates can share them.
-    `on_duty` has them, as bits, of each of the service's staff in its order, and
-    one entry where the service needs no staff. It is empty where no start is.
+    `on_duty` has one entry of bits for each of the service's staff members, in the service's
+    order; it has one entry where the service needs no staff, and none where there is no start.
     """
 
     begin: int
@@ -43,7 +43,7 @@ class Grid(NamedTuple):
         return [begin + step for step in self.steps]
 
     def at(self, start: int) -> list[int]:
-        """For each staff member 1 where they are on duty at a start, else 0; empty off the grid."""
+        """For each staff member 1 if they are on duty at a start, else 0; empty off the grid."""
         step = start - self.begin
         p = bisect_left(self.steps, step)
         if p == len(self.steps) or self.steps[p] != step:
@@ -56,10 +56,10 @@ NO_STARTS = Grid(0, (), ())
 
 
 class _Overlaps(dict[Interval, int]):
-    """For intervals the starts of the appointments that overlap them, as bits; bounded.
+    """A bounded cache: for an interval the starts of the appointments that overlap it, as bits.
 
-    An appointment takes its staff from `before` its start (0 or less, the
-    buffer) until `after` it.
+    An appointment that starts at 0 takes its staff from `before` (0 or less: the buffer)
+    until `after`.
     """
 
     def __init__(self, starts: Sequence[int], before: int, after: int) -> None:
@@ -78,8 +78,8 @@ class _Overlaps(dict[Interval, int]):
 class DateRangeGrid:
     """The grids of consecutive dates as one; every start of a date comes before those of the next.
 
-    `bounds` has the position of the first start of each date, and at its end
-    the number of all.
+    `bounds` has the position of the first start of each date, and as its last entry the number
+    of all starts.
     """
 
     starts: Sequence[int]
@@ -106,8 +106,7 @@ class DateRangeGrid:
     def overlapping(self, taken: Sequence[Interval]) -> int:
         """The starts of the appointments that overlap any of some intervals, as bits.
 
-        The grid has a start at least, and `taken` an interval; its intervals are disjoint and in
-        order.
+        Requires a start and an interval at least; the intervals are disjoint and in order.
         """
         begin, end = self._begin, self._end
         if taken[0][0] < begin or end <= taken[-1][0]:
@@ -117,34 +116,37 @@ class DateRangeGrid:
 
 
 class SingleStartGrid(DateRangeGrid):
-    """The grid of one start, which a booking overlaps or not."""
+    """The grid of a single start: sets of starts are 0 or 1."""
 
     def __init__(self, start: int, on_duty: Sequence[int], before: int, after: int) -> None:
         self.starts, self.on_duty, self.bounds = (start,), on_duty, (0, 1)
         self._begin, self._end = start + before, start + after
 
     def overlapping(self, taken: Sequence[Interval]) -> int:
-        """1 where any of the intervals overlaps an appointment that begins then, else 0."""
+        """1 if any of the intervals overlaps an appointment at this start, else 0."""
         position = bisect_left(taken, (self._end,))
         return int(position > 0 and taken[position - 1][1] > self._begin)
 
 
-class Names(dict[bytes, tuple[str, ...]]):
-    """For flags, one for each of some ids, the ids whose flag is 1; bounded."""
+class IdsByFlags(dict[bytes, tuple[str, ...]]):
+    """A bounded cache: for flags, one for each of `ids`, the ids whose flag is 1."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__()
         self._ids = ids
 
     def __missing__(self, flags: bytes) -> tuple[str, ...]:
-        if len(self) >= MAX_CACHED_NAMES:
+        if len(self) >= MAX_CACHED_ID_SETS:
             del self[next(iter(self))]
-        self[flags] = names = tuple(compress(self._ids, flags))
-        return names
+        self[flags] = ids = tuple(compress(self._ids, flags))
+        return ids
 
 
-def transpose(rows: Sequence[int], count: int) -> bytes:
-    """Rows of `count` bits as flags, such that every count-th from p on are bit p of each row."""
+def flags_of(rows: Sequence[int], count: int) -> bytes:
+    """Rows of `count` bits as flags (bytes 0 and 1): `[p::count]` has bit p of each row, in order.
+
+    With a row for each staff member, these are the flags of the staff members at start p.
+    """
     bits = "".join([f"{row:0{count}b}" for row in reversed(rows)])
     return bits[::-1].encode().translate(_FLAGS)
 
@@ -154,7 +156,7 @@ def available_starts(
 ) -> Grid:
     """A grid without the starts whose appointments overlap time off.
 
-    `place` is that of the place, `staff` that of each staff member of the grid.
+    `place` is the time off of the place, `staff` that of each staff member of the grid.
     """
     if not grid.steps:
         return grid
@@ -167,9 +169,9 @@ def available_starts(
 
 
 def overlapped_starts(starts: Sequence[int], duration: int, intervals: Sequence[Interval]) -> int:
-    """The starts whose appointments overlap an interval of a set, buffers aside, as bits.
+    """The starts whose appointments, without their buffers, overlap an interval, as bits.
 
-    There is at least one start.
+    Requires a start at least.
     """
     bits = 0
     for since, until in overlapping(intervals, (starts[0], starts[-1] + duration)):
