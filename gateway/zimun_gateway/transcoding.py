@@ -1,8 +1,9 @@
-"""JSON outside, gRPC inside.
+"""Transcoding between the JSON of callers and the gRPC of servers.
 
-What the contract does not name is refused, never ignored: paths, query parameters, and body fields
-that the path sets too. `+` in a query string is a plus, as RFC 3986 has it, so that the offset of a
-timestamp survives a hand-written URL.
+Unknown paths and query parameters are refused, not ignored, and so are body fields that the path
+sets too (unknown body fields: `strict_requests`). `+` in a query string is a plus (RFC 3986), so
+that the offset of a timestamp survives a hand-written URL. `convert_grpc_status` makes the
+google.rpc.Status of a server's error the HTTP status and the JSON body of the response.
 """
 
 from .config import Config, extension, typed
@@ -13,7 +14,11 @@ _FILTER = "envoy.filters.http.grpc_json_transcoder"
 
 
 def transcoder_filter(settings: Settings) -> Config:
-    """The route that was chosen by the JSON path stays, with its token requirement and limits."""
+    """The filter that transcodes by the HTTP rules of the contract.
+
+    With `match_incoming_request_route` the route that matched the JSON path stays, and so do its
+    token requirement and limits.
+    """
     return extension(
         _FILTER,
         "extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
@@ -36,5 +41,5 @@ def transcoder_filter(settings: Settings) -> Config:
 
 
 def untranscoded() -> Config:
-    """For routes that speak plain HTTP to the server: typed_per_filter_config."""
+    """The `typed_per_filter_config` that switches transcoding off, for routes to HTTP ports."""
     return {_FILTER: typed("config.route.v3.FilterConfig", disabled=True)}

@@ -19,7 +19,7 @@ from zimun.auth.remote_jwks import ProviderKeys
 from zimun.auth.signing_keys import KeyStore
 from zimun.auth.token_endpoint import application
 from zimun.auth.tokens import PROVIDER, Issuer, Verifier
-from zimun.booking import appointments, contacts
+from zimun.booking import contacts, expiry
 from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
 from zimun.clock import Clock, WallClock
@@ -135,7 +135,7 @@ def _start_background_work(stores: Stores, server: RpcServer, stack: AsyncExitSt
     for task in (
         _every(
             EXPIRY_INTERVAL,
-            lambda: appointments.expire_holds(stores.ledgers, stores.writer, stores.clock),
+            lambda: expiry.expire_holds(stores.ledgers, stores.writer, stores.clock),
         ),
         _every(RETENTION_INTERVAL, contacts.Retention(stores.ledgers, stores.clock).sweep),
         _every(RESPONSE_INTERVAL, lambda: stores.ledgers.drop_responses(stores.clock.now())),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from zimun.booking import appointments
+from zimun.booking import expiry
 from zimun.domain.instant import MINUTE
 from zimun.rpc.convert.booking import timestamp
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
@@ -315,10 +315,10 @@ async def test_expire_holds_repeated_records_each_expiry_once(zimun: Zimun) -> N
     for _ in range(2):
         await zimun.call(zimun.appointments.HoldAppointment, hold_of(MONDAY_TEN))
     ledgers, writer = zimun.stores.ledgers, zimun.stores.writer
-    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 0
+    assert await expiry.expire_holds(ledgers, writer, zimun.clock) == 0
     zimun.clock.advance(600)
-    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 2
-    assert await appointments.expire_holds(ledgers, writer, zimun.clock) == 0
+    assert await expiry.expire_holds(ledgers, writer, zimun.clock) == 2
+    assert await expiry.expire_holds(ledgers, writer, zimun.clock) == 0
 
 
 async def test_times_are_exact_to_the_microsecond(zimun: Zimun) -> None:

@@ -3,7 +3,7 @@
 import pickle
 from dataclasses import dataclass
 
-from zimun.booking import appointments, availability
+from zimun.booking import appointments, availability, expiry
 from zimun.booking.availability import AvailabilityCache
 from zimun.booking.change_request import ChangeRequest, new_id
 from zimun.clock import ManualClock
@@ -121,7 +121,7 @@ class BookingClient:
 
     async def expire_holds(self) -> int:
         """Record what time has ended; answers how many holds that were."""
-        return await appointments.expire_holds(self.stores.ledgers, self.stores.writer, self.clock)
+        return await expiry.expire_holds(self.stores.ledgers, self.stores.writer, self.clock)
 
     async def drop_responses(self) -> None:
         """Delete the kept responses whose lifetime is over."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.booking.appointments import MAX_EXPIRIES
+from zimun.booking.expiry import MAX_EXPIRIES
 from zimun.domain.booking_errors import (
     HoldConfirmed,
     HoldExpired,

@@ -1,24 +1,17 @@
-"""Reading holds and appointments, and recording the expiry of holds."""
+"""Reading holds and appointments: one, or a page of them, and the changes of an appointment."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from zimun.booking.reader import Reader
 from zimun.booking.store import AppointmentFilter, HoldFilter, LedgerStore, ReservationChange
-from zimun.booking.writer import Writer
-from zimun.clock import Clock
-from zimun.domain.commands import ExpireHold
 from zimun.domain.identity import Caller
 from zimun.domain.ledger.reservation import Reservation, as_of
 from zimun.domain.memory_size import weight
 
-MAX_EXPIRIES = 500
-"""The most holds whose expiry is recorded at a time."""
-
 MAX_PART = 100
-"""Reservations or changes of a page that are read at a time."""
+"""The most reservations or changes that are read at a time."""
 
 MAX_PAGE_BYTES = 4_000_000
 """Bytes of contacts (`weight`) after which no more of a page is read."""
@@ -153,15 +146,3 @@ async def list_holds(
 def hold_key_of(hold: Reservation) -> PageKey:
     """The key after which a page begins that follows a hold."""
     return 0, hold.hold_id
-
-
-async def expire_holds(store: LedgerStore, writer: Writer, clock: Clock) -> int:
-    """Record the expired holds of all organizations; returns how many holds that were.
-
-    Nothing waits for it: a hold is over at its instant, recorded or not.
-    """
-    expired = await store.expired_holds(clock.now(), MAX_EXPIRIES)
-    recorded = await asyncio.gather(
-        *(writer.run(org_id, ExpireHold(hold_id)) for org_id, hold_id in expired)
-    )
-    return sum(recorded)

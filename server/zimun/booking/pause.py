@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 MAX_STEP = 0.0005
-"""Seconds for which a step of long work keeps the event loop."""
+"""Seconds after which work on the event loop pauses."""
 
 
 async def _yield_to_event_loop() -> None:
@@ -21,18 +21,18 @@ reads."""
 
 
 class Pause:
-    """Lets other tasks run when this one has kept the event loop for MAX_STEP."""
+    """Lets other tasks run when this one has occupied the event loop for MAX_STEP."""
 
     def __init__(self) -> None:
         self._since = time.perf_counter()
 
     @property
     def is_due(self) -> bool:
-        """Whether to `take` a pause: a cheap test, as most work is short."""
+        """Whether it is time to `take` a pause: a cheap test, as most work is short."""
         return time.perf_counter() - self._since > MAX_STEP
 
     async def take(self) -> None:
-        """Let other tasks run until the next step may begin; raises Overloaded where there are too
-        many."""
+        """Let other tasks run until the next step may begin; raises Overloaded where too many long
+        reads are under way."""
         await next_step.get()()
         self._since = time.perf_counter()

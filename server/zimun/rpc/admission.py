@@ -1,8 +1,9 @@
 """Admission control: a server accepts the calls that it can serve in time, shared by organization.
 
-Calls run at once while they are few. Once calls have kept the event loop for
-MAX_WORK seconds, new calls are queued while the requests that have arrived on the
-sockets are read, so that there is a choice. Queued calls then begin in the order of
+Calls run at once while they are few. Their time on the event loop is added up; when
+the sum reaches MAX_WORK seconds, new calls are queued while the requests that have
+arrived on the sockets are read, so that there is a choice, and the sum begins at 0
+again. Queued calls then begin in the order of
 the time that their organizations have used (start-time fair queueing, Goyal et al.
 1996). A call that would wait too long is refused as soon as it arrives; the length
 of a queue is shared by dynamic thresholds (Choudhury and Hahne 1998), so that no
@@ -25,25 +26,29 @@ MAX_WAIT = 0.5
 """Seconds, about, that an accepted call may wait in its queue."""
 
 MAX_MULTIPLE_OF_FREE = 4
-"""Multiple of the free places of a queue that an organization may take: alone, 4/5 of all."""
+"""An organization may have this many times as many calls in a queue as the queue has free places:
+with 4, an organization that waits alone gets 4/5 of the places."""
 
 MIN_QUEUE_LENGTH = 8
-"""Calls of a kind that may wait, however long such calls take."""
+"""The least number of places in a queue, however long its calls take."""
 
 MAX_READS = 64
-"""Reads that run at a time: they wait for the store, and share the reading of heads."""
+"""Reads that run at the same time: they wait for the store, and share reads of heads."""
 
 MAX_WORK = 0.005
-"""Seconds of work after which the requests that have arrived on the sockets are read."""
+"""Seconds of calls on the event loop, added up, after which new calls are queued and the sockets
+are read."""
 
 MAX_GATHER_TIME = 0.02
-"""Seconds for which arriving requests are read before queued calls begin."""
+"""Seconds for which requests are read from the sockets before queued calls begin."""
 
 MAX_REFUSALS = 8
-"""Requests refused during that time: a refusal costs a good part of what a short call does."""
+"""Calls refused during MAX_GATHER_TIME after which queued calls begin: a refusal takes a good part
+of the time of a short call."""
 
 MAX_QUIET_ITERATIONS = 4
-"""Iterations of the event loop without a new call after which no request is left on the sockets."""
+"""Iterations of the event loop without a new call after which queued calls begin: no request is
+left on the sockets."""
 
 MAX_BATCH = 16
 """Reads that begin in one iteration of the event loop."""
@@ -62,7 +67,7 @@ T = TypeVar("T")
 
 
 class CallType(StrEnum):
-    """Kinds of calls, each with a limit; LONG are reads of more than one step (`booking.pause`)."""
+    """Kinds of calls, each with a limit; LONG: reads of more than one step (`booking.pause`)."""
 
     READ = "read"
     WRITE = "write"
@@ -70,36 +75,38 @@ class CallType(StrEnum):
 
 
 class _Quota:
-    """The limit of the calls of one kind that wait, in all and for each organization; of long
-    calls, of those under way."""
+    """Counts the waiting calls of one kind, and limits them in all and for each organization.
+
+    Of long calls it counts those that are under way. `cost` is the average seconds of a call.
+    """
 
     def __init__(self) -> None:
         self.cost = 0.0005
         self.refused = 0
-        self._accepted: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._total = 0
 
     def __len__(self) -> int:
         return self._total
 
     def acquire(self, org_id: str) -> None:
-        """Count a call; raises Overloaded where the organization has its share of the limit."""
+        """Count a call; raises Overloaded where the organization has reached its share."""
         limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
-        if self._accepted[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
+        if self._counts[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
             self.refused += 1
             raise Overloaded("the server has too much to do")
-        self._accepted[org_id] += 1
+        self._counts[org_id] += 1
         self._total += 1
 
     def release(self, org_id: str) -> None:
         """Remove a call from the count."""
         self._total -= 1
-        self._accepted[org_id] -= 1
-        if not self._accepted[org_id]:
-            del self._accepted[org_id]
+        self._counts[org_id] -= 1
+        if not self._counts[org_id]:
+            del self._counts[org_id]
 
     def record_cost(self, seconds: float) -> None:
-        """Take the cost of a call into the average."""
+        """Add the cost of a call to the moving average."""
         self.cost += (seconds - self.cost) * _WEIGHT
 
 
@@ -159,12 +166,12 @@ class AdmittedCall:
         self._begun = perf_counter()
 
     def charge(self, seconds: float) -> None:
-        """Count seconds for which the call has kept the event loop."""
+        """Count seconds for which the call has occupied the event loop."""
         self.seconds += seconds
         self._admission.charge(seconds)
 
     async def step(self) -> None:
-        """Wait until a long call may go on; raises Overloaded where there are too many."""
+        """Wait until the call may go on as a long one; raises Overloaded."""
         await self._admission.step(self)
 
     def become_long(self, quota: _Quota) -> None:
@@ -175,7 +182,7 @@ class AdmittedCall:
             self._admission.end(self._queue)
 
     def finish(self) -> None:
-        """Record the cost of a call that is over, and let others begin."""
+        """Record the cost of a call that has ended, and let others begin."""
         if self._is_long:
             self._admission.end_long(self)
             return
@@ -220,7 +227,7 @@ class Admission:
         return counts | {CallType.LONG: self._long_quota.refused}
 
     def admit(self, call_type: CallType, org_id: str) -> AdmittedCall:
-        """Accept a call, which must `begin` where it is `waiting`; raises Overloaded."""
+        """Accept a call; if it is `waiting`, await its `begin`. Raises Overloaded."""
         queue = self._queues[call_type]
         if self._work < MAX_WORK and queue.active < queue.limit and not queue.waiting:
             queue.active += 1
@@ -236,11 +243,14 @@ class Admission:
         return AdmittedCall(self, queue, org_id, future)
 
     def charge(self, seconds: float) -> None:
-        """Count seconds for which a call has kept the event loop."""
+        """Count seconds for which a call has occupied the event loop."""
         self._work += seconds
 
     async def step(self, call: AdmittedCall) -> None:
-        """As `AdmittedCall.step`: one long call goes on in an iteration of the event loop."""
+        """Wait until a long call may go on: in each iteration of the event loop one of them does.
+
+        Raises Overloaded where there are too many.
+        """
         call.become_long(self._long_quota)
         self._long_steps.correct(call.org_id, call.seconds - call.recorded)
         call.recorded = call.seconds
@@ -250,13 +260,13 @@ class Admission:
         await future
 
     def end(self, queue: _Queue) -> None:
-        """Let another call of the queue begin in place of one that is over."""
+        """Let another call of the queue begin in place of one that has ended."""
         queue.active -= 1
         if queue.waiting or (self._long_steps and not queue.active):
             self._wake()
 
     def end_long(self, call: AdmittedCall) -> None:
-        """Record the cost of a long call that is over."""
+        """Record the cost of a long call that has ended."""
         self._long_quota.record_cost(call.seconds)
         self._long_quota.release(call.org_id)
 
@@ -334,7 +344,7 @@ class Admission:
 def metered(
     work: Coroutine[Any, Any, T], charge: Callable[[float], None]
 ) -> Generator[Any, Any, T]:
-    """Run a coroutine, charging the seconds for which each of its steps keeps the event loop."""
+    """Run a coroutine, charging the seconds for which each step occupies the event loop."""
     resume: Callable[[Any], Any] = work.send
     value: Any = None
     while True:

@@ -24,7 +24,7 @@ class FairQueue:
         return bool(self._waiting)
 
     def add(self, org_id: str, future: "asyncio.Future[None]") -> None:
-        """Append a future to those of its organization."""
+        """Append a future to the queue of its organization."""
         if org_id in self._waiting:
             self._waiting[org_id].append(future)
             return

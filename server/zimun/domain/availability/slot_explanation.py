@@ -261,7 +261,7 @@ class _Explanation:
         }
 
     def _booked(self, staff_id: str) -> Iterator[Obstacle]:
-        """The obstacles of a staff member's bookings; of a session of the service its seats only."""
+        """The obstacles of a staff member's bookings; of the service's sessions only full seats."""
         if sessions := self._sessions[staff_id]:
             if not any(map(self._has_free_seats, sessions)):
                 yield from self._seats(sessions)

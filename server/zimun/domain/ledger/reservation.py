@@ -6,8 +6,8 @@
 
 An appointment with an outcome keeps its time: it counts for daily limits, and can be reopened
 without losing its place. A hold and the appointment it becomes are one reservation, so confirming
-cannot lose the slot. A hold is valid while now < expires_at, whether or not anybody has recorded
-its expiry yet.
+cannot lose the slot. A hold is valid while now < expires_at, whether or not its expiry has been
+recorded (`as_of`).
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY
 
 HOLD_LIMIT = 3
-"""How many hold lengths a hold can last in all, however often it is extended."""
+"""The most hold lengths for which a hold lasts in all, however often it is extended."""
 
 
 UNDO_WINDOW = DAY
@@ -109,17 +109,21 @@ class Reservation(NamedTuple):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """What it takes."""
+        """What the reservation takes: staff member and resources, or the service at its place."""
         return taken_subjects(self.service_id, self.location_id, self.staff_id, self.resource_ids)
 
     @property
     def etag(self) -> str:
-        """Opaque to callers; another one after every change."""
+        """A value, opaque to callers, that changes with every change of the reservation."""
         return f"{self.revision}"
 
 
 def as_of(reservation: Reservation, now: int) -> Reservation:
-    """The reservation as it is at `now`: a hold whose time has run out reads EXPIRED."""
+    """The reservation as it is at `now`: a hold whose time has run out is EXPIRED.
+
+    That holds before its expiry is recorded, which a command does that needs its place
+    (`commands.expiries`), or `booking.expiry.expire_holds` within a second.
+    """
     if reservation.state is State.HELD and now >= reservation.expires_at:
         return _changed(reservation, reservation.expires_at, state=State.EXPIRED)
     return reservation
@@ -136,13 +140,13 @@ def extend(reservation: Reservation, now: int, hold_length: int) -> Reservation:
     limit = reservation.create_time + HOLD_LIMIT * hold_length
     if reservation.expires_at >= limit:
         raise HoldLimitReached(reservation.hold_id, limit)
-    # Never sooner than it was: calls may be carried out in another order than they came in.
+    # Never earlier than before: calls may be carried out in another order than they arrived.
     until = max(reservation.expires_at, min(now + hold_length, limit))
     return _changed(reservation, now, expires_at=until)
 
 
 def release(reservation: Reservation, now: int) -> Reservation:
-    """Release a hold. One that has expired or was released stays as it is; raises HoldConfirmed."""
+    """Release a hold; an expired or released hold stays as it is. Raises HoldConfirmed."""
     reservation = as_of(reservation, now)
     if reservation.appointment_id:
         raise HoldConfirmed(reservation.hold_id, reservation.appointment_id)
@@ -154,7 +158,7 @@ def release(reservation: Reservation, now: int) -> Reservation:
 def confirm(
     reservation: Reservation, now: int, appointment_id: str, contact: Contact
 ) -> Reservation:
-    """Make a hold an appointment; one that is confirmed stays as it is.
+    """Make a hold an appointment; a confirmed hold stays as it is.
 
     Raises HoldExpired or HoldReleased.
     """
@@ -195,7 +199,7 @@ def cancel(
 
 
 def record_outcome(reservation: Reservation, now: int, outcome: State, etag: str) -> Reservation:
-    """Record the outcome of an appointment; one with this outcome stays as it is.
+    """Record the outcome of an appointment; without a change it stays as it is.
 
     Raises NotChangeable, EtagMismatch or AppointmentNotStarted.
     """
@@ -210,7 +214,7 @@ def record_outcome(reservation: Reservation, now: int, outcome: State, etag: str
 
 
 def reopen(reservation: Reservation, now: int, etag: str) -> Reservation:
-    """Take back the outcome of an appointment; one without an outcome stays as it is.
+    """Take back the outcome of an appointment; without an outcome it stays as it is.
 
     Raises NotChangeable, EtagMismatch or OutsideUndoWindow.
     """

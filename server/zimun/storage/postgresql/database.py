@@ -12,9 +12,7 @@ import asyncpg
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from zimun.booking.store import (
-    Conflict,
-)
+from zimun.booking.store import Conflict
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.storage.database_errors import Refusals, brief
 from zimun.storage.postgresql.permits import Permits
@@ -50,13 +48,13 @@ IDLE_TIMEOUT = 10.0
 """Seconds after which the server ends a transaction whose client does nothing."""
 
 MAX_ATTEMPTS = 8
-"""How often a transaction is tried that conflicts with others."""
+"""The most attempts of a transaction that conflicts with others."""
 
 MIN_PAUSE, MAX_PAUSE = 0.005, 0.2
 """Seconds of the first and of the longest pause between two attempts, less a random part."""
 
 RECONNECT_TIME = 0.5
-"""Seconds for which a lost server is tried again before the call fails."""
+"""Seconds for which a lost server is asked again before the call fails."""
 
 BROKEN_TIME = 3.0
 """Seconds for which a server counts as broken after an error of class BROKEN."""
@@ -69,7 +67,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds for which the database may keep a server waiting, and a server the database.
+    """Seconds for which Zimun waits for the database, and the database for Zimun.
 
     `lock` is for a row that another server has locked; `idle` for a transaction
     whose client does nothing; `answer`, longer than `lock`, for a statement: a
@@ -113,7 +111,7 @@ def open_engine(
     connections: int = 1,
     timeouts: Timeouts = Timeouts(),
 ) -> AsyncEngine:
-    """An engine of at most so many connections; READ COMMITTED."""
+    """An engine with at most `connections` connections; READ COMMITTED."""
     return create_async_engine(
         url,
         isolation_level="READ COMMITTED",
@@ -245,10 +243,12 @@ class PostgresqlDatabase:
         await self._engine.dispose()
 
     async def retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Retry an attempt that conflicted with others or lost its connection.
+        """Run an attempt, and repeat it after an error of `is_conflict` or a lost connection.
 
-        Pauses grow and are random in part, so that transactions that collided do not
-        collide again. Raises Overloaded in the end.
+        Other errors are raised at once: `store.Conflict` too, as its group must be decided
+        anew. Pauses grow and are random in part, so that transactions that collided do not
+        collide again. Raises Overloaded after MAX_ATTEMPTS, where a lost server does not
+        return within RECONNECT_TIME, and at once where the server refuses to serve.
         """
         loop = asyncio.get_running_loop()
         reconnect_until, pause = loop.time() + RECONNECT_TIME, MIN_PAUSE
@@ -272,7 +272,7 @@ class PostgresqlDatabase:
         raise self.refused(last) from last
 
     def refused(self, error: BaseException) -> Overloaded:
-        """Count an error of a server that cannot do the work now; the error that callers get."""
+        """Count an error of a server that cannot do the work now; returns the error for callers."""
         state = state_of(error)
         self._refusals.note(state or "connection", "the store cannot be used", error)
         if state.startswith(BROKEN):
@@ -281,7 +281,7 @@ class PostgresqlDatabase:
 
     @property
     def is_broken(self) -> bool:
-        """Whether it failed lately with an error that a probe may not meet, such as a full disk."""
+        """Whether the server failed lately with an error that a probe may not get: a full disk."""
         return asyncio.get_running_loop().time() < self._broken_until
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
@@ -296,7 +296,7 @@ class PostgresqlDatabase:
         return await self.retry(lambda: self.attempt(fn))
 
     async def attempt(self, fn: Callable[[Connection], T]) -> T:
-        """As `write`, once; raises the driver's errors."""
+        """Run `fn` as `write` does, but once; raises the driver's errors."""
         return await self._run(self._engine, fn, writing=True)
 
     async def _run(

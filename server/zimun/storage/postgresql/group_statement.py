@@ -22,7 +22,7 @@ from zimun.storage.schema import metadata
 def append_all(connection: Connection, appends: Sequence[Append]) -> Set[str]:
     """Write a group with changes of the catalogue or new organizations; run it in a transaction."""
     new = [append for append in appends if not (append.before.seq or append.before.time)]
-    created = {append.before.org_id for append in new if _make_head(connection, append)}
+    created = {append.before.org_id for append in new if _insert_head(connection, append)}
     current = [append for append in appends if append not in new or append.before.org_id in created]
     changes = changes_of(current)
     changes.heads = [head for head in changes.heads if head[0] not in created]
@@ -37,7 +37,7 @@ def append_all(connection: Connection, appends: Sequence[Append]) -> Set[str]:
     return written
 
 
-def _make_head(connection: Connection, append: Append) -> bool:
+def _insert_head(connection: Connection, append: Append) -> bool:
     after = append.after
     created = connection.exec_driver_sql(
         "INSERT INTO ledgers (org_id, seq, time, catalog_version) "
@@ -49,23 +49,23 @@ def _make_head(connection: Connection, append: Append) -> bool:
 
 
 def group_statement(changes: Changes, created: Sequence[str] = ()) -> tuple[str, list[object]]:
-    """The statement of a group and its parameters; the heads of the organizations `created` are
-    there already.
+    """The statement of a group and its parameters.
 
-    With one organization its id is a value everywhere.
+    The heads of the organizations `created` have been inserted before, in the same transaction.
+    For a single organization the id is one parameter instead of a column of each array.
     """
     names = tuple(name for name in PARTS if changes.rows[name])
     org_ids = {head[0] for head in changes.heads} | set(created)
-    alone = len(org_ids) == 1
-    parameters: list[object] = [next(iter(org_ids)) if alone else sorted(created)]
+    is_single = len(org_ids) == 1
+    parameters: list[object] = [next(iter(org_ids)) if is_single else sorted(created)]
     heads = [list(map(str, column)) for column in zip(*changes.heads, strict=True)]
     parameters += heads or [[]] * 6
     for name in names:
         part = PARTS[name]
         for column, values in zip(part.columns, zip(*changes.rows[name], strict=True), strict=True):
-            if not (alone and column == "org_id"):
+            if not (is_single and column == "org_id"):
                 parameters.append(_as_text(part.table, column, values))
-    return _group_sql(names, alone, bool(created)), parameters
+    return _group_sql(names, is_single, bool(created)), parameters
 
 
 def _as_text(table: str, column: str, values: Sequence[Any]) -> list[str]:
@@ -84,22 +84,24 @@ _TYPES: Mapping[tuple[str, str], str] = {
 
 
 @lru_cache(maxsize=512)
-def _group_sql(names: tuple[str, ...], alone: bool, has_created: bool) -> str:
+def _group_sql(names: tuple[str, ...], is_single: bool, has_created: bool) -> str:
     """The statement of a group that has rows of these parts.
 
-    Parameters: $1 the organization's id (or, of several, the ids of those whose
-    head was made just before), $2 to $7 the heads, then the columns of each part.
+    The CTE `moved` moves the heads; `writable` has the organizations whose rows are written:
+    those whose head has moved or was inserted before. Parameters: $1 the id of a single
+    organization (of several, the ids of those whose head was inserted), $2 to $7 the heads,
+    then the columns of each part.
     """
     number = 8
     writes, keys_unused = [], ""
     for name in names:
         if name == "responses":
-            keys_unused = _keys_unused_sql(alone, number)
-        sql, number = _part_sql(PARTS[name], name, alone, number, "ended" in names)
+            keys_unused = _keys_unused_sql(is_single, number)
+        sql, number = _part_sql(PARTS[name], name, is_single, number, "ended" in names)
         writes.append(f"write_{name} AS ({sql})")
-    org_id = "$1::text" if alone else "h.org_id"
-    is_of_group = "ledgers.org_id = $1::text" if alone else "ledgers.org_id = ANY($2::text[])"
-    if alone:
+    org_id = "$1::text" if is_single else "h.org_id"
+    is_of_group = "ledgers.org_id = $1::text" if is_single else "ledgers.org_id = ANY($2::text[])"
+    if is_single:
         new = "SELECT $1::text AS org_id UNION ALL " if has_created else ""
     else:
         new = "SELECT unnest($1::text[]) AS org_id UNION ALL "
@@ -114,19 +116,24 @@ def _group_sql(names: tuple[str, ...], alone: bool, has_created: bool) -> str:
         "AND ledgers.seq = h.seq::bigint AND ledgers.time = h.known_time::bigint "
         f"AND (SELECT count(*) FROM locked) > 0 {keys_unused}"
         "RETURNING ledgers.org_id)",
-        f"head AS ({new}SELECT org_id FROM moved)",
+        f"writable AS ({new}SELECT org_id FROM moved)",
         *writes,
     ]
-    return f"WITH {', '.join(parts)} SELECT org_id FROM head"
+    return f"WITH {', '.join(parts)} SELECT org_id FROM writable"
 
 
-def _keys_unused_sql(alone: bool, number: int) -> str:
-    """The condition that no response is stored under a key of the group; `number` is that of the
-    first parameter of the responses. OFFSET 0 makes the planner search the index for each key."""
-    columns = ("client_id", "method", "key") if alone else ("org_id", "client_id", "method", "key")
+def _keys_unused_sql(is_single: bool, number: int) -> str:
+    """The condition that no response is stored under a key of the group.
+
+    `number` is the number of the first parameter of the responses. OFFSET 0 makes the planner
+    search the index for each key.
+    """
+    columns = (
+        ("client_id", "method", "key") if is_single else ("org_id", "client_id", "method", "key")
+    )
     arrays = ", ".join(f"${number + n}::text[]" for n in range(len(columns)))
-    org_id = "$1::text" if alone else "k.org_id AND i.org_id = ANY($2::text[])"
-    condition = "" if alone else "WHERE k.org_id = h.org_id"
+    org_id = "$1::text" if is_single else "k.org_id AND i.org_id = ANY($2::text[])"
+    condition = "" if is_single else "WHERE k.org_id = h.org_id"
     return (
         f"AND NOT EXISTS (SELECT 1 FROM unnest({arrays}) AS k({', '.join(columns)}) "
         "CROSS JOIN LATERAL (SELECT 1 FROM idempotency AS i WHERE "
@@ -136,14 +143,18 @@ def _keys_unused_sql(alone: bool, number: int) -> str:
 
 
 def _part_sql(
-    part: Part, name: str, alone: bool, number: int, after_ended: bool
+    part: Part, name: str, is_single: bool, number: int, after_ended: bool
 ) -> tuple[str, int]:
-    """The SQL of a part whose first parameter has this number, and the next part's number."""
-    sent = [column for column in part.columns if not (alone and column == "org_id")]
+    """The SQL of a part whose first parameter has a number, and the number after its last."""
+    sent = [column for column in part.columns if not (is_single and column == "org_id")]
     arrays = ", ".join(f"${number + n}::text[]" for n in range(len(sent)))
     source = f"unnest({arrays}) AS u({', '.join(sent)})"
-    guard = "EXISTS (SELECT 1 FROM head)" if alone else "u.org_id IN (SELECT org_id FROM head)"
-    values = {column: _value(part.table, column, alone) for column in part.columns}
+    guard = (
+        "EXISTS (SELECT 1 FROM writable)"
+        if is_single
+        else "u.org_id IN (SELECT org_id FROM writable)"
+    )
+    values = {column: _value(part.table, column, is_single) for column in part.columns}
     if part.verb == "INSERT":
         if name == "allocations" and after_ended:
             # Reading `write_ended` makes PostgreSQL delete what ends before it inserts.
@@ -167,8 +178,8 @@ def _part_sql(
     return sql, number + len(sent)
 
 
-def _value(table: str, column: str, alone: bool) -> str:
-    if alone and column == "org_id":
+def _value(table: str, column: str, is_single: bool) -> str:
+    if is_single and column == "org_id":
         return "$1::text"
     kind = _TYPES[table, column]
     if kind == "text":

@@ -3,7 +3,7 @@
 from sqlalchemy import exc
 
 CONSTRAINTS = ("23505", "23P01", "23514")
-"""What the constraints of the schema refused: unique keys, the exclusion of overlaps, checks."""
+"""Violations of the schema's constraints: unique keys, the exclusion of overlaps, checks."""
 
 CANNOT_SERVE = (
     "25",  # read-only, or a transaction that was ended
@@ -22,16 +22,16 @@ CANNOT_SERVE = (
 """Classes and codes of a server that cannot do the work now, whatever the work is."""
 
 BROKEN = ("25006", "28", "3D", "3F", "42501", "42P01", "53100", "53200", "58", "XX")
-"""What is wrong with the server itself: read-only, missing, out of disk or memory, damaged."""
+"""Errors of the database server itself: read-only, missing, out of disk or memory, damaged."""
 
 TOO_MANY_CONNECTIONS = "53300"
 
 _OUTCOME_UNKNOWN = ("08", "57P", "58", "XX")
-"""Errors of the connection, the system or another node: they say nothing of what was done."""
+"""Errors of the connection, the system or another node: the transaction may have committed."""
 
 
 def state_of(error: BaseException | None) -> str:
-    """The SQLSTATE of an error, however it is wrapped; empty for one without."""
+    """The SQLSTATE of an error or of its causes; empty where none has a SQLSTATE."""
     seen = error
     while seen is not None:
         if state := getattr(seen, "sqlstate", None):
@@ -41,16 +41,15 @@ def state_of(error: BaseException | None) -> str:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a transaction failed because of another one, and may well succeed when repeated:
-    serialization failures, deadlocks, constraints."""
+    """Whether a transaction failed because of another transaction, and may succeed when repeated:
+    serialization failures, deadlocks, violated constraints."""
     return state_of(error) in ("40001", "40P01", *CONSTRAINTS)
 
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection was lost, refused, or cannot be used any more.
 
-    Classes 08 and 57P of SQLSTATE; what asyncpg says of a connection rather
-    than of a statement has none.
+    These are classes 08 and 57P of SQLSTATE, and errors of asyncpg or the socket without SQLSTATE.
     """
     seen: BaseException | None = error
     while seen is not None:

@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect and one answer, byte for byte, however often it is asked for."""
+"""A request repeated with its Idempotency-Key has one effect and gets the same bytes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A request that is repeated with its Idempotency-Key has one effect and one answer."""
+"""A request repeated with its Idempotency-Key over HTTP has one effect and gets the same bytes."""
 
 from collections.abc import Callable
 

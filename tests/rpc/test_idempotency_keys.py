@@ -1,4 +1,4 @@
-"""The same key and request: the first answer, byte for byte, and one effect."""
+"""Idempotency-Keys of gRPC calls: whose they are, what is refused, how long they are stored."""
 
 import asyncio
 from typing import Any
