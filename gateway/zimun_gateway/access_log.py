@@ -8,7 +8,7 @@ token are logged, as their rate is limited; other requests get a limited number 
 from .auth import CLAIMS
 from .auth import FILTER as JWT_FILTER
 from .config import Config, extension
-from .headers import remembered
+from .headers import logged_header
 from .log_path import LOGGED_PATH
 from .settings import Settings
 
@@ -20,7 +20,7 @@ _LINE = {
     "client_id": f"%DYNAMIC_METADATA({JWT_FILTER}:{CLAIMS}:client_id):64%",
     "remote_address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "protocol": "%PROTOCOL%",
-    "method": remembered("method"),
+    "method": logged_header("method"),
     "path": LOGGED_PATH,
     "status": "%RESPONSE_CODE%",
     "grpc_status": "%GRPC_STATUS%",
@@ -30,7 +30,7 @@ _LINE = {
     "bytes_received": "%BYTES_RECEIVED%",
     "bytes_sent": "%BYTES_SENT%",
     "server": "%UPSTREAM_HOST%",
-    "user_agent": remembered("user_agent"),
+    "user_agent": logged_header("user_agent"),
 }
 
 

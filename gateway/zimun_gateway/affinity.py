@@ -41,5 +41,5 @@ def organization_filter() -> Config:
 
 
 def hash_by_organization() -> list[Config]:
-    """For a route's hash_policy."""
+    """The `hash_policy` of a route: servers are chosen by organization."""
     return [{"filter_state": {"key": _KEY}}]

@@ -10,19 +10,18 @@ from .upstream_tls import is_ip, upstream_tls, verified_tls
 
 SERVER = "zimun"
 OPEN = "zimun_open"
-"""The cluster of the same servers for callers without a token, with separate connections and
-limits."""
+"""The servers of SERVER for callers without a token, with connections and limits of their own."""
 AUTH = "zimun_auth"
 MCP = "zimun_mcp"
-"""The cluster of the endpoints for agents, at the servers' port of the tokens."""
+"""The endpoints for agents, at the servers' port of the token endpoint."""
 JWKS = "jwks"
 
 MAX_OPEN_STREAMS = 256
-"""Of reflection and of health's Watch, by all callers without a token together."""
+"""The most streams of reflection and of health's Watch, of all callers without a token."""
 MAX_OPEN_CALLS = 64
-"""Of health's Check, likewise."""
+"""The most calls of health's Check, of all callers without a token."""
 MAX_TOKEN_REQUESTS = 128
-"""To the token endpoint, apart from Envoy's own fetching of keys."""
+"""The most requests at a time to the token endpoint, without Envoy's fetches of keys."""
 
 GRPC_IDLE, GRPC_AGE = 60.0, 240.0
 AUTH_IDLE, AUTH_AGE = 15.0, 240.0
@@ -30,7 +29,7 @@ AUTH_IDLE, AUTH_AGE = 15.0, 240.0
 closes while Envoy reads a response, the caller gets only a part of it."""
 
 _STREAMS = 256
-"""On a connection to a server; more calls have more connections."""
+"""The most streams on one connection to a server; more calls open more connections."""
 _STREAM_WINDOW = 256 * 1024
 
 
@@ -65,7 +64,7 @@ def _server(settings: Settings) -> Config:
 
 
 def _open(settings: Settings) -> Config:
-    """The servers for callers without a token, on connections apart from those of clients.
+    """The servers for callers without a token (health and reflection), on separate connections.
 
     Such calls cannot have a server ejected (no outlier detection), and a header that a server
     refuses affects no connection that a client's calls share.
@@ -107,7 +106,7 @@ def _mcp(settings: Settings) -> Config:
 
 
 def _http_cluster(name: str, settings: Settings, headers: Sequence[str]) -> Config:
-    """The ports of the machines that speak HTTP/1.1; requests have these headers alone."""
+    """A cluster of the machines' HTTP/1.1 ports, to which only these headers are forwarded."""
     endpoints = [split_endpoint(endpoint) for endpoint in settings.auth_endpoints]
     return (
         _cluster(name, endpoints)
@@ -124,7 +123,7 @@ def _http_cluster(name: str, settings: Settings, headers: Sequence[str]) -> Conf
 
 
 def otlp_cluster(name: str, endpoint: str) -> Config:
-    """A collector of traces (gRPC, in clear)."""
+    """The cluster of a collector of traces (gRPC, without TLS)."""
     cluster = _cluster(name, [split_endpoint(endpoint)])
     protocol = _protocol(_connection(GRPC_IDLE, GRPC_AGE), http2_protocol_options={})
     return cluster | {"typed_extension_protocol_options": protocol}

@@ -1,4 +1,4 @@
-"""Which pages may call from a browser: none unless configured."""
+"""CORS: the origins whose pages may call from a browser; none unless configured."""
 
 from .config import Config, always, extension, typed
 from .settings import Settings
@@ -22,7 +22,7 @@ def cors_filters(settings: Settings) -> list[Config]:
 
 
 def cors_policy(settings: Settings) -> Config:
-    """For the virtual host. No credentials: tokens travel in a header, never in a cookie."""
+    """typed_per_filter_config of the virtual host; without credentials, as there are no cookies."""
     origins = [
         {"safe_regex": {"regex": ".*"}} if origin == "*" else {"exact": origin}
         for origin in settings.cors_origins

@@ -1,10 +1,10 @@
 """Fair shares of the servers: no organization slows down the others when the servers are busy.
 
-Requests of an organization are refused at random so that it is left with the limit, which is the
-same for all organizations (core-stateless fair queueing, Stoica et al. 1998). The limit falls while
-the servers refuse requests or take several times as long as when they are idle, and rises again
-afterwards (additive increase is too slow for it: both are multiplicative). `lua/fairness.lua` has
-no limit while the servers are not busy.
+Requests of an organization above the limit, a rate that is the same for all organizations, are
+refused at random (core-stateless fair queueing, Stoica et al. 1998). The limit decreases while the
+servers refuse requests or take several times as long as when they are idle, and increases
+afterwards, both by a factor: an additive increase is too slow. While the servers are not busy,
+`lua/fairness.lua` has no limit.
 """
 
 from importlib.resources import files

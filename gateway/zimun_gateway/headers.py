@@ -1,4 +1,4 @@
-"""Which of a caller's headers go on to the server: those that it reads, and no others.
+"""The headers of a caller that are forwarded: those that the server reads, and no others.
 
 A header that the server cannot parse does harm beyond its own request: gRPC keeps the failure in
 the header compression table (RFC 7541) of the connection, which Envoy shares among all callers.
@@ -33,7 +33,7 @@ TO_TOKEN_ENDPOINT = (
 )
 
 MCP_TIMEOUT = "x-zimun-timeout"
-"""How many seconds Envoy waits for the response of the endpoint for agents."""
+"""The header with the seconds for which Envoy waits for the endpoint for agents."""
 
 TO_MCP = (
     *_ALWAYS,
@@ -55,19 +55,19 @@ GRPC_REQUEST = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
 GRPC_RESPONSE = ("grpc-status", "grpc-message", "grpc-accept-encoding", "grpc-encoding")
 """Headers of gRPC that the transcoder leaves in a successful response."""
 
-REMEMBERED = {
+LOGGED_HEADERS = {
     "method": "%REQ(:METHOD):16%",
     "user_agent": "%REQ(USER-AGENT):100%",
 }
-"""The logged headers of a request, cut to so many bytes; `log_path.py` writes the path."""
+"""The logged headers of a request, with the most bytes of each; `log_path.py` logs the path."""
 
 _FILTER = "envoy.filters.http.header_mutation"
 _KEY = "zimun.request."
 _MESSAGE = "extensions.filters.http.header_mutation.v3"
 
 
-def remembering_filter() -> Config:
-    """Return the filter that keeps REMEMBERED for the log: the headers themselves will change."""
+def logged_headers_filter() -> Config:
+    """The filter that stores LOGGED_HEADERS for the log before other filters change them."""
     values = [
         {
             "object_key": f"{_KEY}{name}",
@@ -78,7 +78,7 @@ def remembering_filter() -> Config:
             },
             "skip_if_empty": True,
         }
-        for name, value in REMEMBERED.items()
+        for name, value in LOGGED_HEADERS.items()
     ]
     return extension(
         "zimun.remember_request",
@@ -87,21 +87,21 @@ def remembering_filter() -> Config:
     )
 
 
-def remembered(name: str) -> str:
-    """Return the log's operator for one of REMEMBERED."""
+def logged_header(name: str) -> str:
+    """The access log's operator for one of LOGGED_HEADERS."""
     return f"%FILTER_STATE({_KEY}{name}:PLAIN)%"
 
 
 def header_filter() -> Config:
-    """Return the filter that acts on routes with `without_headers` alone.
+    """The filter that removes headers, on routes with `without_headers` alone.
 
-    It stands before the transcoder in the list: answers pass the filters in reverse.
+    It comes before the transcoder in the list, as responses pass the filters in reverse.
     """
     return extension(_FILTER, f"{_MESSAGE}.HeaderMutation")
 
 
 def without_headers(request: Iterable[str], response: Iterable[str] = ()) -> Config:
-    """Return typed_per_filter_config for a route that takes these off requests and answers."""
+    """typed_per_filter_config of a route that removes these headers of requests and responses."""
     mutations = {
         "request_mutations": [{"remove": name} for name in request],
         "response_mutations": [{"remove": name} for name in response],
@@ -110,9 +110,9 @@ def without_headers(request: Iterable[str], response: Iterable[str] = ()) -> Con
 
 
 def forwarding_filters(names: Iterable[str]) -> list[Config]:
-    """Return the last filters of a request, which forward only these headers.
+    """The last filters of a request, which forward only these headers.
 
-    The first has a name of its own, as a route's configuration goes to every filter of its name.
+    The first has a name of its own, as a route's configuration applies to all filters of a name.
     """
     others = any_other_than(names)
     removed = {"remove_on_match": {"key_matcher": {"safe_regex": {"regex": others}}}}
@@ -127,7 +127,7 @@ def forwarding_filters(names: Iterable[str]) -> list[Config]:
 
 
 def any_other_than(words: Iterable[str]) -> str:
-    """Return a regular expression of all texts but these; RE2 has no negative lookahead."""
+    """A regular expression of all texts but these words; RE2 has no negative lookahead."""
     left = set(words)
     heads = sorted({word[0] for word in left if word})
     branches = [

@@ -12,11 +12,11 @@ from .auth import jwt_filter
 from .compression import compression_filter
 from .config import Config, extension, seconds, socket_address
 from .cors import cors_filters, cors_policy
+from .discovery import resource_metadata
 from .fairness import fairness_filters
-from .headers import TO_SERVER, forwarding_filters, header_filter, remembering_filter
+from .headers import TO_SERVER, forwarding_filters, header_filter, logged_headers_filter
 from .local_replies import replies
 from .log_path import log_path_filter
-from .machines import resource_metadata
 from .rate_limits import concurrency_filters, rate_limit_filters, size_filter
 from .request_checks import MAX_CODEC_HEADERS_KIB, check_filter
 from .routes import retry_policy, routes
@@ -113,7 +113,7 @@ def _filters(settings: Settings) -> list[Config]:
     """The HTTP filters in the order of a request: authentication, limits, content."""
     return [
         log_path_filter(settings),
-        remembering_filter(),
+        logged_headers_filter(),
         *cors_filters(settings),
         extension("envoy.filters.http.grpc_web", "extensions.filters.http.grpc_web.v3.GrpcWeb"),
         check_filter(),

@@ -1,8 +1,8 @@
 """Envoy's overload manager: what it does as connections or memory run out.
 
-Connections beyond the bound are closed at once. As memory fills, Envoy first gives free memory back
-and closes idle connections sooner, then resets the streams that hold the most, which are those of
-slow readers, and at last refuses requests: what is under way is finished all the same.
+Connections beyond the limit are closed at once. As memory fills, Envoy first returns free memory
+and closes idle connections sooner, then resets the streams that use the most memory, which are
+those of slow readers, and at last refuses new requests; running requests are finished.
 """
 
 from .config import Config, extension, typed

@@ -20,7 +20,7 @@ _BUFFER = "envoy.filters.http.buffer"
 _MESSAGE = "extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
 _CONCURRENCY = "envoy.filters.http.adaptive_concurrency"
 MIN_CONCURRENCY = 64
-"""Requests at a time that are admitted at any latency."""
+"""The least concurrency limit, at any latency."""
 _BUCKETS = 10_000
 """Buckets at a time; the least recently used is dropped first."""
 
@@ -46,7 +46,7 @@ class Streams:
 WATCH = Streams(burst=10, interval=10, lifetime=60)
 REFLECTION = Streams(burst=20, interval=0.5, lifetime=5)
 SITE = Streams(burst=60, interval=0.5, lifetime=60)
-"""Files: the page has seven. A minute is enough for all of them at 40 kB a second."""
+"""Downloads of the site: its page has seven files, which take a minute at 40 kB a second."""
 
 
 def rate_limit_filters(settings: Settings) -> list[Config]:
@@ -82,7 +82,7 @@ def streams_by_address(settings: Settings, streams: Streams) -> Config:
 
 
 def concurrency_filters(settings: Settings) -> list[Config]:
-    """Adapts the number of requests at a time to the latency of the servers.
+    """The filter that limits concurrent requests by the latency of the servers.
 
     The gradient controller multiplies the limit by the target latency over the median latency, ten
     times a second. The target is fixed: to measure the latency of an idle server, Envoy would

@@ -1,10 +1,10 @@
 """The routes: which path is sent to which cluster.
 
-A call is sent twice when the first try cannot have been heard: the connection was never made, or
-the server refused the stream before reading it (RFC 9113, 8.7). Where the answer is lost it is sent
-again if it only reads, or has an Idempotency-Key and so takes effect once; without one it could do
-a booking twice, so it is for the caller to decide. Clients cannot ask Envoy for more: their
-x-envoy-* headers are dropped.
+Envoy retries a call that no server can have read: the connection was not made, or the server
+refused the stream before reading it (RFC 9113, 8.7). Where the response is lost, it retries calls
+that only read and calls with an Idempotency-Key, which take effect once. Other calls could book
+twice, so that their callers decide. Clients cannot ask Envoy for more: their x-envoy-* headers are
+dropped.
 """
 
 from .affinity import hash_by_organization
@@ -42,7 +42,7 @@ REFLECTIONS = (
 
 
 _ADDRESS = header("x-zimun-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-"""Failures are limited by address in the server: it knows what a failure is."""
+"""Sends the caller's address to the token endpoint, which limits failures by address."""
 
 
 def routes(settings: Settings) -> list[Config]:
@@ -89,8 +89,8 @@ def _api_routes(settings: Settings) -> list[Config]:
 
 
 def _guarded(route: Config) -> Config:
-    """A route without a token, for gRPC callers alone, without headers that its methods do not
-    read."""
+    """A route without a token: for gRPC callers alone, and without headers that its methods do
+    not read."""
     unread = ("authorization", "idempotency-key")
     route["typed_per_filter_config"] |= grpc_checks() | without_headers(unread)
     return route | {"match": route["match"] | {"headers": _called_by_grpc()}}
@@ -165,7 +165,7 @@ def _stream(match: Config, streams: Streams, settings: Settings) -> Config:
 
 
 def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> Config:
-    """A caller's grpc-timeout counts, up to the common limit."""
+    """A route to a cluster; a grpc-timeout applies up to `request_timeout`."""
     limit = seconds(settings.request_timeout)
     return {
         "match": match,
@@ -179,7 +179,7 @@ def _route(match: Config, cluster: str, settings: Settings, filters: Config) -> 
 
 
 def retry_policy(*more: str) -> Config:
-    """When nothing was heard, and on more than that; each retry goes to another server if possible.
+    """Retries of calls that no server has read, and on `more`; to another server if possible.
 
     When a machine fails, all its workers fail with it, hence several retries. Envoy rehashes until
     it selects a server that was not tried, at most `host_selection_retry_max_attempts` times.

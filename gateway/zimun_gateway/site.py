@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from .machines import API_CATALOG, llms_txt
+from .discovery import API_CATALOG, llms_txt
 from .openapi import document, tools
 from .yaml_text import PlainDumper, yaml_text
 

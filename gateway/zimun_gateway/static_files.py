@@ -14,7 +14,7 @@ from pathlib import Path
 from . import site
 from .clusters import OPEN
 from .config import Config, extension, header, seconds, typed
-from .machines import PROTECTED_RESOURCE, protected_resource
+from .discovery import PROTECTED_RESOURCE, protected_resource
 from .openapi import required_scopes
 from .rate_limits import SITE, streams_by_address
 from .settings import Settings

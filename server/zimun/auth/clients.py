@@ -17,7 +17,7 @@ _NAME_LENGTH = 200
 _log = logging.getLogger(__name__)
 
 _NO_HASH = "0" * 64
-"""Compared with where a client has no hash; no secret has this hash."""
+"""The hash to compare with where a client has none: no secret has this hash."""
 
 
 async def create_client(
@@ -29,9 +29,10 @@ async def create_client(
     client_id: str | None = None,
     secret: str | None = None,
 ) -> tuple[Client, str]:
-    """A new client and its secret, which is shown this once; made up unless given.
+    """Create a client; returns it with its secret, which is not stored.
 
-    Raises InvalidRequest, and IdTaken where the id is in use, in any organization.
+    Id and secret are generated unless given. Raises InvalidRequest, and IdTaken where any
+    organization has a client with this id.
     """
     secret = secret or _new_secret()
     client = Client(
@@ -54,7 +55,7 @@ async def list_clients(credentials: CredentialStore, org_id: str) -> list[Client
 async def rotate_secret(
     credentials: CredentialStore, now: int, client_id: str, grace_seconds: int = 0
 ) -> str:
-    """A new secret, shown this once; the one before it counts for `grace_seconds` more.
+    """Replace the secret; returns the new one. The old secret is valid for `grace_seconds` more.
 
     Raises InvalidRequest for a client that does not exist or is revoked.
     """
@@ -91,11 +92,11 @@ async def revoke_client(credentials: CredentialStore, now: int, client_id: str) 
 async def authenticate(
     credentials: CredentialStore, client_id: str, secret: str, now: int
 ) -> Client | None:
-    """The client whose credentials these are, unless it is unknown or revoked.
+    """The client with these credentials; None for an unknown or revoked client or a wrong secret.
 
-    A wrong id takes the path of a wrong secret, and the comparisons take the
-    same time wherever they differ, so that neither answer's timing tells which.
-    Raises Overloaded when the store cannot be read.
+    A wrong id takes as long as a wrong secret, and comparisons take constant time, so
+    that the time of a refusal does not tell the cause. Raises Overloaded where the
+    store cannot be read.
     """
     client = None
     if ID.fullmatch(client_id):
@@ -118,20 +119,19 @@ async def authenticate(
 def hash_secret(secret: str) -> str:
     """SHA-256 in hex, without salt or stretching.
 
-    These protect passwords that can be guessed. Our secrets are 256 random
-    bits: there is nothing to guess, no two are alike, and a slow hash would
-    only slow the token endpoint down.
+    Salt and stretching protect passwords that can be guessed. Our secrets are 256
+    random bits; a slow hash would only slow the token endpoint down.
     """
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _new_secret() -> str:
-    """256 random bits; the prefix lets scanners for leaked secrets know it."""
+    """A secret of 256 random bits, with a prefix by which scanners for leaked secrets find it."""
     return f"zs_{secrets.token_urlsafe(32)}"
 
 
 def _old_hash(client: Client | None, now: int) -> str:
-    """The hash of the secret before the last rotation, while that still counts."""
+    """The hash of the secret before the last rotation, while that secret is valid."""
     if client is None or client.old_secret_hash is None or client.old_secret_until is None:
         return _NO_HASH
     return client.old_secret_hash if now < client.old_secret_until else _NO_HASH

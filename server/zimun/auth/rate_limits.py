@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 MAX_KEYS = 10_000
-"""Keys remembered at a time by each limit; the one seen longest ago is forgotten first."""
+"""The most keys that a limit remembers; the least recently used is dropped first."""
 
 MAX_KEY_LENGTH = 64
-"""Characters of a key that count."""
+"""Characters after which keys are cut."""
 
 
 @dataclass
@@ -31,11 +31,11 @@ class Limit:
         key, now = key[:MAX_KEY_LENGTH], self.time()
         left, at = self._used.pop(key, (self.burst, now))
         left = min(left + (now - at) * self.rate, self.burst)
-        is_over = left < 1
-        self._used[key] = (left if is_over else left - 1, now)
+        is_empty = left < 1
+        self._used[key] = (left if is_empty else left - 1, now)
         if len(self._used) > MAX_KEYS:
             self._used.popitem(last=False)
-        return (1 - left) / self.rate if is_over else 0
+        return (1 - left) / self.rate if is_empty else 0
 
 
 @dataclass
@@ -57,7 +57,7 @@ class TokenLimits:
 
 
 def subscriber(address: str) -> str:
-    """The network of one subscriber: an address of IPv4, a /64 of IPv6."""
+    """The key of an address: an IPv4 address itself, of IPv6 the /64 that one subscriber has."""
     try:
         parsed = ip_address(address)
     except ValueError:

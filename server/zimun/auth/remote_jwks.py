@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 class ProviderKeys:
     """A JWK Set at an http(s) URL or in a file.
 
-    Keys older than MAX_AGE go on being used while, and for as long as, they
-    cannot be fetched anew: an outage of the provider stops no caller who holds a
-    token. `time` is any clock in seconds that only goes forward.
+    Keys older than MAX_AGE stay in use while they cannot be fetched: an outage of
+    the provider does not stop callers who hold a token. `time` is a monotonic clock.
     """
 
     def __init__(self, location: str, time: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +40,7 @@ class ProviderKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     def current(self) -> Mapping[str, Key]:
-        """The keys by kid: another mapping whenever, and only when, they have changed.
+        """The keys by kid; the same mapping object until they change.
 
         Never waits; begins a fetch where the keys have become old.
         """
@@ -71,7 +70,7 @@ class ProviderKeys:
         return self._fetching is not None and not self._fetching.done()
 
     def _fetch_once(self) -> asyncio.Task[None]:
-        """The one fetch under way, which all wait for and no caller's cancellation ends."""
+        """The running fetch, or a new one: callers share it; cancelling them does not end it."""
         if self._fetching is None or self._fetching.done():
             self._may_retry = self._time() + RETRY_INTERVAL
             self._fetching = asyncio.create_task(self._fetch())
@@ -113,10 +112,10 @@ def _usable_keys(document: bytes) -> dict[str, Key]:
 
 
 def _usable_key(entry: Any) -> Key | None:
-    """The key, or None for one that we cannot verify with (RFC 7517 section 5 says: ignore it).
+    """The key; None where it cannot verify signatures (RFC 7517 section 5: to be ignored).
 
-    A symmetric key is never one: a reader of it can sign. joserfc tells a
-    strange key by many exceptions, KeyError for an unknown curve among them.
+    A symmetric key is not used: who can read it can sign. joserfc raises many
+    exceptions for an unusable key, KeyError for an unknown curve among them.
     """
     if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC", "OKP"):
         return None

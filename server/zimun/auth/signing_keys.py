@@ -59,7 +59,7 @@ class KeyStore:
     async def open(
         cls, credentials: CredentialStore, time: Callable[[], float] = time.time
     ) -> "KeyStore":
-        """The keys of a store, which gets its first one where it has none.
+        """The keys of a store; a first key is generated where it has none.
 
         Raises KeyStoreError, and Overloaded where the store cannot be used.
         """
@@ -86,7 +86,7 @@ class KeyStore:
         return {"keys": [dict(key.as_dict()) for key in self._public.values()]}
 
     def current(self) -> Mapping[str, ECKey]:
-        """The public keys by kid: another mapping whenever, and only when, they have changed."""
+        """The public keys by kid; the same mapping object until they change."""
         return self._public
 
     async def refreshed(self) -> Mapping[str, ECKey]:
@@ -99,7 +99,7 @@ class KeyStore:
         return self._public
 
     async def reload(self) -> None:
-        """Take up what other processes changed; on failure the present keys stay.
+        """Read the keys that other processes changed; on failure the present keys stay.
 
         Raises KeyStoreError, and Overloaded where the store cannot be read.
         """
@@ -111,7 +111,7 @@ class KeyStore:
             self._current = keys
 
     async def rotate(self) -> str:
-        """Publish a new key, which signs PROPAGATION seconds from now; its kid.
+        """Publish a new key, which signs after PROPAGATION seconds; returns its kid.
 
         Removes the keys whose last token ended long ago. Running servers see
         both within seconds.

@@ -1,4 +1,4 @@
-"""The HTTP side: the token endpoint (RFC 6749), the JWKS, the server's metadata (RFC 8414)."""
+"""HTTP endpoints: tokens (RFC 6749), the JWKS, the authorization server's metadata (RFC 8414)."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ ADDRESS_HEADER = "X-Zimun-Address"
 """The caller's address as Envoy knows it, which overwrites what callers send under this name."""
 
 REFUSAL_TIME = 0.05
-"""Seconds after which wrong credentials are refused: the time tells nothing of what was found."""
+"""Seconds after which wrong credentials are refused, whatever is wrong with them."""
 
 _LARGEST_BODY = 16 * 1024
 _MAX_PARAMETERS = 100
@@ -70,8 +70,8 @@ class OAuthError(Exception):
         self.description = description
 
 
-class TooOften(Exception):
-    """A client or an address asks too often; it may ask again after `seconds`."""
+class RateLimited(Exception):
+    """A client or an address sent too many requests; it may send another after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__("too many requests")
@@ -104,7 +104,7 @@ class _Endpoints:
         return web.json_response(self.issuer.keys.jwks(), headers=_CACHEABLE)
 
     async def metadata(self, _request: web.Request) -> web.Response:
-        """What a client library needs to find the rest (RFC 8414 section 2)."""
+        """The metadata by which client libraries find the endpoints (RFC 8414 section 2)."""
         base = self.issuer.issuer.rstrip("/")
         document = {
             "issuer": self.issuer.issuer,
@@ -118,20 +118,20 @@ class _Endpoints:
         return web.json_response(document, headers=_CACHEABLE)
 
     async def _authenticated(self, request: web.Request, client_id: str, secret: str) -> Client:
-        """The client. Wrong credentials are refused at one time, whatever is wrong with them."""
+        """The client of the credentials; all wrong credentials are refused after REFUSAL_TIME."""
         loop = asyncio.get_running_loop()
         refused_at = loop.time() + REFUSAL_TIME
         now = round(self.time() * SECOND)
         client = await authenticate(self.credentials, client_id, secret, now)
         if client is not None:
             if self.limits and (wait := self.limits.succeeded(client.client_id)):
-                raise TooOften(wait)
+                raise RateLimited(wait)
             return client
         address = request.headers.get(ADDRESS_HEADER) or request.remote or ""
         wait = self.limits.failed(client_id, address) if self.limits else 0
         await asyncio.sleep(refused_at - loop.time())
         if wait:
-            raise TooOften(wait)
+            raise RateLimited(wait)
         raise OAuthError("invalid_client", "unknown client, wrong secret or revoked")
 
 
@@ -149,7 +149,7 @@ async def _refusals_in_json(
     except Overloaded as overload:
         wait = _retry_after(overload.retry_after)
         return _refusal(503, "temporarily_unavailable", "try again later", wait)
-    except TooOften as refusal:
+    except RateLimited as refusal:
         wait = _retry_after(refusal.seconds)
         return _refusal(429, "temporarily_unavailable", str(refusal), wait)
     except web.HTTPException as refusal:

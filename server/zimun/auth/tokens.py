@@ -39,7 +39,7 @@ MAX_TOKEN_LENGTH = 8192
 """Characters; what HTTP servers commonly take as one header."""
 
 CACHE_SIZE = 4096
-"""Verified tokens remembered: an ECDSA verification costs about 100 microseconds."""
+"""Verified tokens that are cached: an ECDSA verification takes about 100 microseconds."""
 
 _LONGEST_CLIENT_ID = 255
 
@@ -52,10 +52,10 @@ _WRONG = {
 
 
 class Keys(Protocol):
-    """Where the keys to verify with come from: the KeyStore or the ProviderKeys."""
+    """The keys that verify tokens: a KeyStore or ProviderKeys."""
 
     def current(self) -> Mapping[str, Key]:
-        """The public keys by kid: another mapping whenever, and only when, they have changed."""
+        """The public keys by kid; the same mapping object until they change."""
 
     async def refreshed(self) -> Mapping[str, Key]:
         """As `current`, after reading the keys again.
@@ -117,8 +117,8 @@ class Issuer:
 class Verifier:
     """Verifies tokens of one issuer for one audience.
 
-    Verified tokens are remembered by their exact text until they expire, or
-    until the keys change: a removed key stops verifying what it signed.
+    Verified tokens are cached by their exact text until they expire or the keys
+    change, so that tokens of a removed key are refused.
     """
 
     def __init__(
@@ -172,9 +172,8 @@ class Verifier:
     def _parse(self, token: str) -> CompactSignature:
         """Split the token and check its header.
 
-        joserfc trips over headers that are JSON but no objects, or whose `crit`
-        is no list, with exceptions of many kinds: whatever it raises on a text
-        that any caller may send means that the text is malformed.
+        joserfc raises exceptions of many classes for headers that are JSON but no
+        objects, or whose `crit` is no list: each of them means a malformed token.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenInvalid("malformed token")
@@ -260,7 +259,7 @@ def _media_type(typ: str | None) -> str | None:
 
 
 def _find(keys: Mapping[str, Key], kid: str | None) -> Key | None:
-    """The key of that kid; a token without one can only mean the only key."""
+    """The key with this kid; for a token without a kid the only key, if there is one alone."""
     if kid is None:
         return next(iter(keys.values())) if len(keys) == 1 else None
     return keys.get(kid)

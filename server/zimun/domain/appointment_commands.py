@@ -11,7 +11,14 @@ from zimun.domain.availability.tallies import check_customer
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import ContactRetentionOver
 from zimun.domain.catalog.entries import Service
-from zimun.domain.commands import ConfirmHold, Decision, Hold, evolved, expiries, reservation_event
+from zimun.domain.commands import (
+    ConfirmHold,
+    Decision,
+    Hold,
+    evolved,
+    expiries,
+    reservation_decision,
+)
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.ledger import reservation as rules
 from zimun.domain.ledger.events import EventType, ReservationEvent
@@ -64,7 +71,7 @@ class UpdateAppointment:
             raise ContactRetentionOver(before.appointment_id, before.end + retention)
         _require_address(before.contact, contact)
         if seats <= before.seats:
-            return reservation_event(
+            return reservation_decision(
                 ledger, EventType.APPOINTMENT_UPDATED, client_id, before, after
             )
         return self._with_more_seats(ledger, timetable, now, client_id, after)
@@ -116,7 +123,7 @@ class CompleteAppointment:
         """Raises AppointmentNotFound and what `reservation.record_outcome` raises."""
         before = ledger.appointment(self.appointment_id)
         after = rules.record_outcome(before, now, self.outcome, self.etag)
-        return reservation_event(ledger, self.event_type, client_id, before, after)
+        return reservation_decision(ledger, self.event_type, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +145,6 @@ class ReopenAppointment:
         """Raises AppointmentNotFound and what `reservation.reopen` raises."""
         before = ledger.appointment(self.appointment_id)
         after = rules.reopen(before, now, self.etag)
-        return reservation_event(ledger, EventType.APPOINTMENT_REOPENED, client_id, before, after)
+        return reservation_decision(
+            ledger, EventType.APPOINTMENT_REOPENED, client_id, before, after
+        )

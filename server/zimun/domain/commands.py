@@ -43,9 +43,9 @@ class Command(Protocol):
     """A change that a caller asks for, or that time brings about."""
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Decide at `now` for a client (empty: time itself).
+        """The decision at `now` for a client (empty: no client, as for the expiry of a hold).
 
-        Raises a ZimunError that refuses it, and NotLoaded.
+        Raises the ZimunError that refuses the command, and NotLoaded.
         """
 
 
@@ -102,27 +102,27 @@ class ExtendHold:
         """Raises HoldNotFound and what `reservation.extend` raises."""
         before = ledger.reservation(self.hold_id)
         after = rules.extend(before, now, timetable.catalog.organization.hold_length)
-        return reservation_event(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
+        return reservation_decision(ledger, EventType.HOLD_EXTENDED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseHold:
-    """Release a hold; one that has expired or was released stays as it is."""
+    """Release a hold; an expired or released hold stays as it is."""
 
     hold_id: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises HoldNotFound or HoldConfirmed."""
         before = ledger.reservation(self.hold_id)
-        if (over := rules.as_of(before, now)) is not before:
-            return reservation_event(ledger, EventType.HOLD_EXPIRED, "", before, over)
+        if (expired := rules.as_of(before, now)) is not before:
+            return reservation_decision(ledger, EventType.HOLD_EXPIRED, "", before, expired)
         after = rules.release(before, now)
-        return reservation_event(ledger, EventType.HOLD_RELEASED, client_id, before, after)
+        return reservation_decision(ledger, EventType.HOLD_RELEASED, client_id, before, after)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmHold:
-    """Make a hold an appointment, of the given id unless it is one already."""
+    """Make a hold an appointment with the given id; a confirmed hold stays as it is."""
 
     hold_id: str
     appointment_id: str
@@ -136,7 +136,7 @@ class ConfirmHold:
         if after is not before and BookingRule.LIMITS not in self.ignored:
             check_customer(ledger, timetable.catalog, after, now)
         kind = EventType.APPOINTMENT_CONFIRMED
-        return reservation_event(ledger, kind, client_id, before, after, self.ignored)
+        return reservation_decision(ledger, kind, client_id, before, after, self.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class CancelAppointment:
         service = timetable.catalog.entry(Service, before.service_id)
         after = rules.cancel(before, now, service, self.reason, self.etag, self.ignored)
         kind = EventType.APPOINTMENT_CANCELLED
-        return reservation_event(ledger, kind, client_id, before, after, self.ignored)
+        return reservation_decision(ledger, kind, client_id, before, after, self.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +171,9 @@ class RescheduleAppointment:
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
         """Raises AppointmentNotFound, what `reservation.check_movable` raises, and as `Hold`.
 
-        A move to where it is leaves it as it is, whatever is booked and even if its session has
-        sold more seats than the service has by now. It moves to others at its own start where
-        its staff member or resources cannot serve it any more.
+        A move to its own start changes nothing, whatever is booked, even if its session has sold
+        more seats than the service has by now. Where its staff member or resources cannot serve
+        it any more, it moves to others at that start.
         """
         before = ledger.appointment(self.appointment_id)
         request = SlotRequest(
@@ -225,11 +225,11 @@ class ExpireHold:
         """Raises HoldNotFound."""
         before = ledger.reservation(self.hold_id)
         after = rules.as_of(before, now)
-        events, _, _ = reservation_event(ledger, EventType.HOLD_EXPIRED, "", before, after)
+        events, _, _ = reservation_decision(ledger, EventType.HOLD_EXPIRED, "", before, after)
         return Decision(events, bool(events))
 
 
-def reservation_event(
+def reservation_decision(
     ledger: Ledger,
     kind: EventType,
     client_id: str,
@@ -237,11 +237,11 @@ def reservation_event(
     after: Reservation,
     ignored: IgnoredRules = NO_RULES,
 ) -> Decision:
-    """The event of a change in place; none where nothing changed."""
+    """The decision that changes a reservation in place; without an event where nothing changed."""
     if after is before:
         return Decision((), before)
     if before.state not in LIVE:
-        # It has left its session, which may have ended.
+        # The reservation has left its session, which may have ended.
         return Decision([ReservationEvent(kind, client_id, after, ())], after)
     session = ledger.session(before.session_id)
     live = after.state in LIVE
@@ -253,7 +253,7 @@ def reservation_event(
 def _session_for(
     ledger: Ledger, service: Service, reservation: Reservation, now: int, joins: bool
 ) -> Session:
-    """The session of a reservation that takes its place: the one it joins, or a new one."""
+    """The session that a reservation joins, with it, or a new session of its own."""
     if joins:
         session = ledger.session(reservation.session_id)._replace(capacity=service.capacity)
         return session.joined_by(reservation)
@@ -317,7 +317,7 @@ def expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Even
     events: list[Event] = []
     for hold_id in hold_ids:
         before = ledger.reservation(hold_id)
-        decision = reservation_event(
+        decision = reservation_decision(
             evolved(ledger, events),
             EventType.HOLD_EXPIRED,
             "",

@@ -18,7 +18,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified token's bearer: one client of one organization."""
+    """The client of an organization that a verified token names."""
 
     org_id: str
     client_id: str
@@ -29,8 +29,8 @@ class Caller:
 class Client:
     """An API client (`c_…`): credentials of an organization, with the scopes it may ask for.
 
-    Secrets are kept as hashes only. After a rotation the old secret may still
-    count until `old_secret_until` (instant, microseconds). A client with a
+    Secrets are stored as hashes only. After a rotation the old secret may be
+    valid until `old_secret_until` (instant, microseconds). A client with a
     `revoke_time` gets no more tokens.
     """
 
@@ -47,8 +47,8 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key that signs tokens: its RFC 7638 thumbprint, its making (instant,
-    microseconds), and itself (PKCS #8, PEM)."""
+    """A private key that signs tokens: its RFC 7638 thumbprint, its time of creation (instant,
+    microseconds), and the key (PKCS #8, PEM)."""
 
     kid: str
     create_time: int

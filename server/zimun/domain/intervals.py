@@ -20,7 +20,7 @@ def merge(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
-    """What two sets share; intervals that touch in either stay apart and keep their starts."""
+    """The intersection of two sets; intervals that touch in either are not joined."""
     shared: list[Interval] = []
     i = j = 0
     while i < len(left) and j < len(right):

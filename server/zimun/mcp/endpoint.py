@@ -48,7 +48,7 @@ DEFAULT_TIMEOUT = 15.0
 """Seconds of a request that does not come from Envoy."""
 
 _TIMEOUT_SHARE = 0.9
-"""How much of the time may be used, so that the error of a late call reaches the caller."""
+"""The part of the timeout after which a call is cancelled, so that the error reaches the caller."""
 
 MAX_BODY = 256 * 1024
 """Bytes of a body."""
@@ -67,7 +67,7 @@ _STATUSES = {
     StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     StatusCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
 }
-"""As Envoy writes them; all others are 500."""
+"""The HTTP status of a code, as Envoy converts it; 500 for all other codes."""
 
 
 class McpEndpoint:
@@ -114,7 +114,7 @@ class McpEndpoint:
         return await respond(protocol.application, request, body, {"agent": agent})
 
     async def _caller(self, request: web.Request) -> Caller:
-        """The bearer of the token; raises TokenInvalid, for a repeated header, too."""
+        """The caller of the token; raises TokenInvalid, also for a repeated header."""
         values = request.headers.getall("authorization", [])
         return await self._verify(bearer_token(values[0] if len(values) == 1 else ""))
 

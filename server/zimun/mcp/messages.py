@@ -1,4 +1,4 @@
-"""Strict reading of JSON-RPC 2.0 messages: what the package would accept and misread is refused."""
+"""Strict checks of JSON-RPC 2.0 messages, which the package `mcp` would accept and misread."""
 
 import json
 import re
@@ -11,11 +11,11 @@ _MAX_DEPTH = 32
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-"""The escape of half a character; without its other half it is no text."""
+"""The escape of a surrogate, which is invalid without the other of its pair (RFC 8259, 8.2)."""
 
 
 class Malformed(Exception):
-    """The body is no message; `code` is one of JSON-RPC."""
+    """The body is not a valid message; `code` is an error code of JSON-RPC."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Malformed(Exception):
 
 
 def check(body: bytes) -> None:
-    """Raises Malformed where the body is no single request or notification."""
+    """Raise Malformed unless the body is one request or notification."""
     message = _parse(body)
     if not isinstance(message, dict):
         raise Malformed(

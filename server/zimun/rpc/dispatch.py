@@ -19,7 +19,7 @@ from zimun.rpc import error_status, validation
 from zimun.rpc.admission import Admission, CallType, metered
 
 Verify = Callable[[str], Awaitable[Caller]]
-"""From a bearer token to its caller; raises TokenInvalid."""
+"""Returns the caller of a bearer token; raises TokenInvalid."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -59,7 +59,7 @@ def method() -> str:
 
 
 class Dispatcher(grpc.GenericRpcHandler):
-    """Calls the method of a request that has a valid token with the method's scope.
+    """Calls methods of the contract, for callers whose token is valid and has the method's scope.
 
     Tokens are verified here although Envoy verifies them as well: a caller may
     connect to the gRPC port directly. Health and reflection need no token. A
@@ -136,7 +136,7 @@ class Dispatcher(grpc.GenericRpcHandler):
         return _handler(call)
 
     async def _authorize(self, scope: str) -> str:
-        """The organization of the caller, who has the scope; raises TokenInvalid, ScopeMissing."""
+        """Set the caller; returns its organization. Raises TokenInvalid or ScopeMissing."""
         caller_of_token = await self._verify(bearer_token(_authorization()))
         _require(caller_of_token, scope)
         _caller.set(caller_of_token)

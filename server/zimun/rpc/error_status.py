@@ -1,4 +1,4 @@
-"""The one table from domain errors to google.rpc.Status."""
+"""The table from domain errors to codes, and each error as a google.rpc.Status."""
 
 import logging
 import uuid
@@ -44,34 +44,34 @@ log = logging.getLogger(__name__)
 
 
 def code_of(error: errors.ZimunError) -> StatusCode:
-    """The code of the nearest class of the error that CODES names."""
+    """The code of an error: that of its nearest class in CODES."""
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
 
 
 def status_of(error: errors.ZimunError) -> Status:
-    """The status of a refusal: ErrorInfo first, then what else helps the caller.
+    """The status of an error: its details are an ErrorInfo, and more for some errors.
 
-    To be copied, not changed: callers refused the same slot get the same details.
+    It must not be changed: errors of the same slot share one status.
     """
     if isinstance(error, booking_errors.SlotUnavailable):
         alternatives = tuple(error.alternatives)
         return _slot_unavailable(error.metadata["service_id"], alternatives, error.time_zone)
-    return _worded(error)
+    return _status_of_error(error)
 
 
 @lru_cache(maxsize=256)
 def _slot_unavailable(service_id: str, alternatives: tuple[Slot, ...], zone: str) -> Status:
-    return _worded(booking_errors.SlotUnavailable(service_id, alternatives, zone))
+    return _status_of_error(booking_errors.SlotUnavailable(service_id, alternatives, zone))
 
 
-def _worded(error: errors.ZimunError) -> Status:
+def _status_of_error(error: errors.ZimunError) -> Status:
     return _status(
-        code_of(error), error.message, _info(error.reason, error.metadata), *_more(error)
+        code_of(error), error.message, _info(error.reason, error.metadata), *_details(error)
     )
 
 
 def internal_error(error: Exception) -> Status:
-    """The status of an unexpected error: an id, under which the log has the traceback."""
+    """The status of an unexpected error; its id is in the log line that has the traceback."""
     error_id = uuid.uuid4().hex
     log.error("internal error %s", error_id, exc_info=error)
     info = _info(ErrorReason.Name(ErrorReason.INTERNAL), {"error_id": error_id})
@@ -102,7 +102,7 @@ UNKNOWN_METHOD = _status(
 )
 
 
-def _more(error: errors.ZimunError) -> list[Message]:
+def _details(error: errors.ZimunError) -> list[Message]:
     if isinstance(error, errors.InvalidRequest | errors.ResponseTooLarge):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=field, description=_cut(description))

@@ -11,24 +11,24 @@ WATCH_END_TIME = 0.1
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc]
-    """Watches end with the server, rather than keep it waiting for the whole of its grace."""
+    """The health service, whose watches end when the server stops: it need not wait for them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._over = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     async def Watch(self, request: HealthCheckRequest, context: Any) -> None:
-        """Send the health now, and whenever it changes."""
+        """Send the health of a service now and after each change, until the server stops."""
         watch = asyncio.create_task(super().Watch(request, context))
-        over = asyncio.create_task(self._over.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait((watch, over), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((watch, stopping), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait((watch,), timeout=WATCH_END_TIME)
         finally:
             watch.cancel()
-            over.cancel()
+            stopping.cancel()
 
     async def enter_graceful_shutdown(self) -> None:
-        """Report NOT_SERVING to all clients, from now on."""
+        """Report NOT_SERVING to all clients, and end their watches."""
         await super().enter_graceful_shutdown()
-        self._over.set()
+        self._stopping.set()

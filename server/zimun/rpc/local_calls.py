@@ -1,7 +1,7 @@
-"""Calls of methods by this process itself, in the way of a call from outside.
+"""Calls of the server's methods from within its process, treated as calls from outside.
 
-The interceptors and the dispatcher see such a call as they see one of gRPC: it is verified,
-admitted, validated, counted and timed, and its error is a Status of the one table.
+The interceptors and the dispatcher treat them as calls by gRPC: they are verified, admitted,
+validated, counted and timed, and their errors are those of `error_status`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Find = Callable[[Any], Awaitable[Any]]
 
 
 class CallRefused(Exception):
-    """The method answered an error."""
+    """The method returned an error, which `status` describes."""
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.message)
@@ -50,10 +50,8 @@ class LocalCalls:
     async def call(self, path: str, request: bytes, headers: Headers, deadline: float) -> bytes:
         """The encoded response of a method; raises CallRefused.
 
-        `deadline` is a time of the event loop.
-
-        The call is a task of its own, as the dispatcher keeps what it knows of a call in context
-        variables. It is cancelled at its deadline, as gRPC cancels a call.
+        `deadline` is a time of the event loop, at which the call is cancelled, as gRPC cancels
+        a call. The call is a task of its own, as the dispatcher sets context variables.
         """
         try:
             async with asyncio.timeout_at(deadline):
@@ -79,7 +77,7 @@ class _Details(NamedTuple):
 
 
 class _Context:
-    """What the dispatcher and the interceptors use of a grpc.aio.ServicerContext."""
+    """The part of grpc.aio.ServicerContext that the dispatcher and the interceptors use."""
 
     def __init__(self, headers: Headers, deadline: float) -> None:
         self._headers, self._deadline = headers, deadline

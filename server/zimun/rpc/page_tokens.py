@@ -1,7 +1,7 @@
-"""Page tokens: the key after which a page begins, sealed against tampering (AIP-158).
+"""Page tokens: the key after which a page begins, signed against tampering (AIP-158).
 
-A token holds the key and a keyed hash (HMAC, RFC 2104) over it and over the
-list request it belongs to, so that it works for the same caller, method and
+A token holds the key and a signature (HMAC, RFC 2104) over it and over the list
+query that it is for, so that it is valid for the same organization, method and
 filters, and for nothing else.
 """
 
@@ -24,17 +24,17 @@ Key = tuple[int, str]
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
 
-_SEAL = 16
+_SIGNATURE_BYTES = 16
 
 MAX_PAGE = 4_000_000
-"""Bytes of the items of a page, a little below the default limit of gRPC clients (4 MiB)."""
+"""Bytes of the items of a page: a little below the default limit of gRPC clients (4 MiB)."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 
 def messages_within_limit(messages: Iterable[M]) -> Iterator[M]:
-    """The first messages, at least one where there is one, that fit into a page."""
+    """The first messages that fit into a page; the first one always."""
     size = 0
     for number, message in enumerate(messages):
         size += message.ByteSize()
@@ -44,7 +44,7 @@ def messages_within_limit(messages: Iterable[M]) -> Iterator[M]:
 
 
 class Page(NamedTuple, Generic[M]):
-    """The items of a page, and the key after which the next one begins; None on the last."""
+    """The items of a page, and the key after which the next page begins; None on the last page."""
 
     items: list[M]
     next_key: Key | None
@@ -56,7 +56,7 @@ async def write_page(
     write: Callable[[T], M],
     key_of: Callable[[T], Key],
 ) -> Page[M]:
-    """Write items as the messages of a page, which has fewer where it would be too large."""
+    """The page of items as messages, without the last items where it would be too large."""
     messages, pause = [], Pause()
     for message in messages_within_limit(map(write, items)):
         messages.append(message)
@@ -67,15 +67,15 @@ async def write_page(
 
 
 class PageRequest(NamedTuple):
-    """The requested page: its size, the scope of its tokens, and the key before it."""
+    """The requested page: its size, its list query, and the key after which it begins."""
 
     size: int
-    scope: bytes
+    query: bytes
     after: Key | None
 
 
 def page_size(requested: int) -> int:
-    """How many items a page has; raises InvalidRequest outside 0 to MAX_SIZE."""
+    """The most items of a page; raises InvalidRequest outside 0 to MAX_SIZE."""
     if not 0 <= requested <= MAX_SIZE:
         raise InvalidRequest({"page_size": f"must be 0 to {MAX_SIZE}"})
     return requested or DEFAULT_SIZE
@@ -87,31 +87,31 @@ class PageTokens:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def write(self, key: Key | None, scope: bytes) -> str:
-        """The token of the page after `key`; empty where there is none."""
+    def write(self, key: Key | None, query: bytes) -> str:
+        """The token of the page after `key`; empty for None, which follows the last page."""
         if key is None:
             return ""
         content = json.dumps(key).encode()
-        sealed = self._seal(content, scope) + content
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        signed = self._signature(content, query) + content
+        return base64.urlsafe_b64encode(signed).decode().rstrip("=")
 
-    def read(self, token: str, scope: bytes) -> Key | None:
-        """The key that a token of the same scope holds, None for the first page.
+    def read(self, token: str, query: bytes) -> Key | None:
+        """The key of a token for this list query; None for the first page.
 
         Raises InvalidRequest for any other token.
         """
         if not token:
             return None
-        sealed = _decode(token)
-        content = sealed[_SEAL:]
-        if not hmac.compare_digest(sealed[:_SEAL], self._seal(content, scope)):
+        signed = _decode(token)
+        content = signed[_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signed[:_SIGNATURE_BYTES], self._signature(content, query)):
             raise InvalidRequest({"page_token": "is not of a list with these filters"})
         key: Any = json.loads(content)
         return key[0], key[1]
 
-    def _seal(self, content: bytes, scope: bytes) -> bytes:
-        digest = hmac.new(self._secret, hashlib.sha256(scope).digest() + content, "sha256")
-        return digest.digest()[:_SEAL]
+    def _signature(self, content: bytes, query: bytes) -> bytes:
+        digest = hmac.new(self._secret, hashlib.sha256(query).digest() + content, "sha256")
+        return digest.digest()[:_SIGNATURE_BYTES]
 
 
 def _decode(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What servicer methods share: their dependencies, change requests, the scope of page tokens."""
+"""What servicer methods share: their dependencies, change requests, queries of page tokens."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -37,16 +37,13 @@ class Dependencies:
     def submit(
         self, request: Message, command: Command, to_wire: Callable[[Any], M]
     ) -> Awaitable[M]:
-        """The encoded response to a change, as the bytes that a repeated request gets again."""
+        """The encoded response to a change: a request repeated with its key gets the same bytes."""
         change = change_request(request, to_wire)
         return cast("Awaitable[M]", self.writer.submit(change, command))
 
 
 def typed(encoded: bytes, _: type[M]) -> M:
-    """An encoded response, to the type checker the message that its bytes are.
-
-    The dispatcher sends bytes as they come and encodes messages.
-    """
+    """An encoded response, typed as the message: the dispatcher sends bytes as they are."""
     return cast("M", encoded)
 
 
@@ -64,11 +61,11 @@ def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeR
     )
 
 
-def page_scope(request: Message) -> bytes:
-    """What a page token belongs to: the caller's organization, the method, and its filters."""
-    query = type(request)()
-    query.CopyFrom(request)
-    query.ClearField("page_token")
-    query.ClearField("page_size")
-    scope = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
-    return scope + query.SerializeToString(deterministic=True)
+def list_query(request: Message) -> bytes:
+    """The list query that a page token is for: the organization, the method and the filters."""
+    filters = type(request)()
+    filters.CopyFrom(request)
+    filters.ClearField("page_token")
+    filters.ClearField("page_size")
+    list_of = f"{caller().org_id} {request.DESCRIPTOR.full_name} ".encode()
+    return list_of + filters.SerializeToString(deterministic=True)

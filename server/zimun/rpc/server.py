@@ -40,7 +40,7 @@ from zimun.v1 import (
 )
 
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
-"""The services that are of no use while the store cannot be written; "" is the whole server."""
+"""The services that cannot serve while the store cannot be written; "" is the whole server."""
 
 _SERVICERS: Mapping[Callable[[Any, Any], None], Callable[[Dependencies], object]] = {
     appointments_service_pb2_grpc.add_AppointmentsServiceServicer_to_server: AppointmentsServicer,
@@ -96,23 +96,23 @@ class _Handlers:
         self.by_path: dict[str, Handler] = {}
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
-        """As of `grpc.aio.Server`."""
+        """As `grpc.aio.Server` has it."""
         self.by_path |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
 
     def add_generic_rpc_handlers(self, _: object) -> None:
-        """As of `grpc.aio.Server`; ignored, as the same handlers are added as registered ones."""
+        """As `grpc.aio.Server` has it; ignored, as the handlers come as registered ones, too."""
 
 
 class PortTaken(Exception):
-    """Something else listens where the server is to listen."""
+    """The port is in use by another program."""
 
 
 class RpcServer:
     """A server on one port; `port` is its number, `serving` the health of each service.
 
-    Connections beyond `max_connections` are closed at once. Servers share a port only
-    where it is asked for (`sharing`). `interceptors` run before the dispatcher. `local_calls` calls
-    its methods from inside the process.
+    Connections beyond `max_connections` are closed at once. With `sharing` several servers may
+    listen on one port. `interceptors` run before the dispatcher. `local_calls` calls the methods
+    from within the process.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class RpcServer:
     async def start(
         self, host: str, port: int, credentials: grpc.ServerCredentials | None = None
     ) -> None:
-        """Listen on host:port, any free one for port 0, in clear without credentials.
+        """Listen on host:port (0: any free port), without TLS where there are no credentials.
 
         Raises PortTaken.
         """
@@ -168,13 +168,13 @@ class RpcServer:
         await self._server.start()
 
     async def set_health(self, readable: bool, writable: bool) -> None:
-        """Tell health checks which services can do their work now."""
+        """Set the health of each service: SERVING where it can do its work."""
         for name in ("", *(service.full_name for service in validation.services())):
             serving = self.serving[name] = readable and (writable or name not in WRITING)
             status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)
 
     async def stop(self, grace: float) -> None:
-        """Take no more calls and finish those under way, for `grace` seconds at the most."""
+        """Accept no more calls, and finish running calls within `grace` seconds."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)

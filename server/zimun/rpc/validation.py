@@ -67,16 +67,16 @@ MAX_PATH_LENGTH = 128
 """Characters of a path in a field mask."""
 
 YEARS = range(1971, 9998)
-"""The years that a request may speak of: every one of their instants has a date in every zone."""
+"""The years of times in requests: each of their instants has a date in every zone."""
 
 _FIRST = calendar.timegm((YEARS.start, 1, 1, 0, 0, 0))
 _LAST = calendar.timegm((YEARS.stop, 1, 1, 0, 0, 0))
 
 Check = Callable[[Message], str]
-"""From a request to what is wrong with one of its fields, or nothing."""
+"""The violation of one field of a message; empty where the field is valid."""
 
-Inside = Callable[[Message], Iterable[tuple[str, Message]]]
-"""From a message to those in one of its fields, each with its place in a list."""
+NestedMessages = Callable[[Message], Iterable[tuple[str, Message]]]
+"""The messages in one field of a message, each with its index such as `[1]` (empty in no list)."""
 
 PACKAGE = "zimun.v1"
 
@@ -103,7 +103,7 @@ def services() -> Iterator[ServiceDescriptor]:
 def required_scopes() -> Mapping[str, str]:
     """The scope of each method, by its path `/package.Service/Method`.
 
-    Raises LookupError for a method that declares none: it must not be served.
+    Raises LookupError for a method that declares no scope: it must not be served.
     """
     scopes = {}
     for service in services():
@@ -123,19 +123,19 @@ def field_scopes(request: Descriptor) -> Sequence[tuple[str, str]]:
 
 
 def scopes_of(request: Message) -> Iterator[str]:
-    """The scopes that the fields which a request sets need beside that of its method."""
+    """The scopes that the set fields of a request need, beside the scope of the method."""
     for name, scope in field_scopes(request.DESCRIPTOR):
         if getattr(request, name):
             yield scope
 
 
 def check(request: Message) -> None:
-    """Check a request; raises InvalidRequest naming every field that breaks its declaration.
+    """Raise InvalidRequest for the fields of a request that break their declarations.
 
-    That is: required fields are set; strings have their declared format, and texts the
-    characters of their kind; strings, lists and maps have at most their maximum length; enum
-    values are known; times lie in YEARS. Fields are named as in the JSON body, such as
-    `weekly_hours[1].end_time`; of more violations the first MAX_VIOLATIONS are named.
+    Required fields must be set; strings must have their declared format, and texts the
+    characters of their kind; strings, lists and maps have a maximum length; enum values must
+    be known; times must lie in YEARS. Fields are named as in the JSON body, such as
+    `weekly_hours[1].end_time`. Only the first MAX_VIOLATIONS are named.
     """
     violations_by_field = violations_of(request, body_field(request.DESCRIPTOR))
     violations = dict(islice(violations_by_field, MAX_VIOLATIONS))
@@ -155,27 +155,33 @@ def body_field(request: Descriptor) -> str:
 
 
 def violations_of(message: Message, body: str = "") -> Iterator[tuple[str, str]]:
-    """What is wrong with each field, by its path; those of the field `body` stand by themselves."""
-    for name, violation_of, inside in _checks(message.DESCRIPTOR):
+    """The path and the violation of each invalid field.
+
+    Paths within the field `body` do not begin with its name, as in the JSON body.
+    """
+    for name, violation_of, nested_messages in _checks(message.DESCRIPTOR):
         if violation := violation_of(message):
             yield name, violation
-        elif inside:
-            for place, inner in inside(message):
-                for path, violation in violations_of(inner):
-                    yield path if name == body else f"{name}{place}.{path}", violation
+        elif nested_messages:
+            for index, nested in nested_messages(message):
+                for path, violation in violations_of(nested):
+                    yield path if name == body else f"{name}{index}.{path}", violation
 
 
 @cache
-def _checks(message: Descriptor) -> Sequence[tuple[str, Check, Inside | None]]:
-    """What to check of each field, read from the descriptor once."""
+def _checks(message: Descriptor) -> Sequence[tuple[str, Check, NestedMessages | None]]:
+    """For each field its name, its check and its nested messages, read from the descriptor once."""
     fields: Iterable[Any] = message.fields
-    return [(field.name, _presence(field, _value_check(field)), _inside(field)) for field in fields]
+    return [
+        (field.name, _presence(field, _value_check(field)), _nested_messages(field))
+        for field in fields
+    ]
 
 
-def _inside(field: FieldDescriptor) -> Inside | None:
-    """How to get at the messages of a field, each with its place in a list; None for others."""
-    inner, name = field.message_type, field.name
-    if inner is None or inner.file.package != PACKAGE or inner.GetOptions().map_entry:
+def _nested_messages(field: FieldDescriptor) -> NestedMessages | None:
+    """The getter of the contract's messages in a field; None for a field of another type."""
+    nested, name = field.message_type, field.name
+    if nested is None or nested.file.package != PACKAGE or nested.GetOptions().map_entry:
         return None
     if field.is_repeated:
         return lambda message: (
@@ -185,7 +191,7 @@ def _inside(field: FieldDescriptor) -> Inside | None:
 
 
 def _presence(field: FieldDescriptor, check_value: Callable[[Any], str]) -> Check:
-    """Check the value where there is one; that there is one, where it is required."""
+    """A check that a required field is set, and that the value of a set field is valid."""
     name, has_presence = field.name, field.has_presence
     required = field_behavior_pb2.REQUIRED in _option(field, field_behavior_pb2.field_behavior)
     absence = "is required" if required else ""
@@ -245,7 +251,7 @@ def _check_zone(value: str) -> str:
 
 
 def _check_email(value: str) -> str:
-    """An address as RFC 5321 has it, whether or not it exists."""
+    """The violation of an address that RFC 5321 does not allow; it need not exist."""
     if _is_plain_email(value):
         return ""
     try:
@@ -256,7 +262,7 @@ def _check_email(value: str) -> str:
 
 
 def _is_plain_email(value: str) -> bool:
-    """Whether an address is seen to be valid without the library; at most as long as a label."""
+    """Whether an address is certainly valid, by one regular expression: most are."""
     return (
         len(value) < 64
         and _PLAIN_EMAIL.fullmatch(value) is not None
@@ -269,7 +275,7 @@ def _check_time(value: str) -> str:
 
 
 def _check_phone(value: str) -> str:
-    """One line; a number with + and its country's code (ITU-T E.164) has a possible length."""
+    """The violation of a phone number: one line; after a + of a length that its country allows."""
     from phonenumbers import NumberParseException, is_possible_number, parse
 
     if (violation := check_line(value)) or not value.startswith("+"):

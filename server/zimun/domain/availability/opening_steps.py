@@ -10,19 +10,19 @@ from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval, intersect
 
 MAX_OPENING = 8 * DAY
-"""How long an opening can have lasted, when a date's first begins, for steps to count from it."""
+"""The longest time since an opening began for which steps still count from its beginning."""
 
 
 class Opening(NamedTuple):
-    """When a place is open on a date, all relative to the first moment of it.
+    """When a place is open on a date; all times are relative to its first open instant.
 
-    `here` is the open time of the date itself, `around` that of all dates that
-    an appointment touches: openings that touch are one, from at most MAX_OPENING
-    before on. Where steps count from midnight on the wall, `midnights` has the
-    begin and end of each segment, and its midnight.
+    `on_date` is the open time of the date itself, `around` the open time of all dates
+    that an appointment touches, with openings that touch as one, beginning at most
+    MAX_OPENING before. Where steps count from midnight of the wall clock, `midnights` has
+    the begin and end of each segment, and its midnight.
     """
 
-    here: tuple[Interval, ...]
+    on_date: tuple[Interval, ...]
     around: tuple[Interval, ...]
     midnights: tuple[tuple[int, int, int], ...]
 
@@ -30,11 +30,11 @@ class Opening(NamedTuple):
 def opening_starts(
     service: Service, opening: Opening, staff_open: Sequence[Interval] | None
 ) -> Sequence[int]:
-    """The starts of a staff member who works at `staff_open`; None where none is needed."""
+    """The starts of a staff member who works at `staff_open` (None: no staff is needed)."""
     around = opening.around if staff_open is None else intersect(opening.around, staff_open)
     starts: list[int] = []
     for since, until in around:
-        for begin, end in opening.here:
+        for begin, end in opening.on_date:
             first, stop = max(since, begin), min(until - service.duration + 1, until, end)
             if first < stop:
                 starts += _steps(service, opening, since, first, stop)
@@ -44,8 +44,8 @@ def opening_starts(
 def _steps(service: Service, opening: Opening, since: int, begin: int, stop: int) -> Iterable[int]:
     """The steps from `begin` to before `stop`, of an opening that began at `since`.
 
-    They count from then, or from midnight on the wall; from `begin` where the
-    opening has lasted too long.
+    They count from `since`, or from midnight of the wall clock; from `begin` where the
+    opening began more than MAX_OPENING before.
     """
     step = service.slot_step
     if service.slot_alignment is SlotAlignment.OPENING:

@@ -13,40 +13,40 @@ from zimun.domain.intervals import covers, merge, overlapping
 
 def is_place_open(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
     """Whether the place is open for all of an appointment."""
-    length = (start, start + service.duration)
-    return covers(merge(timetable.place_open(place, length)), length)
+    time = (start, start + service.duration)
+    return covers(merge(timetable.place_open(place, time)), time)
 
 
 def is_within_hours(timetable: Timetable, service: Service, place: Place, start: int) -> bool:
     """Whether the service's own hours cover all of an appointment."""
     if not service.has_hours:
         return True
-    length = (start, start + service.duration)
-    return covers(merge(timetable.service_hours(service, place, length)), length)
+    time = (start, start + service.duration)
+    return covers(merge(timetable.service_hours(service, place, time)), time)
 
 
 def works(timetable: Timetable, service: Service, staff_id: str, start: int) -> bool:
     """Whether a staff member's hours cover all of an appointment."""
-    length = (start, start + service.duration)
-    return covers(merge(timetable.staff_open(staff_id, length)), length)
+    time = (start, start + service.duration)
+    return covers(merge(timetable.staff_open(staff_id, time)), time)
 
 
 def has_time_off(
     timetable: Timetable, service: Service, place: Place, staff_id: str, start: int
 ) -> bool:
     """Whether place or staff member (empty: none) has time off within an appointment."""
-    length = (start, start + service.duration)
+    time = (start, start + service.duration)
     each = timetable.time_off.of_place(place.id), timetable.time_off[staff_id]
-    return any(overlapping(owner_time_off.intervals, length) for owner_time_off in each)
+    return any(overlapping(owner_time_off.intervals, time) for owner_time_off in each)
 
 
 def is_between_steps(
     timetable: Timetable, service: Service, place: Place, staff_id: str, start: int
 ) -> bool:
-    """Whether a start is none of the service's steps.
+    """Whether a start is not on the service's steps.
 
-    Steps that count from an opening are each staff member's own; while place, service or
-    staff member (empty: none) are closed there are none, and so nothing lies between them.
+    Steps that count from an opening differ between staff members. While place, service or
+    staff member (empty: none) are closed there are no steps, and the result is False.
     """
     if service.slot_alignment is SlotAlignment.HOUR:
         return time_of_day(place, start) % service.slot_step > 0
@@ -75,7 +75,7 @@ def time_of_day(place: Place, start: int) -> int:
 def on_duty_at(
     timetable: Timetable, service: Service, place: Place, start: int, ignored: IgnoredRules
 ) -> Sequence[int]:
-    """For each staff member 1 where no rule but the ignored ones forbids a start, else 0."""
+    """For each staff member 1 if only ignored rules forbid a start, or none does; else 0."""
     location = timetable.catalog.locations.get(place.id)
     staff = service.staff_ids or NO_STAFF
     if not service.active or (location and not location.active):

@@ -379,10 +379,10 @@ class _Explanation:
         return self._time_off(Rule.TIME_OFF, self._place_entry, time_off)
 
     def _time_off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:
-        length = self.start, self.start + self.service.duration
-        for (begin, end), period in time_off.overlapping(length):
+        time = self.start, self.start + self.service.duration
+        for (begin, end), entry_time_off in time_off.overlapping(time):
             message = f"has time off from {self._local_time(begin)} to {self._local_time(end)}"
-            obstacle = self._obstacle(rule, entry, message, period.note)
+            obstacle = self._obstacle(rule, entry, message, entry_time_off.note)
             yield replace(obstacle, busy=(begin, end))
 
     def _busy(self, rule: Rule, entry: Entry, subject: str) -> Iterator[Obstacle]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One giving of a service at one time: its own allocation, shared by the seats sold in it."""
+    """A session with taken seats, as a search sees it; `ledger.events.Session` is the record."""
 
     session_id: str
     start: int
@@ -56,7 +56,7 @@ class Slot(NamedTuple):
     joinable: tuple[Session, ...] = ()
 
     def given_by(self, staff_id: str) -> "Slot":
-        """The same, given by one of its staff members."""
+        """The slot with one of its staff members alone."""
         joinable = tuple([session for session in self.joinable if session.staff_id == staff_id])
         return self._replace(staff_ids=(staff_id,), joinable=joinable)
 

@@ -41,7 +41,7 @@ class Tally(NamedTuple):
     starts: Sequence[int]
 
     def full(self, within: Interval) -> Iterator[Interval]:
-        """The time about an interval in which no other booking may begin."""
+        """The time, as far as it touches an interval, in which the limit is reached."""
         limit = self.applied.limit
         if len(self.starts) < limit.max_bookings:
             return
@@ -53,7 +53,10 @@ class Tally(NamedTuple):
                 yield from time
 
     def ends(self, start: int) -> int:
-        """When the limit ends that forbids a booking to begin at `start`; 0 where none does."""
+        """The end of the period in which the limit is reached at `start`; 0 where it is not.
+
+        For UPCOMING it is the start of the booking after which another may be made.
+        """
         limit = self.applied.limit
         if limit.period is LimitPeriod.UPCOMING:
             reached = len(self.starts) >= limit.max_bookings
@@ -84,11 +87,10 @@ def count(
     vacated: str = "",
     moving: Reservation | None = None,
 ) -> Tallies:
-    """What counts for the limits of a service at a location, of bookings that begin within an
-    interval.
+    """The tallies of a service at a location, for bookings that begin within an interval.
 
-    The session `vacated` does not count. Limits of a customer are those of the
-    contact of `moving`, which itself does not count. Raises NotLoaded.
+    The session `vacated` (an id; empty: none) does not count. Limits of a customer apply to the
+    contact of the appointment `moving`, which does not count itself. Raises NotLoaded.
     """
     counter = _Counter(ledger, catalog, service, location_id, within, now, vacated, moving)
     tallies: dict[str, list[Tally]] = {}
@@ -106,7 +108,7 @@ def count(
 
 
 def check_customer(ledger: Ledger, catalog: Catalog, appointment: Reservation, now: int) -> None:
-    """Raise LimitReached where the contact of an appointment has too many beside it, or
+    """Raise LimitReached where a limit forbids the contact of an appointment another booking; or
     NotLoaded."""
     service = catalog.entry(Service, appointment.service_id)
     location_id, start = appointment.location_id, appointment.start
@@ -160,7 +162,7 @@ class _Counter:
         return Tally(applied, zone, starts)
 
     def _zone(self, applied: AppliedLimit) -> str:
-        """Whose dates count: a staff member's own, else those of the place."""
+        """The zone whose dates count: a staff member's own, else that of the place."""
         of_staff = applied.limit.per is LimitSubject.STAFF_MEMBER
         member = self.catalog.staff.get(applied.subject_id) if of_staff else None
         if member:

@@ -38,7 +38,7 @@ from zimun.domain.catalog.weekly_hours import Hours, week_on
 from zimun.domain.intervals import Interval, merge
 
 MAX_NEW_STAFF_DAYS = 400
-"""The most dates times staff members whose grids are worked out at once."""
+"""The most dates times staff members whose grids are computed in one step."""
 
 MAX_RANGE_CELLS = 1 << 16
 """The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
@@ -50,13 +50,13 @@ START_BYTES, STAFF_BYTES = 40, 36
 """Bytes of a grid for each start, and for each staff member beside a bit for each start."""
 
 MAX_CACHED_RANGES = 1 << 12
-"""The most date ranges of which a Timetable keeps that their grids have been worked out."""
+"""The most date ranges that a Timetable remembers as computed."""
 
 
 class _Pattern(NamedTuple):
     """A grid relative to the first moment at which the place is open.
 
-    `starts_of` has the starts of each of the service's staff by itself.
+    `starts_of` has the starts of each of the service's staff members.
     """
 
     grid: Grid
@@ -66,9 +66,8 @@ class _Pattern(NamedTuple):
 class Timetable:
     """The grids of a catalogue.
 
-    They depend on the catalogue alone, so they are worked out once and kept as
-    long as its version is. Dates on which the same hours apply at the same
-    offsets share one pattern.
+    They depend on the catalogue alone, so they are computed once for each version
+    of it. Dates on which the same hours apply at the same offsets share one pattern.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -120,10 +119,10 @@ class Timetable:
 
     def _day(self, place: Place, day: date) -> Day:
         """A date of a place; closed where all of its hours are time off."""
-        return self._unless_off(self.regular_day(place, day), place, self.open_on(place, day))
+        return self._closed_if_off(self.regular_day(place, day), place, self.open_on(place, day))
 
-    def _unless_off(self, shown: Day, place: Place, open_time: Sequence[Interval]) -> Day:
-        """A date; closed where all of some open time is time off of the place."""
+    def _closed_if_off(self, shown: Day, place: Place, open_time: Sequence[Interval]) -> Day:
+        """The date as given, but closed where time off of the place covers all open time."""
         note = closing_note(open_time, self.time_off.of_place(place.id))
         return shown if note is None else Day(shown.date, DayStatus.CLOSED, note, ())
 
@@ -132,7 +131,7 @@ class Timetable:
     ) -> Iterator[DateRangeGrid]:
         """The grids of the dates from first to last, as few as can each be used in milliseconds.
 
-        Of many staff members each date is a grid of its own the first time.
+        With many staff members each date is a grid of its own the first time.
         """
         for begin, end in date_ranges(place.time_zone, first, last):
             if self._is_quick(service, place, begin, end):
@@ -141,7 +140,8 @@ class Timetable:
                 yield from (self.range_grid(service, place, day, day) for day in dates(begin, end))
 
     def _is_quick(self, service: Service, place: Place, first: date, last: date) -> bool:
-        """Whether the grids of the dates are few or known, and as one are not too large."""
+        """Whether one grid of the dates is quick: it has few cells, or is not too large and its
+        dates have been computed before."""
         staff, days = len(service.staff_ids or NO_STAFF), (last - first).days + 1
         if staff * days <= MAX_NEW_STAFF_DAYS:
             return True
@@ -163,16 +163,16 @@ class Timetable:
 
     def _grid(self, service: Service, place: Place, day: date) -> Grid:
         """The grid of one date of the place."""
-        here = self._here(service, place, day) if service.active else ()
-        roster = self.roster(service, place) if here else None
+        on_date = self._open_for_service(service, place, day) if service.active else ()
+        roster = self.roster(service, place) if on_date else None
         if not roster or not roster.members:
             return NO_STARTS
-        begin, end = here[0][0], here[-1][1] + service.duration
-        opens = self._openings(service, place, begin, end)
-        reach = (opens[0][0], end)
+        begin, end = on_date[0][0], on_date[-1][1] + service.duration
+        openings = self._openings(service, place, begin, end)
+        reach = (openings[0][0], end)
         opening = Opening(
-            _shift(here, -begin),
-            _shift(opens, -begin),
+            _shift(on_date, -begin),
+            _shift(openings, -begin),
             self._midnights(service, place, (begin, end)),
         )
         around = [tuple(dates_touching(zone, reach)) for zone in roster.zones]
@@ -191,9 +191,9 @@ class Timetable:
         return available_starts(grid, service.duration, closed, staff)
 
     def _openings(self, service: Service, place: Place, begin: int, end: int) -> Sequence[Interval]:
-        """The openings from `begin`, when the service is given, to `end`, each as a whole.
+        """The open time from `begin` to `end`; openings that touch are one.
 
-        The first goes back before `begin` where steps count from it.
+        The first opening is whole, from its own beginning, where steps count from it.
         """
         first, openings = begin, merge(self.service_open(service, place, (begin, end)))
         runs_on = any(since < begin < until for since, until in openings)
@@ -212,10 +212,10 @@ class Timetable:
     ) -> Grid:
         """The grid relative to the opening's beginning, staff members' overrides included."""
         roster = self.roster(service, place)
-        season, renewed = self._season(around)
-        pattern = self._pattern(service, place, opening, zones, season)
+        valid_from, changed_later = self._last_new_week(around)
+        pattern = self._pattern(service, place, opening, zones, valid_from)
         overridden = {
-            *renewed,
+            *changed_later,
             *(
                 owner_id
                 for days in around
@@ -235,20 +235,20 @@ class Timetable:
             starts_of[n] = opening_starts(service, opening, zones[zone].open(hours))
         return united(starts_of)
 
-    def _season(self, around: Sequence[Sequence[date]]) -> tuple[date, Sequence[str]]:
-        """The last change of weekly hours until the first of some dates, and the staff members
-        whose weekly hours change on later ones."""
+    def _last_new_week(self, around: Sequence[Sequence[date]]) -> tuple[date, Sequence[str]]:
+        """The date of the last change of weekly hours up to the first of some dates, and the staff
+        members whose weekly hours change on later dates of these."""
         if not self._new_weeks or not around:
             return date.min, ()
         first, last = min(days[0] for days in around), max(days[-1] for days in around)
-        season = max((day for day in self._new_weeks if day <= first), default=date.min)
+        valid_from = max((day for day in self._new_weeks if day <= first), default=date.min)
         later = [
             staff_id
             for day in self._new_weeks
             if first < day <= last
             for staff_id in self._new_weeks[day]
         ]
-        return season, later
+        return valid_from, later
 
     @cached_property
     def _new_weeks(self) -> Mapping[date, Sequence[str]]:
@@ -265,10 +265,10 @@ class Timetable:
         place: Place,
         opening: Opening,
         zones: tuple[ZoneDates, ...],
-        season: date,
+        valid_from: date,
     ) -> _Pattern:
-        """The grid of every date with this opening and these dates around it, without overrides
-        and changes of weekly hours since the beginning of a season."""
+        """The grid of every date with this opening and these dates around it, by the weekly hours
+        that are valid from a date on; overrides and later weekly hours are not in it."""
         roster = self.roster(service, place)
         starts_of: list[Sequence[int]] = [()] * len(service.staff_ids or NO_STAFF)
         patterns: dict[tuple[str, tuple[Hours, ...]], Sequence[int]] = {}
@@ -277,7 +277,7 @@ class Timetable:
                 starts_of[n] = opening_starts(service, opening, None)
                 continue
             zone = zones[roster.zones.index(member.time_zone)]
-            week = week_on(member, season)
+            week = week_on(member, valid_from)
             hours = tuple(weekly(week, zone.weekday + day) for day in range(zone.days))
             key = (member.time_zone, hours)
             if key not in patterns:
@@ -301,7 +301,7 @@ class Timetable:
         days = tuple(dates_touching(place.time_zone, reach))
         return tuple(shown[1:] for shown in zone_dates(place.time_zone, days, reach[0]).shown)
 
-    def _here(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
+    def _open_for_service(self, service: Service, place: Place, day: date) -> Sequence[Interval]:
         """When a service is given on a date: the place is open, within the service's hours."""
         return self.given_on(service, place, day) if service.has_hours else self.open_on(place, day)
 
@@ -311,11 +311,13 @@ class Timetable:
         shown = service_day(service, place, self.day(place, day))
         if not self.time_off or not service.has_hours or not shown.hours:
             return shown
-        return self._unless_off(shown, place, self.given_on(service, place, day))
+        return self._closed_if_off(shown, place, self.given_on(service, place, day))
 
     def service_open(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
         """When a service is given on every date that `reach` touches, each date by itself."""
-        return _open_on_dates(place.time_zone, reach, partial(self._here, service, place))
+        return _open_on_dates(
+            place.time_zone, reach, partial(self._open_for_service, service, place)
+        )
 
     def service_hours(self, service: Service, place: Place, reach: Interval) -> list[Interval]:
         """The service's own hours on every date that `reach` touches, each date by itself."""

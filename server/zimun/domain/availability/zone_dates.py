@@ -15,8 +15,8 @@ from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.intervals import Interval, merge
 
-SET_BACK = 4 * HOUR
-"""More than any clock has been set back at once since 1970."""
+MAX_SET_BACK = 4 * HOUR
+"""The most by which a clock is set back at once: none was set back so far since 1970."""
 
 
 MAX_RANGE_DAYS = 8
@@ -24,7 +24,7 @@ MAX_RANGE_DAYS = 8
 
 
 class ZoneDates(NamedTuple):
-    """The dates that a wall clock may show around an opening, and when, relative to its beginning.
+    """The dates around an opening, and when the wall clock shows them, relative to its beginning.
 
     `shown` has for each segment the number of its date, begin and end, and the
     midnight from which its wall time counts.
@@ -49,14 +49,16 @@ def dates_touching(zone: str, interval: Interval) -> Iterator[date]:
     A little more on both sides: where a clock was set back over midnight (St
     John's, until 2010), tomorrow's date had a minute before the rest of today.
     """
-    return dates(local_date(zone, interval[0] - SET_BACK), local_date(zone, interval[1] + SET_BACK))
+    return dates(
+        local_date(zone, interval[0] - MAX_SET_BACK), local_date(zone, interval[1] + MAX_SET_BACK)
+    )
 
 
 def date_ranges(zone: str, first: date, last: date) -> Iterator[tuple[date, date]]:
     """Cut the dates from first to last into ranges, in order, that a DateRangeGrid can hold.
 
-    They begin at the same dates whatever is asked, so that different questions
-    share them, and before a date that the zone's clock shows early.
+    Ranges begin at the same dates for every request, so that requests share them, and a
+    range ends before a date that the zone's clock shows early (`is_shown_early`).
     """
     while first <= last:
         days = min(MAX_RANGE_DAYS - first.toordinal() % MAX_RANGE_DAYS, (last - first).days + 1)

@@ -16,8 +16,8 @@ from zimun.domain.intervals import Interval, covers, merge, overlapping
 class TimeOff:
     """`f_…`: a stretch of time, [start, end), in which its owner takes no appointments.
 
-    `external_reference` is what another system calls it. With a `recurrence` (RFC 5545) it is
-    that of its `occurrences` instead, the first being [start, end), whose wall times recur in
+    `external_reference` is its id in another system. With a `recurrence` (RFC 5545) it is the
+    time of all `occurrences`, the first of which is [start, end); their wall times recur in
     `time_zone`.
     """
 
@@ -41,31 +41,33 @@ class TimeOff:
 
     @property
     def intervals(self) -> Sequence[Interval]:
-        """When it is, in order."""
+        """Its occurrences' intervals in order, or the one interval of time off without a rule."""
         return self.occurrences or ((self.start, self.end),)
 
 
-Entry = tuple[Interval, TimeOff]
-"""An interval, and the time off that it is of."""
+Occurrence = tuple[Interval, TimeOff]
+"""One interval of time off, and the time off itself."""
 
 
 class OwnerTimeOff(NamedTuple):
-    """The time off of some owner: `intervals` are its union, `entries` are in order of start."""
+    """The time off of an owner: its occurrences in order of start, and their union."""
 
     intervals: Sequence[Interval] = ()
-    entries: Sequence[Entry] = ()
+    occurrences: Sequence[Occurrence] = ()
 
-    def overlapping(self, interval: Interval) -> Sequence[Entry]:
-        """What overlaps an interval, in order of start."""
+    def overlapping(self, interval: Interval) -> Sequence[Occurrence]:
+        """The occurrences that overlap an interval, in order of start."""
         if not overlapping(self.intervals, interval):
             return ()
-        before = bisect_left(self.entries, interval[1], key=lambda entry: entry[0][0])
-        return [entry for entry in self.entries[:before] if entry[0][1] > interval[0]]
+        before = bisect_left(self.occurrences, interval[1], key=lambda occurrence: occurrence[0][0])
+        return [
+            occurrence for occurrence in self.occurrences[:before] if occurrence[0][1] > interval[0]
+        ]
 
 
-def of_owner(entries: Iterable[Entry]) -> OwnerTimeOff:
-    """The time off of an owner, from its entries in any order."""
-    ordered = sorted(entries, key=lambda entry: (entry[0], entry[1].id))
+def of_owner(occurrences: Iterable[Occurrence]) -> OwnerTimeOff:
+    """The time off of an owner, from its occurrences in any order."""
+    ordered = sorted(occurrences, key=lambda occurrence: (occurrence[0], occurrence[1].id))
     return OwnerTimeOff(merge(interval for interval, _ in ordered), ordered)
 
 
@@ -73,10 +75,13 @@ class TimeOffIndex(dict[str, OwnerTimeOff]):
     """The time off of each owner; empty for an owner without any."""
 
     def __init__(self, time_off: Iterable[TimeOff], org_id: str) -> None:
-        entries: dict[str, list[Entry]] = {}
+        by_owner: dict[str, list[Occurrence]] = {}
         for entry in time_off:
-            entries.setdefault(entry.owner_id, []).extend((each, entry) for each in entry.intervals)
-        super().__init__({owner_id: of_owner(some) for owner_id, some in entries.items()})
+            occurrences = ((interval, entry) for interval in entry.intervals)
+            by_owner.setdefault(entry.owner_id, []).extend(occurrences)
+        super().__init__(
+            {owner_id: of_owner(occurrences) for owner_id, occurrences in by_owner.items()}
+        )
         self._org_id = org_id
         self._places: dict[str, OwnerTimeOff] = {}
 
@@ -89,14 +94,14 @@ class TimeOffIndex(dict[str, OwnerTimeOff]):
         if location_id not in self:
             return self[self._org_id]
         if location_id not in self._places:
-            both = [*self[self._org_id].entries, *self[location_id].entries]
+            both = [*self[self._org_id].occurrences, *self[location_id].occurrences]
             self._places[location_id] = of_owner(both)
         return self._places[location_id]
 
 
 def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str | None:
-    """The note of the time off in which all open time of a date lies; None where some does not."""
+    """The note of the time off that covers all open time of a date; None where it does not."""
     if not open_time or not all(covers(time_off.intervals, interval) for interval in open_time):
         return None
-    entries = time_off.overlapping((open_time[0][0], open_time[-1][1]))
-    return next((entry.note for _, entry in entries if entry.note), "")
+    overlapping_time_off = time_off.overlapping((open_time[0][0], open_time[-1][1]))
+    return next((entry.note for _, entry in overlapping_time_off if entry.note), "")

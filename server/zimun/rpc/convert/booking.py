@@ -38,19 +38,19 @@ def timestamp(instant: int) -> Timestamp:
 
 
 def instant(sent: Timestamp) -> int:
-    """An instant off the wire."""
+    """The instant of a message."""
     return sent.seconds * SECOND + sent.nanos // 1000
 
 
 @lru_cache(maxsize=1 << 12)
 def duration(length: int) -> Duration:
-    """Microseconds on the wire: one message for all who ask, to be copied and not changed."""
+    """Microseconds on the wire: a shared message, to be copied and not changed."""
     seconds, micros = divmod(length, SECOND)
     return Duration(seconds=seconds, nanos=micros * 1000)
 
 
 def length(sent: Duration) -> int:
-    """Microseconds off the wire."""
+    """The microseconds of a message."""
     return sent.seconds * SECOND + sent.nanos // 1000
 
 
@@ -151,7 +151,7 @@ def reschedule(
 
 
 def cancel(request: appointments_service_pb2.CancelAppointmentRequest) -> CancelAppointment:
-    """The command to call an appointment off."""
+    """The command to cancel an appointment."""
     return CancelAppointment(
         request.appointment_id,
         request.cancel_reason,
@@ -175,10 +175,10 @@ def contact(
 
 
 MAX_SLOTS = 16
-"""The most slots of one piece of an answer."""
+"""The most slots of one piece of a response."""
 
 MAX_CACHED_RESPONSE_BYTES = 1 << 13
-"""Bytes, in memory, of an answer whose message is kept."""
+"""Bytes in memory of the largest result whose response is cached."""
 
 
 def view(request: availability_service_pb2.GetAvailabilityRequest) -> View:
@@ -294,7 +294,7 @@ def alternatives(slots: Sequence[Slot], zone: str) -> slot_pb2.SlotAlternatives:
 
 
 def hold(reservation: Reservation) -> hold_pb2.Hold:
-    """The hold that a reservation began as; what became of an appointment does not show here."""
+    """The hold of a reservation on the wire: CONFIRMED once it is an appointment, in any state."""
     state = State.CONFIRMED if reservation.appointment_id else reservation.state
     return hold_pb2.Hold(
         hold_id=reservation.hold_id,

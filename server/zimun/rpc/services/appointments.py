@@ -25,7 +25,7 @@ from zimun.rpc.convert.appointments import (
 )
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import PageRequest, page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, page_scope
+from zimun.rpc.request_context import Context, Dependencies, list_query
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -70,7 +70,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         )
         page = await write_page(holds, next_key, convert.hold, appointments.hold_key_of)
         return appointments_service_pb2.ListHoldsResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
         )
 
     async def ExtendHold(
@@ -165,7 +165,7 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         )
         page = await write_page(reservations, next_key, convert.appointment, appointments.key_of)
         return appointments_service_pb2.ListAppointmentsResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
         )
 
     async def ListAppointmentChanges(
@@ -183,10 +183,10 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         )
         page = await write_page(changes, next_key, appointment_change, appointments.change_key_of)
         return appointments_service_pb2.ListAppointmentChangesResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
         )
 
     def _page_request(self, request: Any) -> PageRequest:
-        scope = page_scope(request)
-        after = self._pages.read(request.page_token, scope)
-        return PageRequest(page_size(request.page_size), scope, after)
+        query = list_query(request)
+        after = self._pages.read(request.page_token, query)
+        return PageRequest(page_size(request.page_size), query, after)

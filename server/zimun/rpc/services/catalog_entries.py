@@ -17,7 +17,7 @@ from zimun.domain.ledger.events import CatalogEntry
 from zimun.rpc.convert.catalog import EntryConverter
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Dependencies, page_scope, typed
+from zimun.rpc.request_context import Dependencies, list_query, typed
 
 MAX_PAGES = 16
 """Pages of lists that are cached of a catalogue."""
@@ -58,14 +58,14 @@ class CatalogEntries(Generic[E, M]):
         return typed(pages[key], response_type)
 
     async def _page(self, current: Catalog, request: Any, response_type: type[P]) -> P:
-        size, scope = page_size(request.page_size), page_scope(request)
-        after = self._pages.read(request.page_token, scope)
+        size, query = page_size(request.page_size), list_query(request)
+        after = self._pages.read(request.page_token, query)
         entries, next_key = catalog.list_entries(
             current, self._converter.entry, request.include_archived, size, after
         )
         page = await write_page(entries, next_key, self._converter.write, catalog.key_of)
         return response_type(
-            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def get(self, entry_id: str) -> M:

@@ -4,7 +4,7 @@ from zimun.booking import contacts
 from zimun.rpc.convert import contacts as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, page_scope
+from zimun.rpc.request_context import Context, Dependencies, list_query
 from zimun.v1 import contacts_service_pb2, contacts_service_pb2_grpc
 
 
@@ -19,8 +19,8 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
         self, request: contacts_service_pb2.ExportContactRequest, context: Context
     ) -> contacts_service_pb2.ExportContactResponse:
         """Return a page of what is kept of a contact."""
-        scope, size = page_scope(request), page_size(request.page_size)
-        after = self._pages.read(request.page_token, scope)
+        query, size = list_query(request), page_size(request.page_size)
+        after = self._pages.read(request.page_token, query)
         histories, next_key = await contacts.export_contact(
             self._store, caller(), request.contact_email, size, after
         )
@@ -28,7 +28,7 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
             histories, next_key, convert.contact_appointment, contacts.history_key_of
         )
         return contacts_service_pb2.ExportContactResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def EraseContact(

@@ -12,7 +12,7 @@ from zimun.booking.overrides import (
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, page_scope
+from zimun.rpc.request_context import Context, Dependencies, list_query
 from zimun.v1 import (
     override_pb2,
     overrides_service_pb2,
@@ -34,8 +34,8 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
     ) -> overrides_service_pb2.ListOverridesResponse:
         """Return a page of the overrides of an owner, or of all, within some dates."""
-        size, scope = page_size(request.page_size), page_scope(request)
-        after = self._pages.read(request.page_token, scope)
+        size, query = page_size(request.page_size), list_query(request)
+        after = self._pages.read(request.page_token, query)
         criteria = OverrideFilter(
             owner_id=request.owner_id,
             first=convert.day(request.start_date),
@@ -44,7 +44,7 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
         overrides, next_key = await list_overrides(self._reader, caller(), criteria, size, after)
         page = await write_page(overrides, next_key, convert.override, override_key_of)
         return overrides_service_pb2.ListOverridesResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def CreateOverride(

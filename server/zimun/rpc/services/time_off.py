@@ -7,7 +7,7 @@ from zimun.booking.time_off import DeleteTimeOff
 from zimun.rpc.convert import time_off as convert
 from zimun.rpc.dispatch import caller
 from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, page_scope
+from zimun.rpc.request_context import Context, Dependencies, list_query
 from zimun.v1 import time_off_pb2, time_off_service_pb2, time_off_service_pb2_grpc
 
 
@@ -25,9 +25,9 @@ class TimeOffServicer(time_off_service_pb2_grpc.TimeOffServiceServicer):
         self, request: time_off_service_pb2.ListTimeOffRequest, context: Context
     ) -> time_off_service_pb2.ListTimeOffResponse:
         """Return a page of the time off of an owner, or of all, within some time."""
-        size, scope = page_size(request.page_size), page_scope(request)
+        size, query = page_size(request.page_size), list_query(request)
         after, criteria = (
-            self._pages.read(request.page_token, scope),
+            self._pages.read(request.page_token, query),
             convert.time_off_filter(request),
         )
         items, next_key = await time_off.list_time_off(
@@ -35,7 +35,7 @@ class TimeOffServicer(time_off_service_pb2_grpc.TimeOffServiceServicer):
         )
         page = await write_page(items, next_key, convert.time_off, time_off.key_of)
         return time_off_service_pb2.ListTimeOffResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, scope)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def GetTimeOff(
