@@ -21,12 +21,12 @@ def services(descriptors: Path) -> list[str]:
 
 
 def methods(descriptors: Path) -> list[MethodDescriptor]:
-    """Every method of those services, in the order of the contract."""
+    """Every method of the package's services, in the order of the contract."""
     return [method for service in _services(descriptors) for method in service.methods]
 
 
 def written(roots: Iterable[Descriptor]) -> dict[str, Descriptor]:
-    """These messages, and all that JSON writes inside them field by field, by full name."""
+    """These messages and all messages nested in them, by full name; not the well-known types."""
     messages: dict[str, Descriptor] = {}
     waiting = list(roots)
     while waiting:
@@ -38,8 +38,8 @@ def written(roots: Iterable[Descriptor]) -> dict[str, Descriptor]:
 
 
 def nested(field: FieldDescriptor) -> Descriptor | None:
-    """The message of an object field, or of the values of a map. The well-known types have JSON of
-    their own."""
+    """The message of a field, or of a map's values; None for others and for the well-known types,
+    which JSON does not write as objects."""
     message = field.message_type
     if message is not None and is_map(field):
         return nested(message.fields_by_name["value"])

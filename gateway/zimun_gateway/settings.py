@@ -15,19 +15,19 @@ class Settings:
     listen_address: str = "0.0.0.0"  # noqa: S104 - callers come from other machines
     listen_port: int = 8080
     admin_port: int = 9901
-    """On loopback; 0 lets the system choose."""
+    """The port of the admin interface, on loopback; 0: any free port."""
     metrics_address: str = "127.0.0.1"
     metrics_port: int | None = None
-    """Where Prometheus finds Envoy's metrics; then `admin_port` must not be 0. None: nowhere."""
+    """The port of Envoy's metrics for Prometheus; requires an `admin_port` but 0. None: no port."""
     otlp_endpoint: str = ""
-    """An OpenTelemetry collector (OTLP over gRPC, in clear). Empty: no traces."""
+    """The OpenTelemetry collector (OTLP over gRPC, without TLS). Empty: no traces."""
     trace_ratio: float = 0.01
-    """How many of the requests are traced."""
+    """The share of requests that are traced, 0 to 1."""
 
     grpc_endpoints: tuple[str, ...] = ("127.0.0.1:50051",)
     """Every worker of every machine that runs the server."""
     auth_endpoints: tuple[str, ...] = ("127.0.0.1:50050",)
-    """Where those machines answer /oauth/token and publish their keys."""
+    """The ports of the same machines that serve /oauth/token and the JWKS."""
     descriptors: Path = Path("server/zimun/v1/descriptors.binpb")
     site: Path | None = Path("gateway/zimun_gateway/site")
     """The directory of the page at /docs and of the OpenAPI document. None: neither is served."""
@@ -40,63 +40,63 @@ class Settings:
     then no resource metadata are served."""
     audience: str = "zimun"
     jwks_uri: str = ""
-    """Keys of an outside provider. Empty: the server's own, and then it also has the token
-    endpoint."""
+    """The keys of an outside identity provider. Empty: the server issues tokens itself, and has
+    the token endpoint."""
     jwks_ca: Path = Path("/etc/ssl/certs/ca-certificates.crt")
-    """The authorities that may vouch for an outside provider's https address."""
+    """The certificate authorities for the https address of an outside provider."""
     clock_skew: int = 60
-    """How far a clock of an issuer may be ahead or behind, for `nbf` and `exp`, as the server takes
-    `nbf`. The server itself ends a token at its `exp`."""
+    """How far an issuer's clock may be ahead or behind, for `nbf` and `exp`. The server allows it
+    for `nbf` alone: it refuses a token from its `exp` on."""
 
     rate_limit: int = 1000
-    """For each client, with a burst of twice as many; 0 turns every limit off."""
+    """Requests of each client, with a burst of twice as many; 0 switches all rate limits off."""
     mcp_rate_limit: int = 10
-    """For each client on the endpoint for agents, with a burst of twice as many."""
+    """Requests of each client to the endpoint for agents, with a burst of twice as many."""
     token_rate_limit: int = 200
-    """On the token endpoint, for each address."""
+    """Requests of each address to the token endpoint."""
     trusted_proxies: int = 0
-    """How many proxies in front append to X-Forwarded-For; the address of a caller is read behind
-    them."""
+    """The number of proxies in front that append to X-Forwarded-For; the caller's address is the
+    one that the first of them appended."""
 
     max_request_bytes: int = 256 * 1024
     max_response_bytes: int = 16 * 1024 * 1024
-    """Of a transcoded answer, which is held whole."""
+    """The most bytes of a transcoded response, which is buffered whole."""
     max_concurrent_requests: int = 512
-    """To all servers together; a request beyond it is refused at once with Retry-After."""
+    """Requests to all servers together; those beyond it are refused at once, with Retry-After."""
     target_latency: float = 0.1
-    """Seconds. While the median latency of the servers is higher, fewer requests are admitted at a
-    time, so that they wait in no queue; 0 turns this off."""
+    """The median latency of the servers above which fewer concurrent requests are admitted; 0
+    switches this off."""
     fair_rate: int = 20
-    """Requests a second of an organization on a thread of Envoy that are not refused for the sake
-    of other organizations; 0 turns fair shares off."""
+    """Requests of an organization on a thread of Envoy that are always within its fair share; 0
+    switches fair shares off."""
     max_connections: int = 10_000
-    """Those beyond it are closed at once."""
+    """Connections of callers; those beyond it are closed at once."""
     max_heap_bytes: int = 1024 * 1024 * 1024
-    """Of Envoy's own memory: near it Envoy gives way, at 95 % of it requests are refused."""
+    """Envoy's memory: from 70 % of it on Envoy frees memory, at 95 % it refuses requests."""
     request_timeout: float = 15.0
-    """From 0.01 to 3600."""
+    """The most time of a request, 0.01 to 3600."""
     idle_timeout: float = 60.0
-    """After which a connection without a request is closed."""
+    """The time after which a connection without a request is closed."""
 
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call; `*` for any. None: no CORS."""
+    """Origins whose pages may call (`*`: any). Empty: no CORS."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     upstream_tls_ca: Path | None = None
-    """The authority that vouches for the servers. None: they are called in clear."""
+    """The certificate authority of the servers. None: no TLS to the servers."""
     upstream_tls_name: str = "zimun"
-    """The name that the certificates of all servers carry."""
+    """The name in the certificates of all servers."""
     upstream_tls_certificate: Path | None = None
     upstream_tls_key: Path | None = None
-    """Envoy's own, for servers that ask for one."""
+    """Envoy's client certificate and key, for servers that require one."""
     access_log: str = "/dev/stdout"
-    """Empty: none."""
+    """The file of the access log. Empty: no log."""
     log_rate: Path = Path("gateway/zimun_gateway/log_rate.yaml")
-    """Lines a second that the access log gets of callers without a token."""
+    """The file with the rate of log lines of requests without a token."""
     max_log_bytes: int = 64 * 1024 * 1024
-    """Of a file of the log; four are kept."""
+    """The most bytes of a log file, of which there are four."""
     disk_reserve: int = 256 * 1024 * 1024
-    """Where less of the disk is free, the log is emptied."""
+    """The free space on the disk below which the log is emptied."""
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -122,7 +122,7 @@ class Settings:
 
 
 def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` in two; anything else is a ValueError that quotes it."""
+    """The host and the port of `host:port` or `[v6]:port`; raises ValueError."""
     host, colon, port = endpoint.rpartition(":")
     if not (colon and host and port.isdecimal()):
         raise ValueError(f"{endpoint!r} is not host:port")

@@ -1,4 +1,4 @@
-"""Files that Envoy serves by itself: the OpenAPI document, the page at /docs, and what names them.
+"""Files that Envoy serves by itself: the OpenAPI document, the page at /docs, discovery files.
 
 Callers need no token, so they have few streams at a time (`SITE`), and only the paths that are
 listed here: Envoy's file server is marked as work in progress, and no caller can make it open any
@@ -69,9 +69,9 @@ def swagger_ui() -> Path:
 
 
 def file_filters(settings: Settings) -> list[Config]:
-    """The file server, and before it what adds HEADERS and removes Range.
+    """The filter that adds HEADERS and removes Range, then the file server.
 
-    They are disabled except on the route of the files; none where there is no site.
+    Both are disabled except on the route of the files; there are none without a site.
     """
     if settings.site is None:
         return []
@@ -128,8 +128,8 @@ def _metadata(settings: Settings, limits: Config) -> list[Config]:
 
 
 def _files(filters: Config) -> Config:
-    """One route for all files. No server gets such a request: the cluster is there for its limits
-    of time alone, which a route without one cannot have."""
+    """One route for all files. No server gets such a request: the route names a cluster because
+    only a route with a cluster can have limits of time."""
     lifetime = seconds(SITE.lifetime)
     return {
         "match": {"safe_regex": {"regex": _paths()}, "headers": [_reads()]},

@@ -126,7 +126,7 @@ class McpNotInstalled(ZimunError):
 
 
 class NotFound(ZimunError):
-    """No such id in the caller's organization; another organization's id reads the same."""
+    """The caller's organization has no such id; ids of other organizations get this error, too."""
 
     noun: ClassVar[str]
     field: ClassVar[str]

@@ -24,7 +24,7 @@ ALL_DAY: Hours = ((0, 24 * 60),)
 
 
 class DayStatus(StrEnum):
-    """What a date is like at a place."""
+    """The status of a date at a place."""
 
     OPEN = "OPEN"
     CLOSED = "CLOSED"
@@ -33,7 +33,7 @@ class DayStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A date of a place: one entry of the holiday map, with the hours behind it."""
+    """A date of a place: its status, the note of its override or holiday, and its hours."""
 
     date: date
     status: DayStatus
@@ -196,8 +196,8 @@ def open_time(zone: str, day: date, hours: Hours) -> list[Interval]:
 
 
 def place_day(catalog: Catalog, place: Place, day: date) -> Day:
-    """What the date is like at the place; a date that its zone skipped is closed, and
-    so is every date of a location that is not active.
+    """The status and the hours of a date at a place; a date that its zone skipped is closed,
+    and so is every date of a location that is not active.
 
     The first of these that is set decides: the location's override, the organization's
     override, a public holiday, the location's week, the organization's week;
@@ -224,7 +224,7 @@ def service_hours(service: Service, day: date) -> Hours:
 
 
 def service_day(service: Service, place: Place, day: Day) -> Day:
-    """What a date of the place is like for a service: open within the hours of both."""
+    """The status and the hours of a date for a service: open within the hours of both."""
     if not service.has_hours or not day.hours:
         return day
     shared = intersect(merge(day.hours), merge(service_hours(service, day.date)))

@@ -306,8 +306,8 @@ class Timetable:
         return self.given_on(service, place, day) if service.has_hours else self.open_on(place, day)
 
     def _service_day(self, service: Service, place: Place, day: date) -> Day:
-        """What a date of the place is like for a service; closed where all of the service's
-        hours there are time off of the place."""
+        """The status and the hours of a date for a service; closed where time off of the place
+        covers all of the service's hours."""
         shown = service_day(service, place, self.day(place, day))
         if not self.time_off or not service.has_hours or not shown.hours:
             return shown

@@ -75,12 +75,12 @@ def member_of(reservation: Reservation) -> Member:
 
 
 class Session(NamedTuple):
-    """One giving of a service: what it takes of people and things, and until when it counts.
+    """A session: one giving of a service, with the subjects that it takes and its members.
 
-    `busy` is its time with its buffers. It counts while now < `until`, which is
-    0 once it has ended. `booked_at` is the instant at which it was made, or
-    moved to where it is. `members` are its reservations by hold_id, None where
-    only a ledger that has loaded them knows.
+    `busy` is its time with its buffers. It takes its subjects while now < `until`,
+    which is 0 once the session has ended. `booked_at` is the instant of its first
+    booking, or of its move to this time. `members` are its reservations by hold_id;
+    None where they are not loaded.
     """
 
     session_id: str
@@ -125,10 +125,11 @@ class Session(NamedTuple):
 
 
 class ReservationEvent(NamedTuple):
-    """A change of a reservation: `sessions` are those that it touched, as it left them.
+    """A change of a reservation, with the reservation and its sessions after the change.
 
-    `client_id` is the client that requested it; empty for an expiry. `ignored_rules`
-    are those that the request set aside.
+    `sessions` are those that the change made, changed or ended. `client_id` is the
+    client that requested it; empty for an expiry. `ignored_rules` are the rules that
+    the request set aside.
     """
 
     type: EventType
@@ -138,7 +139,7 @@ class ReservationEvent(NamedTuple):
     ignored_rules: Sequence[BookingRule] = ()
 
     def members_after(self, session: Session, before: Mapping[str, Member]) -> dict[str, Member]:
-        """The members of a session that it touched, from those before."""
+        """The members of a session of this event, given its members before."""
         after, reservation = dict(before), self.reservation
         after.pop(reservation.hold_id, None)
         if reservation.session_id == session.session_id and reservation.state in LIVE:
