@@ -148,7 +148,7 @@ class _Part:
     async def slots(self, pause: Pause) -> list[Slot]:
         """The slots that start within the part, in time order but where a clock was set back."""
         search = self.search
-        start, end = search.bookable(self.part)
+        start, end = search.within_window(self.part)
         if start >= end:
             return []
         zone = search.place.time_zone
@@ -262,7 +262,7 @@ def _open(
     begin = last.part[1] if last else whole[0]
     days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id)))
     part = begin, min(begin + days * DAY, whole[1])
-    search = resolved.search(ledger, now, resolved.bookable(now, part))
+    search = resolved.search(ledger, now, resolved.from_now_to_horizon(now, part))
     return _Part(ledger, search, part, whole)
 
 
@@ -321,7 +321,9 @@ def _open_next(
     begin = max(begin, day_segments[0].start) if day_segments else begin
     days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id))))
     part = (begin, begin + days * DAY)
-    return _Part(ledger, resolved.search(ledger, now, resolved.bookable(now, part)), part, part)
+    return _Part(
+        ledger, resolved.search(ledger, now, resolved.from_now_to_horizon(now, part)), part, part
+    )
 
 
 CheckOutcome = Slot | ZimunError

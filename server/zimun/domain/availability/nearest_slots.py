@@ -50,13 +50,13 @@ def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: in
     stands_until = FOREVER
     for radius in ALTERNATIVE_RADII:
         around = (start - radius * DAY, start + radius * DAY + 1)
-        within = resolved.bookable(now, around)
+        within = resolved.from_now_to_horizon(now, around)
         if within[1] < around[1]:
             stands_until = 0
         if within[0] < within[1]:
             search = resolved.search(ledger, now, within)
             stands_until = min(stands_until, search.busy.stands_until)
-            begin, end = search.bookable(within)
+            begin, end = search.within_window(within)
             if begin < end:
                 dates = local_date(zone, begin), local_date(zone, end - 1)
                 slots = nearest(search, start, ALTERNATIVES, *dates)

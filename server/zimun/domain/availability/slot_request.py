@@ -111,8 +111,11 @@ class ResolvedRequest(NamedTuple):
             self.timetable, self.service, self.place, Busy({}), now, self.staff_id, self.seats
         )
 
-    def bookable(self, now: int, within: Interval) -> Interval:
-        """The part of an interval that the booking window leaves: from now to the horizon."""
+    def from_now_to_horizon(self, now: int, within: Interval) -> Interval:
+        """The part of an interval from now to the horizon, for which busy time is read.
+
+        It is wider than the booking window by the lead time, which `Search.within_window` applies.
+        """
         return max(within[0], now), min(within[1], now + self.service.horizon + 1)
 
 
