@@ -90,22 +90,22 @@ def uncompared() -> None:
 
 def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
-    append = _DRAFT.append.fget
+    append = _DRAFT.to_append
 
     def evolve_first(draft: group_commit.Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
 
-    _DRAFT.append = property(evolve_first)
+    _DRAFT.to_append = evolve_first
 
 
 def undropped() -> None:
     """Memory keeps what a group came to that failed, and now and then one fails."""
     drafts: dict[str, group_commit.Draft] = {}
-    decide = writer._Lane._decide_all
+    decide = writer._Lane._decide_group
 
-    async def decide_all(lane: Any, *arguments: Any) -> list[group_commit.Draft]:
+    async def decide_group(lane: Any, *arguments: Any) -> list[group_commit.Draft]:
         decided = await decide(lane, *arguments)
         drafts.update({draft.memory.org_id: draft for draft in decided})
         return decided
@@ -113,7 +113,7 @@ def undropped() -> None:
     def keep(memories: Iterable[LedgerMemory]) -> None:
         for memory in memories:
             if draft := drafts.pop(memory.org_id, None):
-                draft.committed()
+                draft.update_memory()
 
     append = PostgresqlLedgers.append
     count = itertools.count(1)
@@ -123,7 +123,7 @@ def undropped() -> None:
             raise Overloaded("planted: the database refused a group")
         return await append(self, appends)
 
-    writer._Lane._decide_all = decide_all  # type: ignore[assignment, method-assign]
+    writer._Lane._decide_group = decide_group  # type: ignore[assignment, method-assign]
     writer._drop = keep
     PostgresqlLedgers.append = fail_some  # type: ignore[method-assign]
 
@@ -145,14 +145,14 @@ def outdated() -> None:
 
 def hasty() -> None:
     """Callers are answered before the commit."""
-    append = _DRAFT.append.fget
+    append = _DRAFT.to_append
 
     def settle_first(draft: group_commit.Draft) -> Append | None:
-        group_commit.complete(draft.jobs)
+        group_commit.complete(draft.commands)
         made: Append | None = append(draft)
         return made
 
-    _DRAFT.append = property(settle_first)
+    _DRAFT.to_append = settle_first
 
 
 def split() -> None:

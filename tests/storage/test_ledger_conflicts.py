@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from zimun.booking.store import (
-    Conflict,
+    AppendRejected,
     LedgerStore,
 )
 from zimun.domain.catalog.entries import StaffMember
@@ -120,7 +120,7 @@ async def refused(
         script.put(replace(CUT, name="Lost"))
     before = engine.tables()
     for group in ([bystander, script], [script, bystander], [script]):
-        with pytest.raises(Conflict) as caught:
+        with pytest.raises(AppendRejected) as caught:
             await store.append([one.append() for one in group])
     assert engine.tables() == before
     # The store serves on, and the bystander can be written alone.

@@ -40,7 +40,7 @@ async def test_a_group_that_meets_a_constraint_is_decided_again_from_a_fresh_rea
         )
     assert [type(one) for one in got] == [SlotUnavailable, Reservation, Reservation]
     [record] = caplog.records
-    assert "violates a constraint" in record.getMessage()
+    assert "the store rejects a group" in record.getMessage()
     assert "allocations" in record.getMessage()
 
 

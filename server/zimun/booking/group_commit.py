@@ -46,57 +46,60 @@ class PendingCommand:
             self.future.set_result(self.response)
         else:
             self.future.set_exception(self.refusal)
-            # A cycle of job, refusal and traceback would wait for the garbage collector.
+            # A cycle of command, refusal and traceback would wait for the garbage collector.
             self.refusal = None
 
 
 @dataclass(slots=True)
 class Draft:
-    """The effects of the commands of one organization so far, on top of what is in memory."""
+    """The ledger of an organization with the effects of its commands, before they are written."""
 
     memory: LedgerMemory
     ledger: Ledger
     timetable: Timetable
     now: int
-    jobs: list[PendingCommand]
+    commands: list[PendingCommand]
     is_new: bool
     events: list[Event] = field(default_factory=list)
     responses: dict[IdempotencyKey, StoredResponse] = field(default_factory=dict)
     refusals: dict[SlotKey, RefusedHold] = field(default_factory=dict)
-    meets_old_keys: bool = False
+    reuses_expired_keys: bool = False
 
-    def decide_all(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
+    def decide_commands(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
         """Decide every command; returns what must be loaded before they are decided again."""
         needs = Needs()
-        for job in self.jobs:
+        for pending in self.commands:
             try:
-                self._decide_command(job, stored)
+                self._decide_command(pending, stored)
             except NotLoaded as lacking:
                 needs |= lacking.needs
         return needs
 
     @property
     def is_confirmed_by_append(self) -> bool:
-        """Whether its append shows that all outcomes are right, without a read of head and keys.
+        """Whether a successful append confirms all outcomes, without a read of head and keys.
 
-        It has no effect unless the head is where memory has it, and no response is stored under
-        the keys that it stores one under. A refused command's key may have one.
+        It succeeds only where the head is the one in memory and no response is stored under the
+        new keys. A response may be stored under the key of a refused command, which it does not
+        check.
         """
         has_append = bool(self.events or self.responses)
-        return has_append and not any(job.refusal and job.request.key for job in self.jobs)
+        return has_append and not any(
+            pending.refusal and pending.request.key for pending in self.commands
+        )
 
     def is_confirmed_by(self, update: LedgerUpdate) -> bool:
-        """Whether head and keys, as they were read after the decisions, show that all are right."""
+        """Whether a read after the decisions confirms them: no new head, no stored response."""
         ledger = self.memory.ledger
         assert ledger is not None
         known = (ledger.seq, ledger.time, ledger.catalog_version)
         return update.head == known and not update.responses
 
     def _decide_command(
-        self, job: PendingCommand, stored: Mapping[IdempotencyKey, StoredResponse]
+        self, pending: PendingCommand, stored: Mapping[IdempotencyKey, StoredResponse]
     ) -> None:
         """Decide one command on top of those before it; raises NotLoaded."""
-        request, job.refusal = job.request, None
+        request, pending.refusal = pending.request, None
         identity = request.identity if request.key else None
         try:
             if identity:
@@ -104,21 +107,21 @@ class Draft:
                 if response and self.now < response.expires_at:
                     if response.fingerprint != request.fingerprint:
                         raise IdempotencyKeyReused(request.method)
-                    job.response = response.response
+                    pending.response = response.response
                     return
-            decision = self._decide(job.command, request.caller.client_id)
-            job.response = request.encode(decision.result)
+            decision = self._decide(pending.command, request.caller.client_id)
+            pending.response = request.encode(decision.result)
         except NotLoaded:
             raise
         except Exception as error:
             # Its traceback would keep the draft, and with it the whole group.
-            job.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
+            pending.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
             return
         self._add(decision)
         if identity:
-            # A response that is still kept under the key is one whose lifetime is over.
-            self.meets_old_keys |= identity in stored
-            self.responses[identity] = request.to_store(job.response, self.now)
+            # A response that is still stored under the key has expired.
+            self.reuses_expired_keys |= identity in stored
+            self.responses[identity] = request.to_store(pending.response, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; a hold like one that was refused is refused alike while that stands."""
@@ -144,8 +147,7 @@ class Draft:
             version = self.ledger.catalog_version
             self.timetable = Timetable(replace(decision.catalog, version=version))
 
-    @property
-    def append(self) -> Append | None:
+    def to_append(self) -> Append | None:
         """The changes to write; None without changes."""
         if not self.events and not self.responses:
             return None
@@ -161,37 +163,37 @@ class Draft:
             self.memory.ledger, self.ledger, self.events, self.now, self.responses, longest
         )
 
-    def committed(self) -> None:
-        """Bring memory to the state that is on disk now."""
+    def update_memory(self) -> None:
+        """Bring memory to the state that is on disk now: the draft has been written."""
         ledger = self.ledger.merged(self.now)
         self.memory.evolved(ledger, self.timetable, len(self.events))
-        self.completed()
+        self.remember_refusals()
 
-    def completed(self) -> None:
-        """Keep the refusals in memory; all effects of the draft are on disk, if it has any."""
+    def remember_refusals(self) -> None:
+        """Add the refusals to memory; any effects of the draft must have been written."""
         self.memory.refused_holds.update(self.refusals, self.ledger)
 
 
 def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:
     """The pending commands of each organization that have no outcome yet."""
-    jobs: dict[str, list[PendingCommand]] = {}
-    for job in group:
-        if not job.future.done():
-            jobs.setdefault(job.org_id, []).append(job)
-    return jobs
+    commands: dict[str, list[PendingCommand]] = {}
+    for pending in group:
+        if not pending.future.done():
+            commands.setdefault(pending.org_id, []).append(pending)
+    return commands
 
 
-def complete(jobs: Sequence[PendingCommand]) -> None:
+def complete(commands: Sequence[PendingCommand]) -> None:
     """Give callers the outcomes of their commands."""
-    for job in jobs:
-        job.complete()
+    for pending in commands:
+        pending.complete()
 
 
-def fail(jobs: Sequence[PendingCommand], error: Exception) -> None:
+def fail(commands: Sequence[PendingCommand], error: Exception) -> None:
     """Give callers the error for which their commands were not written."""
-    for job in jobs:
+    for pending in commands:
         if isinstance(error, Overloaded):
             # Each caller raises an exception of their own.
             error = Overloaded(error.message, error.retry_after)
-        job.refusal = error.with_traceback(None)
-    complete(jobs)
+        pending.refusal = error.with_traceback(None)
+    complete(commands)

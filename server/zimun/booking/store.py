@@ -95,10 +95,11 @@ class Append:
     longest_span: int = 0
 
 
-class Conflict(Exception):
-    """The store refused a group because of what it holds: a unique key, an overlap, too many seats.
+class AppendRejected(Exception):
+    """The store wrote nothing of a group: it violates a constraint, or met another transaction.
 
-    The message names the constraint.
+    The constraints are unique keys, no overlaps and no more seats than there are. The message
+    has the cause.
     """
 
 
@@ -185,7 +186,7 @@ class LedgerStore(Protocol):
         """Write a group in one transaction, to each ledger whose head is where it was read.
 
         Returns the ids of the organizations that were written; a ledger whose head has moved, or
-        that has a response under one of the new keys, gets nothing. Raises Conflict, and
+        that has a response under one of the new keys, gets nothing. Raises AppendRejected, and
         OutcomeUnknown where the store was lost before it answered.
         """
 

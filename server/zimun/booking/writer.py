@@ -1,13 +1,15 @@
 """Writing ledgers: commands that wait are decided and committed together, as one group.
 
-A group reads the heads of its ledgers and the Idempotency-Keys of its commands,
-decides its commands one after the other, each seeing what those before it did,
-and writes their effects in one transaction, which has an effect only where no
-other server has moved a head meanwhile (optimistic concurrency control). Then
-memory evolves, and only then are the callers answered. Where no other server is
-known to write a ledger, its commands are decided without a read before, as the
-transaction checks head and keys; a read after the decisions confirms them where
-there is nothing to write or a command with a key is refused.
+A group reads the heads of its ledgers and the stored responses of its
+Idempotency-Keys, decides its commands one after the other, each on the effects of
+those before it, and writes the effects in one transaction, which has an effect only
+where no other server has moved a head meanwhile (optimistic concurrency control).
+Then memory evolves, and only then are the callers answered.
+
+The commands of a ledger that this server was the last to write, as far as it knows, are
+decided in memory without a read before: the transaction, which checks head and keys,
+confirms the decisions. Where there is nothing to write, or a command with a key is
+refused, a read after the decisions confirms them.
 """
 
 import asyncio
@@ -23,40 +25,31 @@ from typing import Any
 from zimun.booking.change_request import ChangeRequest
 from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete, fail
 from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
-from zimun.booking.store import (
-    Conflict,
-    LedgerRead,
-    LedgerStore,
-    LedgerUpdate,
-)
+from zimun.booking.store import AppendRejected, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
 from zimun.domain.catalog.catalog import empty_catalog
 from zimun.domain.commands import Command, Hold
-from zimun.domain.errors import (
-    OutcomeUnknown,
-    Overloaded,
-    TokenInvalid,
-)
+from zimun.domain.errors import OutcomeUnknown, Overloaded, TokenInvalid
 from zimun.domain.identity import Caller
 from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
-"""Commands of one group: limits how long deciding keeps the event loop."""
+"""The most commands of a group: limits the time for which it occupies the event loop."""
 
-MAX_JOBS = 512
-"""Commands of one group with those like one that was refused, which are hardly any work."""
+MAX_COMMANDS = 512
+"""The most commands of a group with holds of refused slots, which take hardly any time."""
 
 MAX_WAITING = 4096
 """Commands that may wait in a lane; beyond it they are refused at once."""
 
 MAX_ATTEMPTS = 50
-"""How often a group is decided while other servers move its ledgers on."""
+"""The most attempts to write a group while other servers move the heads of its ledgers."""
 
-MAX_CONFLICTS = 2
-"""How often a group may be refused by the store before its commands are tried one by one."""
+MAX_REJECTIONS = 2
+"""The most rejections of a group by the store before its commands are written one by one."""
 
 MAX_LOADS = 100
-"""How often a group may need more of its ledgers before it fails as one that never ends."""
+"""The most reads of what a group needs before it fails as one that never ends."""
 
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; pauses are random, so that colliding servers
@@ -179,7 +172,7 @@ class _Lane:
                 async with asyncio.timeout(pause):
                     await self._must_go_on.wait()
         group = self._next_group()
-        if all(job.is_refused_hold for job in group):
+        if all(pending.is_refused_hold for pending in group):
             self._pause_until = loop.time() + HEAD_READ_INTERVAL
         if not self._waiting and not self._closed:
             self._must_go_on.clear()
@@ -190,22 +183,22 @@ class _Lane:
         group: list[PendingCommand] = []
         others: list[PendingCommand] = []
         to_decide = 0
-        while self._waiting and to_decide < MAX_GROUP and len(group) < MAX_JOBS:
-            job = self._waiting.popleft()
-            if job.future.done():
+        while self._waiting and to_decide < MAX_GROUP and len(group) < MAX_COMMANDS:
+            pending = self._waiting.popleft()
+            if pending.future.done():
                 continue
             together = self._store.shares_transactions or not group
-            if together or job.org_id == group[0].org_id:
-                group.append(job)
-                to_decide += not job.is_refused_hold
+            if together or pending.org_id == group[0].org_id:
+                group.append(pending)
+                to_decide += not pending.is_refused_hold
             else:
-                others.append(job)
+                others.append(pending)
         self._waiting.extendleft(reversed(others))
         return group
 
     async def _commit(self, group: list[PendingCommand]) -> None:
         """Decide and write a group until every one of its commands has its outcome."""
-        memories = {job.org_id: self._reader.memory(job.org_id) for job in group}
+        memories = {pending.org_id: self._reader.memory(pending.org_id) for pending in group}
         locks: list[asyncio.Lock] = []
         try:
             for org_id in sorted(memories):
@@ -219,36 +212,39 @@ class _Lane:
         self._reader.trim()
 
     async def _commit_locked(
-        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory]
+        self,
+        group: list[PendingCommand],
+        memories: Mapping[str, LedgerMemory],
+        unknown: OutcomeUnknown | None = None,
     ) -> None:
-        conflicts = 0
-        unknown: OutcomeUnknown | None = None
+        """Decide and write a group whose ledgers are locked.
+
+        `unknown` is the error of an attempt with these commands that was lost in its commit: it
+        may have been written, whatever comes after.
+        """
+        rejections = 0
         for attempt in range(MAX_ATTEMPTS):
             try:
                 group = await self._attempt(group, memories, attempt == 0)
-            except Conflict as error:
-                conflicts += 1
+            except AppendRejected as error:
+                rejections += 1
                 self._reader.counters.conflicts += 1
                 _drop(memories.values())
-                log.warning(
-                    "a group of %d commands violates a constraint of the store: %s",
-                    len(group),
-                    error,
-                )
-                if conflicts > MAX_CONFLICTS and len(group) > 1:
-                    for job in group:
-                        await self._commit_locked([job], {job.org_id: memories[job.org_id]})
+                log.warning("the store rejects a group of %d commands: %s", len(group), error)
+                if rejections > MAX_REJECTIONS and len(group) > 1:
+                    for pending in group:
+                        own = {pending.org_id: memories[pending.org_id]}
+                        await self._commit_locked([pending], own, unknown)
                     return
-                if conflicts > 2 * MAX_CONFLICTS:
-                    log.error("the store refuses what the ledger allows: %s", error)
-                    break
+                if rejections > 2 * MAX_REJECTIONS:
+                    log.error("the store rejects what the ledger allows: %s", error)
+                    fail(group, unknown or Overloaded("the store refused every attempt"))
+                    return
             except OutcomeUnknown as error:
                 _drop(memories.values())
                 unknown, group = error, _after_unknown_outcome(group, error)
             except Exception as error:
                 _drop(memories.values())
-                # A group that was lost while it committed may have been written, whatever came
-                # after.
                 fail(group, unknown or error)
                 return
             if not group:
@@ -263,71 +259,73 @@ class _Lane:
 
         Returns the commands to decide again: another server has moved the head of their ledger.
         """
-        drafts = await self._decide_all(group, memories, is_first)
-        if over := [draft for draft in drafts if draft.meets_old_keys]:
-            # Their keys are free again once the responses of a day ago are deleted.
-            now = max(draft.now for draft in over)
-            await self._store.drop_responses(now, [draft.memory.org_id for draft in over])
-        appends = {
-            draft.memory.org_id: append for draft in drafts if (append := draft.append) is not None
-        }
+        drafts = await self._decide_group(group, memories, is_first)
+        if with_expired_keys := [draft for draft in drafts if draft.reuses_expired_keys]:
+            # A key is free again once its expired response is deleted.
+            now = max(draft.now for draft in with_expired_keys)
+            org_ids = [draft.memory.org_id for draft in with_expired_keys]
+            await self._store.drop_responses(now, org_ids)
+        appends = {draft.memory.org_id: append for draft in drafts if (append := draft.to_append())}
         written = await self._store.append(list(appends.values())) if appends else frozenset()
         again: list[PendingCommand] = []
         for draft in drafts:
             if draft.memory.org_id not in appends:
-                draft.completed()
-                complete(draft.jobs)
+                draft.remember_refusals()
+                complete(draft.commands)
                 if draft.is_new:
                     draft.memory.drop()
             elif draft.memory.org_id in written:
-                draft.committed()
+                draft.update_memory()
                 self._reader.counters.count_events(appends[draft.memory.org_id].events)
-                complete(draft.jobs)
+                complete(draft.commands)
             else:
                 self._reader.counters.moved += 1
                 draft.memory.is_likely_current = False
-                again += draft.jobs
+                again += draft.commands
                 if draft.is_new:
                     draft.memory.drop()
         return again
 
-    async def _decide_all(
+    async def _decide_group(
         self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
     ) -> list[Draft]:
-        """Decide every command, having read what they need, as often as they need more."""
+        """Decide every command, in memory or after a read, and again as often as they need more.
+
+        `optimistic` drafts are confirmed by their append, `unconfirmed` ones by a read.
+        """
         needs: dict[str, Needs] = {}
-        confirmed: list[Draft] = []
+        optimistic: list[Draft] = []
         unconfirmed: dict[str, Draft] = {}
         if is_first:
             for done in self._decide_in_memory(group, memories, needs):
                 if done.is_confirmed_by_append:
-                    confirmed.append(done)
+                    optimistic.append(done)
                 else:
                     unconfirmed[done.memory.org_id] = done
-        decided = {draft.memory.org_id for draft in confirmed}
-        group = [job for job in group if job.org_id not in decided]
+        decided = {draft.memory.org_id for draft in optimistic}
+        group = [pending for pending in group if pending.org_id not in decided]
         for _ in range(MAX_LOADS):
-            jobs = by_organization(group)
-            if not jobs:
-                return confirmed
+            commands = by_organization(group)
+            if not commands:
+                return optimistic
             updates = await self._store.read(
                 [
                     _with_keys(memories[org_id].read(needs.get(org_id)), some)
-                    for org_id, some in jobs.items()
+                    for org_id, some in commands.items()
                 ]
             )
             drafts: list[Draft] = []
             needs = {}
-            for (org_id, some), update in zip(jobs.items(), updates, strict=True):
+            for (org_id, some), update in zip(commands.items(), updates, strict=True):
                 in_memory = unconfirmed.pop(org_id, None)
                 if in_memory and in_memory.is_confirmed_by(update):
                     drafts.append(in_memory)
                 elif draft := self._open_draft(memories[org_id], update, some):
                     drafts.append(draft)
-                    if missing := draft.decide_all(update.responses):
+                    if missing := draft.decide_commands(update.responses):
                         needs[org_id] = missing
             if not needs:
-                return confirmed + drafts
+                return optimistic + drafts
             # Other tasks run before more is read and decided, even where reading suspends nothing.
             await asyncio.sleep(0)
         raise AssertionError("a command never has what it needs")
@@ -343,46 +341,46 @@ class _Lane:
         Returns their drafts, and adds to `needs` what others lack.
         """
         drafts = []
-        for org_id, jobs in by_organization(group).items():
+        for org_id, commands in by_organization(group).items():
             memory = memories[org_id]
             if memory.is_likely_current:
-                draft = self._new_draft(memory, jobs)
-                if missing := draft.decide_all({}):
+                draft = self._new_draft(memory, commands)
+                if missing := draft.decide_commands({}):
                     needs[org_id] = missing
                 else:
                     drafts.append(draft)
         return drafts
 
     def _open_draft(
-        self, memory: LedgerMemory, update: LedgerUpdate, jobs: list[PendingCommand]
+        self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
     ) -> Draft | None:
         """A draft on top of what was read; None where there is no such organization."""
         is_new = update.head is None
         if is_new:
-            others = [job for job in jobs if not job.creates]
-            for job in others:
-                job.refusal = TokenInvalid("the token's organization does not exist")
+            others = [pending for pending in commands if not pending.creates]
+            for pending in others:
+                pending.refusal = TokenInvalid("the token's organization does not exist")
             complete(others)
-            jobs = [job for job in jobs if job.creates]
-            if not jobs:
+            commands = [pending for pending in commands if pending.creates]
+            if not commands:
                 memory.drop()
                 return None
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
-        return self._new_draft(memory, jobs, is_new)
+        return self._new_draft(memory, commands, is_new)
 
     def _new_draft(
-        self, memory: LedgerMemory, jobs: list[PendingCommand], is_new: bool = False
+        self, memory: LedgerMemory, commands: list[PendingCommand], is_new: bool = False
     ) -> Draft:
         assert memory.ledger, "memory has been brought up to date"
         assert memory.timetable, "memory has been brought up to date"
         now = max(self._clock.now(), memory.ledger.time)
-        return Draft(memory, memory.ledger, memory.timetable, now, jobs, is_new)
+        return Draft(memory, memory.ledger, memory.timetable, now, commands, is_new)
 
 
-def _with_keys(read: LedgerRead, jobs: Sequence[PendingCommand]) -> LedgerRead:
-    keys = tuple({job.request.identity for job in jobs if job.request.key})
+def _with_keys(read: LedgerRead, commands: Sequence[PendingCommand]) -> LedgerRead:
+    keys = tuple({pending.request.identity for pending in commands if pending.request.key})
     return replace(read, keys=keys) if keys else read
 
 
@@ -392,9 +390,9 @@ def _drop(memories: Iterable[LedgerMemory]) -> None:
 
 
 def _after_unknown_outcome(
-    jobs: Sequence[PendingCommand], error: OutcomeUnknown
+    commands: Sequence[PendingCommand], error: OutcomeUnknown
 ) -> list[PendingCommand]:
     """The commands that can be decided again: their key tells whether they were committed."""
-    keyed = [job for job in jobs if job.request.key]
-    fail([job for job in jobs if not job.request.key], error)
+    keyed = [pending for pending in commands if pending.request.key]
+    fail([pending for pending in commands if not pending.request.key], error)
     return keyed

@@ -158,10 +158,7 @@ class Search:
         return assign(self.service, self._without_time_off(start) & set(resource_ids)) is not None
 
     def within_window(self, interval: Interval) -> Interval:
-        """The part of an interval within the booking window: from lead time to horizon.
-
-        It ends before it begins where there is none.
-        """
+        """The part of an interval within the booking window; it ends before it begins for none."""
         return max(interval[0], self.earliest_start), min(interval[1], self.latest_start + 1)
 
     def _is_equipped(self, start: int) -> bool:

@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from zimun.booking.store import Conflict
+from zimun.booking.store import AppendRejected
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.storage.database_errors import Refusals, brief
 from zimun.storage.postgresql.permits import Permits
@@ -245,7 +245,7 @@ class PostgresqlDatabase:
     async def retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run an attempt, and repeat it after an error of `is_conflict` or a lost connection.
 
-        Other errors are raised at once: `store.Conflict` too, as its group must be decided
+        Other errors are raised at once: `store.AppendRejected` too, as its group must be decided
         anew. Pauses grow and are random in part, so that transactions that collided do not
         collide again. Raises Overloaded after MAX_ATTEMPTS, where a lost server does not
         return within RECONNECT_TIME, and at once where the server refuses to serve.
@@ -255,7 +255,7 @@ class PostgresqlDatabase:
         for number in range(1, MAX_ATTEMPTS + 1):
             try:
                 return await attempt()
-            except (ZimunError, Conflict):
+            except (ZimunError, AppendRejected):
                 raise
             except Exception as error:
                 last = error

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from zimun.booking.store import (
     Append,
-    Conflict,
+    AppendRejected,
     Head,
     IdempotencyKey,
     LedgerRead,
@@ -107,7 +107,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
                 moved = await self._database.fetch(sql, *parameters)
                 return {row[0] for row in moved}
             return await self._database.attempt(lambda tx: append_all(tx, appends))
-        except (ZimunError, Conflict):
+        except (ZimunError, AppendRejected):
             raise
         except Exception as error:
             raise self._translate(error) from error
@@ -116,9 +116,9 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
         """The error that the writer gets for an error of the driver."""
         state = state_of(error)
         if state in CONSTRAINTS:
-            return Conflict(brief(error))
+            return AppendRejected(brief(error))
         if state in ("40001", "40P01"):
-            return Conflict(f"another transaction: {brief(error)}")
+            return AppendRejected(f"another transaction: {brief(error)}")
         if not is_refusal(error):
             return OutcomeUnknown("the store was lost while it committed")
         return self._database.refused(error) if is_refusal_to_serve(error) else error

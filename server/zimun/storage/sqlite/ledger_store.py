@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from zimun.booking.store import (
     Append,
-    Conflict,
+    AppendRejected,
     Head,
     LedgerRead,
     LedgerUpdate,
@@ -46,7 +46,7 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
         except _KeyUsed:
             return await self._append(appends, checking_keys=True)
         except sqlite3.IntegrityError as error:
-            raise Conflict(brief(error)) from error
+            raise AppendRejected(brief(error)) from error
 
     async def _append(self, appends: Sequence[Append], checking_keys: bool = False) -> Set[str]:
         """Raises _KeyUsed, unless keys are checked before."""
