@@ -68,7 +68,7 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: met
 
 def over_http(zimun: Zimun, method: Method, authorization: str | None) -> requests.Response:
     headers = {} if authorization is None else {"Authorization": authorization}
-    body: Json | None = {} if method.verb == "POST" else None
+    body: Json | None = {} if method.verb in ("POST", "PATCH") else None
     return zimun.session.request(
         method.verb, zimun.url + method.url, json=body, headers=headers, timeout=20
     )
