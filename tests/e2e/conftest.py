@@ -141,6 +141,7 @@ def start_shared(
             data_dir = tmp_path_factory.mktemp("e2e") / "data"
             variables = {
                 "ZIMUN_TARGET_LATENCY": "0",
+                "ZIMUN_FAIR_RATE": "0",
                 "ZIMUN_MCP_RATE_LIMIT": "1000",
                 **create_database(engine),
             }
