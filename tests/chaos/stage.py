@@ -153,12 +153,7 @@ def _entries() -> list[CatalogEntry]:
 
 
 def _limits(facts: Service) -> tuple[BookingLimit, ...]:
-    limits = {
-        LimitSubject.SERVICE: facts.most_a_day,
-        LimitSubject.CUSTOMER: facts.most_of_a_customer,
-    }
-    return tuple(
-        BookingLimit(max_bookings=most, period=LimitPeriod.DAY, per=per)
-        for per, most in limits.items()
-        if most
-    )
+    if not facts.most_a_day:
+        return ()
+    period, per = LimitPeriod.DAY, LimitSubject.SERVICE
+    return (BookingLimit(max_bookings=facts.most_a_day, period=period, per=per),)
