@@ -45,7 +45,7 @@ def attribute(ledger: Ledger) -> None:
         if revision.operation is None:
             ledger.unattributed.append(
                 f"{life.org} {life.hold_id} revision {revision.number}: {revision.type} by "
-                f"{revision.client or 'nobody'} has no matching request"
+                f"{revision.client or 'no client'} has no matching request"
             )
     for life in ledger.lives.values():
         if life.is_booked:

@@ -125,8 +125,9 @@ class Load:
         return True
 
     async def settle(self, seconds: float) -> list[str]:
-        """Ask again what was never answered, now that nothing is broken; what is still without an
-        answer after so many seconds, and any server that answers no caller, is told in words."""
+        """Repeat the requests without a response, now that there are no faults.
+
+        Returns a message for each server that does not respond within `seconds`."""
         deadline = time.monotonic() + seconds
         told: list[str] = []
         for target in self._targets:

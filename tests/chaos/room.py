@@ -35,9 +35,9 @@ def has_capacity(standing: Standing, query: SlotQuery) -> bool:
 
 def is_limited(standing: Standing, query: SlotQuery) -> bool:
     """Whether there were as many bookings on the day as the service's limit allows."""
-    most = query.service.most_a_day
+    limit = query.service.most_a_day
     there = {one.hold_id for one in standing.get(bookings_key(query.service.id), ())}
-    return bool(most) and len(there - {query.own}) >= most
+    return bool(limit) and len(there - {query.own}) >= limit
 
 
 def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:

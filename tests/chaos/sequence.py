@@ -206,7 +206,7 @@ def _allocations(ledger: Ledger, replays: dict[str, _Replay]) -> Iterator[str]:
     implied = {one for org, replay in replays.items() for one in replay.allocations(org)}
     kept = {tuple(row[name] for name in _ALLOCATION) for row in ledger.tables["allocations"]}
     yield from (f"taken without an allocation: {one}" for one in implied - kept)
-    yield from (f"an allocation that nobody takes: {one}" for one in kept - implied)
+    yield from (f"an allocation without a reservation: {one}" for one in kept - implied)
 
 
 def _sessions(ledger: Ledger, replays: dict[str, _Replay]) -> Iterator[str]:

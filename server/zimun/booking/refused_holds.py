@@ -1,4 +1,4 @@
-"""Refused holds of a ledger: those who ask for the same slot at the same moment get one answer."""
+"""Refusals of holds, kept with a ledger, so that later holds of the same slot need no search."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class RefusedHold(NamedTuple):
     since: int
 
     def is_valid(self, ledger: Ledger, now: int) -> bool:
-        """Whether a hold of the same would be refused alike."""
+        """Whether a hold of the same slot would be refused with the same error."""
         if self.seq != ledger.seq or self.origin is not ledger.origin:
             return False
         return now == self.since or self.since < now < self.error.stands_until

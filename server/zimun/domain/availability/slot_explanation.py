@@ -220,7 +220,7 @@ class _Explanation:
     # Staff members.
 
     def _staff_in_order(self) -> Iterator[Obstacle]:
-        """The obstacles of all staff members: first of those who are on duty, but taken."""
+        """The obstacles of all staff members; those of busy staff members on duty come first."""
         ordered = sorted(self.candidates, key=lambda staff_id: bool(self.off_duty[staff_id]))
         return (obstacle for staff_id in ordered for obstacle in self.staff_obstacles[staff_id])
 
