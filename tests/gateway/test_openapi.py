@@ -23,6 +23,7 @@ from zimun_gateway.openapi import document
 from zimun_gateway.openapi.formats import request_scalar
 
 from ..support.gateway import DESCRIPTORS
+from ..support.openapi import resolved
 
 DOCUMENT = document(DESCRIPTORS)
 OPERATIONS = {
@@ -126,12 +127,6 @@ def test_every_json_response_has_an_example() -> None:
         if not {"example", "examples"} & set(media)
     ]
     assert without == []
-
-
-def resolved(response: dict[str, Any]) -> dict[str, Any]:
-    """A response, or the shared one that it refers to."""
-    shared: dict[str, dict[str, Any]] = DOCUMENT["components"]["responses"]
-    return shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
 
 
 def strings() -> list[FieldDescriptor]:

@@ -61,6 +61,18 @@ async def one_service(zimun: Zimun) -> Zimun:
     return zimun
 
 
+async def add_alternatives(zimun: Zimun) -> None:
+    """Give the service another staff member and another resource to choose from."""
+    await STAFF.create(zimun, id="t_y", weekly_hours=weekly("09:00", "12:00"))
+    await RESOURCE.create(zimun, id="r_y")
+    await SERVICE.update(
+        zimun,
+        "s_x",
+        staff_ids=["t_x", "t_y"],
+        resource_requirements=[{"resource_ids": ["r_x", "r_y"]}],
+    )
+
+
 async def life(zimun: Zimun, hold: Hold) -> Appointment:
     """Extend, confirm, get, list and cancel."""
     appointments = zimun.appointments
@@ -148,14 +160,7 @@ async def test_an_appointment_moves_to_an_entry_that_is_not_archived(
     one_service: Zimun, kind: Kind
 ) -> None:
     kept = await hold_and_confirm(one_service, TEN, "s_x")
-    await STAFF.create(one_service, id="t_y", weekly_hours=weekly("09:00", "12:00"))
-    await RESOURCE.create(one_service, id="r_y")
-    await SERVICE.update(
-        one_service,
-        "s_x",
-        staff_ids=["t_x", "t_y"],
-        resource_requirements=[{"resource_ids": ["r_x", "r_y"]}],
-    )
+    await add_alternatives(one_service)
     await kind.archive(one_service, IDS[kind])
     moved = await one_service.call(
         one_service.appointments.RescheduleAppointment,
@@ -170,11 +175,7 @@ async def test_a_move_in_place_needs_another_staff_member_who_is_free_where_its_
 ) -> None:
     """An appointment stays where it is only while its own staff member can serve it."""
     kept = await hold_and_confirm(one_service, TEN, "s_x")
-    await STAFF.create(one_service, id="t_y", weekly_hours=weekly("09:00", "12:00"))
-    await RESOURCE.create(one_service, id="r_y")
-    requirements = [{"resource_ids": ["r_x", "r_y"]}]
-    both = ["t_x", "t_y"]
-    await SERVICE.update(one_service, "s_x", staff_ids=both, resource_requirements=requirements)
+    await add_alternatives(one_service)
     other = await create_hold(one_service, TEN, "s_x")
     await STAFF.archive(one_service, "t_x")
     move = reschedule_request(kept.appointment_id, TEN)

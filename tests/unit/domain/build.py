@@ -69,6 +69,9 @@ def utc(text: str) -> int:
 
 MONDAY = date(2026, 1, 5)
 NINE = utc("2026-01-05T09:00")
+TEN = NINE + HOUR
+
+CONTACT = Contact(name="Grace", email="grace@example.com", metadata={"k": "v"})
 
 
 def every_day(hours: Hours) -> WeeklyHours:

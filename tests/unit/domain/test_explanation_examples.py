@@ -13,6 +13,7 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from .build import (
     MONDAY,
     NINE,
+    TEN,
     every_day,
     location,
     member,
@@ -23,9 +24,6 @@ from .build import (
     world,
 )
 from .slot_facts import why
-
-TEN = NINE + HOUR
-
 
 NOON = NINE + 3 * HOUR
 

@@ -6,10 +6,8 @@ from zimun.domain.availability.obstacles import Rule
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.instant import HOUR
 
-from .build import MONDAY, NINE, World, member, resource, service, session, world
+from .build import MONDAY, NINE, TEN, World, member, resource, service, session, world
 from .slot_facts import why
-
-TEN = NINE + HOUR
 
 
 def group(*seats_taken: int, **asked: object) -> World:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
 
 import pytest
 from hypothesis import given
@@ -24,13 +23,21 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger.reservation import State, cancel, check_movable
 
 from ...support.profiles import examples
-from .build import World, appointment, every_day, member, resource, service, utc, world
+from .build import (
+    MONDAY,
+    NINE,
+    World,
+    appointment,
+    every_day,
+    member,
+    resource,
+    service,
+    world,
+)
 from .oracle import Oracle
 from .random_worlds import worlds
 
 EVERY_RULE = frozenset(BookingRule)
-MONDAY = date(2026, 1, 5)
-NINE = utc("2026-01-05T09:00")
 
 rules = st.frozensets(st.sampled_from(BookingRule))
 

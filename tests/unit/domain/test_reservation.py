@@ -33,12 +33,9 @@ from zimun.domain.ledger.reservation import (
     release,
 )
 
-from .build import appointment, reservation, service
+from .build import CONTACT, appointment, reservation, service
 
 NOW = 100 * HOUR + 5 * MINUTE
-
-
-CONTACT = Contact(name="Grace", email="grace@example.com", metadata={"k": "v"})
 
 
 SERVICE = service(cancellation_cutoff=2 * HOUR, reschedule_cutoff=3 * HOUR)

@@ -25,7 +25,6 @@ from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.ledger.reservation import (
     HOLD_LIMIT,
     OUTCOMES,
-    Contact,
     Reservation,
     State,
     as_of,
@@ -38,10 +37,7 @@ from zimun.domain.ledger.reservation import (
 )
 
 from ...support.profiles import examples
-from .build import reservation, service
-
-CONTACT = Contact(name="Grace", email="grace@example.com", metadata={"k": "v"})
-
+from .build import CONTACT, reservation, service
 
 ARROWS = {
     (State.HELD, State.CONFIRMED),

@@ -13,6 +13,8 @@ from zimun.domain.catalog.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
 
 from .build import (
+    MONDAY,
+    NINE,
     NINE_TO_FIVE,
     World,
     catalog,
@@ -26,8 +28,6 @@ from .build import (
     world,
 )
 
-MONDAY = date(2026, 1, 5)
-NINE = utc("2026-01-05T09:00")
 CLOSED, SHORT, LONG = (), ((600, 660),), ((540, 1080),)
 
 

@@ -8,6 +8,7 @@ import pytest
 from zimun.domain.availability.slot_explanation import slot_at
 from zimun.domain.booking_errors import NotASlot, OutsideBookingWindow
 from zimun.domain.catalog.entries import Override, SlotAlignment
+from zimun.domain.catalog.weekly_hours import WeeklyHours
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE
 
@@ -17,6 +18,7 @@ from .build import (
     MONDAY,
     NINE,
     NINE_TO_FIVE,
+    World,
     every_day,
     location,
     member,
@@ -66,26 +68,25 @@ def test_steps_count_from_the_moment_at_which_place_and_person_are_both_open() -
     assert starts(asked) == ["09:20", "10:20", "11:20"]
 
 
-def test_a_persons_own_midnight_does_not_begin_the_steps_anew() -> None:
-    """London is open 03:00-07:00; in New York it is midnight at 05:00, and she works on."""
-    asked = world(
+def new_yorker_in_london(weekly_hours: WeeklyHours) -> World:
+    """London is open 03:00-07:00, with steps of 45 minutes; in New York it is midnight at 05:00."""
+    return world(
         service(slot_step=45 * MINUTE, staff_ids=("t_1",)),
         MONDAY,
         organization=organization(time_zone="Europe/London", weekly_hours=every_day(((180, 420),))),
-        staff=[member(time_zone="America/New_York")],
+        staff=[member(time_zone="America/New_York", weekly_hours=weekly_hours)],
     )
+
+
+def test_a_persons_own_midnight_does_not_begin_the_steps_anew() -> None:
+    asked = new_yorker_in_london(every_day(ALL_DAY))
     assert starts(asked) == ["03:00", "03:45", "04:30", "05:15", "06:00"]
     check_answers(replace(asked, tick=15 * MINUTE))
 
 
 def test_a_break_at_a_persons_own_midnight_begins_the_steps_anew() -> None:
     """In New York she rests from 00:00 to 00:10, which is 05:00 to 05:10 in London."""
-    asked = world(
-        service(slot_step=45 * MINUTE, staff_ids=("t_1",)),
-        MONDAY,
-        organization=organization(time_zone="Europe/London", weekly_hours=every_day(((180, 420),))),
-        staff=[member(time_zone="America/New_York", weekly_hours=every_day(((10, 1440),)))],
-    )
+    asked = new_yorker_in_london(every_day(((10, 1440),)))
     assert starts(asked) == ["03:00", "03:45", "04:30", "05:10", "05:55"]
 
 

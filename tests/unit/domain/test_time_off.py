@@ -15,7 +15,8 @@ from zimun.domain.intervals import Interval
 
 from ...support.profiles import examples
 from .build import (
-    World,
+    MONDAY,
+    NINE,
     catalog,
     every_day,
     location,
@@ -27,17 +28,9 @@ from .build import (
     utc,
     world,
 )
+from .slot_facts import starts
 
-MONDAY = date(2026, 1, 5)
-NINE = utc("2026-01-05T09:00")
 NINE_TO_TWO = organization(weekly_hours=every_day(((540, 840),)))
-
-
-def starts(asked: World) -> list[str]:
-    return [
-        f"{slot.start // HOUR % 24:02}:{slot.start // MINUTE % 60:02}"
-        for slot in asked.search().slots(asked.first, asked.last)
-    ]
 
 
 def test_steps_count_as_if_time_off_were_not_there() -> None:

@@ -12,6 +12,7 @@ from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod, week_on
 from zimun.domain.instant import HOUR
 
 from .build import (
+    MONDAY,
     NINE_TO_FIVE,
     World,
     catalog,
@@ -24,7 +25,6 @@ from .build import (
     world,
 )
 
-MONDAY = date(2026, 1, 5)
 TUESDAY, SUNDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=6)
 EARLY, LATE = ((480, 600),), ((600, 720),)
 
