@@ -129,9 +129,11 @@ def bursts(rounds: int, ports: Sequence[int], noop: int, where: site.Site) -> No
             if number:  # The first round finds everything cold.
                 latencies[name].append(1000 * p99)
     for name, p99s in latencies.items():
-        median, most = statistics.median(p99s), max(p99s)
-        below = sum(p99 < 112 for p99 in p99s)
-        print(f"{name:<9}p99 ms: median {median:.0f}, most {most:.0f}; below 112 in {below}")
+        median, least, most = statistics.median(p99s), min(p99s), max(p99s)
+        print(f"{name:<9}p99 ms: median {median:.0f}, from {least:.0f} to {most:.0f}")
+    rounds_of_both = zip(latencies["holds"], latencies["refused"], strict=True)
+    ratio = statistics.median(hold / refused for hold, refused in rounds_of_both)
+    print(f"holds to refused of the same round: {ratio:.2f}")
 
 
 def main(rounds: int, workers: int, engine: str) -> None:
