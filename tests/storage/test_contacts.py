@@ -161,8 +161,8 @@ async def test_response_of_a_key_that_is_used_again_meanwhile_stays(
         await script.write(stores.ledgers)
 
     queries = LedgerQueries(Interrupted(stores.database, use_again))
-    nobody = ResponseWithoutContact("h_1", 1, b"Nobody")
-    await queries.rewrite_responses(ORG, "sam@example.com", lambda *_: nobody)
+    erased = ResponseWithoutContact("h_1", 1, b"Erased")
+    await queries.rewrite_responses(ORG, "sam@example.com", lambda *_: erased)
     [after] = await stores.ledgers.read([LedgerRead(ORG, keys=keys)])
-    assert [after.responses[key].response for key in keys] == [b"Another", b"Nobody"]
+    assert [after.responses[key].response for key in keys] == [b"Another", b"Erased"]
     assert scans == 1, "fewer than were asked for are the last"

@@ -146,7 +146,7 @@ class ChangingModel(Model):
         seats: int = 1,
         leaving: Reservation | None = None,
     ) -> World:
-        """A question about a service; the reservation `leaving` is in nobody's way."""
+        """A question about a service; the time of the reservation `leaving` counts as free."""
         known = self.once
         service, place = known.services[service_id], known.place_of(location_id)
         standing = list(self.standing(now, leaving))
@@ -189,7 +189,7 @@ class ChangingModel(Model):
     def standing(
         self, now: int, leaving: Reservation | None
     ) -> Iterator[tuple[LedgerSession, int]]:
-        """The sessions that anybody is in, each with the seats taken."""
+        """The sessions that have live reservations, each with the seats taken."""
         for session in self.sessions.values():
             seats = [
                 member.seats

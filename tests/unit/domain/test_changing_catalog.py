@@ -182,7 +182,7 @@ class ChangingCatalog(RuleBasedStateMachine):
 
     @rule(pick=picks, kind=st.sampled_from(["confirm", "confirm", "release", "cancel", "expire"]))
     def go_on(self, pick: int, kind: str) -> None:
-        """Neither hours nor time off stand in the way of what is booked."""
+        """Hours and time off do not prevent a change of a reservation that exists."""
         known = list(self.model.reservations.values())
         if not known:
             return
@@ -359,7 +359,7 @@ def _outcome(
 
 
 def _compared(outcome: Decision | ZimunError) -> object:
-    """What ledgers agree on; whom memory takes for the last who was booked may differ."""
+    """What both ledgers must agree on; which of several free staff members is chosen may differ."""
     if isinstance(outcome, Decision):
         return [type(event) for event in outcome.events]
     return type(outcome), outcome.metadata

@@ -59,17 +59,17 @@ def test_a_time_between_two_steps_is_named_beside_what_else_there_is(
         organization=organization(weekly_hours=every_day(((540, 720),))),
         staff=[member(weekly_hours=every_day(((540, 720),)))],
     )
-    on_the_wall = alignment is SlotAlignment.HOUR
-    step = ("NOT_ON_GRID", "s_1" if on_the_wall else "t_1")
+    by_the_hour = alignment is SlotAlignment.HOUR
+    step = ("NOT_ON_GRID", "s_1" if by_the_hour else "t_1")
     closed = [("SERVICE_INACTIVE", "s_1"), ("CLOSED", "o_1")]
     staff = [("STAFF_CLOSED", "t_1")]
     start = NOON - 20 * MINUTE
-    assert why(asked, start) == [*closed, *([step, *staff] if on_the_wall else [*staff, step])]
+    assert why(asked, start) == [*closed, *([step, *staff] if by_the_hour else [*staff, step])]
     after = NOON + 40 * MINUTE
-    assert why(asked, after) == [*closed, *([step, *staff] if on_the_wall else staff)]
+    assert why(asked, after) == [*closed, *([step, *staff] if by_the_hour else staff)]
 
 
-def test_a_service_that_overruns_her_day_is_told_with_its_length() -> None:
+def test_a_service_that_ends_after_her_hours_is_refused_with_its_length() -> None:
     asked = world(
         service(staff_ids=("t_1",)),
         MONDAY,
@@ -110,11 +110,11 @@ def test_a_place_that_closes_before_the_end_is_closed() -> None:
     assert why(asked) == [("CLOSED", "o_1")]
 
 
-def test_a_time_between_two_steps_is_named_of_the_service_where_nobody_is_needed() -> None:
+def test_a_time_between_two_steps_is_named_of_a_service_without_staff() -> None:
     assert why(world(service(), MONDAY), NINE + MINUTE) == [("NOT_ON_GRID", "s_1")]
 
 
-def test_a_time_between_two_steps_is_named_of_everybody_as_their_steps_differ() -> None:
+def test_a_time_between_two_steps_is_named_of_each_staff_member_as_their_steps_differ() -> None:
     asked = world(
         service(staff_ids=("t_1", "t_2")),
         MONDAY,
@@ -142,8 +142,10 @@ def test_too_far_ahead_is_named() -> None:
 
 
 def test_an_archived_person_is_named_with_all_else_of_them() -> None:
-    gone = member(active=False, location_ids=("l_2",), weekly_hours={})
-    asked = world(service(staff_ids=("t_1",)), MONDAY, staff=[gone], taken=(("t_1", NINE, TEN),))
+    archived = member(active=False, location_ids=("l_2",), weekly_hours={})
+    asked = world(
+        service(staff_ids=("t_1",)), MONDAY, staff=[archived], taken=(("t_1", NINE, TEN),)
+    )
     rules = ["STAFF_INACTIVE", "STAFF_ELSEWHERE", "STAFF_CLOSED", "STAFF_BUSY"]
     assert why(asked) == [(rule, "t_1") for rule in rules]
 
@@ -231,7 +233,7 @@ def test_of_people_nothing_is_said_where_one_could_serve() -> None:
     assert why(named) == [("STAFF_BUSY", "t_1"), ("RESOURCE_BUSY", "r_1")]
 
 
-def test_everybody_is_named_where_nobody_could_serve_each_with_their_own() -> None:
+def test_each_staff_member_is_named_with_their_own_obstacles_where_none_could_serve() -> None:
     asked = world(
         service(staff_ids=("t_2", "t_3", "t_1")),
         MONDAY,
@@ -322,7 +324,7 @@ def test_two_requirements_of_one_thing_are_shared_though_it_is_free() -> None:
     assert why(asked) == [("RESOURCES_SHARED", "s_1")]
 
 
-def test_a_service_that_needs_nobody_and_nothing_is_named_when_it_is_taken() -> None:
+def test_a_service_without_staff_and_resources_is_named_when_it_is_taken() -> None:
     asked = world(service(), MONDAY, taken=(("s_1@", NINE, TEN),))
     [busy] = obstacles(asked.search(), NINE)
     assert (busy.rule, busy.subject_id, busy.busy) == (Rule.SERVICE_BUSY, "s_1", (NINE, TEN))

@@ -63,12 +63,14 @@ def test_full_sessions_are_named_with_their_staff_members_each_once() -> None:
         (Rule.SEATS_TAKEN, "t_1"),
         (Rule.SEATS_TAKEN, "t_2"),
     ]
-    nobody = [replace(one, staff_id="") for one in asked.sessions]
-    asked = world(service(capacity=4), MONDAY, sessions=tuple(nobody), taken=(("s_1@", NINE, TEN),))
+    without_staff = [replace(one, staff_id="") for one in asked.sessions]
+    asked = world(
+        service(capacity=4), MONDAY, sessions=tuple(without_staff), taken=(("s_1@", NINE, TEN),)
+    )
     assert why(asked) == [("SEATS_TAKEN", "s_1")]
 
 
-def test_a_full_session_of_a_service_that_needs_nobody_is_about_its_seats_alone() -> None:
+def test_a_full_session_of_a_service_without_staff_is_about_its_seats_alone() -> None:
     """The session takes the service itself, as others take their teacher and their room."""
     running = session(start=NINE, end=NINE + HOUR // 2, seats_taken=4)
     asked = world(
@@ -80,17 +82,17 @@ def test_a_full_session_of_a_service_that_needs_nobody_is_about_its_seats_alone(
     assert why(asked) == [("SEATS_TAKEN", "s_1")]
 
 
-def test_a_session_of_somebody_who_is_not_asked_for_is_not_about_seats_but_takes_the_room() -> None:
+def test_a_session_of_a_member_who_is_not_asked_for_is_not_about_seats_but_takes_the_room() -> None:
     """It has seats; he who is asked for is free, but she has the only room."""
     assert why(replace(group(1), staff_id="t_2")) == [("RESOURCE_BUSY", "r_1")]
 
 
-def test_a_full_session_of_somebody_who_is_not_asked_for_takes_the_room() -> None:
+def test_a_full_session_of_a_member_who_is_not_asked_for_takes_the_room() -> None:
     """More seats in it would not help who wants him, not her."""
     assert why(replace(group(4), staff_id="t_2")) == [("RESOURCE_BUSY", "r_1")]
 
 
-def test_a_session_of_somebody_who_is_archived_since_takes_the_room() -> None:
+def test_a_session_of_a_member_who_is_archived_since_takes_the_room() -> None:
     asked = group(1)
     staff = {**asked.catalog.staff, "t_1": member(active=False)}
     asked = replace(asked, catalog=replace(asked.catalog, staff=staff))

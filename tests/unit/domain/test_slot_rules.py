@@ -153,7 +153,7 @@ def test_the_booking_window_is_closed_at_both_ends() -> None:
     assert starts(replace(asked, now=NINE - 1)) == ["10:00", "10:30"]
 
 
-def test_a_time_outside_the_window_is_told_the_window() -> None:
+def test_a_refusal_of_a_time_outside_the_booking_window_has_the_window() -> None:
     search = world(service(lead_time=HOUR, horizon=2 * HOUR), MONDAY, now=NINE).search()
     window = {"opens": "2026-01-05T10:00:00Z", "closes": "2026-01-05T11:00:00Z"}
     with pytest.raises(OutsideBookingWindow) as early:
@@ -177,7 +177,7 @@ def test_a_holiday_is_named_and_an_override_opens_it() -> None:
     assert starts(opened) == ["09:00", "09:30"]
 
 
-def test_the_note_of_the_override_that_closed_a_date_is_told() -> None:
+def test_a_refusal_has_the_note_of_the_override_that_closed_the_date() -> None:
     closed = Override(owner_id="o_1", date=MONDAY, note="Stocktaking")
     with pytest.raises(NotASlot) as refused:
         slot_at(world(service(), MONDAY, overrides=[closed]).search(), NINE)
@@ -321,7 +321,7 @@ def test_a_length_that_a_service_does_not_offer_cannot_be_asked_for() -> None:
     assert list(refused.value.violations) == ["duration"]
 
 
-def test_a_longer_length_needs_more_of_whoever_serves_it() -> None:
+def test_a_longer_length_needs_its_staff_member_to_be_free_longer() -> None:
     offered = service(staff_ids=("t_1",), duration_options=(HOUR,))
     asked = world(offered, MONDAY, staff=[member()], taken=(("t_1", NINE, NINE + HOUR),))
     longer = replace(asked, service=offered.option(HOUR))

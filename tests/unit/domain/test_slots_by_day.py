@@ -225,7 +225,7 @@ def test_no_zone_changes_its_offset_twice_within_a_day() -> None:
             offset = info.utcoff
 
 
-def test_full_days_of_everybody_leave_no_slot_but_of_who_is_free() -> None:
+def test_full_days_of_all_staff_members_leave_no_slot_but_those_of_a_free_one() -> None:
     """Ten people, each with all but one of fourteen days taken."""
     days = list(dates(MONDAY, MONDAY + timedelta(days=13)))
     taken = tuple(
