@@ -242,3 +242,25 @@ async def test_append_with_a_key_that_is_kept_leaves_everything_as_it_was(
     script.keep(KEY, response(b"another"))
     await left_out(store, engine, script, bystander, with_catalog)
     assert (await read_one(store, keys=[KEY])).responses == {KEY: response()}
+
+
+@Refused
+async def test_append_that_overlaps_beside_one_with_a_key_that_is_kept_raises_conflict(
+    store: LedgerStore, engine: Engine, with_catalog: bool
+) -> None:
+    repeated, overlapping, bystander = begun("o_repeated"), begun(), begun(OTHER)
+    repeated.keep(KEY, response())
+    overlapping.hold(1)
+    for script in (repeated, overlapping, bystander):
+        await script.write(store)
+    repeated.keep(KEY, response(b"another"))
+    overlapping.hold(2, busy=(at(9), at(11)))
+    if with_catalog:
+        overlapping.put(replace(CUT, name="Lost"))
+    before = engine.tables()
+    for scripts in ([repeated, overlapping], [overlapping, repeated]):
+        with pytest.raises(AppendRejected):
+            await store.append([script.append() for script in scripts])
+    assert engine.tables() == before
+    bystander.hold(1)
+    await bystander.write(store)

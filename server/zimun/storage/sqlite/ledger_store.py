@@ -45,16 +45,17 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
             return await self._append(appends)
         except _KeyUsed:
             return await self._append(appends, checking_keys=True)
-        except sqlite3.IntegrityError as error:
-            raise AppendRejected(brief(error)) from error
 
     async def _append(self, appends: Sequence[Append], checking_keys: bool = False) -> Set[str]:
-        """Raises _KeyUsed, unless keys are checked before."""
-        async with self._database.transaction() as connection:
-            if checking_keys:
-                appends = [append for append in appends if not _uses_key_again(connection, append)]
-            current = [append for append in appends if _move_head(connection, append)]
-            _write(connection, current)
+        """Raises AppendRejected, and _KeyUsed unless keys are checked before."""
+        try:
+            async with self._database.transaction() as connection:
+                if checking_keys:
+                    appends = [one for one in appends if not _uses_key_again(connection, one)]
+                current = [append for append in appends if _move_head(connection, append)]
+                _write(connection, current)
+        except sqlite3.IntegrityError as error:
+            raise AppendRejected(brief(error)) from error
         return {append.before.org_id for append in current}
 
     async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
@@ -112,7 +113,7 @@ def _uses_key_again(connection: Connection, append: Append) -> bool:
 
 
 def _write(connection: Connection, appends: Sequence[Append]) -> None:
-    """Write the rows; raises _KeyUsed before all others."""
+    """Write the rows; raises _KeyUsed before it writes another row."""
     changes = changes_of(appends)
     cursor = connection.connection.cursor()
     if responses := changes.rows.pop("responses"):
