@@ -1,8 +1,7 @@
 """How contacts are sought and erased: few statements, and no response but that which was read."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine as SqlEngine
@@ -18,9 +17,8 @@ from zimun.stores import Stores
 
 from .appending import KEY, Script, begun, response
 from .engines import Engine
+from .interrupted import Interrupted
 from .sample_catalog import NOW, ORG, SAM, at
-
-T = TypeVar("T")
 
 SAM_KEY = contact_key(SAM.email)
 
@@ -117,27 +115,6 @@ async def test_reservations_of_a_contact_are_sought_from_an_id_on(
     assert "h_1" not in str(statements), "the events before are not read"
     present = contact_key("else@example.com")
     assert await store.contact_holds(ORG, present, "h_3", 10) == ["h_3"]
-
-
-@dataclass
-class Interrupted:
-    """A database where something happens after each scan."""
-
-    database: Any
-    after_scan: Callable[[], Awaitable[None]]
-
-    async def read(self, fn: Callable[[Any], T]) -> T:
-        result: T = await self.database.read(fn)
-        return result
-
-    async def scan(self, fn: Callable[[Any], T]) -> T:
-        result: T = await self.database.scan(fn)
-        await self.after_scan()
-        return result
-
-    async def write(self, fn: Callable[[Any], T]) -> T:
-        result: T = await self.database.write(fn)
-        return result
 
 
 async def test_response_of_a_key_that_is_used_again_meanwhile_stays(

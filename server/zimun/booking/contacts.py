@@ -18,7 +18,8 @@ MAX_CHANGES = 10
 """Changes of an appointment that are read at a time: few enough for an item of a page."""
 
 MAX_EXPORT_BYTES = 1_500_000
-"""Bytes of personal data that a page has (`weight`), beside those of the changes read last."""
+"""Bytes of personal data that are read for a page (`weight`), beside those of the changes read
+last."""
 
 BATCH = 50
 """Reservations from which one transaction erases a contact."""
@@ -47,21 +48,18 @@ class ContactHistory:
         """The reservation after its last change with the contact."""
         return self.changes[-1].change.reservation
 
-    @property
-    def size(self) -> int:
-        """About how many bytes of personal data it has in memory."""
-        return sum(weight(described.change.reservation.contact) for described in self.changes)
-
 
 async def export_contact(
     store: LedgerStore, caller: Caller, email: str, size: int, after: PageKey | None
 ) -> tuple[Sequence[ContactHistory], PageKey | None]:
-    """A page of what is kept of a contact, in order of hold_id and revision.
+    """A page of what is kept of a contact, in order of hold_id and revision, and the key after
+    which the next page begins.
 
-    It ends early where it has much, and then the next page may go on with the same reservation.
+    It ends early where much is read for it, and then the next page may go on with the same
+    reservation; a page may be empty where changes of other contacts are read.
     """
-    key = contact_key(email)
-    revision, first = after or (0, "")
+    key, last = contact_key(email), after or (0, "")
+    first = last[1]
     histories: list[ContactHistory] = []
     bytes_left = MAX_EXPORT_BYTES
     # The first may have no more changes, and one after the page tells that there is another.
@@ -69,30 +67,35 @@ async def export_contact(
     hold_ids = await store.contact_holds(caller.org_id, key, first, limit)
     for hold_id in hold_ids:
         if len(histories) == size or bytes_left <= 0:
-            return histories, history_key_of(histories[-1])
-        position = revision if hold_id == first else 0
-        history = await _history(store, caller.org_id, hold_id, position, key, bytes_left)
-        if history.changes:
-            histories.append(history)
-            bytes_left -= history.size
+            return histories, last
+        begin = last if hold_id == first else (0, hold_id)
+        changes, last, bytes_left = await _changes(store, caller.org_id, begin, key, bytes_left)
+        if changes:
+            histories.append(ContactHistory(changes))
     is_cut = bytes_left <= 0 or len(hold_ids) == limit
-    return histories, history_key_of(histories[-1]) if is_cut else None
+    return histories, last if is_cut else None
 
 
-async def _history(
-    store: LedgerStore, org_id: str, hold_id: str, revision: int, key: str, max_bytes: int
-) -> ContactHistory:
-    """The changes of a reservation with a contact after a revision, until they have so many
-    bytes."""
-    history = ContactHistory([])
-    while history.size < max_bytes:
+async def _changes(
+    store: LedgerStore, org_id: str, after: PageKey, key: str, bytes_left: int
+) -> tuple[Sequence[DescribedChange], PageKey, int]:
+    """The changes of a reservation with a contact, until all that are read have so many bytes.
+
+    Returns also the key after which there may be more, and the bytes that are left.
+    """
+    revision, hold_id = after
+    changes: list[DescribedChange] = []
+    while bytes_left > 0:
         part = await describe_changes(store, org_id, hold_id, revision, MAX_CHANGES)
-        changes = [change for change in part if is_of_contact(change.change.reservation, key)]
-        history = ContactHistory([*history.changes, *changes])
+        for change in part:
+            reservation = change.change.reservation
+            revision = reservation.revision
+            bytes_left -= weight(reservation.contact)
+            if is_of_contact(reservation, key):
+                changes.append(change)
         if len(part) < MAX_CHANGES:
             break
-        revision = part[-1].change.reservation.revision
-    return history
+    return changes, (revision, hold_id), bytes_left
 
 
 def history_key_of(history: ContactHistory) -> PageKey:
