@@ -11,6 +11,7 @@ from zimun.booking.contacts import ContactHistory, export_contact
 from zimun.booking.store import LedgerStore
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Contact, contact_key
+from zimun.domain.memory_size import weight
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.stores import Stores
 
@@ -88,7 +89,6 @@ async def test_each_change_of_an_export_is_weighed_once(
 ) -> None:
     await book(store, [replace(SAM, notes=str(number)) for number in range(45)])
     weighed: list[Contact] = []
-    weight = contacts.weight
 
     def noted(contact: Contact) -> int:
         weighed.append(contact)

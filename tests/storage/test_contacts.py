@@ -16,7 +16,7 @@ from zimun.storage.ledger_queries import LedgerQueries
 from zimun.stores import Stores
 
 from .appending import KEY, Script, begun, response
-from .engines import Engine
+from .engines import Engine, Tables
 from .interrupted import Interrupted
 from .sample_catalog import NOW, ORG, SAM, at
 
@@ -143,3 +143,54 @@ async def test_response_of_a_key_that_is_used_again_meanwhile_stays(
     [after] = await stores.ledgers.read([LedgerRead(ORG, keys=keys)])
     assert [after.responses[key].response for key in keys] == [b"Another", b"Erased"]
     assert scans == 1, "fewer than were asked for are the last"
+
+
+async def test_events_of_a_page_of_responses_are_read_by_one_statement(
+    store: LedgerStore, statements: list[tuple[str, str]]
+) -> None:
+    script = await with_changed_appointments(store, 3)
+    keys = [KEY._replace(key=f"k{revision}") for revision in range(1, 5)]
+    for key in keys:
+        script.keep(key, response(key.key.encode()))
+    script.hold(4)
+    await script.write(store)
+    await store.erase_contact(ORG, ["h_1"], SAM_KEY, "c_desk", NOW, True)
+    statements.clear()
+    # The appointment has another contact at its revision 4.
+    await store.rewrite_responses(
+        ORG, SAM_KEY, lambda _, text, key: ResponseWithoutContact("h_1", int(text[1:]), b"Nobody")
+    )
+    assert len([sql for sql, _ in statements if "FROM events" in sql]) == 1
+    [after] = await store.read([LedgerRead(ORG, keys=keys)])
+    texts = [after.responses[key].response for key in keys]
+    assert texts == [b"Nobody", b"Nobody", b"Nobody", b"k4"]
+
+
+@pytest.mark.parametrize("is_sam_again", [False, True])
+async def test_contact_that_another_call_has_erased_meanwhile_is_erased_again_only_where_it_is_back(
+    stores: Stores, engine: Engine, is_sam_again: bool
+) -> None:
+    script = await with_changed_appointments(stores.ledgers, 2)
+    hold_ids = ["h_1", "h_2"]
+    meanwhile: list[Tables] = []
+
+    async def erase_first() -> None:
+        await stores.ledgers.erase_contact(ORG, hold_ids, SAM_KEY, "c_desk", NOW, True)
+        for number in (1, 2):
+            script.change(EventType.APPOINTMENT_CONTACT_ERASED, number)
+        script.written()
+        if is_sam_again:
+            script.change(EventType.APPOINTMENT_UPDATED, 2, contact=SAM)
+            script.change(EventType.APPOINTMENT_UPDATED, 2, contact=replace(SAM, email="x@y.org"))
+            await script.write(stores.ledgers)
+        meanwhile.append(engine.tables())
+
+    second = LedgerQueries(Interrupted(stores.database, erase_first))
+    await second.erase_contact(ORG, hold_ids, SAM_KEY, "c_desk", NOW, True)
+    after = engine.tables()
+    assert SAM.email not in str(after)
+    if is_sam_again:
+        [erased] = after["events"][len(meanwhile[0]["events"]) :]
+        assert (erased["type"], erased["hold_id"]) == ("APPOINTMENT_CONTACT_ERASED", "h_2")
+    else:
+        assert after == meanwhile[0]

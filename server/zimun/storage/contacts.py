@@ -1,11 +1,14 @@
-"""Finds and erases contacts in reservations, events and stored responses, on either engine.
+"""Finds and erases contacts in reservations and events, on either engine.
 
 Events are changed nowhere else: their personal data are emptied in place, and a new event
-records it.
+records it, in one transaction under the locked head. Where a contact has many events, the earlier
+ones are emptied before, a few in each transaction, without that lock. This is safe as a reservation
+is what its last event says, and the last event with the contact stays until the transaction under
+the lock: an erasure that ends early is found again, and recorded then.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -16,12 +19,10 @@ from sqlalchemy import (
     case,
     insert,
     select,
-    tuple_,
     update,
 )
 
-from zimun.booking.store import ResponseWithoutContact
-from zimun.domain.ledger.contacts import PERSONAL_FIELDS, erased, is_upcoming
+from zimun.domain.ledger.contacts import PERSONAL_FIELDS, erased
 from zimun.domain.ledger.events import EventType, ReservationEvent
 from zimun.domain.ledger.reservation import Reservation, State, contact_key
 from zimun.storage import reservation_rows
@@ -30,18 +31,16 @@ from zimun.storage.schema import (
     IS_OF_HOLD,
     IS_UPDATE,
     events,
-    idempotency,
     ledgers,
     organizations,
     reservations,
 )
-from zimun.storage.statements import IS_RESPONSE, bound_key
 
 _NO_CONTACT: Mapping[str, str] = {**dict.fromkeys(PERSONAL_FIELDS, ""), "metadata": "{}"}
 """The columns of personal data, without any."""
 
 MAX_ROWS_READ = 100
-"""Reservations whose events one statement finds, events that one reads, and stored responses."""
+"""Reservations whose events one statement finds, and events that one reads."""
 
 MAX_EMPTIED = 200
 """The most events that are emptied together with their reservations."""
@@ -87,7 +86,9 @@ def _events_of(
     """The events of reservations, a few of them in memory at a time: an appointment may have any
     number of changes, each with much metadata."""
     c = events.c
-    seqs = list(connection.execute(select(c.seq).where(*_of_holds(org_id, hold_ids))).scalars())
+    seqs = list(
+        connection.execute(select(c.seq).where(*events_of_holds(org_id, hold_ids))).scalars()
+    )
     return _rows_of(connection, org_id, seqs)
 
 
@@ -102,7 +103,9 @@ def _rows_of(
         yield [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
 
-def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[bool] | TextClause]:
+def events_of_holds(
+    org_id: str, hold_ids: Collection[str]
+) -> Sequence[ColumnElement[bool] | TextClause]:
     """The condition of the events of reservations; every revision is more than 0, and said to be
     so that SQLite prefers the index of revisions."""
     c = events.c
@@ -112,12 +115,12 @@ def _of_holds(org_id: str, hold_ids: Collection[str]) -> Sequence[ColumnElement[
 class EventsOfContact(NamedTuple):
     """The numbers of the events that have a contact, as of the number `seq` of the ledger.
 
-    `earlier` are emptied before; `left` are the others by reservation: all where they are few, else
-    the last one of each, by which it is found again where an erasure ends early.
+    `earlier` are emptied before; `events_left` are the others by reservation: all where they are
+    few, else the last one of each, by which it is found again where an erasure ends early.
     """
 
     seq: int
-    left: Mapping[str, Sequence[int]]
+    events_left: Mapping[str, Sequence[int]]
     earlier: Sequence[int]
 
 
@@ -127,18 +130,27 @@ def events_of_contact(
     """The events of reservations that have the contact of a key; an empty key is that of any."""
     heads = ledgers.c
     seq: int = connection.execute(select(heads.seq).where(heads.org_id == org_id)).scalar_one()
-    numbers: dict[str, list[int]] = {}
+    by_hold: dict[str, list[int]] = {}
     for event_rows in _events_of(connection, org_id, hold_ids):
         for number, hold_id, data in event_rows:
             if _has(data, key):
-                numbers.setdefault(hold_id, []).append(number)
-    if sum(map(len, numbers.values())) <= MAX_EMPTIED:
-        return EventsOfContact(seq, numbers, [])
-    left = {hold_id: [max(some)] for hold_id, some in numbers.items()}
+                by_hold.setdefault(hold_id, []).append(number)
+    if sum(map(len, by_hold.values())) <= MAX_EMPTIED:
+        return EventsOfContact(seq, by_hold, [])
+    last = {hold_id: max(numbers) for hold_id, numbers in by_hold.items()}
     earlier = [
-        number for hold_id, some in numbers.items() for number in some if [number] != left[hold_id]
+        number
+        for hold_id, numbers in by_hold.items()
+        for number in numbers
+        if number != last[hold_id]
     ]
-    return EventsOfContact(seq, left, earlier)
+    return EventsOfContact(seq, {hold_id: [number] for hold_id, number in last.items()}, earlier)
+
+
+def _is_upcoming(now: int) -> ColumnElement[bool]:
+    """Whether an appointment is yet to end."""
+    c = reservations.c
+    return (c.state == State.CONFIRMED.value) & (c.end_time > now)
 
 
 def without_upcoming(
@@ -146,8 +158,7 @@ def without_upcoming(
 ) -> Sequence[str]:
     """The reservations of some ids without those that are yet to end."""
     c = reservations.c
-    over = (c.state != State.CONFIRMED.value) | (c.end_time <= now)
-    query = select(c.hold_id).where(c.org_id == org_id, c.hold_id.in_(hold_ids), over)
+    query = select(c.hold_id).where(c.org_id == org_id, c.hold_id.in_(hold_ids), ~_is_upcoming(now))
     return list(connection.execute(query.order_by(c.hold_id)).scalars())
 
 
@@ -155,7 +166,7 @@ def upcoming(connection: Connection, org_id: str, key: str, now: int, limit: int
     """The ids of some appointments of a contact that are yet to end."""
     c = reservations.c
     query = select(c.appointment_id).where(c.org_id == org_id, IS_APPOINTMENT)
-    query = query.where(c.contact_key == key, c.state == State.CONFIRMED.value, c.end_time > now)
+    query = query.where(c.contact_key == key, _is_upcoming(now))
     return list(connection.execute(query.order_by(c.start_time).limit(limit)).scalars())
 
 
@@ -167,57 +178,81 @@ def erase(
     client_id: str,
     now: int,
     include_upcoming: bool,
-    found: EventsOfContact,
+    of_contact: EventsOfContact,
 ) -> None:
     """Erase a contact (empty: any) from reservations and their events; run it in a transaction.
 
-    Of the events up to `found.seq` those that are `left` are emptied. The head
-    is locked first, so that no other change of the organization comes between.
+    Of the events up to `of_contact.seq` those of `events_left` are emptied. The head is locked
+    first, so that no other change of the organization comes between. Reservations from which
+    another call has erased the contact meanwhile stay as they are.
     """
     heads = ledgers.c
     later = case((heads.time < now, now), else_=heads.time)
     lock = update(ledgers).where(heads.org_id == org_id).values(time=later)
     seq, time = connection.execute(lock.returning(heads.seq, heads.time)).one()
-    c = reservations.c
-    query = select(reservations).where(c.org_id == org_id, c.hold_id.in_(hold_ids))
-    before = [
-        reservation_rows.reservation(row) for row in connection.execute(query.order_by(c.hold_id))
-    ]
-    if not include_upcoming:
-        before = [reservation for reservation in before if not is_upcoming(reservation, now)]
-    if not before:
+    before = _reservations(connection, org_id, hold_ids, None if include_upcoming else now)
+    emptied = _empty_all(connection, org_id, {one.hold_id for one in before}, key, of_contact)
+    pairs = [(reservation, erased(reservation, time, key)) for reservation in before]
+    after = [new for old, new in pairs if old.hold_id in emptied or _is_emptied(old, new)]
+    if not after:
         return
-    after = [erased(reservation, time, key) for reservation in before]
-    erased_ids = {reservation.hold_id for reservation in before}
-    newer = select(events.c.seq).where(*_of_holds(org_id, erased_ids), events.c.seq > found.seq)
-    left = [number for hold_id in erased_ids for number in found.left.get(hold_id, ())]
-    seqs = [*left, *connection.execute(newer).scalars()]
-    empty_events(connection, org_id, seqs, key)
     _write_reservations(connection, org_id, after)
     _record(connection, org_id, seq, time, client_id, after)
     moved = update(ledgers).where(heads.org_id == org_id).values(seq=heads.seq + len(after))
     connection.execute(moved)
 
 
-def empty_events(connection: Connection, org_id: str, seqs: Sequence[int], key: str) -> None:
-    """Empty what events say of a contact; run it in a transaction."""
+def _reservations(
+    connection: Connection, org_id: str, hold_ids: Collection[str], over_at: int | None
+) -> Sequence[Reservation]:
+    """Reservations by their ids, in order; those alone that are over at an instant, if any."""
+    c = reservations.c
+    query = select(reservations).where(c.org_id == org_id, c.hold_id.in_(hold_ids))
+    if over_at is not None:
+        query = query.where(~_is_upcoming(over_at))
+    return [*map(reservation_rows.reservation, connection.execute(query.order_by(c.hold_id)))]
+
+
+def _is_emptied(before: Reservation, after: Reservation) -> bool:
+    """Whether an erasure changes personal data of a reservation."""
+    return (before.contact, before.cancel_reason) != (after.contact, after.cancel_reason)
+
+
+def _empty_all(
+    connection: Connection,
+    org_id: str,
+    hold_ids: Collection[str],
+    key: str,
+    of_contact: EventsOfContact,
+) -> Set[str]:
+    """Empty the events of reservations that are left, and newer ones; returns as `empty_events`."""
+    newer = select(events.c.seq).where(
+        *events_of_holds(org_id, hold_ids), events.c.seq > of_contact.seq
+    )
+    left = [number for hold_id in hold_ids for number in of_contact.events_left.get(hold_id, ())]
+    return empty_events(connection, org_id, [*left, *connection.execute(newer).scalars()], key)
+
+
+def empty_events(connection: Connection, org_id: str, seqs: Sequence[int], key: str) -> Set[str]:
+    """Empty what events say of a contact, and return the ids of the reservations of those that
+    had it; run it in a transaction."""
     c = events.c
     change = update(events).where(c.org_id == org_id, c.seq == bindparam("b_seq"))
     change = change.values(data=bindparam("b_data"))
+    hold_ids: set[str] = set()
     for event_rows in _rows_of(connection, org_id, seqs):
-        emptied = [(seq, _without_contact(data, key)) for seq, _, data in event_rows]
-        values = [{"b_seq": seq, "b_data": data} for seq, data in emptied if data]
+        with_contact = [row for row in event_rows if _has(row[2], key)]
+        values = [{"b_seq": seq, "b_data": _emptied(data)} for seq, _, data in with_contact]
         if values:
             connection.execute(change, values)
+        hold_ids.update(hold_id for _, hold_id, _ in with_contact)
+    return hold_ids
 
 
-def _without_contact(data: str, key: str) -> str | None:
-    """The data of an event without a contact (of an empty key: any); None without that contact."""
+def _emptied(data: str) -> str:
+    """The data of an event without personal data."""
     facts = json.loads(data)
-    reservation = facts["reservation"]
-    if key not in ("", contact_key(reservation["contact_email"])):
-        return None
-    reservation |= _NO_CONTACT
+    facts["reservation"] |= _NO_CONTACT
     return json.dumps(facts)
 
 
@@ -259,61 +294,6 @@ def _record(
             for number, reservation in enumerate(after, seq + 1)
         ],
     )
-
-
-# Stored responses.
-
-
-class ResponseRow(NamedTuple):
-    """A response stored for an Idempotency-Key."""
-
-    client_id: str
-    method: str
-    key: str
-    response: bytes
-
-
-def responses_after(
-    connection: Connection, org_id: str, after: ResponseRow | None
-) -> list[ResponseRow]:
-    """The next MAX_ROWS_READ stored responses of an organization, in order of their keys."""
-    c = idempotency.c
-    order = (c.client_id, c.method, c.key)
-    query = select(*order, c.response).where(c.org_id == org_id)
-    if after:
-        query = query.where(tuple_(*order) > tuple_(*after[:3]))
-    rows = connection.execute(query.order_by(*order).limit(MAX_ROWS_READ))
-    return [ResponseRow(*row) for row in rows]
-
-
-def replace_responses(
-    connection: Connection,
-    org_id: str,
-    changes: Sequence[tuple[ResponseRow, ResponseWithoutContact]],
-) -> None:
-    """Replace stored responses that are still as they were read, and whose events have no contact
-    any more; run it in a transaction.
-
-    A key that has expired may have been used again meanwhile, with another response. An
-    appointment that was booked while its contact was erased has its contact still.
-    """
-    is_unchanged = idempotency.c.response == bindparam("b_before")
-    change = update(idempotency).where(*IS_RESPONSE, is_unchanged)
-    values = [
-        {**bound_key((org_id, *before[:3])), "b_before": before.response, "b_new": new.response}
-        for before, new in changes
-        if not _has_contact(connection, org_id, new.hold_id, new.revision)
-    ]
-    if values:
-        connection.execute(change.values(response=bindparam("b_new")), values)
-
-
-def _has_contact(connection: Connection, org_id: str, hold_id: str, revision: int) -> bool:
-    """Whether the event of a revision has a contact."""
-    c = events.c
-    query = select(c.data).where(*_of_holds(org_id, [hold_id]), c.revision == revision)
-    data = connection.execute(query).scalar()
-    return bool(data and json.loads(data)["reservation"]["contact_email"])
 
 
 # The retention of organizations.
@@ -361,10 +341,10 @@ def ended(connection: Connection, org_id: str, now: int, limit: int) -> Ended | 
 
 
 def erase_ended(
-    connection: Connection, org_id: str, appointments: Ended, now: int, found: EventsOfContact
+    connection: Connection, org_id: str, appointments: Ended, now: int, of_contact: EventsOfContact
 ) -> None:
     """Erase the contacts of appointments that `ended` returned; run it in a transaction."""
-    erase(connection, org_id, appointments.hold_ids, "", "", now, False, found)
+    erase(connection, org_id, appointments.hold_ids, "", "", now, False, of_contact)
     c, mark = organizations.c, appointments.mark
     later = case((c.contacts_erased_until < mark, mark), else_=c.contacts_erased_until)
     moved = update(organizations).where(c.org_id == org_id).values(contacts_erased_until=later)

@@ -13,7 +13,7 @@ from zimun.booking.store import (
     WithoutContact,
 )
 from zimun.domain.ledger.reservation import Reservation
-from zimun.storage import contacts, ledgers, lists
+from zimun.storage import contact_responses, contacts, ledgers, lists
 
 T = TypeVar("T")
 
@@ -105,39 +105,39 @@ class LedgerQueries(Generic[DatabaseT]):
             hold_ids = await self._database.read(
                 partial(contacts.without_upcoming, org_id=org_id, hold_ids=hold_ids, now=now)
             )
-        some = await self._earlier_emptied(org_id, hold_ids, key)
+        of_contact = await self._earlier_emptied(org_id, hold_ids, key)
         await self._database.write(
             lambda tx: contacts.erase(
-                tx, org_id, hold_ids, key, client_id, now, include_upcoming, some
+                tx, org_id, hold_ids, key, client_id, now, include_upcoming, of_contact
             )
         )
 
     async def _earlier_emptied(
         self, org_id: str, hold_ids: Collection[str], key: str
     ) -> contacts.EventsOfContact:
-        """Empty all but the last of many events that have a contact; those that are left."""
-        found = await self._database.scan(
+        """Empty all but the last of many events that have a contact; returns those left, too."""
+        of_contact = await self._database.scan(
             lambda tx: contacts.events_of_contact(tx, org_id, hold_ids, key)
         )
         empty, size = contacts.empty_events, contacts.MAX_ROWS_READ
-        for begin in range(0, len(found.earlier), size):
-            seqs = found.earlier[begin : begin + size]
+        for begin in range(0, len(of_contact.earlier), size):
+            seqs = of_contact.earlier[begin : begin + size]
             await self._database.write(partial(empty, org_id=org_id, seqs=seqs, key=key))
-        return found
+        return of_contact
 
     async def rewrite_responses(
         self, org_id: str, key: str, without_contact: WithoutContact
     ) -> None:
         """A few at a time, with a transaction only where there is one to replace."""
-        read, replace = contacts.responses_after, contacts.replace_responses
-        after: contacts.ResponseRow | None = None
+        read, replace = contact_responses.responses_after, contact_responses.replace_responses
+        after: contact_responses.ResponseRow | None = None
         while True:
             rows = await self._database.scan(partial(read, org_id=org_id, after=after))
             emptied = ((row, without_contact(row.method, row.response, key)) for row in rows)
             changes = [(row, new) for row, new in emptied if new]
             if changes:
                 await self._database.write(partial(replace, org_id=org_id, changes=changes))
-            if len(rows) < contacts.MAX_ROWS_READ:
+            if len(rows) < contact_responses.MAX_RESPONSES:
                 return
             after = rows[-1]
 
@@ -150,9 +150,9 @@ class LedgerQueries(Generic[DatabaseT]):
         appointments = await self._database.scan(lambda tx: contacts.ended(tx, org_id, now, limit))
         if appointments is None:
             return 0
-        some = await self._earlier_emptied(org_id, appointments.hold_ids, "")
+        of_contact = await self._earlier_emptied(org_id, appointments.hold_ids, "")
         await self._database.write(
-            lambda tx: contacts.erase_ended(tx, org_id, appointments, now, some)
+            lambda tx: contacts.erase_ended(tx, org_id, appointments, now, of_contact)
         )
         return len(appointments.hold_ids)
 

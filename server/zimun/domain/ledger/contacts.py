@@ -1,6 +1,6 @@
 """Contacts of appointments, and their removal: pure functions of (reservation, now)."""
 
-from zimun.domain.ledger.reservation import Contact, Reservation, State, contact_key
+from zimun.domain.ledger.reservation import Contact, Reservation, contact_key
 
 PERSONAL_FIELDS = (
     "contact_name",
@@ -16,11 +16,6 @@ PERSONAL_FIELDS = (
 def is_of_contact(reservation: Reservation, key: str) -> bool:
     """Whether a reservation has the contact of a key; an empty key is that of any contact."""
     return key in ("", contact_key(reservation.contact.email))
-
-
-def is_upcoming(reservation: Reservation, now: int) -> bool:
-    """Whether an appointment is yet to end."""
-    return reservation.state is State.CONFIRMED and reservation.end > now
 
 
 def erased(reservation: Reservation, now: int, key: str) -> Reservation:
