@@ -3,7 +3,8 @@
 There is one writing connection. A group is written by the event loop, as its
 statements are short; what waits for the disk or for another process, COMMIT and
 BEGIN, runs on a thread, and the loop goes on. Reads run on the event loop, too:
-handing one to a thread takes far longer than reading a row by its key.
+handing one to a thread takes far longer than reading a row by its key. Long ones run
+on two threads, one for what commands need and one for the rest, which they do not wait for.
 """
 
 import asyncio
@@ -115,6 +116,14 @@ def _in_transaction(connection: Connection) -> bool:
     return _driver(connection).in_transaction
 
 
+class _ReadingThread:
+    """A thread for long reads, with a connection of its own."""
+
+    def __init__(self, url: URL) -> None:
+        self.connection = open_engine(url, read_only=True).connect()
+        self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
+
+
 class SqliteDatabase:
     """The file's connections; a `storage.database.Database`. Use it on one event loop."""
 
@@ -124,11 +133,11 @@ class SqliteDatabase:
 
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
-        self._scanner = open_engine(self._url, read_only=True).connect()
+        self._scans = _ReadingThread(self._url)
+        self._loads = _ReadingThread(self._url)
         # It must not wait for the lock on the event loop.
         self._writer = open_engine(self._url, timeout=0).connect()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
-        self._scans = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
         self._writing = asyncio.Lock()
         # A read opens the write-ahead log, too.
         with suppress(*FAILURES):
@@ -139,8 +148,10 @@ class SqliteDatabase:
     async def __aexit__(self, *exc_info: object) -> None:
         async with self._writing:
             self._disk.shutdown()
-            self._scans.shutdown()
-            for connection in (self._reader, self._scanner, self._writer):
+            threads = (self._scans, self._loads)
+            for thread in threads:
+                thread.executor.shutdown()
+            for connection in (self._reader, self._writer, *(each.connection for each in threads)):
                 connection.close()
                 connection.engine.dispose()
 
@@ -154,13 +165,20 @@ class SqliteDatabase:
             return fn(connection)
 
     async def scan(self, fn: Callable[[Connection], T]) -> T:
-        """Run a read whose statements may be long on a thread, with a connection of its own."""
+        """Run a read whose statements may be long: of a list, an export or an erasure."""
+        return await self._read_on(self._scans, fn)
 
+    async def load(self, fn: Callable[[Connection], T]) -> T:
+        """Run a read of ledgers that may be long; it waits for no `scan`, as commands wait for
+        it."""
+        return await self._read_on(self._loads, fn)
+
+    async def _read_on(self, thread: "_ReadingThread", fn: Callable[[Connection], T]) -> T:
         def run() -> T:
-            with self._snapshot(self._scanner) as connection:
+            with self._snapshot(thread.connection) as connection:
                 return fn(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._scans, run)
+        return await asyncio.get_running_loop().run_in_executor(thread.executor, run)
 
     def snapshot(self) -> "Any":
         """The reading connection in a transaction that sees one snapshot."""

@@ -36,7 +36,7 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
         """Every read at one snapshot; on a thread where they may take long."""
         if any(may_be_long(request.org_id, request.needs) for request in reads):
-            return await self._database.scan(partial(_read_all, reads=reads))
+            return await self._database.load(partial(_read_all, reads=reads))
         return await self._database.read(partial(_read_all, reads=reads))
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
