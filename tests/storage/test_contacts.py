@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine as SqlEngine
@@ -194,3 +195,16 @@ async def test_contact_that_another_call_has_erased_meanwhile_is_erased_again_on
         assert (erased["type"], erased["hold_id"]) == ("APPOINTMENT_CONTACT_ERASED", "h_2")
     else:
         assert after == meanwhile[0]
+
+
+async def test_contact_is_erased_from_a_reservation_whose_events_do_not_have_it(
+    stores: Stores, engine: Engine
+) -> None:
+    script = await with_changed_appointments(stores.ledgers, 1)
+    present = script.model.reservations["h_1"].contact.email
+    seqs = [row["seq"] for row in engine.tables()["events"] if row["hold_id"]]
+    empty = partial(contacts.empty_events, org_id=ORG, seqs=seqs, key=contact_key(present))
+    assert await stores.database.write(empty) == {"h_1"}
+    assert present in str(engine.tables())
+    await stores.ledgers.erase_contact(ORG, ["h_1"], contact_key(present), "c_desk", NOW, True)
+    assert present not in str(engine.tables())
