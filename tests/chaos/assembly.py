@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from .attribution import attribute
-from .history import CATALOG_CHANGES, READS, Attempt, Record
+from .erasure import Restoration, attribute_erasures
+from .history import CATALOG_CHANGES, CONTACT_CALLS, READS, Attempt, Record
 from .ledger import (
     FOREVER,
     NO_TIME_OFF,
@@ -22,16 +23,24 @@ from .ledger import (
 
 def put_together(record: Record) -> Ledger:
     """The ledger of a recorded run."""
-    writes = [one for one in record.attempts if one.method not in READS]
+    exports, erasures = (
+        [one for one in record.attempts if one.method == method] for method in CONTACT_CALLS
+    )
+    writes = [one for one in record.attempts if one.method not in (*READS, *CONTACT_CALLS)]
     reads = [one for one in record.attempts if one.method in READS]
     lives, time_off = _lives(record), _time_off(record)
+    restoration = Restoration(record.attempts, erasures)
+    for life in lives.values():
+        restoration.restore(life)
     operations = _operations(one for one in writes if one.method not in CATALOG_CHANGES)
     changes = _operations(one for one in writes if one.method in CATALOG_CHANGES)
     ledger = Ledger(
         operations, changes, reads, lives, time_off, record.tables, record.read_at, record.skew
     )
+    ledger.exports, ledger.erasures = exports, erasures
     ledger.orders = _orders((*lives.values(), *time_off.values()))
     attribute(ledger)
+    attribute_erasures(ledger)
     seen = _seen(ledger)
     for order in ledger.orders.values():
         _bound(order.entries, seen, record.skew)

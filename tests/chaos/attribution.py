@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from .history import OUTCOME_CHANGES, TIME_OFF_CHANGES, Attempt
-from .ledger import METHOD_OF, Ledger, Life, Operation, Revision
+from .ledger import ERASED, METHOD_OF, Ledger, Life, Operation, Revision
 
 Identity = tuple[object, ...]
 
@@ -28,7 +28,7 @@ def attribute(ledger: Ledger) -> None:
         (life, revision)
         for order in ledger.orders.values()
         for life, revision in order.entries
-        if revision.type in METHOD_OF
+        if revision.type in METHOD_OF and revision.type != ERASED
         # The first event of a booking in one step has the request of the second.
         if not (life.is_booked and revision.number == 1)
     ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .checker import violations
+from .erasure import without_contact
 from .history import CATALOG_CHANGE, OK, REFUSED, Attempt, Record, Row
 from .ledger import LIVE, runs_out, subjects_of
 from .scenario import DAY, HOLD_LENGTH, HOUR, SECOND, SERVICES, Service
@@ -58,6 +59,7 @@ class Books:
             "update_time": self.now,
             "revision": 0,
             "contact_name": "",
+            "contact_email": "",
             "cancel_reason": "",
         }
         self.tables["reservations"].append(row)
@@ -67,17 +69,20 @@ class Books:
         self.settle()
         return row
 
-    def confirm(self, row: Row, name: str = "") -> None:
+    def confirm(self, row: Row, name: str = "", email: str = "") -> None:
+        """Confirm a hold, for a customer without other appointments unless an address says so."""
         name = name or f"Sam {len(self.history)}"
-        row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", contact_name=name)
-        request = {"hold_id": row["hold_id"], "contact_name": name}
+        contact = {"contact_name": name, "contact_email": email or f"{len(self.history)}@e.com"}
+        row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", **contact)
+        request = {"hold_id": row["hold_id"], **contact}
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
         self.settle()
 
     def book(self, service_id: str, start: int, *taken: str, **more: Any) -> Row:
         """Hold and confirm."""
+        email = more.pop("email", "")
         row = self.hold(service_id, start, *taken, **more)
-        self.confirm(row)
+        self.confirm(row, email=email)
         return row
 
     def extend(self, row: Row) -> None:
@@ -127,6 +132,7 @@ class Books:
         """Give an owner time off, which meets so many bookings."""
         row: Row = {"org_id": ORG, "id": f"f_{len(self.history)}", "owner_id": owner_id}
         row |= {"start_time": start, "end_time": start + length}
+        row["recurrence"] = asked.pop("recurrence", "")
         self.tables["time_off"].append(row)
         request = {key: row[key] for key in row if key != "org_id"} | {"allow_conflicts": False}
         answer = {"conflicts": conflicts}
@@ -138,6 +144,33 @@ class Books:
         self.tables["time_off"].remove(row)
         deleted, named = {"time_off_id": row["id"]}, {"id": row["id"]}
         self._change_catalog("TIME_OFF_DELETED", deleted, "DeleteTimeOff", named, {"conflicts": 0})
+
+    def erase(self, email: str) -> None:
+        """Erase a contact from reservations, events and stored responses."""
+        for row in [one for one in self.tables["reservations"] if one["contact_email"] == email]:
+            self._erase(row, email)
+        for kept in self.tables["idempotency"]:
+            if email.encode().hex() in kept["response"]:
+                kept["response"] = without_contact(kept["response"])
+        asked = {"contact_email": email, "include_upcoming": True}
+        self._answer("EraseContact", asked, {})
+
+    def _erase(self, row: Row, email: str) -> None:
+        bare = {"contact_name": "", "contact_email": "", "cancel_reason": ""}
+        for event in self.tables["events"]:
+            data = json.loads(event["data"])
+            if event["hold_id"] == row["hold_id"] and data["reservation"]["contact_email"] == email:
+                event["data"] = json.dumps({**data, "reservation": data["reservation"] | bare})
+        row.update(bare, update_time=self.now, revision=row["revision"] + 1)
+        self._append("APPOINTMENT_CONTACT_ERASED", row, [])
+
+    def export(self, email: str) -> None:
+        """Read what is kept of a contact."""
+        told = [json.loads(one["data"]) for one in self.tables["events"] if one["hold_id"]]
+        rows = [one["reservation"] for one in told if one["reservation"]["contact_email"] == email]
+        items = [self._item(row) for row in rows]
+        request = {"contact_email": email, "page_size": 1000}
+        self._answer("ExportContact", request, {"items": items, "more": False})
 
     def _change_catalog(
         self, event: str, data: Row, method: str, request: dict[str, Any], answer: dict[str, Any]
@@ -180,9 +213,15 @@ class Books:
     def _keep(self, event: str, method: str, request: dict[str, Any], row: Row) -> None:
         key = f"k{len(self.history)}"
         row.update(update_time=self.now, revision=row["revision"] + 1)
+        self._append(event, row, self._touched(row))
+        self._answer(method, request, self._item(row), f"{key} answer")
+        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
+        self.tables["idempotency"].append(kept)
+
+    def _append(self, event: str, row: Row, sessions: list[Row]) -> None:
+        """Add an event, as the row is now."""
         [head] = self.tables["ledgers"]
         head.update(seq=head["seq"] + 1, time=self.now)
-        sessions = self._touched(row)
         self.tables["events"].append(
             {
                 "org_id": ORG,
@@ -195,9 +234,6 @@ class Books:
                 "data": json.dumps({"reservation": row, "sessions": sessions}),
             }
         )
-        self._answer(method, request, self._item(row), f"{key} answer")
-        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
-        self.tables["idempotency"].append(kept)
 
     def _touched(self, row: Row) -> list[Row]:
         """The sessions that a change of a reservation touches, as it leaves them."""

@@ -14,6 +14,7 @@ from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
     availability_service_pb2,
+    contacts_service_pb2,
     hold_pb2,
     resource_pb2,
     resources_service_pb2,
@@ -24,6 +25,7 @@ from zimun.v1 import (
 from .clock import SharedClock
 from .history import (
     CATALOG_CHANGE,
+    CONTACT_CALLS,
     NOTHING,
     OK,
     READS,
@@ -48,7 +50,11 @@ _SERVICES = {
     "GetAvailability": "Availability",
     CATALOG_CHANGE: "Resources",
     **dict.fromkeys(TIME_OFF_CHANGES, "TimeOff"),
+    **dict.fromkeys(CONTACT_CALLS, "Contacts"),
 }
+UNKEYED = (*READS, *CONTACT_CALLS)
+"""The methods that take no Idempotency-Key."""
+
 _HOLDS = ("HoldAppointment", "ExtendHold", "ReleaseHold")
 
 
@@ -70,7 +76,7 @@ async def send(
     service = _SERVICES.get(request.method, "Appointments")
     call: Any = channel.unary_unary(f"/zimun.v1.{service}Service/{request.method}")
     metadata = [("authorization", f"Bearer {token}")]
-    if request.method not in READS:
+    if request.method not in UNKEYED:
         metadata.append(("idempotency-key", request.key))
     body = _message(request).SerializeToString()
     sent = clock.now()
@@ -78,7 +84,7 @@ async def send(
         raw: bytes = await call(body, metadata=metadata, timeout=patience)
         found: dict[str, Any] = {
             "outcome": OK,
-            "raw": "" if request.method in READS else raw.hex(),
+            "raw": "" if request.method in UNKEYED else raw.hex(),
             "answer": _answer(request.method, raw),
         }
     except grpc.aio.AioRpcError as error:
@@ -146,6 +152,7 @@ def _time_off_message(made: Any, content: Mapping[str, Any]) -> Message:
     made.time_off.id, made.time_off.owner_id = content["id"], content["owner_id"]
     made.time_off.start_time.FromMicroseconds(content["start_time"])
     made.time_off.end_time.FromMicroseconds(content["end_time"])
+    made.time_off.recurrence = content["recurrence"]
     made.allow_conflicts = content["allow_conflicts"]
     message: Message = made
     return message
@@ -180,6 +187,8 @@ _MESSAGES: Mapping[str, Callable[[], Message]] = {
     "ReopenAppointment": appointments_service_pb2.ReopenAppointmentRequest,
     "CreateTimeOff": time_off_service_pb2.CreateTimeOffRequest,
     "DeleteTimeOff": time_off_service_pb2.DeleteTimeOffRequest,
+    "ExportContact": contacts_service_pb2.ExportContactRequest,
+    "EraseContact": contacts_service_pb2.EraseContactRequest,
 }
 
 
@@ -197,11 +206,20 @@ def _answer(method: str, raw: bytes) -> dict[str, Any]:
         return {"id": room.id, "name": room.name, "etag": room.etag}
     if method in TIME_OFF_CHANGES:
         return {"conflicts": time_off_pb2.TimeOff.FromString(raw).conflicts.total_size}
+    if method in CONTACT_CALLS:
+        return _exported(raw) if method == "ExportContact" else {}
     if method == "ListAppointments":
         listed = appointments_service_pb2.ListAppointmentsResponse.FromString(raw)
         return {"items": [_appointment(one) for one in listed.items]}
     booked = _appointment(appointment_pb2.Appointment.FromString(raw))
     return {"items": [booked]} if method == "GetAppointment" else booked
+
+
+def _exported(raw: bytes) -> dict[str, Any]:
+    """The changes of an export, each as the appointment that it left, and whether more follow."""
+    page = contacts_service_pb2.ExportContactResponse.FromString(raw)
+    changes = [_appointment(one.appointment) for item in page.items for one in item.changes]
+    return {"items": changes, "more": bool(page.next_page_token)}
 
 
 def _slots(raw: bytes) -> list[tuple[int, int, int, list[str]]]:
@@ -220,7 +238,7 @@ def _slots(raw: bytes) -> list[tuple[int, int, int, list[str]]]:
 
 def _appointment(booked: appointment_pb2.Appointment) -> dict[str, Any]:
     state = appointment_pb2.Appointment.State.Name(booked.state)
-    names = ("appointment_id", "contact_name", "cancel_reason", "etag")
+    names = ("appointment_id", "contact_name", "contact_email", "cancel_reason", "etag")
     found = {name: getattr(booked, name) for name in names}
     return {**_common(booked), "state": state, **found}
 

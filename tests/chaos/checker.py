@@ -12,8 +12,20 @@ from pathlib import Path
 
 from .assembly import put_together
 from .catalog import miscatalogued
+from .erasure import PERSONAL, not_erased, without_contact
 from .history import Attempt, Record, Row
-from .ledger import LIVE, OUTCOMES, Ledger, Life, Taking, runs_out, shows, subjects_of, taking_of
+from .ledger import (
+    ERASED,
+    LIVE,
+    OUTCOMES,
+    Ledger,
+    Life,
+    Taking,
+    runs_out,
+    shows,
+    subjects_of,
+    taking_of,
+)
 from .reads import misread
 from .refusals import unjustified
 from .rules import disallowed
@@ -41,6 +53,7 @@ def violations(record: Record) -> list[str]:
         *disallowed(ledger),
         *disordered(ledger),
         *miscatalogued(ledger),
+        *not_erased(ledger),
     ]
 
 
@@ -140,13 +153,17 @@ def _out_of_time(ledger: Ledger) -> Iterator[str]:
 
 
 def _repeated(ledger: Ledger) -> Iterator[str]:
-    """Under one key there is one answer, byte for byte."""
+    """Under one key there is one answer, byte for byte, until its contact is erased."""
     answers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    bare: dict[tuple[str, str, str], set[str]] = defaultdict(set)
     for operation in (*ledger.operations, *ledger.catalog_changes):
         for attempt in operation.oks:
-            answers[attempt.org, attempt.client, attempt.key].add(attempt.raw)
+            key = attempt.org, attempt.client, attempt.key
+            answers[key].add(attempt.raw)
+            if _is_emptied(ledger, attempt) and attempt.answer["contact_name"]:
+                bare[key].add(without_contact(attempt.raw))
     for key, found in answers.items():
-        if len(found) > 1:
+        if len(found - bare[key]) > 1:
             yield f"{len(found)} different answers under the key {key}"
 
 
@@ -162,10 +179,19 @@ def _kept_answers(ledger: Ledger) -> Iterator[str]:
         if operation.may_have_happened:
             possible.add(key)
         for attempt in operation.oks:
-            if kept.get(key) != attempt.raw:
+            if kept.get(key) != attempt.raw and not (
+                _is_emptied(ledger, attempt) and kept.get(key) == without_contact(attempt.raw)
+            ):
                 yield f"the answer of {attempt.name} is not what is kept for its key"
     for key in kept.keys() - possible:
         yield f"an answer is kept for the key {key}, whose requests were all refused or never sent"
+
+
+def _is_emptied(ledger: Ledger, attempt: Attempt) -> bool:
+    """Whether the contact of what was answered was erased, then or later."""
+    life = ledger.lives.get((attempt.org, attempt.answer.get("hold_id", "")))
+    revisions = life.revisions if life and "etag" in attempt.answer else ()
+    return any(one.emptied and str(one.number) == attempt.answer["etag"] for one in revisions)
 
 
 def _set_aside(ledger: Ledger) -> Iterator[str]:
@@ -198,6 +224,7 @@ _BEFORE = {
     "APPOINTMENT_COMPLETED": ("CONFIRMED",),
     "APPOINTMENT_NO_SHOW": ("CONFIRMED",),
     "APPOINTMENT_REOPENED": OUTCOMES,
+    ERASED: ("CONFIRMED", "CANCELLED", *OUTCOMES),
 }
 
 _AFTER = {
@@ -233,11 +260,13 @@ def _broken_stories(ledger: Ledger) -> Iterator[str]:
 
 def _broken_story(life: Life) -> Iterator[str]:
     for revision in life.revisions:
-        if revision.row["state"] != _AFTER[revision.type]:
+        if revision.row["state"] != _AFTER.get(revision.type, revision.row["state"]):
             yield f"{revision.type} left it {revision.row['state']}"
     if life.revisions and life.revisions[0].type != "HOLD_CREATED":
         yield f"its story begins with {life.revisions[0].type}"
     for before, after in pairwise(life.revisions):
+        if after.type == ERASED and _lasting(before.row) != _lasting(after.row):
+            yield f"the erasure of its contact left it {after.row}, and it was {before.row}"
         if before.row["state"] not in _BEFORE.get(after.type, ()):
             yield f"{after.type} of what was {before.row['state']}"
         expires_at = before.row["expires_at"]
@@ -249,6 +278,11 @@ def _broken_story(life: Life) -> Iterator[str]:
         until = max(expires_at, min(after.at + HOLD_LENGTH, limit))
         if after.type == "HOLD_EXTENDED" and after.row["expires_at"] != until:
             yield f"extended at {after.at} from {expires_at} to {after.row['expires_at']}"
+
+
+def _lasting(row: Row) -> Row:
+    """What an erasure leaves of a reservation."""
+    return {key: row[key] for key in row if key not in (*PERSONAL, "revision", "update_time")}
 
 
 if __name__ == "__main__":

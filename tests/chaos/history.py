@@ -19,6 +19,9 @@ UNKNOWN = "unknown"
 READS = ("GetAppointment", "ListAppointments", "GetAvailability")
 """The methods that change nothing; all others take an Idempotency-Key."""
 
+CONTACT_CALLS = ("ExportContact", "EraseContact")
+"""What is asked about a contact: neither takes an Idempotency-Key, and each attempt is one."""
+
 CATALOG_CHANGE = "UpdateResource"
 """The method that changes what nothing depends on: names of rooms."""
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from .history import OK, UNKNOWN, Attempt, Row, Tables
-from .scenario import DAY, SERVICES, Service
+from .scenario import DAY, SERVICES, Service, customer_of, occurrences
 
 FOREVER = 1 << 62
 OUTCOMES = ("COMPLETED", "NO_SHOW")
@@ -23,6 +23,8 @@ LIVE = ("HELD", "CONFIRMED", *OUTCOMES)
 
 BOOKED = "Booked "
 """How names of contacts begin that BookAppointment is given first, and no other method."""
+
+ERASED = "APPOINTMENT_CONTACT_ERASED"
 
 METHOD_OF = {
     "HOLD_CREATED": "HoldAppointment",
@@ -35,6 +37,7 @@ METHOD_OF = {
     "APPOINTMENT_COMPLETED": "CompleteAppointment",
     "APPOINTMENT_NO_SHOW": "MarkNoShow",
     "APPOINTMENT_REOPENED": "ReopenAppointment",
+    ERASED: "EraseContact",
 }
 """Which request an event of a reservation answers to; an expiry answers to none."""
 
@@ -85,6 +88,8 @@ class Revision:
     position: int = 0
     operation: Operation | None = None
     ignored_rules: Sequence[str] = ()
+    emptied: bool = False
+    """Whether its contact was erased since; `row` has it as it was."""
     not_before: int = 0
     not_after: int = FOREVER
 
@@ -102,15 +107,15 @@ class Revision:
         return int(self.row["start_time"])
 
     def takes(self, since: int = 0, until: int = FOREVER) -> tuple[tuple[str, "Taking"], ...]:
-        """What it takes of subjects, adds to the bookings of a service, or is time off of."""
+        """What it takes of subjects, adds to the bookings of a service or of a customer, or is
+        time off of."""
         if self.row["state"] == TIME_OFF:
-            return ((time_off_key(self.row["owner_id"]), _time_off(self.row, since, until)),)
+            key = time_off_key(self.row["owner_id"])
+            return tuple((key, taking) for taking in _time_off(self.row, since, until))
         if not self.is_live:
             return ()
         taking = taking_of(self.row, since, until)
-        counted = SERVICES[taking.service_id].most_a_day
-        subjects = (*self.subjects, *((bookings_key(taking.service_id),) if counted else ()))
-        return tuple((subject, taking) for subject in subjects)
+        return tuple((subject, taking) for subject in (*self.subjects, *_counted_as(self.row)))
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -131,6 +136,20 @@ def time_off_key(owner_id: str) -> str:
 def bookings_key(service_id: str) -> str:
     """Under what the bookings of a service are that count for its limit."""
     return f"bookings {service_id}"
+
+
+def customer_key(service_id: str, email: str) -> str:
+    """Under what the appointments of a customer are that count for the limit of a service."""
+    return f"customer {service_id} {customer_of(email)}"
+
+
+def _counted_as(row: Row) -> Iterator[str]:
+    """Under what a reservation counts for limits."""
+    service = SERVICES[row["service_id"]]
+    if service.most_a_day:
+        yield bookings_key(service.id)
+    if service.most_of_a_customer and row["appointment_id"] and row["contact_email"]:
+        yield customer_key(service.id, row["contact_email"])
 
 
 def subjects_of(row: Row) -> tuple[str, ...]:
@@ -229,9 +248,14 @@ def taking_of(row: Row, since: int = 0, until: int = FOREVER) -> Taking:
     )
 
 
-def _time_off(row: Row, since: int, until: int) -> Taking:
-    busy = (row["start_time"], row["end_time"])
-    return Taking(row["id"], row["id"], "", "", row["start_time"], 0, busy, since, until)
+def _time_off(row: Row, since: int, until: int) -> Iterator[Taking]:
+    for busy in occurrences_of(row):
+        yield Taking(row["id"], row["id"], "", "", busy[0], 0, busy, since, until)
+
+
+def occurrences_of(row: Row) -> list[tuple[int, int]]:
+    """When time off is."""
+    return occurrences(row["start_time"], row["end_time"], row.get("recurrence", ""))
 
 
 Entry = tuple[Life, Revision]
@@ -274,6 +298,8 @@ class Ledger:
     skew: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
     unattributed: list[str] = field(default_factory=list)
+    exports: list[Attempt] = field(default_factory=list)
+    erasures: list[Attempt] = field(default_factory=list)
 
     @cached_property
     def by_appointment(self) -> dict[tuple[str, str], Life]:
@@ -355,6 +381,7 @@ _COLUMNS = {
     "expires_at": "expires_at",
     "appointment_id": "appointment_id",
     "contact_name": "contact_name",
+    "contact_email": "contact_email",
     "cancel_reason": "cancel_reason",
 }
 
@@ -362,6 +389,8 @@ _COLUMNS = {
 def shows(answer: Mapping[str, Any], revision: Revision) -> bool:
     """Whether an answer is a reservation as a revision left it."""
     row = revision.row
+    if revision.emptied and not answer.get("contact_email", row["contact_email"]):
+        row = {**row, "contact_name": "", "contact_email": "", "cancel_reason": ""}
     return (
         answer["state"] == row["state"]
         and answer["resource_ids"] == json.loads(row["resource_ids"])

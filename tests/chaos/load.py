@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from .calls import OPTIONS, Request, send
+from .calls import OPTIONS, UNKEYED, Request, send
 from .clock import SharedClock
 from .history import (
     CATALOG_CHANGE,
@@ -22,13 +22,23 @@ from .history import (
     NOTHING,
     OK,
     OUTCOME_CHANGES,
-    READS,
     UNKNOWN,
     Attempt,
 )
 from .ledger import BOOKED
 from .pool import OFFERED, WALK_IN, Pool, service_and_location_of, service_at_random_location
-from .scenario import DAY, HOUR, MINUTE, OFF_OWNERS, OPENS, ORGS, ROOMS, SECOND, SERVICES
+from .scenario import (
+    DAY,
+    HOUR,
+    MINUTE,
+    OFF_OWNERS,
+    OPENS,
+    ORGS,
+    RECURRENCES,
+    ROOMS,
+    SECOND,
+    SERVICES,
+)
 
 IGNORED = ["OPENING_HOURS", "GRID"]
 """Rules that callers with that scope set aside."""
@@ -216,7 +226,7 @@ class Load:
         attempt = await send(channel, self._clock, token, request, patience)
         self.history.append(attempt)
         pool = self._pools[request.org]
-        if attempt.outcome == OK and request.method not in (*READS, *CATALOG_CHANGES):
+        if attempt.outcome == OK and request.method not in (*UNKEYED, *CATALOG_CHANGES):
             pool.learn(attempt)
         if attempt.outcome == OK and request.method == "CreateTimeOff":
             pool.time_off.append(request.content["id"])
@@ -238,6 +248,8 @@ class Load:
             return self._about_catalog(rng, org, pool)
         if pool.walk_ins and dice < 0.89:
             return self._about_walk_in(rng, org, rng.choice(pool.walk_ins))
+        if dice > 0.985:
+            return self._about_contact(rng, org, pool)
         return self._read(rng, org, pool)
 
     def _about_catalog(self, rng: random.Random, org: str, pool: Pool) -> Request:
@@ -248,7 +260,10 @@ class Load:
             return self._request(rng, org, CATALOG_CHANGE, **new)
         if pool.time_off and dice < 0.6:
             return self._request(rng, org, "DeleteTimeOff", id=rng.choice(pool.time_off))
-        begins = self._day(rng) + OPENS * HOUR + rng.randrange(6) * 20 * MINUTE
+        recurrence = rng.choice(RECURRENCES)
+        # Bookings are in the later occurrences, too, where the first is a day ahead of them.
+        begins = self._day(rng) - (DAY if recurrence and rng.random() < 0.5 else 0)
+        begins += OPENS * HOUR + rng.randrange(6) * 20 * MINUTE
         return self._request(
             rng,
             org,
@@ -257,8 +272,19 @@ class Load:
             owner_id=rng.choice(OFF_OWNERS),
             start_time=begins,
             end_time=begins + rng.choice((20, 45)) * MINUTE,
+            recurrence=recurrence,
             allow_conflicts=rng.random() < 0.4,
         )
+
+    def _about_contact(self, rng: random.Random, org: str, pool: Pool) -> Request:
+        """What is kept of a customer, or that nothing is from now on."""
+        email = rng.choice([*pool.emails, *pool.erased])
+        if rng.random() < 0.5:
+            return self._request(rng, org, "ExportContact", contact_email=email, page_size=1000)
+        asked = {"contact_email": email, "include_upcoming": rng.random() < 0.8}
+        if asked["include_upcoming"]:
+            pool.erase(email)
+        return self._request(rng, org, "EraseContact", **asked)
 
     def _about_walk_in(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
         """Record the outcome of an appointment, reopen it, or cancel it."""
@@ -268,6 +294,12 @@ class Load:
         if rng.random() < 0.2:
             named["etag"] = booked["etag"]
         return self._request(rng, org, rng.choice(OUTCOME_CHANGES), **named)
+
+    def _contact(self, rng: random.Random, org: str, name: str) -> dict[str, str]:
+        """A customer's address, and a name of its own, which begins as given."""
+        email = rng.choice(self._pools[org].emails)
+        email = email.upper() if rng.random() < 0.2 else email
+        return {"contact_name": f"{name}{next(self._keys)}", "contact_email": email}
 
     def _ill(self) -> str:
         return f"ill {next(self._keys)}"
@@ -290,7 +322,7 @@ class Load:
 
     def _book(self, rng: random.Random, org: str) -> Request:
         """Hold and confirm in one step."""
-        contact = {"contact_name": f"{BOOKED}{next(self._keys)}", "contact_email": "b@example.com"}
+        contact = self._contact(rng, org, BOOKED)
         return self._request(rng, org, "BookAppointment", **self._slot(rng), **contact)
 
     def _slot(self, rng: random.Random) -> dict[str, Any]:
@@ -323,7 +355,7 @@ class Load:
         return self._release(rng, next(one for one in ORGS if one != org), hold)
 
     def _confirm(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
-        contact = {"contact_name": f"Sam {next(self._keys)}", "contact_email": "s@example.com"}
+        contact = self._contact(rng, org, "Sam ")
         return self._request(rng, org, "ConfirmAppointment", hold_id=hold["hold_id"], **contact)
 
     def _release(self, rng: random.Random, org: str, hold: dict[str, Any]) -> Request:
@@ -354,7 +386,7 @@ class Load:
         service = SERVICES[booked["service_id"]]
         if rng.random() < 0.3:
             named["etag"] = booked["etag"]
-            named["contact_name"] = f"New {next(self._keys)}"
+            named |= self._contact(rng, org, "New ")
             more = {"seats": rng.randint(1, service.capacity)} if service.capacity > 1 else {}
             return self._request(rng, org, "UpdateAppointment", **named, **more)
         start = rng.choice(service.times(self._day(rng)))

@@ -35,6 +35,18 @@ class Pool:
     walk_ins: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=6))
     """Appointments that have started, or soon will."""
     time_off: deque[str] = field(default_factory=lambda: deque(maxlen=6))
+    emails: list[str] = field(default_factory=lambda: ["c0@example.com", "c1@example.com"])
+    """The addresses of customers."""
+    erased: deque[str] = field(default_factory=lambda: deque(maxlen=2))
+    """Addresses that somebody asked to erase; nobody books with them any more."""
+    customers: int = 2
+
+    def erase(self, email: str) -> None:
+        """Let another customer come instead."""
+        if email in self.emails:
+            self.erased.append(email)
+            self.emails[self.emails.index(email)] = f"c{self.customers}@example.com"
+            self.customers += 1
 
     def learn(self, attempt: Attempt) -> None:
         """Take note of an answer to a change."""

@@ -8,8 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 from .history import REFUSED, Attempt
-from .ledger import OUTCOMES, Ledger, Life, Operation, Revision
-from .room import SlotQuery, conflicts, has_capacity, is_limited, time_off_alone
+from .ledger import OUTCOMES, Ledger, Life, Operation, Revision, occurrences_of
+from .room import (
+    SlotQuery,
+    conflicts,
+    has_capacity,
+    is_customer_limited,
+    is_limited,
+    time_off_alone,
+)
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
 from .states import States
 
@@ -60,19 +67,21 @@ def _slot_queries(ledger: Ledger, attempt: Attempt) -> Iterator[SlotQuery]:
     """What an attempt may have asked for: an appointment may have had other seats, or have been
     elsewhere, when it was decided."""
     request = attempt.request
+    email = request.get("contact_email", "")
     if "service_id" in request:
         service, location_id = SERVICES[request["service_id"]], request.get("location_id", "")
         named = request.get("staff_id", ""), request.get("seats", 1)
-        yield SlotQuery(service, location_id, request["start"], *named)
+        yield SlotQuery(service, location_id, request["start"], *named, email=email)
         return
     life = ledger.of(attempt)
     for row in (one.row for one in life.revisions) if life else ():
         service, location_id, own = SERVICES[row["service_id"]], row["location_id"], row["hold_id"]
+        email = email or row["contact_email"]
         if attempt.method == "RescheduleAppointment":
-            yield SlotQuery(service, location_id, request["start"], "", row["seats"], own)
-        elif row["state"] == "CONFIRMED":
-            named = row["staff_id"], request["seats"]
-            yield SlotQuery(service, location_id, row["start_time"], *named, own)
+            yield SlotQuery(service, location_id, request["start"], "", row["seats"], own, email)
+        elif row["state"] in ("HELD", "CONFIRMED"):
+            named = row["staff_id"], request.get("seats", row["seats"])
+            yield SlotQuery(service, location_id, row["start_time"], *named, own, email)
 
 
 def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
@@ -81,6 +90,8 @@ def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     return any(
         not has_capacity(standing, query)
         and not is_limited(standing, query)
+        # A new booking counts for its customer once it has a slot.
+        and not (query.own and is_customer_limited(standing, query))
         and has_capacity(time_off_alone(standing), query)
         for query in _slot_queries(ledger, attempt)
         for standing in states.during(attempt, query.start)
@@ -97,9 +108,11 @@ def _not_a_slot(ledger: Ledger, states: States, attempt: Attempt) -> bool:
 
 
 def _limit_reached(ledger: Ledger, states: States, attempt: Attempt) -> bool:
-    """There was a moment at which the day had as many bookings as its service may have."""
+    """There was a moment at which the day had as many bookings as its service or its customer may
+    have."""
+    chooses = attempt.method in ("HoldAppointment", "BookAppointment", "RescheduleAppointment")
     return any(
-        is_limited(standing, query)
+        (chooses and is_limited(standing, query)) or is_customer_limited(standing, query)
         for query in _slot_queries(ledger, attempt)
         for standing in states.during(attempt, query.start)
     )
@@ -109,8 +122,9 @@ def _time_off_conflicts(ledger: Ledger, states: States, attempt: Attempt) -> boo
     """There was a moment at which something was booked in it."""
     request = attempt.request
     return not request["allow_conflicts"] and any(
-        conflicts(standing, request["owner_id"], (request["start_time"], request["end_time"]))
-        for standing in states.during(attempt, request["start_time"])
+        conflicts(standing, request["owner_id"], span)
+        for span in occurrences_of(request)
+        for standing in states.during(attempt, span[0])
     )
 
 

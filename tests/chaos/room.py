@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .ledger import Taking, bookings_key, time_off_key
+from .ledger import Taking, bookings_key, customer_key, time_off_key
 from .scenario import LOCATIONS, SERVICES, Service
 
 Standing = Mapping[str, Sequence[Taking]]
@@ -13,7 +13,7 @@ Standing = Mapping[str, Sequence[Taking]]
 
 class SlotQuery(NamedTuple):
     """What is asked of a service: where and when, whom (empty: anybody), for how many; the hold
-    `own` is in nobody's way."""
+    `own` is in nobody's way. `email` is whose appointment it is or becomes."""
 
     service: Service
     location_id: str
@@ -21,6 +21,7 @@ class SlotQuery(NamedTuple):
     staff_id: str = ""
     seats: int = 1
     own: str = ""
+    email: str = ""
 
 
 def has_capacity(standing: Standing, query: SlotQuery) -> bool:
@@ -38,6 +39,13 @@ def is_limited(standing: Standing, query: SlotQuery) -> bool:
     limit = query.service.most_a_day
     there = {one.hold_id for one in standing.get(bookings_key(query.service.id), ())}
     return bool(limit) and len(there - {query.own}) >= limit
+
+
+def is_customer_limited(standing: Standing, query: SlotQuery) -> bool:
+    """Whether the customer had as many appointments on the day as the service's limit allows."""
+    most = query.service.most_of_a_customer
+    there = {one.hold_id for one in standing.get(customer_key(query.service.id, query.email), ())}
+    return bool(most and query.email) and len(there - {query.own}) >= most
 
 
 def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:

@@ -3,11 +3,23 @@
 from collections.abc import Iterator
 
 from .history import Row
-from .ledger import OUTCOMES, TIME_OFF, Ledger, Order, Revision, runs_out, subjects_of
-from .scenario import DAY, LOCATIONS, SERVICES
+from .ledger import (
+    OUTCOMES,
+    TIME_OFF,
+    Ledger,
+    Order,
+    Revision,
+    occurrences_of,
+    runs_out,
+    subjects_of,
+)
+from .scenario import DAY, LOCATIONS, SERVICES, customer_of
 
 CHOOSING = ("HOLD_CREATED", "APPOINTMENT_RESCHEDULED")
 """The events that choose a time."""
+
+NAMING = ("APPOINTMENT_CONFIRMED", "APPOINTMENT_UPDATED", "APPOINTMENT_RESCHEDULED")
+"""The events after which an appointment is another customer's or on another day."""
 
 
 def disallowed(ledger: Ledger) -> Iterator[str]:
@@ -54,8 +66,11 @@ class _Replay:
         if revision.type in CHOOSING:
             for time_off in self._time_off.values():
                 if overlaps(row, time_off):
-                    yield f"it was booked in the time off {time_off['id']}"
+                    again = " that recurs" if row["start_time"] >= time_off["end_time"] else ""
+                    yield f"it was booked in the time off {time_off['id']}{again}"
             yield from self._over_the_limit(revision)
+        if revision.type in NAMING:
+            yield from self._over_the_customers_limit(revision)
         if row["state"] in OUTCOMES and revision.at < row["start_time"]:
             yield f"{revision.type} at {revision.at}, before it starts at {row['start_time']}"
         if before and before["location_id"] != row["location_id"]:
@@ -73,10 +88,30 @@ class _Replay:
         if service.most_a_day and len(others) >= service.most_a_day:
             yield f"beyond the limit of {service.most_a_day} of {service.id} on a day: {others}"
 
+    def _over_the_customers_limit(self, revision: Revision) -> Iterator[str]:
+        """On a day a customer has no more appointments of a service than its limit says."""
+        service, keys = SERVICES[revision.row["service_id"]], _customer_and_day(revision.row)
+        if not service.most_of_a_customer or not revision.row["contact_email"]:
+            return
+        others = [
+            one["hold_id"]
+            for one in self._booked.values()
+            if one["appointment_id"] and _customer_and_day(one) == keys
+        ]
+        if len(others) >= service.most_of_a_customer:
+            most = f"{service.most_of_a_customer} of {service.id}"
+            yield f"beyond the customer's limit of {most} on a day: {others}"
+
+
+def _customer_and_day(row: Row) -> tuple[str, str, int]:
+    return row["service_id"], customer_of(row["contact_email"]), row["start_time"] // DAY
+
 
 def overlaps(row: Row, time_off: Row) -> bool:
     """Whether a reservation lies in time off of what it takes, or of its location."""
     owner_id = time_off["owner_id"]
     owns = row["location_id"] == owner_id if owner_id in LOCATIONS else owner_id in subjects_of(row)
-    begins, ends = time_off["start_time"], time_off["end_time"]
-    return bool(owns and row["start_time"] < ends and begins < row["end_time"])
+    return owns and any(
+        row["start_time"] < ends and begins < row["end_time"]
+        for begins, ends in occurrences_of(time_off)
+    )

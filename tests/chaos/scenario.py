@@ -23,6 +23,9 @@ LOCATIONS = ("l_east", "l_west")
 OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
 """Owners that get time off; none that the group service needs."""
 
+RECURRENCES = ("", *("FREQ=DAILY;COUNT=3",) * 2, "FREQ=DAILY;INTERVAL=2;COUNT=3")
+"""How time off recurs under load, if it does."""
+
 OPENS, CLOSES = 9, 12
 """The hours of a day between which everything is; few starts, so that callers want the same."""
 
@@ -43,6 +46,8 @@ class Service:
     locations: tuple[str, ...] = ("",)
     most_a_day: int = 0
     """The most bookings that start on a day, at all its locations together; 0 for any number."""
+    most_of_a_customer: int = 0
+    """The most appointments that start on a day of customers with the same e-mail address."""
     walks_in: bool = False
     """Whether it is booked within a minute before its start, which no opening hours know."""
 
@@ -82,7 +87,7 @@ class Service:
 SERVICES = {
     service.id: service
     for service in (
-        Service("s_cut", 30 * MINUTE, 30 * MINUTE, 4, staff=STAFF),
+        Service("s_cut", 30 * MINUTE, 30 * MINUTE, 4, staff=STAFF, most_of_a_customer=2),
         Service(
             "s_spa",
             HOUR,
@@ -95,9 +100,21 @@ SERVICES = {
         ),
         Service("s_duo", HOUR, 30 * MINUTE, 3, rooms=(("r_one", "r_two"), ("r_two", "r_three"))),
         Service("s_class", HOUR, HOUR, 2, capacity=4, staff=("t_chloe",), rooms=(("r_three",),)),
-        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE),
+        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE, most_of_a_customer=1),
         Service("s_visit", 30 * MINUTE, 30 * MINUTE, 4, staff=("t_ben",), locations=LOCATIONS),
         Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, most_a_day=3),
         Service("s_walk", 5 * SECOND, HOUR, 2, locations=LOCATIONS, walks_in=True),
     )
 }
+
+
+def occurrences(start: int, end: int, recurrence: str) -> list[tuple[int, int]]:
+    """When time off is: once, or every so many days, which are UTC's here."""
+    parts = dict(part.split("=") for part in recurrence.split(";")) if recurrence else {}
+    step = int(parts.get("INTERVAL", 1)) * DAY
+    return [(start + n * step, end + n * step) for n in range(int(parts.get("COUNT", 1)))]
+
+
+def customer_of(email: str) -> str:
+    """Whose address it is: letters of either case are the same."""
+    return email.casefold()

@@ -153,7 +153,12 @@ def _entries() -> list[CatalogEntry]:
 
 
 def _limits(facts: Service) -> tuple[BookingLimit, ...]:
-    if not facts.most_a_day:
-        return ()
-    period, per = LimitPeriod.DAY, LimitSubject.SERVICE
-    return (BookingLimit(max_bookings=facts.most_a_day, period=period, per=per),)
+    limits = {
+        LimitSubject.SERVICE: facts.most_a_day,
+        LimitSubject.CUSTOMER: facts.most_of_a_customer,
+    }
+    return tuple(
+        BookingLimit(max_bookings=most, period=LimitPeriod.DAY, per=per)
+        for per, most in limits.items()
+        if most
+    )

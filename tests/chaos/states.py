@@ -34,17 +34,17 @@ class States:
 
     def _replay(self, org: str, order: Order) -> None:
         days: dict[int, dict[str, tuple[tuple[str, Taking], ...]]] = defaultdict(dict)
-        places: dict[str, int] = {}
+        places: dict[str, set[int]] = {}
         for life, revision in order.entries:
-            changed = set()
-            if (before := places.pop(life.hold_id, None)) is not None:
-                del days[before][life.hold_id]
-                changed.add(before)
-            if taken := revision.takes(until=runs_out(revision.row)):
-                day = places[life.hold_id] = revision.begins // DAY
-                days[day][life.hold_id] = taken
-                changed.add(day)
-            for day in changed:
+            before = places.pop(life.hold_id, set())
+            for day in before:
+                del days[day][life.hold_id]
+            taken = revision.takes(until=runs_out(revision.row))
+            places[life.hold_id] = {one.start // DAY for _, one in taken}
+            for day in places[life.hold_id]:
+                there = tuple(one for one in taken if one[1].start // DAY == day)
+                days[day][life.hold_id] = there
+            for day in before | places[life.hold_id]:
                 taken = tuple(one for some in days[day].values() for one in some)
                 self._states[org, day].append(_State(revision.position, revision.at, taken))
 

@@ -86,6 +86,8 @@ def test_nothing_is_sold_twice_whatever_goes_wrong(
     assert all(refusals[reason] for reason in ("LIMIT_REACHED", "NOT_A_SLOT", "TIME_OFF_CONFLICTS"))
     events = found["events"]
     assert events["TIME_OFF_SET"] > events["TIME_OFF_DELETED"] > 3
+    assert events["APPOINTMENT_CONTACT_ERASED"] > 10
+    assert found["methods"]["ExportContact"] > 5
     assert events["APPOINTMENT_COMPLETED"] + events["APPOINTMENT_NO_SHOW"] > 3
 
 

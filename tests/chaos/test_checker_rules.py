@@ -9,6 +9,8 @@ from .scenario import DAY, HOUR, MINUTE
 
 FIRST = {"service_id": "s_desk", "location_id": "l_east", "start": TIMES}
 VISIT = {"service_id": "s_visit", "location_id": "l_west", "start": TIMES}
+EMAIL = "c1@example.com"
+TWICE = "FREQ=DAILY;COUNT=2"
 
 
 @pytest.fixture
@@ -30,6 +32,16 @@ def books() -> Books:
     books.delete_time_off(deleted)
     books.refuse("DeleteTimeOff", {"id": deleted["id"]}, "TIME_OFF_NOT_FOUND")
     books.book("s_visit", TIMES + HOUR, "t_ben")
+    for hour in (0, 1):
+        books.book("s_cut", TIMES + DAY + hour * HOUR, "t_ada", email=EMAIL)
+    third = books.hold("s_cut", TIMES + DAY, "t_chloe")
+    named = {"hold_id": third["hold_id"], "contact_name": "X", "contact_email": EMAIL.upper()}
+    books.refuse("ConfirmAppointment", named, "LIMIT_REACHED")
+    books.release(third)
+    books.create_time_off("r_two", TIMES + DAY, HOUR, recurrence=TWICE)
+    books.create_time_off("r_three", TIMES + DAY, HOUR, recurrence=TWICE)
+    duo = {"service_id": "s_duo", "start": TIMES + 2 * DAY}
+    books.refuse("HoldAppointment", duo, "NOT_A_SLOT")
     return books
 
 
@@ -52,6 +64,26 @@ def test_accepts_outcomes_of_what_has_started(books: Books) -> None:
 
 def beyond_the_limit(books: Books) -> None:
     books.book("s_desk", TIMES + 20 * MINUTE)
+
+
+def beyond_the_customers_limit(books: Books) -> None:
+    books.book("s_cut", TIMES + DAY, "t_chloe", email=EMAIL.upper())
+
+
+def others_customers_limit(books: Books) -> None:
+    held = books.hold("s_cut", TIMES + DAY, "t_chloe")
+    named = {"hold_id": held["hold_id"], "contact_name": "X", "contact_email": "c2@example.com"}
+    books.refuse("ConfirmAppointment", named, "LIMIT_REACHED")
+
+
+def in_time_off_that_recurs(books: Books) -> None:
+    books.book("s_spa", TIMES + 2 * DAY, "t_ada", "r_two")
+
+
+def between_occurrences(books: Books) -> None:
+    """After the last one, too."""
+    duo = {"service_id": "s_duo", "start": TIMES + 3 * DAY}
+    books.refuse("HoldAppointment", duo, "NOT_A_SLOT")
 
 
 def in_time_off(books: Books) -> None:
@@ -128,6 +160,10 @@ def answered_and_lost(books: Books) -> None:
     ("plant", "says"),
     [
         (beyond_the_limit, "beyond the limit of 3"),
+        (beyond_the_customers_limit, "beyond the customer's limit of 2"),
+        (others_customers_limit, "unjustified refusal LIMIT_REACHED"),
+        (in_time_off_that_recurs, "that recurs"),
+        (between_occurrences, "unjustified refusal NOT_A_SLOT"),
         (in_time_off, "it was booked in the time off"),
         (time_off_over_bookings, "time off was made over the bookings"),
         (conflicts_not_named, "and the answer says {'conflicts': 0}"),

@@ -46,7 +46,7 @@ PLANTED = {
     ("embedded", "early"): (*ENDS, "--seconds=16", "--more-reads=0.5"),
     ("embedded", "late"): ENDS,
     ("shared", "late"): ENDS,
-    ("embedded", "blind"): (*calm("embedded", 2), OVERLAPPING),
+    ("embedded", "blind+unrepeated"): (*calm("embedded", 3), OVERLAPPING),
     ("embedded", "skipping"): calm("embedded"),
     ("shared", "skipping"): calm("shared", 8),
     ("shared", "uncompared"): (*calm("shared"), *UNCONSTRAINED),
@@ -58,7 +58,10 @@ PLANTED = {
     ("shared", "hasty"): calm("shared", 2),
     ("embedded", "split"): ("--seconds=10", "--settling=5"),
     ("shared", "unconfirmed"): calm("shared", 6),
-    ("embedded", "unlimited+located+unclosed+unasked"): (*calm("embedded", 3), OVERLAPPING),
+    ("embedded", "unlimited+uncounted+located+unclosed+unasked+unemptied+unrewritten"): (
+        *calm("embedded", 4),
+        OVERLAPPING,
+    ),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
 }
 """The ways in which `weakened` servers fail, and what is asked of each run, long runs first."""
@@ -77,7 +80,11 @@ TOLD = {
     "late": "of a hold until",
     "unconfirmed": "unjustified refusal",
     "unlimited": "beyond the limit of 3",
+    "uncounted": "beyond the customer's limit of",
+    "unrepeated": "it was booked in the time off f_[0-9]+ that recurs",
     "located": "overlap on t_ben",
+    "unemptied": "still has [cC][0-9]+@",
+    "unrewritten": "was erased, and is stored for",
     "unclosed": "it was booked in the time off",
     "unasked": "time off was made over the bookings",
 }

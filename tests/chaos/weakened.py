@@ -14,6 +14,7 @@ from zimun.booking import group_commit, reader, writer
 from zimun.booking import time_off as booking_time_off
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
+from zimun.domain import appointment_commands, commands
 from zimun.domain.availability import busy_time as busy_times
 from zimun.domain.availability import slot_request
 from zimun.domain.availability.busy_time import busy_time
@@ -30,6 +31,7 @@ from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Reservation
 from zimun.domain.ledger.time_off_conflicts import Conflicts
+from zimun.storage import contacts
 from zimun.storage.postgresql import group_statement
 from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
 from zimun.storage.sqlite.ledger_store import SqliteLedgers
@@ -218,6 +220,23 @@ def unlimited() -> None:
     busy_times.count = lambda *_: Tallies({}, FOREVER)  # type: ignore[attr-defined]
 
 
+def uncounted() -> None:
+    """No appointment counts for its customer's limit when it is confirmed or changed."""
+    for module in (commands, appointment_commands):
+        module.check_customer = lambda *_: None  # type: ignore[attr-defined]
+
+
+def unrepeated() -> None:
+    """Of time off that recurs the search knows the first occurrence alone."""
+    index: Any = time_off.TimeOffIndex
+    make: Callable[..., None] = index.__init__
+
+    def first(self: Any, entries: Iterable[time_off.TimeOff], org_id: str) -> None:
+        make(self, [replace(entry, occurrences=()) for entry in entries], org_id)
+
+    index.__init__ = first
+
+
 def located() -> None:
     """A search at a location sees no bookings at all."""
 
@@ -246,6 +265,20 @@ def unasked() -> None:
     booking_time_off.conflicts_of = lambda *_: Conflicts()  # type: ignore[attr-defined]
 
 
+def unemptied() -> None:
+    """The erasure of a contact leaves events as they are."""
+    contacts.empty_events = lambda *_, **__: None
+
+
+def unrewritten() -> None:
+    """The erasure of a contact leaves stored responses as they are."""
+
+    async def leave(*_: object) -> None:
+        pass
+
+    SqliteLedgers.rewrite_responses = leave  # type: ignore[assignment,method-assign]
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     fault.__name__: fault
     for fault in (
@@ -262,9 +295,13 @@ FAULTS: Mapping[str, Callable[[], None]] = {
         early,
         unconfirmed,
         unlimited,
+        uncounted,
+        unrepeated,
         located,
         unclosed,
         unasked,
+        unemptied,
+        unrewritten,
     )
 }
 
