@@ -29,7 +29,7 @@ def put_together(record: Record) -> Ledger:
     writes = [one for one in record.attempts if one.method not in (*READS, *CONTACT_CALLS)]
     reads = [one for one in record.attempts if one.method in READS]
     lives, time_off = _lives(record), _time_off(record)
-    restoration = Restoration(record.attempts, erasures)
+    restoration = Restoration(record, erasures)
     for life in lives.values():
         restoration.restore(life)
     operations = _operations(one for one in writes if one.method not in CATALOG_CHANGES)

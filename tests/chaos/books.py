@@ -90,10 +90,12 @@ class Books:
         self._keep("HOLD_EXTENDED", "ExtendHold", {"hold_id": row["hold_id"]}, row)
         self.settle()
 
-    def update(self, row: Row, seats: int) -> None:
+    def update(self, row: Row, seats: int, email: str = "") -> None:
         """Give an appointment another contact, and so many seats."""
-        row.update(contact_name=f"New {len(self.history)}", seats=seats)
-        named = {"appointment_id": row["appointment_id"], "contact_name": row["contact_name"]}
+        contact = {"contact_name": f"New {len(self.history)}"}
+        contact |= {"contact_email": email} if email else {}
+        row.update(contact, seats=seats)
+        named = {"appointment_id": row["appointment_id"], **contact}
         self._keep("APPOINTMENT_UPDATED", "UpdateAppointment", {**named, "seats": seats}, row)
         self.settle()
 
@@ -189,8 +191,7 @@ class Books:
             }
         )
         self._answer(method, request, answer, f"{key} answer")
-        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
-        self.tables["idempotency"].append(kept)
+        self._store_response(key)
 
     def record_outcome(self, row: Row, method: str = "CompleteAppointment") -> None:
         """Record how an appointment went, or take that back."""
@@ -215,8 +216,12 @@ class Books:
         row.update(update_time=self.now, revision=row["revision"] + 1)
         self._append(event, row, self._touched(row))
         self._answer(method, request, self._item(row), f"{key} answer")
-        kept = {"org_id": ORG, "client_id": "c_1", "key": key, "response": f"{key} answer"}
-        self.tables["idempotency"].append(kept)
+        self._store_response(key)
+
+    def _store_response(self, key: str) -> None:
+        named = {"org_id": ORG, "client_id": "c_1", "key": key}
+        kept = {"response": f"{key} answer", "expires_at": self.now + DAY}
+        self.tables["idempotency"].append(named | kept)
 
     def _append(self, event: str, row: Row, sessions: list[Row]) -> None:
         """Add an event, as the row is now."""

@@ -207,12 +207,16 @@ def _answer(method: str, raw: bytes) -> dict[str, Any]:
     if method in TIME_OFF_CHANGES:
         return {"conflicts": time_off_pb2.TimeOff.FromString(raw).conflicts.total_size}
     if method in CONTACT_CALLS:
-        return _exported(raw) if method == "ExportContact" else {}
+        return _exported(raw) if method == "ExportContact" else _erased(raw)
     if method == "ListAppointments":
         listed = appointments_service_pb2.ListAppointmentsResponse.FromString(raw)
         return {"items": [_appointment(one) for one in listed.items]}
     booked = _appointment(appointment_pb2.Appointment.FromString(raw))
     return {"items": [booked]} if method == "GetAppointment" else booked
+
+
+def _erased(raw: bytes) -> dict[str, Any]:
+    return {"incomplete": contacts_service_pb2.EraseContactResponse.FromString(raw).incomplete}
 
 
 def _exported(raw: bytes) -> dict[str, Any]:

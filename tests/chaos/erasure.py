@@ -1,18 +1,19 @@
 """Contacts: what was erased, put back as it was for the judge, and whether it is gone.
 
-EraseContact empties events and stored responses where they stand. What requests and
-answers said of a contact is put back into the events that were emptied, so that everything
+EraseContact empties events and stored responses where they stand. What requests
+said of a contact is put back into the events that were emptied, so that everything
 else is judged as without an erasure.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from zimun.v1.appointment_pb2 import Appointment
 
-from .history import OK, REFUSED, UNKNOWN, Attempt, Row
+from .history import OK, REFUSED, Attempt, Record, Row
 from .ledger import ERASED, FOREVER, Ledger, Life, Operation, Revision, shows
 from .scenario import customer_of
 
@@ -34,10 +35,14 @@ Shown = tuple[str, str, str]
 
 def without_contact(raw: str) -> str:
     """A response that is an appointment, as bytes in hexadecimal, without its contact."""
-    message = Appointment.FromString(bytes.fromhex(raw))
+    message = _appointment(raw)
     for name in PERSONAL:
         message.ClearField(name)
     return message.SerializeToString(deterministic=True).hex()
+
+
+def _appointment(raw: str) -> Appointment:
+    return Appointment.FromString(bytes.fromhex(raw))
 
 
 def appointments_in(attempt: Attempt) -> list[dict[str, Any]]:
@@ -46,28 +51,47 @@ def appointments_in(attempt: Attempt) -> list[dict[str, Any]]:
     return [one for one in found if "contact_name" in one]
 
 
+_GIVING = ("ConfirmAppointment", "BookAppointment", "UpdateAppointment", "CancelAppointment")
+"""The methods that give a contact or a reason; they are answered with the appointment."""
+
+
 @dataclass
 class Restoration:
-    """Puts contacts back into emptied events, from what was asked and answered."""
+    """Puts contacts back into emptied events, from what was asked.
 
-    attempts: Iterable[Attempt]
-    erasures: list[Attempt] = field(default_factory=list)
-    _told: dict[Shown, dict[str, Any]] = field(default_factory=dict)
-    _emails: dict[str, str] = field(default_factory=dict)
-    _requests: dict[tuple[str, str], list[Attempt]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    The stored response of a key has no contact any more, but still the hold and the etag, so that
+    it tells which request each event answers to, whether or not the caller had the answer.
+    """
 
-    def __post_init__(self) -> None:
-        for attempt in self.attempts:
-            if "contact_name" in attempt.request:
-                self._emails[attempt.request["contact_name"]] = attempt.request.get(
-                    "contact_email", ""
-                )
-            self._requests[attempt.org, attempt.client].append(attempt)
-            for one in appointments_in(attempt) if attempt.outcome == OK else ():
-                if one["contact_name"]:
-                    self._told[attempt.org, one["hold_id"], one["etag"]] = one
+    record: Record
+    erasures: list[Attempt]
+
+    @cached_property
+    def _asked(self) -> dict[tuple[str, str, str, str], dict[str, Any]]:
+        """The request of each change, by organization, client, hold and etag.
+
+        What is confirmed or cancelled already is answered as it is, so that others may show the
+        same; the first one, by the end of its key, made the change. Of two at one instant it is
+        the one whose words were answered.
+        """
+        attempts = [one for one in self.record.attempts if one.method in _GIVING]
+        asked = {(one.org, one.client, one.key): one.request for one in attempts}
+        told = {
+            (one.org, item["hold_id"], item.get("etag", ""), item[name])
+            for one in self.record.attempts
+            for item in (appointments_in(one) if one.outcome == OK else ())
+            for name in ("contact_name", "cancel_reason")
+        }
+        found = []
+        for row in self.record.tables["idempotency"]:
+            if request := asked.get((row["org_id"], row["client_id"], row["key"])):
+                shown = _appointment(row["response"].removeprefix("\\x"))
+                words = request.get("contact_name") or request.get("cancel_reason")
+                is_told = (row["org_id"], shown.hold_id, shown.etag, words) in told
+                change = row["org_id"], row["client_id"], shown.hold_id, shown.etag
+                found.append((row["expires_at"], not is_told, change, request))
+        found.sort(key=lambda one: one[:2], reverse=True)
+        return {change: request for _, _, change, request in found}
 
     def restore(self, life: Life) -> None:
         """Put back what was emptied of a reservation."""
@@ -80,10 +104,12 @@ class Restoration:
             if revision.type == ERASED and self._may_erase(life, revision, contact):
                 contact, reason = _contact("", ""), ""
                 continue
-            if revision.type in NAMING:
-                contact = self._named(life, revision)
+            change = life.org, revision.client, life.hold_id, str(revision.number)
+            asked = self._asked.get(change, {})
+            if revision.type in NAMING and asked:
+                contact = _contact(asked["contact_name"], asked["contact_email"])
             if revision.type == "APPOINTMENT_CANCELLED" and contact["contact_email"]:
-                reason = self._reason(life, revision)
+                reason = asked.get("cancel_reason", "")
             if contact["contact_email"]:
                 revision.emptied = True
                 revision.row = {**row, **contact, "cancel_reason": reason}
@@ -95,49 +121,6 @@ class Restoration:
             customer_of(one.request["contact_email"]) == customer
             for one in erasures_of(self.erasures, life, revision)
         )
-
-    def _named(self, life: Life, revision: Revision) -> dict[str, str]:
-        """The contact that an event gave: as an answer shows it then or later, or as somebody asked
-        who had no answer."""
-        for later in life.revisions[revision.number - 1 :]:
-            if later.number > revision.number and later.type in (*NAMING, ERASED):
-                break
-            if told := self._told.get((life.org, life.hold_id, str(later.number))):
-                name = told["contact_name"]
-                return _contact(name, self._emails.get(name, ""))
-        for asked in self._open(life, revision):
-            if name := asked.request.get("contact_name", ""):
-                return _contact(name, self._emails[name])
-        return _contact("", "")
-
-    def _reason(self, life: Life, revision: Revision) -> str:
-        """Why an appointment was cancelled, likewise."""
-        if told := self._told.get((life.org, life.hold_id, str(revision.number))):
-            return str(told["cancel_reason"])
-        asked = self._open(life, revision)
-        return next((one.request["cancel_reason"] for one in asked), "")
-
-    def _open(self, life: Life, revision: Revision) -> Iterator[Attempt]:
-        """The requests without an answer that an event may answer to."""
-        methods = ("ConfirmAppointment", "BookAppointment")
-        if revision.type != "APPOINTMENT_CONFIRMED":
-            methods = (life.method_of(revision),) * 2
-        row = revision.row
-        for one in self._requests[life.org, revision.client]:
-            asked = one.request
-            same = asked.get("hold_id", asked.get("appointment_id", "")) in (
-                life.hold_id,
-                row["appointment_id"],
-            )
-            if one.method == "BookAppointment":
-                first = life.revisions[0].row
-                same = (asked["service_id"], asked["start"]) == (
-                    first["service_id"],
-                    first["start_time"],
-                )
-            is_open = one.outcome == UNKNOWN and one.sent <= revision.at
-            if is_open and same and one.method in methods:
-                yield one
 
 
 def erasures_of(erasures: Iterable[Attempt], life: Life, revision: Revision) -> Iterator[Attempt]:
@@ -191,12 +174,18 @@ def not_erased(ledger: Ledger) -> Iterator[str]:
     for erasure in ledger.erasures:
         if erasure.outcome == REFUSED and not judge.has_appointments(erasure):
             yield f"unjustified refusal {erasure.reason or erasure.message} of {erasure.name}"
-        if erasure.outcome == OK and erasure.request["include_upcoming"]:
+        if _is_whole(erasure):
             yield from judge.erasure(erasure)
     yield from judge.answers()
     for export in ledger.exports:
         if export.outcome == OK:
             yield from (f"{export.org} {export.name}: {what}" for what in judge.export(export))
+
+
+def _is_whole(erasure: Attempt) -> bool:
+    """Whether nothing was left, as it was answered; what has much is erased by several calls."""
+    is_left = erasure.answer.get("incomplete", False)
+    return erasure.outcome == OK and erasure.request["include_upcoming"] and not is_left
 
 
 @dataclass
@@ -246,8 +235,7 @@ class _Judge:
         return [
             one
             for one in self.ledger.erasures
-            if one.outcome == OK
-            and one.request["include_upcoming"]
+            if _is_whole(one)
             and (one.org, customer_of(one.request["contact_email"])) == (org, customer)
             and revision
             and revision.not_after <= one.sent

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 from .history import REFUSED, Attempt
-from .ledger import OUTCOMES, Ledger, Life, Operation, Revision, occurrences_of
+from .ledger import FOREVER, OUTCOMES, Ledger, Life, Operation, Revision, occurrences_of
 from .room import (
     SlotQuery,
+    Standing,
     conflicts,
     has_capacity,
     is_customer_limited,
@@ -18,7 +19,7 @@ from .room import (
     time_off_alone,
 )
 from .scenario import HOLD_LENGTH, HOLD_LIMIT, SERVICES
-from .states import States
+from .states import ALWAYS, Positions, States
 
 Judge = Callable[[Ledger, Attempt], bool]
 """Whether a refusal was justified."""
@@ -63,25 +64,44 @@ def _is_reused(same_key: Iterable[Operation], attempt: Attempt) -> bool:
     )
 
 
-def _slot_queries(ledger: Ledger, attempt: Attempt) -> Iterator[SlotQuery]:
-    """What an attempt may have asked for: an appointment may have had other seats, or have been
-    elsewhere, when it was decided."""
+def _slot_queries(ledger: Ledger, attempt: Attempt) -> Iterator[tuple[SlotQuery, Positions]]:
+    """What an attempt may have asked for, and after which events: an appointment may have had other
+    seats or another contact, or have been elsewhere, when it was decided."""
     request = attempt.request
     email = request.get("contact_email", "")
     if "service_id" in request:
         service, location_id = SERVICES[request["service_id"]], request.get("location_id", "")
         named = request.get("staff_id", ""), request.get("seats", 1)
-        yield SlotQuery(service, location_id, request["start"], *named, email=email)
+        yield SlotQuery(service, location_id, request["start"], *named, email=email), ALWAYS
         return
     life = ledger.of(attempt)
-    for row in (one.row for one in life.revisions) if life else ():
+    for revision, positions in _present(life) if life else ():
+        row = revision.row
         service, location_id, own = SERVICES[row["service_id"]], row["location_id"], row["hold_id"]
-        email = email or row["contact_email"]
+        start, staff_id, seats = row["start_time"], row["staff_id"], request.get("seats", 0)
         if attempt.method == "RescheduleAppointment":
-            yield SlotQuery(service, location_id, request["start"], "", row["seats"], own, email)
-        elif row["state"] in ("HELD", "CONFIRMED"):
-            named = row["staff_id"], request.get("seats", row["seats"])
-            yield SlotQuery(service, location_id, row["start_time"], *named, own, email)
+            start, staff_id = request["start"], ""
+        elif row["state"] not in ("HELD", "CONFIRMED"):
+            continue
+        party = seats or row["seats"], own, email or row["contact_email"]
+        yield SlotQuery(service, location_id, start, staff_id, *party), positions
+
+
+def _present(life: Life) -> Iterator[tuple[Revision, Positions]]:
+    """Each revision, and after which events it was the present one."""
+    for number, revision in enumerate(life.revisions):
+        following = life.revisions[number + 1 : number + 2]
+        until = following[0].position - 1 if following else FOREVER
+        yield revision, (revision.position, until)
+
+
+def _moments(
+    ledger: Ledger, states: States, attempt: Attempt
+) -> Iterator[tuple[SlotQuery, Standing]]:
+    """What an attempt may have asked for, and what stood at each moment at which it did."""
+    for query, positions in _slot_queries(ledger, attempt):
+        for standing in states.during(attempt, query.start, positions):
+            yield query, standing
 
 
 def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
@@ -93,8 +113,7 @@ def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
         # A new booking counts for its customer once it has a slot.
         and not (query.own and is_customer_limited(standing, query))
         and has_capacity(time_off_alone(standing), query)
-        for query in _slot_queries(ledger, attempt)
-        for standing in states.during(attempt, query.start)
+        for query, standing in _moments(ledger, states, attempt)
     )
 
 
@@ -102,8 +121,7 @@ def _not_a_slot(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which time off allowed no combination."""
     return any(
         not has_capacity(time_off_alone(standing), query)
-        for query in _slot_queries(ledger, attempt)
-        for standing in states.during(attempt, query.start)
+        for query, standing in _moments(ledger, states, attempt)
     )
 
 
@@ -113,8 +131,7 @@ def _limit_reached(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     chooses = attempt.method in ("HoldAppointment", "BookAppointment", "RescheduleAppointment")
     return any(
         (chooses and is_limited(standing, query)) or is_customer_limited(standing, query)
-        for query in _slot_queries(ledger, attempt)
-        for standing in states.during(attempt, query.start)
+        for query, standing in _moments(ledger, states, attempt)
     )
 
 

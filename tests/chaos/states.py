@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .history import Attempt
-from .ledger import Ledger, Order, Taking, runs_out
+from .ledger import FOREVER, Ledger, Order, Taking, runs_out
 from .room import Standing
 from .scenario import DAY
+
+Positions = tuple[int, int]
+"""The first and the last place among an organization's events (`Revision.position`) after which
+something was so."""
+
+ALWAYS: Positions = (0, FOREVER)
 
 
 class _State(NamedTuple):
@@ -48,11 +54,17 @@ class States:
                 taken = tuple(one for some in days[day].values() for one in some)
                 self._states[org, day].append(_State(revision.position, revision.at, taken))
 
-    def during(self, attempt: Attempt, when: int) -> Iterator[Standing]:
+    def during(
+        self, attempt: Attempt, when: int, positions: Positions = ALWAYS
+    ) -> Iterator[Standing]:
         """What was taken on the day of an instant, at each moment at which an attempt may have been
-        decided: one number of the ledger, and one instant of the server's clock."""
+        decided: one number of the ledger, and one instant of the server's clock. Of these numbers
+        only those at some positions count."""
         order = self._ledger.orders.get(attempt.org)
         first, last = order.positions(attempt.sent, attempt.answered) if order else (0, 0)
+        first, last = max(first, positions[0]), min(last, positions[1])
+        if first > last:
+            return
         states = self._states[attempt.org, when // DAY]
         begin = bisect_right(states, first, key=lambda state: state.position) - 1
         for state in states[begin : bisect_right(states, last, key=lambda state: state.position)]:

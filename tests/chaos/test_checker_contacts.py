@@ -20,6 +20,8 @@ def raw_of(row: Row) -> str:
     """An appointment as it is answered, as far as these tests need it."""
     answer = Appointment(
         appointment_id=row["appointment_id"],
+        hold_id=row["hold_id"],
+        etag=str(row["revision"]),
         contact_name=row["contact_name"],
         contact_email=row["contact_email"],
     )
@@ -76,6 +78,27 @@ def test_accepts_a_confirmation_without_an_answer_before_the_erasure() -> None:
     books = Books()
     booked(books, 0)
     books.history[-1] = replace(books.history[-1], outcome="unknown", answer={}, raw="")
+    books.erase(EMAIL)
+    assert books.judge() == []
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_knows_whose_appointment_it_was_of_two_who_had_no_answer(at_once: bool) -> None:
+    """The other one asked first, and found it confirmed; of two at one instant a read tells."""
+    books = Books()
+    row = booked(books, 0)
+    answered, kept = books.history.pop(), books.tables["idempotency"][-1]
+    mine = replace(answered, outcome="unknown", answer={}, raw="")
+    contact = {"contact_name": "X", "contact_email": "c9@example.com"}
+    books.history += [replace(mine, key="other", request=mine.request | contact), mine]
+    later = {"key": "other", "expires_at": kept["expires_at"] + (0 if at_once else 1)}
+    books.tables["idempotency"].insert(0, kept | later)
+    if at_once:
+        books.get(row)
+    booked(books, 1)
+    third = books.hold("s_cut", TIMES, "t_chloe")
+    asked = {"hold_id": third["hold_id"], "contact_name": "Y", "contact_email": EMAIL}
+    books.refuse("ConfirmAppointment", asked, "LIMIT_REACHED")
     books.erase(EMAIL)
     assert books.judge() == []
 

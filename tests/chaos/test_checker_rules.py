@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from .books import TIMES, TODAY, Books, assert_finds
+from .history import Row
 from .scenario import DAY, HOUR, MINUTE
 
 FIRST = {"service_id": "s_desk", "location_id": "l_east", "start": TIMES}
@@ -38,11 +39,18 @@ def books() -> Books:
     named = {"hold_id": third["hold_id"], "contact_name": "X", "contact_email": EMAIL.upper()}
     books.refuse("ConfirmAppointment", named, "LIMIT_REACHED")
     books.release(third)
+    given = books.book("s_cut", TIMES + 2 * HOUR, "t_chloe")
+    books.update(given, 1, email=EMAIL)
+    books.refuse("RescheduleAppointment", moved_by_a_day(given), "LIMIT_REACHED")
     books.create_time_off("r_two", TIMES + DAY, HOUR, recurrence=TWICE)
     books.create_time_off("r_three", TIMES + DAY, HOUR, recurrence=TWICE)
     duo = {"service_id": "s_duo", "start": TIMES + 2 * DAY}
     books.refuse("HoldAppointment", duo, "NOT_A_SLOT")
     return books
+
+
+def moved_by_a_day(row: Row) -> dict[str, object]:
+    return {"appointment_id": row["appointment_id"], "start": row["start_time"] + DAY}
 
 
 def test_accepts_a_sound_history(books: Books) -> None:
@@ -74,6 +82,19 @@ def others_customers_limit(books: Books) -> None:
     held = books.hold("s_cut", TIMES + DAY, "t_chloe")
     named = {"hold_id": held["hold_id"], "contact_name": "X", "contact_email": "c2@example.com"}
     books.refuse("ConfirmAppointment", named, "LIMIT_REACHED")
+
+
+def former_customers_limit(books: Books) -> None:
+    booked = books.book("s_cut", TIMES, "t_chloe", email=EMAIL)
+    books.update(booked, 1, email="c2@example.com")
+    books.refuse("RescheduleAppointment", moved_by_a_day(booked), "LIMIT_REACHED")
+
+
+def later_customers_limit(books: Books) -> None:
+    booked = books.book("s_cut", TIMES, "t_chloe", email="c2@example.com")
+    books.refuse("RescheduleAppointment", moved_by_a_day(booked), "LIMIT_REACHED")
+    books.now += MINUTE
+    books.update(booked, 1, email=EMAIL)
 
 
 def in_time_off_that_recurs(books: Books) -> None:
@@ -162,6 +183,8 @@ def answered_and_lost(books: Books) -> None:
         (beyond_the_limit, "beyond the limit of 3"),
         (beyond_the_customers_limit, "beyond the customer's limit of 2"),
         (others_customers_limit, "unjustified refusal LIMIT_REACHED"),
+        (former_customers_limit, "unjustified refusal LIMIT_REACHED"),
+        (later_customers_limit, "unjustified refusal LIMIT_REACHED"),
         (in_time_off_that_recurs, "that recurs"),
         (between_occurrences, "unjustified refusal NOT_A_SLOT"),
         (in_time_off, "it was booked in the time off"),
