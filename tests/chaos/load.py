@@ -30,6 +30,7 @@ from .pool import OFFERED, WALK_IN, Pool, service_and_location_of, service_at_ra
 from .scenario import (
     DAY,
     HOUR,
+    IGNORED,
     MINUTE,
     OFF_OWNERS,
     OPENS,
@@ -39,9 +40,6 @@ from .scenario import (
     SECOND,
     SERVICES,
 )
-
-IGNORED = ["OPENING_HOURS", "GRID"]
-"""Rules that callers with that scope set aside."""
 
 CLIENTS = 3
 """Clients of each organization."""
@@ -284,7 +282,9 @@ class Load:
         asked = {"contact_email": email, "include_upcoming": rng.random() < 0.8}
         if asked["include_upcoming"]:
             pool.erase(email)
-        return self._request(rng, org, "EraseContact", **asked)
+        # One client for each customer: so events tell whose erasure they record.
+        client = f"c_{org}_{email.partition('@')[0]}"
+        return Request(org, client, "EraseContact", f"k{next(self._keys)}", asked)
 
     def _about_walk_in(self, rng: random.Random, org: str, booked: dict[str, Any]) -> Request:
         """Record the outcome of an appointment, reopen it, or cancel it."""
@@ -297,7 +297,7 @@ class Load:
 
     def _contact(self, rng: random.Random, org: str, name: str) -> dict[str, str]:
         """A customer's address, and a name of its own, which begins as given."""
-        email = rng.choice(self._pools[org].emails)
+        email = self._pools[org].customer(rng)
         email = email.upper() if rng.random() < 0.2 else email
         return {"contact_name": f"{name}{next(self._keys)}", "contact_email": email}
 

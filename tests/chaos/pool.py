@@ -41,6 +41,10 @@ class Pool:
     """Addresses that somebody asked to erase; nobody books with them any more."""
     customers: int = 2
 
+    def customer(self, rng: random.Random) -> str:
+        """An address: three times in four the same one, so that its limits are reached."""
+        return rng.choice((*self.emails, *self.emails[:1] * 2))
+
     def erase(self, email: str) -> None:
         """Let another customer come instead."""
         if email in self.emails:

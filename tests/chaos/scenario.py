@@ -26,6 +26,9 @@ OFF_OWNERS = ("t_ada", "t_ben", "r_one", "r_two", *LOCATIONS)
 RECURRENCES = ("", *("FREQ=DAILY;COUNT=3",) * 2, "FREQ=DAILY;INTERVAL=2;COUNT=3")
 """How time off recurs under load, if it does."""
 
+IGNORED = ["OPENING_HOURS", "GRID"]
+"""Rules that callers with that scope set aside."""
+
 OPENS, CLOSES = 9, 12
 """The hours of a day between which everything is; few starts, so that callers want the same."""
 
