@@ -13,7 +13,7 @@ from zimun.booking.store import (
 from zimun.domain.catalog.entries import Service
 from zimun.domain.instant import DAY, MINUTE
 from zimun.domain.ledger.loading import Needs
-from zimun.domain.ledger.reservation import Contact, Reservation, State
+from zimun.domain.ledger.reservation import Contact, Reservation, State, contact_key
 
 from .appending import KEY, OTHER, UNKNOWN, begun, by_id, response
 from .reading import check_store, loaded, read_one
@@ -157,6 +157,20 @@ async def test_reservation_reads_as_it_was_appended_in_every_field(store: Ledger
     assert repr(ledger.reservation("h_1")) == repr(FULL)
     ledger = await loaded(store, Needs(appointment_ids={"a_full"}))
     assert repr(ledger.appointment("a_full")) == repr(FULL)
+
+
+async def test_appointment_that_is_needed_by_its_ids_too_counts_once_for_its_contact(
+    store: LedgerStore,
+) -> None:
+    script = begun()
+    script.hold(1)
+    booked = script.confirm(1, contact=FULL.contact)
+    await script.write(store)
+    key = contact_key(FULL.contact.email)
+    for own in (Needs(hold_ids={"h_1"}), Needs(appointment_ids={"a_1"})):
+        own.contacts.add(key)
+        ledger = await loaded(store, own)
+        assert ledger.appointments_of(key) == [booked]
 
 
 async def test_changed_reservation_reads_as_it_was_changed_and_others_as_before(

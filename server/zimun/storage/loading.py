@@ -59,9 +59,11 @@ def load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded
     last: dict[str, int] = {}
     for named in _named(needs.staff_ids):
         last |= dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
-    # What lies in a block and in an open one is read twice.
+    # What lies in a block and in an open one is read twice, and so is a reservation that is named
+    # by an id and by its contact.
     once = list(dict.fromkeys(allocations))
-    return Loaded(needs, once, list(sessions.values()), [*by_id, *of_contacts], last)
+    reservations = {reservation.hold_id: reservation for reservation in (*by_id, *of_contacts)}
+    return Loaded(needs, once, list(sessions.values()), list(reservations.values()), last)
 
 
 def may_be_long(org_id: str, needs: Needs) -> bool:

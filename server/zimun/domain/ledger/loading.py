@@ -87,8 +87,9 @@ class NotLoaded(Exception):
 class Loaded:
     """What was read for some `needs`, all at one number of the ledger.
 
-    `allocations` come with their subjects; `sessions` know their members;
-    `last_booked` has the instant of each staff member's last booking.
+    `allocations` come with their subjects; `sessions` know their members; no
+    reservation is among `reservations` twice; `last_booked` has the instant of each staff
+    member's last booking.
     """
 
     needs: Needs
