@@ -103,7 +103,7 @@ SERVICES = {
         ),
         Service("s_duo", HOUR, 30 * MINUTE, 3, rooms=(("r_one", "r_two"), ("r_two", "r_three"))),
         Service("s_class", HOUR, HOUR, 2, capacity=4, staff=("t_chloe",), rooms=(("r_three",),)),
-        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 4, after=5 * MINUTE, most_of_a_customer=1),
+        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 8, after=5 * MINUTE, most_of_a_customer=1),
         Service("s_visit", 30 * MINUTE, 30 * MINUTE, 4, staff=("t_ben",), locations=LOCATIONS),
         Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, most_a_day=3),
         Service("s_walk", 5 * SECOND, HOUR, 2, locations=LOCATIONS, walks_in=True),

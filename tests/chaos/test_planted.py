@@ -59,7 +59,7 @@ PLANTED = {
     ("embedded", "split"): ("--seconds=10", "--settling=5"),
     ("shared", "unconfirmed"): calm("shared", 6),
     ("embedded", "unlimited+uncounted+located+unclosed+unasked+unemptied+unrewritten"): (
-        *calm("embedded", 4),
+        *calm("embedded", 6),
         OVERLAPPING,
     ),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
