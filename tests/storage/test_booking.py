@@ -1,5 +1,6 @@
 """Booking over the store: an appointment's life, what is offered, who is chosen, cancelling."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,7 @@ import pytest
 from zimun.booking import appointments
 from zimun.booking.store import AppointmentFilter
 from zimun.clock import ManualClock
+from zimun.domain.appointment_commands import UpdateAppointment
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import (
     NotCancellable,
@@ -16,6 +18,7 @@ from zimun.domain.booking_errors import (
     OutsideRescheduleWindow,
     SlotUnavailable,
 )
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog.entries import HOLD_LENGTH
 from zimun.domain.commands import Decision
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound, TokenInvalid
@@ -273,3 +276,17 @@ async def test_a_command_that_never_has_what_it_needs_fails_and_the_next_ones_do
     with pytest.raises(AssertionError):
         await client.stores.writer.run(ORG, NeverLoaded())
     assert (await client.hold(at(10))).start == at(10)
+
+
+async def test_appointment_that_is_changed_beside_another_counts_once_for_their_customer(
+    client: BookingClient, engine: Engine
+) -> None:
+    """Both are decided in one group, by a server that has loaded nothing of the customer."""
+    limit = BookingLimit(max_bookings=2, period=LimitPeriod.DAY, per=LimitSubject.CUSTOMER)
+    await put_catalog(client.stores, replace(CUT, booking_limits=(limit,)))
+    booked = await client.book(at(10))
+    async with engine.open(client.clock) as stores:
+        elsewhere = BookingClient(stores, client.clock)
+        held = await elsewhere.hold(at(12))
+        change = UpdateAppointment(booked.appointment_id, "", {"notes": "Late"})
+        await asyncio.gather(elsewhere.change(change), elsewhere.confirm(held.hold_id))
