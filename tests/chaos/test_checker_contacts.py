@@ -110,6 +110,16 @@ def events_of_the_contact_stay(books: Books) -> None:
     event["data"] = json.dumps(data)
 
 
+def test_accepts_that_an_erasure_left_what_it_says_is_left(books: Books) -> None:
+    events_of_the_contact_stay(books)
+    first = next(one for one in books.history if one.method == "ConfirmAppointment")
+    [kept] = [one for one in books.tables["idempotency"] if one["key"] == first.key]
+    kept["response"] = first.raw
+    [erasure] = [one for one in books.history if one.outcome == "ok" and "Erase" in one.method]
+    erasure.answer["incomplete"] = True
+    assert books.judge() == []
+
+
 def response_stays(books: Books) -> None:
     row = books.tables["reservations"][0]
     there = {**row, "contact_name": "Sam 1", "contact_email": EMAIL}
