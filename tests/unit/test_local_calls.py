@@ -15,11 +15,11 @@ class Stuck:
 
     left: float | None = None
 
-    def local_handler(self, _: grpc.HandlerCallDetails) -> Any:
-        make: Any = grpc.unary_unary_rpc_method_handler
+    def service(self, _: grpc.HandlerCallDetails) -> Any:
+        make: Any = grpc.stream_unary_rpc_method_handler
         return make(self._wait)
 
-    async def _wait(self, _: bytes, context: Any) -> None:
+    async def _wait(self, _: None, context: Any) -> None:
         try:
             await asyncio.Event().wait()
         finally:

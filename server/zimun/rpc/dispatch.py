@@ -78,28 +78,18 @@ class Dispatcher(grpc.GenericRpcHandler):
         for path, scope in validation.required_scopes().items():
             by_path[path] = self._authorized(path, handlers[path], scope)
         self._handlers = {
-            path: observer.observed(path, handler) for path, handler in by_path.items()
+            path: _reading(observer.observed(path, handler)) for path, handler in by_path.items()
         }
-        self._unknown = observer.observed("", _UNKNOWN)
-        self._reading = {path: _reading(handler) for path, handler in self._handlers.items()}
-        self._reading_unknown = _reading(self._unknown)
+        self._unknown = _reading(observer.observed("", _UNKNOWN))
         _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
-        """The handler of a method; gRPC asks as a call begins, in the context of the call."""
-        self._begin(handler_call_details)
-        return self._reading.get(handler_call_details.method, self._reading_unknown)
-
-    def local_handler(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
-        """As `service`, of a call from inside the process, which passes its request."""
-        self._begin(handler_call_details)
-        return self._handlers.get(handler_call_details.method, self._unknown)
-
-    def _begin(self, handler_call_details: grpc.HandlerCallDetails) -> None:
+        """The handler of a method; to be asked as a call begins, in the context of the call."""
         self._admission.arrivals += 1
         metadata: Metadata = handler_call_details.invocation_metadata
         self._enter_call(metadata)
         _metadata.set(metadata)
+        return self._handlers.get(handler_call_details.method, self._unknown)
 
     def _authorized(self, path: str, handler: Handler, scope: str) -> Handler:
         """A handler that authorizes, admits and validates a request before its method runs."""

@@ -41,7 +41,7 @@ class LocalCalls:
         self, dispatcher: Dispatcher, interceptors: Sequence[grpc.aio.ServerInterceptor]
     ) -> None:
         async def find(details: Any) -> Handler:
-            return dispatcher.local_handler(details)
+            return dispatcher.service(details)
 
         self._find: _Find = find
         for interceptor in reversed(interceptors):
@@ -61,8 +61,8 @@ class LocalCalls:
 
     async def _call(self, path: str, request: bytes, headers: Headers, deadline: float) -> bytes:
         handler = await self._find(_Details(path, headers))
-        context = _Context(headers, deadline)
-        response = await handler.unary_unary(request, context)
+        context = _Context(request, headers, deadline)
+        response = await handler.stream_unary(None, context)
         if context.status is not None:
             raise CallRefused(context.status)
         encoded: bytes = handler.response_serializer(response)
@@ -79,10 +79,14 @@ class _Details(NamedTuple):
 class _Context:
     """The part of grpc.aio.ServicerContext that the dispatcher and the interceptors use."""
 
-    def __init__(self, headers: Headers, deadline: float) -> None:
-        self._headers, self._deadline = headers, deadline
+    def __init__(self, request: bytes, headers: Headers, deadline: float) -> None:
+        self._request, self._headers, self._deadline = request, headers, deadline
         self._code: grpc.StatusCode | None = None
         self.status: Status | None = None
+
+    async def read(self) -> bytes:
+        """The encoded request."""
+        return self._request
 
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
