@@ -1,4 +1,4 @@
-"""What servicer methods share: their dependencies, change requests, queries of page tokens."""
+"""What servicer methods share: their dependencies, change requests, page requests."""
 
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from zimun.booking.writer import Writer
 from zimun.domain.commands import Command
 from zimun.domain.errors import InvalidRequest
 from zimun.rpc.dispatch import caller, header, method
-from zimun.rpc.page_tokens import PageTokens
+from zimun.rpc.page_tokens import PageRequest, PageTokens, page_size
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,6 +41,11 @@ class Dependencies:
         change = change_request(request, to_wire)
         return cast("Awaitable[M]", self.writer.submit(change, command))
 
+    def page_request(self, request: Any) -> PageRequest:
+        """The page that a list request asks for; raises InvalidRequest."""
+        size, query = page_size(request.page_size), _list_query(request)
+        return PageRequest(size, query, self.pages.read(request.page_token, query))
+
 
 def typed(encoded: bytes, _: type[M]) -> M:
     """An encoded response, typed as the message: the dispatcher sends bytes as they are."""
@@ -61,7 +66,7 @@ def change_request(request: Message, to_wire: Callable[[T], Message]) -> ChangeR
     )
 
 
-def list_query(request: Message) -> bytes:
+def _list_query(request: Message) -> bytes:
     """The list query that a page token is for: the organization, the method and the filters."""
     filters = type(request)()
     filters.CopyFrom(request)

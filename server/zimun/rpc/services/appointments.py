@@ -1,7 +1,5 @@
 """zimun.v1.AppointmentsService."""
 
-from typing import Any
-
 from zimun.booking import appointments
 from zimun.booking.change_request import new_id
 from zimun.domain.appointment_commands import (
@@ -24,8 +22,8 @@ from zimun.rpc.convert.appointments import (
     update,
 )
 from zimun.rpc.dispatch import caller
-from zimun.rpc.page_tokens import PageRequest, page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, list_query
+from zimun.rpc.page_tokens import write_page
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
@@ -59,18 +57,13 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         self, request: appointments_service_pb2.ListHoldsRequest, context: Context
     ) -> appointments_service_pb2.ListHoldsResponse:
         """Return a page of the holds that match a filter."""
-        page_request = self._page_request(request)
+        size, query, after = self._dependencies.page_request(request)
         holds, next_key = await appointments.list_holds(
-            self._reader,
-            self._store,
-            caller(),
-            hold_filter(request),
-            page_request.size,
-            page_request.after,
+            self._reader, self._store, caller(), hold_filter(request), size, after
         )
         page = await write_page(holds, next_key, convert.hold, appointments.hold_key_of)
         return appointments_service_pb2.ListHoldsResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def ExtendHold(
@@ -155,38 +148,24 @@ class AppointmentsServicer(appointments_service_pb2_grpc.AppointmentsServiceServ
         self, request: appointments_service_pb2.ListAppointmentsRequest, context: Context
     ) -> appointments_service_pb2.ListAppointmentsResponse:
         """Return a page of the appointments that match a filter."""
-        page_request = self._page_request(request)
+        size, query, after = self._dependencies.page_request(request)
         reservations, next_key = await appointments.list_appointments(
-            self._store,
-            caller(),
-            appointment_filter(request),
-            page_request.size,
-            page_request.after,
+            self._store, caller(), appointment_filter(request), size, after
         )
         page = await write_page(reservations, next_key, convert.appointment, appointments.key_of)
         return appointments_service_pb2.ListAppointmentsResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
 
     async def ListAppointmentChanges(
         self, request: appointments_service_pb2.ListAppointmentChangesRequest, context: Context
     ) -> appointments_service_pb2.ListAppointmentChangesResponse:
         """Return a page of the changes of an appointment."""
-        page_request, appointment_id = self._page_request(request), request.appointment_id
+        size, query, after = self._dependencies.page_request(request)
         changes, next_key = await appointments.list_changes(
-            self._reader,
-            self._store,
-            caller(),
-            appointment_id,
-            page_request.size,
-            page_request.after,
+            self._reader, self._store, caller(), request.appointment_id, size, after
         )
         page = await write_page(changes, next_key, appointment_change, appointments.change_key_of)
         return appointments_service_pb2.ListAppointmentChangesResponse(
-            items=page.items, next_page_token=self._pages.write(page.next_key, page_request.query)
+            items=page.items, next_page_token=self._pages.write(page.next_key, query)
         )
-
-    def _page_request(self, request: Any) -> PageRequest:
-        query = list_query(request)
-        after = self._pages.read(request.page_token, query)
-        return PageRequest(page_size(request.page_size), query, after)

@@ -16,8 +16,8 @@ from zimun.domain.errors import InvalidRequest
 from zimun.domain.ledger.events import CatalogEntry
 from zimun.rpc.convert.catalog import EntryConverter
 from zimun.rpc.dispatch import caller
-from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Dependencies, list_query, typed
+from zimun.rpc.page_tokens import write_page
+from zimun.rpc.request_context import Dependencies, typed
 
 MAX_PAGES = 16
 """Pages of lists that are cached of a catalogue."""
@@ -58,8 +58,7 @@ class CatalogEntries(Generic[E, M]):
         return typed(pages[key], response_type)
 
     async def _page(self, current: Catalog, request: Any, response_type: type[P]) -> P:
-        size, query = page_size(request.page_size), list_query(request)
-        after = self._pages.read(request.page_token, query)
+        size, query, after = self._dependencies.page_request(request)
         entries, next_key = catalog.list_entries(
             current, self._converter.entry, request.include_archived, size, after
         )

@@ -3,8 +3,8 @@
 from zimun.booking import contacts
 from zimun.rpc.convert import contacts as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, list_query
+from zimun.rpc.page_tokens import write_page
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.v1 import contacts_service_pb2, contacts_service_pb2_grpc
 
 
@@ -12,15 +12,14 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
     """The methods of zimun.v1.ContactsService."""
 
     def __init__(self, dependencies: Dependencies) -> None:
-        self._pages = dependencies.pages
+        self._dependencies, self._pages = dependencies, dependencies.pages
         self._store, self._reader = dependencies.store, dependencies.reader
 
     async def ExportContact(
         self, request: contacts_service_pb2.ExportContactRequest, context: Context
     ) -> contacts_service_pb2.ExportContactResponse:
         """Return a page of what is kept of a contact."""
-        query, size = list_query(request), page_size(request.page_size)
-        after = self._pages.read(request.page_token, query)
+        size, query, after = self._dependencies.page_request(request)
         histories, next_key = await contacts.export_contact(
             self._store, caller(), request.contact_email, size, after
         )

@@ -11,8 +11,8 @@ from zimun.booking.overrides import (
 )
 from zimun.rpc.convert import catalog as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, list_query
+from zimun.rpc.page_tokens import write_page
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.v1 import (
     override_pb2,
     overrides_service_pb2,
@@ -34,8 +34,7 @@ class OverridesServicer(overrides_service_pb2_grpc.OverridesServiceServicer):
         self, request: overrides_service_pb2.ListOverridesRequest, context: Context
     ) -> overrides_service_pb2.ListOverridesResponse:
         """Return a page of the overrides of an owner, or of all, within some dates."""
-        size, query = page_size(request.page_size), list_query(request)
-        after = self._pages.read(request.page_token, query)
+        size, query, after = self._dependencies.page_request(request)
         criteria = OverrideFilter(
             owner_id=request.owner_id,
             first=convert.day(request.start_date),

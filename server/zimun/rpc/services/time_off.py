@@ -6,8 +6,8 @@ from zimun.booking import time_off
 from zimun.booking.time_off import DeleteTimeOff
 from zimun.rpc.convert import time_off as convert
 from zimun.rpc.dispatch import caller
-from zimun.rpc.page_tokens import page_size, write_page
-from zimun.rpc.request_context import Context, Dependencies, list_query
+from zimun.rpc.page_tokens import write_page
+from zimun.rpc.request_context import Context, Dependencies
 from zimun.v1 import time_off_pb2, time_off_service_pb2, time_off_service_pb2_grpc
 
 
@@ -25,11 +25,8 @@ class TimeOffServicer(time_off_service_pb2_grpc.TimeOffServiceServicer):
         self, request: time_off_service_pb2.ListTimeOffRequest, context: Context
     ) -> time_off_service_pb2.ListTimeOffResponse:
         """Return a page of the time off of an owner, or of all, within some time."""
-        size, query = page_size(request.page_size), list_query(request)
-        after, criteria = (
-            self._pages.read(request.page_token, query),
-            convert.time_off_filter(request),
-        )
+        size, query, after = self._dependencies.page_request(request)
+        criteria = convert.time_off_filter(request)
         items, next_key = await time_off.list_time_off(
             self._reader, caller(), criteria, size, after
         )
