@@ -176,6 +176,21 @@ async def test_a_long_call_goes_on_beside_short_calls_without_end(
             await long_call.step()
 
 
+async def test_a_cancelled_step_of_a_long_call_starts_no_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    all_calls = Admission(max_writes=2)
+    all_calls.admit(CallType.WRITE, "o_other")
+    cancelled, step = (
+        asyncio.create_task(all_calls.admit(CallType.READ, "o_one").step()) for _ in range(2)
+    )
+    await iterations(1)
+    cancelled.cancel()
+    await iterations()
+    assert step.done()
+
+
 async def test_calls_wait_at_the_limit_and_all_are_served() -> None:
     all_calls = Admission(max_writes=2)
     highest = running = 0

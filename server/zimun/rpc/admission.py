@@ -335,8 +335,7 @@ class Admission:
             if not reads.waiting or not reads.can_begin:
                 break
             reads.begin_next()
-        if self._long_steps and self._can_step():
-            self._long_steps.begin_next(0.0)
+        if self._long_steps and self._can_step() and self._long_steps.begin_next(0.0):
             self._rest_until = perf_counter() + MAX_REST
 
 
