@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status
 from zimun.booking.pause import Pause, next_step
 from zimun.clock import ManualClock
 from zimun.domain.errors import Overloaded
-from zimun.rpc import admission, server
+from zimun.rpc import admission, long_calls, quota, server
 from zimun.rpc.admission import Admission, AdmittedCall, CallType, metered
 from zimun.rpc.fair_queue import FairQueue
 from zimun.v1 import services_service_pb2
@@ -137,7 +137,7 @@ async def iterations(count: int = 20) -> None:
 async def test_a_long_call_rests_while_a_short_call_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    monkeypatch.setattr(long_calls, "MAX_REST", 3600)
     all_calls = Admission(max_writes=2)
     long_call = all_calls.admit(CallType.READ, "o_one")
     await long_call.step()
@@ -151,7 +151,7 @@ async def test_a_long_call_rests_while_a_short_call_is_under_way(
 
 
 async def test_a_long_call_rests_while_calls_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    monkeypatch.setattr(long_calls, "MAX_REST", 3600)
     all_calls = Admission(max_writes=2)
     long_call = all_calls.admit(CallType.READ, "o_one")
     await long_call.step()
@@ -167,7 +167,7 @@ async def test_a_long_call_rests_while_calls_arrive(monkeypatch: pytest.MonkeyPa
 async def test_a_long_call_goes_on_beside_short_calls_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(admission, "MAX_REST", 0.001)
+    monkeypatch.setattr(long_calls, "MAX_REST", 0.001)
     all_calls = Admission(max_writes=2)
     all_calls.admit(CallType.WRITE, "o_other")
     long_call = all_calls.admit(CallType.READ, "o_one")
@@ -179,7 +179,7 @@ async def test_a_long_call_goes_on_beside_short_calls_without_end(
 async def test_a_cancelled_step_of_a_long_call_starts_no_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(admission, "MAX_REST", 3600)
+    monkeypatch.setattr(long_calls, "MAX_REST", 3600)
     all_calls = Admission(max_writes=2)
     all_calls.admit(CallType.WRITE, "o_other")
     cancelled, step = (
@@ -234,9 +234,9 @@ async def test_long_reads_go_on_one_step_at_a_time_and_are_bounded() -> None:
         await asyncio.gather(*flood)
     assert begun < 20
     assert all_calls.waiting[CallType.LONG] == 0
-    all_calls._long_quota.record_cost(1e6)
-    for number in range(admission.MIN_QUEUE_LENGTH):
-        all_calls._long_quota.acquire(f"o_{number}")
+    all_calls.long_calls.quota.record_cost(1e6)
+    for number in range(quota.MIN_QUEUE_LENGTH):
+        all_calls.long_calls.quota.acquire(f"o_{number}")
     with pytest.raises(Overloaded):
         await long_read("o_third")
     assert all_calls.refused[CallType.LONG] == 1
@@ -289,8 +289,8 @@ async def on_a_full_server(
 async def test_a_refusal_says_when_to_come_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(admission, "MIN_QUEUE_LENGTH", 0)
-    monkeypatch.setattr(admission, "MAX_WAIT", 0)
+    monkeypatch.setattr(quota, "MIN_QUEUE_LENGTH", 0)
+    monkeypatch.setattr(quota, "MAX_WAIT", 0)
 
     async def ask(zimun: Zimun, _: Admission) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -12,7 +12,6 @@ admission.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from enum import StrEnum
 from time import perf_counter
@@ -21,16 +20,9 @@ from typing import Any, TypeVar
 
 from zimun.domain.errors import Overloaded
 from zimun.rpc.fair_queue import FairQueue
-
-MAX_WAIT = 0.5
-"""Seconds, about, that an accepted call may wait in its queue."""
-
-MAX_MULTIPLE_OF_FREE = 4
-"""An organization may have this many times as many calls in a queue as the queue has free places:
-with 4, an organization that waits alone gets 4/5 of the places."""
-
-MIN_QUEUE_LENGTH = 8
-"""The least number of places in a queue, however long its calls take."""
+from zimun.rpc.long_calls import LongCalls
+from zimun.rpc.quiet_iterations import QuietIterations
+from zimun.rpc.quota import Quota
 
 MAX_READS = 64
 """Reads that run at the same time: they wait for the store, and share reads of heads."""
@@ -46,22 +38,11 @@ MAX_REFUSALS = 8
 """Calls refused during MAX_GATHER_TIME after which queued calls begin: a refusal takes a good part
 of the time of a short call."""
 
-MAX_QUIET_ITERATIONS = 4
-"""Iterations of the event loop without a new call after which queued calls begin: no request is
-left on the sockets."""
-
 MAX_BATCH = 16
 """Reads that begin in one iteration of the event loop."""
 
 MAX_BATCH_TIME = 0.001
 """Seconds of reading, as estimated, that begin in one iteration of the event loop."""
-
-MAX_REST = 0.002
-"""Seconds for which long calls wait, after a step, while short calls are under way: each of these
-takes several iterations of the event loop, and would wait for a step in every one."""
-
-_WEIGHT = 1 / 32
-"""The weight of the latest call in the average cost of its kind (exponential moving average)."""
 
 T = TypeVar("T")
 
@@ -74,48 +55,12 @@ class CallType(StrEnum):
     LONG = "long"
 
 
-class _Quota:
-    """Counts the waiting calls of one kind, and limits them in all and for each organization.
-
-    Of long calls it counts those that are under way. `cost` is the average seconds of a call.
-    """
-
-    def __init__(self) -> None:
-        self.cost = 0.0005
-        self.refused = 0
-        self._counts: Counter[str] = Counter()
-        self._total = 0
-
-    def __len__(self) -> int:
-        return self._total
-
-    def acquire(self, org_id: str) -> None:
-        """Count a call; raises Overloaded where the organization has reached its share."""
-        limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
-        if self._counts[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
-            self.refused += 1
-            raise Overloaded("the server has too much to do")
-        self._counts[org_id] += 1
-        self._total += 1
-
-    def release(self, org_id: str) -> None:
-        """Remove a call from the count."""
-        self._total -= 1
-        self._counts[org_id] -= 1
-        if not self._counts[org_id]:
-            del self._counts[org_id]
-
-    def record_cost(self, seconds: float) -> None:
-        """Add the cost of a call to the moving average."""
-        self.cost += (seconds - self.cost) * _WEIGHT
-
-
 class _Queue:
     """The calls of one kind: up to `limit` run, the others wait."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.active = limit, 0
-        self.quota, self.waiting = _Quota(), FairQueue()
+        self.quota, self.waiting = Quota(), FairQueue()
 
     @property
     def can_begin(self) -> bool:
@@ -133,10 +78,10 @@ class AdmittedCall:
         "_admission",
         "_begun",
         "_is_long",
+        "_org_id",
         "_queue",
-        "org_id",
-        "recorded",
-        "seconds",
+        "_recorded",
+        "_seconds",
         "waiting",
     )
 
@@ -147,10 +92,10 @@ class AdmittedCall:
         org_id: str,
         waiting: "asyncio.Future[None] | None",
     ) -> None:
-        self._admission, self._queue, self.org_id = admission, queue, org_id
+        self._admission, self._queue, self._org_id = admission, queue, org_id
         self.waiting = waiting
         self._begun = 0.0 if waiting else perf_counter()
-        self.seconds, self.recorded, self._is_long = 0.0, 0.0, False
+        self._seconds, self._recorded, self._is_long = 0.0, 0.0, False
 
     async def begin(self) -> None:
         """Wait in the queue until the call may begin."""
@@ -162,34 +107,32 @@ class AdmittedCall:
                 self._admission.end(self._queue)
             raise
         finally:
-            self._queue.quota.release(self.org_id)
+            self._queue.quota.release(self._org_id)
         self._begun = perf_counter()
 
     def charge(self, seconds: float) -> None:
         """Count seconds for which the call has occupied the event loop."""
-        self.seconds += seconds
+        self._seconds += seconds
         self._admission.charge(seconds)
 
     async def step(self) -> None:
         """Wait until the call may go on as a long one; raises Overloaded."""
-        await self._admission.step(self)
-
-    def become_long(self, quota: _Quota) -> None:
-        """Count as a long call from now on; raises Overloaded."""
         if not self._is_long:
-            quota.acquire(self.org_id)
+            self._admission.long_calls.quota.acquire(self._org_id)
             self._is_long = True
             self._admission.end(self._queue)
+        cost, self._recorded = self._seconds - self._recorded, self._seconds
+        await self._admission.long_calls.step(self._org_id, cost)
 
     def finish(self) -> None:
         """Record the cost of a call that has ended, and let others begin."""
         if self._is_long:
-            self._admission.end_long(self)
+            self._admission.long_calls.end(self._org_id, self._seconds)
             return
         # Calls that wait for the store at the same time share that time.
         queue = self._queue
-        cost = max(self.seconds, (perf_counter() - self._begun) / queue.limit)
-        queue.waiting.correct(self.org_id, cost - queue.quota.cost)
+        cost = max(self._seconds, (perf_counter() - self._begun) / queue.limit)
+        queue.waiting.correct(self._org_id, cost - queue.quota.cost)
         queue.quota.record_cost(cost)
         self._admission.end(queue)
 
@@ -202,29 +145,23 @@ class Admission:
 
     def __init__(self, max_writes: int) -> None:
         self._queues = {CallType.READ: _Queue(MAX_READS), CallType.WRITE: _Queue(max_writes)}
-        self._long_quota, self._long_steps = _Quota(), FairQueue()
+        self.long_calls = LongCalls(self._wake)
+        self._quotas = {call_type: queue.quota for call_type, queue in self._queues.items()}
+        self._quotas[CallType.LONG] = self.long_calls.quota
         self._work = 0.0
-        self.arrivals = self._seen = self._quiet = self._refusals = 0
+        self.arrivals = self._refusals = 0
         self._is_gathering = self._is_scheduled = False
-        self._gather_until = 0.0
-        self._rest_until, self._rest_arrivals, self._rest_iterations = 0.0, 0, 0
-        self._rest: asyncio.TimerHandle | None = None
+        self._gather_until, self._quiet = 0.0, QuietIterations(0)
 
     @property
     def waiting(self) -> dict[str, int]:
         """Calls of each kind that wait; of long calls, all that are under way."""
-        counts: dict[str, int] = {
-            call_type: len(queue.quota) for call_type, queue in self._queues.items()
-        }
-        return counts | {CallType.LONG: len(self._long_quota)}
+        return {call_type: len(quota) for call_type, quota in self._quotas.items()}
 
     @property
     def refused(self) -> dict[str, int]:
         """Calls of each kind that have been refused."""
-        counts: dict[str, int] = {
-            call_type: queue.quota.refused for call_type, queue in self._queues.items()
-        }
-        return counts | {CallType.LONG: self._long_quota.refused}
+        return {call_type: quota.refused for call_type, quota in self._quotas.items()}
 
     def admit(self, call_type: CallType, org_id: str) -> AdmittedCall:
         """Accept a call; if it is `waiting`, await its `begin`. Raises Overloaded."""
@@ -246,29 +183,11 @@ class Admission:
         """Count seconds for which a call has occupied the event loop."""
         self._work += seconds
 
-    async def step(self, call: AdmittedCall) -> None:
-        """Wait until a long call may go on: in each iteration of the event loop one of them does.
-
-        Raises Overloaded where there are too many.
-        """
-        call.become_long(self._long_quota)
-        self._long_steps.correct(call.org_id, call.seconds - call.recorded)
-        call.recorded = call.seconds
-        future = asyncio.get_running_loop().create_future()
-        self._long_steps.add(call.org_id, future)
-        self._wake()
-        await future
-
     def end(self, queue: _Queue) -> None:
         """Let another call of the queue begin in place of one that has ended."""
         queue.active -= 1
-        if queue.waiting or (self._long_steps and not queue.active):
+        if queue.waiting or (self.long_calls and not queue.active):
             self._wake()
-
-    def end_long(self, call: AdmittedCall) -> None:
-        """Record the cost of a long call that has ended."""
-        self._long_quota.record_cost(call.seconds)
-        self._long_quota.release(call.org_id)
 
     def _wake(self) -> None:
         """Let calls begin from the next iteration of the event loop on."""
@@ -280,15 +199,15 @@ class Admission:
 
     def _gather_if_due(self) -> None:
         if self._work >= MAX_WORK:
-            self._is_gathering, self._quiet, self._seen = True, 0, self.arrivals
-            self._gather_until, self._refusals = perf_counter() + MAX_GATHER_TIME, 0
+            self._is_gathering, self._refusals = True, 0
+            self._gather_until = perf_counter() + MAX_GATHER_TIME
+            self._quiet = QuietIterations(self.arrivals)
 
     def _run(self) -> None:
         """Leave an iteration to requests that arrive, or let some queued calls begin."""
         if self._is_gathering:
-            self._quiet = self._quiet + 1 if self.arrivals == self._seen else 0
-            self._seen = self.arrivals
-            more = self._quiet < MAX_QUIET_ITERATIONS and self._refusals < MAX_REFUSALS
+            self._quiet.count(self.arrivals)
+            more = not self._quiet.are_enough and self._refusals < MAX_REFUSALS
             if more and perf_counter() < self._gather_until:
                 asyncio.get_running_loop().call_soon(self._run)
                 return
@@ -297,35 +216,12 @@ class Admission:
         self._is_scheduled = False
         if any(queue.waiting and queue.can_begin for queue in self._queues.values()):
             self._wake()
-        elif self._long_steps:
-            self._wake_after_rest()
-
-    def _wake_after_rest(self) -> None:
-        """Find out again later whether a step of a long call may begin."""
-        rest = self._rest_until - perf_counter()
-        if rest <= 0 or not self._has_short_calls:
-            self._wake()
-        elif self._rest is None:
-            self._rest = asyncio.get_running_loop().call_later(rest, self._end_rest)
+        elif self.long_calls:
+            self.long_calls.wake_after_rest(self._has_short_calls)
 
     @property
     def _has_short_calls(self) -> bool:
         return any(queue.active for queue in self._queues.values())
-
-    def _end_rest(self) -> None:
-        self._rest = None
-        if self._long_steps:
-            self._wake()
-
-    def _can_step(self) -> bool:
-        """Whether a long call may go on: no short call is under way or arrives, or for too long."""
-        is_quiet = self.arrivals == self._rest_arrivals and not self._has_short_calls
-        self._rest_iterations = self._rest_iterations + 1 if is_quiet else 0
-        self._rest_arrivals = self.arrivals
-        if self._rest_iterations < MAX_QUIET_ITERATIONS and perf_counter() < self._rest_until:
-            return False
-        self._rest_iterations = 0
-        return True
 
     def _begin_queued(self) -> None:
         writes, reads = self._queues[CallType.WRITE], self._queues[CallType.READ]
@@ -335,8 +231,8 @@ class Admission:
             if not reads.waiting or not reads.can_begin:
                 break
             reads.begin_next()
-        if self._long_steps and self._can_step() and self._long_steps.begin_next(0.0):
-            self._rest_until = perf_counter() + MAX_REST
+        if self.long_calls:
+            self.long_calls.begin_next(self.arrivals, self._has_short_calls)
 
 
 @coroutine
