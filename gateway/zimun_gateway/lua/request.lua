@@ -12,6 +12,10 @@ local function character(hex)
   return string.char(tonumber(hex, 16))
 end
 
+local function percent_decoded(text)
+  return (text:gsub("%%(%x%x)", character))
+end
+
 -- The shape of a query parameter: `a.b` is the field b of the message in the field a.
 local function parameter(name, message)
   local shape
@@ -27,7 +31,7 @@ end
 local function value_refusal(shape, raw)
   if not raw then return "must have a value" end
   if raw:gsub("%%%x%x", ""):find("%", 1, true) then return "must be percent encoded" end
-  local value = raw:gsub("%%(%x%x)", character)
+  local value = percent_decoded(raw)
   if not is_utf8(value) then return "must be UTF-8" end
   local check = FORMATS[shape.format]
   if check and value ~= "" and not check(value) then return SAYS[shape.format] end
@@ -37,7 +41,7 @@ end
 local function parameter_refusal(pair, rule, seen)
   local written, raw = pair:match("^([^=]*)=(.*)$")
   written = written or pair
-  local name = written:gsub("%%(%x%x)", character)
+  local name = percent_decoded(written)
   -- The transcoder leaves out empty parts, and ignores a name that has no others.
   if ("." .. name .. "."):find("..", 1, true) then return "is unknown", written end
   local shape = parameter(name, rule.request)
@@ -61,8 +65,7 @@ end
 local function verbs_of(path)
   if PATHS[path] then return PATHS[path], {} end
   for pattern, verbs in pairs(PATTERNS) do
-    local texts = {path:match(pattern)}
-    if #texts > 0 then return verbs, texts end
+    if path:find(pattern) then return verbs, {path:match(pattern)} end
   end
 end
 
@@ -77,7 +80,7 @@ end
 
 local function path_refusal(rule, texts)
   for i, name in ipairs(rule.variables) do
-    local value = texts[i]:gsub("%%(%x%x)", character)
+    local value = percent_decoded(texts[i])
     if not is_utf8(value) then return "field must be UTF-8: " .. name end
   end
 end
