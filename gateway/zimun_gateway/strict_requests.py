@@ -15,25 +15,21 @@ They check nothing else: values of a wrong type are refused by the transcoder, a
 writes the response to both.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from google.api.annotations_pb2 import http
 from google.api.field_behavior_pb2 import IDENTIFIER, OUTPUT_ONLY, field_behavior
-from google.api.http_pb2 import HttpRule
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from .config import Config, extension, typed
 from .descriptor_set import PACKAGE, is_map, methods, nested, written
+from .http_rules import Rule, rules_of
 from .settings import Settings
 from .transcoder_errors import FORMATS, NUMBERS, constants
 
 _FILTER = "envoy.filters.http.lua"
-_VARIABLE = re.compile(r"\{([\w.]+)\}")
 _MASK = "google.protobuf.FieldMask"
 """A query may have several: they are one mask."""
 _FIXED = ("id", "etag")
@@ -60,8 +56,9 @@ def strict_bodies() -> Config:
 
 def _source(descriptors: Path) -> str:
     """The contract as Lua tables, and the scripts that read them."""
-    rules = [rule for method in methods(descriptors) for rule in _rules(method)]
-    messages = written(message for rule in rules for message in rule.messages())
+    rules = rules_of(methods(descriptors))
+    roots = [message for rule in rules for message in (rule.request, rule.body_message)]
+    messages = written(message for message in roots if message)
     tables = [f'  ["{name}"] = {{{_fields(messages[name])}}},' for name in sorted(messages)]
     parts = ["local MESSAGES = {", *tables, "}", *_paths(rules), *constants(descriptors)]
     return "\n".join([*parts, *map(_script, _SCRIPTS)])
@@ -71,92 +68,50 @@ def _script(name: str) -> str:
     return (files(__package__) / "lua" / f"{name}.lua").read_text()
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One HTTP rule of a method, as far as the scripts know it."""
+def _table(rule: Rule) -> str:
+    """A rule, as far as the scripts know it, by its verb.
 
-    verb: str
-    path: str
-    request: Descriptor
-    """The message whose fields a query may set."""
-    body: Descriptor | None
-    """The message of the body; None without a body."""
-    root: str
-    """The field of the request that is the body; empty where the whole request is."""
-    elsewhere: list[FieldDescriptor]
-    """Fields in the path or the body, which the query must not set."""
-    variables: list[str]
-    """The fields in the path, as the server names them."""
-    mask: str
-    """The field mask that follows from the body where the query has none; empty except for
-    PATCH."""
-
-    def messages(self) -> list[Descriptor]:
-        return [self.request, self.body] if self.body else [self.request]
-
-    def table(self) -> str:
-        names = [f"{name} = true" for field in self.elsewhere for name in _names(field)]
-        variables = ", ".join(f'"{name}"' for name in self.variables)
-        parts = [
-            f'request = "{self.request.full_name}"',
-            f"variables = {{{variables}}}",
-            f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
-            *([f'message = "{self.body.full_name}"'] if self.body else []),
-            *([f'root = "{self.root}"'] if self.root else []),
-            *([f'mask = "{self.mask}"'] if self.mask else []),
-        ]
-        return f"{self.verb} = {{{', '.join(parts)}}}"
+    `elsewhere` are the fields that the query must not set, `variables` those of the path as the
+    server names them. `message` is that of the body, `root` the field of the request that is the
+    body, `mask` the field mask that follows from the body where the query has none.
+    """
+    names = [f"{name} = true" for field in rule.elsewhere for name in _names(field)]
+    variables = ", ".join(f'"{name.rpartition(".")[2]}"' for name in rule.variables)
+    message, root, mask = rule.body_message, rule.body.strip("*"), _mask(rule)
+    parts = [
+        f'request = "{rule.request.full_name}"',
+        f"variables = {{{variables}}}",
+        f"elsewhere = {{{', '.join(dict.fromkeys(names))}}}",
+        *([f'message = "{message.full_name}"'] if message else []),
+        *([f'root = "{root}"'] if root else []),
+        *([f'mask = "{mask}"'] if mask else []),
+    ]
+    return f"{rule.verb.upper()} = {{{', '.join(parts)}}}"
 
 
-def _paths(rules: list[_Rule]) -> Iterator[str]:
+def _paths(rules: list[Rule]) -> Iterator[str]:
     """Lines of Lua: rules by their verbs, by paths as they are and by patterns of paths."""
     exact: defaultdict[str, list[str]] = defaultdict(list)
     patterns: defaultdict[str, list[str]] = defaultdict(list)
     for rule in rules:
-        if "{" in rule.path:
-            patterns[_pattern(rule.path)].append(rule.table())
+        if "{" in rule.template:
+            patterns[_pattern(rule.template)].append(_table(rule))
         else:
-            exact[rule.path].append(rule.table())
+            exact[rule.template].append(_table(rule))
     for name, tables in (("PATHS", exact), ("PATTERNS", patterns)):
         yield f"local {name} = {{"
         yield from (f'  ["{path}"] = {{{", ".join(of)}}},' for path, of in tables.items())
         yield "}"
 
 
-def _rules(method: MethodDescriptor) -> Iterator[_Rule]:
-    rule: HttpRule = method.GetOptions().Extensions[http]
-    request = method.input_type
-    for binding in (rule, *rule.additional_bindings):
-        verb = binding.WhichOneof("pattern")
-        if verb is None:
-            continue
-        path: str = getattr(binding, verb)
-        root = binding.body.strip("*")
-        variables = [name.split(".") for name in _VARIABLE.findall(path)]
-        path_fields = [name for name in (*(names[0] for names in variables), root) if name]
-        elsewhere = [request.fields_by_name[name] for name in path_fields]
-        if binding.body == "*":
-            elsewhere = list(request.fields)
-        body = _message(method, binding.body)
-        named = [names[-1] for names in variables]
-        mask = _mask(request) if verb == "patch" else ""
-        yield _Rule(verb.upper(), path, request, body, root, elsewhere, named, mask)
-
-
-def _mask(request: Descriptor) -> str:
-    """The name of the field mask of a request; empty without one."""
-    return next((field.name for field in request.fields if _is_of(field, _MASK)), "")
+def _mask(rule: Rule) -> str:
+    """The name of the field mask of an update; empty without one."""
+    fields = rule.request.fields if rule.verb == "patch" else ()
+    return next((field.name for field in fields if _is_of(field, _MASK)), "")
 
 
 def _is_of(field: FieldDescriptor, message: str) -> bool:
     return field.message_type is not None and field.message_type.full_name == message
-
-
-def _message(method: MethodDescriptor, body: str) -> Descriptor | None:
-    """The message that a rule's `body` stands for."""
-    if body in ("", "*"):
-        return method.input_type if body else None
-    return method.input_type.fields_by_name[body].message_type
 
 
 def _pattern(path: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.availability_service_pb2 import GetAvailabilityRequest
 from zimun.v1.services_service_pb2 import ListServicesResponse
-from zimun_gateway.openapi.annotated import Api
-from zimun_gateway.openapi.operations import rules
+from zimun_gateway.descriptor_set import methods
+from zimun_gateway.http_rules import rules_of
 
 from ..support.gateway import DESCRIPTORS, Gateway
 from ..support.gateway_stubs import Context
@@ -77,7 +77,7 @@ async def test_ids_in_the_path_reach_the_server_decoded(
 
 PARAMETERS = [
     (rule.verb.upper(), rule.template, variable)
-    for rule in rules(Api(DESCRIPTORS))
+    for rule in rules_of(methods(DESCRIPTORS))
     for variable in rule.variables
 ]
 

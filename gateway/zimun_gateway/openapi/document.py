@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from ..http_rules import rules_of
 from .annotated import Api
-from .operations import SECURITY, Operations, refusal, rules, tag
+from .operations import SECURITY, Operations, refusal, tag
 from .reasons import GATEWAY, by_status, example, example_name
 from .schemas import Schemas
 from .token_endpoint import TOKEN_PATH, token_path, token_schemas
@@ -41,10 +42,10 @@ Times are RFC 3339. Fields and values may be added to answers: ignore those that
 def document(descriptors: Path) -> Object:
     """The OpenAPI 3.1 document of the compiled contract."""
     api = Api(descriptors)
-    operation_rules = rules(api)
+    operation_rules = rules_of(api.methods())
     schemas = Schemas(
         api,
-        [message for rule in operation_rules if (message := rule.body_message())],
+        [message for rule in operation_rules if (message := rule.body_message)],
         [rule.method.output_type for rule in operation_rules],
         [rule.request for rule in operation_rules],
     )

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from google.api.annotations_pb2 import http
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from ..http_rules import Rule, variables_of
 from .annotated import Api
 from .examples import REQUESTS, responses
 from .formats import Schema
@@ -16,59 +16,8 @@ from .schemas import ERROR, Schemas, is_required
 Object = dict[str, Any]
 
 SECURITY = "oauth2"
-_VARIABLE = re.compile(r"\{([\w.]+)\}")
 _AS_FOR = re.compile(r"\bas for (\w+)")
 _KEY_REUSED = Failure(409, "ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
-
-
-class Rule(NamedTuple):
-    """One HTTP rule of a method."""
-
-    method: MethodDescriptor
-    verb: str
-    template: str
-    body: str
-    """The field of the request that is the body, `*` for all of it, empty for none."""
-
-    @property
-    def request(self) -> Descriptor:
-        """The request message of the method."""
-        return self.method.input_type
-
-    @property
-    def variables(self) -> list[str]:
-        """The fields in the path, such as `service_id` or `service.id`."""
-        return _VARIABLE.findall(self.template)
-
-    @property
-    def shape(self) -> str:
-        """The path without the names of its variables: rules of one shape are one path."""
-        return _VARIABLE.sub("{}", self.template)
-
-    def query(self) -> Iterator[FieldDescriptor]:
-        """The fields in the query: those in neither path nor body."""
-        if self.body == "*":
-            return
-        set_elsewhere = {name.partition(".")[0] for name in (*self.variables, self.body)}
-        yield from (field for field in self.request.fields if field.name not in set_elsewhere)
-
-    def body_message(self) -> Descriptor | None:
-        """The message of the body."""
-        if self.body in ("", "*"):
-            return self.request if self.body else None
-        return self.request.fields_by_name[self.body].message_type
-
-
-def rules(api: Api) -> list[Rule]:
-    """Every HTTP rule, in the order of the contract."""
-    return [
-        Rule(method, verb, getattr(binding, verb), binding.body)
-        for method in api.methods()
-        for option in [method.GetOptions().Extensions[http]]
-        for binding in (option, *option.additional_bindings)
-        for verb in [binding.WhichOneof("pattern")]
-        if verb
-    ]
 
 
 def path_names(rules: Iterable[Rule]) -> dict[str, str]:
@@ -108,7 +57,7 @@ class Operations:
         }
         if parameters := [*self._parameters(rule)]:
             operation["parameters"] = parameters
-        if message := rule.body_message():
+        if message := rule.body_message:
             operation["requestBody"] = self._body(rule, message)
         return operation | {"responses": {"200": self._answer(rule), **self._refusals(rule)}}
 
@@ -132,12 +81,12 @@ class Operations:
 
     def _parameters(self, rule: Rule) -> Iterator[Object]:
         examples = REQUESTS.get(rule.method.name, {})
-        named = _VARIABLE.findall(self._paths[rule.shape])
+        named = variables_of(self._paths[rule.shape])
         for name, variable in zip(named, rule.variables, strict=True):
             field = _field(rule.request, variable)
             schema = self._schemas.field(field, request=True)
             yield _parameter(name, "path", schema, True, examples.get(variable))
-        for field in rule.query():
+        for field in rule.query:
             schema = self._schemas.field(field, request=True)
             value = examples.get(field.name)
             yield _parameter(field.name, "query", schema, is_required(field), value)
@@ -176,7 +125,7 @@ class Operations:
     def _link(self, rule: Rule, field: str, expression: str) -> Object | None:
         """The Link Object to a rule whose path or request must have the field; None for others."""
         target = {"operationId": rule.method.name}
-        named = _VARIABLE.findall(self._paths[rule.shape])
+        named = variables_of(self._paths[rule.shape])
         if field in named:
             return target | {"parameters": {field: expression}}
         request_field = rule.request.fields_by_name.get(field)
