@@ -123,7 +123,7 @@ class Dispatcher(grpc.GenericRpcHandler):
                 status, headers = error_status.internal_error(error), ()
             return await _refuse(context, status, headers)
 
-        return _handler(call)
+        return _handler(grpc.unary_unary_rpc_method_handler, call, _encode)
 
     async def _authorize(self, scope: str) -> str:
         """Set the caller; returns its organization. Raises TokenInvalid or ScopeMissing."""
@@ -147,9 +147,9 @@ def _require(caller_of_token: Caller, scope: str) -> None:
         raise ScopeMissing(scope)
 
 
-def _handler(call: Callable[[bytes, Context], Awaitable[Any]]) -> Handler:
-    make: Any = grpc.unary_unary_rpc_method_handler
-    return cast("Handler", make(call, response_serializer=_encode))
+def _handler(make: Any, call: Callable[[Any, Context], Any], encode: Any) -> Handler:
+    """A handler that `make` of grpc makes: it gets encoded requests, and encodes responses."""
+    return cast("Handler", make(call, response_serializer=encode))
 
 
 async def _refuse_unknown_method(_: bytes, context: Context) -> bytes:
@@ -194,7 +194,7 @@ def decoding(handler: Handler) -> Handler:
     make: Any = grpc.unary_unary_rpc_method_handler
     if handler.unary_stream:
         make = grpc.unary_stream_rpc_method_handler
-    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+    return _handler(make, call, handler.response_serializer)
 
 
 def _decoding_stream(handler: Handler) -> Handler:
@@ -211,8 +211,7 @@ def _decoding_stream(handler: Handler) -> Handler:
         except InvalidRequest as error:
             await _refuse(context, error_status.status_of(error), ())
 
-    make: Any = grpc.stream_stream_rpc_method_handler
-    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+    return _handler(grpc.stream_stream_rpc_method_handler, call, handler.response_serializer)
 
 
 def _reading(handler: Handler) -> Handler:
@@ -228,8 +227,7 @@ def _reading(handler: Handler) -> Handler:
     async def call(_: object, context: Context) -> Any:
         return await run(await context.read(), context)
 
-    make: Any = grpc.stream_unary_rpc_method_handler
-    return cast("Handler", make(call, response_serializer=handler.response_serializer))
+    return _handler(grpc.stream_unary_rpc_method_handler, call, handler.response_serializer)
 
 
 def _is_not_about_metadata(record: logging.LogRecord) -> bool:
@@ -279,6 +277,6 @@ async def _refuse(context: Context, status: Status, headers: tuple[tuple[str, st
     return b""
 
 
-_UNKNOWN = _handler(_refuse_unknown_method)
+_UNKNOWN = _handler(grpc.unary_unary_rpc_method_handler, _refuse_unknown_method, _encode)
 
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
