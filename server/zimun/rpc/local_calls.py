@@ -60,13 +60,21 @@ class LocalCalls:
             raise CallRefused(status_of(OutcomeUnknown(_LATE))) from error
 
     async def _call(self, path: str, request: bytes, headers: Headers, deadline: float) -> bytes:
-        handler = await self._find(_Details(path, headers))
-        context = _Context(request, headers, deadline)
+        metadata = tuple(_Header(*header) for header in headers)
+        handler = await self._find(_Details(path, metadata))
+        context = _Context(request, metadata, deadline)
         response = await handler.stream_unary(None, context)
         if context.status is not None:
             raise CallRefused(context.status)
         encoded: bytes = handler.response_serializer(response)
         return encoded
+
+
+class _Header(NamedTuple):
+    """As the entries of gRPC's metadata, which have names."""
+
+    key: str
+    value: str
 
 
 class _Details(NamedTuple):
