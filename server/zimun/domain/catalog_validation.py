@@ -204,7 +204,8 @@ def _requirements(entry: Service, catalog: Catalog, beside: Collection[str]) -> 
     places = [Place(location_id, "") for location_id in entry.location_ids or ("",)]
     resources = [catalog.resources[resource_id] for resource_id in entry.resource_ids]
     usable = [
-        {one.id for one in resources if one.id in beside or one.is_at(place)} for place in places
+        {resource.id for resource in resources if resource.id in beside or resource.is_at(place)}
+        for place in places
     ]
     if all(assign(entry, there) is None for there in usable):
         where = "at any of its locations" if entry.location_ids else "without a location"

@@ -11,6 +11,7 @@ from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.ignored_rules import NO_RULES
 from zimun.domain.instant import DAY
+from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import FOREVER
 from zimun.domain.ledger.ledger import Ledger
 
@@ -45,7 +46,6 @@ class _Alternatives(NamedTuple):
 
 def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: int) -> _Alternatives:
     """Up to ALTERNATIVES open slots nearest to `start`, nearest first."""
-    zone = resolved.place.time_zone
     slots: Sequence[Slot] = ()
     stands_until = FOREVER
     for radius in ALTERNATIVE_RADII:
@@ -56,14 +56,20 @@ def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: in
         if within[0] < within[1]:
             search = resolved.search(ledger, now, within)
             stands_until = min(stands_until, search.busy.stands_until)
-            begin, end = search.within_window(within)
-            if begin < end:
-                dates = local_date(zone, begin), local_date(zone, end - 1)
-                slots = nearest(search, start, ALTERNATIVES, *dates)
-                slots = [slot for slot in slots if begin <= slot.start < end]
+            slots = _nearest(search, within, start)
         if len(slots) == ALTERNATIVES:
             break
     return _Alternatives(slots, stands_until)
+
+
+def _nearest(search: Search, within: Interval, start: int) -> Sequence[Slot]:
+    """Up to ALTERNATIVES open slots of an interval nearest to `start`, nearest first."""
+    begin, end = search.within_window(within)
+    if begin >= end:
+        return ()
+    zone = search.place.time_zone
+    slots = nearest(search, start, ALTERNATIVES, local_date(zone, begin), local_date(zone, end - 1))
+    return [slot for slot in slots if begin <= slot.start < end]
 
 
 def nearest(search: Search, start: int, count: int, first: date, last: date) -> list[Slot]:
