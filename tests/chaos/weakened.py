@@ -12,6 +12,7 @@ from typing import Any
 
 from zimun.booking import group_commit, reader, writer
 from zimun.booking import time_off as booking_time_off
+from zimun.booking.group_decision import GroupDecision
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import appointment_commands, commands
@@ -103,10 +104,10 @@ def premature() -> None:
 def undropped() -> None:
     """Memory keeps what a group came to that failed, and now and then one fails."""
     drafts: dict[str, group_commit.Draft] = {}
-    decide = writer._Lane._decide_group
+    decide = GroupDecision.drafts
 
-    async def decide_group(lane: Any, *arguments: Any) -> list[group_commit.Draft]:
-        decided = await decide(lane, *arguments)
+    async def decide_group(decision: Any, *arguments: Any) -> list[group_commit.Draft]:
+        decided = await decide(decision, *arguments)
         drafts.update({draft.memory.org_id: draft for draft in decided})
         return decided
 
@@ -123,7 +124,7 @@ def undropped() -> None:
             raise Overloaded("planted: the database refused a group")
         return await append(self, appends)
 
-    writer._Lane._decide_group = decide_group  # type: ignore[assignment, method-assign]
+    GroupDecision.drafts = decide_group  # type: ignore[assignment, method-assign]
     writer._drop = keep
     PostgresqlLedgers.append = fail_some  # type: ignore[method-assign]
 

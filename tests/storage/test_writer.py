@@ -1,14 +1,22 @@
 """Writing ledgers: what the writer does where memory and the store disagree."""
 
 import asyncio
+import itertools
 import logging
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
 from zimun.booking.catalog import CreateOrganization
+from zimun.booking.store import LedgerRead, LedgerUpdate
 from zimun.clock import ManualClock
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
-from zimun.domain.errors import TokenInvalid
+from zimun.domain.commands import Command, Decision, ReleaseHold
+from zimun.domain.errors import HoldNotFound, TokenInvalid
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Loaded, Needs
 from zimun.domain.ledger.reservation import Reservation
@@ -16,7 +24,17 @@ from zimun.stores import Stores
 
 from .booking_client import BookingClient
 from .engines import Engine
-from .sample_catalog import CALLER, KIOSK, NOW, ORG, SALON, at, salon_entries
+from .sample_catalog import (
+    CALLER,
+    KIOSK,
+    NOW,
+    ORG,
+    SALON,
+    PutCatalog,
+    at,
+    put_catalog,
+    salon_entries,
+)
 
 
 def forget_bookings(client: BookingClient) -> None:
@@ -69,3 +87,79 @@ async def test_organization_that_many_make_at_once_is_made_once(
     )
     assert sorted(made) == [False] * 19 + [True]
     assert len(engine.tables()["organizations"]) == 1
+
+
+@dataclass
+class CountedCommand:
+    """A command that counts how often it is decided."""
+
+    command: Command
+    decisions: int = 0
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        self.decisions += 1
+        return self.command.decide(ledger, timetable, now, client_id)
+
+
+def another_organization_of_the_lane(lanes: int) -> str:
+    """The id of an organization whose commands can be in one group with those of the salon."""
+    lane = zlib.crc32(ORG.encode()) % lanes
+    ids = (f"o_{number}" for number in itertools.count())
+    return next(org_id for org_id in ids if zlib.crc32(org_id.encode()) % lanes == lane)
+
+
+async def test_only_the_ledger_that_needs_more_is_read_and_decided_again(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = client.stores
+    other = another_organization_of_the_lane(stores.ledgers.lanes)
+    await put_catalog(stores, replace(SALON, id=other), org_id=other)
+    stores.reader.forget()
+    reads: Counter[str] = Counter()
+    read = stores.ledgers.read
+
+    async def counted(requests: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+        reads.update(request.org_id for request in requests)
+        return await read(requests)
+
+    monkeypatch.setattr(stores.ledgers, "read", counted)
+    change = CountedCommand(PutCatalog([replace(SALON, id=other, name="Barber")]))
+    release = CountedCommand(ReleaseHold("h_unknown"))
+    outcomes: list[object] = await asyncio.gather(
+        stores.writer.run(other, change), stores.writer.run(ORG, release), return_exceptions=True
+    )
+    assert not isinstance(outcomes[0], Exception)
+    assert isinstance(outcomes[1], HoldNotFound)
+    assert (change.decisions, release.decisions) == (1, 2)
+    assert reads == {other: 1, ORG: 2}
+    assert (await stores.reader.catalog(other)).organization.name == "Barber"
+
+
+async def test_ledger_that_another_server_moves_while_its_group_reads_more_is_decided_again(
+    client: BookingClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = client.stores
+    other = another_organization_of_the_lane(stores.ledgers.lanes)
+    await put_catalog(stores, replace(SALON, id=other), org_id=other)
+    stores.reader.forget()
+    change = CountedCommand(PutCatalog([replace(SALON, id=other, name="Barber")]))
+    read = stores.ledgers.read
+
+    async with engine.open(client.clock) as elsewhere:
+
+        async def overtaken(requests: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+            if change.decisions == 1 and requests[0].org_id == ORG:
+                await put_catalog(elsewhere, replace(SALON, id=other, name="Spa"), org_id=other)
+            return await read(requests)
+
+        monkeypatch.setattr(stores.ledgers, "read", overtaken)
+        outcomes: list[object] = await asyncio.gather(
+            stores.writer.run(other, change),
+            stores.writer.run(ORG, ReleaseHold("h_unknown")),
+            return_exceptions=True,
+        )
+        assert not isinstance(outcomes[0], Exception)
+        assert isinstance(outcomes[1], HoldNotFound)
+        assert change.decisions == 2
+        catalogs = [await each.reader.catalog(other) for each in (stores, elsewhere)]
+    assert [catalog.organization.name for catalog in catalogs] == ["Barber"] * 2

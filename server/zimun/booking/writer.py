@@ -19,19 +19,17 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
-from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete, fail
+from zimun.booking.group_commit import PendingCommand, complete, fail
+from zimun.booking.group_decision import GroupDecision
 from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
-from zimun.booking.store import AppendRejected, LedgerRead, LedgerStore, LedgerUpdate
+from zimun.booking.store import AppendRejected, LedgerStore
 from zimun.clock import Clock
-from zimun.domain.catalog.catalog import empty_catalog
 from zimun.domain.commands import Command, Hold
-from zimun.domain.errors import OutcomeUnknown, Overloaded, TokenInvalid
+from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.domain.identity import Caller
-from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
 """The most commands of a group: limits the time for which it occupies the event loop."""
@@ -47,9 +45,6 @@ MAX_ATTEMPTS = 50
 
 MAX_REJECTIONS = 2
 """The most rejections of a group by the store before its commands are written one by one."""
-
-MAX_LOADS = 100
-"""The most reads of what a group needs before it fails as one that never ends."""
 
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; pauses are random, so that colliding servers
@@ -259,7 +254,7 @@ class _Lane:
 
         Returns the commands to decide again: another server has moved the head of their ledger.
         """
-        drafts = await self._decide_group(group, memories, is_first)
+        drafts = await GroupDecision(self._store, self._clock, memories).drafts(group, is_first)
         if with_expired_keys := [draft for draft in drafts if draft.reuses_expired_keys]:
             # A key is free again once its expired response is deleted.
             now = max(draft.now for draft in with_expired_keys)
@@ -285,103 +280,6 @@ class _Lane:
                 if draft.is_new:
                     draft.memory.drop()
         return again
-
-    async def _decide_group(
-        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
-    ) -> list[Draft]:
-        """Decide every command, in memory or after a read, and again as often as they need more.
-
-        `optimistic` drafts are confirmed by their append, `unconfirmed` ones by a read.
-        """
-        needs: dict[str, Needs] = {}
-        optimistic: list[Draft] = []
-        unconfirmed: dict[str, Draft] = {}
-        if is_first:
-            for done in self._decide_in_memory(group, memories, needs):
-                if done.is_confirmed_by_append:
-                    optimistic.append(done)
-                else:
-                    unconfirmed[done.memory.org_id] = done
-        decided = {draft.memory.org_id for draft in optimistic}
-        group = [pending for pending in group if pending.org_id not in decided]
-        for _ in range(MAX_LOADS):
-            commands = by_organization(group)
-            if not commands:
-                return optimistic
-            updates = await self._store.read(
-                [
-                    _with_keys(memories[org_id].read(needs.get(org_id)), some)
-                    for org_id, some in commands.items()
-                ]
-            )
-            drafts: list[Draft] = []
-            needs = {}
-            for (org_id, some), update in zip(commands.items(), updates, strict=True):
-                in_memory = unconfirmed.pop(org_id, None)
-                if in_memory and in_memory.is_confirmed_by(update):
-                    drafts.append(in_memory)
-                elif draft := self._open_draft(memories[org_id], update, some):
-                    drafts.append(draft)
-                    if missing := draft.decide_commands(update.responses):
-                        needs[org_id] = missing
-            if not needs:
-                return optimistic + drafts
-            # Other tasks run before more is read and decided, even where reading suspends nothing.
-            await asyncio.sleep(0)
-        raise AssertionError("a command never has what it needs")
-
-    def _decide_in_memory(
-        self,
-        group: list[PendingCommand],
-        memories: Mapping[str, LedgerMemory],
-        needs: dict[str, Needs],
-    ) -> list[Draft]:
-        """Decide the commands of ledgers that have probably not been moved by another server.
-
-        Returns their drafts, and adds to `needs` what others lack.
-        """
-        drafts = []
-        for org_id, commands in by_organization(group).items():
-            memory = memories[org_id]
-            if memory.is_likely_current:
-                draft = self._new_draft(memory, commands)
-                if missing := draft.decide_commands({}):
-                    needs[org_id] = missing
-                else:
-                    drafts.append(draft)
-        return drafts
-
-    def _open_draft(
-        self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
-    ) -> Draft | None:
-        """A draft on top of what was read; None where there is no such organization."""
-        is_new = update.head is None
-        if is_new:
-            others = [pending for pending in commands if not pending.creates]
-            for pending in others:
-                pending.refusal = TokenInvalid("the token's organization does not exist")
-            complete(others)
-            commands = [pending for pending in commands if pending.creates]
-            if not commands:
-                memory.drop()
-                return None
-            memory.begin(empty_catalog(memory.org_id))
-        else:
-            memory.apply(update)
-        return self._new_draft(memory, commands, is_new)
-
-    def _new_draft(
-        self, memory: LedgerMemory, commands: list[PendingCommand], is_new: bool = False
-    ) -> Draft:
-        assert memory.ledger, "memory has been brought up to date"
-        assert memory.timetable, "memory has been brought up to date"
-        now = max(self._clock.now(), memory.ledger.time)
-        return Draft(memory, memory.ledger, memory.timetable, now, commands, is_new)
-
-
-def _with_keys(read: LedgerRead, commands: Sequence[PendingCommand]) -> LedgerRead:
-    keys = tuple({pending.request.identity for pending in commands if pending.request.key})
-    return replace(read, keys=keys) if keys else read
 
 
 def _drop(memories: Iterable[LedgerMemory]) -> None:
