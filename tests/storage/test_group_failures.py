@@ -38,7 +38,7 @@ async def test_a_constraint_violated_at_every_attempt_is_named_as_the_cause(
     attempts = fail_appends(client, monkeypatch, AppendRejected("no_overlap"))
     with pytest.raises(Overloaded, match="the store refused every attempt"):
         await client.hold(at(10))
-    assert len(attempts) == 2 * writer.MAX_REJECTIONS + 1
+    assert len(attempts) == writer.MAX_REJECTIONS_ALONE + 1
     assert engine.tables() == before
 
 

@@ -46,6 +46,9 @@ MAX_ATTEMPTS = 50
 MAX_REJECTIONS = 2
 """The most rejections of a group by the store before its commands are written one by one."""
 
+MAX_REJECTIONS_ALONE = 4
+"""The most rejections of a command in a group of its own before it fails."""
+
 MAX_PAUSE = 0.02
 """Seconds of the longest pause between two attempts; pauses are random, so that colliding servers
 do not collide again."""
@@ -223,18 +226,7 @@ class _Lane:
                 group = await self._attempt(group, memories, attempt == 0)
             except AppendRejected as error:
                 rejections += 1
-                self._reader.counters.conflicts += 1
-                _drop(memories.values())
-                log.warning("the store rejects a group of %d commands: %s", len(group), error)
-                if rejections > MAX_REJECTIONS and len(group) > 1:
-                    for pending in group:
-                        own = {pending.org_id: memories[pending.org_id]}
-                        await self._commit_locked([pending], own, unknown)
-                    return
-                if rejections > 2 * MAX_REJECTIONS:
-                    log.error("the store rejects what the ledger allows: %s", error)
-                    fail(group, unknown or Overloaded("the store refused every attempt"))
-                    return
+                group = await self._after_rejection(group, memories, error, rejections, unknown)
             except OutcomeUnknown as error:
                 _drop(memories.values())
                 unknown, group = error, _after_unknown_outcome(group, error)
@@ -246,6 +238,32 @@ class _Lane:
                 return
             await asyncio.sleep(random.uniform(0, min(MAX_PAUSE, 0.001 * 2**attempt)))  # noqa: S311
         fail(group, unknown or Overloaded("other servers changed the ledger at every attempt"))
+
+    async def _after_rejection(
+        self,
+        group: list[PendingCommand],
+        memories: Mapping[str, LedgerMemory],
+        error: AppendRejected,
+        rejections: int,
+        unknown: OutcomeUnknown | None,
+    ) -> list[PendingCommand]:
+        """The commands to decide again, from a fresh read, after the last of some rejections.
+
+        After MAX_REJECTIONS a group is written one by one, and none is left.
+        """
+        self._reader.counters.conflicts += 1
+        _drop(memories.values())
+        log.warning("the store rejects a group of %d commands: %s", len(group), error)
+        if rejections > MAX_REJECTIONS and len(group) > 1:
+            for pending in group:
+                memory = {pending.org_id: memories[pending.org_id]}
+                await self._commit_locked([pending], memory, unknown)
+            return []
+        if rejections > MAX_REJECTIONS_ALONE:
+            log.error("the store rejects what the ledger allows: %s", error)
+            fail(group, unknown or Overloaded("the store refused every attempt"))
+            return []
+        return group
 
     async def _attempt(
         self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
