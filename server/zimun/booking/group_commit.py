@@ -52,7 +52,10 @@ class PendingCommand:
 
 @dataclass(slots=True)
 class Draft:
-    """The ledger of an organization with the effects of its commands, before they are written."""
+    """The ledger of an organization with the effects of its commands, before they are written.
+
+    `refusals` are those since the last event.
+    """
 
     memory: LedgerMemory
     ledger: Ledger
@@ -128,14 +131,15 @@ class Draft:
         if not isinstance(command, Hold):
             return command.decide(self.ledger, self.timetable, self.now, client_id)
         key = slot_key(command)
-        refused = self.refusals.get(key) or self.memory.refused_holds.get(command)
-        if refused and refused.is_valid(self.ledger, self.now):
+        refused = self.refusals.get(key)
+        if not refused and not self.events:
+            refused = self.memory.refused_holds.get(command)
+        if refused and refused.is_valid(self.now):
             raise refused.error.copy()
         try:
             return command.decide(self.ledger, self.timetable, self.now, client_id)
         except SlotUnavailable as error:
-            ledger = self.ledger
-            self.refusals[key] = RefusedHold(error.copy(), ledger.origin, ledger.seq, self.now)
+            self.refusals[key] = RefusedHold(error.copy(), self.now)
             raise
 
     def _add(self, decision: Decision) -> None:
@@ -143,6 +147,8 @@ class Draft:
         for event in decision.events:
             self.ledger = evolve(self.ledger, event)
         self.events += decision.events
+        if decision.events:
+            self.refusals = {}
         if decision.catalog is not None:
             version = self.ledger.catalog_version
             self.timetable = Timetable(replace(decision.catalog, version=version))
@@ -171,7 +177,8 @@ class Draft:
 
     def remember_refusals(self) -> None:
         """Add the refusals to memory; any effects of the draft must have been written."""
-        self.memory.refused_holds.update(self.refusals, self.ledger)
+        self.memory.refused_holds.update(self.refusals)
+        self.memory.weigh()
 
 
 def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:

@@ -59,8 +59,9 @@ class MemorySize:
 class LedgerMemory:
     """The ledger and the timetable of one organization. Change them only under the lock.
 
-    `size` is the rows of the ledger, and the bytes of the catalogue and its grids converted to
-    rows. `is_likely_current` while this server wrote the last events that it knows of.
+    `size` is the rows of the ledger and of refused holds, and the bytes of the catalogue and its
+    grids converted to rows. `is_likely_current` while this server wrote the last events that it
+    knows of. `refused_holds` were refused at the number of the ledger.
     """
 
     org_id: str
@@ -91,8 +92,10 @@ class LedgerMemory:
             # Nothing is known, or the events in between have been pruned.
             ledger = Ledger(self.org_id, *update.head)
             self.rows, self.is_likely_current = 0, False
+            self.refused_holds.clear()
         elif update.events:
             self.is_likely_current = False
+            self.refused_holds.clear()
             self.counters.catch_ups += 1
             for event in update.events:
                 ledger = evolve(ledger, event)
@@ -112,11 +115,14 @@ class LedgerMemory:
     def begin(self, catalog: Catalog) -> None:
         """Start the ledger of an organization that is not in the store yet."""
         self.ledger, self.timetable = Ledger(self.org_id, 0, 0, 0), Timetable(catalog)
+        self.refused_holds.clear()
 
     def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
         """Go on to a merged ledger whose last events have just been committed."""
         self.ledger, self.timetable = ledger, timetable
         self.is_likely_current = True
+        if events:
+            self.refused_holds.clear()
         self.rows += 4 * events
         self.weigh()
 
@@ -124,11 +130,13 @@ class LedgerMemory:
         """Forget everything; the next query reads it again."""
         self.ledger = self.timetable = None
         self.rows, self.is_likely_current = 0, False
+        self.refused_holds.clear()
         self.weigh()
 
     def weigh(self) -> None:
         """Update `size`, and the total."""
-        size = self.rows + (self.timetable.size // ROW_BYTES if self.timetable else 0)
+        size = self.rows + self.refused_holds.rows
+        size += self.timetable.size // ROW_BYTES if self.timetable else 0
         self.total.rows += size - self.size
         self.size = size
 
@@ -138,7 +146,8 @@ class LedgerMemory:
         self.total = MemorySize(self.size)
 
     def shrink(self) -> None:
-        """Forget what has not been used lately."""
+        """Forget what has not been used lately, and refused holds."""
+        self.refused_holds.clear()
         if self.ledger:
             self.ledger.age()
             self.rows = self.ledger.size()

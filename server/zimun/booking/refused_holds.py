@@ -1,4 +1,5 @@
-"""Refusals of holds, kept with a ledger, so that later holds of the same slot need no search."""
+"""Refusals of holds that are kept, so that callers who ask for the same slot at the same moment
+share one search."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,10 +7,12 @@ from typing import NamedTuple
 from zimun.domain.availability.slot_request import SlotRequest
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Hold
-from zimun.domain.ledger.ledger import Ledger
 
 MAX_REFUSALS = 32
 """The refusals that are kept of one ledger."""
+
+REFUSAL_ROWS = 4
+"""About how many rows of memory a refusal takes, with its alternatives."""
 
 SlotKey = tuple[SlotRequest, int]
 """What a hold asks for: the request and the start."""
@@ -19,37 +22,40 @@ class RefusedHold(NamedTuple):
     """The refusal of a hold: it stays the same until an event, or until time changes it."""
 
     error: SlotUnavailable
-    origin: object
-    seq: int
     since: int
 
-    def is_valid(self, ledger: Ledger, now: int) -> bool:
+    def is_valid(self, now: int) -> bool:
         """Whether a hold of the same slot would be refused with the same error."""
-        if self.seq != ledger.seq or self.origin is not ledger.origin:
-            return False
         return now == self.since or self.since < now < self.error.stands_until
 
 
 class RefusedHolds:
-    """The refusals of holds at one number of a ledger."""
+    """The refusals of holds at the number of the ledger in memory."""
 
     def __init__(self) -> None:
         self._refusals: Mapping[SlotKey, RefusedHold] = {}
 
+    @property
+    def rows(self) -> int:
+        """About how many rows of memory they take."""
+        return REFUSAL_ROWS * len(self._refusals)
+
     def get(self, command: Hold) -> RefusedHold | None:
-        """The refusal of a hold of the same slot; it may not be valid any more."""
+        """The refusal of a hold of the same slot; time may have changed it."""
         return self._refusals.get(slot_key(command)) if self._refusals else None
 
     def __contains__(self, command: Hold) -> bool:
         return self.get(command) is not None
 
-    def update(self, refusals: Mapping[SlotKey, RefusedHold], ledger: Ledger) -> None:
-        """Add refusals, and drop those of other numbers than that of the ledger."""
-        if not refusals and not self._refusals:
-            return
-        everything = {**self._refusals, **refusals}
-        current = [item for item in everything.items() if item[1].seq == ledger.seq]
-        self._refusals = dict(current[-MAX_REFUSALS:])
+    def update(self, refusals: Mapping[SlotKey, RefusedHold]) -> None:
+        """Add refusals; of too many the latest are kept."""
+        if refusals:
+            everything = {**self._refusals, **refusals}
+            self._refusals = dict([*everything.items()][-MAX_REFUSALS:])
+
+    def clear(self) -> None:
+        """Forget all of them: the ledger has another number, or is not in memory any more."""
+        self._refusals = {}
 
 
 def slot_key(command: Hold) -> SlotKey:
