@@ -148,7 +148,7 @@ class _Part:
     async def slots(self, pause: Pause) -> list[Slot]:
         """The slots that start within the part, in time order but where a clock was set back."""
         search = self.search
-        start, end = search.within_window(self.part)
+        start, end = search.window.clip(self.part)
         if start >= end:
             return []
         zone = search.place.time_zone
@@ -166,7 +166,7 @@ class _Part:
         horizon lies within the requested dates, as it moves on.
         """
         search = self.search
-        if search.service.capacity > 1 or self.whole[1] > search.latest_start:
+        if search.service.capacity > 1 or self.whole[1] > search.window.latest:
             until = 0
         else:
             first = (
@@ -299,7 +299,7 @@ async def find_next(
         opened = await reader.query(caller.org_id, query)
         slots += await opened.slots(pause)
         search, end = opened.search, opened.part[1]
-        if len(slots) >= count or end > search.latest_start or not search.is_bookable:
+        if len(slots) >= count or end > search.window.latest or not search.is_bookable:
             slots.sort(key=itemgetter(0))
             return slots[:count], search.place
         begin, days = end, MORE_DAYS
@@ -311,12 +311,12 @@ def _open_next(
     """The next stretch that can have slots, from an instant on."""
     resolved = resolve(ledger, timetable, request)
     empty = resolved.without_bookings(now)
-    begin = max(begin, empty.earliest_start)
+    begin = max(begin, empty.window.earliest)
     zone = resolved.place.time_zone
-    last = local_date(zone, max(begin, empty.latest_start))
+    last = local_date(zone, max(begin, empty.window.latest))
     day = empty.next_open_date(local_date(zone, begin), last)
     if day is None:
-        return _Part(ledger, empty, (begin, max(begin, empty.latest_start + 1)), (begin, begin))
+        return _Part(ledger, empty, (begin, max(begin, empty.window.latest + 1)), (begin, begin))
     day_segments = segments(zone, day)
     begin = max(begin, day_segments[0].start) if day_segments else begin
     days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id))))

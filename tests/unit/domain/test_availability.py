@@ -62,7 +62,7 @@ def check_answers(asked: World) -> None:
 
 def check_nearest(asked: World, search: Search, slots: list[Slot]) -> None:
     """The nearest are the first of all slots in order of distance, the earlier before the later."""
-    around = [slot.start for slot in slots[:: max(len(slots) // 3, 1)]] or [search.earliest_start]
+    around = [slot.start for slot in slots[:: max(len(slots) // 3, 1)]] or [search.window.earliest]
     for wanted in (around[0] - 1, *around, around[-1] + 7 * MINUTE):
         ordered = sorted(slots, key=lambda slot: (abs(slot.start - wanted), slot.start))
         for count in (1, 3):

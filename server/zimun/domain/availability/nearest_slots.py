@@ -64,7 +64,7 @@ def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: in
 
 def _nearest(search: Search, within: Interval, start: int) -> Sequence[Slot]:
     """Up to ALTERNATIVES open slots of an interval nearest to `start`, nearest first."""
-    begin, end = search.within_window(within)
+    begin, end = search.window.clip(within)
     if begin >= end:
         return ()
     zone = search.place.time_zone

@@ -86,7 +86,7 @@ def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
     if is_taken or first.rule in TAKEN_RULES:
         return SlotUnavailable(search.service.id)
     if first.rule in WINDOW_RULES:
-        return OutsideBookingWindow(first.rule.value, search.earliest_start, search.latest_start)
+        return OutsideBookingWindow(first.rule.value, search.window.earliest, search.window.latest)
     return NotASlot(first.rule.value, first.message, first.note)
 
 
@@ -167,12 +167,12 @@ class _Explanation:
         return self.service.slot_alignment is SlotAlignment.HOUR
 
     def _booking_window(self) -> Iterator[Obstacle]:
-        if self.start < self.search.earliest_start:
-            earliest = self._local_time(self.search.earliest_start)
+        if self.start < self.search.window.earliest:
+            earliest = self._local_time(self.search.window.earliest)
             message = f"can be booked from {earliest} on: it needs more notice"
             yield self._obstacle(Rule.LEAD_TIME, self.service, message)
-        if self.start > self.search.latest_start:
-            latest = self._local_time(self.search.latest_start)
+        if self.start > self.search.window.latest:
+            latest = self._local_time(self.search.window.latest)
             message = f"can be booked until {latest}: that is too far ahead"
             yield self._obstacle(Rule.HORIZON, self.service, message)
 

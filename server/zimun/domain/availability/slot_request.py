@@ -114,7 +114,7 @@ class ResolvedRequest(NamedTuple):
     def from_now_to_horizon(self, now: int, within: Interval) -> Interval:
         """The part of an interval from now to the horizon, for which busy time is read.
 
-        It is wider than the booking window by the lead time, which `Search.within_window` applies.
+        It is wider than the booking window by the lead time, which `BookingWindow.clip` applies.
         """
         return max(within[0], now), min(within[1], now + self.service.horizon + 1)
 

@@ -1,12 +1,11 @@
 """The search for open slots: from the grid, the bookings and a service's rules to slots.
 
 A start on the grid (`timetable`) is a *slot* when it also lies in the booking
-window (from lead time to horizon), and a staff member and the resources that it needs
+window (`booking_window`), and a staff member and the resources that it needs
 are free. `Search` decides that: `slots_by_day` for dates, `find_slot` for a single
 start, as checks, holds and reschedules need it. Sets of starts are bits (`start_grid`).
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ from operator import or_
 from typing import NamedTuple
 
 from zimun.domain.availability.assignment import assign
+from zimun.domain.availability.booking_window import BookingWindow
 from zimun.domain.availability.opening_hours import dates, is_shown_early, local_date
 from zimun.domain.availability.roster import NO_STAFF, Roster
 from zimun.domain.availability.single_start import on_duty_at
@@ -32,15 +32,9 @@ from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT, AppliedLimit
 from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
-from zimun.domain.instant import DAY, SECOND
-from zimun.domain.intervals import Interval, overlapping
+from zimun.domain.intervals import overlapping
 
 ONE_DAY = timedelta(days=1)
-
-LAST_START = 253_370_764_800 * SECOND - 1
-"""The latest start where the horizon is ignored: the last instant of the year 9998."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class _FreeSubjects(NamedTuple):
@@ -72,24 +66,14 @@ class Search:
     staff_id: str = ""
     seats: int = 1
     ignored: IgnoredRules = NO_RULES
+    window: BookingWindow = field(init=False)
     _roster: Roster = field(init=False)
     _tallies: Mapping[str, Sequence[Tally]] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.window = BookingWindow.of(self.service, self.now, self.ignored)
         self._tallies = {} if BookingRule.LIMITS in self.ignored else self.busy.tallies
         self._roster = self.timetable.roster(self.service, self.place)
-
-    @property
-    def earliest_start(self) -> int:
-        """The first instant of the booking window: now and the lead time."""
-        ignored = BookingRule.LEAD_TIME in self.ignored
-        return self.now if ignored else self.now + self.service.lead_time
-
-    @property
-    def latest_start(self) -> int:
-        """The last instant of the booking window: now and the horizon."""
-        ignored = BookingRule.HORIZON in self.ignored
-        return LAST_START if ignored else self.now + self.service.horizon
 
     @property
     def is_bookable(self) -> bool:
@@ -128,38 +112,35 @@ class Search:
         Each step takes a few milliseconds at most, so that a caller can do
         other work between them.
         """
-        begin, end = self._dates_within_window(first, last)
+        begin, end = last + ONE_DAY, last
+        if self.is_bookable:
+            begin, end = self.window.dates(first, last)
         if first < begin:
             yield from ([] for _ in dates(first, min(last, begin - ONE_DAY)))
         for grid in self.timetable.range_grids(self.service, self.place, begin, end):
-            yield from self._slots_of_range(grid, self._within_window(grid))
+            yield from self._slots_of_range(grid, self.window.positions(grid.starts))
         if end < last:
             yield from ([] for _ in dates(max(begin, end + ONE_DAY), last))
 
     def find_slot(self, start: int) -> Slot | None:
         """The slot at a start; None where there is no slot."""
         on_duty = self._on_duty_at(start)
-        if not any(on_duty) or not self.earliest_start <= start <= self.latest_start:
+        if not any(on_duty) or start not in self.window:
             return None
         grid = SingleStartGrid(start, on_duty, *self.service.taken(0))
         return self._slot_of_single_start(grid)
 
     def is_taken(self, start: int) -> bool:
         """Whether a start that is not a slot would be a slot if nothing were booked."""
-        within_window = self.earliest_start <= start <= self.latest_start
-        return within_window and self._is_equipped(start) and any(self._on_duty_at(start))
+        return start in self.window and self._is_equipped(start) and any(self._on_duty_at(start))
 
     def can_keep(self, staff_id: str, resource_ids: Sequence[str], start: int) -> bool:
         """Whether the catalogue and the booking window allow a staff member (empty: none) and some
         resources to serve a start, whatever is booked."""
         on_duty = dict(zip(self._staff, self._on_duty_at(start), strict=False))
-        if not on_duty.get(staff_id) or not self.earliest_start <= start <= self.latest_start:
+        if not on_duty.get(staff_id) or start not in self.window:
             return False
         return assign(self.service, self._without_time_off(start) & set(resource_ids)) is not None
-
-    def within_window(self, interval: Interval) -> Interval:
-        """The part of an interval within the booking window; it ends before it begins for none."""
-        return max(interval[0], self.earliest_start), min(interval[1], self.latest_start + 1)
 
     def _is_equipped(self, start: int) -> bool:
         """Whether the resources suffice at a start, as far as the catalogue tells."""
@@ -183,20 +164,6 @@ class Search:
             return self._requested(on_duty_at(*args))
         day = local_date(self.place.time_zone, start)
         return self._requested(self.timetable.grid(self.service, self.place, day).at(start))
-
-    def _dates_within_window(self, first: date, last: date) -> tuple[date, date]:
-        """The dates that can have a start within the booking window; last before first for none."""
-        if not self.is_bookable:
-            return last + ONE_DAY, last
-        # The date of a zone differs from that of UTC by one at most.
-        earliest = date.fromordinal(_EPOCH + self.earliest_start // DAY - 1)
-        latest = date.fromordinal(_EPOCH + self.latest_start // DAY + 1)
-        return max(first, earliest), min(last, latest)
-
-    def _within_window(self, grid: DateRangeGrid) -> range:
-        """The positions of the starts within the booking window."""
-        low = bisect_left(grid.starts, self.earliest_start)
-        return range(low, bisect_right(grid.starts, self.latest_start))
 
     def _slots_of_range(self, grid: DateRangeGrid, positions: range) -> Iterator[list[Slot]]:
         """The slots of each date of a grid, among the starts at these positions."""
