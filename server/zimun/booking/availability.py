@@ -14,7 +14,8 @@ from zimun.booking.pause import Pause
 from zimun.booking.reader import Reader
 from zimun.domain.availability.obstacles import Obstacle
 from zimun.domain.availability.opening_hours import Day, dates, local_date, segments
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_request import DateRange, SlotRequest, resolve
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from zimun.domain.availability.nearest_slots import slot_unavailable
-from zimun.domain.availability.slot_explanation import check_no_time_off
+from zimun.domain.availability.slot_refusal import check_no_time_off
 from zimun.domain.availability.slot_request import SlotRequest, resolve
 from zimun.domain.availability.tallies import check_customer
 from zimun.domain.availability.timetable import Timetable

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from zimun.domain.availability.assignment import choose
 from zimun.domain.availability.nearest_slots import slot_unavailable
 from zimun.domain.availability.opening_hours import local_date, segments
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_request import SlotRequest, resolve
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Choice, Slot

@@ -1,6 +1,7 @@
 """What a search says of times, as plain values."""
 
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.availability.nearest_slots import nearest
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import NotASlot

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.instant import HOUR, MINUTE
 
 from .build import (

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 from zimun.domain.availability.obstacles import Obstacle, Rule
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.booking_errors import (
     LimitReached,

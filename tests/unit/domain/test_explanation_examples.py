@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from zimun.domain.availability.obstacles import Rule
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, SlotAlignment
 from zimun.domain.instant import DAY, HOUR, MINUTE

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from zimun.domain.availability.opening_hours import local_rfc3339
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.catalog.entries import Organization, Override, Service, SlotAlignment
 from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.booking_errors import (
     LimitReached,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.catalog.entries import Place
 from zimun.domain.instant import HOUR
 

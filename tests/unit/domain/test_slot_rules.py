@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot, OutsideBookingWindow
 from zimun.domain.catalog.entries import Override, SlotAlignment
 from zimun.domain.catalog.weekly_hours import WeeklyHours

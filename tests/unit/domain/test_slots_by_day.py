@@ -14,7 +14,7 @@ from zimun.domain.availability import start_grid
 from zimun.domain.availability import timetable as timetable_module
 from zimun.domain.availability.nearest_slots import nearest
 from zimun.domain.availability.opening_hours import dates, local_date
-from zimun.domain.availability.slot_explanation import slot_at
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.timetable import MAX_NEW_STAFF_DAYS, Timetable
 from zimun.domain.availability.zone_dates import date_ranges
 from zimun.domain.instant import DAY, HOUR, MINUTE

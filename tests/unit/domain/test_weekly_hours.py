@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from zimun.domain.availability.opening_hours import DayStatus, place_day
-from zimun.domain.availability.slot_explanation import obstacles, slot_at
+from zimun.domain.availability.slot_explanation import obstacles
+from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, Place
 from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod, week_on

@@ -1,11 +1,10 @@
 """Why a start is no slot: every rule that it breaks, as obstacles, the most important first.
 
 Each rule is checked by itself, as if all others were met. The first obstacle is the
-reason for which a hold is refused. First come the rules by which the start is *never*
-a slot, then the booking window, then what is *taken*. Staff members have no obstacles
-where one of them could serve, resources none where they suffice, and neither has any
-where a session can be joined. The file is a little long, as all rules are methods of
-one class, which looks up once what they share.
+reason for which a hold is refused (`slot_refusal`). First come the rules by which the
+start is *never* a slot, then the booking window, then what is *taken*. Staff members
+have no obstacles where one of them could serve, resources none where they suffice, and
+neither has any where a session can be joined.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -19,7 +18,6 @@ from zimun.domain.availability.assignment import unmet
 from zimun.domain.availability.obstacles import (
     RULES_SET_ASIDE,
     TAKEN_RULES,
-    WINDOW_RULES,
     Obstacle,
     Rule,
 )
@@ -27,39 +25,20 @@ from zimun.domain.availability.opening_hours import DayStatus, local_date, local
 from zimun.domain.availability.presence import with_all_present
 from zimun.domain.availability.roster import NO_STAFF
 from zimun.domain.availability.single_start import (
-    has_time_off,
     is_between_steps,
     is_place_open,
     is_within_hours,
     works,
 )
 from zimun.domain.availability.slot_search import Search
-from zimun.domain.availability.slots import Session, Slot
+from zimun.domain.availability.slots import Session
 from zimun.domain.availability.tallies import limit_text
-from zimun.domain.booking_errors import (
-    LimitReached,
-    NotASlot,
-    OutsideBookingWindow,
-    SlotUnavailable,
-)
 from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT
 from zimun.domain.catalog.entries import Entry, Resource, SlotAlignment, StaffMember
 from zimun.domain.catalog.subjects import service_subject
 from zimun.domain.catalog.time_off import OwnerTimeOff
-from zimun.domain.errors import Refused
 from zimun.domain.instant import MINUTE
 from zimun.domain.intervals import overlapping
-
-
-def slot_at(search: Search, start: int) -> Slot:
-    """The slot at a start; raises the error of the first obstacle.
-
-    NotASlot where the catalogue forbids the start, OutsideBookingWindow where it is too soon or
-    too far ahead, LimitReached, or SlotUnavailable where all that could serve it is taken.
-    """
-    if slot := search.find_slot(start):
-        return slot
-    raise _refusal(search, start)
 
 
 def obstacles(search: Search, start: int) -> list[Obstacle]:
@@ -67,27 +46,14 @@ def obstacles(search: Search, start: int) -> list[Obstacle]:
     return list(dict.fromkeys(_Explanation(search, start).obstacles()))
 
 
-def check_no_time_off(search: Search, staff_id: str, start: int) -> None:
-    """Raise NotASlot where the place or a staff member (empty: none) has time off within an
-    appointment."""
-    if has_time_off(search.timetable, search.service, search.place, staff_id, start):
-        first = next(_Explanation(search, start).time_off_of(staff_id))
-        raise NotASlot(first.rule.value, first.message, first.note)
+def first_obstacle(search: Search, start: int) -> Obstacle:
+    """The first obstacle of a start that is no slot."""
+    return next(_Explanation(search, start).obstacles())
 
 
-def _refusal(search: Search, start: int) -> Refused | SlotUnavailable:
-    """The error for the first obstacle."""
-    is_taken = search.is_taken(start)
-    if is_taken and not search.busy.tallies:
-        return SlotUnavailable(search.service.id)
-    first = next(_Explanation(search, start).obstacles())
-    if first.limit:
-        return LimitReached(first.limit, first.message, first.limit_ends)
-    if is_taken or first.rule in TAKEN_RULES:
-        return SlotUnavailable(search.service.id)
-    if first.rule in WINDOW_RULES:
-        return OutsideBookingWindow(first.rule.value, search.window.earliest, search.window.latest)
-    return NotASlot(first.rule.value, first.message, first.note)
+def first_time_off(search: Search, staff_id: str, start: int) -> Obstacle:
+    """The first time off of the place or of a staff member (empty: none), where there is any."""
+    return next(_Explanation(search, start).time_off_of(staff_id))
 
 
 class _ResourceObstacles(NamedTuple):
