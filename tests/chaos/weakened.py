@@ -52,13 +52,15 @@ MOMENT = 200_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
-_DRAFT: Any = group_commit.Draft
-_SLOT_REQUEST: Any = slot_request
+def _plant(where: object, name: str, fault: object) -> None:
+    """Put a fault in the place of what has this name there, which must be there."""
+    assert hasattr(where, name), f"{where} has no {name} to be replaced"
+    setattr(where, name, fault)
 
 
 def blind() -> None:
     """The search sees nothing taken."""
-    _SLOT_REQUEST.busy_time = lambda *_: Busy({})
+    _plant(slot_request, "busy_time", lambda *_: Busy({}))
 
 
 def skipping() -> None:
@@ -69,7 +71,7 @@ def skipping() -> None:
             return replace(ledger, seq=ledger.seq + 1)
         return evolve(ledger, event)
 
-    reader.evolve = skip  # type: ignore[attr-defined]
+    _plant(reader, "evolve", skip)
 
 
 def uncompared() -> None:
@@ -86,19 +88,19 @@ def uncompared() -> None:
             sql = sql.replace(comparison, "")
         return sql
 
-    group_statement._group_sql = group_sql  # type: ignore[assignment]
+    _plant(group_statement, "_group_sql", group_sql)
 
 
 def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
-    append = _DRAFT.to_append
+    append = group_commit.Draft.to_append
 
     def evolve_first(draft: group_commit.Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
 
-    _DRAFT.to_append = evolve_first
+    _plant(group_commit.Draft, "to_append", evolve_first)
 
 
 def undropped() -> None:
@@ -124,9 +126,9 @@ def undropped() -> None:
             raise Overloaded("planted: the database refused a group")
         return await append(self, appends)
 
-    GroupDecision.drafts = decide_group  # type: ignore[assignment, method-assign]
-    writer._drop = keep
-    PostgresqlLedgers.append = fail_some  # type: ignore[method-assign]
+    _plant(GroupDecision, "drafts", decide_group)
+    _plant(writer, "_drop", keep)
+    _plant(PostgresqlLedgers, "append", fail_some)
 
 
 def outdated() -> None:
@@ -141,19 +143,19 @@ def outdated() -> None:
             kept[org_id] = (began, await head(self, org_id))
         return kept[org_id][1]
 
-    head_reads.head = join  # type: ignore[method-assign]
+    _plant(head_reads, "head", join)
 
 
 def hasty() -> None:
     """Callers are answered before the commit."""
-    append = _DRAFT.to_append
+    append = group_commit.Draft.to_append
 
     def settle_first(draft: group_commit.Draft) -> Append | None:
         group_commit.complete(draft.commands)
         made: Append | None = append(draft)
         return made
 
-    _DRAFT.to_append = settle_first
+    _plant(group_commit.Draft, "to_append", settle_first)
 
 
 def split() -> None:
@@ -166,7 +168,7 @@ def split() -> None:
         await whole(self, [_responses_alone(one) for one in appends])
         return written
 
-    SqliteLedgers.append = append  # type: ignore[method-assign]
+    _plant(SqliteLedgers, "append", append)
 
 
 def _responses_alone(append: Append) -> Append:
@@ -177,11 +179,14 @@ def _responses_alone(append: Append) -> Append:
 
 def backwards() -> None:
     """The instant of a decision is this server's clock, whatever the ledger's time."""
+    make = GroupDecision._new_draft
 
-    def first(*values: Any, **options: Any) -> Any:
-        return max(*values, **options) if options else values[0]
+    def new_draft(decision: Any, *arguments: Any) -> group_commit.Draft:
+        draft = make(decision, *arguments)
+        draft.now = decision._clock.now()
+        return draft
 
-    writer.max = first  # type: ignore[attr-defined]
+    _plant(GroupDecision, "_new_draft", new_draft)
 
 
 def late() -> None:
@@ -191,7 +196,7 @@ def late() -> None:
     def stand(reservation: Reservation, now: int) -> Reservation:
         return standing(reservation, now - MOMENT)
 
-    rules.as_of = stand
+    _plant(rules, "as_of", stand)
 
 
 def early() -> None:
@@ -208,34 +213,33 @@ def early() -> None:
     ) -> Busy:
         return busy_time(ledger, catalog, service, location_id, within, now + MOMENT, leaving)
 
-    _SLOT_REQUEST.busy_time = see
+    _plant(slot_request, "busy_time", see)
 
 
 def unconfirmed() -> None:
     """A refusal is answered from memory, though nothing is written that would confirm it."""
-    _DRAFT.is_confirmed_by_append = property(lambda _: True)
+    _plant(group_commit.Draft, "is_confirmed_by_append", property(lambda _: True))
 
 
 def unlimited() -> None:
     """No booking counts for a limit."""
-    busy_times.count = lambda *_: Tallies({}, FOREVER)  # type: ignore[attr-defined]
+    _plant(busy_times, "count", lambda *_: Tallies({}, FOREVER))
 
 
 def uncounted() -> None:
     """No appointment counts for its customer's limit when it is confirmed or changed."""
     for module in (commands, appointment_commands):
-        module.check_customer = lambda *_: None  # type: ignore[attr-defined]
+        _plant(module, "check_customer", lambda *_: None)
 
 
 def unrepeated() -> None:
     """Of time off that recurs the search knows the first occurrence alone."""
-    index: Any = time_off.TimeOffIndex
-    make: Callable[..., None] = index.__init__
+    make: Callable[..., None] = time_off.TimeOffIndex.__init__
 
     def first(self: Any, entries: Iterable[time_off.TimeOff], org_id: str) -> None:
         make(self, [replace(entry, occurrences=()) for entry in entries], org_id)
 
-    index.__init__ = first
+    _plant(time_off.TimeOffIndex, "__init__", first)
 
 
 def located() -> None:
@@ -247,7 +251,7 @@ def located() -> None:
         found = busy_time(ledger, catalog, service, location_id, *more)
         return replace(found, taken={}) if location_id else found
 
-    _SLOT_REQUEST.busy_time = see
+    _plant(slot_request, "busy_time", see)
 
 
 def unclosed() -> None:
@@ -257,18 +261,17 @@ def unclosed() -> None:
     def empty(self: Any, _: object, org_id: str) -> None:
         make(self, (), org_id)
 
-    index: Any = time_off.TimeOffIndex
-    index.__init__ = empty
+    _plant(time_off.TimeOffIndex, "__init__", empty)
 
 
 def unasked() -> None:
     """Time off is made over bookings without being told to."""
-    booking_time_off.conflicts_of = lambda *_: Conflicts()  # type: ignore[attr-defined]
+    _plant(booking_time_off, "conflicts_of", lambda *_: Conflicts())
 
 
 def unemptied() -> None:
     """The erasure of a contact leaves events as they are."""
-    contacts._emptied = lambda data: data
+    _plant(contacts, "_emptied", lambda data: data)
 
 
 def unrewritten() -> None:
@@ -277,7 +280,7 @@ def unrewritten() -> None:
     async def leave(*_: object) -> None:
         pass
 
-    SqliteLedgers.rewrite_responses = leave  # type: ignore[assignment,method-assign]
+    _plant(SqliteLedgers, "rewrite_responses", leave)
 
 
 FAULTS: Mapping[str, Callable[[], None]] = {
