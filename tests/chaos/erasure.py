@@ -146,7 +146,9 @@ def attribute_erasures(ledger: Ledger) -> None:
             ]
             revision.operation = max(candidates, key=lambda one: one.acknowledged, default=None)
             if revision.operation is None:
-                ledger.unattributed.append(f"{life.org} {life.hold_id}: nobody asked to erase it")
+                ledger.unattributed.append(
+                    f"{life.org} {life.hold_id}: no request asked to erase it"
+                )
 
 
 def _contact(name: str, email: str) -> dict[str, str]:

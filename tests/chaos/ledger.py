@@ -146,9 +146,9 @@ def customer_key(service_id: str, email: str) -> str:
 def _counted_as(row: Row) -> Iterator[str]:
     """Under what a reservation counts for limits."""
     service = SERVICES[row["service_id"]]
-    if service.most_a_day:
+    if service.max_a_day:
         yield bookings_key(service.id)
-    if service.most_of_a_customer and row["appointment_id"] and row["contact_email"]:
+    if service.max_of_a_customer and row["appointment_id"] and row["contact_email"]:
         yield customer_key(service.id, row["contact_email"])
 
 

@@ -104,10 +104,9 @@ class Load:
         )
 
     async def meet_expiry(self, rng: random.Random, aim: int) -> bool:
-        """Move the clock to `aim` microseconds past the end of some hold, while others look at its
-        time and want it, and those who hold it do all that they can, or nothing.
+        """Move the clock to `aim` microseconds past the end of a hold, while callers want its time.
 
-        False where there is no hold that has not ended.
+        Its holder confirms, extends and releases it, or does nothing. False without such a hold.
         """
         now = self._clock.now()
         lasting = [

@@ -30,7 +30,7 @@ class Pool:
 
     holds: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=12))
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By id, those that last as far as anybody knows."""
+    """By id, those that no answer has ended."""
     appointments: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=40))
     walk_ins: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=6))
     """Appointments that have started, or soon will."""
@@ -38,7 +38,7 @@ class Pool:
     emails: list[str] = field(default_factory=lambda: ["c0@example.com", "c1@example.com"])
     """The addresses of customers."""
     erased: deque[str] = field(default_factory=lambda: deque(maxlen=2))
-    """Addresses that somebody asked to erase; nobody books with them any more."""
+    """Addresses that a request asked to erase; no later booking has them."""
     customers: int = 2
 
     def customer(self, rng: random.Random) -> str:

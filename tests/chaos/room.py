@@ -12,8 +12,10 @@ Standing = Mapping[str, Sequence[Taking]]
 
 
 class SlotQuery(NamedTuple):
-    """What is asked of a service: where and when, whom (empty: anybody), for how many; the hold
-    `own` is in nobody's way. `email` is whose appointment it is or becomes."""
+    """A start of a service: its place, its staff member (empty: any of them) and its seats.
+
+    What the hold `own` takes is not counted. `email` is that of the appointment's customer.
+    """
 
     service: Service
     location_id: str
@@ -25,9 +27,11 @@ class SlotQuery(NamedTuple):
 
 
 def has_capacity(standing: Standing, query: SlotQuery) -> bool:
-    """Whether a staff member, or anybody, with all that is needed, was free for so many: nothing
-    was in the way but the hold `own`, or only a session with room for them even if all that is
-    standing was there at once. Limits do not count."""
+    """Whether the staff member, or any of them, and all that is needed had the seats.
+
+    A session has them if it has room even with all that is standing there at once. Limits do not
+    count.
+    """
     return any(
         _left(standing, query, subjects) >= query.seats
         for subjects in query.service.combinations(query.location_id, query.staff_id)
@@ -36,16 +40,16 @@ def has_capacity(standing: Standing, query: SlotQuery) -> bool:
 
 def is_limited(standing: Standing, query: SlotQuery) -> bool:
     """Whether there were as many bookings on the day as the service's limit allows."""
-    limit = query.service.most_a_day
+    limit = query.service.max_a_day
     there = {one.hold_id for one in standing.get(bookings_key(query.service.id), ())}
     return bool(limit) and len(there - {query.own}) >= limit
 
 
 def is_customer_limited(standing: Standing, query: SlotQuery) -> bool:
     """Whether the customer had as many appointments on the day as the service's limit allows."""
-    most = query.service.most_of_a_customer
+    limit = query.service.max_of_a_customer
     there = {one.hold_id for one in standing.get(customer_key(query.service.id, query.email), ())}
-    return bool(most and query.email) and len(there - {query.own}) >= most
+    return bool(limit and query.email) and len(there - {query.own}) >= limit
 
 
 def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:

@@ -85,22 +85,22 @@ class _Replay:
             if (one["service_id"], one["start_time"] // DAY) == (service.id, day)
             and runs_out(one) > revision.at
         ]
-        if service.most_a_day and len(others) >= service.most_a_day:
-            yield f"beyond the limit of {service.most_a_day} of {service.id} on a day: {others}"
+        if service.max_a_day and len(others) >= service.max_a_day:
+            yield f"beyond the limit of {service.max_a_day} of {service.id} on a day: {others}"
 
     def _over_the_customers_limit(self, revision: Revision) -> Iterator[str]:
         """On a day a customer has no more appointments of a service than its limit says."""
         service, keys = SERVICES[revision.row["service_id"]], _customer_and_day(revision.row)
-        if not service.most_of_a_customer or not revision.row["contact_email"]:
+        if not service.max_of_a_customer or not revision.row["contact_email"]:
             return
         others = [
             one["hold_id"]
             for one in self._booked.values()
             if one["appointment_id"] and _customer_and_day(one) == keys
         ]
-        if len(others) >= service.most_of_a_customer:
-            most = f"{service.most_of_a_customer} of {service.id}"
-            yield f"beyond the customer's limit of {most} on a day: {others}"
+        if len(others) >= service.max_of_a_customer:
+            limit = f"{service.max_of_a_customer} of {service.id}"
+            yield f"beyond the customer's limit of {limit} on a day: {others}"
 
 
 def _customer_and_day(row: Row) -> tuple[str, str, int]:

@@ -47,9 +47,9 @@ class Service:
     staff: tuple[str, ...] = ()
     rooms: tuple[tuple[str, ...], ...] = ()
     locations: tuple[str, ...] = ("",)
-    most_a_day: int = 0
+    max_a_day: int = 0
     """The most bookings that start on a day, at all its locations together; 0 for any number."""
-    most_of_a_customer: int = 0
+    max_of_a_customer: int = 0
     """The most appointments that start on a day of customers with the same e-mail address."""
     walks_in: bool = False
     """Whether it is booked within a minute before its start, which no opening hours know."""
@@ -90,7 +90,7 @@ class Service:
 SERVICES = {
     service.id: service
     for service in (
-        Service("s_cut", 30 * MINUTE, 30 * MINUTE, 4, staff=STAFF, most_of_a_customer=2),
+        Service("s_cut", 30 * MINUTE, 30 * MINUTE, 4, staff=STAFF, max_of_a_customer=2),
         Service(
             "s_spa",
             HOUR,
@@ -103,9 +103,9 @@ SERVICES = {
         ),
         Service("s_duo", HOUR, 30 * MINUTE, 3, rooms=(("r_one", "r_two"), ("r_two", "r_three"))),
         Service("s_class", HOUR, HOUR, 2, capacity=4, staff=("t_chloe",), rooms=(("r_three",),)),
-        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 8, after=5 * MINUTE, most_of_a_customer=1),
+        Service("s_kiosk", 10 * MINUTE, 10 * MINUTE, 8, after=5 * MINUTE, max_of_a_customer=1),
         Service("s_visit", 30 * MINUTE, 30 * MINUTE, 4, staff=("t_ben",), locations=LOCATIONS),
-        Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, most_a_day=3),
+        Service("s_desk", 20 * MINUTE, 20 * MINUTE, 4, locations=LOCATIONS, max_a_day=3),
         Service("s_walk", 5 * SECOND, HOUR, 2, locations=LOCATIONS, walks_in=True),
     )
 }

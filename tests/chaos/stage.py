@@ -154,8 +154,8 @@ def _entries() -> list[CatalogEntry]:
 
 def _limits(facts: Service) -> tuple[BookingLimit, ...]:
     limits = {
-        LimitSubject.SERVICE: facts.most_a_day,
-        LimitSubject.CUSTOMER: facts.most_of_a_customer,
+        LimitSubject.SERVICE: facts.max_a_day,
+        LimitSubject.CUSTOMER: facts.max_of_a_customer,
     }
     return tuple(
         BookingLimit(max_bookings=most, period=LimitPeriod.DAY, per=per)

@@ -149,7 +149,7 @@ def appointment_goes_with_its_contact(books: Books) -> None:
     event["data"] = json.dumps({"reservation": row, "sessions": []})
 
 
-def nobody_asked(books: Books) -> None:
+def no_request_to_erase(books: Books) -> None:
     books.history = [one for one in books.history if one.method != "EraseContact"]
 
 
@@ -166,7 +166,7 @@ def refused_without_appointments(books: Books) -> None:
         (export_lacks_a_change, "is not in the export"),
         (export_of_another, "exported, and never so"),
         (appointment_goes_with_its_contact, "the erasure of its contact left it"),
-        (nobody_asked, "nobody asked to erase it"),
+        (no_request_to_erase, "no request asked to erase it"),
         (refused_without_appointments, "unjustified refusal CONTACT_HAS_APPOINTMENTS"),
     ],
 )
