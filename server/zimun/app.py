@@ -195,7 +195,7 @@ def _metrics(
 ) -> web.Application:
     """The endpoint of the metrics of this process."""
     sources = Sources(
-        tallies=lambda: observer.tallies,
+        methods=lambda: observer.methods,
         active=lambda: observer.active,
         counters=stores.reader.counters,
         waiting=lambda: stores.writer.waiting,

@@ -31,7 +31,7 @@ NOT_SETTINGS = {"ZIMUN_DATABASE_PASSWORD"}
 def collector() -> ServerCollector:
     observer = CallObserver()
     sources = Sources(
-        lambda: observer.tallies,
+        lambda: observer.methods,
         lambda: 0,
         Counters(),
         lambda: 0,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from zimun.domain.ledger.events import Event, EventType
-from zimun.tally import Histogram
+from zimun.histogram import Histogram
 
 GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 

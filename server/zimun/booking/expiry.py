@@ -1,4 +1,4 @@
-"""Recording the expiry of holds that no command has recorded yet."""
+"""Recording the expiry of holds (HOLD_EXPIRED) that no command has recorded yet."""
 
 import asyncio
 

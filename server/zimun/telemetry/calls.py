@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import grpc
 from grpc import StatusCode
 
+from zimun.histogram import Histogram
 from zimun.rpc import validation
 from zimun.rpc.dispatch import caller_or_none
-from zimun.tally import Histogram
 from zimun.telemetry import logs
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class MethodTally:
+class MethodCalls:
     """The calls of one method (`package.Service/Method`): how many by code, and how long."""
 
     method: str
@@ -52,24 +52,24 @@ class CallObserver:
         self._slow_after = slow_after or float("inf")
         self._slow_lines = logs.Limiter(MAX_SLOW_LINES)
         names = (*validation.required_scopes(), "/grpc.health.v1.Health/Check")
-        self._tallies = {name: MethodTally(name.removeprefix("/")) for name in names}
-        self._unknown = MethodTally(UNKNOWN_METHOD)
+        self._methods = {name: MethodCalls(name.removeprefix("/")) for name in names}
+        self._unknown = MethodCalls(UNKNOWN_METHOD)
         self.active = 0
         self.enter_call = logs.enter_call
 
     @property
-    def tallies(self) -> list[MethodTally]:
-        """The tally of each method."""
-        return [*self._tallies.values(), self._unknown]
+    def methods(self) -> list[MethodCalls]:
+        """The calls of each method."""
+        return [*self._methods.values(), self._unknown]
 
     def observed(self, path: str, handler: Handler) -> Handler:
         """The handler of a method, wrapped to observe its calls; unknown methods, whose path is
-        empty, share a tally."""
+        empty, are counted together."""
         if handler.unary_unary is None:
             return handler
-        return self._observe(self._tallies.get(path, self._unknown), handler)
+        return self._observe(self._methods.get(path, self._unknown), handler)
 
-    def _observe(self, tally: MethodTally, handler: Handler) -> Handler:
+    def _observe(self, calls: MethodCalls, handler: Handler) -> Handler:
         run: Any = handler.unary_unary
 
         async def call(request: Any, context: Context) -> Any:
@@ -85,17 +85,17 @@ class CallObserver:
                 raise
             finally:
                 self.active -= 1
-                self._count(tally, code or context.code() or StatusCode.OK, perf_counter() - begun)
+                self._count(calls, code or context.code() or StatusCode.OK, perf_counter() - begun)
 
         make: Any = grpc.unary_unary_rpc_method_handler
         observed: Handler = make(call, handler.request_deserializer, handler.response_serializer)
         return observed
 
-    def _count(self, tally: MethodTally, code: StatusCode, seconds: float) -> None:
-        tally.codes[code] += 1
-        tally.seconds.observe(seconds)
+    def _count(self, calls: MethodCalls, code: StatusCode, seconds: float) -> None:
+        calls.codes[code] += 1
+        calls.seconds.observe(seconds)
         if seconds >= self._slow_after:
-            self._warn(tally.method, code, seconds)
+            self._warn(calls.method, code, seconds)
 
     def _warn(self, method: str, code: StatusCode, seconds: float) -> None:
         left_out = self._slow_lines.admit()

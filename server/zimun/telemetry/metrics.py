@@ -19,9 +19,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from zimun.booking.counters import Counters
+from zimun.histogram import Histogram
 from zimun.storage.hold_counts import HoldCounts
-from zimun.tally import Histogram
-from zimun.telemetry.calls import MethodTally
+from zimun.telemetry.calls import MethodCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Sources:
     wait and calls that were refused are by kind of work.
     """
 
-    tallies: Callable[[], Iterable[MethodTally]]
+    methods: Callable[[], Iterable[MethodCalls]]
     active: Callable[[], int]
     counters: Counters
     waiting: Callable[[], int]
@@ -68,11 +68,11 @@ class ServerCollector(Collector):
         seconds = HistogramMetricFamily(
             "zimun_request_duration_seconds", "How long unary calls took.", labels=("method",)
         )
-        for tally in self._sources.tallies():
-            for code, number in tally.codes.items():
-                requests.add_metric((tally.method, code.name), number)
-            if tally.codes:
-                _add(seconds, (tally.method,), tally.seconds)
+        for calls in self._sources.methods():
+            for code, number in calls.codes.items():
+                requests.add_metric((calls.method, code.name), number)
+            if calls.codes:
+                _add(seconds, (calls.method,), calls.seconds)
         yield requests
         yield seconds
         yield _gauge("zimun_requests_active", "Unary calls under way.", self._sources.active())

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.tally import Histogram
+from zimun.histogram import Histogram
 
 BOUNDS = (0.1, 0.5, 1, 2.5)
 
