@@ -4,7 +4,9 @@ The no-op is a unary RPC that answers its request, on grpc.aio with the same
 event loop, in a process of its own as Zimun is, called by the same client with
 the same metadata and the same 32 calls in flight, straight at the gRPC port.
 Kinds of call take turns in short rounds, and a ratio is the median over the
-rounds, so that a noisy machine disturbs all alike. Draws `bench/speed.svg`.
+rounds, so that a noisy machine disturbs all alike. The last column is processor
+time of the server's process for each call, in microseconds: other programs
+disturb it least. Draws `bench/speed.svg`.
 """
 
 import argparse
@@ -55,16 +57,24 @@ TARGETS = {
 
 @dataclass
 class Measured:
-    """Calls per second of each round, and the seconds of each call."""
+    """Calls per second and processor time per call of each round, and the seconds of each call."""
 
     rates: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
 
 
 class Bench:
     """A server with the benchmarks' organizations, and the calls to it."""
 
-    def __init__(self, server: dict[str, Any], channel: grpc.aio.Channel, noop: Any) -> None:
+    def __init__(
+        self,
+        server: dict[str, Any],
+        channel: grpc.aio.Channel,
+        noop_server: dict[str, Any],
+        noop: Any,
+    ) -> None:
+        self._pid, self._noop_pid = server["pid"], noop_server["pid"]
         self._tokens, self._tomorrow = server["tokens"], int(server["tomorrow"])
         self._channel, self._noop = channel, noop
         self._keys = count()
@@ -121,9 +131,12 @@ class Bench:
         answers: list[bytes],
         counts: bool,
     ) -> None:
+        pid = self._noop_pid if method is self._noop else self._pid
+        begin = _processor_time(pid)
         rate, delays = await _load(method, calls, seconds, answers)
         if counts:
             self.measured[name].rates.append(rate)
+            self.measured[name].processor.append((_processor_time(pid) - begin) / len(delays))
             self.measured[name].delays += delays
 
     def _method(self, path: str) -> Any:
@@ -190,6 +203,11 @@ class Bench:
         }
 
 
+def _processor_time(pid: int) -> float:
+    """Seconds that all threads of a process have run (Linux: the clock of a process)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
 async def _load(
     method: Any, calls: Iterator[Call], seconds: float, answers: list[bytes]
 ) -> tuple[float, list[float]]:
@@ -214,13 +232,15 @@ async def _load(
     return len(delays) / (time.perf_counter() - begin), delays
 
 
-async def measure(port: int, server: dict[str, Any], rounds: int, seconds: float) -> Bench:
+async def measure(
+    noop: dict[str, Any], server: dict[str, Any], rounds: int, seconds: float
+) -> Bench:
     """Run the rounds against one server, one more to warm up."""
     async with (
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as plain,
+        grpc.aio.insecure_channel(f"127.0.0.1:{noop['port']}") as plain,
         grpc.aio.insecure_channel(f"127.0.0.1:{server['port']}") as channel,
     ):
-        bench = Bench(server, channel, plain.unary_unary("/bench.Noop/Call"))
+        bench = Bench(server, channel, noop, plain.unary_unary("/bench.Noop/Call"))
         for number in range(rounds + 1):
             await bench.round(seconds, number > 0)
     return bench
@@ -231,21 +251,22 @@ def main(rounds: int, seconds: float, stores: Sequence[str]) -> None:
     ratios: dict[str, dict[str, float]] = {}
     for store in stores:
         with site.started("noop") as noop, site.on_store(store, "zimun") as (zimun, _):
-            bench = uvloop.run(measure(noop["port"], zimun, rounds, seconds))
+            bench = uvloop.run(measure(noop, zimun, rounds, seconds))
         ratios[store] = bench.ratios()
         _report(store, bench)
     picture.draw(Path(__file__).with_name("speed.svg"), ratios, TARGETS)
 
 
 def _report(store: str, bench: Bench) -> None:
-    print(f"{store:<24}{'per second':>12}{'ratio':>8}{'aim':>6}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{store:<24}{'per second':>12}{'ratio':>8}{'aim':>6}{'p50 ms':>9}{'p99 ms':>9}{'us':>8}")
     ratios = bench.ratios()
     for name, rates in bench.measured.items():
         aim = TARGETS[name][store == "PostgreSQL"] if name in TARGETS else 1.0
         centiles = statistics.quantiles(rates.delays, n=100)
         print(
             f"{name:<24}{statistics.median(rates.rates):>12,.0f}{ratios[name]:>8.2f}{aim:>6.2f}"
-            f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}",
+            f"{centiles[49] * 1000:>9.1f}{centiles[98] * 1000:>9.1f}"
+            f"{statistics.median(rates.processor) * 1e6:>8.0f}",
             flush=True,
         )
 
