@@ -7,6 +7,10 @@ Kinds of call take turns in short rounds, and a ratio is the median over the
 rounds, so that a noisy machine disturbs all alike. The last column is processor
 time of the server's process for each call, in microseconds: other programs
 disturb it least. Draws `bench/speed.svg`.
+
+With `--json` all calls go as JSON through Envoy, without its limits of rates; the
+no-op is ListServices, which a server behind the same Envoy answers at once. Draws
+nothing.
 """
 
 import argparse
@@ -16,6 +20,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle
@@ -26,6 +31,7 @@ import grpc
 import uvloop
 
 from bench import catalogue, picture, site
+from bench.json_channel import JsonChannel, Refused
 from zimun.domain.instant import DAY, MINUTE, SECOND
 from zimun.v1 import (
     appointment_pb2,
@@ -54,6 +60,11 @@ TARGETS = {
 }
 """The ratios to reach, on SQLite and on PostgreSQL."""
 
+JSON_TARGET = 0.85
+"""Of them, as JSON through Envoy."""
+
+LIST_SERVICES = "/zimun.v1.ServicesService/ListServices"
+
 
 @dataclass
 class Measured:
@@ -70,7 +81,7 @@ class Bench:
     def __init__(
         self,
         server: dict[str, Any],
-        channel: grpc.aio.Channel,
+        channel: grpc.aio.Channel | JsonChannel,
         noop_server: dict[str, Any],
         noop: Any,
     ) -> None:
@@ -93,7 +104,7 @@ class Bench:
         listing = services_service_pb2.ListServicesRequest(page_size=50).SerializeToString()
         bearer = self._bearer()
         same = cycle([(listing, bearer)])
-        listed = self._method("/zimun.v1.ServicesService/ListServices")
+        listed = self._method(LIST_SERVICES)
         held: list[bytes] = []
         day, other = next(self._days), next(self._days)
         one_day = (self._hold(day * DAY + n // 5 * MINUTE) for n in range(5 * 1440))
@@ -224,7 +235,7 @@ async def _load(
             sent = time.perf_counter()
             if sent >= deadline:
                 return
-            with contextlib.suppress(grpc.aio.AioRpcError):
+            with contextlib.suppress(grpc.aio.AioRpcError, Refused):
                 answers.append(await method(request, metadata=metadata))
             delays.append(time.perf_counter() - sent)
 
@@ -235,33 +246,61 @@ async def _load(
 async def measure(
     noop: dict[str, Any], server: dict[str, Any], rounds: int, seconds: float
 ) -> Bench:
-    """Run the rounds against one server, one more to warm up."""
+    """Run the rounds against one server."""
     async with (
         grpc.aio.insecure_channel(f"127.0.0.1:{noop['port']}") as plain,
         grpc.aio.insecure_channel(f"127.0.0.1:{server['port']}") as channel,
     ):
         bench = Bench(server, channel, noop, plain.unary_unary("/bench.Noop/Call"))
-        for number in range(rounds + 1):
-            await bench.round(seconds, number > 0)
+        await _rounds(bench, rounds, seconds)
     return bench
 
 
-def main(rounds: int, seconds: float, stores: Sequence[str]) -> None:
+async def measure_json(
+    noop: dict[str, Any], server: dict[str, Any], rounds: int, seconds: float, directory: Path
+) -> Bench:
+    """Run the rounds against one server, and a no-op, each behind an Envoy."""
+    behind = server | {"port": noop["port"]}
+    limits = {"rate_limit": 0, "fair_rate": 0}
+    async with (
+        site.edge(behind, directory / "noop", **limits) as plain,
+        site.edge(server, directory, **limits) as envoy,
+    ):
+        ports = (plain.settings.listen_port, envoy.settings.listen_port)
+        with closing(JsonChannel(ports[0])) as noops, closing(JsonChannel(ports[1])) as channel:
+            bench = Bench(server, channel, noop, noops.unary_unary(LIST_SERVICES))
+            await _rounds(bench, rounds, seconds)
+    return bench
+
+
+async def _rounds(bench: Bench, rounds: int, seconds: float) -> None:
+    """So many rounds, and one before them to warm up."""
+    for number in range(rounds + 1):
+        await bench.round(seconds, number > 0)
+
+
+def main(rounds: int, seconds: float, stores: Sequence[str], json: bool) -> None:
     """Measure each store, print its table, and draw the picture of all."""
     ratios: dict[str, dict[str, float]] = {}
     for store in stores:
-        with site.started("noop") as noop, site.on_store(store, "zimun") as (zimun, _):
-            bench = uvloop.run(measure(noop, zimun, rounds, seconds))
+        with site.started("noop") as noop, site.on_store(store, "zimun") as (zimun, directory):
+            if json:
+                measuring = measure_json(noop, zimun, rounds, seconds, directory)
+            else:
+                measuring = measure(noop, zimun, rounds, seconds)
+            bench = uvloop.run(measuring)
         ratios[store] = bench.ratios()
-        _report(store, bench)
-    picture.draw(Path(__file__).with_name("speed.svg"), ratios, TARGETS)
+        _report(store, bench, JSON_TARGET if json else 1.0)
+    if not json:
+        picture.draw(Path(__file__).with_name("speed.svg"), ratios, TARGETS)
 
 
-def _report(store: str, bench: Bench) -> None:
+def _report(store: str, bench: Bench, part: float) -> None:
+    """Print the table of a store; `part` is how much of TARGETS is to be reached."""
     print(f"{store:<24}{'per second':>12}{'ratio':>8}{'aim':>6}{'p50 ms':>9}{'p99 ms':>9}{'us':>8}")
     ratios = bench.ratios()
     for name, rates in bench.measured.items():
-        aim = TARGETS[name][store == "PostgreSQL"] if name in TARGETS else 1.0
+        aim = part * TARGETS[name][store == "PostgreSQL"] if name in TARGETS else 1.0
         centiles = statistics.quantiles(rates.delays, n=100)
         print(
             f"{name:<24}{statistics.median(rates.rates):>12,.0f}{ratios[name]:>8.2f}{aim:>6.2f}"
@@ -275,5 +314,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each kind in each round")
+    parser.add_argument("--json", action="store_true", help="as JSON through Envoy")
     parser.add_argument("--stores", nargs="+", default=["SQLite", "PostgreSQL"])
     main(**vars(parser.parse_args()))

@@ -20,7 +20,7 @@ from grpc_health.v1 import health_pb2
 
 from bench import site
 from bench.http2_client import connect, header_block, message
-from bench.overload import Calls, Outcome, centile, edge, open_loop
+from bench.overload import Calls, Outcome, centile, open_loop
 
 HONEST_RATE = 100.0
 """Honest calls a second: a tenth to a quarter of what the machine can serve."""
@@ -133,7 +133,7 @@ def attacked(attack: str, port: int) -> Iterator[None]:
 
 async def measure(server: dict[str, Any], seconds: float, directory: Path) -> None:
     """Measure one server: before each attack and beside it."""
-    async with edge(server, directory) as envoy:
+    async with site.edge(server, directory) as envoy:
         port = envoy.settings.listen_port
         calls, org_ids = Calls(server), list(server["tokens"])
         mixed = (calls.of(org_id) for org_id in cycle(org_ids))

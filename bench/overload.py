@@ -8,15 +8,12 @@ that sends fifty times as much as each of them.
 
 import argparse
 import asyncio
-import socket
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from itertools import count, cycle, islice
 from pathlib import Path
 from random import Random
@@ -33,8 +30,6 @@ from zimun.v1 import (
     availability_service_pb2,
     services_service_pb2,
 )
-from zimun_gateway.envoy_process import Envoy
-from zimun_gateway.settings import Settings
 
 CONNECTION_COUNT = 100
 CONCURRENCY = 64
@@ -213,35 +208,12 @@ def memory(pids: Sequence[int]) -> list[int]:
     return [int(status.partition("VmRSS:")[2].split()[0]) // 1000 for status in statuses]
 
 
-@asynccontextmanager
-async def edge(server: dict[str, Any], directory: Path) -> AsyncIterator[Envoy]:
-    """Envoy in front of a server."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    settings = Settings(
-        listen_address="127.0.0.1",
-        listen_port=port,
-        admin_port=0,
-        grpc_endpoints=(f"127.0.0.1:{server['port']}",),
-        auth_endpoints=(f"127.0.0.1:{server['auth_port']}",),
-        descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
-        access_log="",
-    )
-    envoy = Envoy(settings, directory / "envoy")
-    await envoy.start()
-    try:
-        await envoy.wait_ready()
-        yield envoy
-    finally:
-        await envoy.stop()
-
-
 async def measure(server: dict[str, Any], seconds: float, directory: Path, straight: bool) -> None:
     """Measure one server."""
     if straight:
         await _measure(server, server["port"], [server["pid"]], seconds)
         return
-    async with edge(server, directory) as envoy:
+    async with site.edge(server, directory) as envoy:
         pids = [server["pid"], envoy.pid]
         await _measure(server, envoy.settings.listen_port, pids, seconds)
 

@@ -29,9 +29,17 @@ async def noop() -> None:
         return request
 
     server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    handler: Any = grpc.unary_unary_rpc_method_handler(echo)
-    handlers = grpc.method_handlers_generic_handler("bench.Noop", {"Call": handler})
-    server.add_generic_rpc_handlers((handlers,))
+
+    async def empty(_: bytes, __: object) -> bytes:
+        return b""
+
+    add = server.add_generic_rpc_handlers
+    for service, method, answer in (
+        ("bench.Noop", "Call", echo),
+        ("zimun.v1.ServicesService", "ListServices", empty),
+    ):
+        handler: Any = grpc.unary_unary_rpc_method_handler(answer)
+        add((grpc.method_handlers_generic_handler(service, {method: handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     app.tune_garbage_collector()

@@ -7,12 +7,14 @@ import asyncio
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +32,8 @@ from zimun.domain.instant import DAY
 from zimun.storage.migrate import migrate
 from zimun.storage.urls import database_url
 from zimun.stores import open_database
+from zimun_gateway.envoy_process import Envoy
+from zimun_gateway.settings import Settings as GatewaySettings
 
 _WHERE = re.compile(r"gRPC at (.*), tokens of \S+ at port (\d+)")
 
@@ -155,6 +159,30 @@ def on_store(store: str, server: str) -> Iterator[tuple[dict[str, Any], Path]]:
             database = stack.enter_context(postgres.running())
             where.append(database.url(database.create()))
         yield stack.enter_context(started(server, *where)), Path(directory)
+
+
+@asynccontextmanager
+async def edge(server: dict[str, Any], directory: Path, **settings: Any) -> AsyncIterator[Envoy]:
+    """Envoy in front of a server, with its usual settings and these."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    gateway = GatewaySettings(
+        listen_address="127.0.0.1",
+        listen_port=port,
+        admin_port=0,
+        grpc_endpoints=(f"127.0.0.1:{server['port']}",),
+        auth_endpoints=(f"127.0.0.1:{server['auth_port']}",),
+        descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
+        access_log="",
+        **settings,
+    )
+    envoy = Envoy(gateway, directory / "envoy")
+    await envoy.start()
+    try:
+        await envoy.wait_ready()
+        yield envoy
+    finally:
+        await envoy.stop()
 
 
 @asynccontextmanager
