@@ -61,7 +61,9 @@ PROCESSES ?= 3
 BY_FILE := --dist loadfile --no-loadscope-reorder
 SIDE_BY_SIDE := --numprocesses $(PROCESSES) $(BY_FILE)
 QUIET := -m quiet
-CHAOS := --numprocesses 2 $(BY_FILE)
+# Other files than those with the mark would be imported for nothing.
+QUIET_FILES = $(shell grep --recursive --files-with-matches --word-regexp --include="test_*.py" quiet tests)
+CHAOS := --numprocesses 2 $(BY_FILE) tests/chaos
 FAST := tests/unit tests/docs tests/storage tests/rpc tests/gateway
 PROFILE ?= ci
 
@@ -71,7 +73,7 @@ unexport PYTHONDONTWRITEBYTECODE
 test: install ## run all tests
 	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile $(PROFILE) -m "not quiet and not chaos"
 	$(PYTEST) $(CHAOS) -m chaos
-	$(PYTEST) $(QUIET)
+	$(PYTEST) $(QUIET) $(QUIET_FILES)
 
 test-fast: install ## run the tests of units, documents, storage, RPCs and gateway
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" $(FAST)
@@ -90,7 +92,7 @@ test-e2e: install ## run the tests of the program from outside
 	$(PYTEST) $(QUIET) tests/e2e
 
 test-chaos: install ## run the tests with faults under load
-	$(PYTEST) $(CHAOS) tests/chaos
+	$(PYTEST) $(CHAOS)
 
 check: install $(GOOGLEAPIS) ## format, lint, types, import rules, contract, Envoy's configuration
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """What holds for every suite."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ TESTS = Path(__file__).parent
 
 ORDER = {"unit": -2, "storage": -1, "rpc": 1, "gateway": 2}
 """Folders with the longest files are first, those with the shortest last; all others are 0."""
+
+# What is imported and collected stays to the end: to look for garbage in it only takes time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage, of what is made after this."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
