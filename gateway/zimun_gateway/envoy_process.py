@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import http.client
+import json
 import re
 import sysconfig
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from .bootstrap import dump
+from .bootstrap import build
 from .child_process import ending_with_parent, port_problem, stop
 from .log_files import INTERVAL, LogFiles
 from .settings import Settings
@@ -25,7 +26,7 @@ class EnvoyError(Exception):
 
 
 class Envoy:
-    """One Envoy, with its files in `workdir`: envoy.yaml, envoy.log and the admin address.
+    """One Envoy, with its files in `workdir`: envoy.json, envoy.log and the admin address.
 
     Call `start` from the main thread: Envoy is killed when the thread that started it ends. It has
     a session of its own, so that Ctrl-C reaches only the parent, which drains first.
@@ -54,8 +55,8 @@ class Envoy:
         binary = envoy_binary()
         self._workdir.mkdir(parents=True, exist_ok=True)
         self._admin_file.unlink(missing_ok=True)
-        config = self._workdir / "envoy.yaml"
-        config.write_text(dump(self.settings))
+        config = self._workdir / "envoy.json"
+        config.write_text(json.dumps(build(self.settings)))
         self._log.unlink(missing_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
