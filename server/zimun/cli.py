@@ -7,6 +7,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # gRPC's own log lines repeat errors that are raised and printed in one line.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+import gc
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -36,6 +37,10 @@ FIRST_YEAR, LAST_YEAR = 1971, 2199
 NOW_HELP = """with --demo: start the booking clock here (RFC 3339), or follow the machine's again
 (real); unless said, it is the clock that the database has"""
 
+IMPORT_THRESHOLD = 50_000
+"""New objects before the garbage collector looks among them: hardly any of an import is garbage.
+A server has thresholds of its own (`app.tune_garbage_collector`)."""
+
 MAX_DAYS = 36_500
 """Days after which even old bookings may be pruned."""
 
@@ -43,6 +48,7 @@ MAX_DAYS = 36_500
 def main() -> None:
     """Run a command; what an operator can mend is one line and exit status 1."""
     os.umask(OTHERS_MODE)
+    gc.set_threshold(IMPORT_THRESHOLD)
     try:
         _check_arguments(sys.argv)
         commands(standalone_mode=False)
