@@ -32,6 +32,7 @@ def main() -> None:
 async def _serve(settings: Settings, clock: Clock) -> None:
     stop = app.stop_signal()
     async with app.serve(settings, clock):
+        app.tune_garbage_collector()
         await stop.wait()
 
 
