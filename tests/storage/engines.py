@@ -18,7 +18,7 @@ from zimun.storage.schema import metadata
 from zimun.storage.urls import database_url
 from zimun.stores import Stores, open_database
 
-from ..support.postgres import emptied, shared
+from ..support.postgres import emptied, shared_session
 from .sample_catalog import NOW
 
 Row = dict[str, Any]
@@ -82,7 +82,6 @@ class PostgresqlEngine:
     """The database of a server that the whole run shares, emptied."""
 
     def __init__(self, _: Path) -> None:
-        self._server, self._name = shared()
         self.url = database_url(emptied(), Path())
 
     def open(
@@ -91,7 +90,7 @@ class PostgresqlEngine:
         return open_database(self.url, clock or ManualClock(NOW), max_rows)
 
     def tables(self) -> Tables:
-        found: Tables = json.loads(self._server.value(self._name, _AS_JSON))
+        found: Tables = json.loads(shared_session().value(_AS_JSON))
         return found
 
 
@@ -101,7 +100,7 @@ _AS_JSON = "SELECT json_build_object({})".format(
         for table, query in _QUERIES.items()
     )
 )
-"""Every table at once: each question makes a connection of its own."""
+"""Every table in one query."""
 
 ENGINES: Mapping[str, Callable[[Path], Engine]] = {
     "sqlite": SqliteEngine,

@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import asyncpg
@@ -56,6 +57,33 @@ CLUSTER = Path(__file__).parents[2] / "build" / f"postgresql-{version('embedded-
 
 SET_UP = "/* set-up of a test */"
 """A comment in statements that a test runs on the connections of the server under test."""
+
+
+class Session:
+    """A connection that stays open, on an event loop and a thread of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._connection = self._wait(asyncpg.connect(url, server_settings=UNRECORDED))
+
+    def execute(self, sql: str) -> None:
+        """Run statements."""
+        self._wait(self._connection.execute(sql))
+
+    def value(self, sql: str) -> Any:
+        """The one value that a query selects."""
+        return self._wait(self._connection.fetchval(sql))
+
+    def close(self) -> None:
+        self._wait(self._connection.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
 class Postgres:
@@ -152,18 +180,8 @@ class Postgres:
     @contextmanager
     def session(self, url: str) -> Iterator[Callable[[str], None]]:
         """One connection that stays open, and what runs statements on it."""
-        loop = asyncio.new_event_loop()
-        with ThreadPoolExecutor(1) as thread:
-
-            def wait(work: Coroutine[Any, Any, Any]) -> Any:
-                return thread.submit(loop.run_until_complete, work).result()
-
-            connection = wait(asyncpg.connect(url, server_settings=UNRECORDED))
-            try:
-                yield lambda sql: wait(connection.execute(sql))
-            finally:
-                wait(connection.close())
-                loop.close()
+        with closing(Session(url)) as session:
+            yield session.execute
 
     def _initialize(self) -> None:
         """Copy the files of an empty cluster, which initdb makes once for all processes."""
@@ -253,6 +271,15 @@ def statements() -> list[str]:
     return found
 
 
+@cache
+def shared_session() -> Session:
+    """A connection to that database for the tests themselves, kept until the run ends."""
+    server, name = shared()
+    session = Session(server.url(name))
+    atexit.register(session.close)
+    return session
+
+
 def emptied() -> str:
     """The URL of that database, with nothing in it but its schema.
 
@@ -261,5 +288,5 @@ def emptied() -> str:
     """
     server, name = shared()
     tables = reversed(metadata.sorted_tables)
-    server.execute(name, "; ".join(f"DELETE FROM {table.name}" for table in tables))
+    shared_session().execute("; ".join(f"DELETE FROM {table.name}" for table in tables))
     return server.url(name)
