@@ -1,6 +1,9 @@
 """CORS: the origins whose pages may call from a browser; none unless configured."""
 
-from .config import Config, always, extension, typed
+import re
+
+from .clusters import OPEN
+from .config import Config, always, extension, header, typed
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.cors"
@@ -13,6 +16,8 @@ _SENDABLE = (
     "mcp-protocol-version,mcp-method,mcp-name"
 )
 
+_SOMETHING: Config = {"safe_regex": {"regex": ".+"}}
+
 
 def cors_filters(settings: Settings) -> list[Config]:
     """The CORS filter; none where no origin is allowed."""
@@ -23,13 +28,9 @@ def cors_filters(settings: Settings) -> list[Config]:
 
 def cors_policy(settings: Settings) -> Config:
     """typed_per_filter_config of the virtual host; without credentials, as there are no cookies."""
-    origins = [
-        {"safe_regex": {"regex": ".*"}} if origin == "*" else {"exact": origin}
-        for origin in settings.cors_origins
-    ]
     policy = typed(
         "extensions.filters.http.cors.v3.CorsPolicy",
-        allow_origin_string_match=origins,
+        allow_origin_string_match=[_allowed_origins(settings)],
         allow_methods="GET,POST,PATCH,PUT,DELETE",
         allow_headers=_SENDABLE,
         expose_headers=_READABLE,
@@ -37,3 +38,45 @@ def cors_policy(settings: Settings) -> Config:
         filter_enabled=always(),
     )
     return {_FILTER: policy}
+
+
+def preflight_routes(settings: Settings) -> list[Config]:
+    """The route of preflight requests of pages that may call, whatever the path.
+
+    The CORS filter answers them all. It acts only where a route has a cluster, and not where Envoy
+    answers by itself; no server gets such a request.
+    """
+    if not settings.cors_origins:
+        return []
+    asked = {"name": "access-control-request-method", "string_match": _SOMETHING}
+    preflight = {"name": ":method", "string_match": {"exact": "OPTIONS"}}
+    match = {"prefix": "/", "headers": [preflight, asked, _of_allowed_page(settings)]}
+    return [{"match": match, "route": {"cluster": OPEN}}]
+
+
+def readable_by_pages(route: Config, settings: Settings) -> list[Config]:
+    """A route that Envoy answers by itself, and before it the same one for pages that may call.
+
+    The CORS filter adds no headers to such answers.
+    """
+    if not settings.cors_origins:
+        return [route]
+    headers = [*route["match"].get("headers", ()), _of_allowed_page(settings)]
+    added = [
+        *route.get("response_headers_to_add", ()),
+        header("access-control-allow-origin", "%REQ(ORIGIN)%"),
+        header("access-control-expose-headers", _READABLE),
+    ]
+    match = route["match"] | {"headers": headers}
+    return [route | {"match": match, "response_headers_to_add": added}, route]
+
+
+def _of_allowed_page(settings: Settings) -> Config:
+    return {"name": "origin", "string_match": _allowed_origins(settings)}
+
+
+def _allowed_origins(settings: Settings) -> Config:
+    """Matches the origins whose pages may call."""
+    if "*" in settings.cors_origins:
+        return _SOMETHING
+    return {"safe_regex": {"regex": "|".join(map(re.escape, settings.cors_origins))}}

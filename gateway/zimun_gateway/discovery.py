@@ -1,14 +1,9 @@
-"""Files by which programs discover the API: llms.txt, API catalogue, resource metadata."""
+"""Files by which programs discover the API: llms.txt and the API catalogue."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from .settings import Settings
-
 Object = dict[str, Any]
-
-PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
-"""Where the metadata of the resource are served."""
 
 API_CATALOG: Object = {
     "linkset": [
@@ -23,30 +18,13 @@ API_CATALOG: Object = {
                 {"href": "/docs", "type": "text/html"},
                 {"href": "/llms.txt", "type": "text/plain"},
             ],
-            "service-meta": [{"href": PROTECTED_RESOURCE, "type": "application/json"}],
+            "service-meta": [
+                {"href": "/.well-known/oauth-protected-resource", "type": "application/json"}
+            ],
         },
     ]
 }
 """The API catalogue (RFC 9727) as a linkset (RFC 9264); its references are relative to it."""
-
-
-def resource_metadata(settings: Settings) -> str:
-    """The address of the metadata of the resource; empty where there are none."""
-    if not settings.resource or settings.site is None:
-        return ""
-    return settings.resource + PROTECTED_RESOURCE
-
-
-def protected_resource(settings: Settings, scopes: list[str]) -> Object:
-    """The metadata of the resource (RFC 9728)."""
-    return {
-        "resource": settings.resource,
-        "authorization_servers": [settings.issuer],
-        "scopes_supported": scopes,
-        "bearer_methods_supported": ["header"],
-        "resource_name": "Zimun",
-        "resource_documentation": f"{settings.resource}/docs",
-    }
 
 
 def llms_txt(openapi: Object, guides: Iterable[str]) -> str:

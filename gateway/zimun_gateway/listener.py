@@ -12,13 +12,13 @@ from .auth import jwt_filter
 from .compression import compression_filter
 from .config import Config, extension, seconds, socket_address
 from .cors import cors_filters, cors_policy
-from .discovery import resource_metadata
 from .fairness import fairness_filters
 from .headers import TO_SERVER, forwarding_filters, header_filter, logged_headers_filter
 from .local_replies import replies
 from .log_path import log_path_filter
 from .rate_limits import concurrency_filters, rate_limit_filters, size_filter
 from .request_checks import MAX_CODEC_HEADERS_KIB, check_filter
+from .resource_metadata import agent_challenge
 from .routes import retry_policy, routes
 from .settings import Settings
 from .static_files import file_filters
@@ -106,7 +106,7 @@ def _route_config(settings: Settings) -> Config:
 def _replies(settings: Settings) -> list[Config]:
     """The local replies; those of the token endpoint only where the servers have one."""
     token_endpoint_replies = [] if settings.jwks_uri else token_replies()
-    return [*token_endpoint_replies, *replies(resource_metadata(settings))]
+    return [*token_endpoint_replies, *replies(agent_challenge(settings))]
 
 
 def _filters(settings: Settings) -> list[Config]:

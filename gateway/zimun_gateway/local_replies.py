@@ -266,29 +266,27 @@ RESOURCE_EXHAUSTED: the request is too large however often it is sent, and clien
 """
 
 
-def replies(resource_metadata: str = "") -> list[Config]:
+def replies(agent_challenge: str) -> list[Config]:
     """The mappers of local replies; the first match counts, so gRPC comes before JSON.
 
-    `resource_metadata` is the address of the protected resource's metadata (RFC 9728), if there is
-    any; the WWW-Authenticate header of a refused agent has it.
+    `agent_challenge` are more parameters of the WWW-Authenticate header of a refused agent.
     """
     return [
         mapper
         for refusal in _REFUSALS
-        for variant in (*_to_agents(refusal, resource_metadata), refusal)
+        for variant in (*_to_agents(refusal, agent_challenge), refusal)
         for mapper in _mappers(variant)
     ]
 
 
-def _to_agents(refusal: Refusal, resource_metadata: str) -> list[Refusal]:
-    """The error for a missing token in the form that agents get."""
+def _to_agents(refusal: Refusal, agent_challenge: str) -> list[Refusal]:
+    """The error for a missing or refused token in the form that agents get."""
     challenge = refusal.headers.get("www-authenticate")
-    if not challenge or not resource_metadata:
+    if not challenge:
         return []
     path = {"safe_regex": {"regex": rf"{MCP_PATH}(\?.*)?"}}
     to_agents = {"header_filter": {"header": {"name": ":path", "string_match": path}}}
-    challenge += f', resource_metadata="{resource_metadata}"'
-    headers = {"www-authenticate": challenge}
+    headers = {"www-authenticate": challenge + agent_challenge}
     return [dataclasses.replace(refusal, when=both(refusal.when, to_agents), headers=headers)]
 
 

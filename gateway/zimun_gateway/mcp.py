@@ -10,6 +10,7 @@ from .auth import requires_token
 from .clusters import MCP
 from .compression import compressed
 from .config import Config, header, seconds
+from .cors import readable_by_pages
 from .fairness import shared_fairly
 from .headers import MCP_TIMEOUT
 from .local_replies import MCP_PATH, MCP_ROUTE
@@ -20,8 +21,8 @@ from .transcoding import untranscoded
 
 
 def mcp_routes(settings: Settings) -> list[Config]:
-    """The route of messages, and the one that refuses all other methods."""
-    return [_messages(settings), _other_methods(settings)]
+    """The route of messages, and those that refuse all other methods."""
+    return [_messages(settings), *readable_by_pages(_other_methods(settings), settings)]
 
 
 def _messages(settings: Settings) -> Config:

@@ -12,6 +12,7 @@ from .auth import requires_token
 from .clusters import AUTH, OPEN, SERVER
 from .compression import compressed
 from .config import Config, extension, header, seconds
+from .cors import preflight_routes
 from .descriptor_set import PACKAGE
 from .fairness import shared_fairly
 from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
@@ -27,6 +28,7 @@ from .rate_limits import (
     unbuffered,
 )
 from .request_checks import grpc_checks, json_checks
+from .resource_metadata import metadata_routes
 from .settings import Settings
 from .static_files import site_routes
 from .strict_requests import strict_bodies
@@ -50,11 +52,13 @@ def routes(settings: Settings) -> list[Config]:
     auth_routes = [] if settings.jwks_uri else _auth_routes(settings)
     open_routes = map(_guarded, _open_routes(settings))
     return [
+        *preflight_routes(settings),
         *auth_routes,
         *_api_routes(settings),
         *mcp_routes(settings),
         *open_routes,
         *site_routes(settings),
+        *metadata_routes(settings),
     ]
 
 

@@ -6,16 +6,13 @@ other file. It reads a file as fast as its caller does, so that slow callers tak
 response that the routes hold whole (`direct_response`) would.
 """
 
-import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from . import site
 from .clusters import OPEN
-from .config import Config, extension, header, seconds, typed
-from .discovery import PROTECTED_RESOURCE, protected_resource
-from .openapi import required_scopes
+from .config import Config, extension, seconds, typed
 from .rate_limits import SITE, streams_by_address
 from .settings import Settings
 from .transcoding import untranscoded
@@ -103,28 +100,13 @@ def site_routes(settings: Settings) -> list[Config]:
         return []
     limits = streams_by_address(settings, SITE) | untranscoded()
     home: Config = {
-        "match": {"path": "/", "headers": [_reads()]},
+        "match": {"path": "/", "headers": [reads()]},
         "redirect": {"path_redirect": DOCS, "response_code": "FOUND"},
         "typed_per_filter_config": limits,
     }
     enabled = typed("config.route.v3.FilterConfig", config={})
     files = _files(limits | {_HEADERS: enabled, _FILTER: enabled})
-    return [home, files, *_metadata(settings, limits)]
-
-
-def _metadata(settings: Settings, limits: Config) -> list[Config]:
-    """The metadata of the resource, where its public address is known."""
-    if not settings.resource:
-        return []
-    body = json.dumps(protected_resource(settings, required_scopes(settings.descriptors)))
-    return [
-        {
-            "match": {"path": PROTECTED_RESOURCE, "headers": [_reads()]},
-            "direct_response": {"status": 200, "body": {"inline_string": body}},
-            "response_headers_to_add": [header("content-type", "application/json")],
-            "typed_per_filter_config": limits,
-        }
-    ]
+    return [home, files]
 
 
 def _files(filters: Config) -> Config:
@@ -132,7 +114,7 @@ def _files(filters: Config) -> Config:
     only a route with a cluster can have limits of time."""
     lifetime = seconds(SITE.lifetime)
     return {
-        "match": {"safe_regex": {"regex": _paths()}, "headers": [_reads()]},
+        "match": {"safe_regex": {"regex": _paths()}, "headers": [reads()]},
         "route": {
             "cluster": OPEN,
             "timeout": "0s",
@@ -148,5 +130,6 @@ def _paths() -> str:
     return "|".join(map(re.escape, [*site.PATHS, *swagger_ui]))
 
 
-def _reads() -> Config:
+def reads() -> Config:
+    """Matches the methods that read."""
     return {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}

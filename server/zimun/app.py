@@ -63,9 +63,6 @@ PROBE_INTERVAL = 2.0
 PROBE_TIME = 3.0
 """Seconds after which a store that does not answer counts as unusable."""
 
-PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
-"""Where Envoy serves the metadata of the resource."""
-
 UNUSABLE = (Overloaded, OutcomeUnknown)
 """Errors of a store that cannot be used now."""
 
@@ -110,7 +107,7 @@ async def serve(
         server = RpcServer(dependencies, verify, max_rpc_connections(), observer, sharing, traced)
         statuses: Counter[int] = Counter()
         endpoints.middlewares.insert(0, count_statuses(statuses))
-        mcp = McpEndpoint(verify, stores.reader, server.local_calls, _resource_metadata(settings))
+        mcp = McpEndpoint(verify, stores.reader, server.local_calls, settings.resource)
         endpoints.router.add_post(MCP_PATH, mcp.post)
         stack.push_async_callback(mcp.close)
         tls = server_tls(settings)
@@ -178,13 +175,6 @@ async def _tokens(
     verifier = Verifier(keys, settings.public_issuer, settings.audience)
     limits = TokenLimits() if settings.rate_limit else None
     return verifier.verify, application(credentials, issuer, limits=limits)
-
-
-def _resource_metadata(settings: Settings) -> str:
-    """Where Envoy serves the metadata of the resource (RFC 9728); empty where it does not."""
-    if not settings.resource or not settings.docs:
-        return ""
-    return settings.resource + PROTECTED_RESOURCE
 
 
 def _metrics(

@@ -12,6 +12,7 @@ import pytest
 import requests
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from ..support.answers import Json, good, refusal, refused
 from ..support.program import Zimun
@@ -21,6 +22,7 @@ from .conftest import SharedProgram
 VERSIONS = {"2026-07-28": "2026-07-28", "2025-11-25": "legacy"}
 """The mode of the client for each version."""
 
+METADATA = "{url}/.well-known/oauth-protected-resource/o/o_demo/mcp"
 READING = ["list_services", "get_availability", "find_next_available", "explain_slot"]
 CHANGING = ["create_hold", "create_booking", "reschedule_appointment", "cancel_appointment"]
 DANA = {"contact_name": "Dana Lee", "contact_email": "dana@example.com"}
@@ -94,10 +96,19 @@ async def agent(
             yield Agent(client)
 
 
-def post(zimun: Zimun, org_id: str, token: str) -> requests.Response:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+def post(zimun: Zimun, org_id: str, token: str, **message: Any) -> requests.Response:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"} | message
     headers = zimun.headers(token) | {"Accept": "application/json"}
     return zimun.session.post(f"{zimun.url}/o/{org_id}/mcp", json=message, headers=headers)
+
+
+def challenge(answer: requests.Response) -> dict[str, str]:
+    """The parameters of WWW-Authenticate."""
+    scheme, _, parameters = answer.headers["WWW-Authenticate"].partition(" ")
+    assert scheme == "Bearer"
+    found = dict(re.findall(r'(\w+)="([^"]*)"', parameters))
+    assert ", ".join(f'{name}="{value}"' for name, value in found.items()) == parameters
+    return found
 
 
 async def test_agent_books_moves_and_cancels_and_reads_nothing_of_the_contact(
@@ -196,24 +207,37 @@ async def test_read_only_agents_are_told_of_no_tool_that_changes_and_can_call_no
     slot = {"service_id": "s_123", "appointment_time": time}
     async with agent(zimun, version) as client:
         assert await client.tools() == READING
-        metadata = await client.refused(
-            "create_hold", "PERMISSION_DENIED", "MCP_ACCESS_DENIED", idempotency_key="k", **slot
-        )
-    assert metadata == {"mcp_access": "READ_ONLY"}
+    # Without the scope, too: no other token could call the tool.
+    for token in (zimun.token(), zimun.token("availability:read")):
+        async with agent(zimun, version, token) as client:
+            metadata = await client.refused(
+                "create_hold", "PERMISSION_DENIED", "MCP_ACCESS_DENIED", idempotency_key="k", **slot
+            )
+        assert metadata == {"mcp_access": "READ_ONLY"}
     assert time in zimun.slots(time[:10])
 
 
-async def test_tool_needs_the_scope_of_its_method(
+async def test_call_without_the_scope_of_its_method_is_refused_with_the_scopes_to_ask_for(
     zimun: Zimun, permit: Permit, version: str, time: str
 ) -> None:
     permit("READ_WRITE")
-    slot = {"service_id": "s_123", "appointment_time": time}
-    async with agent(zimun, version, zimun.token("availability:read")) as client:
+    slot = {"service_id": "s_123", "appointment_time": time, "idempotency_key": "k"}
+    token = zimun.token("availability:read appointments:read")
+    async with agent(zimun, version, token) as client:
         assert await client.tools() == READING[1:]
-        metadata = await client.refused(
-            "create_hold", "PERMISSION_DENIED", "SCOPE_MISSING", idempotency_key="k", **slot
-        )
+        with pytest.raises(MCPError):
+            await client.client.call_tool("create_hold", slot)
+    params = {"name": "create_hold", "arguments": slot}
+    answer = post(zimun, "o_demo", token, method="tools/call", params=params)
+    metadata = refused(answer, 403, "PERMISSION_DENIED", "SCOPE_MISSING")
     assert metadata == {"scope": "appointments:write"}
+    assert challenge(answer) == {
+        "realm": "zimun",
+        "error": "insufficient_scope",
+        "scope": "appointments:write availability:read",
+        "resource_metadata": METADATA.format(url=zimun.url),
+    }
+    assert time in zimun.slots(time[:10])
 
 
 async def test_repeated_key_gets_the_first_answer_and_another_request_with_it_is_refused(
@@ -254,14 +278,23 @@ async def test_refusal_without_a_token_leads_to_the_token_endpoint(
 ) -> None:
     permit("READ_ONLY")
     url = f"{zimun.url}/o/o_demo/mcp"
-    refusal_headers = zimun.session.post(url, json={}).headers
-    found = re.search(r'resource_metadata="([^"]+)"', refusal_headers["WWW-Authenticate"])
-    assert found is not None
-    resource = good(zimun.session.get(found[1]))
-    assert url.startswith(resource["resource"])
+    missing = challenge(zimun.session.post(url, json={}))
+    resource = good(zimun.session.get(missing["resource_metadata"]))
+    assert resource["resource"] == url
     (issuer,) = resource["authorization_servers"]
     server = good(zimun.session.get(f"{issuer}/.well-known/oauth-authorization-server"))
-    form = {"grant_type": "client_credentials"}
+    form = {"grant_type": "client_credentials", "scope": missing["scope"]}
     answer = zimun.session.post(server["token_endpoint"], data=form, auth=zimun.credentials)
     async with agent(zimun, token=good(answer)["access_token"]) as client:
         assert await client.tools() == READING
+
+
+def test_refusals_of_the_server_say_what_those_of_envoy_say(zimun: Zimun) -> None:
+    """Envoy takes the token after the name of any scheme; the server takes Bearer alone."""
+    url = f"{zimun.url}/o/o_demo/mcp"
+    by_envoy = zimun.session.post(url, json={}, headers={"Authorization": "Bearer x"})
+    scheme = {"Authorization": f"Token {zimun.token()}"}
+    by_server = zimun.session.post(url, json={}, headers=scheme)
+    assert by_envoy.status_code == by_server.status_code == 401
+    assert challenge(by_envoy) == challenge(by_server)
+    assert by_envoy.headers["Server"] == by_server.headers["Server"]

@@ -12,7 +12,7 @@ from ..support.gateway import Answer, Gateway, running
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 PATH = "/o/o_1/mcp"
-METADATA = 'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource"'
+METADATA = f'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource{PATH}"'
 RATE = 3
 PAGE = "https://agents.example"
 

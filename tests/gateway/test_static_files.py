@@ -198,7 +198,7 @@ async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_pat
         assert named["resource_documentation"] == f"{resource}/docs"
         assert named["authorization_servers"] == [gateway.settings.issuer]
         refused = await gateway.post("/o/o_1/mcp", {}, NO_TOKEN)
-        metadata = f'resource_metadata="{resource}/.well-known/oauth-protected-resource"'
+        metadata = f'resource_metadata="{resource}/.well-known/oauth-protected-resource/o/o_1/mcp"'
         assert metadata in refused.headers["www-authenticate"]
         pages = {"Origin": "https://zimun.example"} | gateway.bearer()
         assert (await gateway.post("/o/o_1/mcp", {}, pages)).status == 200

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.mcp.messages import INVALID_REQUEST, PARSE_ERROR, Malformed, check
+from zimun.mcp.messages import INVALID_REQUEST, PARSE_ERROR, Malformed, read_message
 
 GOOD = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}
 
@@ -54,14 +54,14 @@ JSON = st.recursive(
 @pytest.mark.parametrize("body", UNREADABLE, ids=range(len(UNREADABLE)))
 def test_body_that_is_not_json_is_a_parse_error(body: bytes) -> None:
     with pytest.raises(Malformed) as refused:
-        check(body)
+        read_message(body)
     assert refused.value.code == PARSE_ERROR
 
 
 @pytest.mark.parametrize("message", MALFORMED, ids=range(len(MALFORMED)))
 def test_json_that_is_no_single_request_is_an_invalid_request(message: object) -> None:
     with pytest.raises(Malformed) as refused:
-        check(json.dumps(message).encode())
+        read_message(json.dumps(message).encode())
     assert refused.value.code == INVALID_REQUEST
 
 
@@ -70,7 +70,7 @@ def test_message_of_many_levels_is_an_invalid_request() -> None:
     for _ in range(40):
         levels = {"a": levels}
     with pytest.raises(Malformed) as refused:
-        check(json.dumps({**GOOD, "params": levels}).encode())
+        read_message(json.dumps({**GOOD, "params": levels}).encode())
     assert refused.value.code == INVALID_REQUEST
 
 
@@ -83,12 +83,12 @@ def test_requests_and_notifications_are_messages(
     id: int | str, method: str, params: dict[str, object]
 ) -> None:
     message = {"jsonrpc": "2.0", "method": method, "params": params}
-    check(json.dumps(message).encode())
-    check(json.dumps({**message, "id": id}).encode())
+    read_message(json.dumps(message).encode())
+    read_message(json.dumps({**message, "id": id}).encode())
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_a_message_or_malformed(body: bytes) -> None:
     with contextlib.suppress(Malformed):
-        check(body)
+        read_message(body)
         assert isinstance(json.loads(body)["method"], str)

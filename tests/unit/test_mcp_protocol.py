@@ -11,10 +11,11 @@ from typing import Any, cast
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
+from yarl import URL
 
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import McpAccess
-from zimun.domain.errors import InvalidRequest, McpAccessDenied
+from zimun.domain.errors import InvalidRequest, McpAccessDenied, TokenInvalid
 from zimun.domain.identity import SCOPES, Caller
 from zimun.mcp import endpoint, protocol, tools
 from zimun.rpc.error_status import status_of
@@ -127,13 +128,29 @@ async def test_start_that_fails_or_is_cancelled_is_tried_again(
 
 @asynccontextmanager
 async def posted(
-    mcp: endpoint.McpEndpoint, body: bytes | AsyncIterator[bytes], **more: str
+    mcp: endpoint.McpEndpoint,
+    body: bytes | AsyncIterator[bytes],
+    path: str = "/o/o_1/mcp",
+    **more: str,
 ) -> AsyncIterator[ClientResponse]:
     application = web.Application()
     application.router.add_post(endpoint.PATH, mcp.post)
     headers = {"Authorization": "Bearer t", "Content-Type": "application/json"} | more
     async with TestClient(TestServer(application)) as client:
-        yield await client.post("/o/o_1/mcp", data=body, headers=headers)
+        yield await client.post(URL(path, encoded=True), data=body, headers=headers)
+
+
+@pytest.mark.parametrize("org_id", ["%22", "%0D%0Ax:y", "%2Fo%2Fo_1", "a" * 65, "%C3%B6"])
+async def test_refusal_quotes_no_path_but_that_of_an_id(org_id: str) -> None:
+    async def refuse(_: str) -> Caller:
+        raise TokenInvalid("refused")
+
+    calls: Any = Calls()
+    mcp = endpoint.McpEndpoint(refuse, calls, calls, "https://a.example")
+    async with posted(mcp, b"{}", f"/o/{org_id}/mcp") as answer:
+        assert (answer.status, "WWW-Authenticate" in answer.headers) == (404, False)
+    async with posted(mcp, b"{}", "/o/%6F_1/mcp") as answer:
+        assert answer.headers["WWW-Authenticate"].endswith('-protected-resource/o/o_1/mcp"')
 
 
 async def test_body_that_is_too_large_is_an_invalid_request(mcp: endpoint.McpEndpoint) -> None:

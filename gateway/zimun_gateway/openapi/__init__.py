@@ -5,6 +5,6 @@ which the gateway says what it answers by itself. So the document cannot differ 
 """
 
 from .document import document, required_scopes
-from .tools import tools
+from .tools import tool_scopes, tools
 
-__all__ = ["document", "required_scopes", "tools"]
+__all__ = ["document", "required_scopes", "tool_scopes", "tools"]

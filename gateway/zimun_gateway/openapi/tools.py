@@ -5,7 +5,8 @@ those of the OpenAPI document with every reference written out, and only some of
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,6 +134,15 @@ def tools(descriptors: Path) -> list[Object]:
         }
         for name, tool in _TOOLS.items()
     ]
+
+
+@cache
+def tool_scopes(descriptors: Path) -> Sequence[str]:
+    """Every scope that a tool requires, sorted."""
+    api = Api(descriptors)
+    named = {name for tool in _TOOLS.values() for name in tool.methods.values()}
+    methods = [method for method in api.methods() if method.name in named]
+    return tuple(sorted({str(api.option(method, "required_scope")) for method in methods}))
 
 
 def _path(method: MethodDescriptor) -> str:

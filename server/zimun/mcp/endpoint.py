@@ -6,7 +6,7 @@ Envoy has checked path, method, Origin and token, and limits the client and the 
 import asyncio
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -25,13 +25,14 @@ from zimun.domain.errors import (
     OrganizationNotFound,
     OutcomeUnknown,
     Overloaded,
+    ScopeMissing,
     TokenInvalid,
     ZimunError,
 )
-from zimun.domain.identity import Caller
+from zimun.domain.identity import ID, Caller
 from zimun.mcp import tools
 from zimun.mcp.asgi import respond
-from zimun.mcp.messages import Malformed, check
+from zimun.mcp.messages import Malformed, read_message
 from zimun.rpc import error_status
 from zimun.rpc.dispatch import Verify, bearer_token
 from zimun.rpc.local_calls import LocalCalls
@@ -39,7 +40,10 @@ from zimun.rpc.local_calls import LocalCalls
 if TYPE_CHECKING:
     from zimun.mcp.protocol import Protocol
 
-PATH = "/o/{org_id}/mcp"
+PATH = f"/o/{{org_id:{ID.pattern}}}/mcp"
+
+METADATA_PATH = "/.well-known/oauth-protected-resource"
+"""What Envoy serves the metadata of a resource at: this and the path of the resource (RFC 9728)."""
 
 TIMEOUT_HEADER = "x-zimun-timeout"
 """The header in which Envoy says how many seconds it waits for the response."""
@@ -73,14 +77,12 @@ _STATUSES = {
 class McpEndpoint:
     """Admits agents of an organization and passes their requests to the protocol.
 
-    `resource_metadata` is the address of the metadata of the resource (RFC 9728), or empty.
+    `resource` is the base URL of the service as agents know it, or empty.
     """
 
-    def __init__(
-        self, verify: Verify, reader: Reader, calls: LocalCalls, resource_metadata: str
-    ) -> None:
+    def __init__(self, verify: Verify, reader: Reader, calls: LocalCalls, resource: str) -> None:
         self._verify, self._reader, self._calls = verify, reader, calls
-        self._resource_metadata = resource_metadata
+        self._resource = resource
         self._protocol: Protocol | None = None
         self._loading = asyncio.Lock()
 
@@ -91,9 +93,9 @@ class McpEndpoint:
         except Malformed as error:
             return web.json_response(error.as_json(), status=HTTPStatus.BAD_REQUEST)
         except ZimunError as error:
-            return _refused(error_status.status_of(error), self._headers(error))
+            return _refused(error, self._headers(error, request.path))
         except Exception as error:
-            return _refused(error_status.internal_error(error), {})
+            return _response(error_status.internal_error(error), {})
 
     async def close(self) -> None:
         """Cancel the running requests."""
@@ -107,8 +109,11 @@ class McpEndpoint:
         if request.content_type != "application/json":
             raise InvalidRequest({"content-type": "must be application/json"})
         body = await _body(request, deadline)
-        check(body)
+        message = read_message(body)
         protocol = await self._loaded()
+        missing = tools.missing_scope(message, caller.scopes, access)
+        if missing:
+            return self._scope_missing(missing, caller, request.path)
         headers = [(name, request.headers[name]) for name in _FORWARDED if name in request.headers]
         agent = tools.Agent(caller, access, headers, deadline)
         return await respond(protocol.application, request, body, {"agent": agent})
@@ -138,14 +143,25 @@ class McpEndpoint:
                 self._protocol = protocol
             return self._protocol
 
-    def _headers(self, error: ZimunError) -> Mapping[str, str]:
+    def _scope_missing(self, scope: str, caller: Caller, path: str) -> web.Response:
+        """The refusal of a call; it names the scopes of tools that the token has, too, as some
+        agents ask for those alone that it names."""
+        scopes = {scope, *caller.scopes.intersection(tools.scopes())}
+        challenge = self._challenge("insufficient_scope", scopes, path)
+        return _refused(ScopeMissing(scope), challenge)
+
+    def _headers(self, error: ZimunError, path: str) -> Mapping[str, str]:
         if isinstance(error, Overloaded):
             return {"Retry-After": str(math.ceil(error.retry_after))}
         if not isinstance(error, TokenInvalid):
             return {}
-        challenge = 'Bearer error="invalid_token"'
-        if self._resource_metadata:
-            challenge += f', resource_metadata="{self._resource_metadata}"'
+        return self._challenge("invalid_token", tools.scopes(), path)
+
+    def _challenge(self, error: str, scopes: Iterable[str], path: str) -> Mapping[str, str]:
+        """What a refused agent is to ask for, and where (RFC 6750, 3; RFC 9728, 5.1)."""
+        challenge = f'Bearer realm="zimun", error="{error}", scope="{" ".join(sorted(scopes))}"'
+        if self._resource:
+            challenge += f', resource_metadata="{self._resource}{METADATA_PATH}{path}"'
         return {"WWW-Authenticate": challenge}
 
 
@@ -171,7 +187,11 @@ def _import(calls: LocalCalls) -> "Protocol":
     return Protocol(calls)
 
 
-def _refused(status: Status, headers: Mapping[str, str]) -> web.Response:
+def _refused(error: ZimunError, headers: Mapping[str, str]) -> web.Response:
+    return _response(error_status.status_of(error), headers)
+
+
+def _response(status: Status, headers: Mapping[str, str]) -> web.Response:
     code = next(code for code in StatusCode if code.value[0] == status.code)
     http = _STATUSES.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
     return web.json_response(tools.as_json(status), status=http, headers=headers)

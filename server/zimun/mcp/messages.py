@@ -27,8 +27,8 @@ class Malformed(Exception):
         return {"jsonrpc": "2.0", "id": None, "error": error}
 
 
-def check(body: bytes) -> None:
-    """Raise Malformed unless the body is one request or notification."""
+def read_message(body: bytes) -> dict[str, Any]:
+    """The request or notification of a body; raises Malformed unless it is one."""
     message = _parse(body)
     if not isinstance(message, dict):
         raise Malformed(
@@ -42,6 +42,7 @@ def check(body: bytes) -> None:
         raise Malformed(INVALID_REQUEST, "params must be an object")
     if _is_deeper(message, _MAX_DEPTH):
         raise Malformed(INVALID_REQUEST, f"there are more than {_MAX_DEPTH} levels")
+    return message
 
 
 def _parse(body: bytes) -> Any:

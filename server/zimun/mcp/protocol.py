@@ -22,7 +22,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
 from zimun.domain.catalog.entries import McpAccess
-from zimun.domain.errors import InvalidRequest, McpAccessDenied, ScopeMissing, ZimunError
+from zimun.domain.errors import InvalidRequest, McpAccessDenied, ZimunError
 from zimun.mcp import tools
 from zimun.mcp.asgi import Application
 from zimun.mcp.tools import Agent
@@ -128,8 +128,6 @@ class Protocol:
         return await _result(lambda: self._answer(agent, tool, arguments))
 
     async def _answer(self, agent: Agent, tool: tools.Tool, arguments: tools.Json) -> tools.Json:
-        if tool.scope not in agent.caller.scopes:
-            raise ScopeMissing(tool.scope)
         if tool.changes and agent.access is not McpAccess.READ_WRITE:
             raise McpAccessDenied(agent.access)
         _check(arguments, tool.definition["inputSchema"])

@@ -76,6 +76,19 @@ def load() -> Sequence[Tool]:
     ]
 
 
+def scopes() -> frozenset[str]:
+    """Every scope that a tool requires."""
+    return frozenset(tool.scope for tool in load())
+
+
+def missing_scope(message: Json, granted: frozenset[str], access: McpAccess) -> str:
+    """The scope with which a token could call the tool of a message; empty if it lacks none."""
+    name = message.get("params", {}).get("name")
+    called = [tool for tool in load() if tool.name == name and message["method"] == "tools/call"]
+    needed = (tool.scope for tool in called if tool.is_open_to(frozenset([tool.scope]), access))
+    return next((scope for scope in needed if scope not in granted), "")
+
+
 async def call(tool: Tool, arguments: Json, agent: Agent, calls: LocalCalls) -> Json:
     """The answer of a tool as its output schema says.
 
