@@ -35,7 +35,12 @@ from .strict_requests import strict_bodies
 from .transcoding import untranscoded
 
 API = "/api/v1"
-PUBLISHED = ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server")
+PUBLISHED = (
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/oauth/authorize",
+)
+"""Paths of the token port that callers without a token may read."""
 HEALTH = "grpc.health.v1.Health"
 REFLECTIONS = (
     "grpc.reflection.v1.ServerReflection",

@@ -11,7 +11,9 @@ import httpx2
 import pytest
 import requests
 from mcp import Client
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from mcp.shared.exceptions import MCPError
 
 from ..support.answers import Json, good, refusal, refused
@@ -83,13 +85,43 @@ class Agent:
         return refusal(in_text(result), code, reason)
 
 
+class Tokens:
+    """Where the package keeps the token of a client."""
+
+    def __init__(self, token: OAuthToken | None = None) -> None:
+        self.token = token
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.token
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.token = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return None
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        raise NotImplementedError("no client registers itself")
+
+
+def asks_for_tokens(
+    zimun: Zimun, client: tuple[str, str], tokens: Tokens
+) -> ClientCredentialsOAuthProvider:
+    """The package's own way to a token: it knows a client, and finds out all else."""
+    return ClientCredentialsOAuthProvider(
+        f"{zimun.url}/o/o_demo/mcp", tokens, *client, issuer=zimun.url
+    )
+
+
 @asynccontextmanager
 async def agent(
-    zimun: Zimun, version: str = "2026-07-28", token: str | None = None
+    zimun: Zimun,
+    version: str = "2026-07-28",
+    token: str | None = None,
+    auth: httpx2.Auth | None = None,
 ) -> AsyncIterator[Agent]:
-    async with httpx2.AsyncClient(
-        headers=zimun.headers(token), trust_env=False, timeout=20
-    ) as http:
+    headers = None if auth else zimun.headers(token)
+    async with httpx2.AsyncClient(headers=headers, auth=auth, trust_env=False, timeout=20) as http:
         transport = streamable_http_client(f"{zimun.url}/o/o_demo/mcp", http_client=http)
         async with Client(transport, mode=VERSIONS[version]) as client:
             assert client.protocol_version == version
@@ -298,3 +330,29 @@ def test_refusals_of_the_server_say_what_those_of_envoy_say(zimun: Zimun) -> Non
     assert by_envoy.status_code == by_server.status_code == 401
     assert challenge(by_envoy) == challenge(by_server)
     assert by_envoy.headers["Server"] == by_server.headers["Server"]
+
+
+async def test_client_of_the_package_finds_the_token_endpoint_by_itself(
+    zimun: Zimun, permit: Permit, version: str, other_client: tuple[str, str]
+) -> None:
+    permit("READ_WRITE")
+    tokens = Tokens()
+    auth = asks_for_tokens(zimun, other_client, tokens)
+    async with agent(zimun, version, auth=auth) as client:
+        assert await client.tools() == READING + CHANGING
+    assert tokens.token is not None
+    assert tokens.token.scope == "org:read availability:read appointments:write"
+
+
+async def test_client_of_the_package_asks_for_the_scope_that_a_call_needs(
+    zimun: Zimun, permit: Permit, version: str, time: str, other_client: tuple[str, str]
+) -> None:
+    permit("READ_WRITE")
+    scope = "availability:read"
+    tokens = Tokens(OAuthToken(access_token=zimun.token(scope, other_client), scope=scope))
+    slot = {"service_id": "s_123", "appointment_time": time}
+    auth = asks_for_tokens(zimun, other_client, tokens)
+    async with agent(zimun, version, auth=auth) as client:
+        assert (await client.change("create_hold", **slot))["state"] == "HELD"
+    assert tokens.token is not None
+    assert tokens.token.scope == "availability:read appointments:write"

@@ -224,3 +224,12 @@ def test_the_metadata_leads_to_everything(zimun: Zimun) -> None:
         found["token_endpoint"], data=GRANT, auth=zimun.credentials, timeout=20
     )
     assert token.status_code in (200, 429), token.text
+
+
+def test_the_authorization_endpoint_grants_nothing_and_leads_nowhere(zimun: Zimun) -> None:
+    """RFC 6749, 4.1.2.1: no browser is sent to an address that no client has registered."""
+    endpoint = well_known(zimun, "oauth-authorization-server")["authorization_endpoint"]
+    assert endpoint == f"{zimun.url}/oauth/authorize"
+    asked = {"response_type": "code", "client_id": "c_demo", "redirect_uri": "https://a.example/"}
+    answer = zimun.session.get(endpoint, params=asked, allow_redirects=False, timeout=20)
+    error(answer, 400, "unsupported_response_type")

@@ -20,6 +20,7 @@ from zimun.domain.identity import SCOPES, Client
 from zimun.domain.instant import SECOND
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105, a path
+AUTHORIZATION_PATH = "/oauth/authorize"
 JWKS_PATH = "/.well-known/jwks.json"
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 
@@ -56,6 +57,7 @@ def application(
     endpoints = _Endpoints(credentials, issuer, time, limits)
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_refusals_in_json])
     app.router.add_post(TOKEN_PATH, endpoints.token)
+    app.router.add_get(AUTHORIZATION_PATH, endpoints.authorization)
     app.router.add_get(JWKS_PATH, endpoints.jwks)
     app.router.add_get(METADATA_PATH, endpoints.metadata)
     return app
@@ -99,15 +101,24 @@ class _Endpoints:
         }
         return web.json_response(answer, headers=_NO_STORE)
 
+    async def authorization(self, _request: web.Request) -> web.Response:
+        """Refuse every request: no grant begins here. No client has registered an address to
+        redirect to (RFC 6749 section 4.1.2.1)."""
+        raise OAuthError("unsupported_response_type", "tokens are for client credentials alone")
+
     async def jwks(self, _request: web.Request) -> web.Response:
         """The keys that verify our tokens (RFC 7517 section 5)."""
         return web.json_response(self.issuer.keys.jwks(), headers=_CACHEABLE)
 
     async def metadata(self, _request: web.Request) -> web.Response:
-        """The metadata by which client libraries find the endpoints (RFC 8414 section 2)."""
+        """The metadata by which client libraries find the endpoints (RFC 8414 section 2).
+
+        Those of the Model Context Protocol accept none without an authorization endpoint.
+        """
         base = self.issuer.issuer.rstrip("/")
         document = {
             "issuer": self.issuer.issuer,
+            "authorization_endpoint": base + AUTHORIZATION_PATH,
             "token_endpoint": base + TOKEN_PATH,
             "jwks_uri": base + JWKS_PATH,
             "grant_types_supported": ["client_credentials"],

@@ -12,7 +12,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from zimun.auth.clients import create_client, hash_secret, revoke_client, rotate_secret
 from zimun.auth.signing_keys import KeyStore
-from zimun.auth.token_endpoint import JWKS_PATH, METADATA_PATH, TOKEN_PATH, application
+from zimun.auth.token_endpoint import (
+    AUTHORIZATION_PATH,
+    JWKS_PATH,
+    METADATA_PATH,
+    TOKEN_PATH,
+    application,
+)
 from zimun.auth.tokens import Issuer, Verifier
 from zimun.domain.identity import SCOPES, Caller, Client
 from zimun.domain.instant import SECOND
@@ -299,7 +305,14 @@ async def test_other_methods_are_not_allowed(endpoint: Endpoint, method: str) ->
 
 
 async def test_another_path_is_refused_in_json(endpoint: Endpoint) -> None:
-    await refused(await endpoint.http.get("/oauth/authorize"), 404, "invalid_request")
+    await refused(await endpoint.http.get("/oauth/introspect"), 404, "invalid_request")
+
+
+async def test_no_grant_begins_at_the_authorization_endpoint(endpoint: Endpoint) -> None:
+    asked = {"response_type": "code", "client_id": "c_1", "redirect_uri": "https://a.example/"}
+    response = await endpoint.http.get(AUTHORIZATION_PATH, params=asked, allow_redirects=False)
+    await refused(response, 400, "unsupported_response_type")
+    await refused(await endpoint.http.post(AUTHORIZATION_PATH), 405, "invalid_request")
 
 
 async def test_rotation_and_grace(
@@ -369,6 +382,7 @@ async def test_the_metadata_is_what_rfc_8414_says(endpoint: Endpoint) -> None:
     assert response.content_type == "application/json"
     assert await response.json() == {
         "issuer": ISSUER,
+        "authorization_endpoint": f"{ISSUER}/oauth/authorize",
         "token_endpoint": f"{ISSUER}/oauth/token",
         "jwks_uri": f"{ISSUER}/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
