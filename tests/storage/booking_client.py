@@ -16,10 +16,12 @@ from zimun.domain.appointment_commands import (
 )
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.availability.slots import Slot
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.commands import (
     CancelAppointment,
     Command,
     ConfirmHold,
+    Decision,
     ExtendHold,
     Hold,
     ReleaseHold,
@@ -27,6 +29,7 @@ from zimun.domain.commands import (
 )
 from zimun.domain.identity import Caller
 from zimun.domain.instant import to_datetime
+from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Contact, Reservation
 from zimun.stores import Stores
 
@@ -140,6 +143,18 @@ class BookingClient:
             DateRange(first=date, last=date),
         )
         return {slot.start: slot for slot in found.slots}
+
+
+@dataclass
+class CountedCommand:
+    """A command that counts how often it is decided."""
+
+    command: Command
+    decisions: int = 0
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        self.decisions += 1
+        return self.command.decide(ledger, timetable, now, client_id)
 
 
 def decode_reservation(answer: bytes) -> Reservation:

@@ -9,16 +9,17 @@ import pytest
 from zimun.booking.change_request import RESPONSE_LIFETIME
 from zimun.clock import ManualClock
 from zimun.domain.availability.slots import Slot
-from zimun.domain.booking_errors import SlotUnavailable
-from zimun.domain.errors import IdempotencyKeyReused
+from zimun.domain.booking_errors import HoldReleased, SlotUnavailable
+from zimun.domain.commands import ConfirmHold, ReleaseHold
+from zimun.domain.errors import HoldNotFound, IdempotencyKeyReused
 from zimun.domain.instant import MINUTE
 from zimun.domain.ledger.reservation import State
 from zimun.stores import Stores
 
-from .booking_client import BookingClient
+from .booking_client import BookingClient, CountedCommand
 from .engines import Engine
 from .ledger_check import check_ledger
-from .sample_catalog import CUT, NOW, at, create_salon
+from .sample_catalog import CUT, NOW, SAM, at, create_salon
 
 
 @asynccontextmanager
@@ -47,13 +48,38 @@ def count_reads(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return reads
 
 
+@pytest.mark.parametrize("key", ["", "k"])
 async def test_group_is_decided_without_a_read(
-    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     held = await client.hold(at(10))
     reads = count_reads(client.stores, monkeypatch)
-    await client.confirm(held.hold_id, key="k")
+    await client.confirm(held.hold_id, key=key)
     assert reads == []
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+async def test_refusal_in_memory_is_confirmed_by_one_read_and_not_decided_again(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    held = await client.hold(at(10))
+    await client.release(held.hold_id)
+    reads = count_reads(client.stores, monkeypatch)
+    confirmation = CountedCommand(ConfirmHold(held.hold_id, "a_1", SAM))
+    with pytest.raises(HoldReleased):
+        await client.submit("confirm", key, confirmation)
+    assert (len(reads), confirmation.decisions) == (1, 1)
+
+
+async def test_what_memory_lacks_is_loaded_by_one_read(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.hold(at(10))
+    reads = count_reads(client.stores, monkeypatch)
+    release = CountedCommand(ReleaseHold("h_unknown"))
+    with pytest.raises(HoldNotFound):
+        await client.submit("release", "", release)
+    assert (len(reads), release.decisions) == (1, 2)
 
 
 async def test_refusal_is_not_of_memory_alone(engine: Engine) -> None:

@@ -6,23 +6,24 @@ import logging
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from zimun.booking import group_decision
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.store import LedgerRead, LedgerUpdate
 from zimun.clock import ManualClock
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
-from zimun.domain.commands import Command, Decision, ReleaseHold
+from zimun.domain.commands import Decision, ReleaseHold
 from zimun.domain.errors import HoldNotFound, TokenInvalid
 from zimun.domain.ledger.ledger import Ledger
-from zimun.domain.ledger.loading import BLOCK, Loaded, Needs
+from zimun.domain.ledger.loading import BLOCK, Loaded, Needs, NotLoaded
 from zimun.domain.ledger.reservation import Reservation
 from zimun.stores import Stores
 
-from .booking_client import BookingClient
+from .booking_client import BookingClient, CountedCommand
 from .engines import Engine
 from .sample_catalog import (
     CALLER,
@@ -89,18 +90,6 @@ async def test_organization_that_many_make_at_once_is_made_once(
     assert len(engine.tables()["organizations"]) == 1
 
 
-@dataclass
-class CountedCommand:
-    """A command that counts how often it is decided."""
-
-    command: Command
-    decisions: int = 0
-
-    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        self.decisions += 1
-        return self.command.decide(ledger, timetable, now, client_id)
-
-
 def another_organization_of_the_lane(lanes: int) -> str:
     """The id of an organization whose commands can be in one group with those of the salon."""
     lane = zlib.crc32(ORG.encode()) % lanes
@@ -163,3 +152,46 @@ async def test_ledger_that_another_server_moves_while_its_group_reads_more_is_de
         assert change.decisions == 2
         catalogs = [await each.reader.catalog(other) for each in (stores, elsewhere)]
     assert [catalog.organization.name for catalog in catalogs] == ["Barber"] * 2
+
+
+@dataclass
+class NeedyCommand:
+    """A command that needs one more block at each decision, and notes how long a list then is."""
+
+    ticks: list[None]
+    noted: list[int] = field(default_factory=list)
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        self.noted.append(len(self.ticks))
+        raise NotLoaded(Needs(blocks={("t_ada", len(self.noted))}))
+
+
+async def test_command_that_never_has_what_it_needs_fails_and_lets_other_tasks_run(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_decision, "MAX_LOADS", 4)
+    ticks: list[None] = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(None)
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    command = NeedyCommand(ticks)
+    with pytest.raises(AssertionError):
+        await client.stores.writer.run(ORG, command)
+    ticking.cancel()
+    _, *after_reads = command.noted
+    assert len(after_reads) == 4
+    assert after_reads == sorted({*after_reads})
+
+
+async def test_command_of_an_unknown_organization_leaves_nothing_in_memory(
+    client: BookingClient,
+) -> None:
+    memory = client.stores.reader.memory("o_unknown")
+    with pytest.raises(TokenInvalid):
+        await client.stores.writer.run("o_unknown", ReleaseHold("h_1"))
+    assert memory.ledger is None
+    assert memory.timetable is None

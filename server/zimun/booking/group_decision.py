@@ -69,11 +69,12 @@ class GroupDecision:
             draft = self._unconfirmed.pop(org_id, None)
             if draft and draft.is_confirmed_by(update):
                 self._finished.append(draft)
-            elif draft := self._open_draft(self._memories[org_id], update, some):
-                if missing := draft.decide_commands(update.responses):
-                    self._needs[org_id] = missing
-                else:
-                    self._finished.append(draft)
+                continue
+            draft = self._open_draft(self._memories[org_id], update, some)
+            if missing := draft.decide_commands(update.responses):
+                self._needs[org_id] = missing
+            else:
+                self._finished.append(draft)
 
     def _read(self, org_id: str, commands: Sequence[PendingCommand]) -> LedgerRead:
         read = self._memories[org_id].read(self._needs.get(org_id))
@@ -82,8 +83,11 @@ class GroupDecision:
 
     def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
-    ) -> Draft | None:
-        """A draft on top of what was read; None where there is no such organization."""
+    ) -> Draft:
+        """A draft on top of what was read; a new ledger's where there is no such organization.
+
+        That has the commands that may make it; the others are refused.
+        """
         is_new = update.head is None
         if is_new:
             others = [pending for pending in commands if not pending.creates]
@@ -91,9 +95,6 @@ class GroupDecision:
                 pending.refusal = TokenInvalid("the token's organization does not exist")
             complete(others)
             commands = [pending for pending in commands if pending.creates]
-            if not commands:
-                memory.drop()
-                return None
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
