@@ -29,7 +29,7 @@ class PendingCommand:
     command: Command
     creates: bool
     future: "asyncio.Future[bytes]"
-    is_refused_hold: bool = False
+    is_refused_hold: bool
     response: bytes = b""
     refusal: Exception | None = None
 
@@ -46,8 +46,6 @@ class PendingCommand:
             self.future.set_result(self.response)
         else:
             self.future.set_exception(self.refusal)
-            # A cycle of command, refusal and traceback would wait for the garbage collector.
-            self.refusal = None
 
 
 @dataclass(slots=True)
@@ -117,8 +115,7 @@ class Draft:
         except NotLoaded:
             raise
         except Exception as error:
-            # Its traceback would keep the draft, and with it the whole group.
-            pending.refusal = error.with_traceback(None) if isinstance(error, ZimunError) else error
+            pending.refusal = _without_frames(error) if isinstance(error, ZimunError) else error
             return
         self._add(decision)
         if identity:
@@ -179,6 +176,15 @@ class Draft:
         """Add the refusals to memory; any effects of the draft must have been written."""
         self.memory.refused_holds.update(self.refusals)
         self.memory.weigh()
+
+
+def _without_frames(error: ZimunError) -> ZimunError:
+    """An error without references to frames, which would keep the draft and its whole group.
+
+    An error raised while another is handled has that as its context, with its own traceback.
+    """
+    error.__traceback__ = error.__context__ = None
+    return error
 
 
 def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:

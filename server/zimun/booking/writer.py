@@ -157,7 +157,6 @@ class _Lane:
                 except Exception as error:
                     log.exception("a group of commands failed")
                     fail(group, error)
-                group.clear()
 
     async def _gather_group(self) -> list[PendingCommand]:
         """The next group; holds of refused slots gather while nothing else waits, as one read of
