@@ -35,6 +35,11 @@ def address_family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def endpoint(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def port_problem(host: str, port: int) -> str:
     """Why a port cannot be listened on, "is in use" for one; empty where it can.
 
@@ -47,5 +52,5 @@ def port_problem(host: str, port: int) -> str:
             probe.bind((host, port))
         except OSError as error:
             is_taken = error.errno == errno.EADDRINUSE
-            return "is in use" if is_taken else f"cannot be used: {error.strerror}"
+            return "is in use" if is_taken else f"cannot be used at {host}: {error.strerror}"
         return ""

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import re
+import subprocess
 import sysconfig
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ QUIET = ("--component-log-level", "misc:error")
 """Warnings of this component are about features that Envoy calls work in progress or deprecated."""
 
 _POLL = 0.02
+
+_ORIGIN = re.compile(r"^(\[[^]]*\] ?)+(error initializing configuration '[^']*': )?")
+"""Time, place and, where Envoy only validates, the file of an error."""
 
 
 class EnvoyError(Exception):
@@ -155,11 +159,7 @@ class Envoy:
         return await asyncio.to_thread(_request, self.admin_address, method, path)
 
     def _last_error(self) -> str:
-        """The last error in Envoy's log, without time and origin, cut to one line."""
-        lines = self._log.read_text(errors="replace").splitlines() or ["it said nothing"]
-        fatal = [line for line in lines if "[critical]" in line]
-        words = re.sub(r"^(\[[^]]*\] ?)+", "", (fatal or lines)[-1])
-        return words.partition(" initializing config")[0][:300]
+        return _last_error(self._log.read_text(errors="replace"))
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -173,6 +173,27 @@ def _request(address: str, method: str, path: str) -> str:
     with contextlib.closing(connection):
         connection.request(method, path)
         return connection.getresponse().read().decode()
+
+
+def _last_error(log: str) -> str:
+    """The last error in a log of Envoy, without time and origin, cut to one line."""
+    lines = log.splitlines() or ["it said nothing"]
+    fatal = [line for line in lines if "[critical]" in line]
+    words = re.sub(_ORIGIN, "", (fatal or lines)[-1])
+    return words.partition(" initializing config")[0][:300]
+
+
+def envoy_command(config: Path) -> list[str]:
+    """The command line of an Envoy alone; without hot restart, as `Envoy` has it."""
+    return [str(envoy_binary()), "--disable-hot-restart", *QUIET, "-c", str(config)]
+
+
+def validate(config: Path) -> None:
+    """Raise EnvoyError for a configuration that Envoy refuses, such as of a missing certificate."""
+    command = [*envoy_command(config), "--mode", "validate", "--log-level", "error"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    if done.returncode:
+        raise EnvoyError(f"envoy refuses its configuration: {_last_error(done.stderr)}")
 
 
 def envoy_binary() -> Path:

@@ -225,7 +225,7 @@ async def _listen_http(
             protocol, host, port, ssl=context, reuse_port=sharing or None
         )
     except OSError as error:
-        raise PortTaken(f"{name} port {port} is in use") from error
+        raise PortTaken(name, host, port) from error
     stack.callback(server.close)
     number: int = server.sockets[0].getsockname()[1]
     return number

@@ -22,6 +22,7 @@ from zimun.command_options import data_dir, database, load_settings, name, on_st
 from zimun.config import ConfigError, Settings, make_directory
 from zimun.credential_commands import client_group, keys_group
 from zimun.domain.instant import DAY, from_datetime
+from zimun.domain.text import one_line
 
 # Commands import what they run: with all of it, `zimun --help` would take a second.
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 OTHERS_MODE = 0o077
 """The permissions that other users do not get on files that a command writes."""
+
+MAX_LINE = 1_000
+"""Characters of an error's line, which may quote what was given."""
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""
@@ -53,6 +57,7 @@ def main() -> None:
         _check_arguments(sys.argv)
         commands(standalone_mode=False)
     except click.ClickException as error:
+        error.message = one_line(error.message, MAX_LINE)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -63,7 +68,7 @@ def main() -> None:
         line = explain(error)
         if line is None:
             raise
-        sys.exit(f"zimun: {line}")
+        sys.exit(one_line(f"zimun: {line}", MAX_LINE))
 
 
 def _check_arguments(arguments: Iterable[str]) -> None:
@@ -141,7 +146,7 @@ def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
     from zimun.up import gateway_settings
     from zimun_gateway import bootstrap
-    from zimun_gateway.envoy_process import QUIET, envoy_binary
+    from zimun_gateway.envoy_process import ensure_port_free, envoy_command, validate
 
     settings = load_settings(**given)
     text = bootstrap.dump(gateway_settings(settings))
@@ -152,8 +157,10 @@ def gateway_command(only_print: bool, **given: Any) -> None:
     # In a file: it is longer than an argument may be.
     config = settings.data_dir / f"gateway-{settings.port}.yaml"
     config.write_text(text)
-    binary = str(envoy_binary())
-    os.execv(binary, [binary, "--disable-hot-restart", *QUIET, "-c", str(config)])  # noqa: S606
+    command = envoy_command(config)
+    ensure_port_free(settings.host, settings.port)
+    validate(config)
+    os.execv(command[0], command)  # noqa: S606
 
 
 @commands.command("openapi")

@@ -2,12 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from zimun.domain.text import check_line, one_line
+
 MAX_PORT = 65535
+
+MAX_SHOWN = 100
+"""Characters of a wrong value that an error quotes."""
+
+_USER = re.compile(r"//[^/?#]*@")
+"""The user of a URL, whose password no error quotes."""
 
 
 class ConfigError(Exception):
@@ -96,6 +106,8 @@ class Settings:
             raise ConfigError(
                 "ZIMUN_DATABASE_ANSWER_TIMEOUT must be more than ZIMUN_DATABASE_LOCK_TIMEOUT"
             )
+        if self.gateway_metrics_port is not None and not self.admin_port:
+            raise ConfigError("ZIMUN_GATEWAY_METRICS_PORT needs a ZIMUN_ADMIN_PORT")
         self._check_ports("ZIMUN_GRPC_PORT", self.grpc_ports)
         self._check_ports("ZIMUN_METRICS_PORT", self.metrics_ports)
         first, last = self.grpc_ports[0], self.grpc_ports[-1]
@@ -165,12 +177,13 @@ def _parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
     try:
         return parser(text)
     except ValueError as error:
-        raise ConfigError(f"ZIMUN_{name.upper()}={text}: {error}") from error
+        shown = one_line(_USER.sub("//…@", text), MAX_SHOWN)
+        raise ConfigError(f"ZIMUN_{name.upper()}={shown}: {error}") from None
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
+        if not re.fullmatch("[0-9]{1,18}", text) or not low <= int(text) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(text)
 
@@ -179,18 +192,45 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 def _decimal(maximum: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > maximum:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or float(text) > maximum:
             raise ValueError(f"must be a number from 0 to {maximum:g}")
         return float(text)
 
     return parse
 
 
-def _endpoint(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-        raise ValueError("must be host:port")
+def _address(text: str) -> str:
+    """An IP address to listen at: Envoy resolves no names for that."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+
+
+_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+
+
+def _host(text: str) -> str:
+    """An IP address or a host's name."""
+    with suppress(ValueError):
+        return _address(text)
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be an IP address or the name of a host")
     return text
+
+
+def _endpoint(text: str) -> str:
+    try:
+        host, port = text.removeprefix("[").rsplit("]:" if text.startswith("[") else ":", 1)
+        (_address if text.startswith("[") else _host)(host)
+        _whole(1, MAX_PORT)(port)
+    except ValueError:
+        raise ValueError("must be host:port, or [address]:port for IPv6") from None
+    return text
+
+
+def _endpoints(text: str) -> tuple[str, ...]:
+    return tuple(map(_endpoint, _list(text)))
 
 
 _BASE_URL = re.compile(
@@ -204,6 +244,33 @@ def _base_url(text: str) -> str:
     if not _BASE_URL.fullmatch(text) or urlsplit(text).port == 0:
         raise ValueError("must be an http or https address without user, query or escapes")
     return text
+
+
+def _jwks_url(text: str) -> str:
+    """An http or https address, or the path of a file."""
+    if "://" not in text:
+        return _visible(text)
+    url = urlsplit(text)
+    is_address = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    if not is_address or "@" in url.netloc or not re.fullmatch("[!-~]+", text):
+        raise ValueError("must be an http or https address without user, or the path of a file")
+    return text
+
+
+def _visible(text: str) -> str:
+    if violation := check_line(text):
+        raise ValueError(violation)
+    return text
+
+
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[\w.\[\]:-]+", re.ASCII)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _list(text)
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError("must be *, or origins such as https://app.example, comma-separated")
+    return origins
 
 
 def _switch(text: str) -> bool:
@@ -226,6 +293,9 @@ _port = _whole(0, MAX_PORT)
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "data_dir": Path,
+    "host": _address,
+    "grpc_host": _host,
+    "metrics_host": _address,
     "port": _port,
     "grpc_port": _port,
     "auth_port": _port,
@@ -246,7 +316,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "database_lock_timeout": _whole(1, 3600),
     "database_idle_timeout": _whole(1, 3600),
     "database_answer_timeout": _whole(1, 3600),
-    "cors_origins": _list,
+    "cors_origins": _origins,
     "docs": _switch,
     "public_url": _base_url,
     "tls_certificate": Path,
@@ -257,8 +327,12 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "upstream_tls_ca": Path,
     "upstream_tls_certificate": Path,
     "upstream_tls_key": Path,
-    "grpc_endpoints": _list,
-    "auth_endpoints": _list,
+    "upstream_tls_name": _host,
+    "audience": _visible,
+    "issuer": _visible,
+    "jwks_url": _jwks_url,
+    "grpc_endpoints": _endpoints,
+    "auth_endpoints": _endpoints,
     "log_level": _level,
 }
 

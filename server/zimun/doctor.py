@@ -23,11 +23,13 @@ from sqlalchemy import URL
 
 from zimun.config import ConfigError, Settings, load
 from zimun.domain.instant import SECOND, rfc3339
+from zimun.domain.text import one_line
 from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.inspection import DURABLE, WRITABLE, Inspection, examine
 from zimun.storage.sqlite import database_file
 from zimun.storage.urls import is_postgresql
 from zimun.stores import locate
+from zimun_gateway.child_process import endpoint
 from zimun_gateway.envoy_process import EnvoyError, envoy_binary
 
 Level = Literal["ok", "warning", "failure"]
@@ -48,6 +50,9 @@ CONNECTIONS_OF_A_PROCESS = 20
 CERTIFICATE_DAYS = 21
 """Days before its end in which a certificate is warned of."""
 
+MAX_LINE = 1_000
+"""Characters of a finding."""
+
 RESPONSE_TIMEOUT = 3.0
 """Seconds in which a server or Envoy has to answer."""
 
@@ -61,7 +66,7 @@ class Finding:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.level:<8} {self.subject}: {self.text}"
+        return one_line(f"{self.level:<8} {self.subject}: {self.text}", MAX_LINE)
 
 
 async def run(environ: Mapping[str, str], running: bool, given: Mapping[str, object]) -> bool:
@@ -278,7 +283,7 @@ def _absent(subject: str, where: str, running: bool) -> Finding:
 
 async def _server(settings: Settings, port: int, running: bool) -> Finding:
     """The health of a server, checked as a load balancer does."""
-    where = f"{_dialled(settings.grpc_host)}:{port}"
+    where = _dialled(settings.grpc_host, port)
     if not await _listens(where):
         return _absent("server", where, running)
     try:
@@ -318,7 +323,7 @@ async def _ports(settings: Settings) -> AsyncIterator[Finding]:
         ("ZIMUN_METRICS_PORT", settings.metrics_host, port) for port in settings.metrics_ports
     ]
     for variable, host, port in ports:
-        where = f"{_dialled(host)}:{port}"
+        where = _dialled(host, port)
         taken = await _listens(where)
         text = "is in use by another program" if taken else "is free"
         yield Finding("failure" if taken else "ok", variable, f"{where} {text}")
@@ -326,7 +331,7 @@ async def _ports(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _envoy(settings: Settings, running: bool) -> Finding:
     """A request without a token, which Envoy is to refuse by itself."""
-    where = f"{_dialled(settings.host)}:{settings.port}"
+    where = _dialled(settings.host, settings.port)
     if not await _listens(where):
         return _absent("envoy", where, running)
     scheme = "https" if settings.tls_certificate else "http"
@@ -342,9 +347,9 @@ async def _envoy(settings: Settings, running: bool) -> Finding:
     return Finding("ok", "envoy", f"{where} answers, and asks for a token")
 
 
-def _dialled(host: str) -> str:
-    """The address at which what listens on `host` is reached from here."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+def _dialled(host: str, port: int) -> str:
+    """The address at which what listens at a port of `host` is reached from here."""
+    return endpoint({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104
 
 
 async def _listens(where: str) -> bool:

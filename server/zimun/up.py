@@ -20,6 +20,7 @@ from zimun.demo_env import DemoEnv
 from zimun.domain.identity import SCOPES
 from zimun.stores import Stores
 from zimun_gateway import site
+from zimun_gateway.child_process import endpoint
 from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
 from zimun_gateway.static_files import swagger_ui
@@ -76,10 +77,15 @@ async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
 def gateway_settings(
     settings: Settings, server: app.StartedServer | None = None
 ) -> GatewaySettings:
-    """The gateway's settings, with the ports of a server in this process, if there is one."""
+    """The gateway's settings, with the ports of a server in this process, if there is one.
+
+    Raises ConfigError for settings that only the server can have.
+    """
+    if settings.jwks_url and "://" not in settings.jwks_url:
+        raise ConfigError("ZIMUN_JWKS_URL must be an http or https address: Envoy reads no file")
     host = settings.grpc_host
-    grpc = (f"{host}:{server.grpc_port}",) if server else settings.grpc_endpoints
-    auth = (f"{host}:{server.auth_port}",) if server else settings.auth_endpoints
+    grpc = (endpoint(host, server.grpc_port),) if server else settings.grpc_endpoints
+    auth = (endpoint(host, server.auth_port),) if server else settings.auth_endpoints
     return GatewaySettings(
         listen_address=settings.host,
         listen_port=settings.port,
@@ -88,8 +94,8 @@ def gateway_settings(
         metrics_port=settings.gateway_metrics_port,
         otlp_endpoint=settings.otlp_endpoint,
         trace_ratio=settings.trace_ratio,
-        grpc_endpoints=grpc or tuple(f"{host}:{port}" for port in settings.grpc_ports),
-        auth_endpoints=auth or (f"{host}:{settings.auth_port}",),
+        grpc_endpoints=grpc or tuple(endpoint(host, port) for port in settings.grpc_ports),
+        auth_endpoints=auth or (endpoint(host, settings.auth_port),),
         descriptors=DESCRIPTORS,
         site=site.DIRECTORY if settings.docs else None,
         swagger_ui=swagger_ui() if settings.docs else None,

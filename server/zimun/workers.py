@@ -22,7 +22,13 @@ from zimun import app
 from zimun.config import Settings
 from zimun.rpc.server import PortTaken
 from zimun.stores import claimed
-from zimun_gateway.child_process import address_family, ending_with_parent, port_problem, stop
+from zimun_gateway.child_process import (
+    address_family,
+    ending_with_parent,
+    endpoint,
+    port_problem,
+    stop,
+)
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 10.0
 """Seconds between the death of a worker and the start of the next one in its place: they grow
@@ -160,7 +166,7 @@ async def supervise(settings: Settings) -> None:
 
 def format_addresses(settings: Settings, grpc_ports: Sequence[int], auth_port: int) -> str:
     """The first line of `zimun serve`: the address of each worker, and the port of the tokens."""
-    addresses = ", ".join(f"{settings.grpc_host}:{port}" for port in grpc_ports)
+    addresses = ", ".join(endpoint(settings.grpc_host, port) for port in grpc_ports)
     return f"gRPC at {addresses}, tokens of {settings.public_issuer} at port {auth_port}"
 
 
@@ -187,8 +193,8 @@ def _reserve_ports(settings: Settings, stack: ExitStack) -> Sequence[Settings]:
 
 def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
     """Reserve a port, any free one for port 0, for sockets of this user with SO_REUSEPORT."""
-    if port and port_problem(host, port):
-        raise PortTaken(f"port {port} is in use")
+    if port_problem(host, port):
+        raise PortTaken("the", host, port)
     reserved = stack.enter_context(socket.socket(address_family(host)))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -57,14 +57,13 @@ def test_the_issuer_follows_the_port_and_the_scheme_unless_set() -> None:
         ("ZIMUN_PUBLIC_URL", "https://h:99999"),
         ("ZIMUN_PUBLIC_URL", "https://h:abc"),
         ("ZIMUN_PUBLIC_URL", "https://a b"),
-        ("ZIMUN_PUBLIC_URL", "https://u:p@h"),
         ("ZIMUN_PUBLIC_URL", "https://h/x%20y"),
         ("ZIMUN_PUBLIC_URL", 'https://h/"x'),
         ("ZIMUN_PUBLIC_URL", "https://h\n"),
     ],
 )
 def test_a_wrong_value_names_its_variable(variable: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"{variable}={value}")):
+    with pytest.raises(ConfigError, match=re.escape(f"{variable}={value.rstrip()}")):
         load({variable: value})
 
 

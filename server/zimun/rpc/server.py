@@ -38,6 +38,7 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
     time_off_service_pb2_grpc,
 )
+from zimun_gateway.child_process import endpoint, port_problem
 
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
 """The services that cannot serve while the store cannot be written; "" is the whole server."""
@@ -104,7 +105,10 @@ class _Handlers:
 
 
 class PortTaken(Exception):
-    """The port is in use by another program."""
+    """A port that is in use, or a host that is no address of this machine; `name` is the port's."""
+
+    def __init__(self, name: str, host: str, port: int) -> None:
+        super().__init__(f"{name} port {port} {port_problem(host, port) or 'is in use'}")
 
 
 class RpcServer:
@@ -153,18 +157,18 @@ class RpcServer:
     async def start(
         self, host: str, port: int, credentials: grpc.ServerCredentials | None = None
     ) -> None:
-        """Listen on host:port (0: any free port), without TLS where there are no credentials.
+        """Listen at a port of a host (0: any free port), without TLS where there are no credentials.
 
         Raises PortTaken.
         """
-        address = f"{host}:{port}"
+        address = endpoint(host, port)
         try:
             if credentials:
                 self.port = self._server.add_secure_port(address, credentials)
             else:
                 self.port = self._server.add_insecure_port(address)
         except RuntimeError as error:
-            raise PortTaken(f"gRPC port {port} is in use") from error
+            raise PortTaken("gRPC", host, port) from error
         await self._server.start()
 
     async def set_health(self, readable: bool, writable: bool) -> None:

@@ -10,12 +10,13 @@ import re
 import time
 from collections.abc import Iterable
 
+from zimun.domain.text import one_line
+
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
 """Characters. Longer texts are cut: callers may have sent part of them."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Headers = Iterable[tuple[str, str | bytes]]
 
@@ -52,7 +53,7 @@ class Formatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line without a traceback."""
-        record.message = _CONTROL.sub(_escaped, _cut(record.message, MAX_MESSAGE))
+        record.message = one_line(record.message, MAX_MESSAGE)
         return super().formatMessage(record)
 
     def formatException(self, ei: "logging._SysExcInfoType") -> str:
@@ -66,14 +67,6 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter())
     logging.basicConfig(level=level, handlers=[handler])
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
-
-
-def _escaped(match: "re.Match[str]") -> str:
-    return match[0].encode("unicode_escape").decode()
 
 
 class Limiter:
