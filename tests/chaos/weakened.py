@@ -277,10 +277,10 @@ def unemptied() -> None:
 def unrewritten() -> None:
     """The erasure of a contact leaves stored responses as they are."""
 
-    async def leave(*_: object) -> None:
-        pass
+    async def leave(*_: object) -> bool:
+        return True
 
-    _plant(SqliteLedgers, "rewrite_responses", leave)
+    _plant(SqliteLedgers, "empty_responses", leave)
 
 
 FAULTS: Mapping[str, Callable[[], None]] = {

@@ -4,25 +4,29 @@ from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import select
 
 from zimun.booking import contacts
 from zimun.booking.reader import Reader
 from zimun.domain.instant import DAY, SECOND
 from zimun.domain.ledger.reservation import contact_key
-from zimun.rpc.convert.contacts import without_contact
+from zimun.rpc.convert.contacts import shown_contact
 from zimun.storage.ledger_queries import LedgerQueries
+from zimun.storage.schema import idempotency
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import contacts_service_pb2 as contacts_pb2
 from zimun.v1.appointment_pb2 import Appointment, AppointmentChange
 
+from ..support.postgres import SET_UP
 from ..support.rpc import Zimun
-from . import at, stamp
+from . import at, confirm_of, stamp
 from .calls import (
     ELEVEN,
     TEN,
     book,
     book_request,
     changes_of,
+    create_hold,
     get,
     reschedule_request,
     update,
@@ -190,10 +194,43 @@ async def test_response_of_an_appointment_booked_while_its_contact_is_erased_kee
     """The last step of an erasure comes to a response whose appointment it has not met."""
     booked = await book(zimun, TEN, key="k-1", **PERSONAL)
     store, key = zimun.stores.ledgers, contact_key(EMAIL)
-    await store.rewrite_responses("o_demo", key, without_contact)
+    assert await store.empty_responses("o_demo", key, shown_contact, 0.0)
     request = book_request(TEN, **PERSONAL)
     repeated = await zimun.call(zimun.appointments.BookAppointment, request, key="k-1")
     assert repeated == booked
+
+
+async def test_every_response_with_an_appointment_is_stored_under_the_contact_that_it_shows(
+    zimun: Zimun,
+) -> None:
+    hold = await create_hold(zimun, TEN)
+    booked = (await book(zimun, ELEVEN, key="k", **PERSONAL)).appointment_id
+    named = {"appointment_id": booked}
+    requests = {
+        "ConfirmAppointment": confirm_of(hold.hold_id, contact_email=EMAIL),
+        "RescheduleAppointment": reschedule_request(booked, "2025-12-02T10:00:00Z"),
+        "UpdateAppointment": update_request(booked, notes="Changed"),
+        "MarkNoShow": appointments_pb2.MarkNoShowRequest(**named),
+        "ReopenAppointment": appointments_pb2.ReopenAppointmentRequest(**named),
+        "CompleteAppointment": appointments_pb2.CompleteAppointmentRequest(**named),
+    }
+    for method, request in requests.items():
+        if method == "MarkNoShow":
+            zimun.clock.instant = at("2025-12-02T10:00:00Z")
+        await zimun.call(getattr(zimun.appointments, method), request, key="k")
+    other = await book(zimun, "2025-12-02T15:00:00Z", contact_email="else@example.com")
+    cancel = appointments_pb2.CancelAppointmentRequest(appointment_id=other.appointment_id)
+    await zimun.call(zimun.appointments.CancelAppointment, cancel, key="k")
+    c = idempotency.c
+    query = select(c.method, c.response, c.contact_key).prefix_with(SET_UP)
+    rows = await zimun.stores.database.read(lambda tx: tx.execute(query).all())
+    service = appointments_pb2.DESCRIPTOR.services_by_name["AppointmentsService"]
+    methods = {one.name for one in service.methods if one.output_type is Appointment.DESCRIPTOR}
+    assert {method for method, _, _ in rows} == methods - {"GetAppointment"}
+    for method, response, stored_key in rows:
+        shown = shown_contact(method, response)
+        assert shown
+        assert shown.contact_key == stored_key, method
 
 
 async def test_erasing_again_changes_nothing(zimun: Zimun) -> None:

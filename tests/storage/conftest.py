@@ -1,9 +1,11 @@
 """Every test of the store runs on every engine; times are moved, never waited for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine as SqlEngine
+from sqlalchemy import event
 
 from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
@@ -83,3 +85,16 @@ async def sqlite_stores(sqlite_engine: SqliteEngine) -> AsyncIterator[Stores]:
         await create_salon(stores)
         yield stores
     check_ledger(sqlite_engine.tables(), NOW)
+
+
+@pytest.fixture
+def statements() -> Iterator[list[tuple[str, str]]]:
+    """Each statement that is executed, with its parameters, as text."""
+    executed: list[tuple[str, str]] = []
+
+    def record(_: object, cursor: object, sql: str, parameters: object, *__: object) -> None:
+        executed.append((sql, str(parameters)))
+
+    event.listen(SqlEngine, "before_cursor_execute", record)
+    yield executed
+    event.remove(SqlEngine, "before_cursor_execute", record)

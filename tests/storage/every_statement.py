@@ -7,7 +7,7 @@ from zimun.booking.store import (
     HoldFilter,
     LedgerRead,
     LedgerStore,
-    ResponseWithoutContact,
+    ShownContact,
 )
 from zimun.domain.catalog.entries import Location, Override, Resource, StaffMember
 from zimun.domain.catalog.time_off import TimeOff
@@ -78,8 +78,8 @@ async def _erase_contacts(store: LedgerStore) -> None:
     await store.contact_holds(ORG, "sam@example.com", "h_1", 10)
     await store.upcoming_of_contact(ORG, "sam@example.com", NOW, 10)
     await store.erase_contact(ORG, ["h_1"], "sam@example.com", "c_desk", NOW, True)
-    without = ResponseWithoutContact("h_1", 2, b"")
-    await store.rewrite_responses(ORG, "sam@example.com", lambda *_: without)
+    shown = ShownContact("sam@example.com", "h_1", 2, b"")
+    await store.empty_responses(ORG, "sam@example.com", lambda *_: shown, 0.0)
     await store.organizations_with_retention("", 10)
     await store.erase_ended_contacts(ORG, NOW + 10 * DAY, 10)
 

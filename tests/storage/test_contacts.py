@@ -1,40 +1,23 @@
-"""How contacts are sought and erased: few statements, and no response but that which was read."""
+"""How contacts are sought and erased: few statements, and bounded transactions."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine as SqlEngine
-from sqlalchemy import event
 
-from zimun.booking.store import LedgerRead, LedgerStore, ResponseWithoutContact
-from zimun.domain.instant import DAY
+from zimun.booking.store import LedgerStore
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import contact_key
 from zimun.storage import contacts
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.stores import Stores
 
-from .appending import KEY, Script, begun, response
+from .appending import Script, begun
 from .engines import Engine, Tables
 from .interrupted import Interrupted
 from .sample_catalog import NOW, ORG, SAM, at
 
 SAM_KEY = contact_key(SAM.email)
-
-
-@pytest.fixture
-def statements() -> Iterator[list[tuple[str, str]]]:
-    """Each statement that is executed, with its parameters, as text."""
-    executed: list[tuple[str, str]] = []
-
-    def record(_: object, cursor: object, sql: str, parameters: object, *__: object) -> None:
-        executed.append((sql, str(parameters)))
-
-    event.listen(SqlEngine, "before_cursor_execute", record)
-    yield executed
-    event.remove(SqlEngine, "before_cursor_execute", record)
 
 
 async def with_changed_appointments(store: LedgerStore, count: int) -> Script:
@@ -116,55 +99,6 @@ async def test_reservations_of_a_contact_are_sought_from_an_id_on(
     assert "h_1" not in str(statements), "the events before are not read"
     present = contact_key("else@example.com")
     assert await store.contact_holds(ORG, present, "h_3", 10) == ["h_3"]
-
-
-async def test_response_of_a_key_that_is_used_again_meanwhile_stays(
-    stores: Stores, engine: Engine
-) -> None:
-    keys = [KEY, KEY._replace(key="later")]
-    script = begun()
-    script.keep(keys[0], response(b"Sam", NOW + DAY))
-    script.keep(keys[1], response(b"Sam, too", NOW + 2 * DAY))
-    await script.write(stores.ledgers)
-    scans = 0
-
-    async def use_again() -> None:
-        nonlocal scans
-        scans += 1
-        if scans > 1:
-            return
-        await stores.ledgers.drop_responses(NOW + DAY)
-        script.hold(1)
-        script.keep(KEY, response(b"Another", NOW + 2 * DAY))
-        await script.write(stores.ledgers)
-
-    queries = LedgerQueries(Interrupted(stores.database, use_again))
-    erased = ResponseWithoutContact("h_1", 1, b"Erased")
-    await queries.rewrite_responses(ORG, "sam@example.com", lambda *_: erased)
-    [after] = await stores.ledgers.read([LedgerRead(ORG, keys=keys)])
-    assert [after.responses[key].response for key in keys] == [b"Another", b"Erased"]
-    assert scans == 1, "fewer than were asked for are the last"
-
-
-async def test_events_of_a_page_of_responses_are_read_by_one_statement(
-    store: LedgerStore, statements: list[tuple[str, str]]
-) -> None:
-    script = await with_changed_appointments(store, 3)
-    keys = [KEY._replace(key=f"k{revision}") for revision in range(1, 5)]
-    for key in keys:
-        script.keep(key, response(key.key.encode()))
-    script.hold(4)
-    await script.write(store)
-    await store.erase_contact(ORG, ["h_1"], SAM_KEY, "c_desk", NOW, True)
-    statements.clear()
-    # The appointment has another contact at its revision 4.
-    await store.rewrite_responses(
-        ORG, SAM_KEY, lambda _, text, key: ResponseWithoutContact("h_1", int(text[1:]), b"Nobody")
-    )
-    assert len([sql for sql, _ in statements if "FROM events" in sql]) == 1
-    [after] = await store.read([LedgerRead(ORG, keys=keys)])
-    texts = [after.responses[key].response for key in keys]
-    assert texts == [b"Nobody", b"Nobody", b"Nobody", b"k4"]
 
 
 @pytest.mark.parametrize("is_sam_again", [False, True])

@@ -14,6 +14,7 @@ from typing import Any
 from zimun.booking.store import IdempotencyKey, StoredResponse
 from zimun.domain.identity import Caller
 from zimun.domain.instant import DAY
+from zimun.domain.ledger.reservation import Reservation, contact_key
 
 RESPONSE_LIFETIME = DAY
 """How long a key and its response are stored."""
@@ -38,9 +39,10 @@ class ChangeRequest:
         """The key under which the response is stored."""
         return IdempotencyKey(self.caller.client_id, self.method, self.key)
 
-    def to_store(self, response: bytes, now: int) -> StoredResponse:
-        """The response as it is stored."""
-        return StoredResponse(self.fingerprint, response, now + RESPONSE_LIFETIME)
+    def to_store(self, response: bytes, result: Any, now: int) -> StoredResponse:
+        """The response to a result as it is stored."""
+        contact = contact_key(result.contact.email) if isinstance(result, Reservation) else ""
+        return StoredResponse(self.fingerprint, response, now + RESPONSE_LIFETIME, contact)
 
 
 def new_id(prefix: str) -> str:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from zimun.booking.appointments import DescribedChange, PageKey, describe_changes
 from zimun.booking.reader import Reader
-from zimun.booking.store import LedgerStore, WithoutContact
+from zimun.booking.store import LedgerStore, ReadContact
 from zimun.clock import Clock
 from zimun.domain.booking_errors import ContactHasAppointments
 from zimun.domain.identity import Caller
@@ -28,7 +28,8 @@ MAX_SOUGHT = 2000
 """Reservations of a contact that are sought at a time."""
 
 MAX_SECONDS = 5.0
-"""After about so many seconds a call erases no further batch: callers wait for some 15 seconds."""
+"""After about so many seconds a call erases no further batch, and empties no further stored
+responses: callers wait for some 15 seconds."""
 
 MAX_SWEPT = 20
 """Organizations whose contacts are looked through at a time."""
@@ -109,7 +110,7 @@ async def erase_contact(
     caller: Caller,
     email: str,
     include_upcoming: bool,
-    without_contact: WithoutContact,
+    read_contact: ReadContact,
 ) -> bool:
     """Erase a contact from reservations, events and stored responses; erasing again is no change.
 
@@ -131,8 +132,7 @@ async def erase_contact(
         await store.erase_contact(org_id, hold_ids, key, caller.client_id, now, include_upcoming)
         is_late = monotonic() > until
     # Responses come last: those stored from now on have no contact that was erased.
-    await store.rewrite_responses(org_id, key, without_contact)
-    return True
+    return await store.empty_responses(org_id, key, read_contact, until)
 
 
 async def _batches_of_contact(

@@ -121,7 +121,7 @@ class Draft:
         if identity:
             # A response that is still stored under the key has expired.
             self.reuses_expired_keys |= identity in stored
-            self.responses[identity] = request.to_store(pending.response, self.now)
+            self.responses[identity] = request.to_store(pending.response, decision.result, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:
         """Decide a command; a hold like one that was refused is refused alike while that stands."""

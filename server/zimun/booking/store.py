@@ -40,12 +40,14 @@ class IdempotencyKey(NamedTuple):
 class StoredResponse:
     """The response stored under an Idempotency-Key, and the fingerprint of its request.
 
-    The key is free again at `expires_at`.
+    The key is free again at `expires_at`. `contact_key` is that of the contact that the response
+    shows; empty where it shows none.
     """
 
     fingerprint: bytes
     response: bytes
     expires_at: int
+    contact_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +147,20 @@ class ReservationChange(NamedTuple):
     ignored_rules: Sequence[BookingRule] = ()
 
 
-class ResponseWithoutContact(NamedTuple):
-    """A stored response without the contact that it had, and whose revision it shows."""
+class ShownContact(NamedTuple):
+    """The contact that a stored response shows, of a revision of a reservation.
 
+    `emptied` is the response without it.
+    """
+
+    contact_key: str
     hold_id: str
     revision: int
-    response: bytes
+    emptied: bytes
 
 
-WithoutContact = Callable[[str, bytes, str], ResponseWithoutContact | None]
-"""The response of a method without the contact of a key; None where it does not have it."""
+ReadContact = Callable[[str, bytes], ShownContact | None]
+"""The contact that the response of a method shows; None where it shows none."""
 
 
 class LedgerStore(Protocol):
@@ -239,11 +245,11 @@ class LedgerStore(Protocol):
         Appointments that are yet to end are left out unless they are included.
         """
 
-    async def rewrite_responses(
-        self, org_id: str, key: str, without_contact: WithoutContact
-    ) -> None:
-        """Empty the stored responses that show a contact of appointments, where the event does no
-        longer."""
+    async def empty_responses(
+        self, org_id: str, key: str, read_contact: ReadContact, until: float
+    ) -> bool:
+        """Empty the stored responses that show the contact of a key, where the event does no
+        longer, until an instant of `time.monotonic`; returns whether none is left."""
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """Organizations after an id that keep contacts for a time only, in order."""

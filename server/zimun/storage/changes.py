@@ -26,6 +26,10 @@ _ALLOCATION = (
     "booked_at",
 )  # fmt: skip
 
+_RESPONSE = (
+    "org_id", "client_id", "method", "key", "fingerprint", "response", "expires_at", "contact_key",
+)  # fmt: skip
+
 PARTS: Mapping[str, Part] = {
     # Allocations that end are deleted before others take their place.
     "ended": Part("DELETE", "allocations", ("org_id", "session_id"), ("org_id", "session_id")),
@@ -52,11 +56,7 @@ PARTS: Mapping[str, Part] = {
         "events",
         ("org_id", "seq", "time", "type", "client_id", "hold_id", "revision", "data"),
     ),
-    "responses": Part(
-        "INSERT",
-        "idempotency",
-        ("org_id", "client_id", "method", "key", "fingerprint", "response", "expires_at"),
-    ),
+    "responses": Part("INSERT", "idempotency", _RESPONSE),
 }
 """Every kind of change, in the order in which they are made."""
 
@@ -110,8 +110,9 @@ def _add(changes: Changes, append: Append) -> None:
             changes.catalog.append((org_id, event.value))
     for key, response in append.responses.items():
         changes.rows["responses"].append(
-            (org_id, *key, response.fingerprint, response.response, response.expires_at)
-        )
+            (org_id, *key, response.fingerprint, response.response, response.expires_at,
+             response.contact_key)
+        )  # fmt: skip
 
 
 def _add_session(

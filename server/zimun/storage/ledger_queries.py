@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -9,11 +10,12 @@ from sqlalchemy import Connection
 from zimun.booking.store import (
     AppointmentFilter,
     HoldFilter,
+    ReadContact,
     ReservationChange,
-    WithoutContact,
 )
 from zimun.domain.ledger.reservation import Reservation
 from zimun.storage import contact_responses, contacts, ledgers, lists
+from zimun.storage.schema import UNREAD_CONTACT
 
 T = TypeVar("T")
 
@@ -125,21 +127,26 @@ class LedgerQueries(Generic[DatabaseT]):
             await self._database.write(partial(empty, org_id=org_id, seqs=seqs, key=key))
         return of_contact
 
-    async def rewrite_responses(
-        self, org_id: str, key: str, without_contact: WithoutContact
-    ) -> None:
-        """A few at a time, with a transaction only where there is one to replace."""
-        read, replace = contact_responses.responses_after, contact_responses.replace_responses
-        after: contact_responses.ResponseRow | None = None
-        while True:
-            rows = await self._database.scan(partial(read, org_id=org_id, after=after))
-            emptied = ((row, without_contact(row.method, row.response, key)) for row in rows)
-            changes = [(row, new) for row, new in emptied if new]
-            if changes:
-                await self._database.write(partial(replace, org_id=org_id, changes=changes))
-            if len(rows) < contact_responses.MAX_RESPONSES:
-                return
-            after = rows[-1]
+    async def empty_responses(
+        self, org_id: str, key: str, read_contact: ReadContact, until: float
+    ) -> bool:
+        """A few at a time; before, the contacts of those that are unread are read."""
+        read, empty = contact_responses.responses_of, contact_responses.empty_responses
+        for sought in (UNREAD_CONTACT, key):
+            after = contact_responses.FIRST
+            while rows := await self._database.scan(
+                partial(read, org_id=org_id, contact=sought, after=after)
+            ):
+                shown = [(row, read_contact(row.key.method, row.response)) for row in rows]
+                await self._database.write(
+                    partial(empty, org_id=org_id, contact=key, responses=shown)
+                )
+                if len(rows) < contact_responses.MAX_RESPONSES:
+                    break
+                if monotonic() > until:
+                    return False
+                after = rows[-1].key
+        return True
 
     async def organizations_with_retention(self, after: str, limit: int) -> Sequence[str]:
         """One statement."""

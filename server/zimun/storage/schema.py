@@ -31,6 +31,10 @@ metadata = MetaData()
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 """Options of a table that is read by ranges of its primary key."""
 
+UNREAD_CONTACT = "?"
+"""The contact_key of a response that a server of an earlier version has stored: its contact, if
+any, has not been read."""
+
 
 def only_where(condition: TextClause) -> dict[str, Any]:
     """Options of an index on some rows only."""
@@ -44,6 +48,7 @@ IS_NAMED = text("id != ''")
 IS_HELD = text("state = 'HELD'")
 IS_OF_HOLD = text("hold_id != ''")
 IS_UPDATE = text("type = 'APPOINTMENT_UPDATED'")
+HAS_CONTACT = text("contact_key != ''")
 IS_LIVE = text("state IN ('HELD', 'CONFIRMED', 'COMPLETED', 'NO_SHOW')")
 
 
@@ -360,10 +365,22 @@ idempotency = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Column("response", LargeBinary, nullable=False),
     _instant("expires_at"),
+    # That of the contact that the response shows; empty without one.
+    _text("contact_key", default=UNREAD_CONTACT),
     **CLUSTERED,
 )
 
 Index("idempotency_by_expiry", idempotency.c.expires_at)
+# With the rest of the key, so that responses of a contact are read in its order.
+Index(
+    "idempotency_by_contact",
+    idempotency.c.org_id,
+    idempotency.c.contact_key,
+    idempotency.c.client_id,
+    idempotency.c.method,
+    idempotency.c.key,
+    **only_where(HAS_CONTACT),
+)
 
 clients = Table(
     "clients",

@@ -46,7 +46,12 @@ EVENTS_SINCE = Prepared(
 )
 
 RESPONSE = Prepared(
-    select(idempotency.c.fingerprint, idempotency.c.response, idempotency.c.expires_at).where(
+    select(
+        idempotency.c.fingerprint,
+        idempotency.c.response,
+        idempotency.c.expires_at,
+        idempotency.c.contact_key,
+    ).where(
         idempotency.c.org_id == ORG,
         idempotency.c.client_id == bindparam("client_id"),
         idempotency.c.method == bindparam("method"),

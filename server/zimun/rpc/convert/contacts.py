@@ -1,7 +1,7 @@
 """Contacts: protobuf to domain values and back."""
 
 from zimun.booking.contacts import ContactHistory
-from zimun.booking.store import ResponseWithoutContact
+from zimun.booking.store import ShownContact
 from zimun.domain.ledger.contacts import PERSONAL_FIELDS
 from zimun.domain.ledger.reservation import contact_key
 from zimun.rpc.convert.appointments import appointment_change
@@ -26,14 +26,15 @@ def contact_appointment(history: ContactHistory) -> contacts_service_pb2.Contact
     )
 
 
-def without_contact(method: str, response: bytes, key: str) -> ResponseWithoutContact | None:
-    """A method's response without the contact of a key; None where it does not have it."""
+def shown_contact(method: str, response: bytes) -> ShownContact | None:
+    """The contact that a method's response shows; None where it shows none."""
     if method not in _METHODS:
         return None
     message = Appointment.FromString(response)
-    if contact_key(message.contact_email) != key:
+    key = contact_key(message.contact_email)
+    if not key:
         return None
     for name in PERSONAL_FIELDS:
         message.ClearField(name)
     emptied = message.SerializeToString(deterministic=True)
-    return ResponseWithoutContact(message.hold_id, int(message.etag), emptied)
+    return ShownContact(key, message.hold_id, int(message.etag), emptied)

@@ -40,6 +40,6 @@ class ContactsServicer(contacts_service_pb2_grpc.ContactsServiceServicer):
             caller(),
             request.contact_email,
             request.include_upcoming,
-            convert.without_contact,
+            convert.shown_contact,
         )
         return contacts_service_pb2.EraseContactResponse(incomplete=not is_complete)

@@ -78,7 +78,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
                 heads[row[0]] = Head(row[1], row[2], row[3])
             else:
                 key = IdempotencyKey(row[4], row[5], row[6])
-                response = StoredResponse(row[7], row[8], row[1])
+                response = StoredResponse(row[7], row[8], row[1], row[9])
                 responses.setdefault(row[0], {})[key] = response
         updates: dict[str, LedgerUpdate] = {}
         for request in reads:
@@ -167,9 +167,10 @@ _EVENTS = (
 
 _HEADS_AND_RESPONSES = """
 SELECT org_id, seq, time, catalog_version, NULL::text, NULL::text, NULL::text, NULL::bytea,
-NULL::bytea FROM ledgers WHERE org_id = ANY($1::text[])
+NULL::bytea, NULL::text FROM ledgers WHERE org_id = ANY($1::text[])
 UNION ALL
-SELECT i.org_id, i.expires_at, 0, 0, i.client_id, i.method, i.key, i.fingerprint, i.response
+SELECT i.org_id, i.expires_at, 0, 0, i.client_id, i.method, i.key, i.fingerprint, i.response,
+i.contact_key
 FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS k(org_id, client_id, method, key)
 CROSS JOIN LATERAL (
 SELECT * FROM idempotency WHERE org_id = k.org_id AND client_id = k.client_id
