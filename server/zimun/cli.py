@@ -57,8 +57,7 @@ def main() -> None:
         _check_arguments(sys.argv)
         commands(standalone_mode=False)
     except click.ClickException as error:
-        error.message = one_line(error.message, MAX_LINE)
-        error.show()
+        _in_one_line(error).show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
@@ -69,6 +68,14 @@ def main() -> None:
         if line is None:
             raise
         sys.exit(one_line(f"zimun: {line}", MAX_LINE))
+
+
+def _in_one_line(error: click.ClickException) -> click.ClickException:
+    """The same error with a message that is one bounded line."""
+    line = one_line(error.format_message(), MAX_LINE)
+    if isinstance(error, click.UsageError):
+        return click.UsageError(line, error.ctx)
+    return click.ClickException(line)
 
 
 def _check_arguments(arguments: Iterable[str]) -> None:

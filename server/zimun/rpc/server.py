@@ -157,7 +157,7 @@ class RpcServer:
     async def start(
         self, host: str, port: int, credentials: grpc.ServerCredentials | None = None
     ) -> None:
-        """Listen at a port of a host (0: any free port), without TLS where there are no credentials.
+        """Listen at a port of a host (0: any free one), without TLS where there are no credentials.
 
         Raises PortTaken.
         """
