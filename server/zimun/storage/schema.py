@@ -2,7 +2,8 @@
 
 Three tables belong to no organization: `clients` is read to learn which one a
 caller belongs to, `installation` and `signing_keys` hold what the whole
-installation shares.
+installation shares. All are in one file of more than 400 lines, as a module that
+imports `metadata` must get every table with it.
 """
 
 from typing import Any
