@@ -194,7 +194,7 @@ def _reserve_ports(settings: Settings, stack: ExitStack) -> Sequence[Settings]:
 def _reserve_port(host: str, port: int, stack: ExitStack) -> int:
     """Reserve a port, any free one for port 0, for sockets of this user with SO_REUSEPORT."""
     if port_problem(host, port):
-        raise PortTaken("the", host, port)
+        raise PortTaken("", host, port)
     reserved = stack.enter_context(socket.socket(address_family(host)))
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

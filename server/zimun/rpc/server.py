@@ -105,10 +105,14 @@ class _Handlers:
 
 
 class PortTaken(Exception):
-    """A port that is in use, or a host that is no address of this machine; `name` is the port's."""
+    """A port that is in use, or a host that is no address of this machine.
+
+    `name` is what the port is for, empty if it is one of several.
+    """
 
     def __init__(self, name: str, host: str, port: int) -> None:
-        super().__init__(f"{name} port {port} {port_problem(host, port) or 'is in use'}")
+        problem = port_problem(host, port) or "is in use"
+        super().__init__(f"{name} port {port} {problem}".lstrip())
 
 
 class RpcServer:
