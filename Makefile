@@ -13,11 +13,11 @@ GOOGLEAPIS := build/googleapis/.done
 # Installs nothing whose hash is not in constraints.txt.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode \
 	--require-hashes --constraints constraints.txt --requirements pyproject.toml
-COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --group browser \
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev --group browser --group mutation \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file constraints.txt
 
-.PHONY: help install runtime generate run test test-fast coverage test-e2e test-chaos browser check security format bench baseline lock upgrade clean
+.PHONY: help install runtime generate run test test-fast coverage test-e2e test-chaos browser check security mutants format bench baseline lock upgrade clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
@@ -114,6 +114,11 @@ FACTOR ?= 100
 SEED ?= 11
 security: install ## run the security tests for longer
 	SECURITY_FACTOR=$(FACTOR) SECURITY_SEED=$(SEED) $(BIN)/python -m pytest tests/security
+
+# MODULES=server/zimun/domain/intervals.py; those that survived again: ARGUMENTS="--survivors --profile ci"
+mutants: install ## run tests on mutants of MODULES
+	$(INSTALL) --all-extras --group dev --group mutation
+	nice $(BIN)/python -m tests.mutation $(MODULES) $(ARGUMENTS)
 
 format: install ## format the code, write envoy.yaml and the line links of docs/tour.md
 	$(BIN)/ruff format .
