@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zimun.domain.availability.slots import Busy
+from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Service
+from zimun.domain.commands import Command
 from zimun.domain.instant import HOUR
 from zimun.domain.ledger.events import FOREVER, Event, Member, ReservationEvent, Session
 from zimun.domain.ledger.evolve import evolve
@@ -55,12 +57,9 @@ class Model:
         found = [
             one
             for one in self.reservations.values()
-            if one.hold_id in needs.hold_ids or one.appointment_id in needs.appointment_ids
-        ]
-        found += [
-            one
-            for one in self.reservations.values()
-            if one.appointment_id and one.contact.email.casefold() in needs.contacts
+            if one.hold_id in needs.hold_ids
+            or one.appointment_id in needs.appointment_ids
+            or (one.appointment_id and one.contact.email.casefold() in needs.contacts)
         ]
         ids = needs.session_ids | {one.session_id for one in found}
         some = [
@@ -135,6 +134,13 @@ class Keeper:
             except NotLoaded as lacking:
                 self.ledger = self.ledger.with_loaded(self.model.load(lacking.needs))
         raise AssertionError("it never has what it needs")
+
+    def do(self, command: Command, timetable: Timetable, now: int) -> Any:
+        """The result of a command, whose events the model keeps."""
+        decision = self.ask(lambda ledger: command.decide(ledger, timetable, now, "c_1"))
+        self.model.events += decision.events  # type: ignore[arg-type]
+        self.evolve(decision.events)
+        return decision.result
 
     def evolve(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -1,10 +1,12 @@
 """Conflicts of time off, against a look at every booking."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.catalog.time_off import TimeOff
-from zimun.domain.instant import HOUR
+from zimun.domain.instant import DAY, HOUR
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import FOREVER, EventType, ReservationEvent, Session, member_of
 from zimun.domain.ledger.ledger import Ledger
@@ -17,12 +19,15 @@ from .build import catalog, location, member, resource, service
 from .ledger_model import EDGE, Keeper, Model
 
 LONGEST = 30 * HOUR
-CATALOG = catalog(
-    service(id="s_1", duration=LONGEST),
-    service(id="s_2", duration=LONGEST),
-    staff=[member(id="t_1")],
-    locations=[location(id="l_1"), location(id="l_2")],
-    resources=[resource(id="r_1")],
+CATALOG = replace(
+    catalog(
+        service(id="s_1", duration=LONGEST),
+        service(id="s_2", duration=LONGEST),
+        staff=[member(id="t_1")],
+        locations=[location(id="l_1"), location(id="l_2")],
+        resources=[resource(id="r_1")],
+    ),
+    longest_span=LONGEST,
 )
 OWNERS = ("o_1", "l_1", "l_2", "t_1", "r_1")
 
@@ -59,26 +64,38 @@ def expected(model: Model, off: TimeOff, now: int) -> list[Reservation]:
         for made in model.reservations.values()
         if off.owner_id in ("o_1", made.location_id, made.staff_id, *made.resource_ids)
         and (made.state is not State.HELD or made.expires_at > now)
-        and any(made.start < end and made.end > max(begin, now) for begin, end in off.intervals)
+        and any(
+            made.start < end and made.end > max(begin, now) and end > now
+            for begin, end in off.intervals
+        )
     ]
     return sorted(overlapped, key=lambda made: (made.start, made.hold_id))
 
 
-hours = st.integers(-60, 500).map(lambda hour: EDGE + hour * HOUR)
-bookings = st.tuples(
-    hours, st.integers(1, 30), st.sampled_from((State.HELD, State.CONFIRMED)),
-    st.sampled_from(("", *OWNERS[1:])),
-)  # fmt: skip
+hours = st.builds(
+    lambda block, hour: EDGE + block * BLOCK + hour * HOUR,
+    st.sampled_from((0, 0, 0, 1, 2)),
+    st.integers(-30, 30),
+)
+"""Near the edges of three blocks, most of them near the first."""
+
+
+def bookings(owner_id: str) -> st.SearchStrategy[list[tuple[int, int, State, str]]]:
+    """Starts, hours, states, and what is taken: an owner of time off more often than others."""
+    own = () if owner_id == "o_1" else (owner_id,) * 4
+    state, taken = st.sampled_from((State.HELD, State.CONFIRMED)), ("", *own, *OWNERS[1:])
+    booking = st.tuples(hours, st.integers(1, 30), state, st.sampled_from(taken))
+    return st.lists(booking, min_size=3, max_size=12)
 
 
 @st.composite
-def time_off(draw: st.DrawFn) -> TimeOff:
-    length = draw(st.integers(1, 40)) * HOUR
-    first, step = draw(hours), draw(st.integers(24, 300)) * HOUR
+def time_off(draw: st.DrawFn, owner_id: str) -> TimeOff:
+    length = draw(st.integers(1, 25)) * HOUR
+    first, step = draw(hours), draw(st.sampled_from((DAY + HOUR, 2 * DAY, BLOCK, 2 * BLOCK)))
     starts = [first + n * step for n in range(draw(st.integers(1, 4)))]
     occurrences: list[Interval] = [(start, start + length) for start in starts]
     return TimeOff(
-        owner_id=draw(st.sampled_from(OWNERS)),
+        owner_id=owner_id,
         start=first,
         end=first + length,
         occurrences=tuple(occurrences),
@@ -86,13 +103,13 @@ def time_off(draw: st.DrawFn) -> TimeOff:
     )
 
 
-@given(made=st.lists(bookings, max_size=12), off=time_off(), now=hours)
+@given(data=st.data(), owner_id=st.sampled_from(OWNERS), hour=st.integers(-40, 20))
 @examples(200)
-def test_conflicts_are_the_live_bookings_that_overlap_an_occurrence(
-    made: list[tuple[int, int, State, str]], off: TimeOff, now: int
+def test_conflicts_are_the_live_bookings_that_overlap_an_occurrence_and_did_not_before(
+    data: st.DataObject, owner_id: str, hour: int
 ) -> None:
     events: list[ReservationEvent] = []
-    for number, (start, length, state, taken) in enumerate(made):
+    for number, (start, length, state, taken) in enumerate(data.draw(bookings(owner_id))):
         event = booking(number, start, start + length * HOUR, state, taken)
         # What is taken once at a time is taken once.
         others = (one.reservation for one in events)
@@ -103,10 +120,21 @@ def test_conflicts_are_the_live_bookings_that_overlap_an_occurrence(
             for other in others
         ):
             events.append(event)
-    model = Model(events)
-    conflicts = Keeper(model).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, now))
+    model, now = Model(events), EDGE + hour * HOUR
+    off = data.draw(time_off(owner_id))
+    before = data.draw(st.none() | time_off(owner_id))
+    conflicts = Keeper(model).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, now, before))
     overlapped = expected(model, off, now)
-    assert conflicts == Conflicts(overlapped[:MAX_CONFLICTS], len(overlapped))
+    overlapped_before = expected(model, before, now) if before else []
+    new = [made for made in overlapped if made not in overlapped_before]
+    assert [*conflicts.reservations] == new[:MAX_CONFLICTS]
+    assert conflicts.total == len(new)
+
+
+def test_time_off_at_the_times_of_before_has_no_conflicts_whatever_is_booked() -> None:
+    off = TimeOff(owner_id="t_1", start=EDGE, end=EDGE + HOUR, id="f_1")
+    renamed = replace(off, note="Training")
+    assert conflicts_of(Ledger("o_1", 0, 0, 0), CATALOG, renamed, EDGE, off) == Conflicts()
 
 
 def needs_of(services: int, occurrences: int) -> Needs:
