@@ -95,5 +95,4 @@ def test_a_collection_of_young_objects_is_short() -> None:
     finally:
         gc.callbacks.remove(observe)
         gc.set_threshold(*thresholds)
-        gc.unfreeze()
     assert len(kept) > 10 * max(looked_at) > 0
