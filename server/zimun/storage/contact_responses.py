@@ -87,6 +87,8 @@ def _with_contact(
 ) -> Set[tuple[str, int]]:
     """The (hold_id, revision) of events that have a contact, those that responses show among
     them."""
+    if not shown:
+        return frozenset()
     c = events.c
     hold_ids = {one.hold_id for one in shown}
     is_revision = c.revision.in_({one.revision for one in shown})
