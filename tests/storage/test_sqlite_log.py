@@ -1,11 +1,13 @@
 """The write-ahead log of a SQLite file: copied into the file now and then, and never long."""
 
+import sqlite3
+from contextlib import closing
 from secrets import token_bytes
 
 from sqlalchemy import Connection, insert, update
 
 from zimun.storage.schema import installation
-from zimun.storage.sqlite.database import SqliteDatabase
+from zimun.storage.sqlite.database import CHECKPOINT_ROWS, SqliteDatabase
 from zimun.storage.sqlite.database_file import beside
 
 from .engines import SqliteEngine
@@ -35,3 +37,23 @@ async def test_log_is_copied_into_the_file_after_many_commits(sqlite_engine: Sql
             await database.write(rewrite)
         assert path.stat().st_size > size
         assert log.stat().st_size < 40 * MEGABYTE
+
+
+async def test_log_is_copied_into_the_file_after_many_changed_rows_while_it_is_short(
+    sqlite_engine: SqliteEngine,
+) -> None:
+    path, log = sqlite_engine.path, beside(sqlite_engine.path, "-wal")
+    size = path.stat().st_size
+
+    def insert_rows(connection: Connection) -> None:
+        rows = [{"name": token_bytes(8).hex(), "value": bytes(1000)} for _ in range(100)]
+        connection.execute(insert(installation), rows)
+
+    # While another connection is open, the last one of the database copies nothing as it closes.
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("SELECT 1 FROM sqlite_schema")
+        async with SqliteDatabase(sqlite_engine.url) as database:
+            for _ in range(CHECKPOINT_ROWS // 100 + 1):
+                await database.write(insert_rows)
+        assert path.stat().st_size > size + CHECKPOINT_ROWS * 500
+        assert log.stat().st_size < 4 * MEGABYTE

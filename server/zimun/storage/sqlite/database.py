@@ -5,6 +5,7 @@ statements are short; what waits for the disk or for another process, COMMIT and
 BEGIN, runs on a thread, and the loop goes on. Reads run on the event loop, too:
 handing one to a thread takes far longer than reading a row by its key. Long ones run
 on two threads, one for what commands need and one for the rest, which they do not wait for.
+Another thread copies the write-ahead log into the file (a checkpoint), beside the writer.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -34,13 +35,17 @@ BUSY_TIMEOUT = 5.0
 _PRAGMAS = (
     # A commit is on disk when it returns.
     "PRAGMA synchronous=FULL",
-    # Pages (of 4 KiB) of the write-ahead log after which a commit copies it into the file: a page
-    # that many commits change is copied once.
+    # Pages (of 4 KiB) of the write-ahead log after which a commit copies the rest of it into the
+    # file, so that it begins anew.
     "PRAGMA wal_autocheckpoint=8000",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
+
+CHECKPOINT_ROWS = 500
+"""Changed rows after which a thread copies the write-ahead log into the file: so few that commits,
+which wait for the same disk, do not wait long."""
 
 FAILURES = (DBAPIError, sqlite3.Error)
 """What a connection raises when the database fails: SQLAlchemy's errors and the driver's."""
@@ -106,6 +111,15 @@ def _until_free(attempt: Callable[[], None], cancelled: threading.Event) -> None
             time.sleep(0.002)
 
 
+def _copy_log(connection: Connection) -> None:
+    """Copy what can be copied of the write-ahead log without a wait for others.
+
+    Where the disk fails the log stays, and commits notice themselves.
+    """
+    with suppress(*FAILURES):
+        command(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+
+
 def _driver(connection: Connection) -> sqlite3.Connection:
     """The connection of the driver."""
     return cast("sqlite3.Connection", connection.connection.driver_connection)
@@ -116,12 +130,12 @@ def _in_transaction(connection: Connection) -> bool:
     return _driver(connection).in_transaction
 
 
-class _ReadingThread:
-    """A thread for long reads, with a connection of its own."""
+class _Thread:
+    """A thread for work that may be long, with a connection of its own."""
 
-    def __init__(self, url: URL) -> None:
-        self.connection = open_engine(url, read_only=True).connect()
-        self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-reader")
+    def __init__(self, url: URL, name: str, read_only: bool = True) -> None:
+        self.connection = open_engine(url, read_only).connect()
+        self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
 
 class SqliteDatabase:
@@ -133,8 +147,11 @@ class SqliteDatabase:
 
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
-        self._scans = _ReadingThread(self._url)
-        self._loads = _ReadingThread(self._url)
+        self._scans = _Thread(self._url, "zimun-reader")
+        self._loads = _Thread(self._url, "zimun-reader")
+        self._checkpoints = _Thread(self._url, "zimun-checkpoint", read_only=False)
+        self._checkpoint: Future[None] | None = None
+        self._rows_at_checkpoint = 0
         # It must not wait for the lock on the event loop.
         self._writer = open_engine(self._url, timeout=0).connect()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="zimun-writer")
@@ -148,7 +165,7 @@ class SqliteDatabase:
     async def __aexit__(self, *exc_info: object) -> None:
         async with self._writing:
             self._disk.shutdown()
-            threads = (self._scans, self._loads)
+            threads = (self._scans, self._loads, self._checkpoints)
             for thread in threads:
                 thread.executor.shutdown()
             for connection in (self._reader, self._writer, *(each.connection for each in threads)):
@@ -173,7 +190,7 @@ class SqliteDatabase:
         it."""
         return await self._read_on(self._loads, fn)
 
-    async def _read_on(self, thread: "_ReadingThread", fn: Callable[[Connection], T]) -> T:
+    async def _read_on(self, thread: _Thread, fn: Callable[[Connection], T]) -> T:
         def run() -> T:
             with self._snapshot(thread.connection) as connection:
                 return fn(connection)
@@ -209,6 +226,7 @@ class SqliteDatabase:
                 # `commit` takes the interpreter lock once, a statement several times.
                 commit = loop.run_in_executor(self._disk, _driver(connection).commit)
                 await _finished(commit)
+                self._checkpoint_if_due()
             except sqlite3.IntegrityError:
                 raise
             except FAILURES as error:
@@ -217,6 +235,15 @@ class SqliteDatabase:
                 if _in_transaction(connection):
                     with suppress(*FAILURES):
                         command(connection, "ROLLBACK")
+
+    def _checkpoint_if_due(self) -> None:
+        """Begin a checkpoint after CHECKPOINT_ROWS, unless one is under way."""
+        rows = _driver(self._writer).total_changes
+        is_running = self._checkpoint and not self._checkpoint.done()
+        if rows - self._rows_at_checkpoint >= CHECKPOINT_ROWS and not is_running:
+            self._rows_at_checkpoint = rows
+            thread = self._checkpoints
+            self._checkpoint = thread.executor.submit(_copy_log, thread.connection)
 
     @contextmanager
     def _snapshot(self, connection: Connection) -> Iterator[Connection]:
