@@ -169,7 +169,7 @@ class NeedyCommand:
 async def test_command_that_never_has_what_it_needs_fails_and_lets_other_tasks_run(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_decision, "MAX_LOADS", 4)
+    monkeypatch.setattr(group_decision, "MAX_ROUNDS", 4)
     ticks: list[None] = []
 
     async def tick() -> None:
@@ -195,3 +195,26 @@ async def test_command_of_an_unknown_organization_leaves_nothing_in_memory(
         await client.stores.writer.run("o_unknown", ReleaseHold("h_1"))
     assert memory.ledger is None
     assert memory.timetable is None
+
+
+@dataclass
+class CommandOfManyDays:
+    """A command that needs the sessions of many blocks, and notes how many each decision lacks."""
+
+    lacking: list[int] = field(default_factory=list)
+
+    def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
+        first = now // BLOCK
+        needs = Needs(group_blocks={(ORG, first + number) for number in range(20)})
+        missing = ledger.lacks(needs)
+        self.lacking.append(len(missing.group_blocks))
+        if missing:
+            raise NotLoaded(missing)
+        return Decision((), None)
+
+
+async def test_much_that_a_command_needs_is_loaded_a_part_at_a_time(client: BookingClient) -> None:
+    client.stores.reader.forget()
+    command = CommandOfManyDays()
+    await client.stores.writer.run(ORG, command)
+    assert command.lacking == [20, 16, 12, 8, 4, 0]

@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete
-from zimun.booking.reader import LedgerMemory
+from zimun.booking.reader import MAX_LOAD, MAX_ROUNDS, LedgerMemory
 from zimun.booking.store import LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
 from zimun.domain.catalog.catalog import empty_catalog
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.ledger.loading import Needs
-
-MAX_LOADS = 100
-"""The most reads of what a group needs before it fails as one that never ends."""
 
 
 class GroupDecision:
@@ -37,7 +34,7 @@ class GroupDecision:
             self._decide_in_memory(by_organization(group))
             decided = {draft.memory.org_id for draft in self._finished}
             group = [pending for pending in group if pending.org_id not in decided]
-        for _ in range(MAX_LOADS):
+        for _ in range(MAX_ROUNDS):
             if commands := by_organization(group):
                 await self._decide_after_read(commands)
             group = [pending for pending in group if pending.org_id in self._needs]
@@ -70,18 +67,20 @@ class GroupDecision:
             if draft and draft.is_confirmed_by(update):
                 self._finished.append(draft)
                 continue
-            draft = self._open_draft(self._memories[org_id], update, some)
+            draft = await self._open_draft(self._memories[org_id], update, some)
             if missing := draft.decide_commands(update.responses):
                 self._needs[org_id] = missing
             else:
                 self._finished.append(draft)
 
     def _read(self, org_id: str, commands: Sequence[PendingCommand]) -> LedgerRead:
-        read = self._memories[org_id].read(self._needs.get(org_id))
+        """The next part of what the commands need, and their keys."""
+        part = next(self._needs.get(org_id, Needs()).parts(MAX_LOAD))
+        read = self._memories[org_id].read(part)
         keys = tuple({pending.request.identity for pending in commands if pending.request.key})
         return replace(read, keys=keys) if keys else read
 
-    def _open_draft(
+    async def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
     ) -> Draft:
         """A draft on top of what was read; a new ledger's where there is no such organization.
@@ -98,6 +97,8 @@ class GroupDecision:
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
+            # Other tasks run before commands are decided on much that was read.
+            await asyncio.sleep(0)
         return self._new_draft(memory, commands, is_new)
 
     def _new_draft(

@@ -29,7 +29,8 @@ ROW_BYTES = 460
 """About how many bytes a row takes in memory."""
 
 MAX_LOAD = 16
-"""How many blocks are loaded at a time: 3 to 8 ms of the event loop with 50 bookings in each."""
+"""How many blocks are loaded at a time: 3 to 8 ms of the event loop with 50 bookings in each; of
+sessions, a quarter as many."""
 
 MAX_ROUNDS = 1000
 """How often a query may need more of its ledger before it fails as one that never ends."""

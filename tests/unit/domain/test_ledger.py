@@ -253,10 +253,14 @@ def test_ledger_that_evolved_leaves_the_one_before_as_it_was() -> None:
 
 def test_needs_in_parts_are_the_same_needs() -> None:
     needs = Needs(
-        blocks={(f"t_{n}", number) for n in range(7) for number in range(5)}, hold_ids={"h_1"}
+        blocks={(f"t_{n}", number) for n in range(7) for number in range(5)},
+        group_blocks={("o_1", number) for number in range(9)},
+        hold_ids={"h_1"},
     )
     parts = list(needs.parts(8))
     assert [len(part.blocks) for part in parts] == [8, 8, 8, 8, 3]
+    assert [len(part.group_blocks) for part in parts] == [2, 2, 2, 2, 1]
+    assert max(number for _, number in parts[0].group_blocks) == 1
     joined = Needs()
     for part in parts:
         joined |= part

@@ -1,6 +1,6 @@
 """Mappings of a ledger in memory: one that drops unused keys, and layers of changes over it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -24,6 +24,10 @@ class AgingMap(Generic[K, V]):
         if (value := self._old.pop(key, None)) is not None:
             self._young[key] = value
         return value
+
+    def get_all(self, keys: Iterable[K]) -> list[V | None]:
+        """The value of each key, as `get`; a call for each would take much longer."""
+        return list(map(self.get if self._old else self._young.get, keys))
 
     def update(self, values: Mapping[K, V]) -> None:
         """Set values; they count as used now."""
@@ -55,6 +59,10 @@ class Layer(Generic[K, V]):
         if self._changes and (value := self._changes.get(key)) is not None:
             return value
         return self._base.get(key)
+
+    def get_all(self, keys: Iterable[K]) -> list[V | None]:
+        """The value of each key, as `get`."""
+        return list(map(self.get, keys)) if self._changes else self._base.get_all(keys)
 
     def with_changes(self, changes: Mapping[K, V]) -> "Layer[K, V]":
         """A layer with more changes."""

@@ -168,10 +168,11 @@ class Ledger:
                 needs.group_blocks.add((owner_id, number))
             else:
                 ids += block
-        sessions = [self.sessions.get(session_id) for session_id in ids]
-        needs.session_ids |= {
-            session_id for session_id, session in zip(ids, sessions, strict=True) if not session
-        }
+        sessions = self.sessions.get_all(ids)
+        if not all(sessions):
+            needs.session_ids |= {
+                session_id for session_id, session in zip(ids, sessions, strict=True) if not session
+            }
         if needs:
             raise NotLoaded(needs)
         return [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -68,11 +69,17 @@ class Needs:
         return self
 
     def parts(self, size: int) -> Iterator["Needs"]:
-        """The same in parts of at most `size` blocks; at least one part."""
+        """The same in parts, at least one: each of at most `size` blocks of subjects and a quarter
+        as many of sessions, as these have more."""
         blocks = sorted(self.blocks, key=itemgetter(1, 0))
-        yield replace(self, blocks=set(blocks[:size]))
-        for begin in range(size, len(blocks), size):
-            yield Needs(blocks=set(blocks[begin : begin + size]))
+        groups = sorted(self.group_blocks, key=itemgetter(1, 0))
+        share = size // 4
+        yield replace(self, blocks=set(blocks[:size]), group_blocks=set(groups[:share]))
+        for number in range(1, max(ceil(len(blocks) / size), ceil(len(groups) / share))):
+            yield Needs(
+                set(blocks[number * size : (number + 1) * size]),
+                set(groups[number * share : (number + 1) * share]),
+            )
 
 
 class NotLoaded(Exception):

@@ -74,11 +74,12 @@ def _add_live(
     ends = [end for _, end in intervals]
     begins = [*(begin for begin, _ in intervals), FOREVER]
     for session in sessions:
+        start, members = session.start, session.members
         # The first interval that ends after the start is the only one that may begin before it.
-        if begins[bisect_right(ends, session.start)] < session.end:
-            for hold_id, member in (session.members or {}).items():
+        if members and begins[bisect_right(ends, start)] < session.end:
+            for hold_id, member in members.items():
                 if member.until > now:
-                    holds[hold_id] = session.start
+                    holds[hold_id] = start
 
 
 def _sessions(
