@@ -54,18 +54,24 @@ class Store:
     servicer: AvailabilityServicer
 
     async def time(self, request: GetAvailabilityRequest, times: int) -> float:
-        """Microseconds of processor time of one call, on average."""
-        context: Any = SimpleNamespace()
+        """Microseconds of processor time of one call, on average, with what it needs in memory."""
+        await self._call(request)
         begin = time.process_time()
         for _ in range(times):
-            validation.check(request)
-            await self.servicer.GetAvailability(request, context)
+            await self._call(request)
         return (time.process_time() - begin) / times * SECOND
 
     async def time_first(self, request: GetAvailabilityRequest) -> float:
-        """The same of a call with nothing in memory."""
+        """The same of one call with nothing in memory."""
         self.reader.forget()
-        return await self.time(request, 1)
+        begin = time.process_time()
+        await self._call(request)
+        return (time.process_time() - begin) * SECOND
+
+    async def _call(self, request: GetAvailabilityRequest) -> None:
+        context: Any = SimpleNamespace()
+        validation.check(request)
+        await self.servicer.GetAvailability(request, context)
 
 
 async def main(rounds: int, much: int) -> None:
