@@ -226,12 +226,17 @@ async def test_organizations_of_a_stopped_server_move_alone_and_come_back_when_i
 async def test_calls_succeed_when_all_servers_but_one_have_stopped(tmp_path: Path) -> None:
     """As when the machine of most workers fails."""
     async with running_servers(5) as servers, gateway_of(tmp_path, servers) as gateway:
+        # A server whose first check was too slow would have no calls until the next check.
+        async with asyncio.timeout(20):
+            healthy = "cluster.zimun.membership_healthy"
+            while stat(gateway, healthy) < len(servers):  # noqa: ASYNC110  # Envoy does not say
+                await asyncio.sleep(0.05)
         for server in servers[1:]:
             await server.stop()
         answers = await asyncio.gather(
             *(gateway.get(SERVICES, gateway.bearer(org_id=name)) for name in ORGANIZATIONS)
         )
-        assert [answer.status for answer in answers] == [200] * len(ORGANIZATIONS)
+        assert [answer for answer in answers if answer.status != 200] == []
         assert len(servers[0].calls) == len(ORGANIZATIONS)
 
 
