@@ -6,11 +6,10 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from sqlalchemy import URL, Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zimun.booking.store import AppendRejected
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
@@ -25,6 +24,9 @@ from zimun.storage.postgresql.sqlstates import (
     is_refusal_to_serve,
     state_of,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 
@@ -110,8 +112,11 @@ def open_engine(
     url: URL,
     connections: int = 1,
     timeouts: Timeouts = Timeouts(),
-) -> AsyncEngine:
+) -> "AsyncEngine":
     """An engine with at most `connections` connections; READ COMMITTED."""
+    # It imports the object-relational mapper, which a server on SQLite does without.
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(
         url,
         isolation_level="READ COMMITTED",
@@ -207,8 +212,8 @@ class PostgresqlDatabase:
                 await self._direct.release(connection)
 
     @asynccontextmanager
-    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        async def connect() -> AsyncConnection:
+    async def _connection(self, engine: "AsyncEngine") -> "AsyncIterator[AsyncConnection]":
+        async def connect() -> "AsyncConnection":
             return await self.retry(lambda: engine.connect().start())
 
         async with self._read_permits.connection(
@@ -300,7 +305,7 @@ class PostgresqlDatabase:
         return await self._run(self._engine, fn, writing=True)
 
     async def _run(
-        self, engine: AsyncEngine, fn: Callable[[Connection], T], writing: bool = False
+        self, engine: "AsyncEngine", fn: Callable[[Connection], T], writing: bool = False
     ) -> T:
         async with self._connection(engine) as connection:
             try:
@@ -325,7 +330,7 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         return ""
 
 
-async def _commit(connection: AsyncConnection) -> None:
+async def _commit(connection: "AsyncConnection") -> None:
     """Commit; raises OutcomeUnknown where the server did not report the outcome."""
     try:
         await connection.commit()
