@@ -1,6 +1,7 @@
 """The server around the methods: health, reflection, deadlines, stopping."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -203,3 +204,18 @@ async def test_a_taken_port_is_said_plainly(zimun: Zimun, tmp_path: Path) -> Non
     with pytest.raises(PortTaken, match=f"gRPC port {port} is in use"):
         async with app.serve(settings, zimun.clock):
             raise AssertionError("served on a taken port")
+
+
+@pytest.mark.parametrize(
+    ("message", "is_logged"),
+    [
+        ("ExecuteBatchError raised in core by servicer method [/zimun.v1.X/Y]", False),
+        ("Invalid encoding on", False),
+        ("Unexpected [ValueError] raised by servicer method [/zimun.v1.X/Y]", True),
+    ],
+)
+async def test_grpc_logs_no_metadata_and_no_traceback_of_a_caller_that_has_gone(
+    zimun: Zimun, caplog: pytest.LogCaptureFixture, message: str, is_logged: bool
+) -> None:
+    logging.getLogger("grpc._cython.cygrpc").error(message)
+    assert caplog.messages == [message] * is_logged

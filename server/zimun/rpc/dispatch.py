@@ -81,7 +81,7 @@ class Dispatcher(grpc.GenericRpcHandler):
             path: _reading(observer.observed(path, handler)) for path, handler in by_path.items()
         }
         self._unknown = _reading(observer.observed("", _UNKNOWN))
-        _LOG_OF_GRPC.addFilter(_is_not_about_metadata)
+        _LOG_OF_GRPC.addFilter(_is_to_be_logged)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """The handler of a method; to be asked as a call begins, in the context of the call."""
@@ -230,9 +230,11 @@ def _reading(handler: Handler) -> Handler:
     return _handler(grpc.stream_unary_rpc_method_handler, call, handler.response_serializer)
 
 
-def _is_not_about_metadata(record: logging.LogRecord) -> bool:
-    """Whether a log record of gRPC quotes no metadata: malformed metadata may hold tokens."""
-    return not record.getMessage().startswith("Invalid encoding on")
+def _is_to_be_logged(record: logging.LogRecord) -> bool:
+    """Whether a log record of gRPC quotes no metadata, which may hold tokens, and is not the
+    traceback of a response whose caller has gone: callers could cause any number of them."""
+    prefixes = ("Invalid encoding on", "ExecuteBatchError raised in core by servicer method")
+    return not record.getMessage().startswith(prefixes)
 
 
 _LOG_OF_GRPC = logging.getLogger("grpc._cython.cygrpc")
