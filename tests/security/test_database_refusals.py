@@ -87,6 +87,10 @@ UNWRITABLE: dict[str, tuple[Break, Break]] = {
         lambda db: db.config("ALTER SYSTEM SET default_transaction_read_only = on"),
         lambda db: db.config("ALTER SYSTEM RESET default_transaction_read_only"),
     ),
+    "its role was read-only when connections began": (
+        lambda db: db.cut_off("ALTER ROLE clerk SET default_transaction_read_only = on"),
+        lambda db: db.server.execute("postgres", "ALTER ROLE clerk RESET ALL"),
+    ),
     "its disk is full": (
         lambda db: db.shop(FULL),
         lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),

@@ -17,6 +17,7 @@ from zimun.storage.database_errors import Refusals, brief
 from zimun.storage.postgresql.permits import Permits
 from zimun.storage.postgresql.sqlstates import (
     BROKEN,
+    READ_ONLY,
     TOO_MANY_CONNECTIONS,
     is_conflict,
     is_lost,
@@ -194,7 +195,11 @@ class PostgresqlDatabase:
                 records: Sequence[Any] = await connection.fetch(sql, *parameters)
             except TimeoutError:
                 connection.terminate()
-                await self._replace_connections()
+                await self.replace_connections()
+                raise
+            except asyncpg.ReadOnlySQLTransactionError:
+                # It keeps the default of its role and database from when it began.
+                connection.terminate()
                 raise
         return records
 
@@ -242,7 +247,7 @@ class PostgresqlDatabase:
             return True
         return bool(self._direct.get_size())
 
-    async def _replace_connections(self) -> None:
+    async def replace_connections(self) -> None:
         """Close all connections: where one does not respond, the others may not, either."""
         await self._direct.expire_connections()
         await self._engine.dispose()
@@ -315,11 +320,12 @@ class PostgresqlDatabase:
                     await _commit(connection)
                 return result
             except BaseException as error:
-                # A dead connection, or one of a cancelled call, must not be used again.
-                if not isinstance(error, Exception) or is_lost(error):
+                # A dead or read-only connection, or one of a cancelled call, must not be used again.
+                is_of_use = isinstance(error, Exception) and state_of(error) != READ_ONLY
+                if not is_of_use or is_lost(error):
                     await connection.invalidate(error)
                 if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
-                    await self._replace_connections()
+                    await self.replace_connections()
                 raise
 
 

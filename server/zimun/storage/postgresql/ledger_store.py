@@ -145,6 +145,8 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
             raise Overloaded("the database cannot do its work")
         [[read_only, _]] = await self._fetch(_PROBE)
         if read_only != "off":
+            # Connections keep the defaults of their role and database from when they began.
+            await self._database.replace_connections()
             raise Overloaded("the database is read-only")
         await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
 

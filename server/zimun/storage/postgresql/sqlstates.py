@@ -26,6 +26,8 @@ BROKEN = ("25006", "28", "3D", "3F", "42501", "42P01", "53100", "53200", "58", "
 
 TOO_MANY_CONNECTIONS = "53300"
 
+READ_ONLY = "25006"
+
 _OUTCOME_UNKNOWN = ("08", "57P", "58", "XX")
 """Errors of the connection, the system or another node: the transaction may have committed."""
 
