@@ -20,6 +20,10 @@ URLS = [
     f"postgresql://u:p@127.0.0.1:{SECRET}/db",
     f"postgresql://u:{SECRET}@[h/db",
     f"postgresql://u:p@127.0.0.1:1/db?{SECRET}={SECRET}",
+    f"sqlite:///{SECRET}%00",
+    f"postgresql://u:{SECRET}%00@127.0.0.1:1/db",
+    f"postgresql://u%0a:{SECRET}@127.0.0.1:1/db",
+    f"postgresql://127.0.0.1:1/{SECRET}%0d%0aX",
     f"{SECRET}://h/db",
     SECRET,
 ]

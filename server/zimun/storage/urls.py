@@ -5,6 +5,8 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from zimun.domain.text import check_key
+
 URL_FORMATS = "must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
 
 MAX_PORT = 65535
@@ -22,6 +24,9 @@ def database_url(text: str, data_dir: Path) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise ValueError(URL_FORMATS) from None
+    parts = (url.username, url.password, url.host, url.database)
+    if any(check_key(str(part)) for part in parts if part):
+        raise ValueError("has an escaped character that no line of text has")
     name = url.get_backend_name()
     if name in ("postgresql", "postgres"):
         return _server(url)
