@@ -16,8 +16,8 @@ def extension(name: str, message: str, **fields: Any) -> Config:
 
 
 def seconds(value: float) -> str:
-    """A google.protobuf.Duration in JSON."""
-    return f"{value:g}s"
+    """A google.protobuf.Duration in JSON, which has no exponent."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
 
 
 def socket_address(host: str, port: int) -> Config:

@@ -4,6 +4,7 @@ import re
 
 from .clusters import OPEN
 from .config import Config, always, extension, header, typed
+from .rate_limits import BY_ADDRESS
 from .settings import Settings
 
 _FILTER = "envoy.filters.http.cors"
@@ -57,18 +58,24 @@ def preflight_routes(settings: Settings) -> list[Config]:
 def readable_by_pages(route: Config, settings: Settings) -> list[Config]:
     """A route that Envoy answers by itself, and before it the same one for pages that may call.
 
-    The CORS filter adds no headers to such answers.
+    The CORS filter adds no headers to such answers, nor to refusals of the rate limit by address.
     """
     if not settings.cors_origins:
         return [route]
     headers = [*route["match"].get("headers", ()), _of_allowed_page(settings)]
     added = [
-        *route.get("response_headers_to_add", ()),
         header("access-control-allow-origin", "%REQ(ORIGIN)%"),
         header("access-control-expose-headers", _READABLE),
     ]
-    match = route["match"] | {"headers": headers}
-    return [route | {"match": match, "response_headers_to_add": added}, route]
+    filters = dict(route["typed_per_filter_config"])
+    if BY_ADDRESS in filters:
+        filters[BY_ADDRESS] = filters[BY_ADDRESS] | {"response_headers_to_add": added}
+    own = {
+        "match": route["match"] | {"headers": headers},
+        "response_headers_to_add": [*route.get("response_headers_to_add", ()), *added],
+        "typed_per_filter_config": filters,
+    }
+    return [route | own, route]
 
 
 def _of_allowed_page(settings: Settings) -> Config:

@@ -3,10 +3,11 @@
 It drops body fields that the contract does not name and has no option that says otherwise, so with
 a misspelt `staff_id` any staff member would be booked. It accepts texts in single quotes and other
 input that is not JSON (RFC 8259), the last of two members of one name, dates such as 2026-2-20,
-numbers such as +5 and 05, and query parameters for fields of the path or the body. It takes a PATCH
-without a body, and passes on ids that are not UTF-8. `lua/request.lua` checks path and query,
-`lua/json.lua` walks the body beside the contract's field names, and `lua/formats.lua` checks
-timestamps, durations and numbers. They stop at the first fault.
+numbers such as +5 and 05, booleans such as t and yes, and query parameters for fields of the path
+or the body. It takes a PATCH without a body, and passes on ids that are not UTF-8.
+`lua/request.lua` checks path and query, `lua/json.lua` walks the body beside the contract's field
+names, and `lua/formats.lua` checks timestamps, durations, numbers and booleans. They stop at the
+first fault.
 
 Only here it is known which fields a body names: the transcoder drops those that are empty, 0 or
 null. So a PATCH without an `update_mask` gets one of the fields that its body names (AIP-134).
@@ -27,7 +28,7 @@ from .config import Config, extension, typed
 from .descriptor_set import PACKAGE, is_map, methods, nested, written
 from .http_rules import Rule, rules_of
 from .settings import Settings
-from .transcoder_errors import FORMATS, NUMBERS, constants
+from .transcoder_errors import FORMATS, SCALARS, constants
 
 _FILTER = "envoy.filters.http.lua"
 _MASK = "google.protobuf.FieldMask"
@@ -165,7 +166,7 @@ def _inside(field: FieldDescriptor) -> Iterator[str]:
         yield f'message = "{inner.full_name}"'
     elif field.message_type is not None and field.message_type.full_name in FORMATS:
         yield f'format = "{FORMATS[field.message_type.full_name][0]}"'
-    elif field.type in NUMBERS:
-        yield f'format = "{NUMBERS[field.type]}"'
+    elif field.type in SCALARS:
+        yield f'format = "{SCALARS[field.type]}"'
     elif _is_of(field, _MASK):
         yield "repeats = true"

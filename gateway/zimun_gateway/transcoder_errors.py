@@ -45,8 +45,12 @@ _TYPES = {
 }
 """By what the transcoder calls a type; what the contract has besides is added to them."""
 
-NUMBERS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
-"""The formats of numbers, which JSON may have as texts and a query always has, by their types."""
+SCALARS = {
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_INT64: "int64",
+    FieldDescriptor.TYPE_BOOL: "bool",
+}
+"""The formats of what JSON may have as texts, and a query always has, by their types."""
 
 
 def constants(descriptors: Path) -> Iterator[str]:
@@ -55,8 +59,8 @@ def constants(descriptors: Path) -> Iterator[str]:
     for name, text in ({"MARK": MARK} | _TEXTS | answers).items():
         yield f"local {name} = [=[{text}]=]"
     yield table("TYPES", dict(_own_types(descriptors)) | _TYPES)
-    numbers = {name: _TYPES[f"TYPE_{name.upper()}"] for name in NUMBERS.values()}
-    yield table("SAYS", dict(FORMATS.values()) | numbers)
+    scalars = {name: _TYPES[f"TYPE_{name.upper()}"] for name in SCALARS.values()}
+    yield table("SAYS", dict(FORMATS.values()) | scalars)
 
 
 def table(name: str, texts: dict[str, str]) -> str:

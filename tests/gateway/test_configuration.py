@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from zimun_gateway import Settings, build, dump
 from zimun_gateway.__main__ import main, validate
+from zimun_gateway.config import seconds
 
 from ..support.gateway import DESCRIPTORS, LOG_RATE
 
@@ -128,6 +129,14 @@ def test_fair_shares_and_the_concurrency_limit_can_be_turned_off() -> None:
     assert {"zimun.fairness", "envoy.filters.http.adaptive_concurrency"} <= {*filters(DEFAULT)}
     assert "fairness" not in dump(off)
     assert "adaptive_concurrency" not in dump(off)
+
+
+@pytest.mark.parametrize(
+    ("value", "duration"),
+    [(0.000001, "0.000001s"), (0.1, "0.1s"), (0, "0s"), (30, "30s"), (2_000_000.0, "2000000s")],
+)
+def test_durations_have_no_exponent(value: float, duration: str) -> None:
+    assert seconds(value) == duration
 
 
 def test_cors_is_off_unless_configured() -> None:

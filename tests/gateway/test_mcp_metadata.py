@@ -209,8 +209,14 @@ async def test_unknown_base_url_has_no_metadata_and_refusals_name_scopes_alone(
 async def test_metadata_are_limited_by_address_for_all_organizations_together(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path) as gateway:
+    """A page that may call can read the refusal, too."""
+    async with running(tmp_path, cors_origins=(PAGE,)) as gateway:
         paths = [ROOT + path_of(f"o_{number}") for number in range(SITE.burst + 20)]
-        statuses = [(await gateway.get(path, NO_TOKEN)).status for path in paths]
+        answers = [await gateway.get(path, {"Origin": PAGE}) for path in paths]
+        statuses = [answer.status for answer in answers]
         assert statuses[: SITE.burst] == [200] * SITE.burst
         assert 429 in statuses
+        assert {answer.headers.get("access-control-allow-origin") for answer in answers} == {PAGE}
+        for path in (paths[0], ROOT):
+            other = await gateway.get(path, {"Origin": "https://evil.example"})
+            assert "access-control-allow-origin" not in other.headers

@@ -176,6 +176,23 @@ DURATIONS = [
     *(" 1800s", "+1800s", "1800 s", "1.s", ".5s", "1800", "1e3s", "1.9999999999s", "1800s "),
     *("01800s", "-00.5s", "1800.5.5s"),
 ]
+BOOLEANS = [
+    "t",
+    "f",
+    "T",
+    "y",
+    "yes",
+    "no",
+    "n",
+    "1",
+    "0",
+    "TRUE",
+    "False",
+    "tRuE",
+    " true",
+    "true ",
+    "on",
+]
 NUMBERS = ["+2", "02", "-02", " 2", "2 ", "0x2", "2_0", "2.0.0"]
 
 
@@ -214,6 +231,25 @@ async def test_a_malformed_number_is_refused(
     assert (await gateway.get(f"/api/v1/services?{query}")).violation() == ("page_size", says)
     assert gateway.server.calls == []
     attacks.count("number, malformed", number=3)
+
+
+@pytest.mark.parametrize("value", BOOLEANS)
+async def test_a_malformed_boolean_is_refused(
+    gateway: Gateway, value: str, attacks: AttackCounter
+) -> None:
+    violation = ("active", "must be true or false")
+    answer = await gateway.post("/api/v1/services", {"name": "Cut", "active": value})
+    assert answer.violation() == violation
+    path = f"/api/v1/services?include_archived={yarl.URL.build(path=value).raw_path}"
+    assert (await gateway.get(path)).violation() == ("include_archived", violation[1])
+    assert gateway.server.calls == []
+    attacks.count("boolean, malformed", number=2)
+
+
+async def test_a_boolean_of_a_query_is_a_word(gateway: Gateway) -> None:
+    for value in ("true", "false"):
+        assert (await gateway.get(f"/api/v1/services?include_archived={value}")).status == 200
+        assert gateway.server.last().request.include_archived == (value == "true")
 
 
 async def test_a_number_may_be_a_text(gateway: Gateway) -> None:

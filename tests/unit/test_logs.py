@@ -56,6 +56,28 @@ def test_lines_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert [limiter.admit() for _ in range(3)] == [3, 0, None]
 
 
+def test_a_flood_of_lines_is_cut_and_hides_no_line_of_another_level(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 10.0
+    monkeypatch.setattr("zimun.telemetry.logs.time.monotonic", lambda: now)
+    rate = logs.RateFilter()
+
+    def logged(level: int) -> str:
+        record = logging.LogRecord("zimun.x", level, "", 0, "%d %%", (7,), None)
+        return record.getMessage() if rate.filter(record) else ""
+
+    flood = [logged(logging.INFO) for _ in range(1000)]
+    assert list(filter(None, flood)) == ["7 %"] * logs.MAX_LINES
+    assert logged(logging.WARNING) == logged(logging.ERROR) == "7 %"
+    assert all(logged(logging.DEBUG) for _ in range(1000))
+    now = 11.0
+    assert logged(logging.INFO) == (
+        f"7 % ({1000 - logs.MAX_LINES} lines of this level were left out before)"
+    )
+    assert logged(logging.INFO) == "7 %"
+
+
 def test_configured_logging_writes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
@@ -67,6 +89,10 @@ def test_configured_logging_writes_to_standard_error(capsys: pytest.CaptureFixtu
         assert handler.stream is sys.stderr
         logging.getLogger("zimun").info("quiet")
         logging.getLogger("zimun").warning("loud")
+        for _ in range(3 * logs.MAX_LINES):
+            logging.getLogger("zimun").error("flood")
     finally:
         root.handlers, root.level = before, level
-    assert capsys.readouterr().err.endswith(" WARNING zimun: loud\n")
+    written = capsys.readouterr().err
+    assert written.partition("\n")[0].endswith(" WARNING zimun: loud")
+    assert written.count("flood") <= 2 * logs.MAX_LINES

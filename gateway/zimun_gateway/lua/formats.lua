@@ -23,8 +23,12 @@ local function is_duration(text)
   return digits ~= nil and #digits <= 9 and is_whole_number(seconds)
 end
 
+local function is_boolean(text)
+  return text == "true" or text == "false"
+end
+
 local FORMATS = {
-  timestamp = is_timestamp, duration = is_duration,
+  timestamp = is_timestamp, duration = is_duration, bool = is_boolean,
   int32 = is_whole_number, int64 = is_whole_number,
 }
 

@@ -23,9 +23,10 @@ class _Error(NamedTuple):
 
 _ERRORS = {
     400: _Error(
-        "The request is malformed, or asks for a grant or a scope that the client may not have.",
+        "The request is malformed, or asks for an unknown grant or scope, or for no scope that the "
+        "client may have.",
         "invalid_scope",
-        "the client may not have every scope it asks for",
+        "the client may have none of the scopes it asks for",
     ),
     401: _Error(
         "The client's id or secret is wrong.",
@@ -100,7 +101,10 @@ _REQUEST = {
     "properties": {
         "grant_type": {"type": "string", "const": "client_credentials"},
         "scope": _TEXT
-        | {"description": "Scopes separated by blanks; all of the client's unless given."},
+        | {
+            "description": "Scopes separated by blanks. Those of them that the client may have are "
+            "granted, all of the client's unless given."
+        },
         "client_id": _TEXT,
         "client_secret": _TEXT | {"format": "password"},
     },
@@ -114,7 +118,7 @@ _TOKEN = {
         "access_token": _TEXT,
         "token_type": {"type": "string", "const": "Bearer"},
         "expires_in": {"type": "integer", "description": "Seconds."},
-        "scope": _TEXT,
+        "scope": _TEXT | {"description": "The granted scopes, separated by blanks."},
     },
     "required": ["access_token", "token_type", "expires_in", "scope"],
 }

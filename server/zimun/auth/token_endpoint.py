@@ -247,13 +247,18 @@ def _basic(headers: list[str]) -> tuple[str, str]:
 
 
 def _granted(client: Client, requested: str | None) -> list[str]:
-    """The requested scopes, or all of the client's, in the documented order (section 3.3).
+    """The requested scopes that the client may have, or all of its own, in the documented order.
 
-    A malformed scope needs no check of its own: its pieces are none of the client's.
+    A server may grant a part of what is asked for, and tells which (section 3.3): some software
+    asks for all scopes that the metadata name. A malformed scope needs no check of its own: its
+    pieces are unknown.
     """
     if requested is None:
         return list(client.scopes)
     scopes = set(requested.split(" "))
-    if not scopes <= set(client.scopes):
-        raise OAuthError("invalid_scope", "the client may not have every scope it asks for")
-    return [scope for scope in SCOPES if scope in scopes]
+    if not scopes <= set(SCOPES):
+        raise OAuthError("invalid_scope", "a scope is unknown or malformed")
+    granted = [scope for scope in SCOPES if scope in scopes and scope in client.scopes]
+    if not granted:
+        raise OAuthError("invalid_scope", "the client may have none of the scopes it asks for")
+    return granted

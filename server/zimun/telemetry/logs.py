@@ -1,4 +1,6 @@
-"""Log lines of bounded length, with the request id of their call; only tracebacks have more lines.
+"""Log lines of bounded length and number, with the request id of their call.
+
+Only tracebacks have more lines than one.
 
 Envoy makes a request id (x-request-id) for every request, logs it and answers it, so that a
 caller's report leads to the lines of both logs.
@@ -8,6 +10,7 @@ import contextvars
 import logging
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 
 from zimun.domain.text import one_line
@@ -15,6 +18,9 @@ from zimun.domain.text import one_line
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 16_000
 """Characters. Longer texts are cut: callers may have sent part of them."""
+
+MAX_LINES = 50
+"""Lines of a level in a second. Callers without a token can cause lines, by wrong secrets."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -62,13 +68,6 @@ class Formatter(logging.Formatter):
         return text if len(text) <= MAX_TRACEBACK else f"…{text[-MAX_TRACEBACK:]}"
 
 
-def configure(level: str) -> None:
-    """Log to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Formatter())
-    logging.basicConfig(level=level, handlers=[handler])
-
-
 class Limiter:
     """Limits the lines a second, so that a flood of calls makes no flood of lines."""
 
@@ -86,3 +85,32 @@ class Limiter:
         self._passed += 1
         left_out, self._left_out = self._left_out, 0
         return left_out
+
+
+class RateFilter(logging.Filter):
+    """Passes MAX_LINES records of each level a second, and all of DEBUG.
+
+    The next one says how many were left out. No level's flood hides lines of another.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limiters = defaultdict[int, Limiter](lambda: Limiter(MAX_LINES))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged."""
+        if record.levelno <= logging.DEBUG:
+            return True
+        left_out = self._limiters[record.levelno].admit()
+        if left_out:
+            more = f" ({left_out} lines of this level were left out before)"
+            record.msg, record.args = record.getMessage() + more, None
+        return left_out is not None
+
+
+def configure(level: str) -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter())
+    handler.addFilter(RateFilter())
+    logging.basicConfig(level=level, handlers=[handler])

@@ -119,8 +119,9 @@ async def test_an_empty_scope_is_as_good_as_none(endpoint: Endpoint) -> None:
     "scope",
     [
         "org:write",
-        "org:read org:write",
+        "org:write appointments:override",
         "nonsense",
+        "org:read nonsense",
         "ORG:READ",
         " ",
         " org:read",
@@ -139,6 +140,14 @@ async def test_a_scope_beyond_the_client_or_the_grammar_is_refused(
 ) -> None:
     response = await endpoint.ask(GRANT | {"scope": scope}, endpoint.basic)
     await refused(response, 400, "invalid_scope")
+
+
+async def test_a_client_gets_those_of_the_scopes_it_asks_for_that_it_may_have(
+    endpoint: Endpoint,
+) -> None:
+    asked = " ".join(("org:write", *reversed(ALLOWED), "appointments:override"))
+    response = await endpoint.ask(GRANT | {"scope": asked}, endpoint.basic)
+    assert (await response.json())["scope"].split() == list(ALLOWED)
 
 
 async def test_basic_credentials_are_form_decoded(

@@ -204,7 +204,8 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for part in (path, *(beside(path, suffix) for suffix in COMPANIONS)):
+    # By the draft itself what was left is found, so it goes last.
+    for part in (*(beside(path, suffix) for suffix in COMPANIONS), path):
         part.unlink(missing_ok=True)
 
 
