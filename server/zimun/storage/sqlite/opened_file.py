@@ -26,11 +26,20 @@ class OpenedFile:
         self._opened = [_file_id(part) for part in self._parts]
         self._is_unchanged = True
         self._damage = ""
+        self._sizes = _sizes(*self._parts[:2])
 
     def check(self) -> None:
-        """Raise Overloaded where the file was removed, replaced or damaged; takes microseconds."""
+        """Raise Overloaded where the file was removed, replaced or damaged.
+
+        Call it before each commit: it takes microseconds, and the file is read only where it or its
+        log has become smaller, as neither does while it is open unless another program cuts it.
+        """
         self._is_unchanged = [_file_id(part) for part in self._parts] == self._opened
         self.require_usable()
+        sizes = _sizes(*self._parts[:2])
+        if any(now < before for now, before in zip(sizes, self._sizes, strict=True)):
+            self._read(with_log=True)
+        self._sizes = sizes
 
     def require_usable(self) -> None:
         """Raise Overloaded where an earlier check or failure has found the file unusable."""
@@ -42,10 +51,16 @@ class OpenedFile:
     def probe(self) -> None:
         """Open the file by its name and read, as a new process would; raises as `check` does."""
         self.check()
+        self._read()
+
+    def _read(self, with_log: bool = False) -> None:
+        """Read a row, and `with_log` all of the write-ahead log; raises as `check` does."""
         try:
             with closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)
             ) as connection:
+                if with_log:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 connection.execute("SELECT name FROM installation").fetchall()
         except sqlite3.Error as error:
             self.note_failure(error)
@@ -56,6 +71,14 @@ class OpenedFile:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             self._damage = str(cause)
+
+
+def _sizes(path: str, log: str) -> tuple[int, int]:
+    """Of the database and its write-ahead log; 0 without them."""
+    try:
+        return os.stat(path).st_size, os.stat(log).st_size
+    except OSError:
+        return 0, 0
 
 
 def _file_id(path: str) -> FileId | None:
