@@ -190,6 +190,7 @@ def test_changes_are_unavailable_and_reads_served_where_the_database_cannot_be_w
             assert read(caller) == OK
         until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
         assert caller.health(APPOINTMENTS) == "NOT_SERVING"
+    until("a write", lambda: write(caller) == OK, 5)
 
 
 @pytest.mark.parametrize("ending", ["lock timeout", "cancelled"])

@@ -37,8 +37,13 @@ class OpenedFile:
         self._is_unchanged = [_file_id(part) for part in self._parts] == self._opened
         self.require_usable()
         sizes = _sizes(*self._parts[:2])
-        if any(now < before for now, before in zip(sizes, self._sizes, strict=True)):
-            self._read(with_log=True)
+        is_cut, is_log_cut = (now < was for now, was in zip(sizes, self._sizes, strict=True))
+        if is_cut and not sizes[0]:
+            # SQLite would delete the log as soon as a connection is opened, with what is in it.
+            self._damage = "the file is empty"
+            self.require_usable()
+        if is_cut or is_log_cut:
+            self._read(with_log=not is_cut)
         self._sizes = sizes
 
     def require_usable(self) -> None:
