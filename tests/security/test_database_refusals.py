@@ -87,10 +87,6 @@ UNWRITABLE: dict[str, tuple[Break, Break]] = {
         lambda db: db.config("ALTER SYSTEM SET default_transaction_read_only = on"),
         lambda db: db.config("ALTER SYSTEM RESET default_transaction_read_only"),
     ),
-    "its role was read-only when connections began": (
-        lambda db: db.cut_off("ALTER ROLE clerk SET default_transaction_read_only = on"),
-        lambda db: db.server.execute("postgres", "ALTER ROLE clerk RESET ALL"),
-    ),
     "its disk is full": (
         lambda db: db.shop(FULL),
         lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),
@@ -190,7 +186,29 @@ def test_changes_are_unavailable_and_reads_served_where_the_database_cannot_be_w
             assert read(caller) == OK
         until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
         assert caller.health(APPOINTMENTS) == "NOT_SERVING"
-    until("a write", lambda: write(caller) == OK, 5)
+
+
+READ_ONLY_ROLE: tuple[Break, Break] = (
+    lambda db: db.cut_off("ALTER ROLE clerk SET default_transaction_read_only = on"),
+    lambda db: db.server.execute("postgres", "ALTER ROLE clerk RESET ALL"),
+)
+
+
+def test_connections_that_began_read_only_are_not_used_on(
+    database: Database, caller: Caller
+) -> None:
+    """They would remain read-only until they end."""
+    with broken(database, READ_ONLY_ROLE):
+        assert write(caller) in (REFUSED, UNKNOWN)
+        until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+        began = backends(database)
+    until("other connections", lambda: not began & backends(database))
+
+
+def backends(database: Database) -> set[int]:
+    """The processes of the server's connections."""
+    sql = "SELECT array_agg(pid) FROM pg_stat_activity WHERE usename = 'clerk'"
+    return set(database.server.value("postgres", sql) or ())
 
 
 @pytest.mark.parametrize("ending", ["lock timeout", "cancelled"])
