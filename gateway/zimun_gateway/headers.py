@@ -24,12 +24,15 @@ TO_SERVER = (
     "tracestate",
 )
 
+ADDRESS = "x-zimun-address"
+"""The header with the caller's address, which Envoy sets for the token endpoint."""
+
 TO_TOKEN_ENDPOINT = (
     *_ALWAYS,
     "authorization",
     "content-length",
     "transfer-encoding",
-    "x-forwarded-for",
+    ADDRESS,
 )
 
 MCP_TIMEOUT = "x-zimun-timeout"

@@ -15,7 +15,7 @@ from .config import Config, extension, header, seconds
 from .cors import preflight_routes
 from .descriptor_set import PACKAGE
 from .fairness import shared_fairly
-from .headers import GRPC_REQUEST, GRPC_RESPONSE, without_headers
+from .headers import ADDRESS, GRPC_REQUEST, GRPC_RESPONSE, without_headers
 from .local_replies import IS_GRPC, JSON_ROUTE, READING_ROUTE
 from .mcp import mcp_routes
 from .rate_limits import (
@@ -48,7 +48,7 @@ REFLECTIONS = (
 )
 
 
-_ADDRESS = header("x-zimun-address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
+_ADDRESS = header(ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
 """Sends the caller's address to the token endpoint, which limits failures by address."""
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ GRANT = {"grant_type": "client_credentials"}
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zimun]:
     data_dir = tmp_path_factory.mktemp("tokens") / "data"
-    with closed_after(Zimun(data_dir, ZIMUN_LOG_LEVEL="DEBUG")) as program:
+    settings = {"ZIMUN_LOG_LEVEL": "DEBUG", "ZIMUN_TRUSTED_PROXIES": "1"}
+    with closed_after(Zimun(data_dir, **settings)) as program:
         yield program.start()
         assert "Traceback" not in program.output()
         program.stop()
@@ -73,9 +75,23 @@ def test_a_client_is_served_while_others_fail_from_its_address(named: str, progr
     assert int(late.headers["Retry-After"]) >= 1
 
 
+def test_failures_of_one_address_do_not_count_for_others(program: Zimun) -> None:
+    def fail(address: str) -> int:
+        client = (f"c_{secrets.token_hex(4)}", "wrong")
+        return ask(program, client, **{"X-Forwarded-For": address}).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        other_networks = threads.map(fail, (f"2001:db8:7:{number:x}::1" for number in range(40)))
+        assert Counter(other_networks) == {401: 40}
+        # What one subscriber has counts as one address.
+        one_network = threads.map(fail, (f"2001:db8:9:9:{number:x}::1" for number in range(60)))
+        assert set(one_network) == {401, 429}
+
+
 def test_callers_do_not_choose_the_address_that_counts(program: Zimun) -> None:
     def refused_for_now() -> bool:
-        headers = {"X-Zimun-Address": f"198.51.100.{secrets.randbelow(256)}"}
+        forged = f"198.51.100.{secrets.randbelow(256)}"
+        headers = {"X-Zimun-Address": forged, "X-Forwarded-For": f"{forged}, 203.0.113.9"}
         other = (f"c_{secrets.token_hex(4)}", "wrong")
         return ask(program, other, **headers).status_code == 429
 
