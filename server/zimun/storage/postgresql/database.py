@@ -320,7 +320,7 @@ class PostgresqlDatabase:
                     await _commit(connection)
                 return result
             except BaseException as error:
-                # A dead or read-only connection, or one of a cancelled call, must not be used again.
+                # A dead or read-only connection, or that of a cancelled call, is not used again.
                 is_of_use = isinstance(error, Exception) and state_of(error) != READ_ONLY
                 if not is_of_use or is_lost(error):
                     await connection.invalidate(error)
