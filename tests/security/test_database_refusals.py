@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 import grpc
@@ -26,6 +26,7 @@ LEFT = 3
 """Connections that are left to the server where other programs have the others."""
 
 TIMES = starts()
+NUMBERS = count()
 
 Break = Callable[["Database"], None]
 
@@ -43,9 +44,14 @@ class Database:
         self.server.execute("shop", sql)
 
     def config(self, sql: str) -> None:
-        """For the whole server: ALTER SYSTEM, which takes no transaction."""
+        """For the whole server, until it is read: ALTER SYSTEM, which takes no transaction."""
+        before = self._config_time()
         self.server.execute("postgres", sql)
         self.server.execute("postgres", "SELECT pg_reload_conf()")
+        until("the configuration", lambda: self._config_time() != before)
+
+    def _config_time(self) -> object:
+        return self.server.value("postgres", "SELECT pg_conf_load_time()")
 
     def cut_off(self, sql: str) -> None:
         """Run a statement that affects new connections, and end the present ones."""
@@ -145,7 +151,7 @@ def read(caller: Caller) -> tuple[str, str]:
 
 def rename(caller: Caller) -> tuple[str, str]:
     try:
-        caller.rename("Another name")
+        caller.rename(f"Name {next(NUMBERS)}")
     except grpc.RpcError as error:
         return outcome_of(error)
     return OK
