@@ -43,6 +43,8 @@ def load_settings(**given: Any) -> Settings:
     settings = load(os.environ, **given)
     logs.configure(settings.log_level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # A traceback for each connection that cannot be closed, where the database does not respond.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     return settings
 
 

@@ -97,6 +97,14 @@ UNWRITABLE: dict[str, tuple[Break, Break]] = {
         lambda db: db.shop(FULL),
         lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),
     ),
+    "a column is missing": (
+        lambda db: db.shop("ALTER TABLE events RENAME COLUMN client_id TO client"),
+        lambda db: db.shop("ALTER TABLE events RENAME COLUMN client TO client_id"),
+    ),
+    "a trigger of its operator refuses": (
+        lambda db: db.shop(FULL.replace(" USING ERRCODE = '53100'", "")),
+        lambda db: db.shop("DROP FUNCTION full_disk CASCADE"),
+    ),
     "a privilege is missing": (
         lambda db: db.shop("REVOKE INSERT ON events FROM clerk"),
         lambda db: db.shop("GRANT INSERT ON events TO clerk"),

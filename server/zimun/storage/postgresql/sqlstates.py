@@ -5,23 +5,26 @@ from sqlalchemy import exc
 CONSTRAINTS = ("23505", "23P01", "23514")
 """Violations of the schema's constraints: unique keys, the exclusion of overlaps, checks."""
 
+_MISSING = ("42501", "42703", "42704", "42883", "42P01")
+"""A privilege, a column, a type, a function or a table is missing: another schema than ours."""
+
 CANNOT_SERVE = (
     "25",  # read-only, or a transaction that was ended
     "28",  # the password or the role is not accepted any more
     "3D",
     "3F",  # the database or the schema does not exist any more
-    "42501",
-    "42P01",  # a privilege or a table is missing
+    *_MISSING,
     "53",  # connections, disk, memory
     "55",  # a lock was not available in time, no connections are accepted
     "57",  # ended by a time-out or an operator
     "58",
     "F0",
+    "P0",  # a trigger of the operator refused
     "XX",  # files, configuration, damaged data
 )
 """Classes and codes of a server that cannot do the work now, whatever the work is."""
 
-BROKEN = ("25006", "28", "3D", "3F", "42501", "42P01", "53100", "53200", "58", "XX")
+BROKEN = ("25006", "28", "3D", "3F", *_MISSING, "53100", "53200", "58", "P0", "XX")
 """Errors of the database server itself: read-only, missing, out of disk or memory, damaged."""
 
 TOO_MANY_CONNECTIONS = "53300"
