@@ -8,12 +8,14 @@ import argparse
 import os
 import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from .mutants import mutants
+from .mutants import Mutant, mutants
 from .results import ModuleResults
 from .running import ARGUMENTS, run_anew
 from .session import Covering, Session
@@ -28,20 +30,36 @@ def main() -> None:
     options.add_argument(
         "--survivors", action="store_true", help="run those again that survived before"
     )
-    chosen = options.parse_args()
-    covering = run_session(chosen.modules, chosen.tests, run_mutants=not chosen.survivors)
-    for path in chosen.modules:
-        rerun(path, covering[path], "survived" if chosen.survivors else "", chosen.profile)
-        report(path)
+    options.add_argument("--seconds", type=float, default=inf, help="of tests for each mutant")
+    options.add_argument("--sample", type=int, help="at most so many mutants of each module")
+    options.add_argument("--seed", type=int, default=1, help="of the sample")
+    given = options.parse_args()
+    chosen = {path: sampled(mutants(path), given.sample, given.seed) for path in given.modules}
+    first_run = {} if given.survivors else chosen
+    covering = run_session(given.modules, given.tests, first_run, given.seconds)
+    for path, made in chosen.items():
+        result = "survived" if given.survivors else ""
+        rerun(path, made, covering[path], result, given.profile, given.seconds)
+        report(path, made)
+
+
+def sampled(made: Sequence[Mutant], size: int | None, seed: int) -> Sequence[Mutant]:
+    """So many mutants chosen by a seed, in the same order; all where there are no more."""
+    if size is None or size >= len(made):
+        return made
+    return [made[n] for n in sorted(Random(seed).sample(range(len(made)), size))]
 
 
 def run_session(
-    paths: Sequence[Path], tests: Sequence[str], run_mutants: bool
+    paths: Sequence[Path],
+    tests: Sequence[str],
+    chosen: Mapping[Path, Sequence[Mutant]],
+    max_seconds: float,
 ) -> dict[Path, Covering]:
     """Run the session in a fork, so that this process has nothing of the program imported."""
     reading, writing = os.pipe()
     if not os.fork():
-        session = Session(paths, run_mutants)
+        session = Session(paths, chosen, max_seconds)
         status = pytest.main(["-s", *ARGUMENTS, *tests], plugins=[session])
         with os.fdopen(writing, "wb") as pipe:
             pickle.dump(session.covering, pipe)
@@ -55,20 +73,27 @@ def run_session(
     return covering
 
 
-def rerun(path: Path, covering: Covering, result: str, profile: str) -> None:
+def rerun(
+    path: Path,
+    made: Sequence[Mutant],
+    covering: Covering,
+    result: str,
+    profile: str,
+    max_seconds: float,
+) -> None:
     """Run the mutants with a result (empty: none) in processes that import the program anew."""
     results = ModuleResults(path)
-    for mutant in mutants(path):
+    for mutant in made:
         if results.result(mutant) == result:
-            names = covering.of_line(mutant.line) if result else covering.of_module()
+            names = covering.of_module(results.kills, max_seconds)
             arguments = ["--hypothesis-profile", profile, *names]
             seconds = covering.usual_seconds(names) * (10 if profile == "ci" else 1)
             results.add(mutant, run_anew(path, mutant, arguments, seconds))
 
 
-def report(path: Path) -> None:
+def report(path: Path, made: Sequence[Mutant]) -> None:
     """Print the survivors and the counts of a module."""
-    results, made = ModuleResults(path), mutants(path)
+    results = ModuleResults(path)
     for mutant in made:
         if results.result(mutant) == "survived":
             print(f"{path}:{mutant.line} {mutant.operator}\n{mutant.change}")

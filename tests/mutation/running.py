@@ -105,12 +105,25 @@ def run_collected(
 
 def _replace_code(path: Path, changed: dict[tuple[str, int], CodeType]) -> None:
     """Replace the code of the functions of a module, and forget what functions have cached."""
-    for thing in gc.get_objects():
+    for thing in _all_objects():
         if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve()):
             code = thing.__code__
             thing.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
-        elif type(thing) is functools._lru_cache_wrapper:
-            thing.cache_clear()
+    for cache in all_caches():
+        cache.cache_clear()
+
+
+def all_caches() -> "list[functools._lru_cache_wrapper[object]]":
+    """The caches of all functions."""
+    return [thing for thing in _all_objects() if type(thing) is functools._lru_cache_wrapper]
+
+
+def _all_objects() -> list[object]:
+    """All objects that may refer to others: those that tests/conftest.py froze, too."""
+    gc.unfreeze()
+    objects = gc.get_objects()
+    gc.freeze()
+    return objects
 
 
 def run_anew(path: Path, mutant: Mutant, arguments: Sequence[str], usual_seconds: float) -> Outcome:

@@ -1,16 +1,17 @@
 """The tests, collected and run once, and then on each mutant of functions."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 import coverage
 import pytest
 
-from .mutants import mutants
+from .mutants import Mutant
 from .results import ModuleResults
-from .running import quicken_hypothesis, run_collected
+from .running import all_caches, quicken_hypothesis, run_collected
 
 
 class Covering(NamedTuple):
@@ -19,28 +20,46 @@ class Covering(NamedTuple):
     tests: dict[int, list[str]]
     seconds: dict[str, float]
 
-    def of_line(self, line: int) -> list[str]:
-        """The tests that run a line, or the last one before it; the quick ones first."""
+    def of_line(self, line: int, kills: Mapping[str, int], max_seconds: float) -> list[str]:
+        """The tests that run a line, or the last one before it, as far as they take so long in
+        all: those with the least time for each of their kills first."""
         line = max((other for other in self.tests if other <= line), default=0)
-        return self._quick_first(self.tests.get(line, ()))
+        return self._first(self.tests.get(line, ()), kills, max_seconds)
 
-    def of_module(self) -> list[str]:
-        """The tests that run anything of the module; the quick ones first."""
-        return self._quick_first(name for names in self.tests.values() for name in names)
+    def of_module(self, kills: Mapping[str, int], max_seconds: float) -> list[str]:
+        """The tests that run anything of the module, in the same order, as far as they take so
+        long."""
+        names = (name for names in self.tests.values() for name in names)
+        return self._first(names, kills, max_seconds)
 
     def usual_seconds(self, names: Sequence[str]) -> float:
         """How long some tests take."""
         return sum(self.seconds[name] for name in names)
 
-    def _quick_first(self, names: Iterable[str]) -> list[str]:
-        return sorted(set(names) - {""}, key=lambda name: self.seconds[name])
+    def _first(
+        self, names: Iterable[str], kills: Mapping[str, int], max_seconds: float
+    ) -> list[str]:
+        def seconds_for_each_kill(name: str) -> tuple[float, str]:
+            return self.seconds[name] / (1 + kills.get(name, 0)), name
+
+        ordered = sorted(set(names) - {""}, key=seconds_for_each_kill)
+        total = accumulate(self.seconds[name] for name in ordered)
+        return [name for name, seconds in zip(ordered, total, strict=True) if seconds < max_seconds]
 
 
 class Session:
-    """A plugin of pytest; `covering` is what it measured of each module."""
+    """A plugin of pytest; `covering` is what it measured of each module.
 
-    def __init__(self, paths: Sequence[Path], run_mutants: bool) -> None:
-        self.paths, self.run_mutants = paths, run_mutants
+    It runs `chosen` mutants, each with tests that take `max_seconds` at the most.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        chosen: Mapping[Path, Sequence[Mutant]],
+        max_seconds: float,
+    ) -> None:
+        self.paths, self.chosen, self.max_seconds = paths, chosen, max_seconds
         self.covering: dict[Path, Covering] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -52,7 +71,7 @@ class Session:
         """Run the tests, and then the mutants."""
         self.covering = self._measure(session.items)
         items = {item.nodeid: item for item in session.items}
-        if self.run_mutants and not session.testsfailed:
+        if not session.testsfailed:
             for path, covering in self.covering.items():
                 self._run_mutants(path, covering, items)
         return True
@@ -61,8 +80,12 @@ class Session:
         modules = [str(path.resolve()) for path in self.paths]
         collecting = coverage.Coverage(data_file=None, config_file=False, include=modules)
         seconds: dict[str, float] = {}
+        caches = [cache for cache in all_caches() if not cache.__module__.startswith("tests.")]
         collecting.start()
         for item, following in zip(items, [*items[1:], None], strict=True):
+            # What an earlier test had computed would not be run.
+            for cache in caches:
+                cache.cache_clear()
             collecting.switch_context(item.nodeid)
             begun = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -76,9 +99,9 @@ class Session:
 
     def _run_mutants(self, path: Path, covering: Covering, items: dict[str, pytest.Item]) -> None:
         results = ModuleResults(path)
-        for mutant in mutants(path):
+        for mutant in self.chosen.get(path, ()):
             if not results.result(mutant):
-                names = covering.of_line(mutant.line)
+                names = covering.of_line(mutant.line, results.kills, self.max_seconds)
                 chosen = [items[name] for name in names]
                 outcome = run_collected(path, mutant, chosen, covering.usual_seconds(names))
                 if outcome:
