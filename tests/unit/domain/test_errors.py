@@ -6,7 +6,12 @@ from collections import Counter
 import pytest
 
 from zimun.domain import booking_errors, errors
-from zimun.domain.booking_errors import HoldExpired, NotASlot, SlotUnavailable
+from zimun.domain.booking_errors import (
+    HoldExpired,
+    NotASlot,
+    OutsideBookingWindow,
+    SlotUnavailable,
+)
 from zimun.domain.errors import (
     EtagMismatch,
     IdempotencyKeyReused,
@@ -14,6 +19,7 @@ from zimun.domain.errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    ResponseTooLarge,
     ScopeMissing,
     ZimunError,
 )
@@ -96,3 +102,20 @@ def test_the_facts_beside_a_reason_are_those_of_the_contracts_examples() -> None
         "note": "Epiphany",
     }
     assert (Overloaded("full").metadata, Overloaded("full", 2.5).retry_after) == ({}, 2.5)
+
+
+def test_response_that_is_too_large_names_its_field_and_the_maximum_in_mebibytes() -> None:
+    refused = ResponseTooLarge("end_date", 4 << 20)
+    assert refused.metadata == {"field": "end_date"}
+    assert refused.message.startswith("end_date: asks for more than 4 MiB: ")
+    assert refused.violations == {"end_date": refused.message.removeprefix("end_date: ")}
+
+
+def test_booking_window_is_given_in_the_whole_seconds_within_it() -> None:
+    for earliest, latest in ((1_000_001, 9_000_000), (2_000_000, 9_999_999)):
+        refused = OutsideBookingWindow("LEAD_TIME", earliest, latest)
+        assert refused.metadata == {
+            "rule": "LEAD_TIME",
+            "opens": "1970-01-01T00:00:02Z",
+            "closes": "1970-01-01T00:00:09Z",
+        }

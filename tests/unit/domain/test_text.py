@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.text import check_key, check_line, check_lines, is_visible
+from zimun.domain.text import check_key, check_line, check_lines, is_visible, one_line
 
 REORDERING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Bidirectional classes of characters that reorder others (UAX #9, table 4)."""
@@ -53,3 +53,9 @@ def test_names_of_every_script_are_lines(text: str) -> None:
 @pytest.mark.parametrize("text", [" ", "\u00a0\u2003", "\u200b\ufeff", "\u3164", "\u2800"])
 def test_what_shows_nothing_is_blank(text: str) -> None:
     assert check_line(text) == "must not be blank"
+
+
+def test_quoted_line_is_cut_and_escapes_what_no_line_may_have() -> None:
+    assert one_line("Grace", 5) == "Grace"
+    assert one_line("Grace!", 5) == "Grace… (6 characters)"
+    assert one_line("a\nb\u202ec\udcff", 9) == "a\\nb\\u202ec\\udcff"

@@ -103,10 +103,11 @@ class Timetable:
         return self._without_time_off
 
     def _count(self, starts: int, staff: int) -> None:
-        """Count a grid that is to be cached; drops all grids beyond MAX_GRID_BYTES."""
-        self._grid_bytes += starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
-        if self._grid_bytes > MAX_GRID_BYTES:
+        """Count a grid that is to be cached; first drops all others beyond MAX_GRID_BYTES."""
+        size = starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
+        if self._grid_bytes + size > MAX_GRID_BYTES:
             self.forget_grids()
+        self._grid_bytes += size
 
     def forget_grids(self) -> None:
         """Drop all cached grids."""

@@ -1,0 +1,116 @@
+"""Caches of availability: bounded, and no owner is kept alive by its own."""
+
+import gc
+from weakref import ref
+
+import pytest
+
+from zimun.domain.availability import assignment, start_grid
+from zimun.domain.availability import timetable as timetable_module
+from zimun.domain.availability.assignment import Assignments
+from zimun.domain.availability.start_grid import DateRangeGrid, Grid, IdsByFlags
+from zimun.domain.availability.timetable import Timetable
+from zimun.domain.caching import cached_method
+from zimun.domain.catalog.entries import Place
+from zimun.domain.instant import HOUR
+
+from .build import MONDAY, catalog, service, time_off
+
+BOUND = 3
+
+
+class Owner:
+    """Counts the calls of a method with a cache."""
+
+    def __init__(self, size: int) -> None:
+        self.calls = 0
+        self.doubled = cached_method(self._doubled, size)
+
+    def _doubled(self, number: int) -> int:
+        self.calls += 1
+        return 2 * number
+
+
+def test_cached_method_remembers_as_many_results_as_it_may() -> None:
+    owner = Owner(2)
+    assert [owner.doubled(n) for n in (1, 2, 1, 2)] == [2, 4, 2, 4]
+    assert owner.calls == 2
+    assert [owner.doubled(n) for n in (3, 2, 1)] == [6, 4, 2]
+    assert owner.calls == 4
+
+
+def test_owner_of_a_cached_method_is_freed_with_its_last_user() -> None:
+    gc.disable()
+    try:
+        owner = Owner(2)
+        owner.doubled(1)
+        watched = ref(owner)
+        del owner
+        assert watched() is None
+    finally:
+        gc.enable()
+
+
+def test_sets_of_ids_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_grid, "MAX_CACHED_ID_SETS", BOUND)
+    cached = IdsByFlags(("t_1", "t_2", "t_3"))
+    for n in range(8):
+        flags = bytes([n >> 2 & 1, n >> 1 & 1, n & 1])
+        assert cached[flags] == tuple(f"t_{k + 1}" for k in range(3) if flags[k])
+        assert flags in cached
+        assert len(cached) == min(n + 1, BOUND)
+
+
+def test_assignments_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assignment, "MAX_CACHED_ASSIGNMENTS", BOUND)
+    cached = Assignments(service(resource_requirements=(("r_1", "r_2"),)), ("r_1", "r_2", "r_3"))
+    for n in range(8):
+        flags = bytes([n >> 2 & 1, n >> 1 & 1, n & 1])
+        assert cached[flags] == (("r_1",) if flags[0] else ("r_2",) if flags[1] else None)
+        assert flags in cached
+        assert len(cached) == min(n + 1, BOUND)
+
+
+def test_overlapped_starts_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_grid, "MAX_CACHED_OVERLAPS", BOUND)
+    cached = start_grid._Overlaps([0, 10, 20], 0, 10)
+    for n in range(8):
+        assert cached[n, n + 1] == 1
+        assert (n, n + 1) in cached
+        assert len(cached) == min(n + 1, BOUND)
+
+
+def test_grids_are_counted_and_dropped_beyond_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, place = service(), Place("", "UTC")
+    timetable = Timetable(catalog(cut))
+    empty = timetable.size
+    timetable.range_grid(cut, place, MONDAY, MONDAY)
+    one = timetable.size - empty
+    assert one >= 48 * timetable_module.START_BYTES
+    timetable.range_grid(cut, place, MONDAY.replace(day=6), MONDAY.replace(day=6))
+    assert timetable.size - empty == 2 * one
+    timetable.range_grid(cut, place, MONDAY, MONDAY)
+    assert timetable.size - empty == 2 * one, "it was cached"
+    monkeypatch.setattr(timetable_module, "MAX_GRID_BYTES", 2 * one)
+    timetable.range_grid(cut, place, MONDAY.replace(day=7), MONDAY.replace(day=7))
+    assert timetable.size - empty == one, "the others were dropped"
+    assert timetable.grid.cache_info().currsize == 0
+    assert timetable.range_grid.cache_info().currsize == 1
+
+
+def test_timetable_without_time_off_is_another_only_where_there_is_some() -> None:
+    assert (plain := Timetable(catalog(service()))).without_time_off is plain
+    off = Timetable(catalog(service(), time_off=[time_off("o_1", 0, HOUR)]))
+    other = off.without_time_off
+    assert other is off.without_time_off
+    assert other is not off
+    assert not other.time_off
+    size = off.size
+    other.range_grid(service(), Place("", "UTC"), MONDAY, MONDAY)
+    assert off.size > size
+
+
+def test_range_of_dates_without_a_start_has_no_bits() -> None:
+    grid = DateRangeGrid([Grid(0, (), ()), Grid(10, (0, 5), (3, 1)), Grid(20, (), ())], 0, 5)
+    assert (grid.starts, grid.bounds, grid.on_duty) == ([10, 15], [0, 0, 2, 2], [3, 1])
+    assert [grid.between(*part) for part in ((0, 99), (10, 15), (11, 15), (16, 10))] == [3, 1, 0, 0]
