@@ -82,8 +82,34 @@ def quicken_hypothesis() -> None:
     settings.load_profile("mutants")
 
 
+class Replaceable(NamedTuple):
+    """The functions of a module, wherever they are, and the caches of all functions."""
+
+    functions: "list[FunctionType]"
+    caches: "list[functools._lru_cache_wrapper[object]]"
+
+
+def replaceable(path: Path) -> Replaceable:
+    """What a mutant of a module replaces and empties."""
+    gc.unfreeze()  # what tests/conftest.py froze is not listed otherwise
+    objects = gc.get_objects()
+    gc.freeze()
+    return Replaceable(
+        [
+            thing
+            for thing in objects
+            if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve())
+        ],
+        [thing for thing in objects if type(thing) is functools._lru_cache_wrapper],
+    )
+
+
 def run_collected(
-    path: Path, mutant: Mutant, items: Sequence[pytest.Item], usual_seconds: float
+    path: Path,
+    mutant: Mutant,
+    replaced: Replaceable,
+    items: Sequence[pytest.Item],
+    usual_seconds: float,
 ) -> Outcome | None:
     """Run tests that are collected already, with the code of functions replaced; None where the
     mutant changes more than functions."""
@@ -92,7 +118,11 @@ def run_collected(
         return None
 
     def run(tell: Callable[[str], None]) -> int:
-        _replace_code(path, changed)
+        for function in replaced.functions:
+            code = function.__code__
+            function.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
+        for cache in replaced.caches:
+            cache.cache_clear()
         for item, following in zip(items, [*items[1:], None], strict=True):
             reports = runtestprotocol(item, log=False, nextitem=following)
             if any(report.failed for report in reports):
@@ -101,29 +131,6 @@ def run_collected(
         return 0
 
     return in_a_fork(cpu_limit(usual_seconds), run)
-
-
-def _replace_code(path: Path, changed: dict[tuple[str, int], CodeType]) -> None:
-    """Replace the code of the functions of a module, and forget what functions have cached."""
-    for thing in _all_objects():
-        if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve()):
-            code = thing.__code__
-            thing.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
-    for cache in all_caches():
-        cache.cache_clear()
-
-
-def all_caches() -> "list[functools._lru_cache_wrapper[object]]":
-    """The caches of all functions."""
-    return [thing for thing in _all_objects() if type(thing) is functools._lru_cache_wrapper]
-
-
-def _all_objects() -> list[object]:
-    """All objects that may refer to others: those that tests/conftest.py froze, too."""
-    gc.unfreeze()
-    objects = gc.get_objects()
-    gc.freeze()
-    return objects
 
 
 def run_anew(path: Path, mutant: Mutant, arguments: Sequence[str], usual_seconds: float) -> Outcome:

@@ -11,7 +11,7 @@ import pytest
 
 from .mutants import Mutant
 from .results import ModuleResults
-from .running import all_caches, quicken_hypothesis, run_collected
+from .running import quicken_hypothesis, replaceable, run_collected
 
 
 class Covering(NamedTuple):
@@ -80,7 +80,11 @@ class Session:
         modules = [str(path.resolve()) for path in self.paths]
         collecting = coverage.Coverage(data_file=None, config_file=False, include=modules)
         seconds: dict[str, float] = {}
-        caches = [cache for cache in all_caches() if not cache.__module__.startswith("tests.")]
+        caches = [
+            cache
+            for cache in replaceable(self.paths[0]).caches
+            if not cache.__module__.startswith("tests.")
+        ]
         collecting.start()
         for item, following in zip(items, [*items[1:], None], strict=True):
             # What an earlier test had computed would not be run.
@@ -98,11 +102,12 @@ class Session:
         }
 
     def _run_mutants(self, path: Path, covering: Covering, items: dict[str, pytest.Item]) -> None:
-        results = ModuleResults(path)
+        results, replaced = ModuleResults(path), replaceable(path)
         for mutant in self.chosen.get(path, ()):
             if not results.result(mutant):
                 names = covering.of_line(mutant.line, results.kills, self.max_seconds)
                 chosen = [items[name] for name in names]
-                outcome = run_collected(path, mutant, chosen, covering.usual_seconds(names))
+                seconds = covering.usual_seconds(names)
+                outcome = run_collected(path, mutant, replaced, chosen, seconds)
                 if outcome:
                     results.add(mutant, outcome)

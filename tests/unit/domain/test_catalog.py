@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from zimun.domain.catalog.catalog import Catalog, empty_catalog
 from zimun.domain.catalog.entries import (
     Entry,
     Location,
+    McpAccess,
     Organization,
     Override,
     Place,
@@ -19,6 +21,7 @@ from zimun.domain.catalog.entries import (
     StaffMember,
 )
 from zimun.domain.errors import (
+    InvalidRequest,
     LocationNotFound,
     NotFound,
     ResourceNotFound,
@@ -153,3 +156,41 @@ def test_empty_catalogue_has_an_organization_alone() -> None:
     assert [entry.id for entry in known.entries()] == ["o_7"]
     assert (known.version, known.count, known.longest_span) == (0, 0, 0)
     assert known.size > 0
+
+
+@pytest.mark.parametrize("make", [organization, location, member, resource, service])
+def test_entry_hashes_by_its_id_and_its_etag_changes_with_its_revision(make: Any) -> None:
+    entry = make(metadata={"k": "v"})
+    renamed = replace(entry, name="Else", revision=entry.revision + 1)
+    assert hash(entry) == hash(renamed)
+    assert entry != renamed
+    assert entry.etag != renamed.etag
+    assert (entry.active, entry.revision) == (True, 1)
+
+
+def test_service_of_another_length_or_of_more_seats_is_the_same_but_for_these() -> None:
+    cut = service(duration=HOUR, duration_options=(30 * MINUTE,), capacity=2)
+    assert cut.lasting(HOUR) is cut
+    assert cut.lasting(5) == replace(cut, duration=5)
+    assert cut.seating(2) is cut
+    assert cut.seating(1) is cut
+    assert cut.seating(3) == replace(cut, capacity=3)
+    assert cut.option(HOUR) is cut
+    assert cut.option(30 * MINUTE).duration == 30 * MINUTE
+    with pytest.raises(InvalidRequest) as refused:
+        cut.option(45 * MINUTE)
+    assert refused.value.violations == {"duration": "service s_1 does not offer this length"}
+
+
+def test_service_takes_its_subjects_for_its_buffers_too() -> None:
+    cut = service(duration=30, buffer_before=5, buffer_after=7)
+    assert cut.taken(100) == (95, 137)
+    assert cut.needs_nothing
+    assert not replace(cut, staff_ids=("t_1",)).needs_nothing
+    assert not replace(cut, resource_requirements=(("r_1",),)).needs_nothing
+
+
+def test_new_organization_has_holds_of_ten_minutes_and_no_agents() -> None:
+    known = Organization(id="o_1", name="Salon", time_zone="UTC")
+    assert known.hold_length == 10 * MINUTE
+    assert known.mcp_access is McpAccess.DISABLED

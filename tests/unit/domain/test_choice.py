@@ -1,11 +1,12 @@
 """Whom and what a hold takes: fairness, sessions, and the matching of resources."""
 
+from collections.abc import Sequence
 from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zimun.domain.availability.assignment import choose, match
+from zimun.domain.availability.assignment import choose, match, unmet
 from zimun.domain.availability.slots import Choice, Session, Slot
 
 from ...support.profiles import examples
@@ -96,3 +97,24 @@ def test_a_requirement_gives_way_when_it_has_another_option() -> None:
 def test_no_requirements_are_met_by_nothing() -> None:
     assert match([]) == ()
     assert match([[]]) is None
+
+
+def most_met(options: Sequence[Sequence[str]]) -> int:
+    """The most requirements that get an option of their own, by a look at every choice."""
+    choices = product(*([*some, ""] for some in options))
+    met = ([option for option in chosen if option] for chosen in choices)
+    return max(len(chosen) for chosen in met if len(set(chosen)) == len(chosen))
+
+
+@examples(300)
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), max_size=4))
+def test_unmet_requirements_are_those_that_one_more_option_could_help(
+    options: list[list[str]],
+) -> None:
+    most = most_met(options)
+    helped = [
+        n
+        for n, own in enumerate(options)
+        if most_met([*options[:n], [*own, "new"], *options[n + 1 :]]) > most
+    ]
+    assert unmet(options) == helped

@@ -12,6 +12,7 @@ from zimun.domain.errors import AppointmentNotFound, HoldNotFound, ZimunError
 from zimun.domain.instant import DAY, HOUR
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import Member, Session
+from zimun.domain.ledger.layers import Layer, new_layer
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
 from zimun.domain.ledger.reservation import Contact, Reservation
@@ -201,3 +202,15 @@ def test_size_counts_each_list_with_what_is_in_it_and_each_entry_fourfold() -> N
 def test_merged_ledger_has_another_time_only_if_it_is_given() -> None:
     ledger = Ledger("o_1", 3, 5, 2)
     assert (ledger.merged().time, ledger.merged(9).time) == (5, 9)
+
+
+def test_layer_has_the_changes_that_were_made_since_it_was_merged() -> None:
+    empty: Layer[str, int] = new_layer()
+    first = empty.with_changes({"a": 1})
+    second = first.with_changes({"b": 2})
+    assert (first.changes, second.changes) == ({"a": 1}, {"a": 1, "b": 2})
+    assert first.with_changes({}) is first
+    merged = second.merged()
+    assert merged.changes == {}
+    assert (merged.get("a"), merged.get("b"), merged.get("c")) == (1, 2, None)
+    assert [*merged.base.values()] == [1, 2]

@@ -1,5 +1,6 @@
 """Time off beside steps, buffers and midnights; against the oracle in test_availability."""
 
+from dataclasses import replace
 from datetime import date
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from zimun.domain import intervals
 from zimun.domain.availability.opening_hours import DayStatus
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Place
-from zimun.domain.catalog.time_off import TimeOff, TimeOffIndex
+from zimun.domain.catalog.time_off import TimeOff, TimeOffIndex, closing_note
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 
@@ -117,3 +118,36 @@ def test_what_overlaps_an_interval_is_all_that_does(
 
 def _meet(one: TimeOff, within: Interval) -> bool:
     return one.start < within[1] and within[0] < one.end
+
+
+def test_date_without_open_time_left_has_the_first_note_of_its_time_off() -> None:
+    open_time = [(10, 20), (30, 40)]
+    early, late = time_off("o_1", 0, 25, note=""), time_off("o_1", 25, 50, note="Training")
+    earliest = time_off("o_1", 0, 12, note="Fair")
+
+    def note(*entries: TimeOff) -> str | None:
+        return closing_note(open_time, TimeOffIndex(entries, "o_1")["o_1"])
+
+    assert note() is None
+    assert note(early) is None
+    assert note(late) is None
+    assert note(late, early) == "Training"
+    assert note(late, early, earliest) == "Fair"
+    assert note(replace(early, end=50)) == ""
+    assert note(time_off("o_1", 10, 20), time_off("o_1", 30, 40)) == "Training"
+    assert note(time_off("o_1", 10, 20), time_off("o_1", 31, 40)) is None
+    before = time_off("o_1", 0, 10, note="Before")
+    after = time_off("o_1", 40, 50, note="After")
+    assert note(before, after, time_off("o_1", 10, 40, note="During")) == "During"
+    assert closing_note([], TimeOffIndex([late], "o_1")["o_1"]) is None
+
+
+def test_time_off_that_recurs_has_the_intervals_of_its_occurrences() -> None:
+    once = time_off("o_1", 0, 5)
+    assert once.intervals == ((0, 5),)
+    again = replace(once, occurrences=((0, 5), (10, 15)), revision=3)
+    assert again.intervals == ((0, 5), (10, 15))
+    assert again.etag != once.etag
+    index = TimeOffIndex([again], "o_1")
+    assert [interval for interval, _ in index["o_1"].overlapping((4, 11))] == [(0, 5), (10, 15)]
+    assert [interval for interval, _ in index["o_1"].overlapping((5, 10))] == []

@@ -93,6 +93,8 @@ class Organization(Entry):
     mcp_access: McpAccess = McpAccess.DISABLED
     holiday_categories: tuple[str, ...] = ()
 
+    __hash__ = Entry.__hash__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location(Entry):
