@@ -4,6 +4,7 @@ import pytest
 
 from zimun.domain.availability.busy_time import busy_time
 from zimun.domain.availability.slots import Busy
+from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import FOREVER
@@ -107,3 +108,26 @@ def test_sessions_of_a_start_come_in_order_of_their_ids() -> None:
     found = busy(known).sessions[MONDAY]
     assert [session.session_id for session in found] == ["x_1", "x_2", "x_3"]
     assert [session.staff_id for session in found] == [*ids]
+
+
+def test_member_whose_hold_expires_now_does_not_stay_in_a_session_that_another_leaves() -> None:
+    known = Salon(build.catalog(cut(capacity=3)))
+    booked = known.book(MONDAY)
+    held = known.hold(MONDAY)
+    known.now = held.expires_at - 1
+    assert busy(known, leaving=booked).taken != {}
+    known.now = held.expires_at
+    assert busy(known, leaving=booked).taken == {}
+
+
+@pytest.mark.parametrize(("own", "other"), [("s_1", "s_2"), ("s_2", "s_1")])
+def test_customer_of_an_appointment_that_leaves_counts_for_its_own_service_alone(
+    own: str, other: str
+) -> None:
+    organization = build.organization(booking_limits=(limit("WEEK", "CUSTOMER", 5),))
+    known = Salon(build.catalog(cut(), cut(id="s_2"), organization=organization))
+    booked = known.book(MONDAY, own)
+    known.book(MONDAY + HOUR, own)
+    [tally] = busy(known, own, leaving=booked).tallies[CUSTOMER_SUBJECT]
+    assert tally.starts == [MONDAY + HOUR]
+    assert busy(known, other, leaving=booked).tallies == {}

@@ -261,6 +261,8 @@ def test_needs_in_parts_are_the_same_needs() -> None:
     assert [len(part.blocks) for part in parts] == [8, 8, 8, 8, 3]
     assert [len(part.group_blocks) for part in parts] == [2, 2, 2, 2, 1]
     assert max(number for _, number in parts[0].group_blocks) == 1
+    times = [number for part in parts for number in sorted(number for _, number in part.blocks)]
+    assert times == sorted(times)
     joined = Needs()
     for part in parts:
         joined |= part

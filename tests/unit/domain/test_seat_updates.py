@@ -197,3 +197,10 @@ def test_booking_of_a_slot_that_is_taken_confirms_nothing() -> None:
         known.run(BookAppointment(own, "a_9", EVE))
     assert len(known.keeper.model.events) == count
     assert known.now == NOW
+
+
+def test_notes_of_a_customer_beyond_the_limit_can_change() -> None:
+    known = Salon(build.catalog(cut(booking_limits=(limit("DAY", "CUSTOMER"),))))
+    known.book(MONDAY)
+    booked = known.book(MONDAY + HOUR, ignored=LIMITS)
+    assert update(known, booked, contact={"notes": "Door 2"}).contact.notes == "Door 2"

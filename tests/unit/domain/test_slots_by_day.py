@@ -2,8 +2,8 @@
 
 import random
 from dataclasses import replace
-from datetime import timedelta
-from zoneinfo import available_timezones
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
 from zoneinfo._zoneinfo import ZoneInfo as PythonZoneInfo  # type: ignore[import-not-found]
 
 import pytest
@@ -17,7 +17,8 @@ from zimun.domain.availability.opening_hours import dates, local_date
 from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.timetable import MAX_NEW_STAFF_DAYS, Timetable
 from zimun.domain.availability.zone_dates import date_ranges
-from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.catalog.entries import Override
+from zimun.domain.instant import DAY, HOUR, MINUTE, from_datetime
 
 from ...support.profiles import examples
 from .build import (
@@ -157,6 +158,38 @@ def test_the_nearest_slots_are_of_the_next_date_or_the_one_before_where_these_ar
     asked = world(service(), MONDAY, organization=organization(weekly_hours=week))
     found = nearest(asked.search(), utc(wanted), 2, MONDAY, MONDAY + WEEKS)
     assert [slot.start for slot in found] == [utc(f"2026-{start}") for start in expected]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hours", "expected"),
+    [
+        ("12-31T01:00", {29: (1380, 1440), 31: (300, 360)}, "12-29T23:00"),
+        ("12-29T23:00", {29: (1140, 1200), 31: (60, 120)}, "12-31T01:00"),
+    ],
+)
+def test_the_nearest_slot_may_be_beyond_a_date_that_the_zone_skipped(
+    wanted: str, hours: dict[int, tuple[int, int]], expected: str
+) -> None:
+    """Apia had no 30th; beyond it the slot is two hours away, on this side four."""
+    zone = ZoneInfo("Pacific/Apia")
+
+    def instant(text: str) -> int:
+        return from_datetime(datetime.fromisoformat(f"2011-{text}").replace(tzinfo=zone))
+
+    overrides = [
+        Override(owner_id="o_1", date=date(2011, 12, day), hours=(opening,))
+        for day, opening in hours.items()
+    ]
+    first, last = date(2011, 12, 20), date(2012, 1, 9)
+    asked = world(
+        service(duration=HOUR),
+        first,
+        last,
+        organization=organization(time_zone="Pacific/Apia", weekly_hours={0: ()}),
+        overrides=overrides,
+    )
+    [found] = nearest(asked.search(), instant(wanted), 1, first, last)
+    assert found.start == instant(expected)
 
 
 def test_dates_outside_the_booking_window_are_yielded_empty_and_build_no_grid() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,3 +155,68 @@ def test_conflicts_of_an_organization_need_as_many_blocks_whatever_the_number_of
     assert needs == needs_of(services=1, occurrences=20)
     assert len(needs.group_blocks) <= 2 * 20
     assert FOREVER // BLOCK not in {number for _, number in needs.group_blocks}
+
+
+def conflicts_of_bookings(off: TimeOff, *taken: tuple[str, int, int]) -> int:
+    """How many of some appointments, each by what it takes, its start and end, conflict."""
+    events = [
+        booking(number, start, end, State.CONFIRMED, subject)
+        for number, (subject, start, end) in enumerate(taken)
+    ]
+    return Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0)).total
+
+
+@pytest.mark.parametrize("owner_id", OWNERS)
+def test_bookings_that_touch_time_off_do_not_overlap_it(owner_id: str) -> None:
+    off = TimeOff(owner_id=owner_id, start=EDGE, end=EDGE + HOUR, id="f_1")
+    beside = (owner_id, EDGE - HOUR, EDGE), (owner_id, EDGE + HOUR, EDGE + 2 * HOUR)
+    assert conflicts_of_bookings(off, *beside) == 0
+    assert conflicts_of_bookings(off, beside[0], (owner_id, EDGE, EDGE + 1), beside[1]) == 1
+    assert conflicts_of_bookings(off, (owner_id, EDGE - HOUR, EDGE + 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("owner_id", "count"), [("l_1", 1), ("l_2", 1), ("t_1", 1), ("r_1", 1), ("o_1", 4)]
+)
+def test_time_off_conflicts_with_the_bookings_of_its_owner(owner_id: str, count: int) -> None:
+    off = TimeOff(owner_id=owner_id, start=EDGE, end=EDGE + HOUR, id="f_1")
+    taken = [(subject, EDGE, EDGE + HOUR) for subject in OWNERS[1:]]
+    assert conflicts_of_bookings(off, *taken) == count
+
+
+@pytest.mark.parametrize("move", [-DAY, DAY])
+def test_time_off_that_is_moved_conflicts_with_what_it_did_not_overlap(move: int) -> None:
+    before = TimeOff(owner_id="t_1", start=EDGE, end=EDGE + HOUR, id="f_1")
+    after = replace(before, start=EDGE + move, end=EDGE + move + HOUR)
+    there = booking(1, after.start, after.end, State.CONFIRMED, "t_1")
+    found = Keeper(Model([there])).ask(
+        lambda ledger: conflicts_of(ledger, CATALOG, after, 0, before)
+    )
+    assert found == Conflicts([there.reservation], 1)
+
+
+def test_conflicts_of_a_staff_member_name_all_that_they_need_at_once() -> None:
+    """Blocks first, then the sessions in them, then the reservations of these."""
+    off = TimeOff(owner_id="t_1", start=EDGE, end=EDGE + DAY, id="f_1")
+    keeper = Keeper(
+        Model(
+            [
+                booking(n, EDGE + n * HOUR, EDGE + (n + 1) * HOUR, State.CONFIRMED, "t_1")
+                for n in range(3)
+            ]
+        )
+    )
+    needs: list[Needs] = []
+
+    def ask(ledger: Ledger) -> Conflicts:
+        try:
+            return conflicts_of(ledger, CATALOG, off, 0)
+        except NotLoaded as lacking:
+            needs.append(lacking.needs)
+            raise
+
+    assert keeper.ask(ask).total == 3
+    assert needs[1:] == [
+        Needs(session_ids={f"x_{n}" for n in range(3)}),
+        Needs(hold_ids={f"h_{n}" for n in range(3)}),
+    ]
