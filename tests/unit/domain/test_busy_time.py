@@ -58,10 +58,13 @@ def test_busy_time_of_no_time_needs_nothing_of_the_ledger() -> None:
 
 
 @pytest.mark.parametrize("per", ["SERVICE", "STAFF_MEMBER"])
-def test_busy_time_stands_while_the_holds_that_count_for_a_limit_do(per: str) -> None:
+@pytest.mark.parametrize("is_own", [True, False])
+def test_busy_time_stands_while_the_holds_that_count_for_a_limit_do(per: str, is_own: bool) -> None:
+    limits = (limit("WEEK", per, 3),)
     known = Salon(
         build.catalog(
-            cut(booking_limits=(limit("WEEK", per, 3),), staff_ids=("t_1",)),
+            cut(booking_limits=limits if is_own else (), staff_ids=("t_1",)),
+            organization=build.organization(booking_limits=() if is_own else limits),
             staff=[build.member()],
         )
     )

@@ -1,6 +1,7 @@
 """Caches of availability: bounded, and no owner is kept alive by its own."""
 
 import gc
+from datetime import timedelta
 from weakref import ref
 
 import pytest
@@ -114,3 +115,19 @@ def test_range_of_dates_without_a_start_has_no_bits() -> None:
     grid = DateRangeGrid([Grid(0, (), ()), Grid(10, (0, 5), (3, 1)), Grid(20, (), ())], 0, 5)
     assert (grid.starts, grid.bounds, grid.on_duty) == ([10, 15], [0, 0, 2, 2], [3, 1])
     assert [grid.between(*part) for part in ((0, 99), (10, 15), (11, 15), (16, 10))] == [3, 1, 0, 0]
+
+
+def test_ranges_of_dates_that_were_computed_are_remembered_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timetable_module, "MAX_CACHED_RANGES", BOUND)
+    monkeypatch.setattr(timetable_module, "MAX_NEW_STAFF_DAYS", 0)
+    cut, place = service(), Place("", "UTC")
+    timetable = Timetable(catalog(cut))
+    for n in range(8):
+        day = MONDAY + timedelta(days=8 * n)
+        for _ in range(2):
+            assert [grid.bounds for grid in timetable.range_grids(cut, place, day, day)] == [
+                [0, 48]
+            ]
+        assert len(timetable._cached_ranges) <= BOUND

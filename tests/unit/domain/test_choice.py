@@ -41,6 +41,7 @@ def test_among_those_alike_the_services_list_decides() -> None:
 
 def test_who_was_never_booked_comes_before_who_was() -> None:
     assert choose(slot(("t_1", "t_2")), {"t_1": (0, 7)}).staff_id == "t_2"
+    assert choose(slot(("t_1", "t_2")), {"t_1": (0, 0)}).staff_id == "t_1"
 
 
 def test_a_service_without_staff_takes_no_member() -> None:

@@ -142,3 +142,11 @@ def test_a_time_outside_the_hours_of_the_service_is_service_closed() -> None:
         "CLOSED",
         "SERVICE_CLOSED",
     ]
+
+
+def test_each_weekday_of_a_staff_member_has_its_own_hours_where_the_place_is_always_open() -> None:
+    hour = 60
+    week = {day: ((day * hour, (day + 1) * hour),) for day in range(7)}
+    offered = service(duration=HOUR, slot_step=HOUR, staff_ids=("t_1",))
+    asked = world(offered, MONDAY, SUNDAY, staff=[member(weekly_hours=week)])
+    assert starts(asked) == [f"{day * 24 + day:02}" for day in range(7)]
