@@ -39,10 +39,9 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
             sessions[session.session_id] = session
         elif (members := _members(ledger, event, session)) is not None:
             sessions[session.session_id] = session._replace(members=members)
-        if session.until and session.staff_id and session.booked_at:
-            before = ledger.last_booked.get(session.staff_id)
-            if before is not None and before < session.booked_at:
-                last_booked[session.staff_id] = session.booked_at
+        before = ledger.last_booked.get(session.staff_id)
+        if before is not None and before < session.booked_at:
+            last_booked[session.staff_id] = session.booked_at
     return Ledger(
         ledger.org_id,
         seq,
