@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 
 from zimun.domain.availability.opening_hours import local_date
+from zimun.domain.availability.slot_refusal import slot_at
+from zimun.domain.booking_errors import NotASlot, SlotUnavailable
 from zimun.domain.catalog.entries import Override
 from zimun.domain.instant import HOUR
 
@@ -110,6 +112,18 @@ def test_a_session_can_be_joined_though_its_room_is_archived_since() -> None:
     assert asked.search().is_bookable
     by_day = list(asked.search().slots_by_day(MONDAY, MONDAY + WEEKS))
     assert [[slot.joinable for slot in slots] for slots in by_day] == [[(running,)]] + [[]] * 27
+
+
+def test_a_full_session_whose_room_is_archived_since_is_taken() -> None:
+    group = replace(ROOM, capacity=2)
+    running = session(start=NINE, end=NINE + group.duration, location_id="l_1", seats_taken=2)
+    asked = world(
+        group, MONDAY, locations=HERE, resources=[resource(active=False)], sessions=(running,)
+    )
+    with pytest.raises(SlotUnavailable):
+        slot_at(asked.search(), NINE)
+    with pytest.raises(NotASlot):
+        slot_at(asked.search(), NINE + HOUR)
 
 
 def test_the_next_open_date_is_the_first_with_hours() -> None:

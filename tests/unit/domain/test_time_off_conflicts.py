@@ -220,3 +220,14 @@ def test_conflicts_of_a_staff_member_name_all_that_they_need_at_once() -> None:
         Needs(session_ids={f"x_{n}" for n in range(3)}),
         Needs(hold_ids={f"h_{n}" for n in range(3)}),
     ]
+
+
+def test_first_hundred_conflicts_are_named_and_all_are_counted() -> None:
+    off = TimeOff(owner_id="l_1", start=EDGE, end=EDGE + DAY, id="f_1")
+    events = [
+        booking(number, EDGE + number, EDGE + HOUR, State.CONFIRMED, "l_1")
+        for number in reversed(range(101))
+    ]
+    found = Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0))
+    assert [made.hold_id for made in found.reservations] == [f"h_{n}" for n in range(100)]
+    assert found.total == 101

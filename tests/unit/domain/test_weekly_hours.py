@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from zimun.domain.availability.opening_hours import DayStatus, place_day
+from zimun.domain.availability.opening_hours import Day, DayStatus, place_day, service_day
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
@@ -150,3 +150,13 @@ def test_each_weekday_of_a_staff_member_has_its_own_hours_where_the_place_is_alw
     offered = service(duration=HOUR, slot_step=HOUR, staff_ids=("t_1",))
     asked = world(offered, MONDAY, SUNDAY, staff=[member(weekly_hours=week)])
     assert starts(asked) == [f"{day * 24 + day:02}" for day in range(7)]
+
+
+def test_date_of_a_service_is_that_of_its_place_unless_both_have_hours() -> None:
+    place, own = Place("", "UTC"), service(weekly_hours=every_day(EARLY))
+    as_written = Day(MONDAY, DayStatus.OPEN, "Fair", ((600, 720), (480, 540), (540, 570)))
+    holiday = Day(MONDAY, DayStatus.HOLIDAY, "Epiphany", ())
+    assert service_day(service(), place, as_written) is as_written
+    assert service_day(own, place, holiday) is holiday
+    shared = service_day(own, place, as_written)
+    assert shared == Day(MONDAY, DayStatus.OPEN, "Fair", ((480, 570),))
