@@ -18,7 +18,7 @@ from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
 from zimun.domain.ledger.reservation import Contact, Reservation
 
 from .ledger_model import EDGE, WITHIN, Keeper, Model
-from .test_ledger import CLASS, CUT, KIOSK, NOW, STAFF, STARTS, TIMETABLE, hold, read_back
+from .test_ledger import CLASS, CUT, KIOSK, NOW, SPA, STAFF, STARTS, TIMETABLE, hold, read_back
 
 BEFORE, AFTER = EDGE // BLOCK - 1, EDGE // BLOCK
 """The numbers of the blocks on both sides of EDGE."""
@@ -66,6 +66,8 @@ def test_sessions_of_an_interval_are_those_that_start_in_it(
         hold(keeper, CLASS, STARTS[number], number)
     sessions = keeper.ask(lambda ledger: query(ledger, (STARTS[2], STARTS[6])))
     assert [session.start for session in sessions] == [STARTS[2], STARTS[4]]
+    sessions = keeper.ask(lambda ledger: query(ledger, (STARTS[2], STARTS[4])))
+    assert [session.start for session in sessions] == [STARTS[2]]
 
 
 def test_session_after_an_event_without_its_members_has_those_of_before_and_the_new_one() -> None:
@@ -159,6 +161,15 @@ def test_staff_load_has_the_number_of_the_day_and_the_last_booking() -> None:
         own = Hold(request, STARTS[number], f"h_{number}", f"x_{number}")
         keeper.do(own, TIMETABLE, NOW + number % 5)
     assert load() == [(1, NOW + 3), (0, 0)]
+
+
+def test_booking_counts_once_though_its_buffer_begins_in_the_block_before() -> None:
+    keeper = Keeper(Model())
+    held = hold(keeper, SPA, EDGE, 1)
+    assert keeper.model.sessions[held.session_id].busy[0] < EDGE
+    day = (EDGE - DAY, EDGE + DAY)
+    load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, day, NOW))
+    assert load[held.staff_id] == (1, NOW)
 
 
 def test_ledger_lacks_what_is_not_loaded_of_some_needs() -> None:
