@@ -8,7 +8,7 @@ import pytest
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.catalog.entries import Override
 from zimun.domain.ignored_rules import BookingRule
-from zimun.domain.instant import DAY, HOUR
+from zimun.domain.instant import DAY, HOUR, MINUTE
 
 from . import build
 from .test_limit_rules import MONDAY, NOW, Salon, cut, limit
@@ -34,19 +34,24 @@ def taken_salon(**changes: Any) -> Salon:
     return known
 
 
-def open_on(*days: int) -> Salon:
-    """One slot on each of some dates from MONDAY on; the first is booked."""
+def open_on(*days: int, start: int = MONDAY) -> Salon:
+    """One slot on each of some dates from a start on, at its time of day; the first is booked."""
+    minute = start % DAY // MINUTE
     known = Salon(
         build.catalog(
             cut(),
             organization=build.organization(weekly_hours={0: ()}),
             overrides=[
-                Override(owner_id="o_1", date=FIRST_DATE + timedelta(days=day), hours=((540, 600),))
+                Override(
+                    owner_id="o_1",
+                    date=FIRST_DATE + timedelta(days=day),
+                    hours=((minute, minute + 60),),
+                )
                 for day in days
             ],
         )
     )
-    known.book(MONDAY)
+    known.book(start)
     return known
 
 
@@ -59,6 +64,8 @@ def test_alternatives_are_at_most_31_days_away() -> None:
     assert starts(refusal(known)) == [5 * 24, 30 * 24, 31 * 24]
     assert starts(refusal(open_on(0, 32))) == []
     assert starts(refusal(open_on(0, 31, 32))) == [31 * 24]
+    midnight = MONDAY - 9 * HOUR
+    assert starts(refusal(open_on(0, 31, 32, start=midnight), midnight)) == [31 * 24 - 9]
 
 
 def test_alternatives_keep_the_rules_that_the_hold_would_have_set_aside() -> None:

@@ -5,6 +5,7 @@ import pytest
 from zimun.domain.availability.busy_time import busy_time
 from zimun.domain.availability.slots import Busy
 from zimun.domain.catalog.booking_limit import CUSTOMER_SUBJECT
+from zimun.domain.commands import CancelAppointment
 from zimun.domain.instant import DAY, HOUR, MINUTE
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.events import FOREVER
@@ -134,3 +135,10 @@ def test_customer_of_an_appointment_that_leaves_counts_for_its_own_service_alone
     [tally] = busy(known, own, leaving=booked).tallies[CUSTOMER_SUBJECT]
     assert tally.starts == [MONDAY + HOUR]
     assert busy(known, other, leaving=booked).tallies == {}
+
+
+def test_appointment_that_was_cancelled_leaves_nothing() -> None:
+    known = salon()
+    cancelled = known.run(CancelAppointment(known.book(MONDAY).appointment_id, "", ""))
+    known.book(MONDAY)
+    assert busy(known, leaving=cancelled).taken == {"s_1@": [(MONDAY, MONDAY + HOUR)]}

@@ -7,9 +7,20 @@ import pytest
 from zimun.domain.appointment_commands import BookAppointment
 from zimun.domain.availability.slot_request import SlotRequest
 from zimun.domain.availability.timetable import Timetable
-from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.booking_errors import (
+    NotReschedulable,
+    OutsideRescheduleWindow,
+    SlotUnavailable,
+)
 from zimun.domain.catalog.entries import Service
-from zimun.domain.commands import Hold, ReleaseHold, RescheduleAppointment
+from zimun.domain.commands import (
+    CancelAppointment,
+    Hold,
+    ReleaseHold,
+    RescheduleAppointment,
+)
+from zimun.domain.errors import EtagMismatch
+from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import HOUR, MINUTE
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Contact, Reservation, State
@@ -89,6 +100,24 @@ def test_move_to_its_own_start_changes_nothing_while_the_catalogue_allows_it(
     timetable = Timetable(replace(CATALOG, staff=archived))
     moved = move(keeper, booked, STARTS[0], timetable=timetable)
     assert (moved.start, moved.staff_id) == (STARTS[0], BEN)
+
+
+def test_move_is_refused_by_state_etag_and_cutoff_unless_that_is_set_aside(keeper: Keeper) -> None:
+    booked = book(keeper, CUT, STARTS[0], 1)
+    late = replace(CUT, reschedule_cutoff=STARTS[0] - NOW - 1)
+    timetable = Timetable(replace(CATALOG, services={CUT.id: late}))
+    own = RescheduleAppointment("a_1", STARTS[2], "", booked.etag, "x_moved")
+    with pytest.raises(EtagMismatch):
+        keeper.do(replace(own, etag="other"), timetable, NOW)
+    with pytest.raises(OutsideRescheduleWindow):
+        keeper.do(own, timetable, NOW + 2)
+    ignored = frozenset({BookingRule.CUTOFF})
+    moved = keeper.do(replace(own, ignored=ignored), timetable, NOW + 2)
+    assert moved.start == STARTS[2]
+    assert keeper.model.events[-1].ignored_rules == (BookingRule.CUTOFF,)
+    keeper.do(CancelAppointment("a_1", "", ""), TIMETABLE, NOW)
+    with pytest.raises(NotReschedulable):
+        keeper.do(replace(own, etag=""), timetable, NOW)
 
 
 def test_move_to_a_taken_slot_is_refused_with_the_nearest_open_slots(keeper: Keeper) -> None:
