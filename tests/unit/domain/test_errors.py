@@ -8,9 +8,18 @@ import pytest
 from zimun.domain import booking_errors, errors
 from zimun.domain.booking_errors import (
     HoldExpired,
+    LimitReached,
     NotASlot,
     OutsideBookingWindow,
     SlotUnavailable,
+    TimeOffHasConflicts,
+)
+from zimun.domain.catalog.booking_limit import (
+    CUSTOMER_SUBJECT,
+    AppliedLimit,
+    BookingLimit,
+    LimitPeriod,
+    LimitSubject,
 )
 from zimun.domain.errors import (
     EtagMismatch,
@@ -24,6 +33,8 @@ from zimun.domain.errors import (
     ZimunError,
 )
 from zimun.v1.error_reason_pb2 import ErrorReason
+
+from .build import appointment
 
 MODULES = (errors.__name__, booking_errors.__name__)
 REASONS = frozenset(ErrorReason.keys())
@@ -119,3 +130,26 @@ def test_booking_window_is_given_in_the_whole_seconds_within_it() -> None:
             "opens": "1970-01-01T00:00:02Z",
             "closes": "1970-01-01T00:00:09Z",
         }
+
+
+def test_conflicts_of_time_off_are_named_and_counted() -> None:
+    made = appointment()
+    refused = TimeOffHasConflicts("t_1", [made], 7)
+    assert refused.reservations == [made]
+    assert refused.metadata == {"owner_id": "t_1", "total_size": "7"}
+
+
+@pytest.mark.parametrize("subject_id", ["t_1", CUSTOMER_SUBJECT])
+def test_limit_that_is_reached_names_its_subject_unless_that_is_the_customer(
+    subject_id: str,
+) -> None:
+    limit = BookingLimit(max_bookings=2, period=LimitPeriod.WEEK, per=LimitSubject.STAFF_MEMBER)
+    refused = LimitReached(AppliedLimit(limit, "o_1", subject_id), "full", 0)
+    assert refused.metadata == {
+        "per": "STAFF_MEMBER",
+        "period": "WEEK",
+        "max_bookings": "2",
+        "owner_id": "o_1",
+        "ends": "1970-01-01T00:00:00Z",
+        **({"subject_id": subject_id} if subject_id else {}),
+    }
