@@ -228,6 +228,8 @@ def test_date_ranges_of_different_questions_cover_all_dates_and_begin_alike(zone
         assert {first for first, _ in ranges[1:]} <= begins
         covered = [one for first, last in ranges for one in dates(first, last)]
         assert covered == list(dates(day, last))
+        is_within = any(first < BACK_INTO_YESTERDAY <= last for first, last in ranges)
+        assert not is_within or zone == "UTC"
     assert (BACK_INTO_YESTERDAY in begins) == (zone != "UTC")
 
 
