@@ -32,6 +32,7 @@ OTHER = Contact(name="Ada", email="ada@example.com", notes="Two\nlines")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_outcome_is_recorded_from_the_start_on(outcome: State) -> None:
     kept = appointment()
+    assert kept.outcome_time == 0
     with pytest.raises(AppointmentNotStarted):
         record_outcome(kept, START - 1, outcome, "")
     after = record_outcome(kept, START, outcome, kept.etag)

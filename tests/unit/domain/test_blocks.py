@@ -106,3 +106,10 @@ def test_allocation_that_became_shorter_takes_the_place_of_the_earlier_one() -> 
     earlier, shorter = (Allocation(10, end, FOREVER, 11, "x") for end in (20, 15))
     for before, after in ((earlier, shorter), (shorter, earlier)):
         assert block_of([before]).replaced(after, 1) == block_of([after], 1)
+
+
+def test_start_at_the_end_of_an_interval_is_not_in_it_whatever_has_expired() -> None:
+    expired, kept = Allocation(0, 5, 3, 0, "x_1"), Allocation(10, 15, FOREVER, 10, "x_2")
+    block = block_of([expired, kept])
+    for now in (2, 3):
+        assert [block.count_starts((5, end), now) for end in (10, 11)] == [0, 1]

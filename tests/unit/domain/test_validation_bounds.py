@@ -134,8 +134,8 @@ def test_weekly_hours_from_a_date_on_are_checked_as_others_and_begin_on_differen
         (30, 1_000_000_000, False),
         (0, -1_000_000_000, False),
         (-3, -1, True),
-        (-3, 1, False),
-        (3, -1, False),
+        (-1, 1, False),
+        (1, -1, False),
     ],
 )
 def test_nanos_of_a_price_are_a_part_of_one_unit_of_the_same_sign(
