@@ -5,8 +5,6 @@ A mutant that has a result in build/mutants is not run again, except with --surv
 """
 
 import argparse
-import os
-import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -15,6 +13,7 @@ from random import Random
 
 import pytest
 
+from .forks import result_of_fork
 from .mutants import Mutant, mutants
 from .results import ModuleResults
 from .running import ARGUMENTS, run_anew
@@ -26,6 +25,7 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     options.add_argument("modules", nargs="+", type=Path)
     options.add_argument("--tests", nargs="+", default=["tests/unit/domain"])
+    options.add_argument("-k", default="", help="which of those tests, as pytest takes it")
     options.add_argument("--profile", default="dev", help="of Hypothesis, for --survivors")
     options.add_argument(
         "--survivors", action="store_true", help="run those again that survived before"
@@ -36,7 +36,7 @@ def main() -> None:
     given = options.parse_args()
     chosen = {path: sampled(mutants(path), given.sample, given.seed) for path in given.modules}
     first_run = {} if given.survivors else chosen
-    covering = run_session(given.modules, given.tests, first_run, given.seconds)
+    covering = run_session(given.modules, [*given.tests, "-k", given.k], first_run, given.seconds)
     for path, made in chosen.items():
         result = "survived" if given.survivors else ""
         rerun(path, made, covering[path], result, given.profile, given.seconds)
@@ -57,20 +57,13 @@ def run_session(
     max_seconds: float,
 ) -> dict[Path, Covering]:
     """Run the session in a fork, so that this process has nothing of the program imported."""
-    reading, writing = os.pipe()
-    if not os.fork():
+
+    def run() -> dict[Path, Covering]:
         session = Session(paths, chosen, max_seconds)
-        status = pytest.main(["-s", *ARGUMENTS, *tests], plugins=[session])
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(session.covering, pipe)
-        os._exit(int(status))
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        covering: dict[Path, Covering] = pickle.load(pipe)
-    _, status = os.wait()
-    if status:
-        raise SystemExit("The tests fail without any mutant.")
-    return covering
+        pytest.main(["-s", *ARGUMENTS, *tests], plugins=[session])
+        return session.covering
+
+    return result_of_fork(run)
 
 
 def rerun(

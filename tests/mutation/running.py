@@ -2,77 +2,21 @@
 
 import functools
 import gc
-import math
-import os
-import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import NamedTuple
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
+from .forks import INVALID, Outcome, limit_cpu, outcome_of_fork
 from .mutants import Mutant, changed_functions
-
-MIN_CPU_SECONDS = 10
-"""The processor time that tests have on a mutant, besides a multiple of what they usually need."""
-
-SLOWER_TIMES = 5
-"""That multiple."""
 
 ARGUMENTS = ("-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Of pytest: Hypothesis is imported before pytest begins."""
-
-INVALID = 70
-"""The exit status of a process in which the mutant could not be imported."""
-
-
-class Outcome(NamedTuple):
-    """`killed`, `survived`, or `invalid` for a module that cannot be imported; and what killed."""
-
-    result: str
-    killer: str = ""
-
-
-def in_a_fork(cpu_seconds: float, run: Callable[[Callable[[str], None]], int]) -> Outcome:
-    """Run tests in a fork: `run` is given a function to call with the name of a test that failed,
-    and returns an exit status."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        _run_and_exit(cpu_seconds, writing, run)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        killer = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return Outcome("killed", f"signal {os.WTERMSIG(status)}")
-    results = {0: "survived", INVALID: "invalid"}
-    return Outcome(results.get(os.WEXITSTATUS(status), "killed"), killer)
-
-
-def _run_and_exit(
-    cpu_seconds: float, writing: int, run: Callable[[Callable[[str], None]], int]
-) -> None:
-    limit = math.ceil(cpu_seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    status = 99
-    try:
-        status = run(lambda name: (os.write(writing, name.encode()), None)[1])
-    finally:
-        os._exit(status)
-
-
-def cpu_limit(usual_seconds: float) -> float:
-    """The processor time that tests have on a mutant that usually need so much."""
-    return MIN_CPU_SECONDS + SLOWER_TIMES * usual_seconds
 
 
 def quicken_hypothesis() -> None:
@@ -105,17 +49,16 @@ def replaceable(path: Path) -> Replaceable:
 
 
 def run_collected(
-    path: Path,
-    mutant: Mutant,
-    replaced: Replaceable,
-    items: Sequence[pytest.Item],
-    usual_seconds: float,
+    path: Path, mutant: Mutant, items: Sequence[pytest.Item], seconds: Mapping[str, float]
 ) -> Outcome | None:
     """Run tests that are collected already, with the code of functions replaced; None where the
-    mutant changes more than functions."""
+    mutant changes more than functions. `seconds` are what tests usually need."""
     changed = changed_functions(path, mutant)
     if not changed:
         return None
+    # The tests of a folder may share a server; those of the first test's folder come first.
+    folders = list(dict.fromkeys(item.path.parent for item in items))
+    items = sorted(items, key=lambda item: folders.index(item.path.parent))
 
     def run(tell: Callable[[str], None]) -> int:
         for function in replaced.functions:
@@ -124,19 +67,45 @@ def run_collected(
         for cache in replaced.caches:
             cache.cache_clear()
         for item, following in zip(items, [*items[1:], None], strict=True):
+            limit_cpu(seconds[item.nodeid])
             reports = runtestprotocol(item, log=False, nextitem=following)
             if any(report.failed for report in reports):
                 tell(item.nodeid)
                 return 1
         return 0
 
-    return in_a_fork(cpu_limit(usual_seconds), run)
+    return outcome_of_fork(run)
+
+
+def _replace_code(path: Path, changed: dict[tuple[str, int], CodeType]) -> None:
+    """Replace the code of the functions of a module, and forget what functions have cached."""
+    for thing in _all_objects():
+        if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve()):
+            code = thing.__code__
+            thing.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
+    for cache in all_caches():
+        cache.cache_clear()
+
+
+def all_caches() -> "list[functools._lru_cache_wrapper[object]]":
+    """The caches of all functions but those of the tests."""
+    caches = [thing for thing in _all_objects() if type(thing) is functools._lru_cache_wrapper]
+    return [cache for cache in caches if not cache.__module__.startswith("tests.")]
+
+
+def _all_objects() -> list[object]:
+    """All objects that may refer to others: those that tests/conftest.py froze, too."""
+    gc.unfreeze()
+    objects = gc.get_objects()
+    gc.freeze()
+    return objects
 
 
 def run_anew(path: Path, mutant: Mutant, arguments: Sequence[str], usual_seconds: float) -> Outcome:
     """Run tests where nothing of the program is imported yet: all of it sees the mutant."""
 
     def run(tell: Callable[[str], None]) -> int:
+        limit_cpu(usual_seconds)
         plugin = _Reporting(tell)
         _replace_source(path, mutant)
         name = ".".join(path.relative_to("server").with_suffix("").parts)
@@ -146,7 +115,7 @@ def run_anew(path: Path, mutant: Mutant, arguments: Sequence[str], usual_seconds
             return INVALID
         return int(pytest.main([*ARGUMENTS, *arguments], plugins=[plugin]))
 
-    return in_a_fork(cpu_limit(usual_seconds), run)
+    return outcome_of_fork(run)
 
 
 def _replace_source(path: Path, mutant: Mutant) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import coverage
 import pytest
 
+from .forks import result_of_fork
 from .mutants import Mutant
 from .results import ModuleResults
 from .running import quicken_hypothesis, replaceable, run_collected
@@ -42,7 +43,7 @@ class Covering(NamedTuple):
         def seconds_for_each_kill(name: str) -> tuple[float, str]:
             return self.seconds[name] / (1 + kills.get(name, 0)), name
 
-        ordered = sorted(set(names) - {""}, key=seconds_for_each_kill)
+        ordered = sorted(set(names) & self.seconds.keys(), key=seconds_for_each_kill)
         total = accumulate(self.seconds[name] for name in ordered)
         return [name for name, seconds in zip(ordered, total, strict=True) if seconds < max_seconds]
 
@@ -68,32 +69,35 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Run the tests, and then the mutants."""
-        self.covering = self._measure(session.items)
+        """Run the tests, and then the mutants.
+
+        The tests run in a fork, as no server, thread or event loop of theirs may be in the process
+        that forks for each mutant.
+        """
+        self.covering = result_of_fork(lambda: self._measure(session))
         items = {item.nodeid: item for item in session.items}
-        if not session.testsfailed:
-            for path, covering in self.covering.items():
-                self._run_mutants(path, covering, items)
+        for path, covering in self.covering.items():
+            self._run_mutants(path, covering, items)
         return True
 
-    def _measure(self, items: Sequence[pytest.Item]) -> dict[Path, Covering]:
+    def _measure(self, session: pytest.Session) -> dict[Path, Covering]:
+        """What covers the modules: tests that fail without any mutant are left out."""
         modules = [str(path.resolve()) for path in self.paths]
         collecting = coverage.Coverage(data_file=None, config_file=False, include=modules)
         seconds: dict[str, float] = {}
-        caches = [
-            cache
-            for cache in replaceable(self.paths[0]).caches
-            if not cache.__module__.startswith("tests.")
-        ]
+        caches = all_caches()
         collecting.start()
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             # What an earlier test had computed would not be run.
             for cache in caches:
                 cache.cache_clear()
             collecting.switch_context(item.nodeid)
-            begun = time.process_time()
+            begun, failed = time.process_time(), session.testsfailed
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            seconds[item.nodeid] = time.process_time() - begun
+            if session.testsfailed == failed:
+                seconds[item.nodeid] = time.process_time() - begun
+            else:
+                print(f"fails without any mutant: {item.nodeid}", flush=True)
         collecting.stop()
         data = collecting.get_data()
         return {
@@ -107,7 +111,6 @@ class Session:
             if not results.result(mutant):
                 names = covering.of_line(mutant.line, results.kills, self.max_seconds)
                 chosen = [items[name] for name in names]
-                seconds = covering.usual_seconds(names)
-                outcome = run_collected(path, mutant, replaced, chosen, seconds)
+                outcome = run_collected(path, mutant, chosen, covering.seconds)
                 if outcome:
                     results.add(mutant, outcome)
