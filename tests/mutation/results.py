@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .forks import Outcome
 from .mutants import Mutant
-from .running import Outcome
 
 FOLDER = Path("build/mutants")
 

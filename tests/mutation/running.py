@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import NamedTuple
 
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
 from .forks import INVALID, Outcome, limit_cpu, outcome_of_fork
-from .mutants import Mutant, changed_functions
+from .mutants import Mutant
 
 ARGUMENTS = ("-x", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Of pytest: Hypothesis is imported before pytest begins."""
@@ -27,45 +28,59 @@ def quicken_hypothesis() -> None:
 
 
 class Replaceable(NamedTuple):
-    """The functions of a module, wherever they are, and the caches of all functions."""
+    """The functions of a module, and the caches of all functions but those of the tests.
 
-    functions: "list[FunctionType]"
-    caches: "list[functools._lru_cache_wrapper[object]]"
+    They are sought once, before any fork: a fork that looks at all objects copies all memory.
+    """
+
+    functions: Sequence[FunctionType]
+    caches: "Sequence[functools._lru_cache_wrapper[object]]"
+
+    def replace(self, changed: Mapping[tuple[str, int], CodeType]) -> None:
+        """Replace the code of some functions, and forget what functions have cached."""
+        for function in self.functions:
+            code = function.__code__
+            function.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
+        self.clear_caches()
+
+    def clear_caches(self) -> None:
+        """Forget what functions have cached."""
+        for cache in self.caches:
+            cache.cache_clear()
 
 
-def replaceable(path: Path) -> Replaceable:
-    """What a mutant of a module replaces and empties."""
-    gc.unfreeze()  # what tests/conftest.py froze is not listed otherwise
-    objects = gc.get_objects()
+def find_replaceable(path: Path) -> Replaceable:
+    """What there is to replace of a module that is imported."""
+    # What tests/conftest.py froze is not listed otherwise.
+    gc.unfreeze()
+    functions, caches = [], []
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve()):
+            functions.append(thing)
+        elif type(thing) is functools._lru_cache_wrapper:
+            caches.append(thing)
     gc.freeze()
     return Replaceable(
-        [
-            thing
-            for thing in objects
-            if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve())
-        ],
-        [thing for thing in objects if type(thing) is functools._lru_cache_wrapper],
+        functions, [cache for cache in caches if not cache.__module__.startswith("tests.")]
     )
 
 
 def run_collected(
-    path: Path, mutant: Mutant, items: Sequence[pytest.Item], seconds: Mapping[str, float]
-) -> Outcome | None:
-    """Run tests that are collected already, with the code of functions replaced; None where the
-    mutant changes more than functions. `seconds` are what tests usually need."""
-    changed = changed_functions(path, mutant)
-    if not changed:
-        return None
+    replaceable: Replaceable,
+    changed: Mapping[tuple[str, int], CodeType],
+    items: Sequence[pytest.Item],
+    seconds: Mapping[str, float],
+) -> Outcome:
+    """Run tests that are collected already, with the code of functions replaced.
+
+    `seconds` are what tests usually need.
+    """
     # The tests of a folder may share a server; those of the first test's folder come first.
     folders = list(dict.fromkeys(item.path.parent for item in items))
     items = sorted(items, key=lambda item: folders.index(item.path.parent))
 
     def run(tell: Callable[[str], None]) -> int:
-        for function in replaced.functions:
-            code = function.__code__
-            function.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
-        for cache in replaced.caches:
-            cache.cache_clear()
+        replaceable.replace(changed)
         for item, following in zip(items, [*items[1:], None], strict=True):
             limit_cpu(seconds[item.nodeid])
             reports = runtestprotocol(item, log=False, nextitem=following)
@@ -75,30 +90,6 @@ def run_collected(
         return 0
 
     return outcome_of_fork(run)
-
-
-def _replace_code(path: Path, changed: dict[tuple[str, int], CodeType]) -> None:
-    """Replace the code of the functions of a module, and forget what functions have cached."""
-    for thing in _all_objects():
-        if type(thing) is FunctionType and thing.__code__.co_filename == str(path.resolve()):
-            code = thing.__code__
-            thing.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
-    for cache in all_caches():
-        cache.cache_clear()
-
-
-def all_caches() -> "list[functools._lru_cache_wrapper[object]]":
-    """The caches of all functions but those of the tests."""
-    caches = [thing for thing in _all_objects() if type(thing) is functools._lru_cache_wrapper]
-    return [cache for cache in caches if not cache.__module__.startswith("tests.")]
-
-
-def _all_objects() -> list[object]:
-    """All objects that may refer to others: those that tests/conftest.py froze, too."""
-    gc.unfreeze()
-    objects = gc.get_objects()
-    gc.freeze()
-    return objects
 
 
 def run_anew(path: Path, mutant: Mutant, arguments: Sequence[str], usual_seconds: float) -> Outcome:

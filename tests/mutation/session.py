@@ -1,5 +1,6 @@
 """The tests, collected and run once, and then on each mutant of functions."""
 
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -10,9 +11,9 @@ import coverage
 import pytest
 
 from .forks import result_of_fork
-from .mutants import Mutant
+from .mutants import Mutant, changed_functions
 from .results import ModuleResults
-from .running import quicken_hypothesis, replaceable, run_collected
+from .running import find_replaceable, quicken_hypothesis, run_collected
 
 
 class Covering(NamedTuple):
@@ -75,6 +76,9 @@ class Session:
         that forks for each mutant.
         """
         self.covering = result_of_fork(lambda: self._measure(session))
+        if engines := sys.modules.get("tests.storage.engines"):
+            # Each fork would make it for itself.
+            engines._migrated()
         items = {item.nodeid: item for item in session.items}
         for path, covering in self.covering.items():
             self._run_mutants(path, covering, items)
@@ -85,12 +89,11 @@ class Session:
         modules = [str(path.resolve()) for path in self.paths]
         collecting = coverage.Coverage(data_file=None, config_file=False, include=modules)
         seconds: dict[str, float] = {}
-        caches = all_caches()
+        replaceable = find_replaceable(self.paths[0])
         collecting.start()
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
             # What an earlier test had computed would not be run.
-            for cache in caches:
-                cache.cache_clear()
+            replaceable.clear_caches()
             collecting.switch_context(item.nodeid)
             begun, failed = time.process_time(), session.testsfailed
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -106,11 +109,12 @@ class Session:
         }
 
     def _run_mutants(self, path: Path, covering: Covering, items: dict[str, pytest.Item]) -> None:
-        results, replaced = ModuleResults(path), replaceable(path)
+        """Run the mutants of a module that change functions alone."""
+        results, replaceable = ModuleResults(path), find_replaceable(path)
         for mutant in self.chosen.get(path, ()):
-            if not results.result(mutant):
+            changed = {} if results.result(mutant) else changed_functions(path, mutant)
+            if changed:
                 names = covering.of_line(mutant.line, results.kills, self.max_seconds)
                 chosen = [items[name] for name in names]
-                outcome = run_collected(path, mutant, chosen, covering.seconds)
-                if outcome:
-                    results.add(mutant, outcome)
+                outcome = run_collected(replaceable, changed, chosen, covering.seconds)
+                results.add(mutant, outcome)
