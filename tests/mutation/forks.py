@@ -17,7 +17,7 @@ MIN_CPU_SECONDS = 5
 SLOWER_TIMES = 5
 """That multiple."""
 
-IDLE_SECONDS = 8
+IDLE_SECONDS = 5
 """For how long a process may wait without computing: what it waits for will not come."""
 
 LONG_PAUSE = 3.0

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from zimun.domain.ledger.reservation import State
 from zimun.stores import Stores
 
 from .booking_client import BookingClient, CountedCommand
+from .catalog_reads import ReadServiceName
 from .engines import Engine
 from .ledger_check import check_ledger
-from .sample_catalog import CUT, NOW, SAM, at, create_salon
+from .sample_catalog import CUT, NOW, ORG, SAM, at, create_salon, put_catalog
 
 
 @asynccontextmanager
@@ -93,6 +95,12 @@ async def test_refusal_is_not_of_memory_alone(engine: Engine) -> None:
         clients_hold = (await client.hold(at(14), staff_id="t_ada")).hold_id
         await elsewhere.release(clients_hold)
         assert (await client.hold(at(14), staff_id="t_ada")).staff_id == "t_ada"
+
+
+async def test_result_is_that_of_the_last_decision(engine: Engine) -> None:
+    async with two_servers(engine) as (client, elsewhere):
+        await put_catalog(elsewhere.stores, replace(CUT, name="Trim"))
+        assert await client.stores.writer.run(ORG, ReadServiceName()) == "Trim"
 
 
 async def test_slot_that_another_server_sold_is_refused(engine: Engine) -> None:

@@ -12,7 +12,9 @@ from zimun.booking.writer import Writer
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Decision
+from zimun.domain.errors import Overloaded
 from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Reservation
 
 from .booking_client import BookingClient
 from .engines import Engine
@@ -95,6 +97,15 @@ async def test_cancelled_command_is_dropped_from_its_group(client: BookingClient
     await stays
     assert groups.counts == (1, 1)
     assert at(10) in await client.slots(KIOSK.id)
+
+
+async def test_command_beyond_those_that_may_wait_is_refused_at_once(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_WAITING", 2)
+    holds = (client.hold(at(10, 10 * n), KIOSK.id) for n in range(3))
+    outcomes = await asyncio.gather(*holds, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Reservation, Reservation, Overloaded]
 
 
 class OfOneOrganization:
