@@ -39,6 +39,7 @@ async def test_a_constraint_violated_at_every_attempt_is_named_as_the_cause(
     with pytest.raises(Overloaded, match="the store refused every attempt"):
         await client.hold(at(10))
     assert len(attempts) == writer.MAX_REJECTIONS_ALONE + 1
+    assert client.stores.writer.counters.conflicts == len(attempts)
     assert engine.tables() == before
 
 

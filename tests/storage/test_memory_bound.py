@@ -84,14 +84,41 @@ async def test_ledger_that_is_being_written_is_not_dropped(
 async def test_only_ledger_that_is_too_large_forgets_its_grids_and_what_was_not_used_lately(
     client: BookingClient,
 ) -> None:
-    reader = client.stores.reader
     await client.slots(KIOSK.id)
-    before = reader.rows
+    whole = client.stores.reader.rows
     limited = Reader(client.stores.ledgers, client.clock, max_rows=1)
     await limited.query(ORG, seq)
-    assert 0 < limited.rows < before
-    reader.memory(ORG).shrink()
-    assert reader.rows < before
+    assert 0 < limited.rows < whole
+
+
+async def test_shrinking_forgets_grids_at_once_and_what_is_not_used_until_the_next_time(
+    client: BookingClient,
+) -> None:
+    await client.slots(KIOSK.id)
+    memory = client.stores.reader.memory(ORG)
+    assert memory.timetable
+    assert memory.ledger
+    grids, rows = memory.timetable.size, memory.rows
+    memory.shrink()
+    assert memory.timetable.size < grids
+    assert memory.rows == memory.ledger.size() > 0
+    memory.shrink()
+    assert memory.rows == memory.ledger.size() < rows
+
+
+async def test_rows_that_are_counted_as_they_are_loaded_are_those_of_the_ledger(
+    client: BookingClient,
+) -> None:
+    held = [await client.hold(at(10 + n)) for n in range(3)]
+    reader = client.stores.reader
+    reader.forget()
+    memory = reader.memory(ORG)
+    await client.slots()
+    assert memory.ledger
+    assert memory.rows == memory.ledger.size() > 3
+    for hold in held:
+        await reader.query(ORG, lambda ledger, *_, hold=hold: ledger.reservation(hold.hold_id))
+        assert memory.rows == memory.ledger.size()
 
 
 async def test_rows_in_memory_are_those_of_all_ledgers(

@@ -1,5 +1,6 @@
 """Refusals of holds in memory: how long they are kept, and that they count as rows."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -9,6 +10,7 @@ from zimun.booking.refused_holds import REFUSAL_ROWS
 from zimun.domain.availability.slot_request import SlotRequest
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Hold
+from zimun.domain.ledger.reservation import Reservation
 
 from .booking_client import BookingClient
 from .engines import Engine
@@ -77,3 +79,16 @@ async def test_refusals_count_as_rows_in_memory(client: BookingClient) -> None:
     assert reader.rows == rows + REFUSAL_ROWS
     reader.forget()
     assert reader.rows == 0
+
+
+async def test_hold_of_a_slot_that_is_released_in_its_group_after_a_refusal_succeeds(
+    client: BookingClient,
+) -> None:
+    held = await client.hold(at(10), KIOSK.id)
+    outcomes = await asyncio.gather(
+        client.hold(at(10), KIOSK.id),
+        client.release(held.hold_id),
+        client.hold(at(10), KIOSK.id),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [SlotUnavailable, Reservation, Reservation]

@@ -18,6 +18,7 @@ from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.commands import Decision, ReleaseHold
 from zimun.domain.errors import HoldNotFound, TokenInvalid
+from zimun.domain.instant import DAY
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Loaded, Needs, NotLoaded
 from zimun.domain.ledger.reservation import Reservation
@@ -25,6 +26,7 @@ from zimun.stores import Stores
 
 from .booking_client import BookingClient, CountedCommand
 from .engines import Engine
+from .factories import add_events, make_event, make_hold
 from .sample_catalog import (
     CALLER,
     KIOSK,
@@ -218,3 +220,13 @@ async def test_much_that_a_command_needs_is_loaded_a_part_at_a_time(client: Book
     command = CommandOfManyDays()
     await client.stores.writer.run(ORG, command)
     assert command.lacking == [20, 16, 12, 8, 4, 0]
+
+
+async def test_session_that_is_longer_than_those_of_any_service_is_the_longest_in_the_store(
+    salon_stores: Stores, engine: Engine
+) -> None:
+    for days in (3, 2):
+        held = make_hold(days, start=at(24 * days * days), end=at(24 * days * days) + days * DAY)
+        await add_events(salon_stores, make_event(held))
+        [organization] = engine.tables()["organizations"]
+        assert organization["longest_span"] == 3 * DAY
