@@ -4,11 +4,13 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from random import Random
+from typing import Any
 
 import pytest
 
+from zimun.booking import availability
 from zimun.booking.availability import Availability, AvailabilityCache, get_availability
-from zimun.booking.reader import Reader
+from zimun.booking.reader import Query, Reader
 from zimun.clock import ManualClock
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.errors import ZimunError
@@ -126,3 +128,28 @@ async def test_another_server_changes_what_is_answered(engine: Engine) -> None:
             await check(client, CUT.id, cache)
             await elsewhere.hold(at(hour))
             await check(client, CUT.id, cache)
+
+
+@pytest.mark.parametrize("days_at_once", [1, 3, 14])
+async def test_dates_that_are_read_in_parts_have_the_slots_of_all_of_them(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch, days_at_once: int
+) -> None:
+    fortnight = DateRange(first=date(2025, 12, 1), last=date(2025, 12, 14))
+    for staff_id in CUT.staff_ids:
+        await client.hold(at(10), staff_id=staff_id)
+    arguments = (CALLER, SlotRequest(service_id=CUT.id), fortnight)
+    whole = await get_availability(client.stores.reader, AvailabilityCache(), *arguments)
+    subjects = len(CUT.staff_ids)
+    monkeypatch.setattr(availability, "MAX_SUBJECT_DAYS", subjects * days_at_once)
+    queries: list[str] = []
+    query = client.stores.reader.query
+
+    async def noted(org_id: str, ask: Query[Any]) -> Any:
+        queries.append(org_id)
+        return await query(org_id, ask)
+
+    monkeypatch.setattr(client.stores.reader, "query", noted)
+    found = await get_availability(client.stores.reader, AvailabilityCache(), *arguments)
+    assert (found.slots, found.days) == (whole.slots, whole.days)
+    assert at(10) not in {slot.start for slot in found.slots}
+    assert len(queries) == -(-14 // days_at_once)
