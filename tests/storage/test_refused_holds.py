@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from zimun.booking.reader import LedgerMemory
 from zimun.booking.refused_holds import REFUSAL_ROWS
 from zimun.domain.availability.slot_request import SlotRequest
 from zimun.domain.booking_errors import SlotUnavailable
-from zimun.domain.commands import Hold
+from zimun.domain.commands import Decision, Hold
 from zimun.domain.ledger.reservation import Reservation
 
 from .booking_client import BookingClient
@@ -92,3 +93,22 @@ async def test_hold_of_a_slot_that_is_released_in_its_group_after_a_refusal_succ
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == [SlotUnavailable, Reservation, Reservation]
+
+
+async def test_hold_of_a_slot_that_was_refused_is_not_decided_again(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.book(at(10), KIOSK.id)
+    await refuse(client, at(10))  # loads what it needs; the next event ends the refusal
+    await client.hold(at(12), KIOSK.id)
+    decided: list[int] = []
+    decide = Hold.decide
+
+    def noted(self: Hold, *arguments: Any) -> Decision:
+        decided.append(self.start)
+        return decide(self, *arguments)
+
+    monkeypatch.setattr(Hold, "decide", noted)
+    await asyncio.gather(*(refuse(client, at(10)) for _ in range(3)))
+    await refuse(client, at(10))
+    assert decided == [at(10)], "one decision of the group, none after it"
