@@ -1,14 +1,14 @@
 """What readers keep of ledgers in memory: its bound, what is dropped first, and locked memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from zimun.booking import reader as reading
 from zimun.booking.reader import Reader
-from zimun.booking.store import LedgerRead, LedgerUpdate
+from zimun.booking.store import Head, LedgerRead, LedgerUpdate
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import Needs, NotLoaded
@@ -177,13 +177,21 @@ async def test_query_alone_does_not_delay_the_next_one(
             await reader.query(ORG, seq)
 
 
-async def test_read_after_one_that_several_queries_shared_waits_for_more_queries(
+async def test_read_of_heads_after_one_that_several_queries_shared_waits_for_more_queries(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "HEAD_READ_INTERVAL", 3600)
+    reads: list[set[str]] = []
+    heads = client.stores.ledgers.heads
+
+    async def noted(org_ids: set[str]) -> Mapping[str, Head]:
+        reads.append(org_ids)
+        return await heads(org_ids)
+
+    monkeypatch.setattr(client.stores.ledgers, "heads", noted)
     reader = Reader(client.stores.ledgers, client.clock)
     await asyncio.gather(reader.query(ORG, seq), reader.query(ORG, seq))
     late = asyncio.ensure_future(reader.query(ORG, seq))
     await run_ready()
-    assert not late.done()
+    assert reads == [{ORG}]
     late.cancel()
