@@ -112,3 +112,9 @@ async def test_hold_of_a_slot_that_was_refused_is_not_decided_again(
     await asyncio.gather(*(refuse(client, at(10)) for _ in range(3)))
     await refuse(client, at(10))
     assert decided == [at(10)], "one decision of the group, none after it"
+
+
+async def test_refusal_beside_a_command_with_an_effect_is_kept(client: BookingClient) -> None:
+    await client.book(at(10), KIOSK.id)
+    await asyncio.gather(client.hold(at(12), KIOSK.id), refuse(client, at(10)))
+    assert HOLD in memory_of(client).refused_holds
