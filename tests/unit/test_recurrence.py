@@ -48,6 +48,29 @@ def test_days_of_months_and_of_years_recur() -> None:
     assert starts("FREQ=YEARLY;BYDAY=1MO;COUNT=2", "2026-01-05T09:00")[1] == "2027-01-04T09:00"
 
 
+@pytest.mark.parametrize(
+    ("rule", "first", "second"),
+    [
+        ("YEARLY;BYDAY=-1MO", "2028-12-25", "2029-12-31"),
+        ("YEARLY;BYDAY=-1SU", "2028-12-31", "2029-12-30"),
+        ("YEARLY;BYDAY=-1MO", "2023-12-25", "2024-12-30"),
+        ("YEARLY;BYDAY=-1SU", "2023-12-31", "2024-12-29"),
+        ("MONTHLY;INTERVAL=5", "2026-11-05", "2027-04-05"),
+        ("MONTHLY;INTERVAL=2", "2026-11-05", "2027-01-05"),
+    ],
+)
+def test_last_weekdays_of_years_and_months_of_the_next_year_recur(
+    rule: str, first: str, second: str
+) -> None:
+    expected = [f"{first}T09:00", f"{second}T09:00"]
+    assert starts(f"FREQ={rule};COUNT=2", expected[0]) == expected
+
+
+def test_rule_may_end_with_its_first_occurrence() -> None:
+    for until in ("20260105", "20260105T090000", "20260105T090000Z"):
+        assert starts(f"FREQ=DAILY;UNTIL={until}", "2026-01-05T09:00") == ["2026-01-05T09:00"]
+
+
 def test_wall_time_recurs_through_a_change_of_clocks() -> None:
     """Berlin is set forward on 2026-03-29 at 01:00Z: 22:00-06:00 is an hour shorter then."""
     first = utc("2026-03-27T21:00"), utc("2026-03-28T05:00")
