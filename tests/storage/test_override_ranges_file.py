@@ -33,6 +33,16 @@ async def test_an_override_of_several_dates_is_read_and_changed(client: BookingC
     assert await days(client) == [4, 5, 6]
 
 
+async def test_dates_replace_an_override_that_began_with_the_first_of_them(
+    client: BookingClient,
+) -> None:
+    await load(client, LONG)
+    dates = [f"owner_id: t_ada, date: 2026-03-0{day}, status: CLOSED" for day in (2, 4)]
+    assert await load(client, *dates) == Counts(1, 1, 0)
+    assert await days(client) == [2, 4]
+    assert await load(client, *dates) == Counts(0, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("said", "fault"),
     [
