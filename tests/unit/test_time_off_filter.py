@@ -1,6 +1,6 @@
 """Which time off a list has, against a look at each of its times."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zimun.booking.time_off import TimeOffFilter
@@ -17,6 +17,7 @@ instants = st.none() | st.integers(0, 60)
     after=instants,
     before=instants,
 )
+@example(starts=[0, 50], length=1, after=None, before=10)
 @examples(200)
 def test_time_off_is_listed_where_one_of_its_times_overlaps_the_interval(
     starts: list[int], length: int, after: int | None, before: int | None
