@@ -1,4 +1,4 @@
-"""Commands of the catalogue: those that change nothing have no event, and others one of their own."""
+"""Commands of the catalogue: what changes nothing has no event, and a deletion one of its own."""
 
 from dataclasses import replace
 from datetime import date
