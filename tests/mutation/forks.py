@@ -26,6 +26,9 @@ LONG_PAUSE = 3.0
 MAX_TRIES = 3
 """The most runs of a mutant while this process is stopped again and again."""
 
+OUT_OF_CPU_TIME = f"signal {signal.SIGXCPU}"
+"""What kills a process that has used more than its processor time."""
+
 INVALID = 70
 """The exit status of a process in which the mutant could not be imported."""
 
@@ -64,11 +67,12 @@ def outcome_of_fork(run: Run) -> Outcome:
     """The outcome of tests that run in a fork.
 
     Tests that fail after this process was stopped for a while run again: they may have missed a
-    deadline.
+    deadline, but have not used more processor time than otherwise.
     """
     for _ in range(MAX_TRIES):
         outcome, pause = _run_in_fork(run)
-        if outcome.result != "killed" or pause < LONG_PAUSE:
+        is_sure = outcome.result != "killed" or outcome.killer == OUT_OF_CPU_TIME
+        if is_sure or pause < LONG_PAUSE:
             break
     return outcome
 
