@@ -10,6 +10,7 @@ from zimun.booking import contacts
 from zimun.booking.reader import Reader
 from zimun.domain.instant import DAY, SECOND
 from zimun.domain.ledger.reservation import contact_key
+from zimun.rpc import page_tokens
 from zimun.rpc.convert.contacts import shown_contact
 from zimun.storage.ledger_queries import LedgerQueries
 from zimun.storage.schema import idempotency
@@ -256,6 +257,15 @@ async def test_erasure_of_many_appointments_says_that_it_is_to_be_called_again(
         incomplete.append(response.incomplete)
     assert incomplete == [True, True, False]
     assert SECRET not in await kept_rows(zimun)
+
+
+async def test_export_goes_on_after_the_last_appointment_that_a_page_has_room_for(
+    zimun: Zimun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_tokens, "MAX_PAGE", 1)
+    booked = [await book(zimun, f"2025-12-01T{hour:02}:00:00Z", **PERSONAL) for hour in (9, 10, 11)]
+    ids = [item.appointment.appointment_id for item in await exported(zimun)]
+    assert sorted(ids) == sorted(one.appointment_id for one in booked)
 
 
 async def test_page_of_an_export_seeks_no_more_than_it_has(

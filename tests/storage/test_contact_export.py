@@ -84,6 +84,19 @@ async def test_page_of_an_export_reads_no_more_changes_of_another_contact_than_o
     ]
 
 
+async def test_export_goes_on_after_a_page_that_ends_with_the_last_of_its_bytes(
+    store: LedgerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = [replace(SAM, notes=f"{number:02}") for number in range(contacts.MAX_CHANGES + 2)]
+    await book(store, history)
+    size = contacts.MAX_CHANGES * weight(history[0])
+    monkeypatch.setattr(contacts, "MAX_EXPORT_BYTES", size)
+    assert shape(await pages_of(store, size=10)) == [
+        [("h_1", contacts.MAX_CHANGES)],
+        [("h_1", 2)],
+    ]
+
+
 async def test_each_change_of_an_export_is_weighed_once(
     store: LedgerStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
