@@ -36,6 +36,7 @@ from .ledger_check import events_of, stored_reservation
 from .sample_catalog import (
     CALLER,
     CUT,
+    KIOSK,
     NOW,
     ORG,
     SALON,
@@ -290,3 +291,15 @@ async def test_appointment_that_is_changed_beside_another_counts_once_for_their_
         held = await elsewhere.hold(at(12))
         change = UpdateAppointment(booked.appointment_id, "", {"notes": "Late"})
         await asyncio.gather(elsewhere.change(change), elsewhere.confirm(held.hold_id))
+
+
+@pytest.mark.parametrize(("size", "count", "is_last"), [(3, 3, False), (4, 4, True), (5, 4, True)])
+async def test_last_page_has_no_key_even_where_it_is_full(
+    client: BookingClient, size: int, count: int, is_last: bool
+) -> None:
+    for hour in range(10, 14):
+        await client.book(at(hour), KIOSK.id)
+    page, after = await appointments.list_appointments(
+        client.stores.ledgers, CALLER, AppointmentFilter(), size, None
+    )
+    assert (len(page), after is None) == (count, is_last)
