@@ -126,7 +126,6 @@ class _Lane:
         """Commit the commands that wait, and stop."""
         self._closed = True
         self._arrival.set()
-        self._must_go_on.set()
         if self._task:
             await self._task
 
@@ -171,7 +170,7 @@ class _Lane:
         group = self._next_group()
         if all(pending.is_refused_hold for pending in group):
             self._pause_until = loop.time() + HEAD_READ_INTERVAL
-        if not self._waiting and not self._closed:
+        if not self._waiting:
             self._must_go_on.clear()
         return group
 
@@ -292,7 +291,6 @@ class _Lane:
                 complete(draft.commands)
             else:
                 self._reader.counters.moved += 1
-                draft.memory.is_likely_current = False
                 again += draft.commands
                 if draft.is_new:
                     draft.memory.drop()
