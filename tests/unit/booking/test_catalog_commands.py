@@ -61,6 +61,15 @@ def test_command_that_changes_nothing_has_no_event(command: Command) -> None:
     assert decision.catalog is None
 
 
+def test_organization_is_created_with_its_entries() -> None:
+    room = Resource(id="r_1", name="Room")
+    command = CreateOrganization(ORGANIZATION, [room])
+    decision = command.decide(Ledger(ORG, 0, 0, 0), Timetable(empty_catalog(ORG)), NOW, "c_1")
+    assert decision.result is True
+    created = replace(ORGANIZATION, create_time=NOW, update_time=NOW)
+    assert decision.events == [CatalogEvent("c_1", value) for value in (created, room)]
+
+
 @pytest.mark.parametrize("day", [1, 2, 3])
 def test_override_that_is_deleted_is_that_of_the_id(day: int) -> None:
     decision = decide(DeleteOverride(f"v_{day}"))
