@@ -14,11 +14,12 @@ from zimun.booking.reader import Query, Reader
 from zimun.clock import ManualClock
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.errors import ZimunError
-from zimun.domain.instant import MINUTE
+from zimun.domain.instant import HOUR, MINUTE, to_datetime
+from zimun.domain.ledger.loading import BLOCK
 
 from .booking_client import BookingClient
 from .engines import Engine
-from .sample_catalog import CALLER, CLASS, CUT, KIOSK, NOW, at, create_salon, put_catalog
+from .sample_catalog import CALLER, CLASS, CUT, KIOSK, NOW, SPA, at, create_salon, put_catalog
 
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
 
@@ -153,3 +154,44 @@ async def test_dates_that_are_read_in_parts_have_the_slots_of_all_of_them(
     assert (found.slots, found.days) == (whole.slots, whole.days)
     assert at(10) not in {slot.start for slot in found.slots}
     assert len(queries) == -(-14 // days_at_once)
+
+
+async def dates_are_fresh(
+    client: BookingClient, service_id: str, first: int, cache: AvailabilityCache
+) -> bool:
+    """Whether the answer for an instant's date is that of a search which knows nothing yet."""
+    day = to_datetime(first).date()
+    arguments = (CALLER, SlotRequest(service_id=service_id), DateRange(first=day, last=day))
+    answer = await get_availability(client.stores.reader, cache, *arguments)
+    reader = Reader(client.stores.ledgers, client.clock)
+    fresh = await get_availability(reader, AvailabilityCache(), *arguments)
+    return answer.slots == fresh.slots
+
+
+async def test_seats_of_a_small_class_are_offered_again_as_soon_as_a_hold_expires(
+    client: BookingClient,
+) -> None:
+    await put_catalog(client.stores, replace(CLASS, capacity=2))
+    cache, held = AvailabilityCache(), await client.hold(at(10), CLASS.id)
+    await check(client, CLASS.id, cache)
+    client.clock.instant = held.expires_at
+    await check(client, CLASS.id, cache)
+
+
+async def test_dates_at_the_horizon_have_more_slots_as_it_moves_on(client: BookingClient) -> None:
+    cache, last = AvailabilityCache(), NOW + KIOSK.horizon
+    for _ in range(2):
+        assert await dates_are_fresh(client, KIOSK.id, last, cache)
+        client.clock.instant += HOUR
+
+
+async def test_booking_beyond_the_dates_takes_the_slots_that_last_until_it(
+    client: BookingClient,
+) -> None:
+    """What is booked lies in another block of the ledger than the dates."""
+    border = (at(10) // BLOCK + 1) * BLOCK
+    cache = AvailabilityCache()
+    assert await dates_are_fresh(client, SPA.id, border - HOUR, cache)
+    for staff_id in SPA.staff_ids:
+        await client.hold(border, CUT.id, staff_id=staff_id)
+    assert await dates_are_fresh(client, SPA.id, border - HOUR, cache)

@@ -1,11 +1,13 @@
 """The next open slots: those of a search of all dates, however many dates are searched at once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from zimun.booking import availability
 from zimun.booking.availability import AvailabilityCache, find_next, get_availability
+from zimun.booking.reader import Query
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.availability.slots import Slot
 from zimun.domain.catalog.entries import Service
@@ -61,3 +63,20 @@ async def test_next_slots_end_with_the_horizon(client: BookingClient) -> None:
     assert 200 < len(expected) < 300
     assert await next_slots(client, KIOSK, start_from, 1000) == expected
     assert await next_slots(client, KIOSK, NOW + KIOSK.horizon + DAY, 1) == []
+
+
+async def test_next_slots_of_many_subjects_are_searched_fewer_dates_at_once(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(availability, "MAX_SUBJECT_DAYS", len(CUT.staff_ids))
+    queries: list[str] = []
+    query = client.stores.reader.query
+
+    async def noted(org_id: str, ask: Query[Any]) -> Any:
+        queries.append(org_id)
+        return await query(org_id, ask)
+
+    monkeypatch.setattr(client.stores.reader, "query", noted)
+    slots_of_a_day = DAY // CUT.slot_step
+    await next_slots(client, CUT, at(0), 4 * slots_of_a_day)
+    assert len(queries) == 4
