@@ -55,15 +55,48 @@ def test_days_of_months_and_of_years_recur() -> None:
         ("YEARLY;BYDAY=-1SU", "2028-12-31", "2029-12-30"),
         ("YEARLY;BYDAY=-1MO", "2023-12-25", "2024-12-30"),
         ("YEARLY;BYDAY=-1SU", "2023-12-31", "2024-12-29"),
+        ("MONTHLY;BYDAY=1WE", "2026-01-07", "2026-02-04"),
+        ("MONTHLY;BYDAY=2TH", "2026-01-08", "2026-02-12"),
+        ("MONTHLY;BYDAY=-1WE", "2026-02-25", "2026-03-25"),
+        ("MONTHLY;BYDAY=-2SA", "2026-02-21", "2026-03-21"),
+        ("DAILY;INTERVAL=1000", "2026-01-05", "2028-10-01"),
+        ("DAILY", "9980-01-05", "9980-01-06"),
         ("MONTHLY;INTERVAL=5", "2026-11-05", "2027-04-05"),
         ("MONTHLY;INTERVAL=2", "2026-11-05", "2027-01-05"),
     ],
 )
-def test_last_weekdays_of_years_and_months_of_the_next_year_recur(
-    rule: str, first: str, second: str
-) -> None:
+def test_first_two_dates_of_a_rule(rule: str, first: str, second: str) -> None:
     expected = [f"{first}T09:00", f"{second}T09:00"]
     assert starts(f"FREQ={rule};COUNT=2", expected[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "count"),
+    [
+        ("UNTIL=20280930", 1000),
+        ("COUNT=1000", 1000),
+        ("UNTIL=20260106T080000Z", 2),
+        ("UNTIL=20260106T075959Z", 1),
+        ("UNTIL=20260106T090000", 2),
+        ("UNTIL=20260106T085959", 1),
+    ],
+)
+def test_rule_ends_with_the_last_start_that_its_end_allows(end: str, count: int) -> None:
+    """It starts at 09:00 of Berlin, an hour before UTC."""
+    assert len(starts(f"FREQ=DAILY;{end}", "2026-01-05T08:00", "Europe/Berlin")) == count
+
+
+def test_rule_may_end_so_many_days_after_it_begins() -> None:
+    assert len(starts("FREQ=YEARLY;UNTIL=20310109T090000", "2026-01-05T09:00")) == 6
+    with pytest.raises(ValueError, match="within 1830 days"):
+        starts("FREQ=YEARLY;UNTIL=20310109T090001", "2026-01-05T09:00")
+
+
+@pytest.mark.parametrize(("microseconds", "last"), [(0, "20260106"), (-1, "20260105")])
+def test_rule_ends_with_the_last_microsecond_of_its_last_date(microseconds: int, last: str) -> None:
+    begin = utc("2026-01-05T00:00") + microseconds
+    found = occurrences(f"FREQ=DAILY;UNTIL={last}", (begin, begin + HOUR), "UTC")
+    assert [one[0] - begin for one in found] == [0, 24 * HOUR]
 
 
 def test_rule_may_end_with_its_first_occurrence() -> None:
@@ -95,6 +128,12 @@ def test_a_wall_time_that_the_clock_skips_is_read_by_the_offset_before_it() -> N
             "2026-03-28T01:30",
             "2026-03-28T02:15",
             ("2026-03-29T01:30:00Z", "2026-03-29T02:15:00Z"),
+        ),
+        # 02:30-03:30: both are 03:30 on 2026-03-29.
+        (
+            "2026-03-28T01:30",
+            "2026-03-28T02:30",
+            ("2026-03-29T01:30:00Z", "2026-03-29T02:30:00Z"),
         ),
         # From the first 02:45 to the second 02:15 of 2026-10-25.
         (
@@ -131,6 +170,10 @@ def test_an_occurrence_that_would_end_before_it_starts_lasts_as_long_as_the_firs
         ("RRULE:FREQ=DAILY;COUNT=2", "nothing else"),
         ("FREQ=DAILY;UNTIL=soon", "UNTIL such as"),
         ("FREQ=DAILY;UNTIL=99991231", "UNTIL before"),
+        ("FREQ=DAILY;UNTIL=99860101", "UNTIL before the year 9986"),
+        ("FREQ=DAILY;UNTIL=99851231", "within 1830 days"),
+        ("FREQ=DAILY;UNTIL=00020101", "at start_time"),
+        ("FREQ=DAILY;UNTIL=00011231", "UNTIL before"),
         ("FREQ=DAILY;UNTIL=20260104", "at start_time"),
         ("FREQ=DAILY;UNTIL=20301231", "at most 1000"),
         ("FREQ=YEARLY;UNTIL=20311231", "within 1830 days"),
