@@ -88,6 +88,6 @@ def test_override_that_changes_twice_has_its_last_date_alone() -> None:
     moved = [Override(owner_id=ORG, date=date(2026, 2, day), id="v_1") for day in (1, 2)]
     after = evolve_catalog(CATALOG, moved)
     assert [key[1] for key, one in after.overrides.items() if one.id == "v_1"] == [date(2026, 2, 2)]
-    deleted = OverrideDeleted("v_9", ORG, date(2026, 2, 9))
-    both = [Override(owner_id=ORG, date=date(2026, 2, 9), id="v_9"), deleted]
-    assert evolve_catalog(CATALOG, both).overrides == CATALOG.overrides
+    added = Override(owner_id=ORG, date=date(2026, 2, 9), id="v_9")
+    deleted = OverrideDeleted(added.id, ORG, added.date)
+    assert evolve_catalog(CATALOG, (added, deleted)).overrides == CATALOG.overrides
