@@ -171,16 +171,16 @@ def _entries(
     # What follows from an invalid organization is not reported at the entries.
     basis = replace(before, organization=defaults if is_organization_invalid else organization)
     entries_by_place = {
-        place: (entry_of(basis, entry_type, fields, now + n), fields)
+        place: entry_of(basis, entry_type, fields, now + n)
         for n, (place, (entry_type, fields)) in enumerate(request.entries.items(), 1)
     }
-    after = _with(basis, [entry for entry, _ in entries_by_place.values()])
+    after = _with(basis, [*entries_by_place.values()])
     violations: dict[str, Violations] = {}
     steps: list[Step] = []
-    ids = {entry.id for entry, _ in entries_by_place.values()}
-    for place, (entry, fields) in entries_by_place.items():
+    ids = {entry.id for entry in entries_by_place.values()}
+    for place, entry in entries_by_place.items():
         existing = before.all(type(entry)).get(entry.id)
-        violations[place] = _entry_violations(entry, fields, after, existing, ids)
+        violations[place] = _entry_violations(entry, after, existing, ids)
         steps.append((existing, revise(existing, entry, now) if existing else entry))
     return after, steps, violations
 
@@ -203,7 +203,6 @@ def _with(catalog: Catalog, entries: Sequence[CatalogEntry]) -> Catalog:
 
 def _entry_violations(
     entry: CatalogEntry,
-    fields: Mapping[str, Any],
     catalog: Catalog,
     existing: CatalogEntry | None,
     imported: Collection[str],
@@ -211,9 +210,6 @@ def _entry_violations(
     violations = _violations(partial(catalog_validation.check, entry, catalog, existing, imported))
     if isinstance(entry, Location):
         violations |= _violations(partial(check_holidays, entry))
-    if "duration" in violations and "slot_step" not in fields:
-        # The default step of a service is its duration, whose violation is reported already.
-        violations.pop("slot_step", "")
     return violations
 
 
