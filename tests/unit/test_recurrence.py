@@ -86,6 +86,18 @@ def test_rule_ends_with_the_last_start_that_its_end_allows(end: str, count: int)
     assert len(starts(f"FREQ=DAILY;{end}", "2026-01-05T08:00", "Europe/Berlin")) == count
 
 
+@pytest.mark.parametrize(("week_start", "days"), [("MO", (5, 10, 19, 24)), ("SU", (5, 17, 19, 31))])
+def test_every_second_week_begins_on_the_week_start(week_start: str, days: Sequence[int]) -> None:
+    """The example of RFC 5545, section 3.8.5.3."""
+    rule = f"FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST={week_start}"
+    expected = [f"1997-08-{day:02}T09:00" for day in days]
+    assert starts(rule, "1997-08-05T09:00") == expected
+
+
+def test_year_may_have_53_of_a_weekday() -> None:
+    assert starts("FREQ=YEARLY;BYDAY=53TH;COUNT=1", "2026-12-31T09:00") == ["2026-12-31T09:00"]
+
+
 def test_rule_may_end_so_many_days_after_it_begins() -> None:
     assert len(starts("FREQ=YEARLY;UNTIL=20310109T090000", "2026-01-05T09:00")) == 6
     with pytest.raises(ValueError, match="within 1830 days"):
