@@ -177,7 +177,7 @@ async def test_query_alone_does_not_delay_the_next_one(
             await reader.query(ORG, seq)
 
 
-async def test_read_of_heads_after_one_that_several_queries_shared_waits_for_more_queries(
+async def test_read_of_heads_after_one_for_several_queries_waits_for_more_of_them(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "HEAD_READ_INTERVAL", 3600)
