@@ -1,5 +1,6 @@
 """The next open slots: those of a search of all dates, however many dates are searched at once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,11 @@ from zimun.booking.availability import AvailabilityCache, find_next, get_availab
 from zimun.booking.reader import Query
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.availability.slots import Slot
-from zimun.domain.catalog.entries import Service
+from zimun.domain.catalog.entries import Service, StaffMember
 from zimun.domain.instant import DAY, to_datetime
 
 from .booking_client import BookingClient
-from .sample_catalog import CALLER, CUT, KIOSK, NOW, at
+from .sample_catalog import CALLER, CUT, KIOSK, NOW, at, put_catalog
 
 
 @pytest.fixture(params=[(1, 1), (2, 3), (7, 28)])
@@ -80,3 +81,10 @@ async def test_next_slots_of_many_subjects_are_searched_fewer_dates_at_once(
     slots_of_a_day = DAY // CUT.slot_step
     await next_slots(client, CUT, at(0), 4 * slots_of_a_day)
     assert len(queries) == 4
+
+
+async def test_service_that_is_never_open_has_no_next_slot(client: BookingClient) -> None:
+    staff = StaffMember(id="t_none", name="None", time_zone="UTC")
+    service = replace(CUT, id="s_none", staff_ids=(staff.id,))
+    await put_catalog(client.stores, staff, service)
+    assert await next_slots(client, service, at(9), 1) == []
