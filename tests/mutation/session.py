@@ -29,10 +29,10 @@ class Covering(NamedTuple):
         return self._first(self.tests.get(line, ()), kills, max_seconds)
 
     def of_module(self, kills: Mapping[str, int], max_seconds: float) -> list[str]:
-        """The tests that run anything of the module, in the same order, as far as they take so
-        long."""
-        names = (name for names in self.tests.values() for name in names)
-        return self._first(names, kills, max_seconds)
+        """The tests that run anything of the module (all of a module without functions), in the
+        same order, as far as they take so long."""
+        names = {name for names in self.tests.values() for name in names}
+        return self._first(names or self.seconds, kills, max_seconds)
 
     def usual_seconds(self, names: Sequence[str]) -> float:
         """How long some tests take."""
@@ -88,6 +88,8 @@ class Session:
         """What covers the modules: tests that fail without any mutant are left out."""
         modules = [str(path.resolve()) for path in self.paths]
         collecting = coverage.Coverage(data_file=None, config_file=False, include=modules)
+        # Of a module without functions, which is imported before.
+        collecting.set_option("run:disable_warnings", ["no-data-collected"])
         seconds: dict[str, float] = {}
         replaceable = find_replaceable(self.paths[0])
         collecting.start()

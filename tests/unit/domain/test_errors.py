@@ -7,10 +7,14 @@ import pytest
 
 from zimun.domain import booking_errors, errors
 from zimun.domain.booking_errors import (
+    AppointmentNotStarted,
+    ContactHasAppointments,
     HoldExpired,
+    HoldReleased,
     LimitReached,
     NotASlot,
     OutsideBookingWindow,
+    OutsideUndoWindow,
     SlotUnavailable,
     TimeOffHasConflicts,
 )
@@ -153,3 +157,34 @@ def test_limit_that_is_reached_names_its_subject_unless_that_is_the_customer(
         "ends": "1970-01-01T00:00:00Z",
         **({"subject_id": subject_id} if subject_id else {}),
     }
+
+
+@pytest.mark.parametrize(
+    ("refused", "message", "metadata"),
+    [
+        (HoldReleased("h_1"), "hold h_1 was released", {"hold_id": "h_1"}),
+        (
+            AppointmentNotStarted("a_1", 0),
+            "appointment a_1 starts at 1970-01-01T00:00:00Z",
+            {"appointment_id": "a_1", "start_time": "1970-01-01T00:00:00Z"},
+        ),
+        (
+            OutsideUndoWindow("a_1", 0),
+            "appointment a_1 could be reopened until 1970-01-01T00:00:00Z",
+            {"appointment_id": "a_1", "until": "1970-01-01T00:00:00Z"},
+        ),
+        (
+            ContactHasAppointments(["a_1", "a_2"]),
+            "the contact has appointments to come: a_1, a_2",
+            {"appointment_ids": "a_1, a_2"},
+        ),
+    ],
+)
+def test_refusal_has_a_message_with_its_facts(
+    refused: ZimunError, message: str, metadata: dict[str, str]
+) -> None:
+    assert (refused.message, refused.metadata) == (message, metadata)
+
+
+def test_refusal_of_a_taken_slot_does_not_stand_unless_it_says_until_when() -> None:
+    assert SlotUnavailable("s_1").stands_until == 0

@@ -18,6 +18,7 @@ def test_time_off_of_each_staff_member_is_named_with_its_time_and_note() -> None
     asked = world(CUT, MONDAY, staff=BOTH, time_off=off)
     assert why(asked) == [("STAFF_TIME_OFF", "t_1"), ("STAFF_TIME_OFF", "t_2")]
     first, second = obstacles(asked.search(), NINE)
+    assert (first.limit, first.limit_ends) == (None, 0)
     assert (first.busy, first.note) == ((NINE, NINE + HOUR), "Training")
     assert (second.busy, second.note) == ((NINE - HOUR, NINE + 1), "Fair")
     assert why(world(CUT, MONDAY, staff=BOTH, time_off=off[:1])) == []
