@@ -142,9 +142,7 @@ async def test_a_scope_beyond_the_client_or_the_grammar_is_refused(
     await refused(response, 400, "invalid_scope")
 
 
-async def test_a_client_gets_those_of_the_scopes_it_asks_for_that_it_may_have(
-    endpoint: Endpoint,
-) -> None:
+async def test_a_client_gets_the_scopes_that_it_may_have(endpoint: Endpoint) -> None:
     asked = " ".join(("org:write", *reversed(ALLOWED), "appointments:override"))
     response = await endpoint.ask(GRANT | {"scope": asked}, endpoint.basic)
     assert (await response.json())["scope"].split() == list(ALLOWED)
