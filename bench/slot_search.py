@@ -1,7 +1,8 @@
 """`python -m bench.slot_search`: what a search of slots costs, without rows and messages.
 
 Milliseconds of processor time: the first search with a new catalogue, one that
-follows (median), and the longest step of each when it goes date by date.
+follows (median), and the longest step of each when it goes date by date. Garbage is
+collected as rarely as by the programs.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
+from zimun.app import tune_garbage_collector
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Busy, Slot
 from zimun.domain.availability.timetable import Timetable
@@ -134,6 +136,7 @@ class Measured:
 
 def main(turns: int) -> None:
     """Measure and print each scenario."""
+    tune_garbage_collector()
     heads = ("first", "next", "longest step", "of the next")
     print(f"{'milliseconds':<44}" + "".join(f"{head:>14}" for head in heads))
     for scenario in SCENARIOS:
