@@ -26,7 +26,7 @@ _ERRORS = {
         "The request is malformed, or asks for an unknown grant or scope, or for no scope that the "
         "client may have.",
         "invalid_scope",
-        "the client may have none of the scopes it asks for",
+        "a scope is unknown or malformed",
     ),
     401: _Error(
         "The client's id or secret is wrong.",

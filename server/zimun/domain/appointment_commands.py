@@ -80,6 +80,8 @@ class UpdateAppointment:
         self, ledger: Ledger, timetable: Timetable, now: int, client_id: str, after: Reservation
     ) -> Decision:
         capacity = timetable.catalog.entry(Service, after.service_id).capacity
+        if after.seats > capacity:
+            raise InvalidRequest({"seats": f"service {after.service_id} has 1 to {capacity}"})
         request = SlotRequest(
             after.service_id, seats=after.seats, ignore_appointment_id=after.appointment_id
         )
