@@ -2,7 +2,7 @@
 
 Requests of an organization above the limit, a rate that is the same for all organizations, are
 refused at random (core-stateless fair queueing, Stoica et al. 1998). The limit decreases while the
-servers refuse requests or take twice as long as when they are idle, and increases
+servers refuse requests or take several times as long as when they are idle, and increases
 afterwards, both by a factor: an additive increase is too slow. While the servers are not busy,
 `lua/fairness.lua` has no limit.
 """
@@ -19,9 +19,9 @@ _CONSTANTS = {
     "INTERVAL": 100,  # milliseconds between two changes of the limit
     "MIN_BUSY_INTERVALS": 3,
     "DECREASE": 0.8,
-    "INCREASE": 1.02,
-    "MAX_SLOWDOWN": 2,  # the mean latency over its lowest, above which servers are busy
-    "MIN_LATENCY": 10,  # milliseconds, below which they are not
+    "INCREASE": 1.03,
+    "MAX_SLOWDOWN": 4,  # the mean latency over its lowest, above which servers are busy
+    "MIN_LATENCY": 25,  # milliseconds, below which they are not
     "MIN_RATE": 0.01,  # requests a second, below which an organization is forgotten
     "CREEP": 1.001,  # the growth of the lowest latency in an interval
 }

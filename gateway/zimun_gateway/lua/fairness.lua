@@ -27,7 +27,7 @@ local function survey(now)
   return highest, count
 end
 
--- Whether requests were refused, or took much longer than when the servers were idle.
+-- Whether requests were refused, or took several times as long as when the servers were idle.
 local function is_busy()
   local mean = LATENCY.count > 0 and LATENCY.sum / LATENCY.count or 0
   if mean > 0 then LATENCY.lowest = math.min(mean, (LATENCY.lowest or mean) * CREEP) end
