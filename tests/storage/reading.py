@@ -1,7 +1,11 @@
 """What a store of ledgers reads, asked for in few words and compared with a `Script`."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
+
+from zimun.booking.reader import Query, Reader
 from zimun.booking.store import Head, IdempotencyKey, LedgerRead, LedgerStore, LedgerUpdate
 from zimun.domain.ledger.blocks import block_of
 from zimun.domain.ledger.events import CatalogEvent, Event
@@ -34,6 +38,19 @@ async def loaded(store: LedgerStore, needs: Needs, org_id: str = ORG) -> Ledger:
     assert update.head
     assert update.loaded.needs == needs
     return Ledger(org_id, *update.head).with_loaded(update.loaded)
+
+
+def recorded_queries(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The organizations of the queries that the reader gets from now on, one for each query."""
+    org_ids: list[str] = []
+    query = reader.query
+
+    async def recorded(org_id: str, ask: Query[Any]) -> Any:
+        org_ids.append(org_id)
+        return await query(org_id, ask)
+
+    monkeypatch.setattr(reader, "query", recorded)
+    return org_ids
 
 
 def as_read(event: Event) -> Event:

@@ -4,13 +4,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from random import Random
-from typing import Any
 
 import pytest
 
 from zimun.booking import availability
 from zimun.booking.availability import Availability, AvailabilityCache, get_availability
-from zimun.booking.reader import Query, Reader
+from zimun.booking.reader import Reader
 from zimun.clock import ManualClock
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.errors import ZimunError
@@ -19,6 +18,7 @@ from zimun.domain.ledger.loading import BLOCK
 
 from .booking_client import BookingClient
 from .engines import Engine
+from .reading import recorded_queries
 from .sample_catalog import CALLER, CLASS, CUT, KIOSK, NOW, SPA, at, create_salon, put_catalog
 
 TUESDAY = DateRange(first=date(2025, 12, 2), last=date(2025, 12, 2))
@@ -142,14 +142,7 @@ async def test_dates_that_are_read_in_parts_have_the_slots_of_all_of_them(
     whole = await get_availability(client.stores.reader, AvailabilityCache(), *arguments)
     subjects = len(CUT.staff_ids)
     monkeypatch.setattr(availability, "MAX_SUBJECT_DAYS", subjects * days_at_once)
-    queries: list[str] = []
-    query = client.stores.reader.query
-
-    async def noted(org_id: str, ask: Query[Any]) -> Any:
-        queries.append(org_id)
-        return await query(org_id, ask)
-
-    monkeypatch.setattr(client.stores.reader, "query", noted)
+    queries = recorded_queries(client.stores.reader, monkeypatch)
     found = await get_availability(client.stores.reader, AvailabilityCache(), *arguments)
     assert (found.slots, found.days) == (whole.slots, whole.days)
     assert at(10) not in {slot.start for slot in found.slots}

@@ -2,19 +2,18 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from zimun.booking import availability
 from zimun.booking.availability import AvailabilityCache, find_next, get_availability
-from zimun.booking.reader import Query
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.availability.slots import Slot
 from zimun.domain.catalog.entries import Service, StaffMember
 from zimun.domain.instant import DAY, to_datetime
 
 from .booking_client import BookingClient
+from .reading import recorded_queries
 from .sample_catalog import CALLER, CUT, KIOSK, NOW, at, put_catalog
 
 
@@ -70,14 +69,7 @@ async def test_next_slots_of_many_subjects_are_searched_fewer_dates_at_once(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(availability, "MAX_SUBJECT_DAYS", len(CUT.staff_ids))
-    queries: list[str] = []
-    query = client.stores.reader.query
-
-    async def noted(org_id: str, ask: Query[Any]) -> Any:
-        queries.append(org_id)
-        return await query(org_id, ask)
-
-    monkeypatch.setattr(client.stores.reader, "query", noted)
+    queries = recorded_queries(client.stores.reader, monkeypatch)
     slots_of_a_day = DAY // CUT.slot_step
     await next_slots(client, CUT, at(0), 4 * slots_of_a_day)
     assert len(queries) == 4

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zimun.booking.group_commit import Draft, PendingCommand, by_organization, complete
+from zimun.booking.pause import Pause
 from zimun.booking.reader import MAX_LOAD, MAX_ROUNDS, LedgerMemory
 from zimun.booking.store import LedgerRead, LedgerStore, LedgerUpdate
 from zimun.clock import Clock
@@ -62,12 +63,15 @@ class GroupDecision:
         reads = [self._read(org_id, some) for org_id, some in commands.items()]
         self._needs = {}
         updates = await self._store.read(reads)
+        pause = Pause()
         for (org_id, some), update in zip(commands.items(), updates, strict=True):
             draft = self._unconfirmed.pop(org_id, None)
             if draft and draft.is_confirmed_by(update):
                 self._finished.append(draft)
                 continue
-            draft = await self._open_draft(self._memories[org_id], update, some)
+            draft = self._open_draft(self._memories[org_id], update, some)
+            if draft.commands and pause.is_due:
+                await pause.take()
             if missing := draft.decide_commands(update.responses):
                 self._needs[org_id] = missing
             else:
@@ -80,7 +84,7 @@ class GroupDecision:
         keys = tuple({pending.request.identity for pending in commands if pending.request.key})
         return replace(read, keys=keys) if keys else read
 
-    async def _open_draft(
+    def _open_draft(
         self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
     ) -> Draft:
         """A draft on top of what was read; a new ledger's where there is no such organization.
@@ -97,8 +101,6 @@ class GroupDecision:
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
-            # Other tasks run before commands are decided on much that was read.
-            await asyncio.sleep(0)
         return self._new_draft(memory, commands, is_new)
 
     def _new_draft(

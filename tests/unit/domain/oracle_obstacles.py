@@ -214,15 +214,15 @@ class _Obstacles:
         for wanted in range(len(requirements)):
             without = requirements[:wanted] + requirements[wanted + 1 :]
             # It may be left out by others that get the same.
-            if usable & {*requirements[wanted]} and most_met(without, usable) == most:
+            if usable & {*requirements[wanted]} and max_requirements_met(without, usable) == most:
                 return [*found, ("RESOURCES_SHARED", self.service.id, "", None)]
         return found
 
     def met(self, usable: set[str]) -> int:
-        return most_met(self.service.resource_requirements, usable)
+        return max_requirements_met(self.service.resource_requirements, usable)
 
 
-def most_met(requirements: tuple[tuple[str, ...], ...], usable: set[str]) -> int:
+def max_requirements_met(requirements: tuple[tuple[str, ...], ...], usable: set[str]) -> int:
     """How many requirements can be met at once; none gets what another has."""
     best = 0
     for chosen in product(*[[*(set(one_of) & usable), ""] for one_of in requirements]):

@@ -1,6 +1,5 @@
 """Whom and what a hold takes: fairness, sessions, and the matching of resources."""
 
-from collections.abc import Sequence
 from itertools import product
 
 from hypothesis import given
@@ -11,6 +10,7 @@ from zimun.domain.availability.slots import Choice, Session, Slot
 
 from ...support.profiles import examples
 from .build import session
+from .oracle_obstacles import max_requirements_met
 
 staff = st.permutations(["t_1", "t_2", "t_3", "t_4"]).flatmap(
     lambda ids: st.integers(1, 4).map(lambda n: tuple(ids[:n]))
@@ -100,22 +100,17 @@ def test_no_requirements_are_met_by_nothing() -> None:
     assert match([[]]) is None
 
 
-def most_met(options: Sequence[Sequence[str]]) -> int:
-    """The most requirements that get an option of their own, by a look at every choice."""
-    choices = product(*([*some, ""] for some in options))
-    met = ([option for option in chosen if option] for chosen in choices)
-    return max(len(chosen) for chosen in met if len(set(chosen)) == len(chosen))
-
-
 @examples(300)
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), max_size=4))
 def test_unmet_requirements_are_those_that_one_more_option_could_help(
     options: list[list[str]],
 ) -> None:
-    most = most_met(options)
+    requirements, names = tuple(map(tuple, options)), {*"abc", "new"}
+    met = max_requirements_met(requirements, names)
     helped = [
         n
-        for n, own in enumerate(options)
-        if most_met([*options[:n], [*own, "new"], *options[n + 1 :]]) > most
+        for n, own in enumerate(requirements)
+        if max_requirements_met((*requirements[:n], (*own, "new"), *requirements[n + 1 :]), names)
+        > met
     ]
     assert unmet(options) == helped

@@ -248,7 +248,7 @@ class PostgresqlDatabase:
         return bool(self._direct.get_size())
 
     async def replace_connections(self) -> None:
-        """Close all connections: where one does not respond, the others may not, either."""
+        """Close all connections: where one is of no use, the others may not be, either."""
         await self._direct.expire_connections()
         await self._engine.dispose()
 
