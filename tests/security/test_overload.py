@@ -5,7 +5,7 @@ The load itself is `python -m bench.overload`.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import grpc
@@ -19,6 +19,7 @@ from zimun.domain.errors import Overloaded
 from zimun.rpc import admission, long_calls, quota, server
 from zimun.rpc.admission import Admission, AdmittedCall, CallType, metered
 from zimun.rpc.fair_queue import FairQueue
+from zimun.rpc.long_calls import LongCalls
 from zimun.v1 import services_service_pb2
 
 from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
@@ -189,6 +190,56 @@ async def test_a_cancelled_step_of_a_long_call_starts_no_rest(
     cancelled.cancel()
     await iterations()
     assert step.done()
+
+
+def steps_of(long_calls: LongCalls, org_ids: Sequence[str]) -> list["asyncio.Task[None]"]:
+    """A step of a long call of each organization; it waits after an iteration."""
+    for org_id in org_ids:
+        long_calls.quota.acquire(org_id)
+    return [asyncio.create_task(long_calls.step(org_id, 0.0)) for org_id in org_ids]
+
+
+@pytest.mark.parametrize(("organizations", "steps"), [(1, 1), (2, 1), (4, 2), (10, 5), (100, 8)])
+async def test_half_of_the_organizations_have_a_step_before_long_calls_rest(
+    monkeypatch: pytest.MonkeyPatch, organizations: int, steps: int
+) -> None:
+    monkeypatch.setattr(long_calls, "MAX_REST", 3600)
+    calls = LongCalls(lambda: None)
+    waiting = steps_of(calls, [f"o_{n}" for n in range(organizations)])
+    await iterations(1)
+    for arrivals in range(20):
+        calls.begin_next(arrivals, has_short_calls=True)
+        await iterations(1)
+    assert sum(step.done() for step in waiting) == steps
+
+
+@pytest.mark.parametrize("organizations", [1, 2, 6])
+async def test_each_organization_has_as_many_steps_beside_short_calls_as_if_alone(
+    monkeypatch: pytest.MonkeyPatch, organizations: int
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(long_calls, "perf_counter", lambda: now)
+    calls = LongCalls(lambda: None)
+    waiting = steps_of(calls, [f"o_{n}" for n in range(organizations)] * 20)
+    await iterations(1)
+    for arrivals in range(1000):
+        now = arrivals * long_calls.MAX_REST / 100
+        calls.begin_next(arrivals, has_short_calls=True)
+    await iterations(1)
+    assert sum(step.done() for step in waiting) == 10 * organizations
+
+
+async def test_fewer_long_calls_are_accepted_when_they_wait_for_short_ones() -> None:
+    calls = LongCalls(lambda: None)
+    for _ in range(100):
+        for org_id in ("o_one", "o_other"):
+            calls.quota.acquire(org_id)
+        for org_id in ("o_one", "o_other"):
+            calls.end(org_id, 0.1)
+    with contextlib.suppress(Overloaded):
+        for number in range(FLOOD):
+            calls.quota.acquire(f"o_{number}")
+    assert len(calls.quota) == pytest.approx(quota.MAX_WAIT / 0.075, abs=2)
 
 
 async def test_calls_wait_at_the_limit_and_all_are_served() -> None:

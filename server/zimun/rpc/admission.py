@@ -127,7 +127,7 @@ class AdmittedCall:
     def finish(self) -> None:
         """Record the cost of a call that has ended, and let others begin."""
         if self._is_long:
-            self._admission.long_calls.end(self._org_id, self._seconds)
+            self._admission.long_calls.end(self._org_id, perf_counter() - self._begun)
             return
         # Calls that wait for the store at the same time share that time.
         queue = self._queue

@@ -9,14 +9,19 @@ from zimun.rpc.quiet_iterations import QuietIterations
 from zimun.rpc.quota import Quota
 
 MAX_REST = 0.002
-"""Seconds for which long calls wait, after a step, while short calls are under way: each of these
+"""Seconds for which a long call waits, after a step, while short calls are under way: each of these
 takes several iterations of the event loop, and would wait for a step in every one."""
+
+MAX_STEPS = 8
+"""Steps that begin in one iteration of the event loop."""
 
 
 class LongCalls:
-    """Limits the long calls, and decides when they go on: one step at a time of all of them.
+    """Limits the long calls, and decides when they go on: some steps at a time of all of them.
 
     After a step they rest, until no short call is under way or arrives, for MAX_REST at the most.
+    Calls of several organizations rest for a part of it, and half of the organizations have a step
+    at a time: each has the same share of the event loop beside the short calls.
     `wake` is called when a step may begin. True while a step waits.
     """
 
@@ -37,18 +42,23 @@ class LongCalls:
         await future
 
     def end(self, org_id: str, seconds: float) -> None:
-        """Record the cost of a call that has ended."""
-        self.quota.record_cost(seconds)
+        """Record a call that has ended, which took so many seconds beside the others."""
+        self.quota.record_cost(seconds / len(self.quota))
         self.quota.release(org_id)
 
     def begin_next(self, arrivals: int, has_short_calls: bool) -> None:
-        """Let the next step begin, unless its call was cancelled or the rest is not over."""
+        """Let the next steps begin, unless the rest is not over; cancelled calls have none."""
         self._quiet.count(arrivals, has_short_calls)
         if not self._quiet.are_enough and perf_counter() < self._rest_until:
             return
-        if self._steps.begin_next(0.0):
-            self._rest_until = perf_counter() + MAX_REST
+        organizations = max(1, self.quota.organizations)
+        places = min(MAX_STEPS, (organizations + 1) // 2)
+        if begun := sum(self._begin_step() for _ in range(places)):
+            self._rest_until = perf_counter() + MAX_REST * begun / organizations
             self._quiet = QuietIterations(arrivals)
+
+    def _begin_step(self) -> bool:
+        return bool(self._steps) and self._steps.begin_next(0.0)
 
     def wake_after_rest(self, has_short_calls: bool) -> None:
         """Find out again later whether a step may begin."""

@@ -33,6 +33,11 @@ class Quota:
     def __len__(self) -> int:
         return self._total
 
+    @property
+    def organizations(self) -> int:
+        """The number of organizations that have calls of the kind."""
+        return len(self._counts)
+
     def acquire(self, org_id: str) -> None:
         """Count a call; raises Overloaded where the organization has reached its share."""
         limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
