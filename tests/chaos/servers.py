@@ -75,7 +75,11 @@ class Server:
                 self.spawn()
             return listens(self.port)
 
-        until(f"{self.target} to listen: {self.log}", ready, READY_SECONDS)
+        try:
+            until(f"{self.target} to listen", ready, READY_SECONDS)
+        except AssertionError as error:
+            error.add_note(self.log.read_text(errors="replace")[-2000:])
+            raise
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":

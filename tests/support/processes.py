@@ -1,10 +1,12 @@
 """Processes: to start them, to wait for what they do, and to find those that are left."""
 
+import fcntl
 import os
 import random
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -34,10 +36,12 @@ _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
 _ports = range(20_000 + 3_000 * _worker, 23_000 + 3_000 * _worker)
 _drawn = iter(random.sample(_ports, len(_ports)))
 _given: set[int] = set()
+# A process that has drawn a port keeps the lock of this byte until it ends.
+_locks = Path(tempfile.gettempdir(), f"zimun-test-ports-{os.getuid()}").open("ab")  # noqa: SIM115
 
 
 def free_port() -> int:
-    """A port nobody has now, below those the kernel hands to outgoing connections."""
+    """A port that nobody has and no process has drawn, below those of outgoing connections."""
     return free_ports(1)
 
 
@@ -52,6 +56,10 @@ def free_ports(number: int) -> int:
 
 
 def _is_free(port: int) -> bool:
+    try:
+        fcntl.lockf(_locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
     with closing(socket.socket()) as probe:
         try:
             probe.bind(("127.0.0.1", port))
