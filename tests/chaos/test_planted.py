@@ -43,17 +43,17 @@ UNCONSTRAINED = (
 )
 
 PLANTED = {
-    ("embedded", "early"): (*ENDS, "--seconds=16", "--more-reads=0.5"),
+    ("embedded", "early"): (*ENDS, "--seconds=24", "--more-reads=0.5"),
     ("embedded", "late"): ENDS,
     ("shared", "late"): ENDS,
-    ("embedded", "blind+unrepeated"): (*calm("embedded", 3), OVERLAPPING),
-    ("embedded", "skipping"): calm("embedded"),
-    ("shared", "skipping"): calm("shared", 8),
+    ("embedded", "blind+unrepeated"): (*calm("embedded", 6), OVERLAPPING),
+    ("embedded", "skipping"): (*calm("embedded"), "--more-reads=0.5"),
+    ("shared", "skipping"): (*calm("shared", 8), "--more-reads=0.5"),
     ("shared", "uncompared"): (*calm("shared"), *UNCONSTRAINED),
     ("shared", "premature"): calm("shared", 2),
     ("shared", "undropped"): calm("shared", 6),
-    ("shared", "outdated"): (*calm("shared", 8), "--more-reads=0.5"),
-    ("embedded", "outdated"): (*calm("embedded", 10), "--more-reads=0.5"),
+    ("shared", "outdated"): (*calm("shared", 12), "--more-reads=0.5"),
+    ("embedded", "outdated"): (*calm("embedded", 16), "--more-reads=0.5"),
     ("embedded", "hasty"): calm("embedded", 2),
     ("shared", "hasty"): calm("shared", 2),
     ("embedded", "split"): ("--seconds=10", "--settling=5"),

@@ -42,13 +42,13 @@ from .serving import main
 GAP = 0.05
 """Seconds for which a fault lasts, so that others come in between."""
 
-AGE = 0.25
+AGE = 3.0
 """Seconds for which a look at the heads is used."""
 
 FAILING = 4
 """One group in so many fails."""
 
-MOMENT = 200_000
+MOMENT = 400_000
 """Microseconds by which a hold's end is missed: so many that a busy machine meets it, too."""
 
 
