@@ -24,7 +24,7 @@ from zimun.booking.credentials import CredentialStore
 from zimun.booking.store import LedgerStore
 from zimun.clock import Clock, WallClock
 from zimun.config import Settings
-from zimun.connections import IDLE_TIME, bounded, max_http_connections, max_rpc_connections
+from zimun.connections import IDLE_TIME, Listener, bind, max_http_connections, max_rpc_connections
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.mcp.endpoint import PATH as MCP_PATH
 from zimun.mcp.endpoint import McpEndpoint
@@ -217,17 +217,15 @@ async def _listen_http(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     assert runner.server
-    protocol = bounded(runner.server, max_http_connections())
-    loop = asyncio.get_running_loop()
-    context = tls.http if tls else None
+    listener = Listener(runner.server, max_http_connections(), tls.http if tls else None)
     try:
-        server = await loop.create_server(
-            protocol, host, port, ssl=context, reuse_port=sharing or None
-        )
+        sockets = bind(host, port, sharing)
     except OSError as error:
         raise PortTaken(name, host, port) from error
-    stack.callback(server.close)
-    number: int = server.sockets[0].getsockname()[1]
+    for listening in sockets:
+        stack.enter_context(listening)
+        stack.push_async_callback(_cancel, asyncio.create_task(listener.accept(listening)))
+    number: int = sockets[0].getsockname()[1]
     return number
 
 

@@ -6,7 +6,9 @@ takes no booking.
 
 import asyncio
 import resource
-from collections.abc import Callable
+import socket
+import ssl
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -15,6 +17,12 @@ MAX_FILES = 65_536
 
 IDLE_TIME = 30.0
 """Seconds that a connection over HTTP may send no whole request."""
+
+HANDSHAKE_TIME = 10.0
+"""Seconds of a TLS handshake at these ports; the gRPC port has as many."""
+
+ACCEPT_PAUSE = 0.1
+"""Seconds after a connection that could not be accepted."""
 
 
 def raise_file_limit() -> int:
@@ -43,14 +51,61 @@ def max_gateway_connections() -> int:
     return raise_file_limit() * 3 // 4
 
 
-def bounded(server: web.Server, max_connections: int) -> Callable[[], asyncio.BaseProtocol]:
-    """A protocol factory: the server's protocol, or beyond the limit one that closes at once."""
-    return lambda: server() if len(server.connections) < max_connections else _Abort()
+def bind(host: str, port: int, sharing: bool) -> list[socket.socket]:
+    """Sockets that listen at every address of a host, all on one port (0: any free one).
+
+    With `sharing` other processes may listen there, too. Raises OSError.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    for family, _, _, _, (address, *_) in dict.fromkeys(found):
+        sockets.append(socket.create_server((address, port), family=family, reuse_port=sharing))
+        port = sockets[0].getsockname()[1]
+    return sockets
 
 
-class _Abort(asyncio.Protocol):
-    """Closes a connection at once."""
+class Listener:
+    """Accepts connections of an HTTP server at sockets, and closes those beyond the limit at once.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+    It accepts by itself, as a server of asyncio accepts any number of connections whose TLS
+    handshake is not complete.
+    """
+
+    def __init__(
+        self, server: web.Server, max_connections: int, context: ssl.SSLContext | None
+    ) -> None:
+        self._server, self._max_connections, self._context = server, max_connections, context
+        self._opening: set[asyncio.Task[None]] = set()
+
+    async def accept(self, listening: socket.socket) -> None:
+        """Accept connections until the task is cancelled; then those in a handshake are closed."""
+        loop = asyncio.get_running_loop()
+        listening.setblocking(False)
+        try:
+            while True:
+                try:
+                    connection, _ = await loop.sock_accept(listening)
+                except OSError:
+                    # The caller has gone, or no descriptor is left.
+                    await asyncio.sleep(ACCEPT_PAUSE)
+                else:
+                    self._open(connection)
+        finally:
+            for task in self._opening:
+                task.cancel()
+
+    def _open(self, connection: socket.socket) -> None:
+        if len(self._server.connections) + len(self._opening) >= self._max_connections:
+            connection.close()
+            return
+        task = asyncio.create_task(self._connect(connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _connect(self, connection: socket.socket) -> None:
+        """Serve a connection, after its handshake where there is TLS; it may fail."""
+        timeout = HANDSHAKE_TIME if self._context else None
+        with suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server, connection, ssl=self._context, ssl_handshake_timeout=timeout
+            )

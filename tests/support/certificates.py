@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+DAYS = (-1, 100)
+"""From when to when a certificate is good, in days from today."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -31,12 +34,19 @@ class Authority:
         )
         self.file.write_bytes(_pem(own.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str) -> Pair:
-        """A certificate for a DNS name."""
+    def issue(
+        self,
+        name: str,
+        days: tuple[int, int] = DAYS,
+        usage: x509.ObjectIdentifier | None = None,
+    ) -> Pair:
+        """A certificate for a DNS name, good for `days` from today, and for one usage or all."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(self._name, _name(name), key.public_key()).add_extension(
+        builder = _builder(self._name, _name(name), key.public_key(), days).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False
         )
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
         stem = self.file.stem
         pair = Pair(self._directory / f"{stem}-{name}.pem", self._directory / f"{stem}-{name}.key")
         pair.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
@@ -56,10 +66,13 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    issuer: x509.Name,
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    days: tuple[int, int] = DAYS,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    start, end = now - timedelta(hours=1), now + timedelta(days=100)
+    start, end = (now + timedelta(days=day) for day in days)
     return x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number(), start, end)
 
 
