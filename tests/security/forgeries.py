@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import json
+import math
 import random
 import time
 from collections.abc import Iterator
@@ -54,8 +55,10 @@ def with_wrong_claims(target: Target) -> Iterator[Forgery]:
     wrong: dict[str, list[Any]] = {
         "iss": [None, "", "https://example.com", f"{issuer}/", issuer.upper(), [issuer]],
         "aud": [None, "", "zimun2", ["other"], "ZIMUN", {"zimun": 1}],
-        "exp": [None, 0, -1, now - 5, now - HOUR, "tomorrow", True],
-        "nbf": [now + HOUR, 2**62, "now"],
+        "exp": [None, 0, -1, now - 5, now - HOUR, "tomorrow", True, 2**64],
+        "nbf": [now + HOUR, 2**62, "now", -1],
+        "iat": [-1],
+        "other": [math.nan, math.inf],
         "org_id": [
             None,
             "",
@@ -80,7 +83,8 @@ def with_wrong_payloads(target: Target) -> Iterator[Forgery]:
     """Signed by the real key over what is no set of claims (RFC 7519 sections 4 and 7.2)."""
     claims = json.dumps(target.claims())
     twice = claims.replace('"org_id"', '"org_id": "o_victim", "org_id"')
-    for payload in ("", "null", "5", "[]", f"[{claims}]", "{", claims[:-1], "[" * 2000, twice):
+    no_objects = ("", "null", "5", "[]", f"[{claims}]", "{", claims[:-1], "[" * 2000)
+    for payload in (*no_objects, twice, f"\ufeff{claims}"):
         token = sign(encode_part(target.header()), encode_part(payload), target.signing_key)
         yield f"payload {payload:.20}", bearer(token)
 
@@ -104,7 +108,8 @@ def with_wrong_headers(target: Target) -> Iterator[Forgery]:
     for header in wrong:
         present = {name: value for name, value in header.items() if value is not None}
         yield f"header {present}", bearer(sign(encode_part(present), payload, target.signing_key))
-    for text in ("null", "[]", "5", "{", '{"alg":"ES256"', "[" * 1000):
+    twice = [json.dumps(good).replace("{", f'{{"{name}": "none", ') for name in good]
+    for text in ("null", "[]", "5", "{", '{"alg":"ES256"', "[" * 1000, *twice):
         yield f"header {text:.20}", bearer(sign(encode_part(text), payload, target.signing_key))
 
 

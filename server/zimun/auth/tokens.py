@@ -24,6 +24,7 @@ from joserfc.errors import (
 from joserfc.jwk import Key
 from joserfc.jws import CompactSignature, JWSRegistry
 from joserfc.registry import Header
+from joserfc.util import urlsafe_b64decode
 
 from zimun.auth.signing_keys import MAX_LIFETIME, KeyStore
 from zimun.domain.errors import TokenInvalid
@@ -40,6 +41,11 @@ MAX_TOKEN_LENGTH = 8192
 
 CACHE_SIZE = 4096
 """Verified tokens that are cached: an ECDSA verification takes about 100 microseconds."""
+
+MAX_DATE = 1 << 64
+"""Beyond the last date (seconds since 1970) that Envoy reads in a token."""
+
+_DATES = ("exp", "nbf", "iat")
 
 _LONGEST_CLIENT_ID = 255
 
@@ -186,6 +192,8 @@ class Verifier:
             raise TokenInvalid("unsupported signing algorithm") from error
         except Exception as error:
             raise TokenInvalid("malformed token") from error
+        # joserfc takes the last of several members of a name.
+        _json_object(urlsafe_b64decode(signed.segments["header"]))
         if _media_type(header.get("typ")) not in self._types:
             raise TokenInvalid("not an access token")
         return signed
@@ -217,6 +225,8 @@ class Verifier:
             raise TokenInvalid(_WRONG.get(error.claim, "malformed token")) from error
         if claims["exp"] <= now:
             raise TokenInvalid("the token expired")
+        if not all(0 <= claims.get(name, 0) < MAX_DATE for name in _DATES):
+            raise TokenInvalid("malformed token")
 
     def _remember(self, token: str, caller: Caller, exp: float, keys: Mapping[str, Key]) -> None:
         if keys is not self._callers_keys:
@@ -266,13 +276,28 @@ def _find(keys: Mapping[str, Key], kid: str | None) -> Key | None:
 
 
 def _claims(signed: CompactSignature) -> dict[str, Any]:
+    return _json_object(signed.payload or b"")
+
+
+def _json_object(text: bytes) -> dict[str, Any]:
+    """An object in JSON to the letter (RFC 8259), in UTF-8, as Envoy reads tokens.
+
+    Raises TokenInvalid.
+    """
     try:
-        claims = json.loads(signed.payload or b"", object_pairs_hook=_unique)
+        found = json.loads(
+            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise TokenInvalid("malformed token") from error
-    if not isinstance(claims, dict):
+    if not isinstance(found, dict):
         raise TokenInvalid("malformed token")
-    return claims
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN, Infinity and -Infinity are JavaScript."""
+    raise ValueError(f"{name} is no number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
