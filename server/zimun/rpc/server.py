@@ -65,6 +65,9 @@ them gRPC refuses at random."""
 MAX_CONNECTION_AGE = 300
 """Seconds, with a random difference of up to a tenth (gRPC)."""
 
+CONNECTION_GRACE = 60
+"""Seconds that calls under way then have: Envoy's have 15, and its streams 60."""
+
 _OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
@@ -76,6 +79,8 @@ _OPTIONS = (
     ("grpc.max_connection_idle_ms", 120_000),
     # A client of several servers then chooses one again; calls under way are finished.
     ("grpc.max_connection_age_ms", MAX_CONNECTION_AGE * 1000),
+    # Calls whose request never comes, and streams, end with their connection.
+    ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE * 1000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
