@@ -69,7 +69,24 @@ def log_cut_in_the_middle(database: Path) -> None:
 
 
 DAMAGED = [overwritten, zeroed, cut]
-CUT = [log_cut, log_cut_in_the_middle]
+
+
+def log_header_zeroed(database: Path) -> None:
+    overwrite_log(database, 0, bytes(32))
+
+
+def log_salt_changed(database: Path) -> None:
+    overwrite_log(database, 16, b"\xa5\x5a")
+
+
+def overwrite_log(database: Path, position: int, data: bytes) -> None:
+    """In place: SQLite would go on to write, and the next start ignore all of it."""
+    with database.with_name("zimun.db-wal").open("r+b") as log:
+        log.seek(position)
+        log.write(data)
+
+
+LOG_DAMAGED = [log_cut, log_cut_in_the_middle, log_header_zeroed, log_salt_changed]
 
 
 @pytest.mark.parametrize("lose", REPLACED)
@@ -115,8 +132,8 @@ def test_a_damaged_file_is_reported_and_a_start_on_it_is_refused(
     assert str(path) in line
 
 
-@pytest.mark.parametrize("damage", CUT)
-def test_nothing_is_written_to_a_log_that_was_cut(
+@pytest.mark.parametrize("damage", LOG_DAMAGED)
+def test_nothing_is_written_to_a_damaged_log(
     damage: Callable[[Path], None], site: Site, serve: Serve
 ) -> None:
     server, times = serve(site).start(), starts()
@@ -128,6 +145,18 @@ def test_nothing_is_written_to_a_log_that_was_cut(
             assert outcome(caller.begin_hold(next(times))) == REFUSED
         is_told(caller)
     assert "Traceback" not in server.output()
+
+
+def test_the_log_of_a_file_behind_a_symbolic_link_is_checked(site: Site, serve: Serve) -> None:
+    link, file = site.data_dir / "zimun.db", site.data_dir.with_name("elsewhere")
+    link.rename(file)
+    link.symlink_to(file)
+    server, times = serve(site).start(), starts()
+    with server.caller() as caller:
+        caller.hold(next(times))
+        cut(file.with_name("elsewhere-wal"))
+        assert outcome(caller.begin_hold(next(times))) == REFUSED
+        is_told(caller)
 
 
 def test_a_checkpoint_by_another_program_is_no_damage(site: Site, serve: Serve) -> None:

@@ -1,5 +1,6 @@
 """Which database a URL names."""
 
+import os
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -19,7 +20,7 @@ def database_url(text: str, data_dir: Path) -> URL:
     a password, wherever it is misspelt.
     """
     if not text:
-        return URL.create("sqlite", database=str(data_dir / "zimun.db"))
+        return _file(str(data_dir / "zimun.db"))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -34,7 +35,12 @@ def database_url(text: str, data_dir: Path) -> URL:
         raise ValueError(URL_FORMATS)
     if url.query or url.database == ":memory:" or url.database.startswith("file:"):
         raise ValueError("must be sqlite:///PATH, without parameters")
-    return URL.create("sqlite", database=url.database)
+    return _file(url.database)
+
+
+def _file(path: str) -> URL:
+    """Of what a symbolic link points to: SQLite keeps a file's log beside the file itself."""
+    return URL.create("sqlite", database=os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def _server(url: URL) -> URL:

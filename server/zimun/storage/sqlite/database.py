@@ -171,6 +171,7 @@ class SqliteDatabase:
             for connection in (self._reader, self._writer, *(each.connection for each in threads)):
                 connection.close()
                 connection.engine.dispose()
+            self._file.close()
 
     def connections_in_use(self) -> Mapping[str, tuple[int, int]]:
         """None: a file has no pool."""
