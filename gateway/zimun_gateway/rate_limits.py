@@ -131,9 +131,7 @@ def _by_client(settings: Settings, per_second: int) -> Config:
 
 
 def _by_address(bucket: Config) -> Config:
-    return _limit("addresses", {"masked_remote_address": _address()}, bucket) | {
-        "token_bucket": bucket,
-    }
+    return _limit("addresses", _addresses(), bucket) | {"token_bucket": bucket}
 
 
 def _bucket(burst: int, tokens: int, interval: float = 1) -> Config:
@@ -172,6 +170,27 @@ def _claim(claim: str) -> Config:
     }
 
 
-def _address() -> Config:
-    """The caller's address; of IPv6 the /64, which is what one subscriber has."""
-    return {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+def _addresses() -> dict[str, Config]:
+    """The caller's address; of IPv6 the /64, which is what one subscriber has.
+
+    Proxies may write IPv4 addresses as IPv6 ones (RFC 4291, 2.5.5.2), which all have the same /64.
+    """
+    address = "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"
+    return {
+        "ipv4_address": _address("ipv4_address", f"%{address}%", is_ipv4=True),
+        "ipv6_network": _address("ipv6_network", f"%{address}(64)%", is_ipv4=False),
+    }
+
+
+def _address(key: str, value: str, is_ipv4: bool) -> Config:
+    ipv4 = [
+        {"address_prefix": "0.0.0.0", "prefix_len": 0},  # noqa: S104 - no address to listen at
+        {"address_prefix": "::ffff:0:0", "prefix_len": 96},
+    ]
+    return {
+        "remote_address_match": {
+            "descriptor_key": key,
+            "descriptor_value": value,
+            "address_matcher": {"ranges": ipv4, "invert_match": not is_ipv4},
+        }
+    }

@@ -51,6 +51,9 @@ REFLECTIONS = (
 _ADDRESS = header(ADDRESS, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
 """Sends the caller's address to the token endpoint, which limits failures by address."""
 
+_TRAILERS = header("te", "trailers")
+"""gRPC's server resets streams without it; a proxy in front may have removed it."""
+
 
 def routes(settings: Settings) -> list[Config]:
     """All routes; Envoy answers 404 to a request that matches none."""
@@ -94,6 +97,7 @@ def _api_routes(settings: Settings) -> list[Config]:
     ]
     for route in routes:
         route["route"] |= {"priority": "HIGH", "hash_policy": hash_by_organization()}
+        route["request_headers_to_add"] = [_TRAILERS]
     return routes
 
 
@@ -102,7 +106,8 @@ def _guarded(route: Config) -> Config:
     not read."""
     unread = ("authorization", "idempotency-key")
     route["typed_per_filter_config"] |= grpc_checks() | without_headers(unread)
-    return route | {"match": route["match"] | {"headers": _called_by_grpc()}}
+    match = route["match"] | {"headers": _called_by_grpc()}
+    return route | {"match": match, "request_headers_to_add": [_TRAILERS]}
 
 
 def _called_by_grpc() -> list[Config]:

@@ -66,6 +66,14 @@ async def test_every_service_is_healthy_by_its_name(zimun: Zimun) -> None:
         assert await health(zimun.channel, name) == SERVING
 
 
+async def test_a_list_of_health_has_every_service(zimun: Zimun) -> None:
+    stub = health_pb2_grpc.HealthStub(zimun.channel)
+    answer = await stub.List(health_pb2.HealthListRequest(), timeout=5)
+    found = {name: response.status for name, response in answer.statuses.items()}
+    names = ["", *(service.full_name for service in validation.services())]
+    assert found == dict.fromkeys(names, SERVING)
+
+
 async def test_health_says_so_when_the_store_cannot_be_written(alone: Zimun) -> None:
     writer = writing_connection(alone)
     writer.exec_driver_sql("PRAGMA query_only=ON")

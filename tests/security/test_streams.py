@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -74,6 +74,27 @@ async def test_an_address_that_watches_much_is_refused_and_no_other(gateway: Gat
             assert one == [SERVING]
         assert await checked(gateway, "192.0.2.1") == SERVING
         assert (await gateway.get("/api/v1/services")).status == 200
+
+
+NETWORKS = {
+    "one IPv4 address": ("198.51.100.7", FEW.burst),
+    "IPv4 addresses": ("198.51.101.{}", 6),
+    "one IPv4 address, written as IPv6": ("::ffff:203.0.113.7", FEW.burst),
+    "IPv4 addresses, written as IPv6": ("::ffff:203.0.114.{}", 6),
+    "one IPv6 /64": ("2001:db8:1:1::{}", FEW.burst),
+    "IPv6 networks": ("2001:db8:2:{}::1", 6),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+async def test_each_subscriber_has_a_limit_of_its_own(gateway: Gateway, network: str) -> None:
+    address, admitted = NETWORKS[network]
+    async with AsyncExitStack() as watches:
+        found = [
+            await watches.enter_async_context(watching(gateway, 1, address.format(number)))
+            for number in range(6)
+        ]
+        assert found.count([SERVING]) == admitted
 
 
 async def test_a_stream_ends_after_its_time(gateway: Gateway) -> None:

@@ -4,7 +4,12 @@ import asyncio
 from typing import Any
 
 from grpc_health.v1 import health
-from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+    HealthListResponse,
+)
 
 WATCH_END_TIME = 0.1
 """Seconds in which watching clients are sent NOT_SERVING before their watch ends."""
@@ -27,6 +32,13 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc]
         finally:
             watch.cancel()
             stopping.cancel()
+
+    async def List(self, _: HealthListRequest, __: Any) -> HealthListResponse:
+        """Return the health of every service; the base class raises NotImplementedError."""
+        statuses = self._server_status.items()
+        return HealthListResponse(
+            statuses={name: HealthCheckResponse(status=status) for name, status in statuses}
+        )
 
     async def enter_graceful_shutdown(self) -> None:
         """Report NOT_SERVING to all clients, and end their watches."""
