@@ -1,6 +1,8 @@
 """What gRPC and Zimun answer to malformed messages and headers at the gRPC port."""
 
+import contextlib
 import socket
+from functools import partial
 
 import grpc
 import pytest
@@ -9,7 +11,9 @@ from grpc_status import rpc_status
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ResponseReceived, TrailersReceived
+from h2.exceptions import ProtocolError
 
+from ..support.processes import until
 from .attacks import AttackCounter
 from .target import Target
 
@@ -110,6 +114,28 @@ def test_a_call_through_envoy_needs_no_te_header(
     attacks.count("gRPC, no te header")
 
 
+def test_a_path_that_is_not_utf_8_does_not_close_the_port(
+    target: Target, attacks: AttackCounter
+) -> None:
+    """The main loop of grpc.aio's server ends there."""
+    bearer = ("authorization", f"Bearer {target.token()}")
+    for _ in range(3):
+        with contextlib.suppress(AssertionError, ConnectionError, ProtocolError):
+            answer(target.program.grpc_port, bearer, path="/zimun.v1.\udcff/A")
+        with grpc.insecure_channel(target.program.grpc_target) as channel:
+            until("the port to be served again", partial(is_served, channel, bearer))
+        assert answer(target.program.port, bearer)["grpc-status"] == "0"
+        attacks.count("gRPC, path that is not UTF-8")
+
+
+def is_served(channel: grpc.Channel, bearer: tuple[str, str]) -> bool:
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(LIST)
+    with contextlib.suppress(grpc.RpcError):
+        call(b"", metadata=(bearer,), timeout=5)
+        return True
+    return False
+
+
 def answer(
     port: int,
     header: tuple[str, str],
@@ -120,7 +146,13 @@ def answer(
     """The headers of the answer to a call with a header, as no library would send it."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()
-    pseudo = ((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "zimun"))
+    raw_path = path.encode(errors="surrogateescape")
+    pseudo = (
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", raw_path),
+        (":authority", "zimun"),
+    )
     fields = [("content-type", "application/grpc"), header, *([("te", te)] if te else [])]
     client.send_headers(1, [*pseudo, *fields])
     client.send_data(1, sent, end_stream=True)

@@ -232,8 +232,13 @@ def _reading(handler: Handler) -> Handler:
 
 def _is_to_be_logged(record: logging.LogRecord) -> bool:
     """Whether a log record of gRPC quotes no metadata, which may hold tokens, and is not the
-    traceback of a response whose caller has gone: callers could cause any number of them."""
-    prefixes = ("Invalid encoding on", "ExecuteBatchError raised in core by servicer method")
+    traceback of a response whose caller has gone: callers could cause any number of them. Of a
+    server that ends on a path that is not UTF-8 `rpc.server` tells."""
+    prefixes = (
+        "Invalid encoding on",
+        "ExecuteBatchError raised in core by servicer method",
+        "'utf-8' codec can't decode",
+    )
     return not record.getMessage().startswith(prefixes)
 
 

@@ -1,6 +1,10 @@
 """The gRPC server: every service of the contract, health, reflection."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from traceback import walk_tb
 from typing import Any
 
 import grpc
@@ -68,6 +72,8 @@ MAX_CONNECTION_AGE = 300
 CONNECTION_GRACE = 60
 """Seconds that calls under way then have: Envoy's have 15, and its streams 60."""
 
+log = logging.getLogger(__name__)
+
 _OPTIONS = (
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
@@ -107,6 +113,19 @@ class _Handlers:
 
     def add_generic_rpc_handlers(self, _: object) -> None:
         """As `grpc.aio.Server` has it; ignored, as the handlers come as registered ones, too."""
+
+
+def _is_to_be_logged(record: logging.LogRecord) -> bool:
+    """Whether a log record of asyncio is not the end of grpc.aio's server (`_replace_ended`), whose
+    task nobody awaits."""
+    error = record.exc_info and record.exc_info[1]
+    if not isinstance(error, UnicodeDecodeError):
+        return True
+    frames = walk_tb(error.__traceback__)
+    return not any(frame.f_code.co_filename.endswith("aio/server.pyx.pxi") for frame, _ in frames)
+
+
+_LOG_OF_ASYNCIO = logging.getLogger("asyncio")
 
 
 class PortTaken(Exception):
@@ -157,11 +176,12 @@ class RpcServer:
         self.admission = Admission(2 * MAX_GROUP * dependencies.store.lanes)
         dispatcher = Dispatcher(verify, self.admission, handlers.by_path, observer)
         self.local_calls = LocalCalls(dispatcher, interceptors)
-        self._server = grpc.aio.server(
-            handlers=(dispatcher,),
-            interceptors=interceptors,
-            options=options,
+        self._new_server = partial(
+            grpc.aio.server, handlers=(dispatcher,), interceptors=interceptors, options=options
         )
+        self._server = self._new_server()
+        _LOG_OF_ASYNCIO.addFilter(_is_to_be_logged)
+        self._replacing: asyncio.Task[None] | None = None
 
     async def start(
         self, host: str, port: int, credentials: grpc.ServerCredentials | None = None
@@ -170,15 +190,40 @@ class RpcServer:
 
         Raises PortTaken.
         """
-        address = endpoint(host, port)
         try:
-            if credentials:
-                self.port = self._server.add_secure_port(address, credentials)
-            else:
-                self.port = self._server.add_insecure_port(address)
+            await self._listen(host, port, credentials)
         except RuntimeError as error:
             raise PortTaken("gRPC", host, port) from error
+        self._replacing = asyncio.create_task(self._replace_ended(host, credentials))
+
+    async def _listen(
+        self, host: str, port: int, credentials: grpc.ServerCredentials | None
+    ) -> None:
+        address = endpoint(host, port)
+        if credentials:
+            self.port = self._server.add_secure_port(address, credentials)
+        else:
+            self.port = self._server.add_insecure_port(address)
         await self._server.start()
+
+    async def _replace_ended(self, host: str, credentials: grpc.ServerCredentials | None) -> None:
+        """Listen again where a server ends by itself, which cancels all calls.
+
+        The main loop of grpc.aio's server fails on a path that is not UTF-8, before a handler is
+        asked.
+        """
+        while True:
+            try:
+                # To cancel it would break the server's `stop`.
+                await asyncio.shield(self._server.wait_for_termination())
+            except UnicodeDecodeError:
+                log.error(
+                    "a request whose path is not UTF-8 has ended the gRPC server; starting it anew"
+                )
+                self._server = self._new_server()
+                await self._listen(host, self.port, credentials)
+            else:
+                return
 
     async def set_health(self, readable: bool, writable: bool) -> None:
         """Set the health of each service: SERVING where it can do its work."""
@@ -190,4 +235,6 @@ class RpcServer:
     async def stop(self, grace: float) -> None:
         """Accept no more calls, and finish running calls within `grace` seconds."""
         await self._health.enter_graceful_shutdown()
+        if self._replacing:
+            self._replacing.cancel()
         await self._server.stop(grace)
