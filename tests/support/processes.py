@@ -37,7 +37,9 @@ _ports = range(20_000 + 3_000 * _worker, 23_000 + 3_000 * _worker)
 _drawn = iter(random.sample(_ports, len(_ports)))
 _given: set[int] = set()
 # A process that has drawn a port keeps the lock of this byte until it ends.
-_locks = Path(tempfile.gettempdir(), f"zimun-test-ports-{os.getuid()}").open("ab")  # noqa: SIM115
+_locks = os.open(
+    Path(tempfile.gettempdir(), f"zimun-test-ports-{os.getuid()}"), os.O_CREAT | os.O_WRONLY, 0o600
+)
 
 
 def free_port() -> int:
