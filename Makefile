@@ -20,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --all-extras --group dev
 .PHONY: help install runtime generate run test test-fast coverage test-e2e test-chaos browser check security mutants format bench baseline lock upgrade clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand --tabs=12
 
 install: $(DEVELOPMENT) $(GENERATED) ## install everything that development and tests need
 
