@@ -87,9 +87,9 @@ coverage: install ## measure the branch coverage of the tests of test-fast; fail
 	$(COVERAGE) combine --quiet
 	$(COVERAGE) report
 
-test-e2e: install ## run the tests of the program from outside
-	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples
-	$(PYTEST) $(QUIET) tests/e2e
+test-e2e: install ## run the tests of the program from outside, and of what measures seconds
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not quiet" tests/e2e tests/examples tests/guides tests/clients
+	$(PYTEST) $(QUIET) $(QUIET_FILES)
 
 test-chaos: install ## run the tests with faults under load
 	$(PYTEST) $(CHAOS)
