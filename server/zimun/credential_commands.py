@@ -147,7 +147,8 @@ def remove_key(kid: str, at_once: bool, **given: Any) -> None:
     except SigningKeyNotFound as error:
         raise click.UsageError(f"no signing key {kid}: see `zimun keys list`") from error
     except LastSigningKey as error:
-        raise click.UsageError("it is the only one: `zimun keys rotate` makes another") from error
+        message = f"{kid} is the only signing key: `zimun keys rotate` makes another"
+        raise click.UsageError(message) from error
     click.echo(f"removed {kid}")
 
 

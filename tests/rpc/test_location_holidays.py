@@ -122,7 +122,7 @@ async def test_a_change_of_a_locations_holidays_is_seen_by_the_next_search(zimun
         (
             {"holiday_region": "HK", "holiday_categories": ["public", "public"]},
             "holiday_categories",
-            "names something twice",
+            "names public twice",
         ),
         (
             {"holiday_categories": ["public"]},

@@ -58,7 +58,7 @@ def test_region_may_have_categories_that_it_knows(
 ) -> None:
     entry = entry_type(id="e_1", name="Place", time_zone="UTC", holiday_region=region)
     regions.check_holidays(replace(entry, holiday_categories=("public",)))
-    with pytest.raises(InvalidRequest, match="names something twice"):
+    with pytest.raises(InvalidRequest, match="names public twice"):
         regions.check_holidays(replace(entry, holiday_categories=("public", "public")))
     with pytest.raises(InvalidRequest, match="none of the categories"):
         regions.check_holidays(replace(entry, holiday_categories=("no such",)))

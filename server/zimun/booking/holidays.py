@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from zimun.domain.catalog.entries import Location, Organization
 from zimun.domain.catalog.holiday_calendar import NO_HOLIDAYS, HolidayCalendar
+from zimun.domain.catalog_validation import repeated
 from zimun.domain.errors import InvalidRequest
 
 USUAL_CATEGORIES: Mapping[str, tuple[str, ...]] = {
@@ -79,5 +80,4 @@ def _category_violations(region: str, categories: tuple[str, ...]) -> Iterator[t
         if category not in known:
             message = f"{category} is none of the categories of {region}: {', '.join(known)}"
             yield "holiday_categories", message
-    if len(set(categories)) < len(categories):
-        yield "holiday_categories", "names something twice"
+    yield from (("holiday_categories", f"names {name} twice") for name in repeated(categories)[:1])

@@ -4,6 +4,7 @@ Each function yields the fields that are wrong, each with what it must be. Lengt
 microseconds.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -284,13 +285,17 @@ def _existing(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> V
     for entry_id in dict.fromkeys(ids):
         if entry_id not in entries:
             yield field, f"{entry_id} does not exist"
-    if _has_duplicates(ids):
-        yield field, "names something twice"
+    yield from ((field, f"names {entry_id} twice") for entry_id in repeated(ids)[:1])
 
 
 def _has_duplicates(values: Iterable[object]) -> bool:
     listed = list(values)
     return len(set(listed)) < len(listed)
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """Those names that occur more than once, in order."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _price(price: Mapping[str, str | int]) -> Violations:

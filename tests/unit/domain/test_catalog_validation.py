@@ -321,17 +321,19 @@ def test_whatever_an_entry_names_is_there(entry: Entry, field: str, unknown: str
 
 
 @pytest.mark.parametrize(
-    ("entry", "field"),
+    ("entry", "field", "repeated"),
     [
-        (member(location_ids=("l_1", "l_1")), "location_ids"),
-        (service(staff_ids=("t_1", "t_2", "t_1")), "staff_ids"),
-        (service(location_ids=("l_1", "l_1")), "location_ids"),
-        (service(resource_requirements=(("r_1", "r_1"),)), "resource_requirements"),
+        (member(location_ids=("l_1", "l_1")), "location_ids", "l_1"),
+        (service(staff_ids=("t_1", "t_2", "t_1")), "staff_ids", "t_1"),
+        (service(location_ids=("l_1", "l_1")), "location_ids", "l_1"),
+        (service(resource_requirements=(("r_1", "r_1"),)), "resource_requirements", "r_1"),
     ],
 )
-def test_an_entry_names_nothing_twice(entry: Entry, field: str) -> None:
+def test_list_of_ids_with_one_twice_is_refused_by_its_name(
+    entry: Entry, field: str, repeated: str
+) -> None:
     """Two requirements may name the same thing, as only one of them can have it at a time."""
-    assert wrong(entry) == {field: "names something twice"}
+    assert wrong(entry) == {field: f"names {repeated} twice"}
 
 
 def test_a_requirement_names_a_resource() -> None:
