@@ -175,7 +175,7 @@ async def test_every_prepared_statement_is_among_those_explained(
         "EXPIRED_HOLDS",
         "HEAD",
         "HELD_MEMBERS",
-        "OVER_RESPONSES",
+        "EXPIRED_RESPONSES",
         "PAGE_OF_ALL",
         "PAGE_OF_SERVICE",
         "RESPONSE",

@@ -241,7 +241,7 @@ def _prunable(org_id: str, before: int) -> "Select[str, str]":
 def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
     """Kept responses whose lifetime is over, oldest first, at most MAX_DROPPED."""
     parameters = {"now": now, "limit": MAX_DROPPED}
-    return [(*row,) for row in statements.OVER_RESPONSES.run(connection, parameters)]
+    return [(*row,) for row in statements.EXPIRED_RESPONSES.run(connection, parameters)]
 
 
 def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: int) -> None:

@@ -275,6 +275,8 @@ Index(
 # Leads with the instant: what has expired is looked for in all organizations at once.
 Index("reservations_by_expiry", reservations.c.expires_at, **only_where(IS_HELD))
 
+# Migration 0003 has what makes the database refuse overlapping allocations of a subject: an
+# exclusion constraint on PostgreSQL, a trigger on SQLite.
 allocations = Table(
     "allocations",
     metadata,

@@ -214,7 +214,7 @@ EXPIRED_HOLDS = Prepared(
     .limit(bindparam("limit"))
 )
 
-OVER_RESPONSES = Prepared(
+EXPIRED_RESPONSES = Prepared(
     select(*idempotency.primary_key)
     .where(idempotency.c.expires_at <= bindparam("now"))
     .order_by(idempotency.c.expires_at)
