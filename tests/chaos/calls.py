@@ -70,7 +70,7 @@ class Request:
 
 
 async def send(
-    channel: grpc.aio.Channel, clock: SharedClock, token: str, request: Request, patience: float
+    channel: grpc.aio.Channel, clock: SharedClock, token: str, request: Request, call_timeout: float
 ) -> Attempt:
     """Send a request once."""
     service = _SERVICES.get(request.method, "Appointments")
@@ -81,7 +81,7 @@ async def send(
     body = _message(request).SerializeToString()
     sent = clock.now()
     try:
-        raw: bytes = await call(body, metadata=metadata, timeout=patience)
+        raw: bytes = await call(body, metadata=metadata, timeout=call_timeout)
         found: dict[str, Any] = {
             "outcome": OK,
             "raw": "" if request.method in UNKEYED else raw.hex(),

@@ -345,7 +345,7 @@ class Ledger:
             takings.sort(key=lambda taking: taking.since)
         return found
 
-    def standing(
+    def occupancy(
         self,
         takings: Mapping[tuple[str, str, int], list[Taking]],
         attempt: Attempt,

@@ -198,8 +198,8 @@ class Load:
         gives_up = rng.random() < 0.03
         for _ in range(ATTEMPTS):
             hasty = rng.random() < 0.05
-            patience = rng.uniform(*HASTY) if hasty else PATIENT
-            attempt = await self._attempt(rng, request, patience)
+            call_timeout = rng.uniform(*HASTY) if hasty else PATIENT
+            attempt = await self._attempt(rng, request, call_timeout)
             if attempt.outcome not in (UNKNOWN, NOTHING):
                 return attempt
             if gives_up:
@@ -215,12 +215,12 @@ class Load:
         self,
         rng: random.Random,
         request: Request,
-        patience: float,
+        call_timeout: float,
         channel: grpc.aio.Channel | None = None,
     ) -> Attempt:
         token = self._token(request.org, request.client)
         channel = channel or rng.choice(self._channels)
-        attempt = await send(channel, self._clock, token, request, patience)
+        attempt = await send(channel, self._clock, token, request, call_timeout)
         self.history.append(attempt)
         pool = self._pools[request.org]
         if attempt.outcome == OK and request.method not in (*UNKEYED, *CATALOG_CHANGES):

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from .history import OK, Attempt
 from .ledger import FOREVER, Ledger, Life, Revision, shows
-from .room import SlotQuery, has_capacity, is_limited, slots
+from .occupancy import SlotQuery, has_capacity, is_limited, slots
 from .scenario import DAY, SERVICES, Service
 from .states import States
 
@@ -116,7 +116,7 @@ class Reader:
             for one in service.staff or ("",)
         ]
         queries = [SlotQuery(service, location_id, *offer) for offer in offers]
-        possible = self._ledger.standing(self._ledger.possible, attempt, service, day)
+        possible = self._ledger.occupancy(self._ledger.possible, attempt, service, day)
         for query in queries:
             more = query._replace(seats=query.seats + 1)
             limited = query.seats == service.capacity or is_limited(possible, query)
@@ -133,8 +133,8 @@ class Reader:
             for start, end, seats, staff in attempt.answer["slots"]
         }
         return any(
-            slots(standing, service, location_id, day) == said
-            for standing in self._states.during(attempt, day)
+            slots(occupancy, service, location_id, day) == said
+            for occupancy in self._states.during(attempt, day)
         )
 
     def _was_offered_at_once(self, attempt: Attempt, queries: list[SlotQuery]) -> bool:
@@ -143,7 +143,7 @@ class Reader:
         It is sought where something that was taken came to its end.
         """
         service, day = SERVICES[attempt.request["service_id"]], attempt.request["day"]
-        certain = self._ledger.standing(self._ledger.certain, attempt, service, day)
+        certain = self._ledger.occupancy(self._ledger.certain, attempt, service, day)
         ends = {one.until for some in certain.values() for one in some}
         for moment in sorted({attempt.sent, *(one for one in ends if one <= attempt.answered)}):
             then = {

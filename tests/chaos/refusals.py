@@ -9,9 +9,9 @@ from itertools import chain
 
 from .history import REFUSED, Attempt
 from .ledger import FOREVER, OUTCOMES, Ledger, Life, Operation, Revision, occurrences_of
-from .room import (
+from .occupancy import (
+    Occupancy,
     SlotQuery,
-    Standing,
     conflicts,
     has_capacity,
     is_customer_limited,
@@ -97,31 +97,31 @@ def _present(life: Life) -> Iterator[tuple[Revision, Positions]]:
 
 def _moments(
     ledger: Ledger, states: States, attempt: Attempt
-) -> Iterator[tuple[SlotQuery, Standing]]:
+) -> Iterator[tuple[SlotQuery, Occupancy]]:
     """What an attempt may have asked for, and what stood at each moment at which it did."""
     for query, positions in _slot_queries(ledger, attempt):
-        for standing in states.during(attempt, query.start, positions):
-            yield query, standing
+        for occupancy in states.during(attempt, query.start, positions):
+            yield query, occupancy
 
 
 def _slot_unavailable(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which no combination that could serve was free, though time off alone
     allowed one and no limit was reached."""
     return any(
-        not has_capacity(standing, query)
-        and not is_limited(standing, query)
+        not has_capacity(occupancy, query)
+        and not is_limited(occupancy, query)
         # A new booking counts for its customer once it has a slot.
-        and not (query.own and is_customer_limited(standing, query))
-        and has_capacity(time_off_alone(standing), query)
-        for query, standing in _moments(ledger, states, attempt)
+        and not (query.own and is_customer_limited(occupancy, query))
+        and has_capacity(time_off_alone(occupancy), query)
+        for query, occupancy in _moments(ledger, states, attempt)
     )
 
 
 def _not_a_slot(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     """There was a moment at which time off allowed no combination."""
     return any(
-        not has_capacity(time_off_alone(standing), query)
-        for query, standing in _moments(ledger, states, attempt)
+        not has_capacity(time_off_alone(occupancy), query)
+        for query, occupancy in _moments(ledger, states, attempt)
     )
 
 
@@ -130,8 +130,8 @@ def _limit_reached(ledger: Ledger, states: States, attempt: Attempt) -> bool:
     have."""
     chooses = attempt.method in ("HoldAppointment", "BookAppointment", "RescheduleAppointment")
     return any(
-        (chooses and is_limited(standing, query)) or is_customer_limited(standing, query)
-        for query, standing in _moments(ledger, states, attempt)
+        (chooses and is_limited(occupancy, query)) or is_customer_limited(occupancy, query)
+        for query, occupancy in _moments(ledger, states, attempt)
     )
 
 
@@ -139,9 +139,9 @@ def _time_off_conflicts(ledger: Ledger, states: States, attempt: Attempt) -> boo
     """There was a moment at which something was booked in it."""
     request = attempt.request
     return not request["allow_conflicts"] and any(
-        conflicts(standing, request["owner_id"], span)
+        conflicts(occupancy, request["owner_id"], span)
         for span in occurrences_of(request)
-        for standing in states.during(attempt, span[0])
+        for occupancy in states.during(attempt, span[0])
     )
 
 

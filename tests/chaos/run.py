@@ -20,13 +20,13 @@ from zimun.domain.identity import SCOPES, Client
 from ..support import postgres
 from .checker import violations
 from .clock import SharedClock
+from .databases import EmbeddedBase, SharedBase, prepare
 from .faults import Site, inject, moves, plan
 from .history import Record
 from .load import Load, Token
 from .proxy import Proxy
 from .scenario import SECOND
 from .servers import SERVING, Server
-from .stage import EmbeddedBase, SharedBase, prepare
 
 TOKEN_LIFETIME = 24 * 3600
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .history import Attempt
 from .ledger import FOREVER, Ledger, Order, Taking, runs_out
-from .room import Standing
+from .occupancy import Occupancy
 from .scenario import DAY
 
 Positions = tuple[int, int]
@@ -56,7 +56,7 @@ class States:
 
     def during(
         self, attempt: Attempt, when: int, positions: Positions = ALWAYS
-    ) -> Iterator[Standing]:
+    ) -> Iterator[Occupancy]:
         """What was taken on the day of an instant, at each moment at which an attempt may have been
         decided: one number of the ledger, and one instant of the server's clock. Of these numbers
         only those at some positions count."""
@@ -71,13 +71,13 @@ class States:
             yield from _over_time(state, attempt.sent, attempt.answered + self._ledger.skew)
 
 
-def _over_time(state: _State, since: int, until: int) -> Iterator[Standing]:
+def _over_time(state: _State, since: int, until: int) -> Iterator[Occupancy]:
     """A state as it is while time alone ends holds, from one instant until another."""
     since = max(since, state.at)
     ends = {taking.until for _, taking in state.taken if since < taking.until <= until}
     for now in sorted({since, *ends}):
-        standing: dict[str, list[Taking]] = defaultdict(list)
+        occupancy: dict[str, list[Taking]] = defaultdict(list)
         for subject, taking in state.taken:
             if taking.until > now:
-                standing[subject].append(taking)
-        yield standing
+                occupancy[subject].append(taking)
+        yield occupancy

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from .faulty_server import FAULTS
 from .test_chaos import chaos
-from .weakened import FAULTS
 
 pytestmark = pytest.mark.chaos
 
@@ -99,7 +99,7 @@ def violations() -> Iterator[Judged]:
     with ThreadPoolExecutor(3) as pool:
         running = {
             (engine, fault): pool.submit(
-                chaos, engine, f"--serve-with=tests.chaos.weakened {fault}", *options
+                chaos, engine, f"--serve-with=tests.chaos.faulty_server {fault}", *options
             )
             for (engine, fault), options in PLANTED.items()
         }

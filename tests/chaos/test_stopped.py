@@ -25,7 +25,7 @@ ORG = ORGS[0]
 SLACK = 3.0
 """Seconds for what is not waiting, on a busy machine."""
 
-PATIENCE = 30.0
+CALL_TIMEOUT = 30.0
 
 
 class Caller:
@@ -44,7 +44,7 @@ class Caller:
         )
         metadata = (("authorization", f"Bearer {self._token}"), ("idempotency-key", "room"))
         made: resource_pb2.Resource = await stub.CreateResource(
-            request, metadata=metadata, timeout=PATIENCE
+            request, metadata=metadata, timeout=CALL_TIMEOUT
         )
         return str(made.name)
 
@@ -63,7 +63,7 @@ class Caller:
 
     async def _send(self, method: str, **content: object) -> Attempt:
         request = Request(ORG, "c_1", method, "hold", content)
-        return await send(self._channel, self._place.clock, self._token, request, PATIENCE)
+        return await send(self._channel, self._place.clock, self._token, request, CALL_TIMEOUT)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ TOO_LARGE = {
 MAX_HEADER = 8_000
 """Bytes of a header that are always taken, so that a larger one may be refused for its size."""
 
-EVERY_DOOR = ("json", "grpc by envoy", "grpc")
+ENTRY_PATHS = ("json", "grpc by envoy", "grpc")
 
 pytestmark = pytest.mark.one_store
 
@@ -36,7 +36,7 @@ def is_refused(answer: Answer, headers: Headers) -> bool:
     return told == TOKEN_INVALID or (size > MAX_HEADER and told in TOO_LARGE)
 
 
-@pytest.mark.parametrize("way", EVERY_DOOR)
+@pytest.mark.parametrize("way", ENTRY_PATHS)
 def test_a_good_token_is_taken_at_every_entry_point(
     target: Target, entry_points: dict[str, EntryPoint], way: str
 ) -> None:
@@ -45,7 +45,7 @@ def test_a_good_token_is_taken_at_every_entry_point(
     assert answer.code == "OK"
 
 
-@pytest.mark.parametrize("way", EVERY_DOOR)
+@pytest.mark.parametrize("way", ENTRY_PATHS)
 def test_a_forged_token_is_refused_by_every_method(
     target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:
@@ -60,7 +60,7 @@ def test_a_forged_token_is_refused_by_every_method(
     assert not opened
 
 
-@pytest.mark.parametrize("way", EVERY_DOOR)
+@pytest.mark.parametrize("way", ENTRY_PATHS)
 def test_a_mutated_token_is_refused(
     target: Target, entry_points: dict[str, EntryPoint], way: str, attacks: AttackCounter
 ) -> None:

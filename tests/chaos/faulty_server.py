@@ -1,4 +1,4 @@
-"""Servers with a fault of their own, which the judge must find: `python -m tests.chaos.weakened`.
+"""Servers with a planted fault, which the judge must find: `python -m tests.chaos.faulty_server`.
 
 The first argument names the fault, or several joined by `+`; the others are those of `serving`.
 """
@@ -191,10 +191,10 @@ def backwards() -> None:
 
 def late() -> None:
     """A hold still stands for a moment when its time has run out."""
-    standing = rules.as_of
+    original_state = rules.as_of
 
     def stand(reservation: Reservation, now: int) -> Reservation:
-        return standing(reservation, now - MOMENT)
+        return original_state(reservation, now - MOMENT)
 
     _plant(rules, "as_of", stand)
 

@@ -1,4 +1,4 @@
-"""Whether there was room: what stood, or may have stood, in the way of a start."""
+"""What was taken at one moment, and whether a start was free beside it."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .ledger import Taking, bookings_key, customer_key, time_off_key
 from .scenario import LOCATIONS, SERVICES, Service
 
-Standing = Mapping[str, Sequence[Taking]]
+Occupancy = Mapping[str, Sequence[Taking]]
 """What was taken of each subject, was time off (`ledger.time_off_key`) and counted for a limit
 (`ledger.bookings_key`), of one organization and on one day."""
 
@@ -26,37 +26,37 @@ class SlotQuery(NamedTuple):
     email: str = ""
 
 
-def has_capacity(standing: Standing, query: SlotQuery) -> bool:
+def has_capacity(occupancy: Occupancy, query: SlotQuery) -> bool:
     """Whether the staff member, or any of them, and all that is needed had the seats.
 
-    A session has them if it has room even with all that is standing there at once. Limits do not
+    A session has them if it has them even with all that is taken there at once. Limits do not
     count.
     """
     return any(
-        _left(standing, query, subjects) >= query.seats
+        _left(occupancy, query, subjects) >= query.seats
         for subjects in query.service.combinations(query.location_id, query.staff_id)
     )
 
 
-def is_limited(standing: Standing, query: SlotQuery) -> bool:
+def is_limited(occupancy: Occupancy, query: SlotQuery) -> bool:
     """Whether there were as many bookings on the day as the service's limit allows."""
     limit = query.service.max_a_day
-    there = {one.hold_id for one in standing.get(bookings_key(query.service.id), ())}
+    there = {one.hold_id for one in occupancy.get(bookings_key(query.service.id), ())}
     return bool(limit) and len(there - {query.own}) >= limit
 
 
-def is_customer_limited(standing: Standing, query: SlotQuery) -> bool:
+def is_customer_limited(occupancy: Occupancy, query: SlotQuery) -> bool:
     """Whether the customer had as many appointments on the day as the service's limit allows."""
     limit = query.service.max_of_a_customer
-    there = {one.hold_id for one in standing.get(customer_key(query.service.id, query.email), ())}
+    there = {one.hold_id for one in occupancy.get(customer_key(query.service.id, query.email), ())}
     return bool(limit and query.email) and len(there - {query.own}) >= limit
 
 
-def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[str]:
+def conflicts(occupancy: Occupancy, owner_id: str, span: tuple[int, int]) -> set[str]:
     """The holds of a staff member, a room or a location that overlap a time."""
-    of_owner = standing.get(owner_id, ())
+    of_owner = occupancy.get(owner_id, ())
     if owner_id in LOCATIONS:
-        there = (one for some in standing.values() for one in some)
+        there = (one for some in occupancy.values() for one in some)
         of_owner = [one for one in there if one.location_id == owner_id]
     return {
         one.hold_id
@@ -65,24 +65,24 @@ def conflicts(standing: Standing, owner_id: str, span: tuple[int, int]) -> set[s
     }
 
 
-def time_off_alone(standing: Standing) -> Standing:
+def time_off_alone(occupancy: Occupancy) -> Occupancy:
     """What there would be if nothing were booked."""
-    return {key: standing[key] for key in standing if key.startswith(time_off_key(""))}
+    return {key: occupancy[key] for key in occupancy if key.startswith(time_off_key(""))}
 
 
 def slots(
-    standing: Standing, service: Service, location_id: str, day: int
+    occupancy: Occupancy, service: Service, location_id: str, day: int
 ) -> dict[int, tuple[int, int, frozenset[str]]]:
     """By their starts, the end of each open slot, the seats left and the staff who are free, where
-    `standing` is all that was there at one moment."""
+    `occupancy` is all that was there at one moment."""
     found = {}
     for start in service.grid(day):
         query = SlotQuery(service, location_id, start)
-        if is_limited(standing, query):
+        if is_limited(occupancy, query):
             continue
         left = {
             one: max(
-                _left(standing, query, some) for some in service.combinations(location_id, one)
+                _left(occupancy, query, some) for some in service.combinations(location_id, one)
             )
             for one in service.staff or ("",)
         }
@@ -92,20 +92,20 @@ def slots(
     return found
 
 
-def _left(standing: Standing, query: SlotQuery, subjects: Sequence[str]) -> int:
+def _left(occupancy: Occupancy, query: SlotQuery, subjects: Sequence[str]) -> int:
     """How many seats are left of a service at a start with exactly these people and rooms."""
     service, start = query.service, query.start
     ends = start + service.duration
     for owner in (*subjects, query.location_id):
         if any(
             one.busy[0] < ends and start < one.busy[1]
-            for one in standing.get(time_off_key(owner), ())
+            for one in occupancy.get(time_off_key(owner), ())
         ):
             return 0
     begin, end = service.taken(start)
     taken: dict[str, int] = {}
     for subject in subjects:
-        for one in standing.get(subject, ()):
+        for one in occupancy.get(subject, ()):
             if one.hold_id == query.own or one.busy[0] >= end or begin >= one.busy[1]:
                 continue
             if (one.service_id, one.start) != (service.id, start):
