@@ -15,7 +15,7 @@ READY_SECONDS = 20.0
 STOP_SECONDS = 15.0
 
 SERVING = ("tests.chaos.serving",)
-"""The module that is started as a server; tests start weakened ones."""
+"""The module that is started as a server; tests start servers with a planted fault."""
 
 
 class Server:

@@ -64,7 +64,7 @@ PLANTED = {
     ),
     ("shared", "backwards"): (*calm("shared", 2), "--skew=2"),
 }
-"""The ways in which `weakened` servers fail, and what is asked of each run, long runs first."""
+"""How servers of `faulty_server` fail, and what is asked of each run, long runs first."""
 
 TOLD = {
     "blind": "overlap",
