@@ -234,8 +234,7 @@ class SlotUnavailable(Conflict):
         time_zone: str = "UTC",
         stands_until: int = 0,
     ) -> None:
-        message = f"all that could serve {service_id} at this time is taken"
-        super().__init__(message, service_id=service_id)
+        super().__init__("this time is not open any more", service_id=service_id)
         self.alternatives = alternatives
         self.time_zone = time_zone
         self.stands_until = stands_until

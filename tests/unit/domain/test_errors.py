@@ -111,7 +111,6 @@ def test_the_facts_beside_a_reason_are_those_of_the_contracts_examples() -> None
     assert IdempotencyKeyReused("HoldAppointment").metadata == {"method": "HoldAppointment"}
     assert IdTaken("s_123").metadata == {"id": "s_123"}
     assert SlotUnavailable("s_123").metadata == {"service_id": "s_123"}
-    assert SlotUnavailable("s_123").message == "all that could serve s_123 at this time is taken"
     assert NotASlot("CLOSED", "closed").metadata == {"rule": "CLOSED"}
     assert NotASlot("HOLIDAY", "closed", "Epiphany").metadata == {
         "rule": "HOLIDAY",
