@@ -1,12 +1,13 @@
 """The rules of API.md once more: slow, obvious, and without a line of the domain's arithmetic.
 
-Time is walked in ticks and every tick asks zoneinfo what the wall clock shows.
+Time is walked in ticks and every tick asks zoneinfo what the wall clock shows. What was worked out
+of a tick or a date is remembered, as the next start asks for it again.
 """
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,7 @@ from zimun.domain.catalog.entries import Location, Organization, SlotAlignment
 from zimun.domain.catalog.holiday_calendar import HolidayCalendar
 from zimun.domain.catalog.weekly_hours import HasWeeklyHours, Hours, WeeklyHours
 
-from .build import World
+from .build import ALL_DAY, World
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -26,7 +27,7 @@ HOUR = 60 * MINUTE
 def wall(zone: str, instant: int) -> tuple[date, int]:
     """What the wall clock shows: the date, and the microseconds since its midnight."""
     seconds, rest = divmod(instant, 1_000_000)
-    shown = datetime.fromtimestamp(seconds, UTC).astimezone(ZoneInfo(zone))
+    shown = datetime.fromtimestamp(seconds, ZoneInfo(zone))
     since = shown.hour * 3600 + shown.minute * 60 + shown.second
     return shown.date(), since * 1_000_000 + rest
 
@@ -87,14 +88,17 @@ class Oracle:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.place_date = lru_cache(maxsize=None)(self._place_date)
-        self.given_date = lru_cache(maxsize=None)(self._given_date)
-        self.place_hours = lru_cache(maxsize=None)(self._place_hours)
-        self.staff_opens = lru_cache(maxsize=None)(self._staff_opens)
+        self.place_date = cache(self._place_date)
+        self.given_date = cache(self._given_date)
+        self.place_hours = cache(self._place_hours)
+        self.service_hours = cache(self._service_hours)
+        self.staff_opens = cache(self._staff_opens)
+        self.staff_hours = cache(self._staff_hours)
+        self.works_hours = cache(self._works_hours)
+        self.first_open = cache(self._first_open)
         self.place_is_active = not world.place.id or world.catalog.locations[world.place.id].active
         self.opens = world.now + world.service.lead_time
         self.closes = world.now + world.service.horizon
-        self.first_open = lru_cache(maxsize=None)(self._first_open)
         self.openings: dict[tuple[str, int, bool], int] = {}
 
     def instants(self) -> Iterator[int]:
@@ -106,14 +110,12 @@ class Oracle:
 
     @cached_property
     def unarchived(self) -> "Oracle":
-        """The same question, were the location active, all staff active and here, and all in."""
+        """The same question, were the location active."""
+        if self.place_is_active:
+            return self
         catalog = self.world.catalog
         locations = {one: replace(catalog.locations[one], active=True) for one in catalog.locations}
-        staff = {
-            one: replace(catalog.staff[one], active=True, location_ids=()) for one in catalog.staff
-        }
-        known = replace(catalog, locations=locations, staff=staff, time_off={})
-        return Oracle(replace(self.world, catalog=known))
+        return Oracle(replace(self.world, catalog=replace(catalog, locations=locations)))
 
     def is_holiday(self, start: int) -> bool:
         """Whether the place's date is a public holiday that no override speaks of."""
@@ -193,7 +195,7 @@ class Oracle:
             if one.owner_id in owners and one.start < end and start < one.end
         )
 
-    def works_hours(self, staff_id: str, start: int) -> bool:
+    def _works_hours(self, staff_id: str, start: int) -> bool:
         """Whether a staff member's hours have room for an appointment that begins then."""
         return self._lasts(lambda instant: self.staff_opens(staff_id, instant), start)
 
@@ -265,20 +267,24 @@ class Oracle:
     def service_opens(self, instant: int) -> bool:
         """Whether it is one of the service's own hours; all are where it has none."""
         day, since_midnight = wall(self.world.place.time_zone, instant)
+        return is_within(self.service_hours(day), since_midnight)
+
+    def _service_hours(self, day: date) -> Hours:
         week = week_of(self.world.service, day)
-        return not week or is_within(week.get(day.weekday(), ()), since_midnight)
+        return week.get(day.weekday(), ()) if week else ALL_DAY
 
     def _given_date(self, instant: int) -> date | None:
         """The date that the place's clock shows, when the service is given."""
         return self.place_date(instant) if self.service_opens(instant) else None
 
     def _staff_opens(self, staff_id: str, instant: int) -> bool:
-        member = self.world.catalog.staff[staff_id]
-        day, since_midnight = wall(member.time_zone, instant)
-        override = self.world.catalog.overrides.get((staff_id, day))
-        week = week_of(member, day)
-        hours = override.hours if override else week.get(day.weekday(), ())
-        return is_within(hours, since_midnight)
+        day, since_midnight = wall(self.world.catalog.staff[staff_id].time_zone, instant)
+        return is_within(self.staff_hours(staff_id, day), since_midnight)
+
+    def _staff_hours(self, staff_id: str, day: date) -> Hours:
+        if override := self.world.catalog.overrides.get((staff_id, day)):
+            return override.hours
+        return week_of(self.world.catalog.staff[staff_id], day).get(day.weekday(), ())
 
     def _place_hours(self, day: date) -> Hours:
         catalog, place = self.world.catalog, self.world.place
@@ -295,7 +301,7 @@ class Oracle:
             return week.get(day.weekday(), ())
         if week := week_of(organization, day):
             return week.get(day.weekday(), ())
-        return ((0, 1440),)
+        return ALL_DAY
 
     def _can_begin(self, staff_id: str, start: int) -> bool:
         """Whether a staff member is free, and begins fewer bookings than limits allow."""

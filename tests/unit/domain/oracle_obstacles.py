@@ -1,5 +1,6 @@
 """Why a time cannot be had, once more: each rule of the protos by itself, slow and obvious."""
 
+from functools import lru_cache
 from itertools import product
 
 from zimun.domain.availability.slots import Session
@@ -214,15 +215,19 @@ class _Obstacles:
         for wanted in range(len(requirements)):
             without = requirements[:wanted] + requirements[wanted + 1 :]
             # It may be left out by others that get the same.
-            if usable & {*requirements[wanted]} and max_requirements_met(without, usable) == most:
+            if (
+                usable & {*requirements[wanted]}
+                and max_requirements_met(without, frozenset(usable)) == most
+            ):
                 return [*found, ("RESOURCES_SHARED", self.service.id, "", None)]
         return found
 
     def met(self, usable: set[str]) -> int:
-        return max_requirements_met(self.service.resource_requirements, usable)
+        return max_requirements_met(self.service.resource_requirements, frozenset(usable))
 
 
-def max_requirements_met(requirements: tuple[tuple[str, ...], ...], usable: set[str]) -> int:
+@lru_cache(maxsize=1 << 10)
+def max_requirements_met(requirements: tuple[tuple[str, ...], ...], usable: frozenset[str]) -> int:
     """How many requirements can be met at once; none gets what another has."""
     best = 0
     for chosen in product(*[[*(set(one_of) & usable), ""] for one_of in requirements]):

@@ -105,7 +105,7 @@ def test_no_requirements_are_met_by_nothing() -> None:
 def test_unmet_requirements_are_those_that_one_more_option_could_help(
     options: list[list[str]],
 ) -> None:
-    requirements, names = tuple(map(tuple, options)), {*"abc", "new"}
+    requirements, names = tuple(map(tuple, options)), frozenset({*"abc", "new"})
     met = max_requirements_met(requirements, names)
     helped = [
         n

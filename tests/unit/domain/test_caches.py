@@ -9,13 +9,16 @@ import pytest
 from zimun.domain.availability import assignment, start_grid
 from zimun.domain.availability import timetable as timetable_module
 from zimun.domain.availability.assignment import Assignments
+from zimun.domain.availability.obstacles import Rule
+from zimun.domain.availability.presence import with_all_present
+from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.availability.start_grid import DateRangeGrid, Grid, IdsByFlags
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.caching import cached_method
 from zimun.domain.catalog.entries import Place
 from zimun.domain.instant import HOUR
 
-from .build import MONDAY, catalog, service, time_off
+from .build import MONDAY, NINE, catalog, member, service, time_off, world
 
 BOUND = 3
 
@@ -109,6 +112,16 @@ def test_timetable_without_time_off_is_another_only_where_there_is_some() -> Non
     size = off.size
     other.range_grid(service(), Place("", "UTC"), MONDAY, MONDAY)
     assert off.size > size
+
+
+def test_starts_of_a_search_are_explained_by_one_timetable_of_all_staff() -> None:
+    cut = service(staff_ids=("t_1",))
+    search = world(cut, MONDAY, staff=[member(active=False)]).search()
+    other = with_all_present(search)
+    assert [obstacle.rule for obstacle in obstacles(search, NINE)] == [Rule.STAFF_INACTIVE]
+    assert with_all_present(search) is other
+    assert other.timetable is not search.timetable
+    assert other.timetable.grid.cache_info().currsize == 1
 
 
 def test_range_of_dates_without_a_start_has_no_bits() -> None:

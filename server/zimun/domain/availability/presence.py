@@ -8,9 +8,15 @@ from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.timetable import Timetable
 
 
-def with_all_present(search: Search) -> Timetable:
-    """The timetable as if the location and all who could serve were active, there, and had
-    no time off."""
+def with_all_present(search: Search) -> Search:
+    """The search as if the location and all who could serve were active, there, and had no time
+    off; the search keeps it, as every start that is explained needs its grids."""
+    if search.with_all_present is None:
+        search.with_all_present = replace(search, timetable=_timetable_of_all(search))
+    return search.with_all_present
+
+
+def _timetable_of_all(search: Search) -> Timetable:
     timetable, place = search.timetable.without_time_off, search.place
     catalog = timetable.catalog
     staff = {

@@ -71,7 +71,7 @@ class _Explanation:
         self.catalog, self.time_off = search.timetable.catalog, search.timetable.time_off
         self.candidates = search.candidates or NO_STAFF
         # Archived and elsewhere are rules of their own, and so is time off.
-        self.search = replace(search, timetable=with_all_present(search))
+        self.search = with_all_present(search)
         self.taken = self.service.taken(start)
         self.when = self._local_time(start)
         set_aside = (RULES_SET_ASIDE.get(ignored, ()) for ignored in search.ignored)

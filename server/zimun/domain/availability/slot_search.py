@@ -54,6 +54,7 @@ class Search:
     """A search for the open slots of one service at one place, as of the instant `now`.
 
     `staff_id` (empty: any) and `seats` narrow it; `busy` must cover the dates that are searched.
+    `with_all_present` is the search by which its starts are explained (`presence`).
     Rules in `ignored` are not applied when a single start is checked (`find_slot`); a search of
     dates applies OPENING_HOURS and GRID always.
     """
@@ -67,6 +68,7 @@ class Search:
     seats: int = 1
     ignored: IgnoredRules = NO_RULES
     window: BookingWindow = field(init=False)
+    with_all_present: "Search | None" = field(init=False, default=None)
     _roster: Roster = field(init=False)
     _tallies: Mapping[str, Sequence[Tally]] = field(init=False)
 
