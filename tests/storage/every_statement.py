@@ -68,7 +68,7 @@ async def run_every_statement(store: LedgerStore) -> None:
     await store.appointment_changes(ORG, "h_1", 1, 10)
     await _erase_contacts(store)
     assert await store.prune(ORG, at(48), 10)
-    await store.drop_responses(NOW, [ORG, OTHER])
+    await store.drop_responses(NOW, [(ORG, *KEY), (OTHER, *KEY)])
     await store.drop_responses(NOW + DAY)
     await store.organization_ids()
     await store.probe()

@@ -288,7 +288,7 @@ async def test_response_is_dropped_from_the_instant_that_its_lifetime_is_over(
 
     await store.drop_responses(NOW + DAY - 1)
     assert (await left(ORG), await left(OTHER)) == ({"key", "younger"}, {"key"})
-    await store.drop_responses(NOW + DAY, [OTHER])
+    await store.drop_responses(NOW + DAY, [(OTHER, *KEY), (ORG, *younger)])
     assert (await left(ORG), await left(OTHER)) == ({"key", "younger"}, set())
     await store.drop_responses(NOW + DAY)
     assert await left(ORG) == {"younger"}

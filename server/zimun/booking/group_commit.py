@@ -52,7 +52,7 @@ class PendingCommand:
 class Draft:
     """The ledger of an organization with the effects of its commands, before they are written.
 
-    `refusals` are those since the last event.
+    `refusals` are those since the last event; `expired_keys` are used again.
     """
 
     memory: LedgerMemory
@@ -64,7 +64,7 @@ class Draft:
     events: list[Event] = field(default_factory=list)
     responses: dict[IdempotencyKey, StoredResponse] = field(default_factory=dict)
     refusals: dict[SlotKey, RefusedHold] = field(default_factory=dict)
-    reuses_expired_keys: bool = False
+    expired_keys: set[IdempotencyKey] = field(default_factory=set)
 
     def decide_commands(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
         """Decide every command; returns what must be loaded before they are decided again."""
@@ -119,8 +119,8 @@ class Draft:
             return
         self._add(decision)
         if identity:
-            # A response that is still stored under the key has expired.
-            self.reuses_expired_keys |= identity in stored
+            if identity in stored:
+                self.expired_keys.add(identity)
             self.responses[identity] = request.to_store(pending.response, decision.result, self.now)
 
     def _decide(self, command: Command, client_id: str) -> Decision:

@@ -36,6 +36,10 @@ class IdempotencyKey(NamedTuple):
     key: str
 
 
+ResponseKey = tuple[str, str, str, str]
+"""The key of a stored response: (org_id, client_id, method, key)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
     """The response stored under an Idempotency-Key, and the fingerprint of its request.
@@ -200,8 +204,8 @@ class LedgerStore(Protocol):
         """The (org_id, hold_id) of holds that have expired and are not recorded to have, oldest
         first."""
 
-    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
-        """Delete the stored responses whose lifetime is over: of some organizations, or of all."""
+    async def drop_responses(self, now: int, keys: Collection[ResponseKey] = ()) -> None:
+        """Delete the stored responses whose lifetime is over: of some keys, or all of them."""
 
     async def appointments(
         self,

@@ -271,11 +271,11 @@ class _Lane:
         Returns the commands to decide again: another server has moved the head of their ledger.
         """
         drafts = await GroupDecision(self._store, self._clock, memories).drafts(group, is_first)
-        if with_expired_keys := [draft for draft in drafts if draft.reuses_expired_keys]:
+        if expired := {
+            (draft.memory.org_id, *key): draft.now for draft in drafts for key in draft.expired_keys
+        }:
             # A key is free again once its expired response is deleted.
-            now = max(draft.now for draft in with_expired_keys)
-            org_ids = [draft.memory.org_id for draft in with_expired_keys]
-            await self._store.drop_responses(now, org_ids)
+            await self._store.drop_responses(max(expired.values()), expired)
         appends = {draft.memory.org_id: append for draft in drafts if (append := draft.to_append())}
         written = await self._store.append(list(appends.values())) if appends else frozenset()
         again: list[PendingCommand] = []

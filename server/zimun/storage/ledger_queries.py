@@ -12,6 +12,7 @@ from zimun.booking.store import (
     HoldFilter,
     ReadContact,
     ReservationChange,
+    ResponseKey,
 )
 from zimun.domain.ledger.reservation import Reservation
 from zimun.storage import contact_responses, contacts, ledgers, lists
@@ -45,10 +46,10 @@ class LedgerQueries(Generic[DatabaseT]):
     def __init__(self, database: DatabaseT) -> None:
         self._database = database
 
-    async def drop_responses(self, now: int, org_ids: Collection[str] = ()) -> None:
+    async def drop_responses(self, now: int, keys: Collection[ResponseKey] = ()) -> None:
         """Start a transaction only where there is a response to drop."""
-        if org_ids:
-            await self._database.write(lambda tx: ledgers.drop_responses_of(tx, org_ids, now))
+        if keys:
+            await self._database.write(partial(ledgers.drop_responses, keys=keys, now=now))
             return
         while keys := await self._database.read(lambda tx: ledgers.responses_over(tx, now)):
             await self._database.write(partial(ledgers.drop_responses, keys=keys, now=now))

@@ -23,6 +23,7 @@ from zimun.booking.store import (
     IdempotencyKey,
     LedgerRead,
     LedgerUpdate,
+    ResponseKey,
     StoredResponse,
 )
 from zimun.domain.catalog.entries import (
@@ -63,7 +64,7 @@ from zimun.storage.schema import (
     staff,
     time_off,
 )
-from zimun.storage.statements import IS_RESPONSE, ResponseKey, bound_key
+from zimun.storage.statements import IS_RESPONSE, bound_key
 
 _ENTRY_TABLES: Mapping[type, Table] = {
     Service: services,
@@ -248,13 +249,6 @@ def drop_responses(connection: Connection, keys: Collection[ResponseKey], now: i
     """Delete those of these responses whose lifetime is over."""
     drop = delete(idempotency).where(*IS_RESPONSE, idempotency.c.expires_at <= now)
     connection.execute(drop, [bound_key(key) for key in keys])
-
-
-def drop_responses_of(connection: Connection, org_ids: Iterable[str], now: int) -> None:
-    """Delete all stored responses of organizations whose lifetime is over."""
-    c = idempotency.c
-    for org_id in org_ids:
-        connection.execute(delete(idempotency).where(c.org_id == org_id, c.expires_at <= now))
 
 
 def write_probe(connection: Connection) -> None:

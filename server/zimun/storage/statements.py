@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 
+from zimun.booking.store import ResponseKey
 from zimun.storage.prepared import Prepared
 from zimun.storage.schema import (
     IS_APPOINTMENT,
@@ -58,9 +59,6 @@ RESPONSE = Prepared(
         idempotency.c.key == bindparam("key"),
     )
 )
-
-ResponseKey = tuple[str, str, str, str]
-"""The key of a stored response: (org_id, client_id, method, key)."""
 
 IS_RESPONSE = tuple(column == bindparam(f"b_{column.name}") for column in idempotency.primary_key)
 """The condition of a stored response, whose parameters are `bound_key`."""
