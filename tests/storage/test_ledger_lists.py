@@ -14,6 +14,7 @@ from zimun.booking.store import (
 from zimun.domain.instant import MINUTE
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Contact, Reservation, State
+from zimun.storage import ledgers
 
 from .appending import OTHER, Script, begun
 from .engines import Engine
@@ -353,6 +354,20 @@ async def test_catch_up_after_pruning_has_no_events_and_a_later_one_has(
     update = await read_one(store, seq=head.seq, version=2)
     assert update.events == [as_read(script.model.events[-1])]
     assert (await read_one(store, seq=before, version=2)).events is None
+
+
+async def test_catch_up_on_more_events_than_its_limit_is_a_fresh_read(
+    store: LedgerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "MAX_CATCH_UP", 3)
+    script = begun()
+    before = script.model.seq
+    for number in range(1, 5):
+        script.hold(number, start=number, end=number + 1)
+    await script.write(store)
+    assert (await read_one(store, seq=before, version=2)).events is None
+    last = [as_read(event) for event in script.model.events[-3:]]
+    assert (await read_one(store, seq=before + 1, version=2)).events == last
 
 
 # The store itself.

@@ -90,7 +90,7 @@ class LedgerMemory:
             raise TokenInvalid("the token's organization does not exist")
         ledger = self.ledger
         if ledger is None or update.events is None:
-            # Nothing is known, or the events in between have been pruned.
+            # Nothing is known, or the events in between are too many or have been pruned.
             ledger = Ledger(self.org_id, *update.head)
             self.rows, self.is_likely_current = 0, False
             self.refused_holds.clear()

@@ -72,8 +72,8 @@ class LedgerRead:
 class LedgerUpdate:
     """What was read, all of it at `head`, which is None where there is no such organization.
 
-    `events` are those since the requested number, None where some have been pruned. `catalog` is
-    set where its version is not the requested one.
+    `events` are those since the requested number, None where there are too many or some have been
+    pruned. `catalog` is set where its version is not the requested one.
     """
 
     head: Head | None

@@ -73,6 +73,10 @@ _ENTRY_TABLES: Mapping[type, Table] = {
     Location: locations,
 }
 
+MAX_CATCH_UP = 500
+"""The most new events that are read; evolving a ledger by more takes longer than reading it
+afresh."""
+
 MAX_DROPPED = 1000
 """The most stored responses that one transaction deletes."""
 
@@ -92,7 +96,7 @@ def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
     if request.seq is None:
         new = None
     elif request.seq != current.seq:
-        new = _events_since(connection, request.org_id, request.seq, current.seq)
+        new = _events_since(connection, request, current)
     is_current = request.catalog_version == current.catalog_version
     return LedgerUpdate(
         current,
@@ -115,10 +119,13 @@ def responses(
 
 
 def _events_since(
-    connection: Connection, org_id: str, seq: int, until: int
+    connection: Connection, request: LedgerRead, current: Head
 ) -> Sequence[Event] | None:
-    event_rows = statements.EVENTS_SINCE.run(connection, {"org": org_id, "seq": seq})
-    return whole_history(event_rows, until - seq)
+    count = current.seq - (request.seq or 0)
+    if count > MAX_CATCH_UP:
+        return None
+    parameters = {"org": request.org_id, "seq": request.seq}
+    return whole_history(statements.EVENTS_SINCE.run(connection, parameters), count)
 
 
 def whole_history(event_rows: Sequence[tuple[str, str, str]], count: int) -> Sequence[Event] | None:

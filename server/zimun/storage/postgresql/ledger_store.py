@@ -93,11 +93,14 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
         return updates
 
     async def _events_since(self, request: LedgerRead, head: Head) -> Sequence[Event] | None:
-        """The events up to a head; None where some have been pruned."""
-        if head.seq == request.seq:
+        """The events up to a head; None where there are too many, or some have been pruned."""
+        count = head.seq - (request.seq or 0)
+        if not count:
             return ()
+        if count > ledgers.MAX_CATCH_UP:
+            return None
         event_rows = await self._fetch(_EVENTS, request.org_id, request.seq, head.seq)
-        return ledgers.whole_history(event_rows, head.seq - (request.seq or 0))
+        return ledgers.whole_history(event_rows, count)
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One statement; with changes of the catalogue a transaction of a few."""
