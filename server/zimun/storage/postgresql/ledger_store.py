@@ -33,6 +33,9 @@ from zimun.storage.postgresql.sqlstates import (
 LANES = 4
 """Groups of one process that are written at the same time."""
 
+MAX_SCANS = 4
+"""Long reads of an organization at a time; there are ten connections for reads."""
+
 
 class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
     """The ledgers on a PostgreSQL server: a `booking.store.LedgerStore`.
@@ -42,6 +45,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
     """
 
     lanes = LANES
+    max_scans = MAX_SCANS
 
     def __init__(self, database: PostgresqlDatabase, is_distributed: bool = False) -> None:
         super().__init__(database)

@@ -4,7 +4,7 @@ There is one writing connection. A group is written by the event loop, as its
 statements are short; what waits for the disk or for another process, COMMIT and
 BEGIN, runs on a thread, and the loop goes on. Reads run on the event loop, too:
 handing one to a thread takes far longer than reading a row by its key. Long ones run
-on two threads, one for what commands need and one for the rest, which they do not wait for.
+on threads: one for what commands need, and two for the rest, which they do not wait for.
 Another thread copies the write-ahead log into the file (a checkpoint), beside the writer.
 """
 
@@ -42,6 +42,9 @@ _PRAGMAS = (
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
+
+SCAN_THREADS = 2
+"""Long reads at a time: one more than those of an organization (`LedgerQueries.max_scans`)."""
 
 CHECKPOINT_ROWS = 500
 """Changed rows after which a thread copies the write-ahead log into the file: so few that commits,
@@ -147,7 +150,10 @@ class SqliteDatabase:
 
     async def __aenter__(self) -> "SqliteDatabase":
         self._reader = open_engine(self._url, read_only=True).connect()
-        self._scans = _Thread(self._url, "zimun-reader")
+        self._scan_threads = [_Thread(self._url, "zimun-reader") for _ in range(SCAN_THREADS)]
+        self._free_scan_threads: asyncio.Queue[_Thread] = asyncio.Queue()
+        for thread in self._scan_threads:
+            self._free_scan_threads.put_nowait(thread)
         self._loads = _Thread(self._url, "zimun-reader")
         self._checkpoints = _Thread(self._url, "zimun-checkpoint", read_only=False)
         self._checkpoint: Future[None] | None = None
@@ -165,7 +171,7 @@ class SqliteDatabase:
     async def __aexit__(self, *exc_info: object) -> None:
         async with self._writing:
             self._disk.shutdown()
-            threads = (self._scans, self._loads, self._checkpoints)
+            threads = (*self._scan_threads, self._loads, self._checkpoints)
             for thread in threads:
                 thread.executor.shutdown()
             for connection in (self._reader, self._writer, *(each.connection for each in threads)):
@@ -184,7 +190,11 @@ class SqliteDatabase:
 
     async def scan(self, fn: Callable[[Connection], T]) -> T:
         """Run a read whose statements may be long: of a list, an export or an erasure."""
-        return await self._read_on(self._scans, fn)
+        thread = await self._free_scan_threads.get()
+        try:
+            return await self._read_on(thread, fn)
+        finally:
+            self._free_scan_threads.put_nowait(thread)
 
     async def load(self, fn: Callable[[Connection], T]) -> T:
         """Run a read of ledgers that may be long; it waits for no `scan`, as commands wait for
@@ -196,7 +206,8 @@ class SqliteDatabase:
             with self._snapshot(thread.connection) as connection:
                 return fn(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(thread.executor, run)
+        loop = asyncio.get_running_loop()
+        return await _finished(loop.run_in_executor(thread.executor, run))
 
     def snapshot(self) -> "Any":
         """The reading connection in a transaction that sees one snapshot."""
