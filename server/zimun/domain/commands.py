@@ -21,6 +21,7 @@ from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.catalog.entries import Place, Service
+from zimun.domain.errors import Overloaded
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules, in_order
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger import reservation as rules
@@ -28,6 +29,9 @@ from zimun.domain.ledger.events import Event, EventType, ReservationEvent, Sessi
 from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import LIVE, Contact, Reservation, State
+
+MAX_EXPIRIES = 500
+"""The most expiries that one decision records: some 50 ms."""
 
 
 class Decision(NamedTuple):
@@ -307,24 +311,22 @@ def _expiries_before(
 
 
 def expiries(ledger: Ledger, sessions: Iterable[Session], now: int) -> list[Event]:
-    """The expiries to record of the holds in some sessions."""
+    """The expiries to record of the holds in some sessions; raises Overloaded for very many."""
     hold_ids = dict.fromkeys(
         hold_id
         for session in sessions
         for hold_id, member in sorted((session.members or {}).items())
         if member.until <= now
     )
+    if len(hold_ids) > MAX_EXPIRIES:
+        raise Overloaded("the expiry of many holds of this time is being recorded")
     events: list[Event] = []
     for hold_id in hold_ids:
         before = ledger.reservation(hold_id)
-        decision = reservation_decision(
-            evolved(ledger, events),
-            EventType.HOLD_EXPIRED,
-            "",
-            before,
-            rules.as_of(before, now),
-        )
-        events += decision.events
+        after = rules.as_of(before, now)
+        expired = reservation_decision(ledger, EventType.HOLD_EXPIRED, "", before, after).events
+        ledger = evolved(ledger, expired)
+        events += expired
     return events
 
 

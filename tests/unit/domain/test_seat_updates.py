@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from zimun.domain import commands
 from zimun.domain.appointment_commands import (
     BookAppointment,
     CompleteAppointment,
@@ -19,11 +20,13 @@ from zimun.domain.booking_errors import (
     NotASlot,
     SlotUnavailable,
 )
-from zimun.domain.commands import Hold
-from zimun.domain.errors import InvalidRequest
+from zimun.domain.commands import ExpireHold, Hold
+from zimun.domain.errors import InvalidRequest, Overloaded
 from zimun.domain.ignored_rules import BookingRule
 from zimun.domain.instant import DAY, HOUR
-from zimun.domain.ledger.events import EventType
+from zimun.domain.ledger.events import Event, EventType
+from zimun.domain.ledger.evolve import evolve
+from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.reservation import Contact, Reservation, State
 
 from . import build
@@ -32,10 +35,10 @@ from .test_limit_rules import EVE, MONDAY, NOW, SAM, Salon, cut, limit
 LIMITS = frozenset({BookingRule.LIMITS})
 
 
-def group(**changes: Any) -> Salon:
-    """Sessions of three seats, by a staff member; one in an hour."""
+def group(seats: int = 3, **changes: Any) -> Salon:
+    """Sessions of some seats, by a staff member; one in an hour."""
     return Salon(
-        build.catalog(cut(capacity=3, staff_ids=("t_1",)), staff=[build.member()], **changes)
+        build.catalog(cut(capacity=seats, staff_ids=("t_1",)), staff=[build.member()], **changes)
     )
 
 
@@ -110,6 +113,38 @@ def test_more_seats_take_those_of_an_expired_hold_whose_expiry_is_recorded_first
     known.now = held.expires_at
     assert update(known, booked, seats=3).seats == 3
     assert last_types(known, 2) == [EventType.HOLD_EXPIRED, EventType.APPOINTMENT_UPDATED]
+
+
+def test_each_expiry_of_a_session_is_evolved_once_to_be_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = group(seats=20)
+    holds = [known.hold(MONDAY) for _ in range(20)]
+    known.now = holds[-1].expires_at
+    evolved: list[Event] = []
+
+    def noted(ledger: Ledger, event: Event) -> Ledger:
+        evolved.append(event)
+        return evolve(ledger, event)
+
+    monkeypatch.setattr(commands, "evolve", noted)
+    known.hold(MONDAY, seats=20)
+    assert last_types(known, 21) == [*[EventType.HOLD_EXPIRED] * 20, EventType.HOLD_CREATED]
+    # Once for the expiries, once for the session that the new hold joins.
+    assert len(evolved) == 2 * 20
+
+
+def test_hold_waits_until_most_of_very_many_expiries_are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "MAX_EXPIRIES", 2)
+    known = group()
+    holds = [known.hold(MONDAY) for _ in range(3)]
+    known.now = holds[-1].expires_at
+    with pytest.raises(Overloaded):
+        known.hold(MONDAY)
+    known.run(ExpireHold(holds[0].hold_id))
+    assert known.hold(MONDAY).state is State.HELD
 
 
 @pytest.mark.parametrize("owner_id", ["o_1", "t_1"])
