@@ -89,12 +89,22 @@ async def test_export_goes_on_after_a_page_that_ends_with_the_last_of_its_bytes(
 ) -> None:
     history = [replace(SAM, notes=f"{number:02}") for number in range(contacts.MAX_CHANGES + 2)]
     await book(store, history)
-    size = contacts.MAX_CHANGES * weight(history[0])
+    size = contacts.MAX_CHANGES * (contacts.CHANGE_BYTES + weight(history[0]))
     monkeypatch.setattr(contacts, "MAX_EXPORT_BYTES", size)
     assert shape(await pages_of(store, size=10)) == [
         [("h_1", contacts.MAX_CHANGES)],
         [("h_1", 2)],
     ]
+
+
+async def test_page_of_an_export_has_few_enough_changes_however_small_they_are(
+    store: LedgerStore,
+) -> None:
+    most = contacts.MAX_EXPORT_BYTES // contacts.CHANGE_BYTES
+    await book(store, [replace(SAM, notes=f"{number:04}") for number in range(most + 50)])
+    [first], [second] = shape(await pages_of(store, size=10))
+    assert first[1] <= most
+    assert first[1] + second[1] == most + 50
 
 
 async def test_each_change_of_an_export_is_weighed_once(
