@@ -16,7 +16,12 @@ from zimun.domain.availability.obstacles import Obstacle
 from zimun.domain.availability.opening_hours import Day, dates, local_date, segments
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.availability.slot_refusal import slot_at
-from zimun.domain.availability.slot_request import DateRange, SlotRequest, resolve
+from zimun.domain.availability.slot_request import (
+    DateRange,
+    ResolvedRequest,
+    SlotRequest,
+    resolve,
+)
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.availability.tallies import LIMIT_REACH
@@ -263,8 +268,19 @@ def _open(
     begin = last.part[1] if last else whole[0]
     days = max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id)))
     part = begin, min(begin + days * DAY, whole[1])
-    search = resolved.search(ledger, now, resolved.from_now_to_horizon(now, part))
-    return _Part(ledger, search, part, whole)
+    return _searched(ledger, now, resolved, part, whole)
+
+
+def _searched(
+    ledger: Ledger, now: int, resolved: ResolvedRequest, part: Interval, whole: Interval
+) -> _Part:
+    """As much of the beginning of a part as one search can look at: all, if little is booked."""
+    searched = resolved.from_now_to_horizon(now, part)
+    if searched[0] < searched[1]:
+        until = resolved.part(ledger, searched, searched[0])[1]
+        if until < searched[1]:
+            part, searched = (part[0], until), (searched[0], until)
+    return _Part(ledger, resolved.search(ledger, now, searched), part, whole)
 
 
 def _availability(
@@ -322,9 +338,7 @@ def _open_next(
     begin = max(begin, day_segments[0].start) if day_segments else begin
     days = min(days, max(1, MAX_SUBJECT_DAYS // len(resolved.service.subjects(resolved.place.id))))
     part = (begin, begin + days * DAY)
-    return _Part(
-        ledger, resolved.search(ledger, now, resolved.from_now_to_horizon(now, part)), part, part
-    )
+    return _searched(ledger, now, resolved, part, part)
 
 
 CheckOutcome = Slot | ZimunError

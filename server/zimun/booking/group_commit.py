@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zimun.booking.change_request import ChangeRequest
+from zimun.booking.pause import Pause
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.refused_holds import RefusedHold, SlotKey, slot_key
 from zimun.booking.store import Append, IdempotencyKey, LedgerUpdate, StoredResponse
@@ -66,10 +67,14 @@ class Draft:
     refusals: dict[SlotKey, RefusedHold] = field(default_factory=dict)
     expired_keys: set[IdempotencyKey] = field(default_factory=set)
 
-    def decide_commands(self, stored: Mapping[IdempotencyKey, StoredResponse]) -> Needs:
+    async def decide_commands(
+        self, stored: Mapping[IdempotencyKey, StoredResponse], pause: Pause
+    ) -> Needs:
         """Decide every command; returns what must be loaded before they are decided again."""
         needs = Needs()
         for pending in self.commands:
+            if pause.is_due:
+                await pause.take()
             try:
                 self._decide_command(pending, stored)
             except NotLoaded as lacking:

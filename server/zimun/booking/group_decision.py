@@ -13,6 +13,9 @@ from zimun.domain.catalog.catalog import empty_catalog
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.ledger.loading import Needs
 
+MAX_DECISION = 0.005
+"""Seconds of decisions after which other tasks run: longer than those of a usual group take."""
+
 
 class GroupDecision:
     """The decisions of a group whose ledgers are locked.
@@ -32,7 +35,7 @@ class GroupDecision:
     async def drafts(self, group: Sequence[PendingCommand], in_memory_first: bool) -> list[Draft]:
         """The drafts of all commands; those of a ledger are decided as often as they need more."""
         if in_memory_first:
-            self._decide_in_memory(by_organization(group))
+            await self._decide_in_memory(by_organization(group))
             decided = {draft.memory.org_id for draft in self._finished}
             group = [pending for pending in group if pending.org_id not in decided]
         for _ in range(MAX_ROUNDS):
@@ -45,13 +48,14 @@ class GroupDecision:
             await asyncio.sleep(0)
         raise AssertionError("a command never has what it needs")
 
-    def _decide_in_memory(self, commands: Mapping[str, list[PendingCommand]]) -> None:
+    async def _decide_in_memory(self, commands: Mapping[str, list[PendingCommand]]) -> None:
         """Decide the commands of ledgers that have probably not been moved by another server."""
+        pause = Pause(MAX_DECISION)
         for org_id, some in commands.items():
             memory = self._memories[org_id]
             if memory.is_likely_current:
                 draft = self._new_draft(memory, some)
-                if missing := draft.decide_commands({}):
+                if missing := await draft.decide_commands({}, pause):
                     self._needs[org_id] = missing
                 elif draft.is_confirmed_by_append:
                     self._finished.append(draft)
@@ -63,16 +67,14 @@ class GroupDecision:
         reads = [self._read(org_id, some) for org_id, some in commands.items()]
         self._needs = {}
         updates = await self._store.read(reads)
-        pause = Pause()
+        pause = Pause(MAX_DECISION)
         for (org_id, some), update in zip(commands.items(), updates, strict=True):
             draft = self._unconfirmed.pop(org_id, None)
             if draft and draft.is_confirmed_by(update):
                 self._finished.append(draft)
                 continue
             draft = self._open_draft(self._memories[org_id], update, some)
-            if draft.commands and pause.is_due:
-                await pause.take()
-            if missing := draft.decide_commands(update.responses):
+            if missing := await draft.decide_commands(update.responses, pause):
                 self._needs[org_id] = missing
             else:
                 self._finished.append(draft)

@@ -21,15 +21,16 @@ reads."""
 
 
 class Pause:
-    """Lets other tasks run when this one has occupied the event loop for MAX_STEP."""
+    """Lets other tasks run when this one has occupied the event loop for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = MAX_STEP) -> None:
+        self._seconds = seconds
         self._since = time.perf_counter()
 
     @property
     def is_due(self) -> bool:
         """Whether it is time to `take` a pause: a cheap test, as most work is short."""
-        return time.perf_counter() - self._since > MAX_STEP
+        return time.perf_counter() - self._since > self._seconds
 
     async def take(self) -> None:
         """Let other tasks run until the next step may begin; raises Overloaded where too many long

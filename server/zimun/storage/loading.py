@@ -7,7 +7,10 @@ the event loop goes on between two of them.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,15 +35,20 @@ MAX_IDS = 512
 """The most ids that one statement names; PostgreSQL takes 32,767 parameters."""
 
 
+MAX_ALLOCATIONS = 5_000
+"""Allocations after which no further block is loaded: some 15 ms of the event loop."""
+
 MAX_PAGE = 1000
 """After about so many members a page of them ends."""
 
 
 def load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded:
-    """What is needed; an open block begins at ledger time."""
+    """What is needed, at least one block and no more than have MAX_ALLOCATIONS; an open block
+    begins at ledger time."""
     if not needs:
         return Loaded(needs)
-    allocations = list(_allocations(connection, org_id, needs.blocks, time))
+    blocks, allocations = _blocks(connection, org_id, needs.blocks, time)
+    needs = replace(needs, blocks=blocks)
     by_id = [
         *_reservations(connection, org_id, "hold_id", needs.hold_ids),
         *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
@@ -61,7 +69,8 @@ def load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded
         last |= dict(statements.last_booked(len(named)).run(connection, {"org": org_id} | named))
     # What lies in a block and in an open one is read twice, and so is a reservation that is named
     # by an id and by its contact.
-    once = list(dict.fromkeys(allocations))
+    is_twice = any(number == OPEN_BLOCK for _, number in blocks)
+    once = list(dict.fromkeys(allocations)) if is_twice else allocations
     reservations = {reservation.hold_id: reservation for reservation in (*by_id, *of_contacts)}
     return Loaded(needs, once, list(sessions.values()), list(reservations.values()), last)
 
@@ -81,12 +90,26 @@ def _named(ids: Iterable[str]) -> Iterator[dict[str, str]]:
         yield padded(ordered[begin : begin + MAX_IDS])
 
 
+def _blocks(
+    connection: Connection, org_id: str, blocks: set[BlockKey], time: int
+) -> tuple[set[BlockKey], list[tuple[str, Allocation]]]:
+    """Blocks with their allocations: the earlier ones, where all have more than MAX_ALLOCATIONS."""
+    while len(blocks) > 1:
+        limit = MAX_ALLOCATIONS + 1
+        allocations = list(islice(_allocations(connection, org_id, blocks, time, limit), limit))
+        if len(allocations) < limit:
+            return blocks, allocations
+        blocks = set(sorted(blocks, key=itemgetter(1, 0))[: len(blocks) // 2])
+    return blocks, list(_allocations(connection, org_id, blocks, time, FOREVER))
+
+
 def _allocations(
-    connection: Connection, org_id: str, blocks: Iterable[BlockKey], time: int
+    connection: Connection, org_id: str, blocks: Iterable[BlockKey], time: int, limit: int
 ) -> Iterator[tuple[str, Allocation]]:
+    """The allocations of blocks; of each statement at most `limit`."""
     for subjects, start, end in _rectangles(blocks, time):
         for named in _named(subjects):
-            within = {"org": org_id, "start": start, "end": end} | named
+            within = {"org": org_id, "start": start, "end": end, "limit": limit} | named
             rows = statements.allocations_of(len(named)).run(connection, within)
             yield from [(row[0], Allocation(*row[1:])) for row in rows]
 

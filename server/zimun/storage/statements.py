@@ -77,16 +77,18 @@ _LONGEST_SPAN = (
 
 @lru_cache(maxsize=64)
 def allocations_of(subjects: int) -> Prepared:
-    """What overlaps an interval, of so many subjects, s0, s1 and so on."""
+    """What overlaps an interval, of so many subjects, s0, s1 and so on, up to a limit."""
     c = allocations.c
     return Prepared(
-        select(c.subject, c.busy_start, c.busy_end, c.expires_at, c.start_time, c.session_id).where(
+        select(c.subject, c.busy_start, c.busy_end, c.expires_at, c.start_time, c.session_id)
+        .where(
             c.org_id == ORG,
             c.subject.in_(_values("s", subjects)),
             c.busy_start > bindparam("start") - _LONGEST_SPAN,
             c.busy_start < bindparam("end"),
             c.busy_end > bindparam("start"),
         )
+        .limit(bindparam("limit"))
     )
 
 

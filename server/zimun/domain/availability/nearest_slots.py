@@ -45,7 +45,10 @@ class _Alternatives(NamedTuple):
 
 
 def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: int) -> _Alternatives:
-    """Up to ALTERNATIVES open slots nearest to `start`, nearest first."""
+    """Up to ALTERNATIVES open slots nearest to `start`, nearest first.
+
+    Where very much is booked, no further from it than one search can look (`part`).
+    """
     slots: Sequence[Slot] = ()
     stands_until = FOREVER
     for radius in ALTERNATIVE_RADII:
@@ -54,9 +57,12 @@ def _alternatives(ledger: Ledger, resolved: ResolvedRequest, now: int, start: in
         if within[1] < around[1]:
             stands_until = 0
         if within[0] < within[1]:
-            search = resolved.search(ledger, now, within)
+            part = resolved.part(ledger, within, start)
+            search = resolved.search(ledger, now, part)
             stands_until = min(stands_until, search.busy.stands_until)
-            slots = _nearest(search, within, start)
+            slots = _nearest(search, part, start)
+            if part != within:
+                break
         if len(slots) == ALTERNATIVES:
             break
     return _Alternatives(slots, stands_until)

@@ -15,9 +15,14 @@ from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Place, Service
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.ignored_rules import NO_RULES, IgnoredRules
+from zimun.domain.instant import HOUR
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.loading import BLOCK
 from zimun.domain.ledger.reservation import Reservation
+
+MAX_TAKEN = 10_000
+"""About the most allocations that one search looks at: 10 to 30 ms where each is another time."""
 
 
 class SlotRequest(NamedTuple):
@@ -100,6 +105,25 @@ class ResolvedRequest(NamedTuple):
         return Search(
             self.timetable, service, place, busy, now, self.staff_id, self.seats, self.ignored
         )
+
+    def part(self, ledger: Ledger, whole: Interval, around: int) -> Interval:
+        """As much of an interval around an instant as one search can look at (MAX_TAKEN), at least
+        an hour before and after it; raises NotLoaded.
+
+        It is looked for in longer and longer parts, so that hardly more is loaded than is searched.
+        """
+        catalog = self.timetable.catalog
+        subjects = catalog.demand(self.service, self.place.id).subjects
+        reach, is_cut = min(BLOCK, max(around - whole[0], whole[1] - around)), False
+        while True:
+            part = max(whole[0], around - reach), min(whole[1], around + reach)
+            taken = ledger.count(subjects, part) if part[0] < part[1] else 0
+            if taken > MAX_TAKEN and reach > HOUR:
+                reach, is_cut = max(HOUR, reach * MAX_TAKEN // (2 * taken)), True
+            elif is_cut or part == whole:
+                return part
+            else:
+                reach *= 2
 
     def search_at(self, ledger: Ledger, now: int, start: int) -> Search:
         """The search for one start; raises NotLoaded."""

@@ -139,6 +139,10 @@ class Ledger:
             allocations.append((subject, taken))
         return allocations
 
+    def count(self, subjects: Iterable[str], within: Interval) -> int:
+        """How many allocations of some subjects overlap an interval; raises NotLoaded."""
+        return sum(len(taken) for _, taken in self.allocations(subjects, within))
+
     def has_changed(self, subjects: Iterable[str], within: Interval, seq: int) -> bool:
         """Whether what takes any of some subjects may have changed within an interval since a
         number of this ledger, or is not loaded."""

@@ -94,6 +94,7 @@ class NotLoaded(Exception):
 class Loaded:
     """What was read for some `needs`, all at one number of the ledger.
 
+    It may have fewer blocks than were requested, as `needs` tells, but at least one of them.
     `allocations` come with their subjects; `sessions` know their members; no
     reservation is among `reservations` twice; `last_booked` has the instant of each staff
     member's last booking.
