@@ -327,6 +327,21 @@ async def test_pruning_deletes_at_most_so_many_at_a_time_until_there_are_none(
     assert await listed(store) == []
 
 
+async def test_pruning_deletes_few_bookings_at_a_time_where_they_have_many_changes(
+    store: LedgerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = begun()
+    for number in range(1, 6):
+        script.hold(number, start=number, end=number + 1)
+        script.confirm(number)
+    await script.write(store)
+    monkeypatch.setattr(ledgers, "MAX_PRUNED_EVENTS", 5)
+    assert await store.prune(ORG, at(0), 10) == 2
+    monkeypatch.setattr(ledgers, "MAX_PRUNED_EVENTS", 1)
+    assert [await store.prune(ORG, at(0), 10) for _ in range(4)] == [1, 1, 1, 0]
+    assert await listed(store) == []
+
+
 async def test_catch_up_after_pruning_has_no_events_and_a_later_one_has(
     store: LedgerStore,
 ) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 from secrets import token_bytes
 from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Row,
     Select,
     Table,
     case,
@@ -76,6 +78,9 @@ _ENTRY_TABLES: Mapping[type, Table] = {
 MAX_CATCH_UP = 500
 """The most new events that are read; evolving a ledger by more takes longer than reading it
 afresh."""
+
+MAX_PRUNED_EVENTS = 5_000
+"""Events after which a transaction that prunes deletes no further booking: callers wait for it."""
 
 MAX_DROPPED = 1000
 """The most stored responses that one transaction deletes."""
@@ -199,7 +204,7 @@ def prune(connection: Connection, org_id: str, before: int, limit: int) -> int:
         .returning(heads.seq, heads.time)
     )
     seq, time = connection.execute(moved).one()
-    prunable = connection.execute(_prunable(org_id, before).limit(limit)).all()
+    prunable = _with_few_events(connection.execute(_prunable(org_id, before).limit(limit)).all())
     hold_ids, session_ids = [row[0] for row in prunable], [row[1] for row in prunable]
     for table, column, ids in (
         (reservations, "hold_id", hold_ids),
@@ -230,8 +235,15 @@ def has_prunable(connection: Connection, org_id: str, before: int) -> bool:
     return connection.execute(_prunable(org_id, before).limit(1)).first() is not None
 
 
-def _prunable(org_id: str, before: int) -> "Select[str, str]":
-    """The (hold_id, session_id) of bookings that may be pruned.
+def _with_few_events(prunable: Sequence[Row[str, str, int]]) -> Sequence[Row[str, str, int]]:
+    """The first of some bookings, at least one, that have no more than MAX_PRUNED_EVENTS."""
+    events_so_far = accumulate(row.revision for row in prunable)
+    few = sum(count <= MAX_PRUNED_EVENTS for count in events_so_far)
+    return prunable[: max(few, 1)]
+
+
+def _prunable(org_id: str, before: int) -> "Select[str, str, int]":
+    """The (hold_id, session_id, revision) of bookings that may be pruned; a revision counts events.
 
     A hold whose expiry is not recorded needs its session, and so its session stays whole.
     """
@@ -243,7 +255,7 @@ def _prunable(org_id: str, before: int) -> "Select[str, str]":
         .exists()
     )
     is_ended = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
-    return select(c.hold_id, c.session_id).where(*is_ended, ~has_hold)
+    return select(c.hold_id, c.session_id, c.revision).where(*is_ended, ~has_hold)
 
 
 def responses_over(connection: Connection, now: int) -> list[ResponseKey]:
