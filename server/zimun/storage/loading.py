@@ -99,7 +99,7 @@ def _blocks(
         allocations = list(islice(_allocations(connection, org_id, blocks, time, limit), limit))
         if len(allocations) < limit:
             return blocks, allocations
-        blocks = set(sorted(blocks, key=itemgetter(1, 0))[: len(blocks) // 2])
+        blocks = set(sorted(blocks, key=itemgetter(1, 0))[: max(1, len(blocks) // 4)])
     return blocks, list(_allocations(connection, org_id, blocks, time, FOREVER))
 
 
