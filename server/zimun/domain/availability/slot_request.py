@@ -114,6 +114,8 @@ class ResolvedRequest(NamedTuple):
         """
         catalog = self.timetable.catalog
         subjects = catalog.demand(self.service, self.place.id).subjects
+        if whole[0] < whole[1] and ledger.has_at_most(MAX_TAKEN, subjects, whole):
+            return whole
         reach, is_cut = min(BLOCK, max(around - whole[0], whole[1] - around)), False
         while True:
             part = max(whole[0], around - reach), min(whole[1], around + reach)

@@ -10,6 +10,7 @@ loaded needs no evolving: it is read as it is when a query needs it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
 from zimun.domain.intervals import Interval
@@ -142,6 +143,17 @@ class Ledger:
     def count(self, subjects: Iterable[str], within: Interval) -> int:
         """How many allocations of some subjects overlap an interval; raises NotLoaded."""
         return sum(len(taken) for _, taken in self.allocations(subjects, within))
+
+    def has_at_most(self, number: int, subjects: Iterable[str], within: Interval) -> bool:
+        """Whether all of an interval is loaded, and its blocks have so few allocations of some
+        subjects: cheaper than `count`."""
+        numbers, total = block_numbers(*within), 0
+        for key in product(subjects, numbers):
+            block = self.blocks.get(key)
+            if block is None:
+                return False
+            total += len(block.allocations)
+        return total <= number
 
     def has_changed(self, subjects: Iterable[str], within: Interval, seq: int) -> bool:
         """Whether what takes any of some subjects may have changed within an interval since a
