@@ -69,7 +69,7 @@ end
 -- A value of a list or a map.
 local function element(s, i, shape)
   local depth = #path
-  if s:find("^null", i) then fail("each value must not be null") end
+  if s:find("^null[ \t\n\r,%]}]", i) then fail("each value must not be null") end
   local good, stop = pcall(walk, s, i, shape)
   if good then return stop end
   if stop.depth == depth then stop.why = "each value " .. stop.why end
@@ -86,11 +86,11 @@ local function follow(s, i, bracket)
 end
 
 -- Puts the field that `path` leads to in the place of those named since `before`: of a list, a map or
--- an empty object the field itself counts, of a message in it the fields inside.
+-- an empty object the field itself counts, of a message in it the fields inside; of a fixed one, none.
 local function name_field(field, before)
-  if field.fixed or field.parts and #named > before then return end
+  if field.parts and #named > before then return end
   for n = #named, before + 1, -1 do named[n] = nil end
-  named[before + 1] = table.concat(path, ".")
+  if not field.fixed then named[before + 1] = table.concat(path, ".") end
 end
 
 local function member(s, i, shape, fields, seen)
@@ -136,7 +136,7 @@ walk = function(s, i, shape)
   local byte = s:byte(i)
   if #path > MAX_DEPTH then fail("is too deep") end
   if byte == 91 then return array(s, i, shape) end
-  if shape.elements and byte ~= 110 then fail("must be a list") end
+  if shape.elements and s:find('^[{"tf%d-]', i) then fail("must be a list") end
   if byte == 123 then return object(s, i, shape) end
   if byte ~= 34 then
     return s:match("^true()", i) or s:match("^false()", i) or s:match("^null()", i) or number(s, i)
@@ -153,7 +153,8 @@ local function body_refusal(s, message)
   local start = blank(s, 1)
   if s:byte(start) ~= 123 then return NO_OBJECT end
   local good, result = pcall(object, s, start, {message = message})
-  if good and blank(s, result) > #s then return nil end
+  local stop = good and blank(s, result) or result.malformed
+  if good and stop > #s then return nil end
   if not good and result.why then return "field " .. result.why .. ": " .. result.path end
-  return NO_JSON .. (good and result or result.malformed)
+  return NO_JSON .. stop
 end
