@@ -49,7 +49,7 @@ end
 
 
 def run_scripts(*names: str, after: str = "") -> Any:
-    """The functions of these names from the scripts and HANDLE; `after` is Lua that follows them."""
+    """The functions of these names, from the scripts, HANDLE and `after`, Lua that follows them."""
     source = strict_body_filter(Settings(descriptors=DESCRIPTORS))["typed_config"]
     script = source["default_source_code"]["inline_string"]
     functions = ", ".join(f"{name} = {name}" for name in names)

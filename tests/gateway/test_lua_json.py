@@ -1,4 +1,4 @@
-"""JSON texts beside a contract: the functions of `lua/json.lua`, and Python's parser beside them."""
+"""JSON bodies: the functions of `lua/json.lua`, by tables and beside Python's parser."""
 
 import json
 from typing import Any
@@ -216,7 +216,7 @@ def node_of(nodes: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({}, optional=fields)
 
 
-NODES = st.recursive(st.just({}), node_of, max_leaves=4)
+NODES: st.SearchStrategy[dict[str, Any]] = st.recursive(st.just({}), node_of, max_leaves=4)
 
 
 @st.composite

@@ -33,8 +33,8 @@ local function value_refusal(shape, raw)
   if raw:gsub("%%%x%x", ""):find("%", 1, true) then return "must be percent encoded" end
   local value = percent_decoded(raw)
   if not is_utf8(value) then return "must be UTF-8" end
-  local check = FORMATS[shape.format]
-  if check and value ~= "" and not check(value) then return SAYS[shape.format] end
+  local format = (shape.elements or shape).format
+  if format and value ~= "" and not FORMATS[format](value) then return SAYS[format] end
 end
 
 -- The same of one parameter, and its name as it was written.
