@@ -40,6 +40,7 @@ STRING, DURATION = "must be a string", "must be a duration in seconds, such as 1
 VIOLATIONS: dict[str, tuple[str, str | None, tuple[str, str] | None]] = {
     "own": ("field is unknown: a.b", None, ("a.b", "is unknown")),
     "own_without_a_name": ("field is unknown: ", None, ("", "is unknown")),
+    "own_and_long": ("field is unknown: " + "a" * 65, None, ("a" * 64, "is unknown")),
     "own_with_a_colon": ("field is unknown: a: b", None, ("a: b", "is unknown")),
     "own_with_a_format": (f"field {DURATION}: length", None, ("length", DURATION)),
     "unknown": (r"Could not find field \"a b\" in the type \"T\".", None, ("a b", "is unknown")),

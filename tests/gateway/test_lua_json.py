@@ -121,6 +121,7 @@ REFUSED = {
     '{"map":{"a":1,"a":1}}': "must not have a key twice: map",
     r'{"map":{"a\n\u00e9":1,"\u0061\u000A' + '\u00e9":1}}': "must not have a key twice: map",
     r'{"map":{"\uD83D\ude00":1,"' + '\U0001f600":1}}': "must not have a key twice: map",
+    r'{"map":{"\uDBFF\uDFFF":1,"' + '\U0010ffff":1}}': "must not have a key twice: map",
     '{"tree":{"":{},"":{}}}': "must not have a key twice: tree",
     '{"id":{}}': "must not be an object: id",
     '{"id":[]}': "must not be a list: id",

@@ -117,6 +117,7 @@ def test_a_field_of_the_path_or_the_body_is_no_query_parameter(
     [
         ("DELETE", f"{API}/services", "GET, POST"),
         ("HEAD", SERVICE, "GET, PATCH"),
+        ("PUT", TIME_OFF, "DELETE, GET, PATCH"),
         ("GET", f"{API}/services/archive?x", "POST"),
     ],
 )
