@@ -1,8 +1,11 @@
 """What gRPC and Zimun answer to malformed messages and headers at the gRPC port."""
 
+import asyncio
 import contextlib
 import socket
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -13,7 +16,13 @@ from h2.connection import H2Connection
 from h2.events import ResponseReceived, TrailersReceived
 from h2.exceptions import ProtocolError
 
+from zimun import app
+from zimun.clock import ManualClock
+from zimun.rpc.server import RpcServer
+from zimun.v1.services_service_pb2 import ListServicesRequest
+
 from ..support.processes import until
+from ..support.rpc import FRIDAY_MORNING, seed, serving
 from .attacks import AttackCounter
 from .target import Target
 
@@ -126,6 +135,34 @@ def test_a_path_that_is_not_utf_8_does_not_close_the_port(
             until("the port to be served again", partial(is_served, channel, bearer))
         assert answer(target.program.port, bearer)["grpc-status"] == "0"
         attacks.count("gRPC, path that is not UTF-8")
+
+
+async def test_a_port_that_is_taken_meanwhile_is_served_once_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    class Crowded(RpcServer):
+        """Its port is another program's when it listens for the second time."""
+
+        async def _listen(self, host: str, port: int, credentials: Any) -> None:
+            tries.append(port)
+            with (
+                socket.create_server((host, port)) if len(tries) == 2 else contextlib.nullcontext()
+            ):
+                await super()._listen(host, port, credentials)
+
+    monkeypatch.setattr(app, "RpcServer", Crowded)
+    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+        await seed(zimun.stores.writer)
+        port = int(zimun.target.rpartition(":")[2])
+        with contextlib.suppress(AssertionError, ConnectionError, ProtocolError):
+            await asyncio.to_thread(answer, port, zimun.bearer()[0], path="/zimun.v1.\udcff/A")
+        await zimun.services.ListServices(
+            ListServicesRequest(), metadata=zimun.bearer(), wait_for_ready=True, timeout=20
+        )
+    assert len(tries) == 3
+    assert set(tries[1:]) == {port}
 
 
 def is_served(channel: grpc.Channel, bearer: tuple[str, str]) -> bool:

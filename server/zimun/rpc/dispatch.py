@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
@@ -81,7 +80,6 @@ class Dispatcher(grpc.GenericRpcHandler):
             path: _reading(observer.observed(path, handler)) for path, handler in by_path.items()
         }
         self._unknown = _reading(observer.observed("", _UNKNOWN))
-        _LOG_OF_GRPC.addFilter(_is_to_be_logged)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """The handler of a method; to be asked as a call begins, in the context of the call."""
@@ -228,21 +226,6 @@ def _reading(handler: Handler) -> Handler:
         return await run(await context.read(), context)
 
     return _handler(grpc.stream_unary_rpc_method_handler, call, handler.response_serializer)
-
-
-def _is_to_be_logged(record: logging.LogRecord) -> bool:
-    """Whether a log record of gRPC quotes no metadata, which may hold tokens, and is not the
-    traceback of a response whose caller has gone: callers could cause any number of them. Of a
-    server that ends on a path that is not UTF-8 `rpc.server` tells."""
-    prefixes = (
-        "Invalid encoding on",
-        "ExecuteBatchError raised in core by servicer method",
-        "'utf-8' codec can't decode",
-    )
-    return not record.getMessage().startswith(prefixes)
-
-
-_LOG_OF_GRPC = logging.getLogger("grpc._cython.cygrpc")
 
 
 def _decode(deserialize: Any, raw: object) -> Message:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from traceback import walk_tb
 from typing import Any
 
 import grpc
@@ -17,6 +16,7 @@ from zimun.booking.writer import MAX_GROUP
 from zimun.rpc import validation
 from zimun.rpc.admission import Admission
 from zimun.rpc.dispatch import Dispatcher, Handler, Observer, Verify
+from zimun.rpc.grpc_logs import leave_out_records
 from zimun.rpc.health import Health
 from zimun.rpc.local_calls import LocalCalls
 from zimun.rpc.request_context import Dependencies
@@ -72,6 +72,9 @@ MAX_CONNECTION_AGE = 300
 CONNECTION_GRACE = 60
 """Seconds that calls under way then have: Envoy's have 15, and its streams 60."""
 
+LISTEN_PAUSE = 0.1
+"""Seconds after which a server that is started anew tries again to listen."""
+
 log = logging.getLogger(__name__)
 
 _OPTIONS = (
@@ -113,19 +116,6 @@ class _Handlers:
 
     def add_generic_rpc_handlers(self, _: object) -> None:
         """As `grpc.aio.Server` has it; ignored, as the handlers come as registered ones, too."""
-
-
-def _is_to_be_logged(record: logging.LogRecord) -> bool:
-    """Whether a log record of asyncio is not the end of grpc.aio's server (`_replace_ended`), whose
-    task nobody awaits."""
-    error = record.exc_info and record.exc_info[1]
-    if not isinstance(error, UnicodeDecodeError):
-        return True
-    frames = walk_tb(error.__traceback__)
-    return not any(frame.f_code.co_filename.endswith("aio/server.pyx.pxi") for frame, _ in frames)
-
-
-_LOG_OF_ASYNCIO = logging.getLogger("asyncio")
 
 
 class PortTaken(Exception):
@@ -180,7 +170,7 @@ class RpcServer:
             grpc.aio.server, handlers=(dispatcher,), interceptors=interceptors, options=options
         )
         self._server = self._new_server()
-        _LOG_OF_ASYNCIO.addFilter(_is_to_be_logged)
+        leave_out_records()
         self._replacing: asyncio.Task[None] | None = None
 
     async def start(
@@ -220,10 +210,19 @@ class RpcServer:
                 log.error(
                     "a request whose path is not UTF-8 has ended the gRPC server; starting it anew"
                 )
-                self._server = self._new_server()
-                await self._listen(host, self.port, credentials)
+                await self._listen_again(host, credentials)
             else:
                 return
+
+    async def _listen_again(self, host: str, credentials: grpc.ServerCredentials | None) -> None:
+        """Listen at the same port with a new server, once no other program has the port."""
+        while True:
+            self._server = self._new_server()
+            try:
+                return await self._listen(host, self.port, credentials)
+            except RuntimeError as error:
+                log.error("the gRPC server cannot listen: %s", error)
+                await asyncio.sleep(LISTEN_PAUSE)
 
     async def set_health(self, readable: bool, writable: bool) -> None:
         """Set the health of each service: SERVING where it can do its work."""
