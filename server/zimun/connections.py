@@ -8,7 +8,7 @@ import asyncio
 import resource
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from aiohttp import web
 
@@ -58,9 +58,12 @@ def bind(host: str, port: int, sharing: bool) -> list[socket.socket]:
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
-    for family, _, _, _, (address, *_) in dict.fromkeys(found):
-        sockets.append(socket.create_server((address, port), family=family, reuse_port=sharing))
-        port = sockets[0].getsockname()[1]
+    with ExitStack() as stack:
+        for family, _, _, _, (address, *_) in dict.fromkeys(found):
+            listening = socket.create_server((address, port), family=family, reuse_port=sharing)
+            sockets.append(stack.enter_context(listening))
+            port = listening.getsockname()[1]
+        stack.pop_all()
     return sockets
 
 
