@@ -110,7 +110,8 @@ class ResolvedRequest(NamedTuple):
         """As much of an interval around an instant as one search can look at (MAX_TAKEN), at least
         an hour before and after it; raises NotLoaded.
 
-        It is looked for in longer and longer parts, so that hardly more is loaded than is searched.
+        It is looked for in longer and longer parts, as what is loaded but not searched is in vain;
+        a month is loaded in two.
         """
         catalog = self.timetable.catalog
         subjects = catalog.demand(self.service, self.place.id).subjects
@@ -125,7 +126,7 @@ class ResolvedRequest(NamedTuple):
             elif is_cut or part == whole:
                 return part
             else:
-                reach *= 2
+                reach *= 4
 
     def search_at(self, ledger: Ledger, now: int, start: int) -> Search:
         """The search for one start; raises NotLoaded."""
