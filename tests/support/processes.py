@@ -43,7 +43,7 @@ _locks = os.open(
 
 
 def free_port() -> int:
-    """A port that nobody has and no process has drawn, below those of outgoing connections."""
+    """A free port that no other process has drawn, below the ports of outgoing connections."""
     return free_ports(1)
 
 

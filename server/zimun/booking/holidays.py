@@ -80,4 +80,5 @@ def _category_violations(region: str, categories: tuple[str, ...]) -> Iterator[t
         if category not in known:
             message = f"{category} is none of the categories of {region}: {', '.join(known)}"
             yield "holiday_categories", message
-    yield from (("holiday_categories", f"names {name} twice") for name in repeated(categories)[:1])
+    for category in repeated(categories)[:1]:
+        yield "holiday_categories", f"names {category} twice"

@@ -285,7 +285,8 @@ def _existing(field: str, ids: Sequence[str], entries: Mapping[str, Entry]) -> V
     for entry_id in dict.fromkeys(ids):
         if entry_id not in entries:
             yield field, f"{entry_id} does not exist"
-    yield from ((field, f"names {entry_id} twice") for entry_id in repeated(ids)[:1])
+    for entry_id in repeated(ids)[:1]:
+        yield field, f"names {entry_id} twice"
 
 
 def _has_duplicates(values: Iterable[object]) -> bool:
