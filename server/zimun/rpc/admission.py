@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from zimun.domain.errors import Overloaded
 from zimun.rpc.fair_queue import FairQueue
 from zimun.rpc.long_calls import LongCalls
-from zimun.rpc.quiet_iterations import QuietIterations
 from zimun.rpc.quota import Quota
 
 MAX_READS = 64
@@ -33,6 +32,10 @@ are read."""
 
 MAX_GATHER_TIME = 0.02
 """Seconds for which requests are read from the sockets before queued calls begin."""
+
+QUIET_TIME = 0.001
+"""Seconds without a new call after which no request is left on the sockets: a thread of gRPC reads
+them, and hands over one call after the other."""
 
 MAX_REFUSALS = 8
 """Calls refused during MAX_GATHER_TIME after which queued calls begin: a refusal takes a good part
@@ -151,7 +154,8 @@ class Admission:
         self._work = 0.0
         self.arrivals = self._refusals = 0
         self._is_gathering = self._is_scheduled = False
-        self._gather_until, self._quiet = 0.0, QuietIterations(0)
+        self._gather_until = self._quiet_until = 0.0
+        self._gathered = 0  # of the arrivals
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -200,15 +204,13 @@ class Admission:
     def _gather_if_due(self) -> None:
         if self._work >= MAX_WORK:
             self._is_gathering, self._refusals = True, 0
-            self._gather_until = perf_counter() + MAX_GATHER_TIME
-            self._quiet = QuietIterations(self.arrivals)
+            now = perf_counter()
+            self._gather_until, self._quiet_until = now + MAX_GATHER_TIME, now + QUIET_TIME
 
     def _run(self) -> None:
         """Leave an iteration to requests that arrive, or let some queued calls begin."""
         if self._is_gathering:
-            self._quiet.count(self.arrivals)
-            more = not self._quiet.are_enough and self._refusals < MAX_REFUSALS
-            if more and perf_counter() < self._gather_until:
+            if self._goes_on_gathering():
                 asyncio.get_running_loop().call_soon(self._run)
                 return
             self._is_gathering, self._work = False, 0.0
@@ -218,6 +220,13 @@ class Admission:
             self._wake()
         elif self.long_calls:
             self.long_calls.wake_after_rest(self._has_short_calls)
+
+    def _goes_on_gathering(self) -> bool:
+        """Whether requests may be left on the sockets, and queued calls can wait for them."""
+        now = perf_counter()
+        if self.arrivals != self._gathered:
+            self._gathered, self._quiet_until = self.arrivals, now + QUIET_TIME
+        return now < min(self._gather_until, self._quiet_until) and self._refusals < MAX_REFUSALS
 
     @property
     def _has_short_calls(self) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from time import perf_counter
 
 from zimun.rpc.fair_queue import FairQueue
-from zimun.rpc.quiet_iterations import QuietIterations
 from zimun.rpc.quota import Quota
 
 MAX_REST = 0.002
@@ -14,6 +13,9 @@ takes several iterations of the event loop, and would wait for a step in every o
 
 MAX_STEPS = 8
 """Steps that begin in one iteration of the event loop."""
+
+QUIET_ITERATIONS = 4
+"""Iterations of the event loop in a row without a short call, after which a rest is over."""
 
 
 class LongCalls:
@@ -27,7 +29,7 @@ class LongCalls:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.quota, self._steps, self._wake = Quota(), FairQueue(), wake
-        self._rest_until, self._quiet = 0.0, QuietIterations(0)
+        self._rest_until, self._quiet_iterations, self._arrivals = 0.0, 0, 0
         self._rest: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
@@ -48,14 +50,16 @@ class LongCalls:
 
     def begin_next(self, arrivals: int, has_short_calls: bool) -> None:
         """Let the next steps begin, unless the rest is not over; cancelled calls have none."""
-        self._quiet.count(arrivals, has_short_calls)
-        if not self._quiet.are_enough and perf_counter() < self._rest_until:
+        is_quiet = arrivals == self._arrivals and not has_short_calls
+        self._quiet_iterations = self._quiet_iterations + 1 if is_quiet else 0
+        self._arrivals = arrivals
+        if self._quiet_iterations < QUIET_ITERATIONS and perf_counter() < self._rest_until:
             return
         organizations = max(1, self.quota.organizations)
         places = min(MAX_STEPS, (organizations + 1) // 2)
         if begun := sum(self._begin_step() for _ in range(places)):
             self._rest_until = perf_counter() + MAX_REST * begun / organizations
-            self._quiet = QuietIterations(arrivals)
+            self._quiet_iterations = 0
 
     def _begin_step(self) -> bool:
         return bool(self._steps) and self._steps.begin_next(0.0)

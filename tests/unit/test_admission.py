@@ -1,0 +1,77 @@
+"""Admission control: calls wait for those behind them to be read, and begin in a fair order."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from zimun.rpc import admission
+from zimun.rpc.admission import MAX_GATHER_TIME, MAX_WORK, QUIET_TIME, Admission, CallType
+
+
+@dataclass
+class Stopwatch:
+    """A clock in seconds that stands still."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    clock = Stopwatch()
+    monkeypatch.setattr(admission, "perf_counter", clock)
+    return clock
+
+
+async def iterate(count: int = 50) -> None:
+    """Leave the event loop to others for many iterations."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def arrive(control: Admission, org_id: str, begun: list[str]) -> asyncio.Task[None]:
+    """A read that has been read from its socket; it occupies the event loop for MAX_WORK."""
+
+    async def run() -> None:
+        call = control.admit(CallType.READ, org_id)
+        if call.waiting:
+            await call.begin()
+        begun.append(org_id)
+        call.charge(MAX_WORK)
+        call.finish()
+
+    control.arrivals += 1
+    return asyncio.create_task(run())
+
+
+async def test_a_call_that_is_read_late_overtakes_those_of_a_noisy_organization(
+    stopwatch: Stopwatch,
+) -> None:
+    """Calls are handed over one by one, with many iterations of the event loop in between."""
+    control, begun = Admission(max_writes=10), list[str]()
+    calls = [arrive(control, "o_noisy", begun)]
+    await iterate()
+    for org_id in ("o_noisy", "o_noisy", "o_noisy", "o_quiet"):
+        stopwatch.now += QUIET_TIME / 2
+        calls.append(arrive(control, org_id, begun))
+        await iterate()
+    assert begun == ["o_noisy"]
+    while len(begun) < len(calls):
+        stopwatch.now += QUIET_TIME
+        await iterate()
+    assert begun.index("o_quiet") == 2
+
+
+async def test_queued_calls_begin_though_calls_arrive_without_end(stopwatch: Stopwatch) -> None:
+    control, begun = Admission(max_writes=10), list[str]()
+    arrive(control, "o_noisy", begun)
+    await iterate()
+    begin = stopwatch.now
+    while len(begun) < 2:
+        stopwatch.now += QUIET_TIME / 2
+        arrive(control, "o_noisy", begun)
+        await iterate()
+    assert stopwatch.now - begin <= MAX_GATHER_TIME + QUIET_TIME
