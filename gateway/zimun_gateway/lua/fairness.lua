@@ -2,7 +2,8 @@
 
 local SENDERS = {}
 local LATENCY = {sum = 0, count = 0, lowest = nil}
-local limit, refused, busy_intervals, adapted_at = math.huge, false, 0, 0
+local limit, busy_limit = math.huge, math.huge
+local refused, busy_intervals, adapted_at = false, 0, 0
 
 -- Requests a second of an organization: each counts 1 and fades with a time constant of 1 s.
 local function rate_at(sender, now)
@@ -16,15 +17,30 @@ local function count_request(organization, now)
   return sender.rate
 end
 
--- The highest rate, and the number of organizations that have sent something lately.
+-- The rates of the organizations that have sent something lately, and the highest.
 local function survey(now)
-  local highest, count = 0, 0
+  local rates, highest = {}, 0
   for organization, sender in pairs(SENDERS) do
     local rate = rate_at(sender, now)
-    highest, count = math.max(highest, rate), count + 1
+    rates[#rates + 1], highest = rate, math.max(highest, rate)
     if rate < MIN_RATE then SENDERS[organization] = nil end
   end
-  return highest, count
+  return rates, highest
+end
+
+-- The limit at which `part` is admitted of what is admitted at the present limit.
+local function limit_for(rates, part)
+  table.sort(rates, function(a, b) return a > b end)
+  local total = 0
+  for _, rate in ipairs(rates) do total = total + math.min(rate, limit) end
+  local excess = total * (1 - part)
+  local sum = 0
+  for n, rate in ipairs(rates) do
+    sum = sum + math.min(rate, limit)
+    local level = (sum - excess) / n
+    if level >= (rates[n + 1] or 0) then return level end
+  end
+  return 0
 end
 
 -- Whether requests were refused, or took several times as long as when the servers were idle.
@@ -39,15 +55,18 @@ end
 
 local function adapt_limit(now)
   if now - adapted_at < INTERVAL then return end
-  local highest, count = survey(now)
+  local rates, highest = survey(now)
   adapted_at = now
   busy_intervals = is_busy() and busy_intervals + 1 or 0
-  if count < 2 then
+  if #rates < 2 then
     limit = math.huge
   elseif busy_intervals >= MIN_BUSY_INTERVALS then
-    limit = math.max(FAIR_RATE, math.min(limit, highest) * DECREASE)
+    if busy_intervals == MIN_BUSY_INTERVALS then busy_limit = math.min(limit, highest) end
+    limit = math.max(FAIR_RATE, limit_for(rates, DECREASE))
+  elseif limit > highest then
+    limit = math.huge
   else
-    limit = limit > highest and math.huge or limit * INCREASE
+    limit = limit + math.max(limit * PROBE, (busy_limit * NEARLY - limit) * APPROACH)
   end
 end
 
