@@ -30,14 +30,13 @@ from typing import Any
 import grpc
 import uvloop
 
-from bench import catalogue, picture, site
+from bench import catalogue, picture, requests, site
 from bench.json_channel import JsonChannel, Refused
 from zimun.domain.instant import DAY, MINUTE, SECOND
 from zimun.v1 import (
     appointment_pb2,
     appointments_service_pb2,
     availability_service_pb2,
-    hold_pb2,
     services_service_pb2,
 )
 
@@ -184,12 +183,7 @@ class Bench:
         return request.SerializeToString(), self._keyed(org_id)
 
     def _confirm(self, answer: bytes) -> Call:
-        request = appointments_service_pb2.ConfirmAppointmentRequest(
-            hold_id=hold_pb2.Hold.FromString(answer).hold_id,
-            contact_name="Sam Rivers",
-            contact_email="sam@example.com",
-        )
-        return request.SerializeToString(), self._keyed()
+        return requests.confirm(answer), self._keyed()
 
     def _reschedule(self, answer: bytes) -> Call:
         request = appointments_service_pb2.RescheduleAppointmentRequest(
@@ -200,10 +194,7 @@ class Bench:
         return request.SerializeToString(), self._keyed()
 
     def _cancel(self, answer: bytes) -> Call:
-        request = appointments_service_pb2.CancelAppointmentRequest(
-            appointment_id=appointment_pb2.Appointment.FromString(answer).appointment_id
-        )
-        return request.SerializeToString(), self._keyed()
+        return requests.cancel(answer), self._keyed()
 
     def ratios(self) -> dict[str, float]:
         """Of each kind of call to the no-op, the median over the rounds."""
@@ -315,5 +306,5 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each kind in each round")
     parser.add_argument("--json", action="store_true", help="as JSON through Envoy")
-    parser.add_argument("--stores", nargs="+", default=["SQLite", "PostgreSQL"])
+    parser.add_argument("--stores", nargs="+", choices=site.STORES, default=site.STORES)
     main(**vars(parser.parse_args()))

@@ -173,6 +173,11 @@ def _status(trailers: bytes) -> int:
 
 async def connect(port: int, count: int) -> list[Connection]:
     """So many connections to a port of this machine."""
-    loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(Connection, "127.0.0.1", port) for _ in range(count)]
-    return [connection for _, connection in made]
+    return [await connect_from(None, port) for _ in range(count)]
+
+
+async def connect_from(address: str | None, port: int) -> Connection:
+    """A connection from an address of this machine; None: the usual one."""
+    loop, source = asyncio.get_running_loop(), (address, 0) if address else None
+    _, made = await loop.create_connection(Connection, "127.0.0.1", port, local_addr=source)
+    return made

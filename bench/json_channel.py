@@ -46,11 +46,11 @@ class JsonChannel:
     """Methods as a gRPC channel has them; their calls go as JSON through Envoy.
 
     Requests and answers are the bytes of messages. An answer that no caller goes on with is
-    returned as the JSON that it is.
+    returned as the JSON that it is. Unless connections are kept, each call has a new one.
     """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, keep: bool = True) -> None:
+        self._port, self._keep = port, keep
         self._rules = _rules()
         self._free: list[Connection] = []
 
@@ -86,12 +86,25 @@ class JsonChannel:
         head = f"{rule.verb.upper()} {target} HTTP/1.1\r\nhost: bench\r\n{headers}"
         if body:
             head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        connection = self._free.pop() if self._free else await self._connect()
-        answer = await _exchange(connection, f"{head}\r\n".encode() + body)
-        self._free.append(connection)
+        reader, writer = await self._connected()
+        try:
+            answer = await _exchange((reader, writer), f"{head}\r\n".encode() + body)
+        except BaseException:
+            writer.close()
+            raise
+        if self._keep:
+            self._free.append((reader, writer))
+        else:
+            writer.close()
         return answer
 
-    async def _connect(self) -> Connection:
+    async def _connected(self) -> Connection:
+        """A free connection that Envoy has not closed, or a new one."""
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
 
 

@@ -12,7 +12,7 @@ import contextlib
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -29,6 +29,9 @@ from zimun.v1 import availability_service_pb2
 
 AVAILABILITY = "/zimun.v1.AvailabilityService/GetAvailability"
 STARTS = 5
+
+Arrival = Callable[[float], Coroutine[Any, Any, None]]
+"""A call; it gets the time (`time.perf_counter`) at which it is due."""
 
 
 class Delays(NamedTuple):
@@ -52,13 +55,18 @@ async def at_rate(method: Any, calls: Iterator[Any], rate: float, seconds: float
         await method(request, metadata=metadata, timeout=60)
         delays.append(time.perf_counter() - arrival)
 
+    await at_random(call, rate, seconds)
+    return delays
+
+
+async def at_random(call: Arrival, rate: float, seconds: float) -> None:
+    """Begin calls at random, whatever became of those before, and wait for all."""
     chance, begun = random.Random(4), time.perf_counter()
     arrival = begun
     async with asyncio.TaskGroup() as group:
         while (arrival := arrival + chance.expovariate(rate)) < begun + seconds:
             await asyncio.sleep(arrival - time.perf_counter())
             group.create_task(call(arrival))
-    return delays
 
 
 async def one_caller(method: Any, calls: Iterator[Any], seconds: float) -> list[float]:

@@ -23,7 +23,9 @@ import grpc
 import uvloop
 
 from bench import catalogue, site
+from bench.burst import HOLD
 from bench.http2_client import RESET, Connection, connect, header_block, message
+from bench.json_channel import Metadata
 from zimun.domain.instant import MINUTE, SECOND
 from zimun.v1 import (
     appointments_service_pb2,
@@ -59,27 +61,39 @@ class Calls:
         self._random, self._keys = Random(11), count()
 
     def of(self, org_id: str) -> Call:
-        """One call of an organization: of twenty, nine read one date, seven hold."""
+        """One call of an organization, as `request` chooses it."""
+        path, request, metadata = self.request(org_id)
+        return header_block(path, metadata), message(request)
+
+    def keyed(self, org_id: str) -> Metadata:
+        """The metadata of a change."""
+        return self._bearer(org_id), ("idempotency-key", f"o{next(self._keys)}")
+
+    def request(self, org_id: str) -> tuple[str, bytes, Metadata]:
+        """The path, bytes and metadata of a call: of 23, nine read one date, seven hold."""
         [make] = self._random.choices(
             (self._list, self._day, self._weeks, self._next, self._appointments, self._hold),
             (3, 9, 1, 2, 1, 7),
         )
-        path, request, more = make()
-        bearer = ("authorization", f"Bearer {self._tokens[org_id]}")
-        return header_block(path, (bearer, *more)), message(request.SerializeToString())
+        path, request = make()
+        metadata = self.keyed(org_id) if path == HOLD else (self._bearer(org_id),)
+        return path, request.SerializeToString(), metadata
 
-    def _list(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _bearer(self, org_id: str) -> tuple[str, str]:
+        return "authorization", f"Bearer {self._tokens[org_id]}"
+
+    def _list(self) -> tuple[str, Any]:
         request = services_service_pb2.ListServicesRequest(page_size=50)
-        return "/zimun.v1.ServicesService/ListServices", request, ()
+        return "/zimun.v1.ServicesService/ListServices", request
 
-    def _day(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _day(self) -> tuple[str, Any]:
         day = self._today + timedelta(days=self._random.randrange(catalogue.MANY_DAYS))
         request = availability_service_pb2.GetAvailabilityRequest(
             service_id=catalogue.LONG_SERVICE_ID, date=day.isoformat()
         )
-        return f"{AVAILABILITY}/GetAvailability", request, ()
+        return f"{AVAILABILITY}/GetAvailability", request
 
-    def _weeks(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _weeks(self) -> tuple[str, Any]:
         """Four weeks: a long read."""
         first = self._today + timedelta(days=self._random.randrange(3))
         request = availability_service_pb2.GetAvailabilityRequest(
@@ -87,27 +101,26 @@ class Calls:
             start_date=first.isoformat(),
             end_date=(first + timedelta(days=27)).isoformat(),
         )
-        return f"{AVAILABILITY}/GetAvailability", request, ()
+        return f"{AVAILABILITY}/GetAvailability", request
 
-    def _next(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _next(self) -> tuple[str, Any]:
         request = availability_service_pb2.FindNextAvailableRequest(
             service_id=catalogue.LONG_SERVICE_ID, count=5
         )
         request.start_time_from.FromMicroseconds(self._tomorrow)
-        return f"{AVAILABILITY}/FindNextAvailable", request, ()
+        return f"{AVAILABILITY}/FindNextAvailable", request
 
-    def _appointments(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _appointments(self) -> tuple[str, Any]:
         request = appointments_service_pb2.ListAppointmentsRequest(page_size=50)
-        return f"{APPOINTMENTS}/ListAppointments", request, ()
+        return f"{APPOINTMENTS}/ListAppointments", request
 
-    def _hold(self) -> tuple[str, Any, Sequence[tuple[str, str]]]:
+    def _hold(self) -> tuple[str, Any]:
         request = appointments_service_pb2.HoldAppointmentRequest(
             service_id=catalogue.MINUTE_SERVICE_ID
         )
         minute = self._random.randrange(1000 * 1440)
         request.appointment_time.FromMicroseconds(self._tomorrow + minute * MINUTE)
-        key = ("idempotency-key", f"o{next(self._keys)}")
-        return f"{APPOINTMENTS}/HoldAppointment", request, (key,)
+        return HOLD, request
 
 
 @dataclass
@@ -276,5 +289,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="bench.overload", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of overload")
     parser.add_argument("--straight", action="store_true", help="without Envoy")
-    parser.add_argument("--stores", nargs="+", default=["SQLite", "PostgreSQL"])
+    parser.add_argument("--stores", nargs="+", choices=site.STORES, default=site.STORES)
     main(**vars(parser.parse_args()))

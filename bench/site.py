@@ -35,6 +35,8 @@ from zimun.stores import open_database
 from zimun_gateway.envoy_process import Envoy
 from zimun_gateway.settings import Settings as GatewaySettings
 
+STORES = ("SQLite", "PostgreSQL")
+
 _WHERE = re.compile(r"gRPC at (.*), tokens of \S+ at port (\d+)")
 
 
@@ -150,7 +152,7 @@ def started(*arguments: str) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def on_store(store: str, server: str) -> Iterator[tuple[dict[str, Any], Path]]:
-    """A server of `bench.server` on a store, `SQLite` or `PostgreSQL`: what it tells, and its
+    """A server of `bench.server` on a store of STORES: what it tells, and its
     directory."""
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
@@ -173,8 +175,7 @@ async def edge(server: dict[str, Any], directory: Path, **settings: Any) -> Asyn
         grpc_endpoints=(f"127.0.0.1:{server['port']}",),
         auth_endpoints=(f"127.0.0.1:{server['auth_port']}",),
         descriptors=Path(str(files("zimun.v1") / "descriptors.binpb")),
-        access_log="",
-        **settings,
+        **({"access_log": ""} | settings),
     )
     envoy = Envoy(gateway, directory / "envoy")
     await envoy.start()
