@@ -83,7 +83,8 @@ class Honest:
             except grpc.aio.AioRpcError as error:
                 outcome.errors[f"{error.code().name} {error.details()}"[:80]] += 1
             except (OSError, EOFError, Refused) as error:
-                outcome.errors[repr(error)[:80]] += 1
+                # Of an error as JSON its message.
+                outcome.errors[repr(error).rpartition('"message":')[2][:80]] += 1
             else:
                 outcome.delays.append(time.perf_counter() - arrival)
 
