@@ -15,7 +15,7 @@ from zimun.booking.reader import Reader
 from zimun.domain.availability.obstacles import Obstacle
 from zimun.domain.availability.opening_hours import Day, dates, local_date, segments
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
+from zimun.domain.availability.slot_refusal import refusal_of
 from zimun.domain.availability.slot_request import (
     DateRange,
     ResolvedRequest,
@@ -368,10 +368,7 @@ def _check(
 
 
 def _outcome_at(search: Search, start: int) -> CheckOutcome:
-    try:
-        return slot_at(search, start)
-    except ZimunError as error:
-        return error
+    return search.find_slot(start) or refusal_of(search, start)
 
 
 @dataclass(frozen=True, slots=True)

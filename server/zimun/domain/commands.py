@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Protocol
 from zimun.domain.availability.assignment import choose
 from zimun.domain.availability.nearest_slots import slot_unavailable
 from zimun.domain.availability.opening_hours import local_date, segments
-from zimun.domain.availability.slot_refusal import slot_at
-from zimun.domain.availability.slot_request import SlotRequest, resolve
+from zimun.domain.availability.slot_refusal import refusal_of
+from zimun.domain.availability.slot_request import ResolvedRequest, SlotRequest, resolve
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Choice, Slot
 from zimun.domain.availability.tallies import check_customer
@@ -64,13 +64,10 @@ class Hold:
     session_id: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises what `resolve` and `slot_at` raise; SlotUnavailable has alternatives."""
+        """Raises what `resolve` raises, and the refusal of a start that is no slot."""
         resolved = resolve(ledger, timetable, self.request)
         search = resolved.search_at(ledger, now, self.start)
-        try:
-            slot = slot_at(search, self.start)
-        except SlotUnavailable:
-            raise slot_unavailable(ledger, resolved, now, self.start) from None
+        slot = _find_slot(ledger, resolved, search, self.start)
         choice = _choose(ledger, search, slot)
         events = _expiries_before(ledger, search, choice, now)
         service = search.service
@@ -192,10 +189,7 @@ class RescheduleAppointment:
         is_at_start = self.start == before.start
         if is_at_start and search.can_keep(before.staff_id, before.resource_ids, self.start):
             return Decision((), before)
-        try:
-            slot = slot_at(search, self.start)
-        except SlotUnavailable:
-            raise slot_unavailable(ledger, resolved, now, self.start) from None
+        slot = _find_slot(ledger, resolved, search, self.start)
         if before.staff_id in slot.staff_ids:
             slot = slot.given_by(before.staff_id)
         choice = _choose(ledger, search, slot)
@@ -273,6 +267,16 @@ def _session_for(
         booked_at=now,
         capacity=service.capacity,
     ).joined_by(reservation)
+
+
+def _find_slot(ledger: Ledger, resolved: ResolvedRequest, search: Search, start: int) -> Slot:
+    """The slot at a start; raises its refusal: a SlotUnavailable has alternatives."""
+    if slot := search.find_slot(start):
+        return slot
+    error = refusal_of(search, start)
+    if isinstance(error, SlotUnavailable):
+        error = slot_unavailable(ledger, resolved, search.now, start)
+    raise error
 
 
 def _choose(ledger: Ledger, search: Search, slot: Slot) -> Choice:

@@ -1,7 +1,7 @@
 """What a search says of times, as plain values."""
 
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
+from zimun.domain.availability.slot_refusal import refusal_of
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import (
@@ -25,8 +25,15 @@ def facts(slot: Slot) -> Facts:
     )
 
 
+def slot_at(search: Search, start: int) -> Slot:
+    """The slot at a start; raises the error with which a hold of it is refused."""
+    if slot := search.find_slot(start):
+        return slot
+    raise refusal_of(search, start)
+
+
 def refusal(search: Search, start: int) -> str:
-    """The rule that slot_at names; empty for a slot."""
+    """The rule that the refusal of a start names; empty for a slot."""
     try:
         slot_at(search, start)
     except (NotASlot, OutsideBookingWindow) as refused:

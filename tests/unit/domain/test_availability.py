@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.availability.nearest_slots import nearest
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.availability.slots import Slot
 from zimun.domain.booking_errors import NotASlot
@@ -20,7 +19,7 @@ from .build import BACK_INTO_YESTERDAY, World, organization, service, world
 from .oracle import Oracle
 from .oracle_obstacles import refusal_of
 from .random_worlds import worlds
-from .slot_facts import facts, refusal
+from .slot_facts import facts, refusal, slot_at
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ def check_resources(asked: World, slot: Slot) -> None:
 
 
 def check_answers(asked: World) -> None:
-    """`slots` and `slot_at` answer every tick of the dates as the oracle does."""
+    """`slots` and `find_slot` answer every tick of the dates as the oracle does."""
     oracle, search = Oracle(asked), asked.search()
     assert asked.catalog.services[asked.service.id].option(asked.service.duration) == asked.service
     expected = {instant: refusal_of(oracle, instant) for instant in oracle.instants()}

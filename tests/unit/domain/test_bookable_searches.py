@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 
 from zimun.domain.availability.opening_hours import local_date
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot, SlotUnavailable
 from zimun.domain.catalog.entries import Override
 from zimun.domain.instant import HOUR
@@ -28,6 +27,7 @@ from .build import (
 )
 from .clinics import WEEKS
 from .random_worlds import worlds
+from .slot_facts import slot_at
 
 
 @examples(100)

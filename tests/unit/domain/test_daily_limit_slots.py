@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.instant import HOUR, MINUTE
 
 from .build import (
@@ -19,7 +18,7 @@ from .build import (
     utc,
     world,
 )
-from .slot_facts import refusal, starts
+from .slot_facts import refusal, slot_at, starts
 
 
 def in_new_york(daily_limit: int, *begun: str) -> World:

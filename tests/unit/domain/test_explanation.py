@@ -10,7 +10,6 @@ from hypothesis import given
 
 from zimun.domain.availability.obstacles import Obstacle, Rule
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.booking_errors import (
     LimitReached,
@@ -28,6 +27,7 @@ from .build import World, resource
 from .oracle import Oracle
 from .oracle_obstacles import TAKEN, Line, obstacles_of
 from .random_worlds import worlds
+from .slot_facts import slot_at
 
 
 def refusals(asked: World, search: Search) -> Iterator[tuple[int, ZimunError]]:

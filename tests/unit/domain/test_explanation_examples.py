@@ -6,7 +6,6 @@ import pytest
 
 from zimun.domain.availability.obstacles import Rule
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, SlotAlignment
 from zimun.domain.instant import DAY, HOUR, MINUTE
@@ -24,7 +23,7 @@ from .build import (
     utc,
     world,
 )
-from .slot_facts import why
+from .slot_facts import slot_at, why
 
 NOON = NINE + 3 * HOUR
 

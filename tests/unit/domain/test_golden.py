@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from zimun.domain.availability.opening_hours import local_rfc3339
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.catalog.entries import Organization, Override, Service, SlotAlignment
 from zimun.domain.catalog.weekly_hours import Hours
 from zimun.domain.instant import DAY, HOUR, MINUTE, rfc3339
 
 from .build import ALL_DAY, World, every_day, member, organization, service, utc, world
+from .slot_facts import slot_at
 
 
 def at(*openings: str) -> Hours:

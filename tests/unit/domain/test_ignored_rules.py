@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.slot_search import Search
 from zimun.domain.booking_errors import (
     LimitReached,
@@ -37,6 +36,7 @@ from .build import (
 )
 from .oracle import Oracle
 from .random_worlds import worlds
+from .slot_facts import slot_at
 
 EVERY_RULE = frozenset(BookingRule)
 

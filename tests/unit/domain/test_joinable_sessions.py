@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.catalog.entries import Place
 from zimun.domain.instant import HOUR
 
 from .build import MONDAY, NINE, location, member, service, session, world
-from .slot_facts import refusal, starts
+from .slot_facts import refusal, slot_at, starts
 
 
 def test_a_running_session_with_room_can_be_joined_though_its_people_are_busy() -> None:

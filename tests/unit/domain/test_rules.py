@@ -7,7 +7,6 @@ import pytest
 
 from zimun.domain.availability.assignment import choose
 from zimun.domain.availability.opening_hours import DayStatus, place_day
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.catalog.entries import Override, Place, Service, SlotAlignment
 from zimun.domain.catalog.holiday_calendar import HolidayCalendar
 from zimun.domain.instant import DAY, HOUR, MINUTE
@@ -27,6 +26,7 @@ from .build import (
     utc,
     world,
 )
+from .slot_facts import slot_at
 
 CLOSED, SHORT, LONG = (), ((600, 660),), ((540, 1080),)
 

@@ -6,7 +6,6 @@ from datetime import date
 import pytest
 
 from zimun.domain.availability.single_start import time_of_day
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, Place, SlotAlignment
 from zimun.domain.ignored_rules import BookingRule
@@ -24,6 +23,7 @@ from .build import (
     utc,
     world,
 )
+from .slot_facts import slot_at
 
 CUT = service(duration=HOUR, slot_step=HOUR)
 STAFFED = replace(CUT, staff_ids=("t_1",))

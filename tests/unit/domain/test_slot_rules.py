@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot, OutsideBookingWindow
 from zimun.domain.catalog.entries import Override, SlotAlignment
 from zimun.domain.catalog.weekly_hours import WeeklyHours
@@ -28,7 +27,7 @@ from .build import (
     utc,
     world,
 )
-from .slot_facts import refusal, shown, starts
+from .slot_facts import refusal, shown, slot_at, starts
 from .test_availability import check_answers
 
 

@@ -14,7 +14,6 @@ from zimun.domain.availability import start_grid
 from zimun.domain.availability import timetable as timetable_module
 from zimun.domain.availability.nearest_slots import nearest
 from zimun.domain.availability.opening_hours import dates, local_date
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.availability.timetable import MAX_NEW_STAFF_DAYS, Timetable
 from zimun.domain.availability.zone_dates import date_ranges
 from zimun.domain.catalog.entries import Override
@@ -39,7 +38,7 @@ from .clinics import WEEKS, clinics
 from .oracle import Oracle
 from .oracle_obstacles import refusal_of
 from .random_worlds import worlds
-from .slot_facts import facts, refusal
+from .slot_facts import facts, refusal, slot_at
 
 
 def check_days(asked: World) -> None:

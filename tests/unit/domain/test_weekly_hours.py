@@ -6,7 +6,6 @@ import pytest
 
 from zimun.domain.availability.opening_hours import Day, DayStatus, place_day, service_day
 from zimun.domain.availability.slot_explanation import obstacles
-from zimun.domain.availability.slot_refusal import slot_at
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, Place
 from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod, week_on
@@ -25,6 +24,7 @@ from .build import (
     utc,
     world,
 )
+from .slot_facts import slot_at
 
 TUESDAY, SUNDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=6)
 EARLY, LATE = ((480, 600),), ((600, 720),)
