@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from zimun.booking import group_commit, reader, writer
+from zimun.booking import group_decision, reader, writer
 from zimun.booking import time_off as booking_time_off
-from zimun.booking.group_decision import GroupDecision
+from zimun.booking.group_decision import Draft, GroupDecision
 from zimun.booking.reader import LedgerMemory
 from zimun.booking.store import Append, Head
 from zimun.domain import appointment_commands, commands
@@ -93,22 +93,22 @@ def uncompared() -> None:
 
 def premature() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
-    append = group_commit.Draft.to_append
+    append = Draft.to_append
 
-    def evolve_first(draft: group_commit.Draft) -> Append | None:
+    def evolve_first(draft: Draft) -> Append | None:
         made: Append | None = append(draft)
         draft.memory.ledger = replace(draft.ledger, time=draft.now)
         return made
 
-    _plant(group_commit.Draft, "to_append", evolve_first)
+    _plant(Draft, "to_append", evolve_first)
 
 
 def undropped() -> None:
     """Memory keeps what a group came to that failed, and now and then one fails."""
-    drafts: dict[str, group_commit.Draft] = {}
+    drafts: dict[str, Draft] = {}
     decide = GroupDecision.drafts
 
-    async def decide_group(decision: Any, *arguments: Any) -> list[group_commit.Draft]:
+    async def decide_group(decision: Any, *arguments: Any) -> list[Draft]:
         decided = await decide(decision, *arguments)
         drafts.update({draft.memory.org_id: draft for draft in decided})
         return decided
@@ -148,14 +148,14 @@ def outdated() -> None:
 
 def hasty() -> None:
     """Callers are answered before the commit."""
-    append = group_commit.Draft.to_append
+    append = Draft.to_append
 
-    def settle_first(draft: group_commit.Draft) -> Append | None:
-        group_commit.complete(draft.commands)
+    def answer_first(draft: Draft) -> Append | None:
+        group_decision.complete(draft.commands)
         made: Append | None = append(draft)
         return made
 
-    _plant(group_commit.Draft, "to_append", settle_first)
+    _plant(Draft, "to_append", answer_first)
 
 
 def split() -> None:
@@ -181,7 +181,7 @@ def backwards() -> None:
     """The instant of a decision is this server's clock, whatever the ledger's time."""
     make = GroupDecision._new_draft
 
-    def new_draft(decision: Any, *arguments: Any) -> group_commit.Draft:
+    def new_draft(decision: Any, *arguments: Any) -> Draft:
         draft = make(decision, *arguments)
         draft.now = decision._clock.now()
         return draft
@@ -218,7 +218,7 @@ def early() -> None:
 
 def unconfirmed() -> None:
     """A refusal is answered from memory, though nothing is written that would confirm it."""
-    _plant(group_commit.Draft, "is_confirmed_by_append", property(lambda _: True))
+    _plant(Draft, "is_confirmed_by_append", property(lambda _: True))
 
 
 def unlimited() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zimun.booking.group_commit import Draft, PendingCommand
+from zimun.booking.group_decision import Draft, PendingCommand
 from zimun.domain.booking_errors import SlotUnavailable
 
 from .booking_client import BookingClient

@@ -22,8 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
-from zimun.booking.group_commit import PendingCommand, complete, fail
-from zimun.booking.group_decision import GroupDecision
+from zimun.booking.group_decision import GroupDecision, PendingCommand, complete, fail
 from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
 from zimun.booking.store import AppendRejected, LedgerStore
 from zimun.clock import Clock
