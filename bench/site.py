@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 
@@ -37,7 +37,7 @@ from zimun_gateway.settings import Settings as GatewaySettings
 
 STORES = ("SQLite", "PostgreSQL")
 
-_WHERE = re.compile(r"gRPC at (.*), tokens of \S+ at port (\d+)")
+_WHERE = re.compile(r"gRPC at (.*), tokens of ")
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,7 @@ def on_postgres(*options: str) -> Iterator[tuple[postgres.Postgres, Site]]:
 
 def seeded(server: postgres.Postgres) -> Site:
     """The site in a new database of a server."""
-    return asyncio.run(seeding(server))
-
-
-async def seeding(server: postgres.Postgres) -> Site:
-    """As `seeded`, on an event loop."""
-    return await _seeded(server.url(server.create()))
+    return asyncio.run(_seeded(server.url(server.create())))
 
 
 @contextmanager
@@ -107,19 +102,11 @@ async def _seeded(address: str) -> Site:
     return Site(address, issuer.issue(client, SCOPES), tomorrow)
 
 
-class Addresses(NamedTuple):
-    """Where `zimun serve` says that it listens."""
-
-    grpc_ports: list[int]
-    auth_port: int
-
-
-def parse_addresses(line: str) -> Addresses:
-    """What the first line of `zimun serve` says."""
+def _grpc_ports(line: str) -> list[int]:
+    """The ports in the first line of `zimun serve`."""
     match = _WHERE.match(line)
     assert match, line
-    ports = [int(address.rpartition(":")[2]) for address in match[1].split(", ")]
-    return Addresses(ports, int(match[2]))
+    return [int(address.rpartition(":")[2]) for address in match[1].split(", ")]
 
 
 @contextmanager
@@ -133,7 +120,7 @@ def serving(site: Site, workers: int) -> Iterator[list[int]]:
         ) as process:
             try:
                 assert process.stdout
-                yield parse_addresses(process.stdout.readline()).grpc_ports
+                yield _grpc_ports(process.stdout.readline())
             finally:
                 process.terminate()
 

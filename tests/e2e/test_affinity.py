@@ -1,13 +1,11 @@
 """`zimun gateway` before the workers of `zimun serve`: which one answers, and when it dies."""
 
-import http.client
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -17,97 +15,9 @@ import pytest
 import requests
 import yaml
 
-from ..support.processes import BIN, alive, environment, free_port, free_ports, run, until
-from ..support.program import HOLD_PATH
+from ..support.processes import BIN, alive, free_ports, run, until
 from ..support.server import Caller, Server, Site, starts
-
-ISSUER = "http://localhost:8080"
-"""That of the servers, unless they are told another."""
-
-
-class Gateway:
-    """An Envoy of its own before a server; tells which worker has answered."""
-
-    def __init__(self, server: Server, log: Path) -> None:
-        self.server = server
-        self.port, self.admin_port = free_port(), free_port()
-        variables = {
-            "ZIMUN_HOST": "127.0.0.1",
-            "ZIMUN_PORT": str(self.port),
-            "ZIMUN_ADMIN_PORT": str(self.admin_port),
-            "ZIMUN_ISSUER": ISSUER,
-            "ZIMUN_RATE_LIMIT": "0",
-            "ZIMUN_GRPC_ENDPOINTS": ",".join(f"127.0.0.1:{port}" for port in server.grpc_ports),
-            "ZIMUN_AUTH_ENDPOINTS": f"127.0.0.1:{server.auth_port}",
-        }
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [str(BIN / "zimun"), "gateway"],
-                stdout=output,
-                stderr=output,
-                env=environment(**variables),
-            )
-
-    @property
-    def target(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-
-    def ready(self) -> bool:
-        try:
-            return self._admin("/ready") == "LIVE\n"
-        except OSError:
-            return False
-
-    def services(self, token: str, timeout: float = 20) -> requests.Response:
-        return requests.get(
-            f"http://{self.target}/api/v1/services", headers=_bearer(token), timeout=timeout
-        )
-
-    def hold(self, token: str, time: str, key: str) -> requests.Response:
-        return requests.post(
-            f"http://{self.target}{HOLD_PATH}",
-            json={"service_id": "s_123", "appointment_time": time},
-            headers=_bearer(token) | {"Idempotency-Key": key},
-            timeout=20,
-        )
-
-    def worker_of(self, call: Callable[[], object]) -> int:
-        """The gRPC port of the worker that answers the call; nobody else may be calling."""
-        before = self.count_answers()
-        call()
-        after = self.count_answers()
-        [port] = [port for port in after if after[port] > before[port]]
-        return port
-
-    def count_answers(self) -> dict[int, int]:
-        """How many calls the worker at each port has answered."""
-        counters = re.findall(
-            r"^zimun::127\.0\.0\.1:(\d+)::rq_success::(\d+)$",
-            self._admin("/clusters"),
-            re.MULTILINE,
-        )
-        return {int(port): int(calls) for port, calls in counters}
-
-    def _admin(self, path: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
-        with closing(connection):
-            connection.request("GET", path)
-            return connection.getresponse().read().decode()
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-@contextmanager
-def gateway_before(server: Server, log: Path) -> Iterator[Gateway]:
-    with closing(Gateway(server, log)) as gateway:
-        until("the gateway", gateway.ready, 20)
-        yield gateway
+from .gateway_process import Gateway, gateway_before
 
 
 def new_token(server: Server, organization: str) -> str:
@@ -130,7 +40,7 @@ def test_calls_of_one_organization_reach_one_worker_and_those_of_many_reach_all(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = serve(workers=2).start()
-    with gateway_before(server, tmp_path / "gateway.log") as gateway:
+    with gateway_before(server, log=tmp_path / "gateway.log") as gateway:
 
         def workers_of(token: str) -> set[int]:
             """Which ones answer calls of this token, JSON and gRPC."""
@@ -159,7 +69,7 @@ def test_calls_of_a_killed_worker_succeed_at_another_one_and_come_back(
 ) -> None:
     server = serve(workers=2).start()
     token = server.token()
-    with gateway_before(server, tmp_path / "gateway.log") as gateway:
+    with gateway_before(server, log=tmp_path / "gateway.log") as gateway:
         own = gateway.worker_of(lambda: gateway.services(token))
         [other] = set(server.grpc_ports) - {own}
         before = gateway.count_answers()[other]
@@ -188,7 +98,7 @@ def test_calls_of_a_worker_that_hangs_reach_another_one_and_come_back(
 ) -> None:
     server = serve(workers=2).start()
     token = server.token()
-    with gateway_before(server, tmp_path / "gateway.log") as gateway:
+    with gateway_before(server, log=tmp_path / "gateway.log") as gateway:
         own = gateway.worker_of(lambda: gateway.services(token))
         [other] = set(server.grpc_ports) - {own}
         pid = server.worker(own)

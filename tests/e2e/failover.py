@@ -1,36 +1,35 @@
-"""`python -m bench.failover`: servers are killed one after the other under bookings through Envoy.
+"""`python -m tests.e2e.failover`: servers are killed under bookings through Envoy, one by one.
 
-Two machines, each one `zimun serve`, on one PostgreSQL behind one Envoy. Bookings
+Two servers, as on two machines, on one PostgreSQL behind one Envoy. Bookings
 begin at a constant rate, whatever became of those before them; each is a hold and
 its confirmation over the JSON API. A client follows the published advice: after
 429, 502, 503, 504 or a broken connection it repeats the request with the same
-Idempotency-Key. With `--roll` no server is killed: one machine of two workers renews
-them by SIGHUP.
+Idempotency-Key. With `--roll` no server is killed: one of two workers renews them by
+SIGHUP.
 """
 
 import argparse
 import asyncio
-import os
 import random
 import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from bench import catalogue, site
-from zimun.config import Settings
-from zimun.domain.instant import DAY, MINUTE, rfc3339
+from ..support.postgres import shared
+from ..support.processes import free_port, free_ports
+from ..support.program import DEMO_STAFF
+from ..support.server import Server, Site, seeded, starts
+from .gateway_process import gateway_before
 
 REPEAT = frozenset({429, 502, 503, 504})
 BROKEN = 0
@@ -39,47 +38,11 @@ BROKEN = 0
 MIN_PAUSE, MAX_PAUSE = 0.05, 1.0
 """Seconds before a repetition where no Retry-After says otherwise; less a random part."""
 
+GUEST = "guest@example.com"
+"""The contact of every booking of the load."""
+
 RECOVERY_TIMEOUT = 30.0
 """Seconds after which a client gives up."""
-
-
-class Machine:
-    """One `zimun serve`: always on the same ports, however often it is started.
-
-    One of several workers is started once: the ports that they get need not be consecutive.
-    """
-
-    def __init__(self, environment: Mapping[str, str], workers: int) -> None:
-        self._environment = dict(environment) | {"ZIMUN_WORKERS": str(workers)}
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start it, and return when it serves."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "zimun", "serve"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-        )
-        assert self.process.stdout
-        addresses = site.parse_addresses(self.process.stdout.readline())
-        self.grpc_endpoints = [f"127.0.0.1:{port}" for port in addresses.grpc_ports]
-        self.auth_endpoint = f"127.0.0.1:{addresses.auth_port}"
-        self._environment |= {
-            "ZIMUN_GRPC_PORT": str(addresses.grpc_ports[0]),
-            "ZIMUN_AUTH_PORT": str(addresses.auth_port),
-        }
-
-    def send(self, number: int) -> None:
-        assert self.process
-        self.process.send_signal(number)
-
-    def end(self, number: int = signal.SIGTERM) -> None:
-        if self.process:
-            with self.process as ending:
-                if ending.poll() is None:
-                    ending.send_signal(number)
-            self.process = None
 
 
 @dataclass
@@ -130,10 +93,10 @@ class Report:
 
 
 class Load:
-    """Bookings at a constant rate."""
+    """Bookings at a constant rate: each start of s_123 as often as it has staff members."""
 
-    def __init__(self, session: aiohttp.ClientSession, where: site.Site) -> None:
-        self._session, self._where = session, where
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
         self._began = time.perf_counter()
         self.report = Report()
 
@@ -142,20 +105,19 @@ class Load:
 
     async def run(self, rate: float, seconds: float) -> None:
         bookings: list[asyncio.Task[None]] = []
-        for number in range(int(rate * seconds)):
+        times = (start for start in starts() for _ in DEMO_STAFF)
+        for number, start in enumerate(islice(times, int(rate * seconds))):
             await asyncio.sleep(max(number / rate - self.now(), 0))
-            bookings.append(asyncio.create_task(self._book(number)))
+            bookings.append(asyncio.create_task(self._book(number, start)))
         await asyncio.gather(*bookings)
 
-    async def _book(self, number: int) -> None:
+    async def _book(self, number: int, start: str) -> None:
         begun = self.now()
-        # Five people: every slot is booked five times.
-        at = self._where.tomorrow + DAY + number // len(catalogue.STAFF) * 10 * MINUTE
-        request = {"service_id": catalogue.SERVICE_ID, "appointment_time": rfc3339(at)}
+        request = {"service_id": "s_123", "appointment_time": start}
         hold = await self._post("hold", request, f"hold-{number}")
         if hold is None:
             return
-        contact = {"contact_name": f"Guest {number}", "contact_email": "guest@example.com"}
+        contact = {"contact_name": f"Guest {number}", "contact_email": GUEST}
         named = {"hold_id": hold["hold_id"], **contact}
         booked = await self._post("confirm", named, f"confirm-{number}")
         if booked is None:
@@ -191,10 +153,10 @@ class Load:
             return BROKEN, None, 0.0
 
     async def read(self) -> None:
-        """Every appointment that there is, by the API."""
+        """Read every appointment of the load."""
         token = ""
         while True:
-            query = {"page_size": "100", "page_token": token}
+            query = {"contact_email": GUEST, "page_size": "100", "page_token": token}
             async with self._session.get("/api/v1/appointments", params=query) as answer:
                 page = await answer.json()
                 assert answer.status == 200, page
@@ -206,102 +168,65 @@ class Load:
 
 
 async def run(
-    where: site.Site, seconds: float, rate: float, period: float, down: float, roll: bool
+    site: Site, seconds: float, rate: float, period: float, down: float, roll: bool
 ) -> Report:
     """Load for so many seconds, with a fault in each period; see the module."""
-    with tempfile.TemporaryDirectory() as directory, _machines(where, directory, roll) as machines:
-        async with AsyncExitStack() as stack:
-            url = stack.enter_context(_gateway(directory, machines))
-            headers = {"Authorization": where.bearer[0][1]}
-            session = await stack.enter_async_context(
-                aiohttp.ClientSession(url, headers=headers, timeout=aiohttp.ClientTimeout(20))
-            )
-            await _ready(session)
-            load = Load(session, where)
-            faults = _faults(load, machines, seconds, period, down, roll)
+    log = site.data_dir / "gateway.log"
+    with _started(site, roll) as servers, gateway_before(*servers, log=log) as gateway:
+        headers = {"Authorization": f"Bearer {servers[0].token()}"}
+        timeout = aiohttp.ClientTimeout(20)
+        url = f"http://{gateway.target}"
+        async with aiohttp.ClientSession(url, headers=headers, timeout=timeout) as session:
+            load = Load(session)
+            faults = _faults(load, servers, seconds, period, down, roll)
             await asyncio.gather(load.run(rate, seconds), faults)
             await load.read()
             return load.report
 
 
 async def _faults(
-    load: Load, machines: Sequence[Machine], seconds: float, period: float, down: float, roll: bool
+    load: Load, servers: Sequence[Server], seconds: float, period: float, down: float, roll: bool
 ) -> None:
     for number in range(int(seconds / period) - 1):
         await asyncio.sleep(max((number + 1) * period - load.now(), 0))
         load.report.faults.append(load.now())
-        machine = machines[number % len(machines)]
+        server = servers[number % len(servers)]
         if roll:
-            machine.send(signal.SIGHUP)
+            server.process.send_signal(signal.SIGHUP)
         else:
-            await asyncio.to_thread(machine.end, signal.SIGKILL)
+            await asyncio.to_thread(server.close)
             await asyncio.sleep(down)
-            await asyncio.to_thread(machine.start)
+            await asyncio.to_thread(server.start)
 
 
 @contextmanager
-def _machines(where: site.Site, directory: str, roll: bool) -> Iterator[Sequence[Machine]]:
-    environment = {**where.variables(Path(directory)), "ZIMUN_ISSUER": Settings().public_issuer}
-    machines = [Machine(environment, 2)] if roll else [Machine(environment, 1) for _ in range(2)]
+def _started(site: Site, roll: bool) -> Iterator[Sequence[Server]]:
+    """One server of two workers to be renewed, or two servers to be killed; each stays on its
+    ports."""
+    workers = (2,) if roll else (1, 1)
+    servers = [Server(site, count, free_ports(count), free_port()) for count in workers]
     try:
-        for machine in machines:
-            machine.start()
-        yield machines
+        for server in servers:
+            server.start()
+        yield servers
     finally:
-        for machine in machines:
-            machine.end()
-
-
-@contextmanager
-def _gateway(directory: str, machines: Sequence[Machine]) -> Iterator[str]:
-    """Envoy in front of the machines; answers its URL."""
-    with socket.socket() as probe, socket.socket() as other:
-        probe.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        port, admin = probe.getsockname()[1], other.getsockname()[1]
-    environment = os.environ | {
-        "ZIMUN_DATA_DIR": directory,
-        "ZIMUN_PORT": str(port),
-        "ZIMUN_ADMIN_PORT": str(admin),
-        "ZIMUN_ISSUER": Settings().public_issuer,
-        "ZIMUN_RATE_LIMIT": "0",
-        "ZIMUN_GRPC_ENDPOINTS": ",".join(at for one in machines for at in one.grpc_endpoints),
-        "ZIMUN_AUTH_ENDPOINTS": ",".join(one.auth_endpoint for one in machines),
-    }
-    with (Path(directory) / "gateway.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "zimun", "gateway"], stdout=log, stderr=log, env=environment
-        )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-async def _ready(session: aiohttp.ClientSession) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            async with session.get("/api/v1/services") as answer:
-                if answer.status == 200:
-                    return
-        except aiohttp.ClientError:
-            pass
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
+        for server in servers:
+            server.close()
 
 
 def main(seconds: float, rate: float, period: float, down: float, roll: bool) -> None:
-    with site.on_postgres() as (_, where):
-        print(asyncio.run(run(where, seconds, rate, period, down, roll)))
+    server, _ = shared()
+    database = {"ZIMUN_DATABASE_URL": server.url(server.create())}
+    with tempfile.TemporaryDirectory() as directory:
+        site = seeded(Path(directory) / "data", database)
+        print(asyncio.run(run(site, seconds, rate, period, down, roll)))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="bench.failover", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--rate", type=float, default=40, help="bookings per second")
+    parser = argparse.ArgumentParser(prog="tests.e2e.failover", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=30, help="bookings per second")
     parser.add_argument("--period", type=float, default=8, help="seconds between two faults")
-    parser.add_argument("--down", type=float, default=2, help="seconds for which a machine is down")
+    parser.add_argument("--down", type=float, default=2, help="seconds for which a server is down")
     parser.add_argument("--roll", action="store_true", help="renew workers instead of killing")
     main(**vars(parser.parse_args()))
