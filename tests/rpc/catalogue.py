@@ -1,4 +1,4 @@
-"""The catalogue's entries as the tests make them: four kinds that are administered alike."""
+"""The catalogue's entries as the tests make them: four types that are administered alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ def weekly(start: str, end: str, days: Sequence[str] = WEEK) -> list[dict[str, s
 
 
 @dataclass(frozen=True, eq=False)
-class Kind:
-    """A kind of entry: its names on the wire, and what its creator has to say at the least."""
+class EntryType:
+    """A type of entries: its names on the wire, and `least`, the fields that each must have."""
 
     message: type[Message]
     noun: str
@@ -113,7 +113,7 @@ class Kind:
         return await zimun.refused(self.method(zimun, verb), request, **token)
 
 
-SERVICE = Kind(
+SERVICE = EntryType(
     message=service_pb2.Service,
     noun="Service",
     field="service",
@@ -124,7 +124,7 @@ SERVICE = Kind(
     wire=services_service_pb2,
     least={"name": "New", "duration": minutes(30)},
 )
-LOCATION = Kind(
+LOCATION = EntryType(
     message=location_pb2.Location,
     noun="Location",
     field="location",
@@ -135,7 +135,7 @@ LOCATION = Kind(
     wire=locations_service_pb2,
     least={"name": "New"},
 )
-STAFF = Kind(
+STAFF = EntryType(
     message=staff_member_pb2.StaffMember,
     noun="StaffMember",
     field="staff_member",
@@ -146,7 +146,7 @@ STAFF = Kind(
     wire=staff_service_pb2,
     least={"name": "New"},
 )
-RESOURCE = Kind(
+RESOURCE = EntryType(
     message=resource_pb2.Resource,
     noun="Resource",
     field="resource",
@@ -157,7 +157,7 @@ RESOURCE = Kind(
     wire=resources_service_pb2,
     least={"name": "New"},
 )
-KINDS = (SERVICE, LOCATION, STAFF, RESOURCE)
+ENTRY_TYPES = (SERVICE, LOCATION, STAFF, RESOURCE)
 
 
 async def organization(zimun: Zimun) -> organization_pb2.Organization:
@@ -167,7 +167,7 @@ async def organization(zimun: Zimun) -> organization_pb2.Organization:
     return found
 
 
-def settings(
+def organization_update(
     mask: Sequence[str] | None = None, **fields: Any
 ) -> organizations_service_pb2.UpdateOrganizationRequest:
     """A change of the organization; without a mask, the request has none."""
@@ -179,11 +179,12 @@ def settings(
     return request
 
 
-async def settle(
+async def update_organization(
     zimun: Zimun, mask: Sequence[str] | None = None, **fields: Any
 ) -> organization_pb2.Organization:
+    """Update fields of the organization; without a mask, those that are given."""
     changed: organization_pb2.Organization = await zimun.call(
-        zimun.organizations.UpdateOrganization, settings(mask, **fields)
+        zimun.organizations.UpdateOrganization, organization_update(mask, **fields)
     )
     return changed
 

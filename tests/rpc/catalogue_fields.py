@@ -1,4 +1,4 @@
-"""Every field of every kind of entry, with two values of each."""
+"""Every field of every type of entry, with two values of each."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 import pytest
 
 from .catalogue import (
-    KINDS,
+    ENTRY_TYPES,
     LOCATION,
     RESOURCE,
     SERVICE,
     STAFF,
+    EntryType,
     Fields,
-    Kind,
     days,
     hours,
     minutes,
     weekly,
 )
 
-each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
+each_entry_type = pytest.mark.parametrize("entry_type", ENTRY_TYPES, ids=str)
 
-FULL: Mapping[Kind, Fields] = {
+FULL: Mapping[EntryType, Fields] = {
     SERVICE: {
         "name": "Massage",
         "description": "Back and neck.",
@@ -78,7 +78,7 @@ FULL: Mapping[Kind, Fields] = {
     RESOURCE: {"name": "Chair", "location_id": "l_main", "metadata": {"kind": "leather"}},
 }
 
-OTHER: Mapping[Kind, Fields] = {
+OTHER: Mapping[EntryType, Fields] = {
     SERVICE: {
         "name": "Talk",
         "description": "",
@@ -124,7 +124,7 @@ OTHER: Mapping[Kind, Fields] = {
     RESOURCE: {"name": "Lamp", "location_id": "", "metadata": {}},
 }
 
-EMPTIED: Mapping[Kind, tuple[str, ...]] = {
+EMPTIED: Mapping[EntryType, tuple[str, ...]] = {
     SERVICE: (
         *("active", "description", "resource_requirements", "staff_ids", "location_ids"),
         *("duration_options", "booking_limits", "metadata", "price", "buffer_before", "lead_time"),

@@ -20,7 +20,7 @@ from .catalogue import (
     hours,
     minutes,
     put_override,
-    settle,
+    update_organization,
     weekly,
 )
 from .time_off import put_time_off
@@ -61,7 +61,7 @@ async def _location_inactive(zimun: Zimun) -> Fields:
 
 
 async def _holiday(zimun: Zimun) -> Fields:
-    await settle(zimun, holiday_region="GB-SCT")
+    await update_organization(zimun, holiday_region="GB-SCT")
     await service(zimun)
     return {}
 

@@ -26,17 +26,17 @@ from .calls import (
     times,
 )
 from .catalogue import (
-    KINDS,
+    ENTRY_TYPES,
     LOCATION,
     RESOURCE,
     SERVICE,
     STAFF,
-    Kind,
+    EntryType,
     hours,
-    settle,
+    update_organization,
     weekly,
 )
-from .catalogue_fields import each_kind
+from .catalogue_fields import each_entry_type
 
 TEN = "2025-12-01T10:00:00Z"
 ELEVEN = "2025-12-01T11:00:00Z"
@@ -99,75 +99,79 @@ async def life(zimun: Zimun, hold: Hold) -> Appointment:
     return cancelled
 
 
-@each_kind
-async def test_a_hold_outlives_what_is_archived_under_it(one_service: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_a_hold_outlives_what_is_archived_under_it(
+    one_service: Zimun, entry_type: EntryType
+) -> None:
     hold = await create_hold(one_service, TEN, "s_x")
-    await kind.archive(one_service, IDS[kind])
+    await entry_type.archive(one_service, IDS[entry_type])
     await life(one_service, hold)
 
 
 async def test_a_hold_outlives_everything_archived_under_it(one_service: Zimun) -> None:
     hold = await create_hold(one_service, TEN, "s_x")
-    for kind in KINDS:
-        await kind.archive(one_service, IDS[kind])
+    for entry_type in ENTRY_TYPES:
+        await entry_type.archive(one_service, IDS[entry_type])
     await life(one_service, hold)
 
 
-@each_kind
-async def test_a_held_slot_of_what_is_archived_is_released(one_service: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_a_held_slot_of_what_is_archived_is_released(
+    one_service: Zimun, entry_type: EntryType
+) -> None:
     hold = await create_hold(one_service, TEN, "s_x")
-    await kind.archive(one_service, IDS[kind])
+    await entry_type.archive(one_service, IDS[entry_type])
     request = appointments_pb2.ReleaseHoldRequest(hold_id=hold.hold_id)
     assert (
         await one_service.call(one_service.appointments.ReleaseHold, request)
     ).state == Hold.RELEASED
 
 
-@each_kind
-async def test_what_is_archived_has_no_slots(one_service: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_what_is_archived_has_no_slots(one_service: Zimun, entry_type: EntryType) -> None:
     before = await search(one_service, "s_x", "2025-12-01")
     assert len(before.slots) == 3
-    await kind.archive(one_service, IDS[kind])
+    await entry_type.archive(one_service, IDS[entry_type])
     assert list((await search(one_service, "s_x", "2025-12-01")).slots) == []
     assert list((await find_next(one_service, "s_x", count=100)).slots) == []
     refused = await hold_refused(one_service, TEN, "s_x")
     assert refused.reason == "NOT_A_SLOT"
     assert refused.details == ["google.rpc.ErrorInfo"]
     explained = await explain(one_service, "s_x", TEN)
-    assert [each.subject_id for each in explained.obstacles] == [IDS[kind]]
-    await kind.update(one_service, IDS[kind], active=True)
+    assert [each.subject_id for each in explained.obstacles] == [IDS[entry_type]]
+    await entry_type.update(one_service, IDS[entry_type], active=True)
     assert await search(one_service, "s_x", "2025-12-01") == before
 
 
-@each_kind
+@each_entry_type
 async def test_an_appointment_does_not_move_to_what_is_archived(
-    one_service: Zimun, kind: Kind
+    one_service: Zimun, entry_type: EntryType
 ) -> None:
     kept = await hold_and_confirm(one_service, TEN, "s_x")
-    await kind.archive(one_service, IDS[kind])
+    await entry_type.archive(one_service, IDS[entry_type])
     move = reschedule_request(kept.appointment_id, ELEVEN)
     refused = await one_service.refused(one_service.appointments.RescheduleAppointment, move)
     assert refused.reason == "NOT_A_SLOT"
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
     assert await one_service.call(one_service.appointments.GetAppointment, get) == kept
-    await kind.update(one_service, IDS[kind], active=True)
+    await entry_type.update(one_service, IDS[entry_type], active=True)
     moved = await one_service.call(one_service.appointments.RescheduleAppointment, move)
     assert moved.appointment_id == kept.appointment_id
 
 
-@pytest.mark.parametrize("kind", [STAFF, RESOURCE], ids=str)
+@pytest.mark.parametrize("entry_type", [STAFF, RESOURCE], ids=str)
 async def test_an_appointment_moves_to_an_entry_that_is_not_archived(
-    one_service: Zimun, kind: Kind
+    one_service: Zimun, entry_type: EntryType
 ) -> None:
     kept = await hold_and_confirm(one_service, TEN, "s_x")
     await add_alternatives(one_service)
-    await kind.archive(one_service, IDS[kind])
+    await entry_type.archive(one_service, IDS[entry_type])
     moved = await one_service.call(
         one_service.appointments.RescheduleAppointment,
         reschedule_request(kept.appointment_id, ELEVEN),
     )
-    who = moved.staff_id if kind is STAFF else moved.resource_ids[0]
-    assert who == IDS[kind].replace("x", "y")
+    who = moved.staff_id if entry_type is STAFF else moved.resource_ids[0]
+    assert who == IDS[entry_type].replace("x", "y")
 
 
 async def test_a_move_in_place_needs_another_staff_member_who_is_free_where_its_own_is_archived(
@@ -219,7 +223,7 @@ async def test_an_appointment_stays_as_it_is_when_its_service_changes(
     hold = await create_hold(one_service, TEN, "s_x")
     kept = await hold_and_confirm(one_service, ELEVEN, "s_x")
     await SERVICE.update(one_service, "s_x", **change)
-    await settle(one_service, time_zone="Asia/Tokyo", holiday_region="US")
+    await update_organization(one_service, time_zone="Asia/Tokyo", holiday_region="US")
     get = appointments_pb2.GetAppointmentRequest(appointment_id=kept.appointment_id)
     assert await one_service.call(one_service.appointments.GetAppointment, get) == kept
     cancelled = await life(one_service, hold)

@@ -21,7 +21,7 @@ from .calls import (
     search,
     slot_check,
 )
-from .catalogue import LOCATION, SERVICE, Fields, minutes, settle
+from .catalogue import LOCATION, SERVICE, Fields, minutes, update_organization
 
 # Many checks at once
 
@@ -109,7 +109,7 @@ REFUSED: list[Fields] = [
 
 async def test_the_error_of_a_check_is_the_one_of_a_hold(zimun: Zimun) -> None:
     """And of an explanation; each check stands by itself between those that can be had."""
-    await settle(zimun, holiday_region="US")
+    await update_organization(zimun, holiday_region="US")
     await SERVICE.create(zimun, id="s_gone")
     await SERVICE.archive(zimun, "s_gone")
     await LOCATION.create(zimun, id="l_nowhere")

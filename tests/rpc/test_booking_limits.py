@@ -23,7 +23,7 @@ from .calls import (
     update,
     update_request,
 )
-from .catalogue import SERVICE, hours, settle, weekly
+from .catalogue import SERVICE, hours, update_organization, weekly
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
 NINE, TEN, ELEVEN = (f"{FRIDAY}T{hour:02}:00:00Z" for hour in (9, 10, 11))
@@ -36,7 +36,7 @@ def limit(period: str, per: str, most: int = 1) -> dict[str, Any]:
 
 async def kiosk(zimun: Zimun, *limits: dict[str, Any], **fields: Any) -> None:
     """Open from nine to twelve, each hour, for everybody."""
-    await settle(zimun, time_zone="UTC", weekly_hours=weekly("09:00", "12:00"))
+    await update_organization(zimun, time_zone="UTC", weekly_hours=weekly("09:00", "12:00"))
     await SERVICE.create(
         zimun, id="s_kiosk", duration=hours(1), booking_limits=limits, capacity=1, **fields
     )
@@ -72,7 +72,7 @@ async def test_search_hold_book_and_explain_know_a_limit_alike(zimun: Zimun) -> 
 
 async def test_equal_limits_of_organization_and_service_are_told_apart(zimun: Zimun) -> None:
     await kiosk(zimun, limit("DAY", "SERVICE"))
-    await settle(zimun, booking_limits=[limit("DAY", "SERVICE")])
+    await update_organization(zimun, booking_limits=[limit("DAY", "SERVICE")])
     await create_hold(zimun, TEN, "s_kiosk")
     told = (await explain(zimun, "s_kiosk", NINE)).obstacles
     assert [one.limit_owner_id for one in told] == ["o_demo", "s_kiosk"]
@@ -147,7 +147,7 @@ async def test_of_many_who_come_at_once_a_limit_lets_through_so_many(
 ) -> None:
     await kiosk(zimun)
     ours = [limit("WEEK", per, 3)]
-    await settle(zimun, ["booking_limits"], booking_limits=ours)
+    await update_organization(zimun, ["booking_limits"], booking_limits=ours)
     starts = [f"{day}T{hour:02}:00:00Z" for day in (FRIDAY, SATURDAY) for hour in (9, 10, 11)]
     outcomes = await asyncio.gather(
         *(book(zimun, start, service_id="s_kiosk") for start in starts), return_exceptions=True

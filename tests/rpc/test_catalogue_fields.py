@@ -9,18 +9,18 @@ from zimun.v1 import location_pb2
 
 from ..support.rpc import Zimun
 from .catalogue import (
-    KINDS,
+    ENTRY_TYPES,
     LOCATION,
     RESOURCE,
     SERVICE,
     STAFF,
     WEEK,
+    EntryType,
     Fields,
-    Kind,
     minutes,
     weekly,
 )
-from .catalogue_fields import each_kind, told
+from .catalogue_fields import each_entry_type, told
 
 # What makes no sense
 
@@ -81,18 +81,25 @@ NO_LENGTHS = (
     {"seconds": 2**63 - 1},
 )
 
-BAD: list[tuple[Kind, Fields, str]] = [
-    *((kind, {"name": ""}, "name") for kind in KINDS),
-    *((kind, {"name": "n" * 201}, "name") for kind in KINDS),
-    *((kind, {"metadata": {f"k{n}": "" for n in range(51)}}, "metadata") for kind in KINDS),
-    *((kind, {"metadata": {"k" * 65: ""}}, "metadata") for kind in KINDS),
-    *((kind, {"metadata": {"k": "v" * 1001}}, "metadata") for kind in KINDS),
+BAD: list[tuple[EntryType, Fields, str]] = [
+    *((entry_type, {"name": ""}, "name") for entry_type in ENTRY_TYPES),
+    *((entry_type, {"name": "n" * 201}, "name") for entry_type in ENTRY_TYPES),
     *(
-        (kind, {"time_zone": zone}, "time_zone")
-        for kind in (LOCATION, STAFF)
+        (entry_type, {"metadata": {f"k{n}": "" for n in range(51)}}, "metadata")
+        for entry_type in ENTRY_TYPES
+    ),
+    *((entry_type, {"metadata": {"k" * 65: ""}}, "metadata") for entry_type in ENTRY_TYPES),
+    *((entry_type, {"metadata": {"k": "v" * 1001}}, "metadata") for entry_type in ENTRY_TYPES),
+    *(
+        (entry_type, {"time_zone": zone}, "time_zone")
+        for entry_type in (LOCATION, STAFF)
         for zone in ("Mars/Olympus", "+01:00", "europe/berlin", "../UTC", "Europe", "z" * 65)
     ),
-    *((kind, {"weekly_hours": them}, at) for kind in (LOCATION, STAFF) for them, at in HOURS),
+    *(
+        (entry_type, {"weekly_hours": them}, at)
+        for entry_type in (LOCATION, STAFF)
+        for them, at in HOURS
+    ),
     (LOCATION, {"address": "a" * 501}, "address"),
     (STAFF, {"daily_limit": -1}, "daily_limit"),
     (STAFF, {"location_ids": ["l_main", "l_none"]}, "location_ids"),
@@ -184,23 +191,23 @@ BAD: list[tuple[Kind, Fields, str]] = [
 
 
 @pytest.mark.parametrize("verb", ["Create", "Update"])
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("entry_type", ENTRY_TYPES, ids=str)
 async def test_what_makes_no_sense_is_refused_by_its_name(
-    zimun: Zimun, kind: Kind, verb: str
+    zimun: Zimun, entry_type: EntryType, verb: str
 ) -> None:
-    made = await kind.create(zimun)
+    made = await entry_type.create(zimun)
     wrong = {}
-    for entry_kind, fields, field in BAD:
-        if entry_kind is not kind:
+    for type_of_entry, fields, field in BAD:
+        if type_of_entry is not entry_type:
             continue
-        creation = kind.creation(**fields)
-        change = kind.change(made.id, list(fields), **fields)
-        refused = await kind.refused(zimun, verb, creation if verb == "Create" else change)
+        creation = entry_type.creation(**fields)
+        change = entry_type.change(made.id, list(fields), **fields)
+        refused = await entry_type.refused(zimun, verb, creation if verb == "Create" else change)
         told = (refused.code, refused.reason, set(refused.fields))
         if told != (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", {field}):
             wrong[str(fields)[:120]] = (*told, field)
     assert wrong == {}
-    assert await kind.get(zimun, made.id) == made
+    assert await entry_type.get(zimun, made.id) == made
 
 
 @pytest.mark.parametrize(
@@ -231,36 +238,38 @@ async def test_what_a_service_cannot_be_without_is_not_masked_away(
     assert await SERVICE.get(zimun, made.id) == made
 
 
-@each_kind
-async def test_every_wrong_field_of_an_entry_is_named_at_once(zimun: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_every_wrong_field_of_an_entry_is_named_at_once(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
     wrong = {"id": "x y", "name": "n" * 201, "metadata": {"k": "v" * 1001}}
-    refused = await kind.refused(zimun, "Create", kind.creation(**wrong))
+    refused = await entry_type.refused(zimun, "Create", entry_type.creation(**wrong))
     assert set(refused.fields) == set(wrong)
 
 
-@each_kind
-async def test_what_just_fits_is_taken(zimun: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_what_just_fits_is_taken(zimun: Zimun, entry_type: EntryType) -> None:
     widest: dict[str, Any] = {
         "name": "ü" * 200,
         "metadata": {"k" * 62 + f"{n:02}": "v" * 1000 for n in range(50)},
     }
-    made = await kind.create(zimun, **widest)
-    assert told(await kind.get(zimun, made.id)).metadata == widest["metadata"]
+    made = await entry_type.create(zimun, **widest)
+    assert told(await entry_type.get(zimun, made.id)).metadata == widest["metadata"]
 
 
-@pytest.mark.parametrize("kind", [LOCATION, STAFF], ids=str)
-async def test_openings_may_touch_and_a_day_have_ten(zimun: Zimun, kind: Kind) -> None:
+@pytest.mark.parametrize("entry_type", [LOCATION, STAFF], ids=str)
+async def test_openings_may_touch_and_a_day_have_ten(zimun: Zimun, entry_type: EntryType) -> None:
     touching = [
         day(f"{2 * n:02}:00", f"{2 * n + 2:02}:00", name) for name in WEEK for n in range(10)
     ]
-    made = await kind.create(zimun, weekly_hours=touching)
+    made = await entry_type.create(zimun, weekly_hours=touching)
     assert list(made.weekly_hours) == [location_pb2.WeeklyHours(**each) for each in touching]
 
 
-@each_kind
-async def test_a_request_without_an_entry_is_refused(zimun: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_a_request_without_an_entry_is_refused(zimun: Zimun, entry_type: EntryType) -> None:
     for verb in ("Create", "Update"):
-        refused = await kind.refused(zimun, verb, kind.request(verb))
+        refused = await entry_type.refused(zimun, verb, entry_type.request(verb))
         assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
-    refused = await kind.refused(zimun, "Update", kind.change("", name="Nobody"))
+    refused = await entry_type.refused(zimun, "Update", entry_type.change("", name="Nobody"))
     assert set(refused.fields) == {"id"}

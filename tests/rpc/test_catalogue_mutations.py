@@ -11,131 +11,148 @@ from zimun.v1 import options_pb2
 
 from ..support.rpc import Zimun
 from .catalogue import (
-    KINDS,
+    ENTRY_TYPES,
     RESOURCE,
     SERVICE,
     STAFF,
+    EntryType,
     Fields,
-    Kind,
 )
-from .catalogue_fields import FULL, each_kind, told
+from .catalogue_fields import FULL, each_entry_type, told
 
 # Archiving
 
 
-@each_kind
-async def test_what_is_archived_is_only_listed_when_asked_for(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun, **FULL[kind])
-    before = await kind.listed(zimun)
+@each_entry_type
+async def test_what_is_archived_is_only_listed_when_asked_for(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun, **FULL[entry_type])
+    before = await entry_type.listed(zimun)
     zimun.clock.advance(60)
-    archived = await kind.archive(zimun, made.id)
+    archived = await entry_type.archive(zimun, made.id)
     assert not archived.active
     assert told(archived) == told(made)
     assert archived.etag != made.etag
     assert archived.update_time.ToMicroseconds() == zimun.clock.now()
-    assert await kind.listed(zimun) == [entry for entry in before if entry.id != made.id]
+    assert await entry_type.listed(zimun) == [entry for entry in before if entry.id != made.id]
     everything = [archived if entry.id == made.id else entry for entry in before]
-    assert await kind.listed(zimun, archived=True) == everything
-    assert await kind.get(zimun, made.id) == archived
+    assert await entry_type.listed(zimun, archived=True) == everything
+    assert await entry_type.get(zimun, made.id) == archived
 
 
-@each_kind
-async def test_archiving_again_changes_nothing(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun)
-    archived = await kind.archive(zimun, made.id)
+@each_entry_type
+async def test_archiving_again_changes_nothing(zimun: Zimun, entry_type: EntryType) -> None:
+    made = await entry_type.create(zimun)
+    archived = await entry_type.archive(zimun, made.id)
     zimun.clock.advance(60)
-    assert await kind.archive(zimun, made.id) == archived
-    assert await kind.archive(zimun, made.id, archived.etag) == archived
-    assert await kind.get(zimun, made.id) == archived
+    assert await entry_type.archive(zimun, made.id) == archived
+    assert await entry_type.archive(zimun, made.id, archived.etag) == archived
+    assert await entry_type.get(zimun, made.id) == archived
 
 
-@each_kind
-async def test_archiving_fits_the_etag_where_it_says_one(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun)
-    request = kind.request("Archive", **{kind.id_field: made.id, "etag": f"{made.etag}0"})
-    refused = await kind.refused(zimun, "Archive", request)
-    assert (refused.reason, refused.info.metadata[kind.id_field]) == ("ETAG_MISMATCH", made.id)
-    assert (await kind.get(zimun, made.id)).active
-    assert not (await kind.archive(zimun, made.id, made.etag)).active
+@each_entry_type
+async def test_archiving_fits_the_etag_where_it_says_one(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun)
+    request = entry_type.request(
+        "Archive", **{entry_type.id_field: made.id, "etag": f"{made.etag}0"}
+    )
+    refused = await entry_type.refused(zimun, "Archive", request)
+    assert (refused.reason, refused.info.metadata[entry_type.id_field]) == (
+        "ETAG_MISMATCH",
+        made.id,
+    )
+    assert (await entry_type.get(zimun, made.id)).active
+    assert not (await entry_type.archive(zimun, made.id, made.etag)).active
 
 
-@each_kind
+@each_entry_type
 @pytest.mark.parametrize("mask", [None, ["active"]])
 async def test_an_update_brings_back_what_was_archived(
-    zimun: Zimun, kind: Kind, mask: list[str] | None
+    zimun: Zimun, entry_type: EntryType, mask: list[str] | None
 ) -> None:
-    made = await kind.create(zimun, **FULL[kind])
-    archived = await kind.archive(zimun, made.id)
-    back = await kind.update(zimun, made.id, mask, active=True)
+    made = await entry_type.create(zimun, **FULL[entry_type])
+    archived = await entry_type.archive(zimun, made.id)
+    back = await entry_type.update(zimun, made.id, mask, active=True)
     assert back.active
     assert told(back) == told(made)
     assert len({made.etag, archived.etag, back.etag}) == 3
-    assert back in await kind.listed(zimun)
+    assert back in await entry_type.listed(zimun)
 
 
-@each_kind
-async def test_an_update_of_what_is_archived_leaves_it_archived(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun)
-    await kind.archive(zimun, made.id)
-    changed = await kind.update(zimun, made.id, name="Else")
+@each_entry_type
+async def test_an_update_of_what_is_archived_leaves_it_archived(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun)
+    await entry_type.archive(zimun, made.id)
+    changed = await entry_type.update(zimun, made.id, name="Else")
     assert (changed.name, changed.active) == ("Else", False)
 
 
-@each_kind
-async def test_a_masked_active_of_false_archives(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun)
-    assert not (await kind.update(zimun, made.id, ["active"])).active
-    assert made.id not in {entry.id for entry in await kind.listed(zimun)}
+@each_entry_type
+async def test_a_masked_active_of_false_archives(zimun: Zimun, entry_type: EntryType) -> None:
+    made = await entry_type.create(zimun)
+    assert not (await entry_type.update(zimun, made.id, ["active"])).active
+    assert made.id not in {entry.id for entry in await entry_type.listed(zimun)}
 
 
 # Keys
 
 
-async def mutations(zimun: Zimun, kind: Kind) -> dict[str, tuple[Any, Any, Any]]:
+async def mutations(zimun: Zimun, entry_type: EntryType) -> dict[str, tuple[Any, Any, Any]]:
     """For each mutation: a request that only works once, another one, and a refused one."""
-    made = await kind.create(zimun)
-    named = {kind.id_field: made.id}
+    made = await entry_type.create(zimun)
+    named = {entry_type.id_field: made.id}
     return {
-        "Create": (kind.creation(), kind.creation(name="Else"), kind.creation(name="")),
+        "Create": (
+            entry_type.creation(),
+            entry_type.creation(name="Else"),
+            entry_type.creation(name=""),
+        ),
         "Update": (
-            kind.change(made.id, name="Two", etag=made.etag),
-            kind.change(made.id, name="Three", etag=made.etag),
-            kind.change(made.id, name="Two", etag="none"),
+            entry_type.change(made.id, name="Two", etag=made.etag),
+            entry_type.change(made.id, name="Three", etag=made.etag),
+            entry_type.change(made.id, name="Two", etag="none"),
         ),
         "Archive": (
-            kind.request("Archive", **named, etag=made.etag),
-            kind.request("Archive", **named),
-            kind.request("Archive", **named, etag="none"),
+            entry_type.request("Archive", **named, etag=made.etag),
+            entry_type.request("Archive", **named),
+            entry_type.request("Archive", **named, etag="none"),
         ),
     }
 
 
-@each_kind
+@each_entry_type
 @pytest.mark.parametrize("verb", ["Create", "Update", "Archive"])
-async def test_a_key_makes_a_mutation_happen_once(zimun: Zimun, kind: Kind, verb: str) -> None:
-    request, other, refused = (await mutations(zimun, kind))[verb]
+async def test_a_key_makes_a_mutation_happen_once(
+    zimun: Zimun, entry_type: EntryType, verb: str
+) -> None:
+    request, other, refused = (await mutations(zimun, entry_type))[verb]
     reason = "INVALID_FIELD" if verb == "Create" else "ETAG_MISMATCH"
-    assert (await kind.refused(zimun, verb, refused, key="k")).reason == reason
-    raw: Any = zimun.channel.unary_unary(kind.path(verb))
+    assert (await entry_type.refused(zimun, verb, refused, key="k")).reason == reason
+    raw: Any = zimun.channel.unary_unary(entry_type.path(verb))
     sent = request.SerializeToString()
     first = await raw(sent, metadata=zimun.bearer("k"))
-    settled = await kind.listed(zimun, archived=True)
+    settled = await entry_type.listed(zimun, archived=True)
     zimun.clock.advance(60)
     assert await raw(sent, metadata=zimun.bearer("k")) == first
-    assert await kind.listed(zimun, archived=True) == settled
-    reused = await kind.refused(zimun, verb, other, key="k")
+    assert await entry_type.listed(zimun, archived=True) == settled
+    reused = await entry_type.refused(zimun, verb, other, key="k")
     assert reused.code is grpc.StatusCode.ALREADY_EXISTS
     assert (reused.reason, reused.info.metadata["method"]) == (
         "IDEMPOTENCY_KEY_REUSED",
-        kind.name(verb),
+        entry_type.name(verb),
     )
-    assert await kind.listed(zimun, archived=True) == settled
+    assert await entry_type.listed(zimun, archived=True) == settled
 
 
 async def test_the_same_key_of_another_method_is_another_key(zimun: Zimun) -> None:
-    made = [await kind.create(zimun, key="k") for kind in KINDS]
-    for kind, entry in zip(KINDS, made, strict=True):
-        assert await kind.get(zimun, entry.id) == entry
+    made = [await entry_type.create(zimun, key="k") for entry_type in ENTRY_TYPES]
+    for entry_type, entry in zip(ENTRY_TYPES, made, strict=True):
+        assert await entry_type.get(zimun, entry.id) == entry
 
 
 # Who may
@@ -170,40 +187,46 @@ async def test_mutations_need_to_write_and_reads_to_read(
     assert set(codes.values()) == {grpc.StatusCode.PERMISSION_DENIED}
 
 
-@each_kind
-async def test_another_organizations_entries_do_not_exist(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun, id=f"{kind.prefix}mine")
+@each_entry_type
+async def test_another_organizations_entries_do_not_exist(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun, id=f"{entry_type.prefix}mine")
     for verb in ("Get", "Update", "Archive"):
         requests = {
-            name: kind.change(name, name="Theirs")
+            name: entry_type.change(name, name="Theirs")
             if verb == "Update"
-            else kind.request(verb, **{kind.id_field: name})
-            for name in (made.id, f"{kind.prefix}none")
+            else entry_type.request(verb, **{entry_type.id_field: name})
+            for name in (made.id, f"{entry_type.prefix}none")
         }
         foreign, unknown = [
-            await kind.refused(zimun, verb, request, org_id="o_other")
+            await entry_type.refused(zimun, verb, request, org_id="o_other")
             for request in requests.values()
         ]
         assert foreign.code is unknown.code is grpc.StatusCode.NOT_FOUND
         assert foreign.reason == unknown.reason
-        assert foreign.reason.removesuffix("_NOT_FOUND").lower() + "_id" == kind.id_field
+        assert foreign.reason.removesuffix("_NOT_FOUND").lower() + "_id" == entry_type.id_field
         assert foreign.message.replace("mine", "none") == unknown.message
-        assert dict(foreign.info.metadata) == {kind.id_field: made.id}
-    assert await kind.listed(zimun, archived=True, org_id="o_other") == []
-    assert await kind.get(zimun, made.id) == made
+        assert dict(foreign.info.metadata) == {entry_type.id_field: made.id}
+    assert await entry_type.listed(zimun, archived=True, org_id="o_other") == []
+    assert await entry_type.get(zimun, made.id) == made
 
 
-@each_kind
-async def test_two_organizations_may_choose_the_same_id(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun, id=f"{kind.prefix}same")
-    create = kind.method(zimun, "Create")
-    theirs = await zimun.call(create, kind.creation(id=made.id, name="Theirs"), org_id="o_other")
+@each_entry_type
+async def test_two_organizations_may_choose_the_same_id(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun, id=f"{entry_type.prefix}same")
+    create = entry_type.method(zimun, "Create")
+    theirs = await zimun.call(
+        create, entry_type.creation(id=made.id, name="Theirs"), org_id="o_other"
+    )
     assert (theirs.id, theirs.name) == (made.id, "Theirs")
-    assert await kind.get(zimun, made.id) == made
+    assert await entry_type.get(zimun, made.id) == made
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "field"),
+    ("entry_type", "fields", "field"),
     [
         (SERVICE, {"staff_ids": ["t_ada"]}, "staff_ids"),
         (SERVICE, {"location_ids": ["l_main"]}, "location_ids"),
@@ -217,7 +240,9 @@ async def test_two_organizations_may_choose_the_same_id(zimun: Zimun, kind: Kind
     ],
 )
 async def test_another_organizations_entries_cannot_be_used(
-    zimun: Zimun, kind: Kind, fields: Fields, field: str
+    zimun: Zimun, entry_type: EntryType, fields: Fields, field: str
 ) -> None:
-    refused = await kind.refused(zimun, "Create", kind.creation(**fields), org_id="o_other")
+    refused = await entry_type.refused(
+        zimun, "Create", entry_type.creation(**fields), org_id="o_other"
+    )
     assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {field})

@@ -9,32 +9,34 @@ import grpc
 from ..support.rpc import Zimun, refusal
 from .calls import create_hold, search, times
 from .catalogue import (
-    KINDS,
+    ENTRY_TYPES,
     LOCATION,
     RESOURCE,
     SERVICE,
     STAFF,
-    Kind,
+    EntryType,
     days,
     hours,
     minutes,
     weekly,
 )
-from .catalogue_fields import FULL, OTHER, each_kind, told
+from .catalogue_fields import FULL, OTHER, each_entry_type, told
 
 # Pages
 
 
-@each_kind
-async def test_pages_walk_every_entry_once_oldest_first(zimun: Zimun, kind: Kind) -> None:
-    before = [entry.id for entry in await kind.listed(zimun)]
+@each_entry_type
+async def test_pages_walk_every_entry_once_oldest_first(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    before = [entry.id for entry in await entry_type.listed(zimun)]
     zimun.clock.advance(1)
     made = []
     for n in range(120):
         zimun.clock.advance(1e-6)
-        made.append((await kind.create(zimun, name=f"{120 - n}")).id)
+        made.append((await entry_type.create(zimun, name=f"{120 - n}")).id)
     for entry_id in made[::10]:
-        await kind.archive(zimun, entry_id)
+        await entry_type.archive(zimun, entry_id)
     active = [entry_id for n, entry_id in enumerate(made) if n % 10]
     for size, archived, expected in (
         (0, False, before + active),
@@ -45,26 +47,28 @@ async def test_pages_walk_every_entry_once_oldest_first(zimun: Zimun, kind: Kind
         pages: list[list[str]] = []
         token = ""
         while not pages or token:
-            request = kind.request(
+            request = entry_type.request(
                 "List", page_size=size, page_token=token, include_archived=archived
             )
-            page = await zimun.call(kind.method(zimun, "List"), request)
+            page = await zimun.call(entry_type.method(zimun, "List"), request)
             pages.append([entry.id for entry in page.items])
             token = page.next_page_token
         assert [entry_id for page in pages for entry_id in page] == expected
         assert {len(page) for page in pages[:-1]} <= {size or 50}
 
 
-@each_kind
-async def test_a_page_token_belongs_to_its_question(zimun: Zimun, kind: Kind) -> None:
+@each_entry_type
+async def test_a_page_token_belongs_to_its_question(zimun: Zimun, entry_type: EntryType) -> None:
     for _ in range(2):
-        await kind.create(zimun)
-    page = await zimun.call(kind.method(zimun, "List"), kind.request("List", page_size=1))
-    other = KINDS[KINDS.index(kind) - 1]
+        await entry_type.create(zimun)
+    page = await zimun.call(
+        entry_type.method(zimun, "List"), entry_type.request("List", page_size=1)
+    )
+    other = ENTRY_TYPES[ENTRY_TYPES.index(entry_type) - 1]
     request = other.request("List", page_token=page.next_page_token)
     assert set((await other.refused(zimun, "List", request)).fields) == {"page_token"}
-    mine = kind.request("List", page_token=page.next_page_token)
-    refused = await kind.refused(zimun, "List", mine, org_id="o_other")
+    mine = entry_type.request("List", page_token=page.next_page_token)
+    refused = await entry_type.refused(zimun, "List", mine, org_id="o_other")
     assert set(refused.fields) == {"page_token"}
 
 
@@ -79,33 +83,38 @@ async def outcomes(calls: Iterable[Awaitable[Any]]) -> tuple[list[Any], list[str
     return [one for one in ended if not isinstance(one, BaseException)], reasons
 
 
-@each_kind
-async def test_of_many_who_choose_one_id_one_gets_it(zimun: Zimun, kind: Kind) -> None:
-    chosen = f"{kind.prefix}one"
-    made, refused = await outcomes(kind.create(zimun, id=chosen, name=f"{n}") for n in range(20))
-    assert made == [await kind.get(zimun, chosen)]
+@each_entry_type
+async def test_of_many_who_choose_one_id_one_gets_it(zimun: Zimun, entry_type: EntryType) -> None:
+    chosen = f"{entry_type.prefix}one"
+    made, refused = await outcomes(
+        entry_type.create(zimun, id=chosen, name=f"{n}") for n in range(20)
+    )
+    assert made == [await entry_type.get(zimun, chosen)]
     assert refused == ["ID_TAKEN"] * 19
 
 
-@each_kind
-async def test_of_many_changes_of_one_etag_one_is_made(zimun: Zimun, kind: Kind) -> None:
-    first = await kind.create(zimun)
+@each_entry_type
+async def test_of_many_changes_of_one_etag_one_is_made(zimun: Zimun, entry_type: EntryType) -> None:
+    first = await entry_type.create(zimun)
     changed, refused = await outcomes(
-        kind.update(zimun, first.id, name=f"{n}", etag=first.etag) for n in range(20)
+        entry_type.update(zimun, first.id, name=f"{n}", etag=first.etag) for n in range(20)
     )
-    assert changed == [await kind.get(zimun, first.id)]
+    assert changed == [await entry_type.get(zimun, first.id)]
     assert refused == ["ETAG_MISMATCH"] * 19
 
 
-@each_kind
-async def test_changes_of_different_fields_do_not_undo_each_other(zimun: Zimun, kind: Kind) -> None:
-    made = await kind.create(zimun, **FULL[kind])
+@each_entry_type
+async def test_changes_of_different_fields_do_not_undo_each_other(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
+    made = await entry_type.create(zimun, **FULL[entry_type])
     changed, refused = await outcomes(
-        kind.update(zimun, made.id, [field], **OTHER[kind]) for field in OTHER[kind]
+        entry_type.update(zimun, made.id, [field], **OTHER[entry_type])
+        for field in OTHER[entry_type]
     )
     assert refused == []
     assert len({entry.etag for entry in changed}) == len(changed)
-    assert told(await kind.get(zimun, made.id)) == kind.entry(OTHER[kind])
+    assert told(await entry_type.get(zimun, made.id)) == entry_type.entry(OTHER[entry_type])
 
 
 # Seen at once
@@ -141,10 +150,15 @@ async def test_the_next_search_sees_every_change(zimun: Zimun) -> None:
     assert await offered() == "11:00"
     await STAFF.update(zimun, member.id, time_zone="Europe/Berlin")
     assert await offered() == "10:00 10:30 11:00"
-    for kind, entry in ((STAFF, member), (RESOURCE, room), (LOCATION, place), (SERVICE, service)):
-        await kind.archive(zimun, entry.id)
+    for entry_type, entry in (
+        (STAFF, member),
+        (RESOURCE, room),
+        (LOCATION, place),
+        (SERVICE, service),
+    ):
+        await entry_type.archive(zimun, entry.id)
         assert await offered() == ""
-        await kind.update(zimun, entry.id, active=True)
+        await entry_type.update(zimun, entry.id, active=True)
         assert await offered() == "10:00 10:30 11:00"
     elsewhere = await LOCATION.create(zimun)
     await STAFF.update(zimun, member.id, location_ids=[elsewhere.id])

@@ -33,7 +33,7 @@ from .calls import (
     update,
     update_request,
 )
-from .catalogue import days, settle
+from .catalogue import days, update_organization
 
 SECRET = "kestrel"
 """A word in everything that is personal."""
@@ -339,7 +339,7 @@ async def test_retention_erases_contacts_of_what_ended_so_many_days_ago(zimun: Z
     zimun.clock.instant = at("2026-01-30T00:00:00Z")
     assert await sweep() == 0
     zimun.clock.instant = ended.end_time.ToMicroseconds() + 3 * DAY - SECOND
-    await settle(zimun, contact_retention=days(3))
+    await update_organization(zimun, contact_retention=days(3))
     assert (await sweep(), await names()) == (0, [name, name])
     zimun.clock.advance(1)
     assert (await sweep(), await names()) == (1, ["", name])
@@ -355,4 +355,4 @@ async def test_retention_erases_contacts_of_what_ended_so_many_days_ago(zimun: Z
 
 async def test_retention_is_a_number_of_days(zimun: Zimun) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="contact_retention"):
-        await settle(zimun, contact_retention={"seconds": 3600})
+        await update_organization(zimun, contact_retention={"seconds": 3600})

@@ -8,7 +8,15 @@ from zimun.v1.slot_pb2 import Day
 
 from ..support.rpc import Zimun
 from .calls import hold_refused, search
-from .catalogue import LOCATION, SERVICE, Fields, put_override, settings, settle, weekly
+from .catalogue import (
+    LOCATION,
+    SERVICE,
+    Fields,
+    organization_update,
+    put_override,
+    update_organization,
+    weekly,
+)
 
 GOOD_FRIDAY = "2026-04-03"
 UNITY_DAY = "2026-10-03"
@@ -35,7 +43,7 @@ async def day_at(zimun: Zimun, date: str, **location: Any) -> tuple[str, str]:
 async def test_the_general_holidays_of_hong_kong_are_closed(
     zimun: Zimun, date: str, note: str
 ) -> None:
-    await settle(zimun, ["holiday_region"], holiday_region="HK")
+    await update_organization(zimun, ["holiday_region"], holiday_region="HK")
     [day] = (await search(zimun, "s_123", date)).days
     assert (day.status, day.note) == (Day.HOLIDAY, note)
 
@@ -57,7 +65,7 @@ async def test_the_chosen_categories_of_a_region_are_closed(
     zimun: Zimun, region: str, categories: list[str], holidays: set[str]
 ) -> None:
     mask = ["holiday_region", "holiday_categories"]
-    await settle(zimun, mask, holiday_region=region, holiday_categories=categories)
+    await update_organization(zimun, mask, holiday_region=region, holiday_categories=categories)
     closed = set()
     for date in (GOOD_FRIDAY, "2026-12-24", "2026-12-25"):
         [day] = (await search(zimun, "s_123", date)).days
@@ -86,7 +94,7 @@ OPEN = ("OPEN", "")
 async def test_the_holidays_of_a_location_override_the_organizations(
     zimun: Zimun, location: Fields, good_friday: tuple[str, str], unity_day: tuple[str, str]
 ) -> None:
-    await settle(zimun, holiday_region="DE", holiday_categories=["public"])
+    await update_organization(zimun, holiday_region="DE", holiday_categories=["public"])
     assert await day_at(zimun, GOOD_FRIDAY, **location) == good_friday
     assert await day_at(zimun, UNITY_DAY, **location) == unity_day
     [own] = (await search(zimun, "s_123", UNITY_DAY)).days  # the organization's place
@@ -137,7 +145,7 @@ async def test_unknown_holidays_are_refused_with_the_allowed_categories(
     zimun: Zimun, fields: Fields, field: str, message: str
 ) -> None:
     refused = [
-        await zimun.refused(zimun.organizations.UpdateOrganization, settings(**fields)),
+        await zimun.refused(zimun.organizations.UpdateOrganization, organization_update(**fields)),
         await LOCATION.refused(zimun, "Create", LOCATION.creation(**fields)),
         await LOCATION.refused(zimun, "Update", LOCATION.change("l_main", **fields)),
     ]
@@ -152,6 +160,6 @@ async def test_a_region_of_no_holidays_has_no_categories_and_is_a_locations_alon
     fields: Fields = {"holiday_region": "NONE", "holiday_categories": ["public"]}
     refused = await LOCATION.refused(zimun, "Create", LOCATION.creation(**fields))
     assert set(refused.fields) == {"holiday_categories"}
-    change = settings(holiday_region="NONE")
+    change = organization_update(holiday_region="NONE")
     refused = await zimun.refused(zimun.organizations.UpdateOrganization, change)
     assert set(refused.fields) == {"holiday_region"}

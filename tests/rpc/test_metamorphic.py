@@ -26,7 +26,7 @@ from .calls import (
     reschedule_request,
     search,
 )
-from .catalogue import KINDS, SERVICE
+from .catalogue import ENTRY_TYPES, SERVICE
 from .worlds import (
     COPIES,
     QUESTIONS,
@@ -318,6 +318,6 @@ async def test_a_server_that_starts_again_answers_the_same(world: World, tmp_pat
             asking = {**world.dates, **asked}
             before = await search(world.zimun, service_id, **asking)
             assert await search(again, service_id, **asking) == before
-        for kind in KINDS:
-            before_all = await kind.listed(world.zimun, archived=True)
-            assert await kind.listed(again, archived=True) == before_all
+        for entry_type in ENTRY_TYPES:
+            before_all = await entry_type.listed(world.zimun, archived=True)
+            assert await entry_type.listed(again, archived=True) == before_all

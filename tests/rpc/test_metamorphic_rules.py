@@ -13,7 +13,15 @@ from zimun.v1.slot_pb2 import Slot
 
 from ..support.rpc import Zimun
 from .calls import search
-from .catalogue import LOCATION, SERVICE, STAFF, drop_override, organization, settle, weekly
+from .catalogue import (
+    LOCATION,
+    SERVICE,
+    STAFF,
+    drop_override,
+    organization,
+    update_organization,
+    weekly,
+)
 from .time_off import put_time_off
 from .worlds import QUESTIONS, World
 
@@ -61,7 +69,7 @@ async def set_limits(zimun: Zimun, limits: Mapping[str, Sequence[BookingLimit]])
     """Give the organization and services their limits."""
     for owner_id, some in limits.items():
         if owner_id == "o_demo":
-            await settle(zimun, ["booking_limits"], booking_limits=some)
+            await update_organization(zimun, ["booking_limits"], booking_limits=some)
         else:
             await SERVICE.update(zimun, owner_id, ["booking_limits"], booking_limits=some)
 
@@ -149,7 +157,7 @@ async def test_periods_that_repeat_weekly_hours_change_nothing(world: World) -> 
         periods = repeated(await kind.get(zimun, entry_id), days)
         await kind.update(zimun, entry_id, [field], **{field: periods})
     ours = repeated(await organization(zimun), days)
-    await settle(zimun, [field], weekly_hours_periods=ours)
+    await update_organization(zimun, [field], weekly_hours_periods=ours)
     after = [await search(zimun, one, **world.dates, **asked) for one, asked in QUESTIONS]
     assert after == before
 

@@ -22,8 +22,8 @@ from .catalogue import (
     hours,
     minutes,
     organization,
-    settings,
-    settle,
+    organization_update,
+    update_organization,
     weekly,
 )
 
@@ -98,7 +98,7 @@ async def test_a_caller_gets_the_organization_of_its_token(zimun: Zimun) -> None
 async def test_every_setting_comes_back_as_it_was_sent(zimun: Zimun) -> None:
     before = await organization(zimun)
     zimun.clock.advance(60)
-    after = await settle(zimun, ["*"], **FULL)
+    after = await update_organization(zimun, ["*"], **FULL)
     assert told(after) == Organization(**FULL)
     assert (after.id, after.create_time) == (before.id, before.create_time)
     assert after.update_time.ToMicroseconds() == zimun.clock.now()
@@ -113,9 +113,9 @@ async def test_every_setting_comes_back_as_it_was_sent(zimun: Zimun) -> None:
 
 
 async def test_a_mask_changes_the_setting_it_names_and_no_other(zimun: Zimun) -> None:
-    before = await settle(zimun, ["*"], **FULL)
+    before = await update_organization(zimun, ["*"], **FULL)
     for field, value in OTHER.items():
-        after = await settle(zimun, [field], **OTHER)
+        after = await update_organization(zimun, [field], **OTHER)
         expected = told(before)
         expected.ClearField(field)
         expected.MergeFrom(Organization(**{field: value}))
@@ -126,25 +126,25 @@ async def test_a_mask_changes_the_setting_it_names_and_no_other(zimun: Zimun) ->
 
 
 async def test_without_a_mask_the_settings_that_are_set_change(zimun: Zimun) -> None:
-    before = await settle(zimun, ["*"], **FULL)
-    after = await settle(zimun, name="Else", hold_length=minutes(7))
+    before = await update_organization(zimun, ["*"], **FULL)
+    after = await update_organization(zimun, name="Else", hold_length=minutes(7))
     expected = told(before)
     expected.MergeFrom(Organization(name="Else", hold_length=minutes(7)))
     assert told(after) == expected
 
 
 async def test_a_change_to_what_is_there_makes_no_new_etag(zimun: Zimun) -> None:
-    before = await settle(zimun, ["*"], **FULL)
+    before = await update_organization(zimun, ["*"], **FULL)
     zimun.clock.advance(60)
-    assert await settle(zimun, ["*"], **FULL) == before
+    assert await update_organization(zimun, ["*"], **FULL) == before
     zimun.stores.reader.forget()
-    assert await settle(zimun, ["service_defaults.horizon"], **FULL) == before
+    assert await update_organization(zimun, ["service_defaults.horizon"], **FULL) == before
     assert await organization(zimun) == before
 
 
 async def test_a_mask_reaches_into_the_service_defaults(zimun: Zimun) -> None:
-    await settle(zimun, ["*"], **FULL)
-    after = await settle(
+    await update_organization(zimun, ["*"], **FULL)
+    after = await update_organization(
         zimun,
         ["service_defaults.horizon", "service_defaults.lead_time"],
         service_defaults={"horizon": days(30), "slot_step": minutes(1)},
@@ -170,7 +170,7 @@ async def test_a_mask_reaches_into_the_service_defaults(zimun: Zimun) -> None:
 async def test_a_mask_names_settings_that_there_are(zimun: Zimun, mask: list[str]) -> None:
     before = await organization(zimun)
     refused = await zimun.refused(
-        zimun.organizations.UpdateOrganization, settings(mask, name="Else")
+        zimun.organizations.UpdateOrganization, organization_update(mask, name="Else")
     )
     assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {"update_mask"})
     assert await organization(zimun) == before
@@ -178,29 +178,29 @@ async def test_a_mask_names_settings_that_there_are(zimun: Zimun, mask: list[str
 
 async def test_a_change_fits_the_etag_where_it_says_one(zimun: Zimun) -> None:
     first = await organization(zimun)
-    second = await settle(zimun, name="Two", etag=first.etag)
+    second = await update_organization(zimun, name="Two", etag=first.etag)
     refused = await zimun.refused(
-        zimun.organizations.UpdateOrganization, settings(name="Three", etag=first.etag)
+        zimun.organizations.UpdateOrganization, organization_update(name="Three", etag=first.etag)
     )
     assert refused.code is grpc.StatusCode.ABORTED
     assert (refused.reason, refused.info.metadata["organization_id"]) == ("ETAG_MISMATCH", "o_demo")
     assert await organization(zimun) == second
-    assert (await settle(zimun, name="Three")).name == "Three"
+    assert (await update_organization(zimun, name="Three")).name == "Three"
 
 
 async def test_a_key_makes_one_change(zimun: Zimun) -> None:
     before = await organization(zimun)
     update = zimun.organizations.UpdateOrganization
-    refused = await zimun.refused(update, settings(name="Two", etag="none"), "k")
+    refused = await zimun.refused(update, organization_update(name="Two", etag="none"), "k")
     assert refused.reason == "ETAG_MISMATCH"
     raw: Any = zimun.channel.unary_unary("/zimun.v1.OrganizationsService/UpdateOrganization")
-    sent = settings(name="Two", etag=before.etag).SerializeToString()
+    sent = organization_update(name="Two", etag=before.etag).SerializeToString()
     first = await raw(sent, metadata=zimun.bearer("k"))
     after = await organization(zimun)
     zimun.clock.advance(60)
     assert await raw(sent, metadata=zimun.bearer("k")) == first
     assert await organization(zimun) == after
-    refused = await zimun.refused(update, settings(name="Three"), "k")
+    refused = await zimun.refused(update, organization_update(name="Three"), "k")
     assert refused.reason == "IDEMPOTENCY_KEY_REUSED"
 
 
@@ -239,7 +239,7 @@ async def test_a_setting_that_makes_no_sense_is_refused_by_its_name(
 ) -> None:
     before = await organization(zimun)
     refused = await zimun.refused(
-        zimun.organizations.UpdateOrganization, settings(list(fields), **fields)
+        zimun.organizations.UpdateOrganization, organization_update(list(fields), **fields)
     )
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert (refused.reason, set(refused.fields)) == ("INVALID_FIELD", {field})
@@ -251,7 +251,7 @@ async def test_a_setting_that_makes_no_sense_is_refused_by_its_name(
 )
 async def test_a_holiday_region_is_an_iso_3166_code(zimun: Zimun, region: str) -> None:
     refused = await zimun.refused(
-        zimun.organizations.UpdateOrganization, settings(holiday_region=region)
+        zimun.organizations.UpdateOrganization, organization_update(holiday_region=region)
     )
     assert set(refused.fields) == {"holiday_region"}
 
@@ -269,7 +269,7 @@ async def test_an_update_without_an_organization_is_refused(zimun: Zimun) -> Non
 @pytest.mark.parametrize("length", [1, 25, 60])
 async def test_the_next_hold_lasts_as_long_as_holds_do(zimun: Zimun, length: int) -> None:
     old = await create_hold(zimun, "2025-12-01T10:00:00Z")
-    await settle(zimun, hold_length=minutes(length))
+    await update_organization(zimun, hold_length=minutes(length))
     made = await create_hold(zimun, "2025-12-01T10:00:00Z")
     assert made.expires_at.ToMicroseconds() == FRIDAY_MORNING + length * MINUTE
     assert old.expires_at == stamp("2025-11-28T09:10:00Z")
@@ -289,7 +289,7 @@ async def test_the_next_hold_lasts_as_long_as_holds_do(zimun: Zimun, length: int
 async def test_holds_that_exist_expire_when_they_said(zimun: Zimun) -> None:
     free = await times(zimun, "s_123", "2025-12-01", staff_id="t_ada")
     await create_hold(zimun, "2025-12-01T10:00:00Z", staff_id="t_ada")
-    await settle(zimun, hold_length=minutes(1))
+    await update_organization(zimun, hold_length=minutes(1))
     zimun.clock.advance(599)
     assert "10:00" not in await times(zimun, "s_123", "2025-12-01", staff_id="t_ada")
     zimun.clock.advance(1)
@@ -299,7 +299,7 @@ async def test_holds_that_exist_expire_when_they_said(zimun: Zimun) -> None:
 @pytest.mark.parametrize("length", [1, 60])
 async def test_extending_never_shortens_a_hold(zimun: Zimun, length: int) -> None:
     hold = await create_hold(zimun, "2025-12-01T10:00:00Z")
-    await settle(zimun, hold_length=minutes(length))
+    await update_organization(zimun, hold_length=minutes(length))
     zimun.clock.advance(5 * 60)
     extend = appointments_pb2.ExtendHoldRequest(hold_id=hold.hold_id)
     with suppress(grpc.aio.AioRpcError):
@@ -326,7 +326,9 @@ async def test_extending_never_shortens_a_hold(zimun: Zimun, length: int) -> Non
 async def test_the_public_holidays_are_those_of_the_region(
     zimun: Zimun, region: str, date: str, holiday: bool
 ) -> None:
-    assert (await settle(zimun, ["holiday_region"], holiday_region=region)).holiday_region == region
+    assert (
+        await update_organization(zimun, ["holiday_region"], holiday_region=region)
+    ).holiday_region == region
     found = await search(zimun, "s_123", date)
     (day,) = found.days
     assert day.status == (Day.HOLIDAY if holiday else Day.OPEN)
@@ -336,14 +338,14 @@ async def test_the_public_holidays_are_those_of_the_region(
 
 async def test_the_holidays_of_the_region_before_are_open_again(zimun: Zimun) -> None:
     for region, open_dates in (("DE", ["2025-12-24"]), ("", ["2025-12-24", "2025-12-25"])):
-        await settle(zimun, ["holiday_region"], holiday_region=region)
+        await update_organization(zimun, ["holiday_region"], holiday_region=region)
         offered = [d for d in ("2025-12-24", "2025-12-25") if await times(zimun, "s_123", d)]
         assert offered == open_dates
 
 
 async def test_the_organizations_hours_and_zone_are_of_its_own_place(zimun: Zimun) -> None:
     service = await SERVICE.create(zimun, duration=hours(1))
-    await settle(zimun, time_zone="Asia/Tokyo", weekly_hours=weekly("09:00", "11:00"))
+    await update_organization(zimun, time_zone="Asia/Tokyo", weekly_hours=weekly("09:00", "11:00"))
     found = await search(zimun, service.id, "2025-12-01")
     assert found.time_zone == "Asia/Tokyo"
     assert [slot.start_time.ToJsonString() for slot in found.slots] == [
@@ -356,12 +358,14 @@ async def test_the_organizations_hours_and_zone_are_of_its_own_place(zimun: Zimu
 
 async def test_service_defaults_are_of_new_services_alone(zimun: Zimun) -> None:
     old = await SERVICE.create(zimun)
-    await settle(zimun, ["service_defaults.horizon"], service_defaults={"horizon": days(3)})
+    await update_organization(
+        zimun, ["service_defaults.horizon"], service_defaults={"horizon": days(3)}
+    )
     new = await SERVICE.create(zimun)
     assert (new.horizon, new.slot_step) == (days(3), minutes(30))
     assert await SERVICE.get(zimun, old.id) == old
     assert await times(zimun, old.id, "2025-12-05")
     assert await times(zimun, new.id, "2025-12-05") == []
-    await settle(zimun, ["service_defaults"])
+    await update_organization(zimun, ["service_defaults"])
     assert (await SERVICE.create(zimun)).horizon == days(60)
     assert await SERVICE.get(zimun, new.id) == new

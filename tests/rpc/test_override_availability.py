@@ -15,7 +15,7 @@ from .catalogue import (
     drop_override,
     hours,
     put_override,
-    settle,
+    update_organization,
     weekly,
 )
 
@@ -59,9 +59,9 @@ async def test_the_day_of_a_place_is_decided_in_its_order(zimun: Zimun, region: 
     place = await LOCATION.create(zimun)
     at_place = await SERVICE.create(zimun, duration=hours(1), location_ids=[place.id])
     at_organization = await SERVICE.create(zimun, duration=hours(1))
-    await settle(zimun, ["holiday_region"], holiday_region=region)
+    await update_organization(zimun, ["holiday_region"], holiday_region=region)
     for above, week_above in product(OVERRIDES, WEEKS):
-        await settle(zimun, ["weekly_hours"], weekly_hours=week_of(week_above))
+        await update_organization(zimun, ["weekly_hours"], weekly_hours=week_of(week_above))
         if above is not None:
             await put_override(zimun, "o_demo", CHRISTMAS, *above, id="v_above", note="Why not")
         expected = day_by(above, bool(region), week_above)
@@ -123,7 +123,7 @@ async def test_a_slot_needs_the_place_and_the_person_open(zimun: Zimun) -> None:
 
 @pytest.mark.parametrize("owner_id", ["o_demo", "l_main"])
 async def test_an_override_opens_a_public_holiday(zimun: Zimun, owner_id: str) -> None:
-    await settle(zimun, holiday_region="US")
+    await update_organization(zimun, holiday_region="US")
     assert await times(zimun, "s_123", CHRISTMAS) == []
     assert await day_of(zimun, "s_123", CHRISTMAS) == ("HOLIDAY", "Christmas Day")
     refused = await hold_refused(zimun, f"{CHRISTMAS}T10:00:00Z")
@@ -143,7 +143,7 @@ async def test_an_override_opens_a_public_holiday(zimun: Zimun, owner_id: str) -
 
 
 async def test_a_staff_members_override_opens_no_public_holiday(zimun: Zimun) -> None:
-    await settle(zimun, holiday_region="US")
+    await update_organization(zimun, holiday_region="US")
     await put_override(zimun, "t_ada", CHRISTMAS, ("10:00", "11:00"))
     assert await times(zimun, "s_123", CHRISTMAS) == []
     refused = await hold_refused(zimun, f"{CHRISTMAS}T10:00:00Z")
@@ -186,7 +186,7 @@ async def test_the_date_of_an_override_is_its_owners(zimun: Zimun) -> None:
 
 async def test_an_override_to_midnight_joins_the_next_date(zimun: Zimun) -> None:
     service = await SERVICE.create(zimun, duration=hours(2))
-    await settle(zimun, weekly_hours=weekly("00:00", "01:00"))
+    await update_organization(zimun, weekly_hours=weekly("00:00", "01:00"))
     assert await times(zimun, service.id, TUESDAY) == []
     await put_override(zimun, "o_demo", TUESDAY, ("23:00", "24:00"))
     assert await times(zimun, service.id, TUESDAY) == ["23:00"]

@@ -4,13 +4,13 @@ from zimun.v1.slot_pb2 import Day, Obstacle
 
 from ..support.rpc import Zimun
 from .calls import explain, hold_refused, search, times
-from .catalogue import SERVICE, STAFF, hours, settle, weekly
+from .catalogue import SERVICE, STAFF, hours, update_organization, weekly
 
 FRIDAY, SATURDAY = "2025-12-05", "2025-12-06"
 
 
 async def test_hours_of_a_service_bound_search_hold_explain_and_the_days_map(zimun: Zimun) -> None:
-    await settle(zimun, time_zone="UTC", weekly_hours=weekly("09:00", "12:00"))
+    await update_organization(zimun, time_zone="UTC", weekly_hours=weekly("09:00", "12:00"))
     own = weekly("08:00", "11:00", ["FRIDAY"])
     await SERVICE.create(zimun, id="s_own", duration=hours(1), weekly_hours=own)
     found = await search(zimun, "s_own", start_date=FRIDAY, end_date=SATURDAY)
@@ -24,7 +24,7 @@ async def test_hours_of_a_service_bound_search_hold_explain_and_the_days_map(zim
 
 
 async def test_weekly_hours_change_on_the_date_from_which_others_are_valid(zimun: Zimun) -> None:
-    await settle(zimun, time_zone="UTC", weekly_hours=weekly("00:00", "24:00"))
+    await update_organization(zimun, time_zone="UTC", weekly_hours=weekly("00:00", "24:00"))
     new = [{"valid_from": SATURDAY, "weekly_hours": weekly("10:00", "11:00")}]
     await STAFF.create(
         zimun, id="t_new", weekly_hours=weekly("09:00", "10:00"), weekly_hours_periods=new

@@ -29,7 +29,7 @@ from .catalogue import (
     hours,
     minutes,
     put_override,
-    settle,
+    update_organization,
     weekly,
 )
 from .time_off import put_time_off
@@ -119,7 +119,7 @@ def limits_of(*limits: tuple[str, str, int]) -> list[dict[str, Any]]:
 
 async def create_catalog(zimun: Zimun, chance: random.Random) -> None:
     """People in four zones, rooms that two requirements share, a class, limits, overrides."""
-    await settle(
+    await update_organization(
         zimun,
         time_zone="Europe/Berlin",
         holiday_region="DE",
