@@ -139,10 +139,10 @@ def bursts(rounds: int, ports: Sequence[int], noop: int, where: site.Site) -> No
 def main(rounds: int, workers: int, engine: str) -> None:
     with site.started("noop") as noop:
         if engine == "sqlite":
-            with site.on_sqlite() as where, site.serving(where, workers) as ports:
+            with site.on_sqlite() as where, site.run_server(where, workers) as ports:
                 bursts(rounds, ports, noop["port"], where)
             return
-        with site.on_postgres() as (server, where), site.serving(where, workers) as ports:
+        with site.on_postgres() as (server, where), site.run_server(where, workers) as ports:
             bursts(rounds, ports, noop["port"], where)
             print(f"deadlocks logged: {server.log.read_text().count('deadlock detected')}")
 

@@ -68,8 +68,8 @@ def main(rounds: int, seconds: float) -> None:
     with (
         site.on_postgres() as (_, where),
         site.started("noop") as noop,
-        site.serving(where, 1) as alone,
-        site.serving(where, 2) as together,
+        site.run_server(where, 1) as alone,
+        site.run_server(where, 2) as together,
     ):
         spreading, crowding = (holds(where, starts, count()) for starts in (spread, crowded))
         idle = repeat((hold_at(where.tomorrow), where.bearer))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.support.postgres import running
+from tests.support.postgres import run_postgres
 from zimun import app
 from zimun.booking.catalog import CreateOrganization
 from zimun.clock import WallClock
@@ -50,7 +50,7 @@ def main(organizations: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
         settings = Settings(data_dir=Path(directory), grpc_port=0, auth_port=0)
         print("SQLite    ", uvloop.run(idle(settings, organizations, seconds, None)))
-    with running("log_statement=all") as server, tempfile.TemporaryDirectory() as directory:
+    with run_postgres("log_statement=all") as server, tempfile.TemporaryDirectory() as directory:
         url = server.url(server.create())
         settings = Settings(data_dir=Path(directory), database_url=url, grpc_port=0, auth_port=0)
         print("PostgreSQL", uvloop.run(idle(settings, organizations, seconds, server.log)))

@@ -116,7 +116,7 @@ async def measure(port: int, where: site.Site, calls: Iterator[Any], seconds: fl
 def seconds_to_start(where: site.Site) -> float:
     """From the start of the program until it serves."""
     begun = time.perf_counter()
-    with site.serving(where, 1):
+    with site.run_server(where, 1):
         return time.perf_counter() - begun
 
 
@@ -130,7 +130,7 @@ def main(seconds: float) -> None:
                 _, where = stack.enter_context(site.on_postgres())
             print(f"{store + ', milliseconds':<36}{'p50':>10}{'p99':>10}{'p99/p50':>10}")
             calls = holds(where, spread, count())
-            with site.serving(where, 1) as [port]:
+            with site.run_server(where, 1) as [port]:
                 uvloop.run(measure(port, where, calls, seconds))
             starts = [seconds_to_start(where) for _ in range(STARTS)]
             print(f"seconds until it serves: median {statistics.median(starts):.2f}")

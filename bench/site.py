@@ -73,7 +73,7 @@ class Site:
 @contextmanager
 def on_postgres(*options: str) -> Iterator[tuple[postgres.Postgres, Site]]:
     """A new database server, and the site on it."""
-    with postgres.running(*options) as server:
+    with postgres.run_postgres(*options) as server:
         yield server, seeded(server)
 
 
@@ -110,7 +110,7 @@ def _grpc_ports(line: str) -> list[int]:
 
 
 @contextmanager
-def serving(site: Site, workers: int) -> Iterator[list[int]]:
+def run_server(site: Site, workers: int) -> Iterator[list[int]]:
     """`zimun serve` with so many workers; answers their gRPC ports."""
     with tempfile.TemporaryDirectory() as directory:
         command = [sys.executable, "-m", "zimun", "serve", "--workers", str(workers)]
@@ -145,7 +145,7 @@ def on_store(store: str, server: str) -> Iterator[tuple[dict[str, Any], Path]]:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         where = [directory]
         if store == "PostgreSQL":
-            database = stack.enter_context(postgres.running())
+            database = stack.enter_context(postgres.run_postgres())
             where.append(database.url(database.create()))
         yield stack.enter_context(started(server, *where)), Path(directory)
 

@@ -121,7 +121,7 @@ async def run(order: Order, keep: Path | None = None) -> Report:
 
 
 async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
-    place = await stack.enter_async_context(opened(order.engine, directory))
+    place = await stack.enter_async_context(open_database(order.engine, directory))
     base, clock = place.base, place.clock
     await _weaken(base, place.database, order.weaken)
     skew = int(order.skew * SECOND)
@@ -129,7 +129,7 @@ async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
         place.server(number, order.module, number * skew, order.max_rows)
         for number in range(order.servers)
     ]
-    await stack.enter_async_context(serving(servers))
+    await stack.enter_async_context(run_servers(servers))
     targets = [server.target for server in servers]
     load = Load(order.seed, targets, place.token, clock, order.more_reads)
     site = Site(servers, clock, load, place.database, place.proxy)
@@ -193,7 +193,7 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(engine: str, directory: Path) -> AsyncIterator[Place]:
+async def open_database(engine: str, directory: Path) -> AsyncIterator[Place]:
     """The database of an engine, with PostgreSQL behind a proxy, while the context is open."""
     (directory / "data").mkdir(mode=0o700)
     clock = SharedClock.create(directory / "clock")
@@ -224,7 +224,7 @@ async def _weaken(
 
 
 @asynccontextmanager
-async def serving(servers: Sequence[Server]) -> AsyncIterator[None]:
+async def run_servers(servers: Sequence[Server]) -> AsyncIterator[None]:
     """Servers that run while the context is open."""
     try:
         for server in servers:

@@ -16,7 +16,7 @@ from zimun.v1 import resource_pb2, resources_service_pb2, resources_service_pb2_
 from ..support.processes import until
 from .calls import Request, send
 from .history import NOTHING, OK, Attempt
-from .run import Place, opened, serving
+from .run import Place, open_database, run_servers
 from .scenario import DAY, HOUR, ORGS, SERVICES
 
 pytestmark = pytest.mark.chaos
@@ -75,10 +75,10 @@ async def test_server_stopped_in_the_middle_of_a_group_holds_others_up_for_a_bou
 ) -> None:
     """PostgreSQL ends the transaction of the stopped server. The lock of a file lasts as long as
     the process, so that others can only be told in time, and read."""
-    async with opened(engine, tmp_path) as place:
+    async with open_database(engine, tmp_path) as place:
         stopped, other = place.server(0, ("tests.chaos.stopping",)), place.server(1)
         async with (
-            serving((stopped, other)),
+            run_servers((stopped, other)),
             grpc.aio.insecure_channel(stopped.target) as to_stopped,
             grpc.aio.insecure_channel(other.target) as to_other,
         ):
@@ -110,9 +110,9 @@ async def test_server_whose_connections_are_lost_silently_answers_again_in_bound
     tmp_path: Path,
 ) -> None:
     """The server is not told that its connections are lost; new ones are accepted."""
-    async with opened("shared", tmp_path) as place:
+    async with open_database("shared", tmp_path) as place:
         server = place.server(0)
-        async with serving((server,)), grpc.aio.insecure_channel(server.target) as channel:
+        async with run_servers((server,)), grpc.aio.insecure_channel(server.target) as channel:
             caller = Caller(place, channel)
             assert 9.0 in await caller.starts()
             assert place.proxy

@@ -32,7 +32,7 @@ OK, AWAY = ("OK", ""), ("UNAVAILABLE", "OVERLOADED")
 @pytest.fixture
 def database() -> Iterator[postgres.Postgres]:
     """A server that only this test stops."""
-    with postgres.running() as server:
+    with postgres.run_postgres() as server:
         yield server
 
 

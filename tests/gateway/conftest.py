@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    async with running(tmp_path_factory.mktemp("envoy"), request_timeout=0.5) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("envoy"), request_timeout=0.5) as gateway:
         yield gateway
 
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 from zimun.v1.services_service_pb2 import ListServicesRequest
 from zimun_gateway.clusters import OPEN
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 from ..support.gateway_stubs import StubServer
 from ..support.processes import free_port
 
@@ -39,7 +39,7 @@ async def running_servers(number: int) -> AsyncIterator[list[StubServer]]:
 @asynccontextmanager
 async def gateway_of(workdir: Path, servers: list[StubServer]) -> AsyncIterator[Gateway]:
     endpoints = tuple(server.target for server in servers)
-    async with running(workdir, grpc_endpoints=endpoints, rate_limit=0) as gateway:
+    async with run_gateway(workdir, grpc_endpoints=endpoints, rate_limit=0) as gateway:
         yield gateway
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 from ..support.gateway_stubs import StubServer
 from ..support.processes import free_port
 from ..support.program import HOLD_PATH
@@ -42,7 +42,7 @@ async def test_clients_cannot_steer_envoy(gateway: Gateway) -> None:
 
 
 async def test_the_log_has_the_request_and_no_token(tmp_path: Path) -> None:
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         answer = await gateway.get(f"{SERVICES}?page_size=1")
         token = gateway.bearer()["Authorization"].split(".")[0]
         log = tmp_path / "access.log"
@@ -63,7 +63,7 @@ async def test_cors_answers_the_origins_that_are_set_and_no_other(tmp_path: Path
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,idempotency-key",
     }
-    async with running(tmp_path, cors_origins=("https://shop.example",)) as gateway:
+    async with run_gateway(tmp_path, cors_origins=("https://shop.example",)) as gateway:
         preflight = await gateway.call("OPTIONS", HOLD_PATH, ask)
         answer = await gateway.get(SERVICES, gateway.bearer() | {"Origin": ask["Origin"]})
         refused = await gateway.get(SERVICES, {"Origin": ask["Origin"]})
@@ -85,7 +85,7 @@ async def test_without_origins_there_are_no_cors_headers(gateway: Gateway) -> No
 
 async def test_tls_serves_grpc_and_refuses_plain_http(tmp_path: Path) -> None:
     chain, key = certificate(tmp_path)
-    async with running(tmp_path, tls_certificate=chain, tls_key=key) as gateway:
+    async with run_gateway(tmp_path, tls_certificate=chain, tls_key=key) as gateway:
         port = gateway.settings.listen_port
         credentials = grpc.ssl_channel_credentials(chain.read_bytes())
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
@@ -102,7 +102,7 @@ async def test_a_second_machine_takes_over(tmp_path: Path) -> None:
     alive = StubServer()
     await alive.start()
     endpoints = (f"127.0.0.1:{free_port()}", alive.target)
-    async with running(tmp_path, grpc_endpoints=endpoints) as gateway:
+    async with run_gateway(tmp_path, grpc_endpoints=endpoints) as gateway:
         answers = await asyncio.gather(*(gateway.get(SERVICES) for _ in range(10)))
     await alive.stop()
     assert {answer.status for answer in answers} == {200}

@@ -16,7 +16,7 @@ from zimun.v1.hold_pb2 import Hold
 from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun.v1.slot_pb2 import SlotAlternatives
 
-from ..support.gateway import Gateway, raw, running
+from ..support.gateway import Gateway, raw, run_gateway
 from ..support.gateway_stubs import Context, StubServer
 from ..support.processes import free_port
 from ..support.program import HOLD_PATH
@@ -208,7 +208,7 @@ async def test_malformed_http_gets_json_too(gateway: Gateway, sent: bytes) -> No
 
 
 async def test_a_stopped_server_is_overloaded(tmp_path: Path) -> None:
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         await gateway.server.stop()
         await gateway.issuer.stop()
         answer = await gateway.get(SERVICES)
@@ -230,7 +230,7 @@ async def test_a_server_that_hangs_up_may_have_done_it(tmp_path: Path) -> None:
     port = free_port()
     async with (
         await asyncio.start_server(hang_up, "127.0.0.1", port),
-        running(tmp_path, grpc_endpoints=(f"127.0.0.1:{port}",)) as gateway,
+        run_gateway(tmp_path, grpc_endpoints=(f"127.0.0.1:{port}",)) as gateway,
     ):
         answer = await gateway.get(SERVICES)
     assert (answer.status, answer.json()["code"], answer.reason()) == (502, 14, "INTERNAL")
@@ -245,7 +245,7 @@ async def test_more_than_the_servers_can_take(tmp_path: Path) -> None:
         await leave.wait()
         return ListServicesResponse()
 
-    async with running(tmp_path, max_concurrent_requests=1) as gateway:
+    async with run_gateway(tmp_path, max_concurrent_requests=1) as gateway:
         gateway.server.behaviours["ListServices"] = wait
         first = asyncio.create_task(gateway.get(SERVICES))
         await asyncio.wait_for(entered.wait(), 5)
@@ -259,7 +259,7 @@ async def test_more_than_the_servers_can_take(tmp_path: Path) -> None:
 async def test_a_server_of_an_older_contract(tmp_path: Path) -> None:
     older = StubServer()
     await older.start(leave_out="ListServices")
-    async with running(tmp_path, grpc_endpoints=(older.target,)) as gateway:
+    async with run_gateway(tmp_path, grpc_endpoints=(older.target,)) as gateway:
         answer = await gateway.get(SERVICES)
     await older.stop()
     assert answer.status == 501
@@ -270,7 +270,7 @@ async def test_an_answer_too_long_to_hold(tmp_path: Path) -> None:
     async def long(_: Any, __: Context) -> ListServicesResponse:
         return ListServicesResponse(next_page_token="x" * 2000)
 
-    async with running(tmp_path, max_response_bytes=1000) as gateway:
+    async with run_gateway(tmp_path, max_response_bytes=1000) as gateway:
         gateway.server.behaviours["ListServices"] = long
         answer = await gateway.get(SERVICES)
     assert (answer.status, answer.json()["code"], answer.reason()) == (500, 13, "INTERNAL")

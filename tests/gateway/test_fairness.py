@@ -14,7 +14,7 @@ from zimun_gateway import Settings
 from zimun_gateway.fairness import fairness_filters
 from zimun_gateway.rate_limits import MIN_CONCURRENCY
 
-from ..support.gateway import running
+from ..support.gateway import run_gateway
 from ..support.gateway_stubs import Context
 
 SERVICES = "/api/v1/services"
@@ -153,7 +153,7 @@ async def test_requests_beyond_the_concurrency_limit_are_refused_at_once(tmp_pat
         await leave.wait()
         return ListServicesResponse()
 
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         gateway.server.behaviours["ListServices"] = wait
         waiting = [asyncio.create_task(gateway.get(SERVICES)) for _ in range(MIN_CONCURRENCY)]
         for _ in waiting:

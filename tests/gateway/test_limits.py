@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
-from ..support.gateway import running
+from ..support.gateway import run_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -18,7 +18,7 @@ SERVICES = "/api/v1/services"
 
 async def test_each_client_has_its_own(tmp_path: Path) -> None:
     """One a second, two at once; JSON and gRPC, on whatever connection, take from the same."""
-    async with running(tmp_path, rate_limit=1) as gateway:
+    async with run_gateway(tmp_path, rate_limit=1) as gateway:
         first = await gateway.get(SERVICES)
         assert first.headers["x-ratelimit-limit"] == "2"
         assert first.headers["x-ratelimit-remaining"] == "1"
@@ -47,21 +47,21 @@ async def test_each_client_has_its_own(tmp_path: Path) -> None:
 
 
 async def test_many_clients_are_told_apart(tmp_path: Path) -> None:
-    async with running(tmp_path, rate_limit=1) as gateway:
+    async with run_gateway(tmp_path, rate_limit=1) as gateway:
         for number in range(200):
             answer = await gateway.get(SERVICES, gateway.bearer(f"c_{number}"))
             assert answer.headers["x-ratelimit-remaining"] == "1"
 
 
 async def test_the_token_endpoint_has_a_stricter_one(tmp_path: Path) -> None:
-    async with running(tmp_path, token_rate_limit=2) as gateway:
+    async with run_gateway(tmp_path, token_rate_limit=2) as gateway:
         answers = [await gateway.post("/oauth/token", "", {}) for _ in range(4)]
         assert [answer.status for answer in answers] == [401, 401, 429, 429]
         assert (await gateway.get(SERVICES)).status == 200
 
 
 async def test_a_rate_limit_of_zero_turns_all_limits_off(tmp_path: Path) -> None:
-    async with running(tmp_path, rate_limit=0, token_rate_limit=1) as gateway:
+    async with run_gateway(tmp_path, rate_limit=0, token_rate_limit=1) as gateway:
         answers = [await gateway.post("/oauth/token", "", {}) for _ in range(4)]
         assert {answer.status for answer in answers} == {401}
         assert "x-ratelimit-limit" not in (await gateway.get(SERVICES)).headers

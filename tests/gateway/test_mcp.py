@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ..support.gateway import Answer, Gateway, running
+from ..support.gateway import Answer, Gateway, run_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -20,7 +20,7 @@ PAGE = "https://agents.example"
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     workdir = tmp_path_factory.mktemp("mcp")
-    async with running(workdir, mcp_rate_limit=RATE, cors_origins=(PAGE,)) as gateway:
+    async with run_gateway(workdir, mcp_rate_limit=RATE, cors_origins=(PAGE,)) as gateway:
         yield gateway
 
 
@@ -122,7 +122,7 @@ async def test_agents_of_an_outside_provider_reach_the_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     outside: dict[str, Any] = {"jwks_uri": True, "resource": ""}
-    async with running(tmp_path_factory.mktemp("outside"), **outside) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("outside"), **outside) as gateway:
         assert (await ask(gateway, "c_1")).status == 200
         page = await ask(gateway, "c_1", Origin=gateway.settings.issuer)
         assert (page.status, page.reason()) == (403, "REQUEST_REFUSED")

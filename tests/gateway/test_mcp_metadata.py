@@ -12,7 +12,7 @@ from mcp.client.auth import utils as discovery
 
 from zimun_gateway.rate_limits import SITE
 
-from ..support.gateway import Answer, Gateway, raw, running
+from ..support.gateway import Answer, Gateway, raw, run_gateway
 from ..support.processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -33,7 +33,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
         "rate_limit": 0,
     }
     workdir = tmp_path_factory.mktemp("mcp_metadata")
-    async with running(workdir, **settings, cors_origins=(PAGE,)) as gateway:
+    async with run_gateway(workdir, **settings, cors_origins=(PAGE,)) as gateway:
         yield gateway
 
 
@@ -169,7 +169,7 @@ async def test_page_can_call_the_endpoint_and_read_its_refusals(gateway: Gateway
 
 
 async def test_without_a_site_agents_still_find_the_metadata(tmp_path: Path) -> None:
-    async with running(tmp_path, site=None) as gateway:
+    async with run_gateway(tmp_path, site=None) as gateway:
         metadata = (await gateway.get(ROOT + path_of("o_1"), NO_TOKEN)).json()
         assert metadata["resource"] == f"http://localhost:8080{path_of('o_1')}"
         assert "resource_documentation" not in metadata
@@ -183,7 +183,7 @@ async def test_metadata_of_a_base_url_with_a_path_are_at_the_place_of_the_rfc(
     """A proxy in front serves /booking, without it to Envoy, and leaves /.well-known as it is."""
     resource, issuer = "https://zimun.example/booking", "https://issuer.example/a%20b"
     changes: dict[str, Any] = {"resource": resource, "issuer": issuer, "jwks_uri": True}
-    async with running(tmp_path, **changes, cors_origins=("*",)) as gateway:
+    async with run_gateway(tmp_path, **changes, cors_origins=("*",)) as gateway:
         for path in (ROOT, f"{ROOT}/booking"):
             assert (await gateway.get(path, NO_TOKEN)).json()["resource"] == resource
         for path in (ROOT + path_of("o_1"), f"{ROOT}/booking{path_of('o_1')}"):
@@ -199,7 +199,7 @@ async def test_metadata_of_a_base_url_with_a_path_are_at_the_place_of_the_rfc(
 async def test_unknown_base_url_has_no_metadata_and_refusals_name_scopes_alone(
     tmp_path: Path,
 ) -> None:
-    async with running(tmp_path, resource="") as gateway:
+    async with run_gateway(tmp_path, resource="") as gateway:
         assert (await gateway.get(ROOT + path_of("o_1"), NO_TOKEN)).status == 404
         refused = await gateway.post(path_of("o_1"), {}, NO_TOKEN)
         challenge = f'Bearer realm="zimun", scope="{" ".join(SCOPES)}"'
@@ -210,7 +210,7 @@ async def test_metadata_are_limited_by_address_for_all_organizations_together(
     tmp_path: Path,
 ) -> None:
     """A page that may call can read the refusal, too."""
-    async with running(tmp_path, cors_origins=(PAGE,)) as gateway:
+    async with run_gateway(tmp_path, cors_origins=(PAGE,)) as gateway:
         paths = [ROOT + path_of(f"o_{number}") for number in range(SITE.burst + 20)]
         answers = [await gateway.get(path, {"Origin": PAGE}) for path in paths]
         statuses = [answer.status for answer in answers]

@@ -17,7 +17,7 @@ from zimun.v1.services_service_pb2 import ListServicesResponse
 from zimun_gateway import Settings
 from zimun_gateway.envoy_process import Envoy, EnvoyError
 
-from ..support.gateway import DESCRIPTORS, running
+from ..support.gateway import DESCRIPTORS, run_gateway
 from ..support.gateway_stubs import Context
 from ..support.processes import free_port
 
@@ -118,7 +118,7 @@ async def test_drain_answers_pending_requests_and_refuses_new_connections(tmp_pa
         await leave.wait()
         return ListServicesResponse()
 
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         gateway.server.behaviours["ListServices"] = wait
         request = asyncio.create_task(gateway.get(SERVICES))
         await asyncio.wait_for(entered.wait(), 5)

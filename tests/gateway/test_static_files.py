@@ -15,7 +15,7 @@ from zimun_gateway import site
 from zimun_gateway.rate_limits import SITE
 from zimun_gateway.static_files import HEADERS, SWAGGER_FILES, swagger_ui
 
-from ..support.gateway import Gateway, raw, running
+from ..support.gateway import Gateway, raw, run_gateway
 from .test_openapi import OPERATIONS
 
 NO_TOKEN: dict[str, str] = {}
@@ -37,7 +37,7 @@ TYPES = {
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def unlimited(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """An Envoy without rate limits, as these tests ask more than callers without a token may."""
-    async with running(tmp_path_factory.mktemp("files"), rate_limit=0) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("files"), rate_limit=0) as gateway:
         yield gateway
 
 
@@ -174,7 +174,7 @@ def resident(pid: int) -> int:
 
 
 async def test_downloads_without_a_token_are_limited(tmp_path: Path) -> None:
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         answers = [await gateway.get("/llms.txt", NO_TOKEN) for _ in range(SITE.burst + 20)]
         statuses = [answer.status for answer in answers]
         assert statuses[: SITE.burst] == [200] * SITE.burst
@@ -183,7 +183,7 @@ async def test_downloads_without_a_token_are_limited(tmp_path: Path) -> None:
 
 
 async def test_without_a_site_there_are_no_files(tmp_path: Path) -> None:
-    async with running(tmp_path, site=None) as gateway:
+    async with run_gateway(tmp_path, site=None) as gateway:
         for path in ("/", "/docs", "/openapi.json", "/.well-known/oauth-protected-resource"):
             answer = await gateway.get(path, NO_TOKEN)
             assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")
@@ -191,7 +191,7 @@ async def test_without_a_site_there_are_no_files(tmp_path: Path) -> None:
 
 async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_path: Path) -> None:
     resource = "https://zimun.example/booking"
-    async with running(tmp_path, jwks_uri=True, resource=resource) as gateway:
+    async with run_gateway(tmp_path, jwks_uri=True, resource=resource) as gateway:
         answer = await gateway.get("/.well-known/oauth-protected-resource", NO_TOKEN)
         named = answer.json()
         assert named["resource"] == resource
@@ -205,7 +205,7 @@ async def test_outside_provider_is_named_by_the_metadata_of_the_resource(tmp_pat
 
 
 async def test_resource_without_a_known_address_has_no_metadata(tmp_path: Path) -> None:
-    async with running(tmp_path, jwks_uri=True, resource="") as gateway:
+    async with run_gateway(tmp_path, jwks_uri=True, resource="") as gateway:
         assert (await gateway.get("/docs", NO_TOKEN)).status == 200
         answer = await gateway.get("/.well-known/oauth-protected-resource", NO_TOKEN)
         assert answer.status == 404

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.gateway import Answer, Gateway, raw, running
+from ..support.gateway import Answer, Gateway, raw, run_gateway
 from ..support.processes import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -23,7 +23,7 @@ def refusal(answer: Answer) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("path", [TOKEN, f"{TOKEN}?a=1"])
 async def test_requests_beyond_the_rate_limit_are_refused(tmp_path: Path, path: str) -> None:
-    async with running(tmp_path, token_rate_limit=1) as gateway:
+    async with run_gateway(tmp_path, token_rate_limit=1) as gateway:
         await gateway.post(path, "", {})
         answer = await gateway.post(path, "", {})
         published = [await gateway.get("/.well-known/jwks.json", {}) for _ in range(3)]
@@ -33,7 +33,7 @@ async def test_requests_beyond_the_rate_limit_are_refused(tmp_path: Path, path: 
 
 
 async def test_stopped_token_endpoint_is_temporarily_unavailable(tmp_path: Path) -> None:
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         await gateway.issuer.stop()
         answer = await gateway.post(TOKEN, "", {})
         other = await gateway.get("/.well-known/oauth-authorization-server", {})
@@ -62,7 +62,9 @@ async def test_a_token_endpoint_that_does_not_answer_is_temporarily_unavailable(
     port = free_port()
     async with (
         await asyncio.start_server(server, "127.0.0.1", port),
-        running(tmp_path, auth_endpoints=(f"127.0.0.1:{port}",), request_timeout=0.5) as gateway,
+        run_gateway(
+            tmp_path, auth_endpoints=(f"127.0.0.1:{port}",), request_timeout=0.5
+        ) as gateway,
     ):
         answer = await gateway.post(TOKEN, "", {})
     assert refusal(answer) == says
@@ -84,6 +86,6 @@ async def test_malformed_http_is_an_invalid_request(gateway: Gateway) -> None:
 
 
 async def test_who_has_no_token_endpoint_has_no_errors_of_it(tmp_path: Path) -> None:
-    async with running(tmp_path, jwks_uri=True) as gateway:
+    async with run_gateway(tmp_path, jwks_uri=True) as gateway:
         answer = await gateway.post(TOKEN, "", {})
     assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -96,13 +96,13 @@ async def test_what_the_issuer_publishes_needs_no_token(gateway: Gateway) -> Non
 
 
 async def test_keys_are_fetched_before_the_first_request(tmp_path: Path) -> None:
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         assert gateway.issuer.fetches >= 1
 
 
 async def test_a_new_key_is_known_within_seconds(tmp_path: Path) -> None:
     """And the old one counts no more."""
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         assert (await gateway.get(SERVICES)).status == 200
         old = gateway.issuer.key
         gateway.issuer.key = ECKey.generate_key("P-256", {"kid": "k1"}, auto_kid=False)
@@ -117,7 +117,7 @@ async def test_a_new_key_is_known_within_seconds(tmp_path: Path) -> None:
 
 async def test_tokens_of_an_outside_provider_are_accepted_and_limited(tmp_path: Path) -> None:
     """Its tokens may lack client_id, and it has the token endpoint, not we."""
-    async with running(tmp_path, jwks_uri=True, rate_limit=1) as gateway:
+    async with run_gateway(tmp_path, jwks_uri=True, rate_limit=1) as gateway:
         one, two = (gateway.bearer(name, client_id=None) for name in ("u_1", "u_2"))
         statuses = [(await gateway.get(SERVICES, one)).status for _ in range(5)]
         assert statuses == [200, 200, 429, 429, 429]
@@ -126,7 +126,7 @@ async def test_tokens_of_an_outside_provider_are_accepted_and_limited(tmp_path: 
 
 
 async def test_keys_out_of_reach_are_not_the_callers_fault(tmp_path: Path) -> None:
-    async with running(tmp_path, auth_endpoints=("127.0.0.1:1",)) as gateway:
+    async with run_gateway(tmp_path, auth_endpoints=("127.0.0.1:1",)) as gateway:
         answer = await gateway.get(SERVICES)
         assert (answer.status, answer.reason()) == (503, "OVERLOADED")
         assert answer.headers["retry-after"] == "1"

@@ -21,7 +21,7 @@ from zimun.storage.schema import installation, metadata, signing_keys
 from zimun.stores import Stores
 
 from ..support.postgres import SET_UP, shared
-from ..support.rpc import FRIDAY_MORNING, Rows, Zimun, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Rows, Zimun, run_server, seed
 from .worlds import STARTS, World, build, copy_store
 
 TABLES = [table for table in metadata.sorted_tables if table not in (installation, signing_keys)]
@@ -58,7 +58,7 @@ async def start_server(
         async def start(engine: str) -> Zimun:
             if engine not in started:
                 url = "" if engine == "embedded" else new_database()
-                server = serving(
+                server = run_server(
                     tmp_path_factory.mktemp("server"), ManualClock(FRIDAY_MORNING), url
                 )
                 zimun = await stack.enter_async_context(server)
@@ -140,5 +140,5 @@ async def world(
         built[seed] = (template, await build(template, seed))
     template, now = built[seed]
     copy_store(template, tmp_path / "world")
-    async with serving(tmp_path / "world", ManualClock(now)) as zimun:
+    async with run_server(tmp_path / "world", ManualClock(now)) as zimun:
         yield World(zimun, tmp_path / "world", seed)

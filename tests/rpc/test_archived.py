@@ -13,7 +13,7 @@ from zimun.v1.appointment_pb2 import Appointment
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.slot_pb2 import Obstacle
 
-from ..support.rpc import Zimun, serving
+from ..support.rpc import Zimun, run_server
 from . import confirm_of, stamp
 from .calls import (
     create_hold,
@@ -234,7 +234,7 @@ async def test_a_long_appointment_stays_in_the_way_when_its_service_gets_short(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     """And after a restart, when only the store knows how long it was."""
-    async with serving(tmp_path, clock) as first:
+    async with run_server(tmp_path, clock) as first:
         await demo.seed(first.stores.writer, clock.now())
         await STAFF.create(first, id="t_x", weekly_hours=weekly("00:00", "24:00"))
         await SERVICE.create(
@@ -249,7 +249,7 @@ async def test_a_long_appointment_stays_in_the_way_when_its_service_gets_short(
         await SERVICE.update(first, "s_x", duration=hours(1))
         await SERVICE.update(first, "s_x", ["buffer_after"])
         await still_taken(first)
-    async with serving(tmp_path, clock) as again:
+    async with run_server(tmp_path, clock) as again:
         await still_taken(again)
 
 

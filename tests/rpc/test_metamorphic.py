@@ -16,7 +16,7 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1.slot_pb2 import Obstacle
 
-from ..support.rpc import refusal, serving
+from ..support.rpc import refusal, run_server
 from . import confirm_of
 from .calls import (
     ErrorParts,
@@ -48,7 +48,7 @@ async def test_everything_shown_can_be_held_in_a_copy_of_its_own(
     for n, ((service_id, asked), slot) in enumerate(shown[:: len(shown) // COPIES + 1]):
         copied = tmp_path / f"copy{n}"
         copy_store(world.data_dir, copied)
-        async with serving(copied, ManualClock(world.zimun.clock.now())) as zimun:
+        async with run_server(copied, ManualClock(world.zimun.clock.now())) as zimun:
             hold = await hold_slot(zimun, service_id, slot, asked)
             assert (hold.start_time, hold.end_time) == (slot.start_time, slot.end_time)
             assert hold.staff_id in (slot.staff_ids or [""])
@@ -274,7 +274,7 @@ async def test_to_ignore_an_appointment_is_to_search_as_if_it_were_cancelled(
         named = {"appointment_id": appointment.appointment_id}
         copied = tmp_path / f"copy{n}"
         copy_store(world.data_dir, copied)
-        async with serving(copied, ManualClock(zimun.clock.now())) as other:
+        async with run_server(copied, ManualClock(zimun.clock.now())) as other:
             cancel = appointments_pb2.CancelAppointmentRequest(**named)
             await other.call(other.appointments.CancelAppointment, cancel)
             for service_id, asked in QUESTIONS:
@@ -313,7 +313,7 @@ async def test_to_ignore_an_appointment_is_to_search_as_if_it_were_cancelled(
 
 async def test_a_server_that_starts_again_answers_the_same(world: World, tmp_path: Path) -> None:
     copy_store(world.data_dir, tmp_path / "copy")
-    async with serving(tmp_path / "copy", ManualClock(world.zimun.clock.now())) as again:
+    async with run_server(tmp_path / "copy", ManualClock(world.zimun.clock.now())) as again:
         for service_id, asked in QUESTIONS:
             asking = {**world.dates, **asked}
             before = await search(world.zimun, service_id, **asking)

@@ -28,7 +28,7 @@ from zimun.rpc.server import PortTaken
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 
-from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Zimun, run_server, seed
 from . import hold_of
 from .calls import search
 
@@ -39,7 +39,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 @pytest_asyncio.fixture(loop_scope="package")
 async def alone(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Zimun]:
     """A server that only this test has, on a file in its directory: the store may be broken."""
-    async with serving(tmp_path, clock) as running:
+    async with run_server(tmp_path, clock) as running:
         await seed(running.stores.writer)
         yield running
 

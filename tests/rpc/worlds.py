@@ -17,7 +17,7 @@ from zimun.v1 import appointments_service_pb2 as appointments_pb2
 from zimun.v1.hold_pb2 import Hold
 from zimun.v1.slot_pb2 import Slot
 
-from ..support.rpc import Zimun, serving
+from ..support.rpc import Zimun, run_server
 from . import at, confirm_of
 from .calls import search
 from .catalogue import (
@@ -286,7 +286,7 @@ def copy_store(source: Path, target: Path) -> None:
 async def build(data_dir: Path, seed: int) -> int:
     """Make the seed's catalogue and bookings in the directory; the instant at which they stand."""
     chance = random.Random(seed)
-    async with serving(data_dir, ManualClock(at(STARTS[seed]))) as zimun:
+    async with run_server(data_dir, ManualClock(at(STARTS[seed]))) as zimun:
         organization = Organization(id="o_demo", name="We", time_zone="UTC")
         await zimun.stores.writer.run("o_demo", CreateOrganization(organization), creates=True)
         made = World(zimun, data_dir, seed)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 from ..support.postgres import shared
 from ..support.program import Zimun, closed_after
 from ..support.server import Server, Site, seeded
@@ -189,5 +189,5 @@ def serve() -> Iterator[Callable[[Site], Server]]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """Envoy before a stub of the server, without rate limits, for the tests of a file."""
-    async with running(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("envoy"), rate_limit=0) as gateway:
         yield gateway

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ..support.gateway import LOG_RATE, Gateway, running
+from ..support.gateway import LOG_RATE, Gateway, run_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,7 +24,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     rate = tmp_path_factory.mktemp("rate") / "rate.yaml"
     text = LOG_RATE.read_text().replace("_tokens: 500", f"_tokens: {BURST}")
     rate.write_text(text.replace("fill: 100", "fill: 1"))
-    async with running(tmp_path_factory.mktemp("envoy"), log_rate=rate) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("envoy"), log_rate=rate) as gateway:
         yield gateway
 
 
@@ -99,7 +99,7 @@ async def test_callers_without_a_token_have_few_lines_and_hide_none_of_a_client(
 
 async def test_the_size_of_log_files_is_bounded(tmp_path: Path) -> None:
     limit = 20_000
-    async with running(tmp_path, max_log_bytes=limit) as gateway:
+    async with run_gateway(tmp_path, max_log_bytes=limit) as gateway:
         log = tmp_path / "access.log"
         async with asyncio.timeout(20):
             while not log.with_name("access.log.3").exists():
@@ -113,7 +113,7 @@ async def test_the_size_of_log_files_is_bounded(tmp_path: Path) -> None:
 async def test_logs_are_emptied_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
     """With a reserve larger than any disk the log is emptied, and callers are served."""
     old = tmp_path / "access.log.1"
-    async with running(tmp_path, disk_reserve=1 << 60) as gateway:
+    async with run_gateway(tmp_path, disk_reserve=1 << 60) as gateway:
         old.write_text("old")
         for _ in range(20):
             assert (await gateway.get(SERVICES)).status == 200

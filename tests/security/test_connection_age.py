@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from zimun.clock import ManualClock
 from zimun.rpc import server
 
-from ..support.rpc import FRIDAY_MORNING, serving
+from ..support.rpc import FRIDAY_MORNING, run_server
 
 FASTER = 600
 """The options of the server give half a second and a tenth instead of 300 and 60 seconds."""
@@ -26,7 +26,7 @@ async def test_calls_whose_request_never_comes_and_streams_end_with_their_connec
     ]
     monkeypatch.setattr(server, "_OPTIONS", options)
     async with (
-        serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun,
+        run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun,
         grpc.aio.insecure_channel(zimun.target) as channel,
     ):
         method = "/zimun.v1.ServicesService/ListServices"

@@ -15,7 +15,7 @@ from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesRespo
 from zimun_gateway import clusters
 from zimun_gateway.clusters import GRPC_AGE
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 from ..support.gateway_stubs import Context, StubServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,7 +30,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    async with running(
+    async with run_gateway(
         tmp_path_factory.mktemp("envoy"),
         max_connections=CONNECTIONS,
         idle_timeout=IDLE,
@@ -159,7 +159,7 @@ async def test_answers_are_whole_while_connections_to_servers_age(tmp_path: Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clusters, "GRPC_AGE", 0.8)
         async with (
-            running(tmp_path, grpc_endpoints=(aging.target,)) as gateway,
+            run_gateway(tmp_path, grpc_endpoints=(aging.target,)) as gateway,
             gateway.channel() as channel,
         ):
             await asyncio.gather(*(ask_for(gateway, channel, seconds=4) for _ in range(8)))

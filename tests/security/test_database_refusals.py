@@ -115,7 +115,7 @@ UNWRITABLE: dict[str, tuple[Break, Break]] = {
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
     options = (f"max_connections={MAX_CONNECTIONS}", "superuser_reserved_connections=1")
-    with postgres.running("fsync=off", *options) as server:
+    with postgres.run_postgres("fsync=off", *options) as server:
         yield Database(server)
 
 

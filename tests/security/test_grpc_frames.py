@@ -22,7 +22,7 @@ from zimun.rpc.server import RpcServer
 from zimun.v1.services_service_pb2 import ListServicesRequest
 
 from ..support.processes import until
-from ..support.rpc import FRIDAY_MORNING, seed, serving
+from ..support.rpc import FRIDAY_MORNING, run_server, seed
 from .attacks import AttackCounter
 from .target import Target
 
@@ -153,7 +153,7 @@ async def test_a_port_that_is_taken_meanwhile_is_served_once_it_is_free(
                 await super()._listen(host, port, credentials)
 
     monkeypatch.setattr(app, "RpcServer", Crowded)
-    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+    async with run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         port = int(zimun.target.rpartition(":")[2])
         with contextlib.suppress(AssertionError, ConnectionError, ProtocolError):

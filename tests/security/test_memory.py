@@ -31,7 +31,7 @@ from zimun.rpc.services import catalog_entries
 from zimun.v1 import availability_service_pb2 as availability_pb2
 from zimun.v1 import service_pb2, services_service_pb2
 
-from ..support.rpc import FRIDAY_MORNING, Zimun, refusal, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Zimun, refusal, run_server, seed
 
 METADATA = {f"k{n}": "x" * 1000 for n in range(50)}
 EVERY_DAY = dict.fromkeys(range(7), ((0, 1440),))
@@ -168,7 +168,7 @@ async def test_a_list_of_large_entries_comes_in_pages(
 ) -> None:
     monkeypatch.setattr(page_tokens, "MAX_PAGE", 1)
     monkeypatch.setattr(catalog_entries, "MAX_CACHED_PAGE_BYTES", 0)
-    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+    async with run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         walked, token = [], ""
         while True:
@@ -185,7 +185,7 @@ async def test_an_answer_that_is_too_large_names_the_field_to_narrow(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(availability, "MAX_RESPONSE_BYTES", 2000)
-    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+    async with run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         await seed(zimun.stores.writer)
         for fields, field in (
             ({"date": "2025-12-01"}, "date"),

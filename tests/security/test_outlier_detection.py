@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from zimun.v1.services_service_pb2 import ListServicesRequest, ListServicesResponse
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 from ..support.gateway_stubs import Context, StubServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,7 +28,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     """Envoy in front of two servers, the second of which answers as a test configures it."""
     second = StubServer()
     await second.start()
-    async with running(tmp_path_factory.mktemp("envoy"), also_grpc=(second.target,)) as gateway:
+    async with run_gateway(tmp_path_factory.mktemp("envoy"), also_grpc=(second.target,)) as gateway:
         gateway.server.behaviours = second.behaviours
         yield gateway
     await second.stop()
@@ -90,7 +90,7 @@ async def test_responses_of_any_status_eject_no_server(
 
 async def test_the_last_server_is_never_ejected(tmp_path: Any) -> None:
     """Also when it cannot be reached at all: it answers as soon as it is there again."""
-    async with running(tmp_path) as gateway:
+    async with run_gateway(tmp_path) as gateway:
         port = int(gateway.server.target.rpartition(":")[2])
         await gateway.server.stop()
         async with gateway.channel() as channel:

@@ -22,7 +22,7 @@ from zimun.rpc.fair_queue import FairQueue
 from zimun.rpc.long_calls import LongCalls
 from zimun.v1 import services_service_pb2
 
-from ..support.rpc import FRIDAY_MORNING, Zimun, seed, serving
+from ..support.rpc import FRIDAY_MORNING, Zimun, run_server, seed
 
 FLOOD = 10_000
 
@@ -332,7 +332,7 @@ async def on_a_full_server(
         return made[0]
 
     monkeypatch.setattr(server, "Admission", make)
-    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as running:
+    async with run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as running:
         await seed(running.stores.writer)
         await ask(running, made[0])
 

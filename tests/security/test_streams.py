@@ -16,7 +16,7 @@ from zimun_gateway import routes
 from zimun_gateway.clusters import MAX_OPEN_STREAMS
 from zimun_gateway.rate_limits import REFLECTION, WATCH, Streams
 
-from ..support.gateway import Gateway, running
+from ..support.gateway import Gateway, run_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,7 +31,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     """Envoy that trusts X-Forwarded-For, so that a test can have any number of addresses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(routes, "WATCH", FEW)
-        async with running(tmp_path_factory.mktemp("envoy"), trusted_proxies=1) as gateway:
+        async with run_gateway(tmp_path_factory.mktemp("envoy"), trusted_proxies=1) as gateway:
             yield gateway
 
 

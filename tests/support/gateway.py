@@ -120,7 +120,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(
+async def run_gateway(
     workdir: Path, *, also_grpc: tuple[str, ...] = (), **changes: Any
 ) -> AsyncIterator[Gateway]:
     """Stubs and an Envoy with these settings changed; an outside provider if `jwks_uri` is True.

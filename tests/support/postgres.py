@@ -229,7 +229,7 @@ class Postgres:
 
 
 @contextmanager
-def running(*options: str) -> Iterator[Postgres]:
+def run_postgres(*options: str) -> Iterator[Postgres]:
     """A server for as long as the context is open."""
     server = Postgres(*options)
     try:

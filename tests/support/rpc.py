@@ -160,7 +160,7 @@ class Zimun:
 
 
 @asynccontextmanager
-async def serving(
+async def run_server(
     data_dir: Path, clock: ManualClock, database_url: str = ""
 ) -> AsyncIterator[Zimun]:
     """A server on what the database, or else the directory, holds, and stubs to it."""
