@@ -10,40 +10,40 @@ import asyncio
 import sys
 from pathlib import Path
 
-from .run import Order, run
+from .run import Options, run
 from .servers import SERVING
 
 
 def main() -> None:
     """Run, print, and end with status 1 where anything was wrong."""
-    options = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    options.add_argument("--engine", choices=("shared", "embedded"), default="shared")
-    options.add_argument("--seconds", type=float, default=600)
-    options.add_argument("--seed", type=int, default=7)
-    options.add_argument("--servers", type=int, default=2)
-    options.add_argument("--callers", type=int, default=24)
-    options.add_argument("--max-rows", type=int, default=0, help="the servers' ZIMUN_MAX_ROWS")
-    options.add_argument("--more-reads", type=float, default=0, help="the share of more reads")
-    options.add_argument("--no-faults", action="store_true")
-    options.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
-    options.add_argument(
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--engine", choices=("shared", "embedded"), default="shared")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--servers", type=int, default=2)
+    parser.add_argument("--callers", type=int, default=24)
+    parser.add_argument("--max-rows", type=int, default=0, help="the servers' ZIMUN_MAX_ROWS")
+    parser.add_argument("--more-reads", type=float, default=0, help="the share of more reads")
+    parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--kind", action="append", default=[], help="a kind of fault; no others")
+    parser.add_argument(
         "--serve-with", default=" ".join(SERVING), help="the module that is a server"
     )
-    options.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
-    options.add_argument("--settling", type=float, default=30, help="seconds to recover in")
-    options.add_argument(
+    parser.add_argument("--weaken", action="append", default=[], help="SQL run beforehand")
+    parser.add_argument("--recovery", type=float, default=30, help="seconds to recover in")
+    parser.add_argument(
         "--min-attempts", type=int, default=0, help="go on until there were so many"
     )
-    options.add_argument(
+    parser.add_argument(
         "--skew", type=float, default=0, help="seconds from one server's clock to the next one's"
     )
-    options.add_argument(
+    parser.add_argument(
         "--move-rate", type=float, default=1, help="how many times as often the clock is moved"
     )
-    options.add_argument("--keep", type=Path, help="a new directory for history and logs")
-    options.add_argument("--report", type=Path, help="a file for the counts, as JSON")
-    given = options.parse_args()
-    order = Order(
+    parser.add_argument("--keep", type=Path, help="a new directory for history and logs")
+    parser.add_argument("--report", type=Path, help="a file for the counts, as JSON")
+    given = parser.parse_args()
+    options = Options(
         given.engine,
         given.seed,
         given.seconds,
@@ -52,7 +52,7 @@ def main() -> None:
         faults=not given.no_faults,
         module=given.serve_with.split(),
         weaken=given.weaken,
-        settling=given.settling,
+        recovery=given.recovery,
         kinds=given.kind,
         more_reads=given.more_reads,
         max_rows=given.max_rows,
@@ -60,7 +60,7 @@ def main() -> None:
         move_rate=given.move_rate,
         skew=given.skew,
     )
-    report = asyncio.run(run(order, given.keep))
+    report = asyncio.run(run(options, given.keep))
     print(report)
     if given.report:
         given.report.write_text(report.as_json())

@@ -13,15 +13,15 @@ from .ledger import (
     TIME_OFF,
     TIME_OFF_EVENTS,
     Entry,
+    EventOrder,
     Ledger,
     Life,
     Operation,
-    Order,
     Revision,
 )
 
 
-def put_together(record: Record) -> Ledger:
+def build_ledger(record: Record) -> Ledger:
     """The ledger of a recorded run."""
     exports, erasures = (
         [one for one in record.attempts if one.method == method] for method in CONTACT_CALLS
@@ -112,7 +112,7 @@ def _time_off(record: Record) -> dict[tuple[str, str], Life]:
     return lives
 
 
-def _orders(lives: Iterable[Life]) -> dict[str, Order]:
+def _orders(lives: Iterable[Life]) -> dict[str, EventOrder]:
     entries: dict[str, list[Entry]] = defaultdict(list)
     for life in lives:
         entries[life.org] += [(life, revision) for revision in life.revisions]
@@ -120,7 +120,7 @@ def _orders(lives: Iterable[Life]) -> dict[str, Order]:
         some.sort(key=lambda entry: (entry[1].seq, entry[1].number))
         for position, (_, revision) in enumerate(some, 1):
             revision.position = position
-    return {org: Order(some) for org, some in entries.items()}
+    return {org: EventOrder(some) for org, some in entries.items()}
 
 
 def _bound(entries: Sequence[Entry], seen: Mapping[tuple[str, str, str], int], skew: int) -> None:

@@ -66,7 +66,7 @@ class Books:
         request = {"service_id": service_id, "start": start, "seats": seats}
         request |= {"location_id": location_id} if location_id else {}
         self._keep("HOLD_CREATED", "HoldAppointment", request, row)
-        self.settle()
+        self.derive_tables()
         return row
 
     def confirm(self, row: Row, name: str = "", email: str = "") -> None:
@@ -76,7 +76,7 @@ class Books:
         row.update(state="CONFIRMED", appointment_id=f"a_{row['hold_id']}", **contact)
         request = {"hold_id": row["hold_id"], **contact}
         self._keep("APPOINTMENT_CONFIRMED", "ConfirmAppointment", request, row)
-        self.settle()
+        self.derive_tables()
 
     def book(self, service_id: str, start: int, *taken: str, **more: Any) -> Row:
         """Hold and confirm."""
@@ -88,7 +88,7 @@ class Books:
     def extend(self, row: Row) -> None:
         row.update(expires_at=max(row["expires_at"], self.now + HOLD_LENGTH))
         self._keep("HOLD_EXTENDED", "ExtendHold", {"hold_id": row["hold_id"]}, row)
-        self.settle()
+        self.derive_tables()
 
     def update(self, row: Row, seats: int, email: str = "") -> None:
         """Give an appointment another contact, and so many seats."""
@@ -97,25 +97,25 @@ class Books:
         row.update(contact, seats=seats)
         named = {"appointment_id": row["appointment_id"], **contact}
         self._keep("APPOINTMENT_UPDATED", "UpdateAppointment", {**named, "seats": seats}, row)
-        self.settle()
+        self.derive_tables()
 
     def move(self, row: Row, start: int) -> None:
         service, session_id = SERVICES[row["service_id"]], f"x_{len(self.history)}"
         row.update(start_time=start, end_time=start + service.duration, session_id=session_id)
         request = {"appointment_id": row["appointment_id"], "start": start}
         self._keep("APPOINTMENT_RESCHEDULED", "RescheduleAppointment", request, row)
-        self.settle()
+        self.derive_tables()
 
     def cancel(self, row: Row) -> None:
         row.update(state="CANCELLED", cancel_reason=f"ill {len(self.history)}")
         request = {"appointment_id": row["appointment_id"], "cancel_reason": row["cancel_reason"]}
         self._keep("APPOINTMENT_CANCELLED", "CancelAppointment", request, row)
-        self.settle()
+        self.derive_tables()
 
     def release(self, row: Row) -> None:
         row.update(state="RELEASED")
         self._keep("HOLD_RELEASED", "ReleaseHold", {"hold_id": row["hold_id"]}, row)
-        self.settle()
+        self.derive_tables()
 
     def rename(self, room_id: str) -> None:
         """Give a room a new name."""
@@ -202,7 +202,7 @@ class Books:
         }[method]
         row.update(state=state)
         self._keep(event, method, {"appointment_id": row["appointment_id"]}, row)
-        self.settle()
+        self.derive_tables()
 
     def refuse(self, method: str, request: dict[str, Any], reason: str) -> None:
         key = f"k{len(self.history)}"
@@ -352,7 +352,7 @@ class Books:
                 left = left - row["seats"] if joins else 0
         return max(left, 0)
 
-    def settle(self) -> None:
+    def derive_tables(self) -> None:
         """Derive allocations and sessions anew."""
         self.tables["allocations"], self.tables["sessions"] = [], []
         live = [session for session in self._sessions.values() if session["members"]]

@@ -11,7 +11,7 @@ from .history import CATALOG_CHANGE, TIME_OFF_CHANGES, Row
 from .ledger import TIME_OFF_EVENTS, Ledger, Operation, Revision
 
 
-def miscatalogued(ledger: Ledger) -> Iterator[str]:
+def catalog_violations(ledger: Ledger) -> Iterator[str]:
     """In words, all that is wrong with the catalogue and its changes."""
     yield from _wrong_rooms(ledger)
     yield from _wrong_time_off(ledger)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
-from .assembly import put_together
-from .catalog import miscatalogued
-from .erasure import PERSONAL, not_erased, without_contact
+from .assembly import build_ledger
+from .catalog import catalog_violations
+from .erasure import PERSONAL, erasure_violations, without_contact
 from .history import Attempt, Record, Row
 from .ledger import (
     ERASED,
@@ -26,17 +26,17 @@ from .ledger import (
     subjects_of,
     taking_of,
 )
-from .reads import misread
-from .refusals import unjustified
-from .rules import disallowed
+from .reads import read_violations
+from .refusals import refusal_violations
+from .rules import rule_violations
 from .scenario import DAY, HOLD_LENGTH, HOLD_LIMIT, SERVICES
-from .sequence import disordered
+from .sequence import sequence_violations
 from .states import States
 
 
 def violations(record: Record) -> list[str]:
     """Everything that is wrong with a run."""
-    ledger = put_together(record)
+    ledger = build_ledger(record)
     states = States(ledger)
     return [
         *_sold_twice_at_the_end(ledger),
@@ -46,14 +46,14 @@ def violations(record: Record) -> list[str]:
         *_out_of_time(ledger),
         *_repeated(ledger),
         *_kept_answers(ledger),
-        *unjustified(ledger, states),
-        *misread(ledger, states),
+        *refusal_violations(ledger, states),
+        *read_violations(ledger, states),
         *_broken_stories(ledger),
         *_set_aside(ledger),
-        *disallowed(ledger),
-        *disordered(ledger),
-        *miscatalogued(ledger),
-        *not_erased(ledger),
+        *rule_violations(ledger),
+        *sequence_violations(ledger),
+        *catalog_violations(ledger),
+        *erasure_violations(ledger),
     ]
 
 

@@ -162,7 +162,7 @@ def _contact_of(row: Row) -> dict[str, str]:
 Named = tuple[Life, Revision]
 
 
-def not_erased(ledger: Ledger) -> Iterator[str]:
+def erasure_violations(ledger: Ledger) -> Iterator[str]:
     """In words, whatever still has, or was answered with, an address that was erased; each export
     that is not what was kept; and each erasure that was refused for nothing."""
     named: dict[tuple[str, str], list[Named]] = defaultdict(list)

@@ -88,12 +88,12 @@ def moves(seed: int, count: int, rate: float = 1.0) -> list[Fault]:
     ]
 
 
-class Missed(Exception):
+class FaultNotApplicable(Exception):
     """There was nothing to which the fault could happen."""
 
 
 @dataclass
-class Site:
+class FaultTarget:
     """What faults happen to."""
 
     servers: Sequence[Server]
@@ -104,28 +104,28 @@ class Site:
 
 
 async def inject(
-    site: Site, faults: Sequence[Fault], time_left: Callable[[], float], done: Counter[str]
+    target: FaultTarget, faults: Sequence[Fault], time_left: Callable[[], float], done: Counter[str]
 ) -> None:
     """Do the faults one after the other while there are seconds left for them, and count them."""
     for fault in faults:
         if fault.pause + fault.length > time_left():
             return
         await asyncio.sleep(fault.pause)
-        with contextlib.suppress(Missed):
-            await _DOING[fault.kind](site, fault)
+        with contextlib.suppress(FaultNotApplicable):
+            await _DOING[fault.kind](target, fault)
             done[fault.kind] += 1
 
 
-async def _kill(site: Site, fault: Fault) -> None:
-    server = site.servers[fault.server]
+async def _kill(target: FaultTarget, fault: Fault) -> None:
+    server = target.servers[fault.server]
     await asyncio.to_thread(server.kill)
     await asyncio.sleep(fault.length / 2)
     server.spawn()
     await asyncio.to_thread(server.wait_ready)
 
 
-async def _pause(site: Site, fault: Fault) -> None:
-    server = site.servers[fault.server]
+async def _pause(target: FaultTarget, fault: Fault) -> None:
+    server = target.servers[fault.server]
     server.signal(signal.SIGSTOP)
     try:
         await asyncio.sleep(fault.length)
@@ -133,53 +133,53 @@ async def _pause(site: Site, fault: Fault) -> None:
         server.signal(signal.SIGCONT)
 
 
-async def _cut(site: Site, fault: Fault) -> None:
-    assert site.proxy
-    site.proxy.cut()
+async def _cut(target: FaultTarget, fault: Fault) -> None:
+    assert target.proxy
+    target.proxy.cut()
 
 
-async def _stall(site: Site, fault: Fault) -> None:
-    assert site.proxy
-    site.proxy.stall()
+async def _stall(target: FaultTarget, fault: Fault) -> None:
+    assert target.proxy
+    target.proxy.stall()
     await asyncio.sleep(fault.length)
-    site.proxy.heal()
+    target.proxy.heal()
 
 
-async def _deafen(site: Site, fault: Fault) -> None:
-    assert site.proxy
-    site.proxy.deafen()
+async def _deafen(target: FaultTarget, fault: Fault) -> None:
+    assert target.proxy
+    target.proxy.deafen()
     await asyncio.sleep(fault.length / 4)
-    site.proxy.cut()
-    site.proxy.heal()
+    target.proxy.cut()
+    target.proxy.heal()
 
 
-async def _lose(site: Site, fault: Fault) -> None:
-    assert site.proxy
-    site.proxy.lose()
+async def _lose(target: FaultTarget, fault: Fault) -> None:
+    assert target.proxy
+    target.proxy.lose()
 
 
-async def _restart(site: Site, how: int) -> None:
-    assert site.postgres
-    await asyncio.to_thread(site.postgres.stop, how)
+async def _restart(target: FaultTarget, how: int) -> None:
+    assert target.postgres
+    await asyncio.to_thread(target.postgres.stop, how)
     try:
-        await asyncio.to_thread(site.postgres.start)
+        await asyncio.to_thread(target.postgres.start)
     except AssertionError:
         # What is left of the one before can keep it from starting for a moment.
         await asyncio.sleep(RESTART_PAUSE)
-        await asyncio.to_thread(site.postgres.start)
+        await asyncio.to_thread(target.postgres.start)
 
 
-async def _fast(site: Site, fault: Fault) -> None:
-    await _restart(site, signal.SIGINT)
+async def _fast(target: FaultTarget, fault: Fault) -> None:
+    await _restart(target, signal.SIGINT)
 
 
-async def _immediate(site: Site, fault: Fault) -> None:
-    await _restart(site, signal.SIGQUIT)
+async def _immediate(target: FaultTarget, fault: Fault) -> None:
+    await _restart(target, signal.SIGQUIT)
 
 
-async def _full(site: Site, fault: Fault) -> None:
+async def _full(target: FaultTarget, fault: Fault) -> None:
     """No file of a server can grow: its disk is full, whatever the others' can take."""
-    server = site.servers[fault.server]
+    server = target.servers[fault.server]
     server.limit_files(fault.size)
     try:
         await asyncio.sleep(fault.length)
@@ -187,16 +187,16 @@ async def _full(site: Site, fault: Fault) -> None:
         server.limit_files(-1)
 
 
-async def _jump(site: Site, fault: Fault) -> None:
-    site.clock.move_on(fault.size)
+async def _jump(target: FaultTarget, fault: Fault) -> None:
+    target.clock.move_on(fault.size)
 
 
-async def _edge(site: Site, fault: Fault) -> None:
-    if not await site.load.meet_expiry(random.Random(fault.size), fault.size):
-        raise Missed
+async def _edge(target: FaultTarget, fault: Fault) -> None:
+    if not await target.load.meet_expiry(random.Random(fault.size), fault.size):
+        raise FaultNotApplicable
 
 
-_DOING: dict[str, Callable[[Site, Fault], Awaitable[None]]] = {
+_DOING: dict[str, Callable[[FaultTarget, Fault], Awaitable[None]]] = {
     "kill": _kill,
     "pause": _pause,
     "cut": _cut,

@@ -58,12 +58,12 @@ def _plant(where: object, name: str, fault: object) -> None:
     setattr(where, name, fault)
 
 
-def blind() -> None:
+def search_ignores_bookings() -> None:
     """The search sees nothing taken."""
     _plant(slot_request, "busy_time", lambda *_: Busy({}))
 
 
-def skipping() -> None:
+def catch_up_skips_holds() -> None:
     """What another server held is not taken up by catching up: its event only counts."""
 
     def skip(ledger: Ledger, event: Event) -> Ledger:
@@ -74,7 +74,7 @@ def skipping() -> None:
     _plant(reader, "evolve", skip)
 
 
-def uncompared() -> None:
+def head_not_compared() -> None:
     """A group is written wherever the head of its ledger is."""
     made = group_statement._group_sql
 
@@ -91,7 +91,7 @@ def uncompared() -> None:
     _plant(group_statement, "_group_sql", group_sql)
 
 
-def premature() -> None:
+def memory_before_commit() -> None:
     """Memory evolves before the commit, and stays so where another server was quicker."""
     append = Draft.to_append
 
@@ -103,7 +103,7 @@ def premature() -> None:
     _plant(Draft, "to_append", evolve_first)
 
 
-def undropped() -> None:
+def memory_kept_after_failure() -> None:
     """Memory keeps what a group came to that failed, and now and then one fails."""
     drafts: dict[str, Draft] = {}
     decide = GroupDecision.drafts
@@ -131,7 +131,7 @@ def undropped() -> None:
     _plant(PostgresqlLedgers, "append", fail_some)
 
 
-def outdated() -> None:
+def stale_head() -> None:
     """A head that was read is used for questions that come after the read, for a while."""
     head_reads = reader._SharedHeadReads
     head = head_reads.head
@@ -146,7 +146,7 @@ def outdated() -> None:
     _plant(head_reads, "head", join)
 
 
-def hasty() -> None:
+def answer_before_commit() -> None:
     """Callers are answered before the commit."""
     append = Draft.to_append
 
@@ -158,7 +158,7 @@ def hasty() -> None:
     _plant(Draft, "to_append", answer_first)
 
 
-def split() -> None:
+def responses_written_apart() -> None:
     """Responses are kept in a transaction of their own, after the changes."""
     whole = SqliteLedgers.append
 
@@ -177,7 +177,7 @@ def _responses_alone(append: Append) -> Append:
     return Append(bare, bare, (), append.time, append.responses)
 
 
-def backwards() -> None:
+def clock_without_ledger_time() -> None:
     """The instant of a decision is this server's clock, whatever the ledger's time."""
     make = GroupDecision._new_draft
 
@@ -189,7 +189,7 @@ def backwards() -> None:
     _plant(GroupDecision, "_new_draft", new_draft)
 
 
-def late() -> None:
+def holds_end_late() -> None:
     """A hold still stands for a moment when its time has run out."""
     original_state = rules.as_of
 
@@ -199,7 +199,7 @@ def late() -> None:
     _plant(rules, "as_of", stand)
 
 
-def early() -> None:
+def holds_end_early() -> None:
     """The search sees holds end a moment before they do."""
 
     def see(
@@ -216,23 +216,23 @@ def early() -> None:
     _plant(slot_request, "busy_time", see)
 
 
-def unconfirmed() -> None:
+def refusal_not_confirmed() -> None:
     """A refusal is answered from memory, though nothing is written that would confirm it."""
     _plant(Draft, "is_confirmed_by_append", property(lambda _: True))
 
 
-def unlimited() -> None:
+def limits_ignored() -> None:
     """No booking counts for a limit."""
     _plant(busy_times, "count", lambda *_: Tallies({}, FOREVER))
 
 
-def uncounted() -> None:
+def customer_limit_ignored() -> None:
     """No appointment counts for its customer's limit when it is confirmed or changed."""
     for module in (commands, appointment_commands):
         _plant(module, "check_customer", lambda *_: None)
 
 
-def unrepeated() -> None:
+def recurrence_ignored() -> None:
     """Of time off that recurs the search knows the first occurrence alone."""
     make: Callable[..., None] = time_off.TimeOffIndex.__init__
 
@@ -242,7 +242,7 @@ def unrepeated() -> None:
     _plant(time_off.TimeOffIndex, "__init__", first)
 
 
-def located() -> None:
+def location_ignores_bookings() -> None:
     """A search at a location sees no bookings at all."""
 
     def see(
@@ -254,7 +254,7 @@ def located() -> None:
     _plant(slot_request, "busy_time", see)
 
 
-def unclosed() -> None:
+def time_off_ignored() -> None:
     """The search knows no time off."""
     make: Callable[..., None] = time_off.TimeOffIndex.__init__
 
@@ -264,17 +264,17 @@ def unclosed() -> None:
     _plant(time_off.TimeOffIndex, "__init__", empty)
 
 
-def unasked() -> None:
+def time_off_over_bookings() -> None:
     """Time off is made over bookings without being told to."""
     _plant(booking_time_off, "conflicts_of", lambda *_: Conflicts())
 
 
-def unemptied() -> None:
+def events_not_erased() -> None:
     """The erasure of a contact leaves events as they are."""
     _plant(contacts, "_emptied", lambda data: data)
 
 
-def unrewritten() -> None:
+def responses_not_erased() -> None:
     """The erasure of a contact leaves stored responses as they are."""
 
     async def leave(*_: object) -> bool:
@@ -286,26 +286,26 @@ def unrewritten() -> None:
 FAULTS: Mapping[str, Callable[[], None]] = {
     fault.__name__: fault
     for fault in (
-        blind,
-        skipping,
-        uncompared,
-        premature,
-        undropped,
-        outdated,
-        hasty,
-        split,
-        backwards,
-        late,
-        early,
-        unconfirmed,
-        unlimited,
-        uncounted,
-        unrepeated,
-        located,
-        unclosed,
-        unasked,
-        unemptied,
-        unrewritten,
+        search_ignores_bookings,
+        catch_up_skips_holds,
+        head_not_compared,
+        memory_before_commit,
+        memory_kept_after_failure,
+        stale_head,
+        answer_before_commit,
+        responses_written_apart,
+        clock_without_ledger_time,
+        holds_end_late,
+        holds_end_early,
+        refusal_not_confirmed,
+        limits_ignored,
+        customer_limit_ignored,
+        recurrence_ignored,
+        location_ignores_bookings,
+        time_off_ignored,
+        time_off_over_bookings,
+        events_not_erased,
+        responses_not_erased,
     )
 }
 

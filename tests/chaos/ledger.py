@@ -263,7 +263,7 @@ Entry = tuple[Life, Revision]
 
 
 @dataclass(frozen=True)
-class Order:
+class EventOrder:
     """An organization's events about reservations and time off, in the order of their numbers."""
 
     entries: Sequence[Entry]
@@ -296,7 +296,7 @@ class Ledger:
     tables: Tables
     read_at: int
     skew: int = 0
-    orders: dict[str, Order] = field(default_factory=dict)
+    orders: dict[str, EventOrder] = field(default_factory=dict)
     unattributed: list[str] = field(default_factory=list)
     exports: list[Attempt] = field(default_factory=list)
     erasures: list[Attempt] = field(default_factory=list)

@@ -131,7 +131,7 @@ class Load:
         await asyncio.gather(*(self._persist(rng, request, until=0) for request in requests))
         return True
 
-    async def settle(self, seconds: float) -> list[str]:
+    async def recover(self, seconds: float) -> list[str]:
         """Repeat the requests without a response, now that there are no faults.
 
         Returns a message for each server that does not respond within `seconds`."""
@@ -143,12 +143,12 @@ class Load:
                 requests, self._open = self._open, []
                 probe = self._hold(random.Random(self._seed), ORGS[0])
                 for request in (*requests, probe):
-                    if not await self._settle(request, deadline):
+                    if not await self._is_answered(request, deadline):
                         told.append(f"{target} did not recover: no answer to {request}")
                         break
         return told
 
-    async def _settle(self, request: Request, deadline: float) -> bool:
+    async def _is_answered(self, request: Request, deadline: float) -> bool:
         while time.monotonic() < deadline:
             attempt = await self._attempt(random.Random(0), request, PATIENT)
             if attempt.outcome not in (UNKNOWN, NOTHING):
@@ -167,13 +167,13 @@ class Load:
                 )
                 continue
             if request.method in FREEING and rng.random() < 0.5:
-                await self._free_and_want(rng, request)
+                await self._free_and_request_again(rng, request)
                 continue
             attempt = await self._persist(rng, request, until)
             if attempt.outcome == OK and rng.random() < 0.08:
-                await self._again(rng, request)
+                await self._repeat(rng, request)
 
-    async def _free_and_want(self, rng: random.Random, request: Request) -> None:
+    async def _free_and_request_again(self, rng: random.Random, request: Request) -> None:
         """Free a time at one server, and want it of another at once."""
         count = len(self._channels)
         number = rng.randrange(count)
@@ -185,7 +185,7 @@ class Load:
         if attempt.outcome in (UNKNOWN, NOTHING):
             self._open.append(request)
 
-    async def _again(self, rng: random.Random, request: Request) -> None:
+    async def _repeat(self, rng: random.Random, request: Request) -> None:
         """The same once more, or another request under its key."""
         if rng.random() < 0.3 and request.method == "HoldAppointment":
             other = {**request.content, "start": request.content["start"] + 7 * DAY}

@@ -17,7 +17,7 @@ from .states import States
 Span = tuple[int, int]
 
 
-def misread(ledger: Ledger, states: States) -> Iterator[str]:
+def read_violations(ledger: Ledger, states: States) -> Iterator[str]:
     """In words, everything that was read and cannot have been so."""
     reader = Reader(ledger, states)
     for attempt in ledger.reads:

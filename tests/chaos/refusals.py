@@ -25,7 +25,7 @@ Judge = Callable[[Ledger, Attempt], bool]
 """Whether a refusal was justified."""
 
 
-def unjustified(ledger: Ledger, states: States) -> Iterator[str]:
+def refusal_violations(ledger: Ledger, states: States) -> Iterator[str]:
     """In words, every refusal that nothing explains."""
     keys = _keys((*ledger.operations, *ledger.catalog_changes))
     changes = (*ledger.operations, *ledger.catalog_changes)

@@ -6,8 +6,8 @@ from .history import Row
 from .ledger import (
     OUTCOMES,
     TIME_OFF,
+    EventOrder,
     Ledger,
-    Order,
     Revision,
     occurrences_of,
     runs_out,
@@ -22,7 +22,7 @@ NAMING = ("APPOINTMENT_CONFIRMED", "APPOINTMENT_UPDATED", "APPOINTMENT_RESCHEDUL
 """The events after which an appointment is another customer's or on another day."""
 
 
-def disallowed(ledger: Ledger) -> Iterator[str]:
+def rule_violations(ledger: Ledger) -> Iterator[str]:
     """In words, every event that some rule forbade."""
     for org, order in ledger.orders.items():
         yield from (f"{org}: {what}" for what in _Replay().judge(order))
@@ -35,7 +35,7 @@ class _Replay:
         self._booked: dict[str, Row] = {}
         self._time_off: dict[str, Row] = {}
 
-    def judge(self, order: Order) -> Iterator[str]:
+    def judge(self, order: EventOrder) -> Iterator[str]:
         for life, revision in order.entries:
             name = f"{life.hold_id} revision {revision.number}"
             before = self._booked.pop(life.hold_id, None)

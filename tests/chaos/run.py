@@ -21,7 +21,7 @@ from ..support import postgres
 from .checker import violations
 from .clock import SharedClock
 from .databases import EmbeddedBase, SharedBase, prepare
-from .faults import Site, inject, moves, plan
+from .faults import FaultTarget, inject, moves, plan
 from .history import Record
 from .load import Load, Token
 from .proxy import Proxy
@@ -32,8 +32,8 @@ TOKEN_LIFETIME = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be run."""
+class Options:
+    """The options of a run."""
 
     engine: str
     seed: int
@@ -43,7 +43,7 @@ class Order:
     faults: bool = True
     module: Sequence[str] = SERVING
     weaken: Sequence[str] = ()
-    settling: float = 30.0
+    recovery: float = 30.0
     """Seconds in which everything must be answered once nothing is broken any more."""
     kinds: Sequence[str] = ()
     """The only kinds of faults, beside the moves of the clock; all where none are named."""
@@ -63,7 +63,7 @@ class Order:
 class Report:
     """What a run saw."""
 
-    order: Order
+    options: Options
     attempts: int
     methods: Counter[str]
     outcomes: Counter[str]
@@ -86,16 +86,17 @@ class Report:
 
     def as_json(self) -> str:
         counts = {"operations": self.operations, **vars(self)}
-        return json.dumps(counts | {"order": vars(self.order)}, indent=1)
+        return json.dumps(counts | {"options": vars(self.options)}, indent=1)
 
     def __str__(self) -> str:
         def listed(counts: Counter[str]) -> str:
             return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
 
-        order = self.order
+        options = self.options
         return "\n".join(
             (
-                f"{order.engine}, {order.seconds:g} s, seed {order.seed}, {order.servers} servers:"
+                f"{options.engine}, {options.seconds:g} s, seed {options.seed},"
+                f" {options.servers} servers:"
                 f" {self.operations} operations in {self.attempts} attempts",
                 f"  operations: {listed(self.methods)}",
                 f"  outcomes: {listed(self.outcomes)}",
@@ -111,52 +112,52 @@ class Report:
         )
 
 
-async def run(order: Order, keep: Path | None = None) -> Report:
+async def run(options: Options, keep: Path | None = None) -> Report:
     """Run it all; `keep` is a directory for the history and the servers' logs."""
     with tempfile.TemporaryDirectory(prefix="zimun-chaos-") as temporary:
         directory = keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
-            return await _run(order, directory, stack)
+            return await _run(options, directory, stack)
 
 
-async def _run(order: Order, directory: Path, stack: AsyncExitStack) -> Report:
-    place = await stack.enter_async_context(open_database(order.engine, directory))
+async def _run(options: Options, directory: Path, stack: AsyncExitStack) -> Report:
+    place = await stack.enter_async_context(open_database(options.engine, directory))
     base, clock = place.base, place.clock
-    await _weaken(base, place.database, order.weaken)
-    skew = int(order.skew * SECOND)
+    await _weaken(base, place.database, options.weaken)
+    skew = int(options.skew * SECOND)
     servers = [
-        place.server(number, order.module, number * skew, order.max_rows)
-        for number in range(order.servers)
+        place.server(number, options.module, number * skew, options.max_rows)
+        for number in range(options.servers)
     ]
     await stack.enter_async_context(run_servers(servers))
     targets = [server.target for server in servers]
-    load = Load(order.seed, targets, place.token, clock, order.more_reads)
-    site = Site(servers, clock, load, place.database, place.proxy)
-    until = time.monotonic() + order.seconds
+    load = Load(options.seed, targets, place.token, clock, options.more_reads)
+    fault_target = FaultTarget(servers, clock, load, place.database, place.proxy)
+    until = time.monotonic() + options.seconds
     done: Counter[str] = Counter()
-    most = 2 * int(order.seconds) if order.faults else 0
-    clock_moves = moves(order.seed, int(most * order.move_rate), order.move_rate)
-    planned = plan(order.seed, order.engine, order.servers, most, order.kinds)
+    most = 2 * int(options.seconds) if options.faults else 0
+    clock_moves = moves(options.seed, int(most * options.move_rate), options.move_rate)
+    planned = plan(options.seed, options.engine, options.servers, most, options.kinds)
     async with load.connected():
-        work = asyncio.create_task(load.run(order.callers, until, order.min_attempts))
+        work = asyncio.create_task(load.run(options.callers, until, options.min_attempts))
         await asyncio.gather(
             work,
-            inject(site, planned, lambda: until - time.monotonic(), done),
+            inject(fault_target, planned, lambda: until - time.monotonic(), done),
             # On a slow machine they go on as long as the load does.
-            inject(site, clock_moves, lambda: 0 if work.done() else math.inf, done),
+            inject(fault_target, clock_moves, lambda: 0 if work.done() else math.inf, done),
         )
-    found = await load.settle(order.settling)
+    found = await load.recover(options.recovery)
     for server in servers:
         how = await asyncio.to_thread(server.stop)
         found += [f"{server.target} {how}"] if how else []
     read_at = clock.now()
-    record = Record(load.history, await base.tables(), read_at, (order.servers - 1) * skew)
+    record = Record(load.history, await base.tables(), read_at, (options.servers - 1) * skew)
     record.save(directory)
     found += await asyncio.to_thread(violations, record)
     history = load.history
     return Report(
-        order,
+        options,
         len(history),
         Counter(
             method for *_, method in {(one.org, one.client, one.key, one.method) for one in history}

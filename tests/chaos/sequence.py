@@ -11,11 +11,20 @@ from itertools import pairwise
 from typing import Any
 
 from .history import Row
-from .ledger import ERASED, TIME_OFF_EVENTS, Ledger, Life, Order, Revision, runs_out, subjects_of
+from .ledger import (
+    ERASED,
+    TIME_OFF_EVENTS,
+    EventOrder,
+    Ledger,
+    Life,
+    Revision,
+    runs_out,
+    subjects_of,
+)
 from .scenario import SERVICES, Service
 
 
-def disordered(ledger: Ledger) -> Iterator[str]:
+def sequence_violations(ledger: Ledger) -> Iterator[str]:
     """In words, everything by which the ledgers are no history."""
     events: dict[str, list[Row]] = defaultdict(list)
     for event in ledger.tables["events"]:
@@ -54,7 +63,7 @@ def _misnumbered(events: list[Row], head: Row | None) -> Iterator[str]:
         yield f"the catalogue's version is {head['catalog_version']}, its events {of_catalog}"
 
 
-def _against_the_clock(order: Order) -> Iterator[str]:
+def _against_the_clock(order: EventOrder) -> Iterator[str]:
     """What was answered must have taken effect before all that was decided later."""
     for life, revision in order.entries:
         if revision.not_before > revision.not_after:
@@ -68,7 +77,7 @@ def _against_the_clock(order: Order) -> Iterator[str]:
 class _Replay:
     """What the events of one organization come to, and what is wrong on the way."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: EventOrder) -> None:
         self.wrong: list[str] = []
         self.facts: dict[str, Row] = {}
         """The sessions that have not ended, as events said."""

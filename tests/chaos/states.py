@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .history import Attempt
-from .ledger import FOREVER, Ledger, Order, Taking, runs_out
+from .ledger import FOREVER, EventOrder, Ledger, Taking, runs_out
 from .occupancy import Occupancy
 from .scenario import DAY
 
@@ -38,7 +38,7 @@ class States:
         for org, order in ledger.orders.items():
             self._replay(org, order)
 
-    def _replay(self, org: str, order: Order) -> None:
+    def _replay(self, org: str, order: EventOrder) -> None:
         days: dict[int, dict[str, tuple[tuple[str, Taking], ...]]] = defaultdict(dict)
         places: dict[str, set[int]] = {}
         for life, revision in order.entries:
