@@ -168,7 +168,7 @@ def test_root_leads_to_the_page(chromium: Browser, zimun: Zimun) -> None:
     page.close()
 
 
-def test_wrong_secret_is_told(chromium: Browser, zimun: Zimun) -> None:
+def test_token_form_with_a_wrong_secret_shows_the_refusal(chromium: Browser, zimun: Zimun) -> None:
     page = chromium.new_page()
     page.goto(f"{zimun.url}/docs")
     page.fill("input[name=client_id]", "c_demo")

@@ -103,7 +103,7 @@ def test_ledger_of_servers_whose_clocks_differ_by_two_seconds_is_one_history(
     assert found["events"]["HOLD_EXPIRED"] > 10
 
 
-def test_plan_of_named_kinds_has_no_others() -> None:
+def test_plan_of_faults_has_only_the_kinds_that_were_named() -> None:
     assert {fault.kind for fault in plan(7, "shared", 2, 50, ("cut", "lose"))} == {"cut", "lose"}
 
 

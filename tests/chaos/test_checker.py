@@ -136,7 +136,9 @@ def internal(books: Books) -> None:
         (internal, "unjustified refusal INTERNAL"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)
 

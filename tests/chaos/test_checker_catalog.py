@@ -45,7 +45,9 @@ def catalog_revision_left_out(books: Books) -> None:
         (catalog_revision_left_out, "o_north r_one: revision 3 after"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)
 

@@ -83,7 +83,9 @@ def test_accepts_a_confirmation_without_an_answer_before_the_erasure() -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_knows_whose_appointment_it_was_of_two_who_had_no_answer(at_once: bool) -> None:
+def test_judge_attributes_an_appointment_to_one_of_two_confirmations_without_an_answer(
+    at_once: bool,
+) -> None:
     """The other one asked first, and found it confirmed; of two at one instant a read tells."""
     books = Books()
     row = booked(books, 0)
@@ -170,6 +172,8 @@ def refused_without_appointments(books: Books) -> None:
         (refused_without_appointments, "unjustified refusal CONTACT_HAS_APPOINTMENTS"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)

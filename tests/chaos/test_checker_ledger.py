@@ -169,7 +169,9 @@ def update_time_of_its_own(books: Books) -> None:
         (out_of_time, "its request"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)
 

@@ -223,7 +223,9 @@ def listed_at_no_number(books: Books) -> None:
         (never_free_together, "never free together"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)
 

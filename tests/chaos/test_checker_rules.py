@@ -203,6 +203,8 @@ def answered_and_lost(books: Books) -> None:
         (answered_and_lost, "was answered, and has no event"),
     ],
 )
-def test_finds_what_was_planted(books: Books, plant: Callable[[Books], None], says: str) -> None:
+def test_judge_finds_the_planted_fault(
+    books: Books, plant: Callable[[Books], None], says: str
+) -> None:
     plant(books)
     assert_finds(books, says)

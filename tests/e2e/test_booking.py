@@ -61,7 +61,7 @@ def test_alternatives_are_those_of_the_staff_member_asked_for(zimun: Zimun, day:
     assert zimun.hold(slots[0]["start_time"], staff_id="t_ben")["staff_id"] == "t_ben"
 
 
-def test_work_is_shared_fairly(zimun: Zimun, day: str) -> None:
+def test_holds_are_shared_equally_among_staff_members(zimun: Zimun, day: str) -> None:
     holds = [zimun.hold(time) for time in half_hours(day)[:9]]
     assert set(Counter(hold["staff_id"] for hold in holds).values()) == {3}
 

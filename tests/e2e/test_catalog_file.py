@@ -100,7 +100,7 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     assert "none.yaml" in lines[-1]
 
 
-def test_which_organization_is_asked_for_where_it_is_not_plain(tmp_path: Path) -> None:
+def test_export_needs_the_organization_named_unless_there_is_exactly_one(tmp_path: Path) -> None:
     assert "there are 0 organizations" in refused(zimun(tmp_path, "export"), 2)[-1]
     good(zimun(tmp_path, "org", "create", "o_one", "--name", "One"))
     assert good(zimun(tmp_path, "export")) == (

@@ -61,7 +61,7 @@ def test_checks_are_answered_one_by_one_as_a_hold_would_be(berlin: Zimun) -> Non
         assert result["error"] == held.json()
 
 
-def test_a_support_person_reads_why_a_time_is_taken(berlin: Zimun) -> None:
+def test_explanation_of_a_taken_time_names_the_busy_staff_members(berlin: Zimun) -> None:
     start = "2025-12-10T08:00:00Z"
     for _ in range(2):
         berlin.hold(start, "s_cut")

@@ -52,7 +52,9 @@ def test_migrations_at_the_same_moment_all_succeed(empty: Site) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_servers_that_start_at_the_same_moment_are_of_one_mind(pair: list[Server]) -> None:
+def test_servers_that_start_at_the_same_moment_share_schema_organizations_and_keys(
+    pair: list[Server],
+) -> None:
     # One schema, one organization made through it, one set of signing keys.
     one, other = pair
     site = one.site

@@ -96,7 +96,7 @@ def test_the_limit_holds_for_grpc_through_envoy(slow: Zimun) -> None:
 
 
 @pytest.mark.about_the_gateway
-def test_the_limit_can_be_turned_off(private: Callable[..., Zimun]) -> None:
+def test_rate_limit_of_0_turns_the_limit_off(private: Callable[..., Zimun]) -> None:
     zimun = private(ZIMUN_RATE_LIMIT="0").start()
     for _ in range(300):
         answer = zimun.get("/api/v1/locations")

@@ -69,5 +69,5 @@ def test_a_key_counts_the_same_in_json_and_in_grpc(zimun: Zimun, time: str) -> N
     assert again == hold
 
 
-def test_without_a_key_every_hold_is_another(zimun: Zimun, time: str) -> None:
+def test_holds_without_a_key_are_different_holds(zimun: Zimun, time: str) -> None:
     assert zimun.hold(time)["hold_id"] != zimun.hold(time)["hold_id"]

@@ -167,7 +167,9 @@ def test_a_malformed_field_of_a_search_is_named(zimun: Zimun, query: Json, field
         {"start_date": "2026-02-01", "end_date": "2026-05-04"},
     ],
 )
-def test_a_search_wants_exactly_one_way_of_naming_dates(zimun: Zimun, query: Json) -> None:
+def test_search_without_exactly_one_way_of_naming_dates_is_refused(
+    zimun: Zimun, query: Json
+) -> None:
     named = violations(zimun.get("/api/v1/availability", service_id="s_123", **query))
     assert named
     assert named <= {"date", "days_ahead", "start_date", "end_date"}

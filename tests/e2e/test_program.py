@@ -57,7 +57,7 @@ def test_the_first_request_is_answered_within_three_seconds(private: Callable[..
         pytest.param(signal.SIGTERM, False, id="SIGTERM to the program alone"),
     ],
 )
-def test_it_ends_well_and_takes_everything_with_it(
+def test_program_ends_with_status_0_and_leaves_no_process(
     private: Callable[..., Zimun], how: int, group: bool
 ) -> None:
     # Ctrl-C in a terminal reaches every process of the group, Envoy too.
@@ -114,7 +114,9 @@ def test_a_taken_port_is_refused_in_one_clear_line(taken: str, tmp_path: Path) -
 
 @pytest.mark.about_the_program
 @pytest.mark.parametrize("taken", ["--port", "--grpc-port"])
-def test_two_of_them_cannot_share_a_port(zimun: Zimun, taken: str, tmp_path: Path) -> None:
+def test_second_program_on_a_taken_port_is_refused(
+    zimun: Zimun, taken: str, tmp_path: Path
+) -> None:
     # Envoy and gRPC both could: SO_REUSEPORT would split the callers between the two.
     ports = {"--port": free_port(), "--grpc-port": free_port()}
     port = ports[taken] = {"--port": zimun.port, "--grpc-port": zimun.grpc_port}[taken]
@@ -125,7 +127,7 @@ def test_two_of_them_cannot_share_a_port(zimun: Zimun, taken: str, tmp_path: Pat
 
 
 @pytest.mark.about_the_program
-def test_two_of_them_cannot_share_a_data_directory(zimun: Zimun) -> None:
+def test_second_program_on_the_same_data_directory_is_refused(zimun: Zimun) -> None:
     known = (zimun.data_dir / "demo.env").read_text()
     ports = ("--port", str(free_port()), "--grpc-port", str(free_port()))
     done = refuses_to_start(zimun.data_dir, "--demo", *ports)
@@ -182,7 +184,7 @@ def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zim
     assert not listens(zimun.grpc_port)
 
 
-def test_it_logs_nothing_when_all_is_well(private: Callable[..., Zimun]) -> None:
+def test_program_without_errors_logs_nothing(private: Callable[..., Zimun]) -> None:
     # The first screen is for the client's secret and the calls to paste.
     zimun = private().start()
     assert zimun.ask("/api/v1/services")["items"]

@@ -175,7 +175,7 @@ def answers(text: str) -> list[Any]:
     return found
 
 
-def test_what_the_first_screen_says_to_paste_works_when_pasted(zimun: Zimun) -> None:
+def test_commands_printed_at_start_work_when_pasted(zimun: Zimun) -> None:
     screen = zimun.log("out").read_text()
     client, secret = zimun.credentials
     assert client in screen

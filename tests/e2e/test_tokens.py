@@ -211,7 +211,7 @@ def test_the_published_keys_verify_a_token_and_keep_the_secret(zimun: Zimun) -> 
     assert verified.claims == claims(zimun.token())
 
 
-def test_the_metadata_leads_to_everything(zimun: Zimun) -> None:
+def test_metadata_name_the_issuer_the_scopes_and_the_keys(zimun: Zimun) -> None:
     found = well_known(zimun, "oauth-authorization-server")
     assert found["issuer"] == claims(zimun.token())["iss"]
     assert found["grant_types_supported"] == ["client_credentials"]

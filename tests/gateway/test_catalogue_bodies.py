@@ -273,7 +273,7 @@ async def test_a_deleted_thing_leaves_an_empty_object(gateway: Gateway) -> None:
     assert (await gateway.call("DELETE", f"{API}/overrides/v_1")).json() == {}
 
 
-async def test_writing_needs_a_token(gateway: Gateway) -> None:
+async def test_catalogue_changes_without_a_token_are_refused(gateway: Gateway) -> None:
     for method, path in (
         ("POST", "services"),
         ("PATCH", "services/s_1"),
@@ -284,7 +284,7 @@ async def test_writing_needs_a_token(gateway: Gateway) -> None:
     assert gateway.server.calls == []
 
 
-async def test_messages_in_an_answer(gateway: Gateway) -> None:
+async def test_nested_messages_of_an_answer_have_all_their_fields(gateway: Gateway) -> None:
     async def create(request: Any, _: Context) -> Service:
         service: Service = request.service
         return service

@@ -40,7 +40,7 @@ def paths(settings: Settings) -> list[str]:
     return [next(iter(route["match"].values())) for route in routes]
 
 
-def test_is_the_same_every_time() -> None:
+def test_configuration_of_the_same_settings_is_the_same_text() -> None:
     assert dump(DEFAULT) == dump(replace(DEFAULT))
     assert yaml.safe_load(dump(DEFAULT)) == build(DEFAULT)
 
@@ -67,7 +67,9 @@ def test_a_file_that_is_not_current_is_named(
     assert stale.read_text() == capsys.readouterr().out
 
 
-def test_a_refused_file_fails_the_check(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_file_that_envoy_refuses_fails_the_check(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     broken = tmp_path / "envoy.yaml"
     broken.write_text("static_resources: {listeners: [{nonsense: 1}]}")
     assert validate(broken) == 1
@@ -119,7 +121,7 @@ def test_an_outside_provider_is_verified_and_takes_the_token_endpoint_away() -> 
     assert validation["match_typed_subject_alt_names"][0]["matcher"]["exact"] == tls["sni"]
 
 
-def test_zero_turns_every_limit_off() -> None:
+def test_rate_limit_of_0_leaves_no_rate_limit_in_the_configuration() -> None:
     assert "local_ratelimit" in dump(DEFAULT)
     assert "local_ratelimit" not in dump(replace(DEFAULT, rate_limit=0))
 
@@ -217,7 +219,7 @@ def test_malformed_addresses_are_quoted(changes: dict[str, Any]) -> None:
         build(replace(DEFAULT, **changes))
 
 
-def test_imports_nothing_of_the_server(repository: Path) -> None:
+def test_gateway_imports_nothing_of_the_server(repository: Path) -> None:
     """A fresh interpreter, as the tests themselves have the server's stubs loaded."""
     program = (
         "import sys, zimun_gateway, zimun_gateway.envoy_process, zimun_gateway.__main__;"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 SERVICES = "/api/v1/services"
 
 
-async def test_nothing_of_envoy_shows(gateway: Gateway) -> None:
+async def test_answers_do_not_show_envoy_in_their_headers(gateway: Gateway) -> None:
     headers = (await gateway.get(SERVICES)).headers
     assert headers["server"] == "zimun"
     assert not [name for name in headers if name.startswith("x-envoy")]
@@ -97,7 +97,7 @@ async def test_tls_serves_grpc_and_refuses_plain_http(tmp_path: Path) -> None:
             await gateway.get(SERVICES)
 
 
-async def test_a_second_machine_takes_over(tmp_path: Path) -> None:
+async def test_calls_succeed_at_the_second_machine_while_the_first_is_dead(tmp_path: Path) -> None:
     """A connection that cannot be made is tried elsewhere: no caller sees the dead machine."""
     alive = StubServer()
     await alive.start()

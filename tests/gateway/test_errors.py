@@ -200,7 +200,7 @@ async def test_a_call_beyond_its_time_limit_is_ended(
     ],
     ids=["nonsense", "no_host", "underscore", "quotes", "smuggling", "long_header"],
 )
-async def test_malformed_http_gets_json_too(gateway: Gateway, sent: bytes) -> None:
+async def test_malformed_http_is_answered_in_json(gateway: Gateway, sent: bytes) -> None:
     head, body = await raw(gateway.target, sent)
     assert head.startswith(b"http/1.1 4")
     assert b"content-type: application/json" in head
@@ -237,7 +237,7 @@ async def test_a_server_that_hangs_up_may_have_done_it(tmp_path: Path) -> None:
     assert answer.json()["details"][0]["metadata"] == {"error_id": answer.headers["x-request-id"]}
 
 
-async def test_more_than_the_servers_can_take(tmp_path: Path) -> None:
+async def test_call_beyond_max_concurrent_requests_is_overloaded(tmp_path: Path) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
     async def wait(_: Any, __: Context) -> ListServicesResponse:
@@ -256,7 +256,7 @@ async def test_more_than_the_servers_can_take(tmp_path: Path) -> None:
         assert second.headers["retry-after"] == "1"
 
 
-async def test_a_server_of_an_older_contract(tmp_path: Path) -> None:
+async def test_method_unknown_to_an_older_server_is_unimplemented(tmp_path: Path) -> None:
     older = StubServer()
     await older.start(leave_out="ListServices")
     async with run_gateway(tmp_path, grpc_endpoints=(older.target,)) as gateway:
@@ -266,7 +266,7 @@ async def test_a_server_of_an_older_contract(tmp_path: Path) -> None:
     assert answer.json() == {"code": 12, "message": "Method not found!", "details": []}
 
 
-async def test_an_answer_too_long_to_hold(tmp_path: Path) -> None:
+async def test_answer_beyond_max_response_bytes_is_internal(tmp_path: Path) -> None:
     async def long(_: Any, __: Context) -> ListServicesResponse:
         return ListServicesResponse(next_page_token="x" * 2000)
 

@@ -114,7 +114,9 @@ async def test_grpcurl_needs_no_token_to_look_around(gateway: Gateway, repositor
 
 
 @pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text"])
-async def test_grpc_web(gateway: Gateway, kind: str) -> None:
+async def test_grpc_web_calls_reach_the_server_with_a_token_alone(
+    gateway: Gateway, kind: str
+) -> None:
     frame = b"\0" + struct.pack(">I", 0)
     body = base64.b64encode(frame) if kind.endswith("text") else frame
     headers = {"Content-Type": kind}

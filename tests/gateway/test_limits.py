@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 SERVICES = "/api/v1/services"
 
 
-async def test_each_client_has_its_own(tmp_path: Path) -> None:
+async def test_each_client_has_a_rate_limit_of_its_own(tmp_path: Path) -> None:
     """One a second, two at once; JSON and gRPC, on whatever connection, take from the same."""
     async with run_gateway(tmp_path, rate_limit=1) as gateway:
         first = await gateway.get(SERVICES)
@@ -46,14 +46,14 @@ async def test_each_client_has_its_own(tmp_path: Path) -> None:
         assert (await gateway.get(SERVICES, gateway.bearer("c_2"))).status == 200
 
 
-async def test_many_clients_are_told_apart(tmp_path: Path) -> None:
+async def test_rate_limits_of_200_clients_are_kept_apart(tmp_path: Path) -> None:
     async with run_gateway(tmp_path, rate_limit=1) as gateway:
         for number in range(200):
             answer = await gateway.get(SERVICES, gateway.bearer(f"c_{number}"))
             assert answer.headers["x-ratelimit-remaining"] == "1"
 
 
-async def test_the_token_endpoint_has_a_stricter_one(tmp_path: Path) -> None:
+async def test_token_endpoint_has_a_rate_limit_of_its_own(tmp_path: Path) -> None:
     async with run_gateway(tmp_path, token_rate_limit=2) as gateway:
         answers = [await gateway.post("/oauth/token", "", {}) for _ in range(4)]
         assert [answer.status for answer in answers] == [401, 401, 429, 429]

@@ -180,7 +180,7 @@ def test_an_update_without_a_mask_has_that_of_its_body(path: str, body: str, mas
     assert (sent.refusal, sent.header[":path"]) == (None, masked)
 
 
-def test_no_request_has_the_mask_of_another() -> None:
+def test_update_mask_of_one_request_is_not_added_to_the_next() -> None:
     LUA.request("PATCH", SERVICE, '{"name":"a"}')
     assert LUA.request("PATCH", SERVICE, "{}").header[":path"] == SERVICE
     assert (

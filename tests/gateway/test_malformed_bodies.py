@@ -149,7 +149,7 @@ async def test_a_malformed_field_is_named_as_the_body_names_it(
     assert gateway.server.calls == []
 
 
-async def test_a_malformed_field_of_an_update(gateway: Gateway) -> None:
+async def test_malformed_field_of_an_update_is_named_beside_mask_and_id(gateway: Gateway) -> None:
     """Beside a mask and an id in the path."""
     body = {"service_defaults": {"horizon": "soon"}}
     answer = await gateway.call("PATCH", f"{API}/organization?update_mask=name", body=body)
@@ -162,14 +162,14 @@ async def test_a_malformed_field_of_an_update(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("length", ["30%20minutes", "1800", "", "1e3s", "99999999999999999s"])
-async def test_a_malformed_duration_in_a_query(gateway: Gateway, length: str) -> None:
+async def test_malformed_duration_in_a_query_is_named(gateway: Gateway, length: str) -> None:
     answer = await gateway.get(f"{API}/availability?service_id=s_1&duration={length}")
     assert answer.violation() == ("duration", LENGTH)
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize("body", ["[]", '[{"name":"Cut"}]', '"x"', "5", "null", "name=Cut"])
-async def test_a_body_that_is_no_object(gateway: Gateway, method: str, body: str) -> None:
+async def test_body_that_is_no_object_is_refused(gateway: Gateway, method: str, body: str) -> None:
     path = f"{API}/services" if method == "POST" else SERVICE
     answer = await gateway.call(method, path, body=body)
     assert (answer.status, answer.reason()) == (400, "REQUEST_REFUSED")

@@ -44,7 +44,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.quiet
-async def test_is_ready_within_a_second(tmp_path: Path) -> None:
+async def test_envoy_is_ready_within_a_second(tmp_path: Path) -> None:
     """Also when nothing behind it answers."""
     envoy = Envoy(lonely(), tmp_path)
     began = time.monotonic()
@@ -62,7 +62,7 @@ async def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
             await Envoy(settings, tmp_path).start()
 
 
-async def test_two_share_a_machine_but_not_a_port(tmp_path: Path) -> None:
+async def test_two_envoys_share_a_machine_but_not_a_port(tmp_path: Path) -> None:
     one, two = Envoy(lonely(), tmp_path / "one"), Envoy(lonely(), tmp_path / "two")
     for envoy in (one, two):
         await envoy.start()
@@ -75,7 +75,7 @@ async def test_two_share_a_machine_but_not_a_port(tmp_path: Path) -> None:
     await two.stop()
 
 
-async def test_an_early_death_says_why(tmp_path: Path) -> None:
+async def test_envoy_that_ends_at_its_start_says_why(tmp_path: Path) -> None:
     broken = replace(lonely(), tls_certificate=tmp_path / "no.pem", tls_key=tmp_path / "no.key")
     envoy = Envoy(broken, tmp_path)
     await envoy.start()
@@ -85,7 +85,7 @@ async def test_an_early_death_says_why(tmp_path: Path) -> None:
     await envoy.stop()
 
 
-async def test_too_slow_a_start_is_an_error(tmp_path: Path) -> None:
+async def test_envoy_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None:
     envoy = Envoy(lonely(), tmp_path)
     await envoy.start()
     with pytest.raises(EnvoyError, match="not ready"):
@@ -93,7 +93,7 @@ async def test_too_slow_a_start_is_an_error(tmp_path: Path) -> None:
     await envoy.stop()
 
 
-async def test_a_later_death_is_noticed(tmp_path: Path) -> None:
+async def test_envoy_that_is_killed_later_is_noticed(tmp_path: Path) -> None:
     envoy = Envoy(lonely(), tmp_path)
     await envoy.start()
     await envoy.wait_ready()
@@ -102,7 +102,7 @@ async def test_a_later_death_is_noticed(tmp_path: Path) -> None:
     await envoy.stop()
 
 
-async def test_is_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
+async def test_envoy_has_a_session_of_its_own_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
     envoy = Envoy(lonely(), tmp_path)
     await envoy.start()
     await envoy.wait_ready()
@@ -163,7 +163,7 @@ asyncio.run(main())
 """
 
 
-async def test_dies_with_its_parent_even_by_kill_9(tmp_path: Path) -> None:
+async def test_envoy_is_killed_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", PARENT, str(free_port()), str(DESCRIPTORS), str(tmp_path)),

@@ -85,7 +85,7 @@ async def test_malformed_http_is_an_invalid_request(gateway: Gateway) -> None:
     }
 
 
-async def test_who_has_no_token_endpoint_has_no_errors_of_it(tmp_path: Path) -> None:
+async def test_token_endpoint_of_an_outside_provider_is_not_found_here(tmp_path: Path) -> None:
     async with run_gateway(tmp_path, jwks_uri=True) as gateway:
         answer = await gateway.post(TOKEN, "", {})
     assert (answer.status, answer.reason()) == (404, "REQUEST_REFUSED")

@@ -39,7 +39,9 @@ async def test_query_parameters_become_fields(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("offset", ["Z", "%2B02:00", "+02:00", "%2B02%3A00"])
-async def test_timestamps_in_a_query(gateway: Gateway, offset: str) -> None:
+async def test_timestamp_in_a_query_reaches_the_server_whatever_its_offset(
+    gateway: Gateway, offset: str
+) -> None:
     path = f"/api/v1/appointments?start_time_from=2026-02-20T10:00:00{offset}&state=CONFIRMED"
     assert (await gateway.get(path)).status == 200
     assert request(gateway).start_time_from.seconds == 1771581600 - (0 if offset == "Z" else 7200)
@@ -331,7 +333,7 @@ async def test_another_method_of_a_path_is_405(
         ("POST", "/grpc.health.v1.Health/Check"),
     ],
 )
-async def test_what_the_contract_does_not_name_is_not_there(
+async def test_path_that_the_contract_does_not_name_is_not_found(
     gateway: Gateway, method: str, path: str
 ) -> None:
     answer = await gateway.call(method, path)

@@ -191,7 +191,7 @@ async def test_a_move_in_place_needs_another_staff_member_who_is_free_where_its_
     assert (moved.start_time, moved.staff_id) == (kept.start_time, "t_y")
 
 
-async def test_what_takes_a_removed_persons_time_stays_taken(one_service: Zimun) -> None:
+async def test_bookings_of_a_removed_staff_member_still_take_their_time(one_service: Zimun) -> None:
     """A service that does not name them any more leaves their bookings where they are."""
     kept = await hold_and_confirm(one_service, TEN, "s_x")
     await SERVICE.update(one_service, "s_x", ["staff_ids", "resource_requirements", "location_ids"])

@@ -77,7 +77,7 @@ async def test_the_longest_id_has_sixty_four_characters(
 
 @each_entry_type
 @pytest.mark.parametrize("archived", [False, True])
-async def test_an_id_in_use_is_taken(zimun: Zimun, entry_type: EntryType, archived: bool) -> None:
+async def test_an_id_in_use_is_refused(zimun: Zimun, entry_type: EntryType, archived: bool) -> None:
     first = await entry_type.create(zimun, id=f"{entry_type.prefix}1")
     if archived:
         first = await entry_type.archive(zimun, first.id)
@@ -155,7 +155,7 @@ async def test_a_new_entry_has_the_organizations_time_zone(
 
 
 @pytest.mark.parametrize("entry_type", [LOCATION, STAFF, RESOURCE], ids=str)
-async def test_what_else_is_not_said_is_empty(zimun: Zimun, entry_type: EntryType) -> None:
+async def test_fields_that_are_not_sent_are_empty(zimun: Zimun, entry_type: EntryType) -> None:
     made = told(await entry_type.create(zimun))
     if entry_type is not RESOURCE:
         made.ClearField("time_zone")

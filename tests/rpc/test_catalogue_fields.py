@@ -248,7 +248,9 @@ async def test_every_wrong_field_of_an_entry_is_named_at_once(
 
 
 @each_entry_type
-async def test_what_just_fits_is_taken(zimun: Zimun, entry_type: EntryType) -> None:
+async def test_values_of_the_greatest_length_are_accepted(
+    zimun: Zimun, entry_type: EntryType
+) -> None:
     widest: dict[str, Any] = {
         "name": "ü" * 200,
         "metadata": {"k" * 62 + f"{n:02}": "v" * 1000 for n in range(50)},

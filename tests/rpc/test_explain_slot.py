@@ -86,7 +86,7 @@ async def test_what_is_taken_is_taken_with_its_buffers(zimun: Zimun, name: str, 
     assert obstacle.busy_end == stamp(f"{MONDAY}T11:20:00Z")
 
 
-async def test_what_is_taken_for_no_one_is_not_said(zimun: Zimun) -> None:
+async def test_obstacle_without_busy_time_has_no_busy_interval(zimun: Zimun) -> None:
     fields = await CASES["NOT_ON_GRID"].setup(zimun)
     (obstacle,) = (await explain(zimun, "s_x", TEN, **fields)).obstacles
     assert not obstacle.HasField("busy_start")

@@ -88,7 +88,7 @@ async def test_the_next_slots_start_no_sooner_than_asked(zimun: Zimun) -> None:
 @pytest.mark.parametrize(
     "text", ["2025-11-28T08:59:59Z", "2024-02-29T00:00:00Z", "1971-01-02T00:00:00Z"]
 )
-async def test_from_the_past_means_from_now(zimun: Zimun, service_id: str, text: str) -> None:
+async def test_start_time_from_in_the_past_is_now(zimun: Zimun, service_id: str, text: str) -> None:
     now = await find_next(zimun, service_id, count=10)
     assert await find_next(zimun, service_id, count=10, start_time_from=stamp(text)) == now
 
@@ -135,7 +135,9 @@ QUESTIONS: dict[str, Fields] = {
 
 
 @pytest.mark.parametrize(("fields", "told"), WRONG)
-async def test_every_question_refuses_alike(zimun: Zimun, fields: Fields, told: str) -> None:
+async def test_every_availability_method_refuses_alike(
+    zimun: Zimun, fields: Fields, told: str
+) -> None:
     for question, usual in QUESTIONS.items():
         request = getattr(availability_pb2, f"{question}Request")(
             **{"service_id": "s_123", **usual, **fields}

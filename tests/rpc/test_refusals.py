@@ -197,7 +197,9 @@ async def test_unknown_ids_are_not_found(zimun: Zimun) -> None:
         assert told.reason == f"{noun}_NOT_FOUND"
 
 
-async def test_another_organization_reads_like_nothing(zimun: Zimun) -> None:
+async def test_appointment_of_another_organization_is_refused_like_an_unknown_one(
+    zimun: Zimun,
+) -> None:
     get = appointments_pb2.GetAppointmentRequest(appointment_id="a_123")
     mine = await zimun.refused(
         zimun.appointments.GetAppointment,

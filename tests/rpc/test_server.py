@@ -84,7 +84,7 @@ async def test_health_says_so_when_the_store_cannot_be_written(alone: Zimun) -> 
     await until(lambda: health(alone.channel, ""), SERVING)
 
 
-async def test_health_store_cannot_be_read_no_service_is_serving(
+async def test_health_of_every_service_is_not_serving_while_the_store_cannot_be_read(
     alone: Zimun, tmp_path: Path
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "zimun.db", isolation_level=None)) as other:

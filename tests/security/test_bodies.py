@@ -150,7 +150,7 @@ async def test_nesting_is_refused(
     attacks.count("body, nested")
 
 
-async def test_good_json_says_what_it_says(gateway: Gateway) -> None:
+async def test_valid_json_reaches_the_server_unchanged(gateway: Gateway) -> None:
     for ascii_only in (True, False):
         for indent in (None, 2):
             body = json.dumps(GOOD, ensure_ascii=ascii_only, indent=indent)

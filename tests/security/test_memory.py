@@ -60,7 +60,7 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def test_an_old_catalogue_is_freed_at_once_with_its_grids() -> None:
+def test_old_catalogue_is_freed_at_once_with_its_grids() -> None:
     known = organized(a_service())
     with without_collector():
         memory = LedgerMemory("o_1")

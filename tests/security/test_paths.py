@@ -101,7 +101,7 @@ async def test_an_unknown_transfer_coding_is_unimplemented(gateway: Gateway) -> 
     assert_one_shape(body, 12)
 
 
-async def test_an_upgrade_is_not_made(gateway: Gateway) -> None:
+async def test_upgrade_to_another_protocol_is_ignored(gateway: Gateway) -> None:
     """A server may go on in the protocol that is spoken (RFC 9110, 7.8)."""
     upgrade = ("connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13")
     status, headers, _ = await sent(gateway, "GET /api/v1/services HTTP/1.1", *upgrade)

@@ -122,7 +122,7 @@ def test_an_interrupted_restore_is_told_and_can_be_repeated(
     database_file.check(path, thoroughly=True)
 
 
-def test_what_cannot_be_served_is_not_restored(site: Site, tmp_path: Path) -> None:
+def test_file_that_cannot_be_served_is_not_restored(site: Site, tmp_path: Path) -> None:
     path, copy = site.data_dir / "zimun.db", tmp_path / "copy.db"
     before = path.read_bytes()
     zimun("backup", str(copy), data_dir=site.data_dir)

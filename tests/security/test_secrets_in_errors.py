@@ -58,21 +58,23 @@ def complaint(*arguments: str, data_dir: Path) -> str:
     ],
     ids=lambda arguments: ascii(" ".join(arguments))[:40],
 )
-def test_a_value_that_cannot_be_is_told(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_impossible_value_is_refused_in_one_line(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     complaint(*arguments, data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 50_000, "a: " + "{b: " * 20_000, "".join("  " * n + "a:\n" for n in range(2000))]
 )
-def test_a_deeply_nested_catalogue_is_told(text: str, tmp_path: Path) -> None:
+def test_deeply_nested_catalogue_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     file = tmp_path / "deep.yaml"
     file.write_text(text)
     line = complaint("import", str(file), data_dir=tmp_path / "data")
     assert line == f"{file}:1: is nested too deeply"
 
 
-def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
     """A file system that is only read, by a limit of the process where root runs the test."""
     zimun("migrate", data_dir=tmp_path)
     for limit in ("ulimit -f 0", "ulimit -f 8; rm zimun.db"):

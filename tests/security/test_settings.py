@@ -118,7 +118,7 @@ def test_a_server_listens_at_an_address_of_ipv6(tmp_path: Path) -> None:
         server.terminate()
 
 
-def test_lines_about_arguments_are_lines(tmp_path: Path) -> None:
+def test_errors_about_arguments_are_printable_and_short(tmp_path: Path) -> None:
     for arguments in (("org", "create", "o_\n\x1b[2J"), ("client", "list", "--org", "a" * 5000)):
         done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(tmp_path))
         assert all(line.isprintable() for line in done.stderr.splitlines()), ascii(done.stderr)

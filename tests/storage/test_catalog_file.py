@@ -29,7 +29,9 @@ def at(n: int, entry: Entry) -> Entry:
     return replace(entry, create_time=NOW + n, update_time=NOW + n)
 
 
-async def test_an_entry_says_what_it_says_and_is_new_in_the_rest(stores: Stores) -> None:
+async def test_fields_that_an_entry_leaves_out_have_the_defaults_of_a_new_entry(
+    stores: Stores,
+) -> None:
     text = """
 organization:
   id: o_new
@@ -149,7 +151,7 @@ async def test_lengths_are_written_as_people_say_them(
     assert f"  lead_time: {told}\n" in await exported(stores, "o_new")
 
 
-async def test_the_example_is_what_it_claims_to_be(stores: Stores) -> None:
+async def test_example_file_makes_the_catalogue_that_its_comments_describe(stores: Stores) -> None:
     counts = await load(stores, EXAMPLE.read_text())
     found = await catalog(stores)
     entries = [*found.locations, *found.staff, *found.resources, *found.services]

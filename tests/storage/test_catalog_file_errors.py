@@ -9,7 +9,9 @@ from .engines import Engine
 
 
 @pytest.mark.parametrize("written", ["90s", "1.5s"])
-async def test_a_length_is_understood_before_it_is_refused(stores: Stores, written: str) -> None:
+async def test_length_that_is_not_whole_minutes_is_refused_in_every_notation(
+    stores: Stores, written: str
+) -> None:
     text = f"{NEW}services: [{{id: s_1, name: A, duration: {written}}}]"
     assert await faults(stores, text, "") == ["2: services[0].duration: must be whole minutes"]
 
@@ -18,7 +20,7 @@ async def test_a_length_is_understood_before_it_is_refused(stores: Stores, writt
     "written",
     ["30", "m", "''", "30 m", "30M", "-30m", "1m1h", "1h1h", "PT30M", "1.5h", "٣m", "9999999999h"],
 )
-async def test_nothing_else_is_a_length(stores: Stores, written: str) -> None:
+async def test_text_that_is_no_length_is_refused(stores: Stores, written: str) -> None:
     text = f"{NEW}services:\n- id: s_1\n  name: A\n  duration: {written}"
     assert await faults(stores, text, "") == [
         "5: services[0].duration: must be a length such as 30m, 1h30m, 2d or 1800s"
@@ -324,7 +326,7 @@ async def test_all_that_is_wrong_is_told_with_its_lines_and_nothing_is_changed(
         ),
     ],
 )
-async def test_whose_catalogue_it_is_must_be_known(
+async def test_file_without_a_known_organization_is_refused(
     stores: Stores, text: str, org: str, told: str
 ) -> None:
     assert await faults(stores, text, org) == [told]

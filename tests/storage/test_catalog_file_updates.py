@@ -15,7 +15,7 @@ from .engines import Engine
 from .sample_catalog import CUT, NOW, ORG
 
 
-async def test_a_second_time_nothing_changes_not_even_the_version(
+async def test_same_file_loaded_again_changes_nothing(
     engine: Engine, stores: Stores, clock: ManualClock
 ) -> None:
     text = EXAMPLE.read_text()
@@ -26,7 +26,7 @@ async def test_a_second_time_nothing_changes_not_even_the_version(
     assert engine.tables() == before
 
 
-async def test_what_is_said_replaces_an_entry_whole_and_what_is_not_stays(
+async def test_entry_in_the_file_is_replaced_whole_and_other_entries_stay(
     salon_stores: Stores, clock: ManualClock
 ) -> None:
     before = await catalog(salon_stores)

@@ -84,7 +84,9 @@ async def test_what_memory_lacks_is_loaded_by_one_read(
     assert (len(reads), release.decisions) == (1, 2)
 
 
-async def test_refusal_is_not_of_memory_alone(engine: Engine) -> None:
+async def test_refusal_in_memory_is_decided_again_where_another_server_freed_the_slot(
+    engine: Engine,
+) -> None:
     async with two_servers(engine) as (client, elsewhere):
         with pytest.raises(SlotUnavailable):
             await client.hold(at(10))

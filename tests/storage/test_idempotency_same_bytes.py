@@ -71,7 +71,9 @@ async def test_another_request_under_the_same_key_is_refused(
     assert await client.hold_bytes(at(10), key="key") == first
 
 
-async def test_an_answer_outlives_what_it_told_of(client: BookingClient) -> None:
+async def test_stored_response_is_sent_again_after_its_hold_was_released(
+    client: BookingClient,
+) -> None:
     first = await client.hold_bytes(at(10), KIOSK.id, key="key")
     await client.release(decode_reservation(first).hold_id)
     await client.book(at(10), KIOSK.id)

@@ -154,7 +154,7 @@ async def test_append_that_overlaps_raises_conflict_and_leaves_everything_as_it_
     assert "overlap" in message or "allocations" in message
 
 
-async def test_what_only_touches_is_no_overlap(store: LedgerStore) -> None:
+async def test_holds_that_only_touch_do_not_conflict(store: LedgerStore) -> None:
     script = begun()
     for number, hour in enumerate((10, 9, 11), 1):
         script.hold(number, start=at(hour), end=at(hour + 1))

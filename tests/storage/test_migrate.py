@@ -206,7 +206,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(url: URL) -> None:
     assert schema(url).keys() >= metadata.tables.keys()
 
 
-def test_the_file_keeps_what_it_says_on_disk(sqlite_engine: SqliteEngine) -> None:
+def test_sqlite_file_has_wal_full_synchronous_and_foreign_keys(sqlite_engine: SqliteEngine) -> None:
     engine = sqlite.open_engine(sqlite_engine.url)
     with engine.connect() as connection:
         found = {

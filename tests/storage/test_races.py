@@ -121,7 +121,7 @@ async def test_two_appointments_that_want_each_others_time_both_stay_somewhere(
     assert at(11) not in open_now
 
 
-async def test_many_who_want_one_appointments_new_time_and_its_old_one_share_both(
+async def test_holds_that_race_with_a_move_for_its_old_and_new_time_leave_no_overlap(
     client: BookingClient, engine: Engine
 ) -> None:
     booking = await client.book(at(10), KIOSK.id)
@@ -153,7 +153,7 @@ async def visits(client: BookingClient, order: random.Random, number: int) -> No
         return
 
 
-async def test_the_same_work_asked_for_in_a_storm_leaves_a_legal_ledger(
+async def test_many_concurrent_calls_at_one_server_leave_a_legal_ledger(
     client: BookingClient,
 ) -> None:
     order = random.Random(4)
@@ -225,7 +225,7 @@ async def test_one_holds_confirmations_and_releases_at_several_servers_let_one_o
     assert sum(isinstance(found, ZimunError) for found in got) == SERVERS
 
 
-async def test_a_storm_at_several_servers_leaves_a_legal_ledger(
+async def test_many_concurrent_calls_at_several_servers_leave_a_legal_ledger(
     clients: list[BookingClient],
 ) -> None:
     order = random.Random(5)

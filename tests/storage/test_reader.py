@@ -63,7 +63,7 @@ async def reader(client: BookingClient, store: GatedStore) -> Reader:
     return reader
 
 
-async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older_than_it(
+async def test_query_that_comes_during_a_read_of_heads_sees_all_that_was_committed_before_it(
     client: BookingClient, store: GatedStore, reader: Reader
 ) -> None:
     before = await client.stores.reader.query(ORG, seq)
@@ -77,7 +77,7 @@ async def test_answer_to_a_question_asked_while_a_look_is_under_way_is_not_older
     assert await first >= before
 
 
-async def test_questions_asked_while_a_look_is_under_way_share_the_next_one(
+async def test_queries_that_come_during_a_read_of_heads_share_the_next_one(
     store: GatedStore, reader: Reader
 ) -> None:
     first = asyncio.create_task(reader.query(ORG, seq))
@@ -89,7 +89,7 @@ async def test_questions_asked_while_a_look_is_under_way_share_the_next_one(
     assert store.looks.qsize() == 1
 
 
-async def test_a_look_that_fails_is_told_to_all_who_share_it_and_the_next_one_works(
+async def test_failed_read_of_heads_fails_all_queries_that_share_it_and_no_later_one(
     store: GatedStore, reader: Reader
 ) -> None:
     asked = [asyncio.create_task(reader.query(ORG, seq)) for _ in range(3)]
@@ -102,7 +102,7 @@ async def test_a_look_that_fails_is_told_to_all_who_share_it_and_the_next_one_wo
     assert await reader.query(ORG, seq) > 0
 
 
-async def test_a_caller_that_goes_while_a_look_is_under_way_leaves_it_to_the_others(
+async def test_cancelled_query_leaves_the_shared_read_of_heads_to_the_others(
     store: GatedStore, reader: Reader
 ) -> None:
     gone = asyncio.create_task(reader.query(ORG, seq))

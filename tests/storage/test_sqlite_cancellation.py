@@ -25,7 +25,7 @@ from .sqlite_commands import (
 )
 
 
-async def test_caller_that_gives_up_before_its_turn_is_skipped(
+async def test_command_cancelled_before_it_is_decided_is_skipped(
     sqlite_engine: SqliteEngine, sqlite_stores: Stores
 ) -> None:
     ran: list[str] = []

@@ -22,7 +22,7 @@ from .sqlite_commands import (
 )
 
 
-async def test_closing_finishes_what_waits(sqlite_engine: SqliteEngine) -> None:
+async def test_closing_commits_the_commands_that_wait(sqlite_engine: SqliteEngine) -> None:
     wanted = [f"l_{n}" for n in range(3 * MAX_GROUP)]
     async with sqlite_engine.open() as stores:
         await create_salon(stores)

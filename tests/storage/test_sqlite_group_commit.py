@@ -120,7 +120,7 @@ async def test_commands_are_decided_in_the_order_in_which_they_were_submitted(
     assert ran == [*range(3 * MAX_GROUP)]
 
 
-async def test_class_refuses_only_who_finds_too_few_seats_when_it_is_their_turn(
+async def test_class_refuses_holds_for_more_seats_than_are_left_when_they_are_decided(
     sqlite_stores: Stores,
 ) -> None:
     client = BookingClient(sqlite_stores, ManualClock(NOW))

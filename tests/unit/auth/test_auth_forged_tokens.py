@@ -134,7 +134,7 @@ async def test_typ_is_compared_as_a_media_type(
         {"alg": "ES256", "x": "y" * 5000},
     ],
 )
-async def test_a_strange_header_is_malformed(
+async def test_header_that_is_no_json_object_of_ours_is_malformed(
     verifier: Verifier, now: MovableTime, header: Any
 ) -> None:
     token = f"{segment(header)}.{segment(claims_at(now))}.AAAA"

@@ -42,7 +42,7 @@ async def test_the_next_start_finds_the_same_key(credentials: MemoryCredentials)
     assert first.signing_key().kid == second.signing_key().kid
 
 
-async def test_a_store_that_is_down_is_said_to_be(credentials: MemoryCredentials) -> None:
+async def test_store_that_is_down_raises_overloaded(credentials: MemoryCredentials) -> None:
     credentials.down = True
     with pytest.raises(Overloaded):
         await KeyStore.open(credentials)
@@ -184,7 +184,7 @@ async def test_a_running_server_takes_up_what_another_process_rotated(
     assert set(keys.current()) == {*before, rotated}
 
 
-async def test_asking_again_looks_once_a_second(
+async def test_keys_are_read_again_at_most_once_a_second(
     keys: KeyStore, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     rotated = await (await KeyStore.open(credentials, MovableTime(2_000_000_000))).rotate()
