@@ -51,7 +51,7 @@ class DemoEnv:
 
 @contextmanager
 def claim(directory: Path) -> Iterator[DemoEnv]:
-    """Keep others from a data directory, whose demo.env and Envoy files are this program's.
+    """Lock a data directory for this program, which alone writes demo.env and Envoy's files there.
 
     The lock ends with the program, however it ends. Raises DirectoryInUse.
     """

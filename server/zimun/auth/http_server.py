@@ -40,7 +40,7 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """aiohttp's AppRunner with such connections, for which aiohttp has no setting."""
+    """aiohttp's AppRunner with connections of this kind, for which aiohttp has no setting."""
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()

@@ -70,7 +70,7 @@ async def list_appointments(
 
 
 def key_of(appointment: Reservation) -> PageKey:
-    """The key after which a page begins that follows an appointment."""
+    """The key of an appointment in its list, after which the next page begins."""
     return appointment.start, appointment.appointment_id
 
 
@@ -114,7 +114,7 @@ async def describe_changes(
 
 
 def change_key_of(described: DescribedChange) -> PageKey:
-    """The key after which a page begins that follows a change."""
+    """The key of a change in its list, after which the next page begins."""
     return described.change.reservation.revision, ""
 
 
@@ -144,5 +144,5 @@ async def list_holds(
 
 
 def hold_key_of(hold: Reservation) -> PageKey:
-    """The key after which a page begins that follows a hold."""
+    """The key of a hold in its list, after which the next page begins."""
     return 0, hold.hold_id

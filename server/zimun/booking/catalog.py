@@ -54,7 +54,7 @@ Page = tuple[Sequence[E], Key | None]
 def list_entries(
     catalog: Catalog, entry_type: type[E], archived: bool, size: int, after: Key | None
 ) -> Page[E]:
-    """The active entries of a kind, oldest first; with `archived`, the others, too."""
+    """The active entries of a type, oldest first; with `archived`, the others, too."""
     entries = catalog.listed(entry_type, archived)
     return page_of(entries, key_of, size, after)
 
@@ -62,7 +62,7 @@ def list_entries(
 def page_of(
     ordered: Sequence[T], key: Callable[[T], Key], size: int, after: Key | None
 ) -> tuple[Sequence[T], Key | None]:
-    """A page of what is in order of its key, and the key after which the next page begins."""
+    """A page of items in order of their keys, and the key after which the next page begins."""
     begin = bisect_right(ordered, after, key=key) if after else 0
     page = ordered[begin : begin + size]
     more = begin + size < len(ordered)
@@ -70,12 +70,12 @@ def page_of(
 
 
 def key_of(entry: Entry) -> Key:
-    """The key after which a page begins that follows an entry."""
+    """The key of an entry in its list, after which the next page begins."""
     return entry.create_time, entry.id
 
 
 async def get_entry(reader: Reader, caller: Caller, entry_type: type[E], entry_id: str) -> E:
-    """One entry, active or not; raises the NotFound of its kind."""
+    """One entry, active or not; raises the NotFound of its type."""
     return (await reader.catalog(caller.org_id)).entry(entry_type, entry_id)
 
 
@@ -135,7 +135,7 @@ class UpdateEntry(Generic[E]):
     edit: Callable[[E], E]
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises the NotFound of the kind, EtagMismatch or InvalidRequest."""
+        """Raises the NotFound of the type, EtagMismatch or InvalidRequest."""
         catalog = timetable.catalog
         before = catalog.entry(self.entry_type, self.entry_id)
         _require_etag(before, self.etag)
@@ -155,7 +155,7 @@ class ArchiveEntry(Generic[E]):
     etag: str
 
     def decide(self, ledger: Ledger, timetable: Timetable, now: int, client_id: str) -> Decision:
-        """Raises the NotFound of the kind or EtagMismatch."""
+        """Raises the NotFound of the type or EtagMismatch."""
         catalog = timetable.catalog
         before = catalog.entry(self.entry_type, self.entry_id)
         if not before.active:

@@ -104,7 +104,7 @@ async def _changes(
 
 
 def history_key_of(history: ContactHistory) -> PageKey:
-    """The key after which a page begins that follows a history."""
+    """The key of a history in its list, after which the next page begins."""
     return history.reservation.revision, history.reservation.hold_id
 
 

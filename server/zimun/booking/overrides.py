@@ -43,7 +43,7 @@ async def list_overrides(
 
 
 def override_key_of(override: Override) -> Key:
-    """The key after which a page begins that follows an override."""
+    """The key of an override in its list, after which the next page begins."""
     return override.date.toordinal(), override.owner_id
 
 

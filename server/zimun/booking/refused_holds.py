@@ -1,5 +1,4 @@
-"""Refusals of holds that are kept, so that callers who ask for the same slot at the same moment
-share one search."""
+"""Refusals of holds that are kept: callers who ask for one slot at once share one search."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -64,7 +64,7 @@ async def list_time_off(
 
 
 def key_of(time_off: TimeOff) -> Key:
-    """The key after which a page begins that follows time off."""
+    """The key of time off in its list, after which the next page begins."""
     return time_off.start, time_off.id
 
 

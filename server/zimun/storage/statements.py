@@ -227,7 +227,7 @@ def _values(prefix: str, count: int) -> "list[BindParameter[str]]":
 
 
 def padded(values: "tuple[str, ...]") -> dict[str, str]:
-    """Parameters s0, s1 and so on: as many as the next power of two, so that few statements do."""
+    """Parameters s0, s1 and so on: as many as the next power of two, so that statements are few."""
     count = 1 << (len(values) - 1).bit_length()
     last = values[-1]
     return {f"s{n}": values[n] if n < len(values) else last for n in range(count)}

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class MetricsEndpoint:
-    """Answers the metrics of a collector; `count_holds` asks the store."""
+    """Serves the metrics of a collector; `count_holds` counts the holds in the store."""
 
     def __init__(
         self, collector: ServerCollector, count_holds: Callable[[], Awaitable[HoldCounts]]

@@ -1,5 +1,7 @@
-"""A catalogue as if everyone were present: it separates what is archived, elsewhere or off from
-the other rules of a start."""
+"""A search as if everyone were present: which rules a start breaks beside absence.
+
+Absent is what is archived, at another location, or has time off.
+"""
 
 from dataclasses import replace
 

@@ -33,14 +33,14 @@ _ORDERS = {"": False, "start_time": False, "start_time desc": True, "start_time+
 
 
 def book(request: appointments_service_pb2.BookAppointmentRequest) -> BookAppointment:
-    """The command of a request, with the ids of what may be made."""
+    """The command to book an appointment, with ids for it, its hold and a new session."""
     start = instant(request.appointment_time)
     hold = Hold(slot_request(request), start, new_id("h"), new_id("x"))
     return BookAppointment(hold, new_id("a"), contact(request))
 
 
 def update(request: appointments_service_pb2.UpdateAppointmentRequest) -> UpdateAppointment:
-    """The command of a request; raises InvalidRequest for a change that cannot be made."""
+    """The command to update an appointment; raises InvalidRequest for one that cannot be."""
     sent = request.appointment
     if not sent.appointment_id:
         raise InvalidRequest({"appointment_id": "is required"})

@@ -75,12 +75,12 @@ def read_time_off(sent: time_off_pb2.TimeOff) -> TimeOff:
 
 
 def create(request: time_off_service_pb2.CreateTimeOffRequest) -> CreateTimeOff:
-    """The command of a request; raises InvalidRequest."""
+    """The command to create time off; raises InvalidRequest."""
     return CreateTimeOff(read_time_off(request.time_off), request.allow_conflicts)
 
 
 def update(request: time_off_service_pb2.UpdateTimeOffRequest) -> UpdateTimeOff:
-    """The command of a request; raises InvalidRequest for a change that cannot be made."""
+    """The command to update time off; raises InvalidRequest for a change that cannot be made."""
     sent = request.time_off
     if not sent.id:
         raise InvalidRequest({"id": "is required"})
