@@ -4,6 +4,9 @@ from typing import Any
 
 Config = dict[str, Any]
 
+ID = "[A-Za-z0-9_-]{1,64}"
+"""A regular expression of ids; `zimun.domain.identity.ID` is that of the server."""
+
 
 def typed(message: str, **fields: Any) -> Config:
     """A google.protobuf.Any of one of Envoy's own messages."""

@@ -20,7 +20,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from . import request_checks
-from .config import Config, extension, header
+from .config import ID, Config, extension, header
 
 ENVOY_SAYS = "%LOCAL_REPLY_BODY%"
 RETRY_SECONDS = 1
@@ -30,7 +30,7 @@ JSON_ROUTE = "json"
 """Name of the routes of JSON callers, whose requests look like gRPC once they are transcoded."""
 READING_ROUTE = "json, reading"
 MCP_ROUTE = "json, mcp"
-MCP_PATH = "/o/[A-Za-z0-9_-]{1,64}/mcp"
+MCP_PATH = f"/o/{ID}/mcp"
 """A regular expression of the paths of the endpoint for agents."""
 MARK = "x-zimun-refused"
 """Header of an answer that `transcoder_errors.py` has still to rewrite; it takes the header off."""

@@ -65,13 +65,9 @@ async def up(settings: Settings, clock: Clock | None, with_demo: bool, env: Demo
 
 
 async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
-    stopped = asyncio.create_task(stop.wait())
-    died = asyncio.create_task(envoy.wait_closed())
-    await asyncio.wait((stopped, died), return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopped, died):
-        task.cancel()
+    await app.wait_for_any(stop.wait(), envoy.wait_closed())
     if not stop.is_set():
-        raise ChildDied(f"envoy ended with status {died.result()}")
+        raise ChildDied(f"envoy ended with status {await envoy.wait_closed()}")
 
 
 def gateway_settings(

@@ -13,10 +13,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from zimun import app
 from zimun.config import Settings
@@ -82,7 +81,7 @@ class Supervisor:
         """Keep one worker running: start another when it ends, and when it is to be renewed."""
         worker, pause = await self._start(environment), MIN_PAUSE
         while not self._stopping.is_set():
-            await _wait_for_any(worker.wait(), renewal.wait(), self._stopping.wait())
+            await app.wait_for_any(worker.wait(), renewal.wait(), self._stopping.wait())
             if worker.returncode is not None:
                 log.error("a worker ended with status %s; starting another", worker.returncode)
                 with contextlib.suppress(TimeoutError):
@@ -117,7 +116,7 @@ class Supervisor:
             env=environment,
             start_new_session=True,
         )
-        await _wait_for_any(self._wait_ready(worker), self._stopping.wait())
+        await app.wait_for_any(self._wait_ready(worker), self._stopping.wait())
         return worker
 
     async def _wait_ready(self, worker: asyncio.subprocess.Process) -> None:
@@ -126,14 +125,6 @@ class Supervisor:
             self._ready.release()
         else:
             await worker.wait()
-
-
-async def _wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
-    """Wait until one coroutine has finished, and cancel the others."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
 
 
 async def work(settings: Settings) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from ..config import ID
+
 Schema = dict[str, Any]
 
 DEFAULT_MAX_LENGTH = 64
 """Characters of a string, or entries of a list or map, that declares no max_length."""
 
 _FORMATS: dict[str, Schema] = {
-    "ID": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "ID": {"type": "string", "pattern": f"^{ID}$"},
     "DATE": {"type": "string", "format": "date"},
     "TIME_OF_DAY": {"type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"},
     "TIME_ZONE": {"type": "string", "maxLength": DEFAULT_MAX_LENGTH},

@@ -5,7 +5,6 @@ StaffMember, Resource or Location. Every change is checked against the rest of
 the catalogue by the command that makes it (`domain.catalog_validation`).
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from zimun.domain.errors import (
     IdTaken,
     InvalidRequest,
 )
-from zimun.domain.identity import Caller
+from zimun.domain.identity import ID, Caller
 from zimun.domain.ledger.events import (
     CatalogEntry,
     ReservationEvent,
@@ -119,7 +118,7 @@ def chosen_id(entry_type: type[Entry | Override | TimeOff], chosen: str) -> str:
 def check_id(entry_type: type[Entry | Override | TimeOff], chosen: str) -> None:
     """Raise InvalidRequest for an id without the prefix of its type."""
     prefix = catalog_validation.PREFIXES[entry_type]
-    if not re.fullmatch(f"{prefix}_[A-Za-z0-9_-]{{1,62}}", chosen):
+    if not ID.fullmatch(chosen) or chosen.removeprefix(f"{prefix}_") in ("", chosen):
         raise InvalidRequest(
             {"id": f"must be {prefix}_ and 1 to 62 characters of A-Z, a-z, 0-9, _ and -"}
         )
