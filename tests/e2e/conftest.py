@@ -111,7 +111,7 @@ class SharedProgram:
         return self.zimun.new_client()
 
     @cached_property
-    def stranger(self) -> tuple[str, str]:
+    def other_org_client(self) -> tuple[str, str]:
         """Id and secret of a client of another organization."""
         self.zimun.cli("org", "create", "o_other", "--name", "Another organization")
         return self.zimun.new_client(org="o_other")
@@ -122,7 +122,7 @@ class SharedProgram:
         self.zimun.cli("org", "create", "o_berlin", "--name", "Berlin")
         berlin = self.zimun.as_client(self.zimun.new_client(org="o_berlin"))
         for kind, entry in BERLIN_ENTRIES:
-            berlin.tell(f"/api/v1/{kind}", **entry)
+            berlin.post_json(f"/api/v1/{kind}", **entry)
         return berlin
 
 
@@ -166,10 +166,10 @@ def zimun(shared_program: SharedProgram) -> Zimun:
 
 
 @pytest.fixture
-def private(
+def new_program(
     tmp_path: Path, new_database: Callable[[], dict[str, str]]
 ) -> Iterator[Callable[..., Zimun]]:
-    """Makes an instance of one's own, not started: private(now=…, ZIMUN_RATE_LIMIT=…)."""
+    """Makes an instance of one's own, not started: new_program(now=…, ZIMUN_RATE_LIMIT=…)."""
     with ExitStack() as stack:
         made: list[Zimun] = []
 
@@ -220,9 +220,9 @@ def other_client(shared_program: SharedProgram) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def stranger(shared_program: SharedProgram) -> tuple[str, str]:
+def other_org_client(shared_program: SharedProgram) -> tuple[str, str]:
     """A client of another organization."""
-    return shared_program.stranger
+    return shared_program.other_org_client
 
 
 @pytest.fixture

@@ -212,8 +212,8 @@ def test_grpc_refuses_a_method_that_does_not_exist(
 
 
 @pytest.mark.about_the_token
-def test_a_token_is_refused_once_its_lifetime_is_over(private: Callable[..., Zimun]) -> None:
-    zimun = private(ZIMUN_TOKEN_LIFETIME="1").start()
+def test_a_token_is_refused_once_its_lifetime_is_over(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program(ZIMUN_TOKEN_LIFETIME="1").start()
     answer = zimun.ask_token({"grant_type": "client_credentials"}, zimun.credentials)
     assert answer.json()["expires_in"] == 1
     token = answer.json()["access_token"]

@@ -17,9 +17,9 @@ LATER_TIME = "2025-12-05T10:00:00Z"
 
 @pytest.mark.about_the_file
 def test_a_backup_of_the_running_embedded_store_serves_what_it_held(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun, restored = private().start(), private()
+    zimun, restored = new_program().start(), new_program()
     booked = zimun.book(TIME)
     restored.data_dir.mkdir()
     zimun.cli("backup", str(restored.data_dir / "zimun.db"))
@@ -65,9 +65,9 @@ def test_a_dump_of_the_running_server_restores_into_an_empty_database(
         restored.stop()
 
 
-def test_pruning_takes_what_is_over_and_leaves_the_rest(private: Callable[..., Zimun]) -> None:
+def test_pruning_takes_what_is_over_and_leaves_the_rest(new_program: Callable[..., Zimun]) -> None:
     """What is over by the clock of the sandbox, which is not the machine's."""
-    zimun = private().start()
+    zimun = new_program().start()
     old = zimun.book(TIME)
     assert zimun.cli("prune", "--older-than", "1").startswith("pruned ")
     assert zimun.appointment(old["appointment_id"]) == old

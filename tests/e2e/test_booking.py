@@ -68,7 +68,7 @@ def test_holds_are_shared_equally_among_staff_members(zimun: Zimun, day: str) ->
 
 def test_a_released_slot_is_offered_again(zimun: Zimun, time: str) -> None:
     hold = zimun.hold(time)
-    released = zimun.tell("/api/v1/holds/release", hold_id=hold["hold_id"])
+    released = zimun.post_json("/api/v1/holds/release", hold_id=hold["hold_id"])
     assert released == {**hold, "state": "RELEASED"}
     assert zimun.free_staff(time) == DEMO_STAFF
     assert zimun.hold(time, staff_id=hold["staff_id"])["hold_id"] != hold["hold_id"]
@@ -76,15 +76,15 @@ def test_a_released_slot_is_offered_again(zimun: Zimun, time: str) -> None:
 
 def test_releasing_again_changes_nothing(zimun: Zimun, time: str) -> None:
     hold = zimun.hold(time)
-    released = zimun.tell("/api/v1/holds/release", hold_id=hold["hold_id"])
+    released = zimun.post_json("/api/v1/holds/release", hold_id=hold["hold_id"])
     somebody = zimun.hold(time, staff_id=hold["staff_id"])
-    assert zimun.tell("/api/v1/holds/release", hold_id=hold["hold_id"]) == released
+    assert zimun.post_json("/api/v1/holds/release", hold_id=hold["hold_id"]) == released
     assert somebody["staff_id"] not in zimun.free_staff(time)
 
 
 def test_an_extended_hold_starts_its_ten_minutes_again(zimun: Zimun, time: str) -> None:
     hold = zimun.hold(time)
-    extended = zimun.tell("/api/v1/holds/extend", hold_id=hold["hold_id"])
+    extended = zimun.post_json("/api/v1/holds/extend", hold_id=hold["hold_id"])
     gained = instant(extended["expires_at"]) - instant(hold["expires_at"])
     assert timedelta() < gained < timedelta(minutes=1)
     assert extended == {**hold, "expires_at": extended["expires_at"]}
@@ -120,7 +120,7 @@ def test_confirming_again_answers_the_same_appointment(zimun: Zimun, time: str) 
 
 def test_a_cancelled_appointment_frees_its_time(zimun: Zimun, time: str) -> None:
     appointment = zimun.book(time)
-    cancelled = zimun.tell(
+    cancelled = zimun.post_json(
         "/api/v1/appointments/cancel",
         appointment_id=appointment["appointment_id"],
         cancel_reason="Rain",
@@ -136,8 +136,12 @@ def test_a_cancelled_appointment_frees_its_time(zimun: Zimun, time: str) -> None
 
 def test_cancelling_again_answers_the_same_cancelled_appointment(zimun: Zimun, time: str) -> None:
     name = zimun.book(time)["appointment_id"]
-    cancelled = zimun.tell("/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Rain")
-    again = zimun.tell("/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Snow")
+    cancelled = zimun.post_json(
+        "/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Rain"
+    )
+    again = zimun.post_json(
+        "/api/v1/appointments/cancel", appointment_id=name, cancel_reason="Snow"
+    )
     assert again == cancelled
 
 
@@ -146,7 +150,7 @@ def test_a_moved_appointment_keeps_its_id_and_staff_and_frees_its_old_time(
 ) -> None:
     old, new = times(), times()
     appointment = zimun.book(old)
-    moved = zimun.tell(
+    moved = zimun.post_json(
         "/api/v1/appointments/reschedule",
         appointment_id=appointment["appointment_id"],
         start_time=new,
@@ -164,7 +168,7 @@ def test_an_appointment_does_not_stand_in_its_own_way(zimun: Zimun, near_day: st
     ada = zimun.book(f"{near_day}T10:00:00Z", "s_treatment", staff_id="t_ada")
     zimun.book(f"{near_day}T10:00:00Z", "s_treatment", staff_id="t_ben")
     assert f"{near_day}T10:15:00Z" not in zimun.slots(near_day, "s_treatment")
-    moved = zimun.tell(
+    moved = zimun.post_json(
         "/api/v1/appointments/reschedule",
         appointment_id=ada["appointment_id"],
         start_time=f"{near_day}T10:15:00Z",
@@ -176,7 +180,7 @@ def test_an_appointment_can_stay_where_it_is(zimun: Zimun, time: str) -> None:
     appointment = zimun.book(time)
     zimun.hold(time)
     zimun.hold(time)
-    moved = zimun.tell(
+    moved = zimun.post_json(
         "/api/v1/appointments/reschedule",
         appointment_id=appointment["appointment_id"],
         start_time=time,
@@ -191,7 +195,7 @@ def test_an_appointment_moves_to_somebody_else_when_its_own_staff_is_busy_there(
     appointment = zimun.book(old)
     zimun.hold(new, staff_id=appointment["staff_id"])
     body = {"appointment_id": appointment["appointment_id"], "start_time": new}
-    moved = zimun.tell("/api/v1/appointments/reschedule", **body)
+    moved = zimun.post_json("/api/v1/appointments/reschedule", **body)
     assert moved["staff_id"] in DEMO_STAFF - {appointment["staff_id"]}
     assert zimun.free_staff(new) == DEMO_STAFF - {appointment["staff_id"], moved["staff_id"]}
 
@@ -202,7 +206,7 @@ def test_an_appointment_can_move_to_a_given_staff_member(
     old, new = times(), times()
     appointment = zimun.book(old, staff_id="t_ada")
     body = {"appointment_id": appointment["appointment_id"], "start_time": new}
-    moved = zimun.tell("/api/v1/appointments/reschedule", **body, staff_id="t_ben")
+    moved = zimun.post_json("/api/v1/appointments/reschedule", **body, staff_id="t_ben")
     assert moved["staff_id"] == "t_ben"
     refused(
         zimun.post("/api/v1/appointments/reschedule", {**body, "staff_id": "t_9"}),
@@ -244,7 +248,7 @@ def test_a_slot_says_when_it_is_there_and_here(zimun: Zimun, day: str) -> None:
 
 def test_a_date_is_read_in_the_time_zone_asked_for(zimun: Zimun) -> None:
     # Saturday 21 February in Auckland (UTC+13) begins on Friday at 11:00 UTC.
-    answer = zimun.ask(
+    answer = zimun.get_json(
         "/api/v1/availability",
         service_id="s_123",
         date="2026-02-21",
@@ -258,7 +262,7 @@ def test_a_date_is_read_in_the_time_zone_asked_for(zimun: Zimun) -> None:
 
 
 def test_days_ahead_begins_today(zimun: Zimun) -> None:
-    answer = zimun.ask("/api/v1/availability", service_id="s_123", days_ahead=7)
+    answer = zimun.get_json("/api/v1/availability", service_id="s_123", days_ahead=7)
     dates = [f"2025-11-{day}" for day in (28, 29, 30)] + [f"2025-12-0{day}" for day in range(1, 5)]
     assert [day["date"] for day in answer["days"]] == dates
     starts = [slot["start_time"] for slot in answer["slots"]]
@@ -270,11 +274,12 @@ def test_days_ahead_begins_today(zimun: Zimun) -> None:
 
 def test_a_range_is_its_dates_together(zimun: Zimun) -> None:
     query = {"service_id": "s_treatment"}
-    whole = zimun.ask(
+    whole = zimun.get_json(
         "/api/v1/availability", **query, start_date="2026-02-09", end_date="2026-02-15"
     )
     singles = [
-        zimun.ask("/api/v1/availability", **query, date=f"2026-02-{day:02}") for day in range(9, 16)
+        zimun.get_json("/api/v1/availability", **query, date=f"2026-02-{day:02}")
+        for day in range(9, 16)
     ]
     assert whole["slots"] == [slot for one in singles for slot in one["slots"]]
     assert whole["days"] == [day for one in singles for day in one["days"]]
@@ -296,7 +301,7 @@ def test_a_time_can_be_held_exactly_when_it_is_offered(
         if answer.status_code == 200:
             held.add(time)
             assert answer.json()["staff_id"] in offered.get(time, {}).get("staff_ids", ()), time
-            zimun.tell("/api/v1/holds/release", hold_id=answer.json()["hold_id"])
+            zimun.post_json("/api/v1/holds/release", hold_id=answer.json()["hold_id"])
         else:
             assert answer.status_code in {400, 409}, answer.text
     assert held == set(offered)

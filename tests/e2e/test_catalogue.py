@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ..support.answers import Json, good, refused
+from ..support.answers import Json, ok_json, refused
 from ..support.program import Zimun
 from .conftest import WEEK
 
@@ -25,7 +25,7 @@ ONE = {
 
 
 def create(zimun: Zimun, kind: str, **fields: Any) -> Json:
-    return zimun.tell(f"/api/v1/{kind}", **fields)
+    return zimun.post_json(f"/api/v1/{kind}", **fields)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -33,9 +33,9 @@ def test_an_entry_is_created_read_changed_and_archived(berlin: Zimun, kind: str)
     path = f"/api/v1/{kind}"
     made = create(berlin, kind, **KINDS[kind])
     assert made["active"]
-    assert berlin.ask(f"{path}/{made['id']}") == made
-    assert made in berlin.ask(path, page_size=1000)["items"]
-    renamed = good(berlin.patch(f"{path}/{made['id']}", {"name": "Other", "etag": made["etag"]}))
+    assert berlin.get_json(f"{path}/{made['id']}") == made
+    assert made in berlin.get_json(path, page_size=1000)["items"]
+    renamed = ok_json(berlin.patch(f"{path}/{made['id']}", {"name": "Other", "etag": made["etag"]}))
     assert renamed == made | {
         "name": "Other",
         "etag": renamed["etag"],
@@ -44,12 +44,12 @@ def test_an_entry_is_created_read_changed_and_archived(berlin: Zimun, kind: str)
     assert renamed["etag"] != made["etag"]
     answer = berlin.patch(f"{path}/{made['id']}", {"name": "Third", "etag": made["etag"]})
     refused(answer, 409, "ABORTED", "ETAG_MISMATCH")
-    archived = berlin.tell(f"{path}/archive", **{ONE[kind]: made["id"]})
+    archived = berlin.post_json(f"{path}/archive", **{ONE[kind]: made["id"]})
     assert not archived["active"]
-    assert archived not in berlin.ask(path, page_size=1000)["items"]
-    assert archived in berlin.ask(path, page_size=1000, include_archived="true")["items"]
-    back = good(berlin.patch(f"{path}/{made['id']}", {"active": True}))
-    assert back in berlin.ask(path, page_size=1000)["items"]
+    assert archived not in berlin.get_json(path, page_size=1000)["items"]
+    assert archived in berlin.get_json(path, page_size=1000, include_archived="true")["items"]
+    back = ok_json(berlin.patch(f"{path}/{made['id']}", {"active": True}))
+    assert back in berlin.get_json(path, page_size=1000)["items"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +59,7 @@ def test_an_entry_is_made_once_for_its_key_and_an_id_is_taken_once(
     path, chosen = f"/api/v1/{kind}", f"{KINDS_PREFIX[kind]}_{kind}"
     first = berlin.post(path, {**KINDS[kind], "id": chosen}, key=f"make-{kind}")
     again = berlin.post(path, {**KINDS[kind], "id": chosen}, key=f"make-{kind}")
-    assert good(first)["id"] == chosen
+    assert ok_json(first)["id"] == chosen
     assert again.content == first.content
     refused(berlin.post(path, {**KINDS[kind], "id": chosen}), 409, "ALREADY_EXISTS", "ID_TAKEN")
     other = berlin.post(path, {**KINDS[kind], "id": f"{chosen}_2"}, key=f"make-{kind}")
@@ -97,9 +97,9 @@ def test_a_mask_says_what_changes_and_names_only_what_can(berlin: Zimun) -> None
     made = create(berlin, "services", **KINDS["services"], description="old")
     path = f"/api/v1/services/{made['id']}"
     body = {"description": "new", "slot_step": "600s"}
-    assert good(berlin.patch(path, body, update_mask="slot_step"))["description"] == "old"
-    assert good(berlin.patch(path, body, update_mask="description"))["slot_step"] == "600s"
-    assert good(berlin.patch(path, {}, update_mask="description"))["description"] == ""
+    assert ok_json(berlin.patch(path, body, update_mask="slot_step"))["description"] == "old"
+    assert ok_json(berlin.patch(path, body, update_mask="description"))["slot_step"] == "600s"
+    assert ok_json(berlin.patch(path, {}, update_mask="description"))["description"] == ""
     for mask in ("nonsense", "create_time", "id"):
         answer = berlin.patch(path, body, update_mask=mask)
         told = refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD")
@@ -140,12 +140,12 @@ def test_a_patch_empties_what_its_body_names(
 ) -> None:
     made = create(berlin, kind, **before)
     path = f"/api/v1/{kind}/{made['id']}"
-    changed = good(berlin.patch(path, body))
+    changed = ok_json(berlin.patch(path, body))
     assert changed["etag"] != made["etag"]
     fixed = {"etag": changed["etag"], "update_time": changed["update_time"]}
     expected = {**made, **body, **fixed}
     assert changed == {name: value for name, value in expected.items() if value is not None}
-    assert good(berlin.patch(path, body)) == changed == berlin.ask(path)
+    assert ok_json(berlin.patch(path, body)) == changed == berlin.get_json(path)
 
 
 def test_a_patch_of_a_value_out_of_range_is_refused_and_of_the_same_value_changes_nothing(
@@ -157,13 +157,13 @@ def test_a_patch_of_a_value_out_of_range_is_refused_and_of_the_same_value_change
         told = refused(berlin.patch(path, body), 400, "INVALID_ARGUMENT", "INVALID_FIELD")
         assert [told["field"]] == list(body)
     for same in ({}, {"name": made["name"]}, {"etag": made["etag"]}, made):
-        assert good(berlin.patch(path, same)) == made
+        assert ok_json(berlin.patch(path, same)) == made
     defaults = {"service_defaults": {"lead_time": "60s", "horizon": "86400s"}}
-    good(berlin.patch("/api/v1/organization", defaults))
+    ok_json(berlin.patch("/api/v1/organization", defaults))
     named = {"service_defaults": {"horizon": "172800s"}}
-    changed = good(berlin.patch("/api/v1/organization", named))
+    changed = ok_json(berlin.patch("/api/v1/organization", named))
     assert changed["service_defaults"] == {"lead_time": "60s", "horizon": "172800s"}
-    reset = good(berlin.patch("/api/v1/organization", {"service_defaults": {}}))
+    reset = ok_json(berlin.patch("/api/v1/organization", {"service_defaults": {}}))
     assert reset["service_defaults"] == {}
 
 
@@ -194,22 +194,22 @@ def test_a_text_with_characters_that_its_field_does_not_allow_is_refused(
     assert refused(answer, 400, "INVALID_ARGUMENT", "INVALID_FIELD") == {"field": field}
 
 
-def test_the_organization_has_settings(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
-    before = zimun.ask("/api/v1/organization")
+def test_the_organization_has_settings(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program().start()
+    before = zimun.get_json("/api/v1/organization")
     path = "/api/v1/organization"
     body = {
         "holiday_region": "DE",
         "hold_length": "300s",
         "service_defaults": {"horizon": "86400s"},
     }
-    after = good(zimun.patch(path, body))
+    after = ok_json(zimun.patch(path, body))
     assert {**before, **body} == {
         **after,
         "etag": before["etag"],
         "update_time": before["update_time"],
     }
-    [day] = zimun.ask("/api/v1/availability", service_id="s_123", date="2025-12-25")["days"]
+    [day] = zimun.get_json("/api/v1/availability", service_id="s_123", date="2025-12-25")["days"]
     assert day == {"date": "2025-12-25", "status": "HOLIDAY", "note": "Erster Weihnachtstag"}
     hold = zimun.hold("2025-12-01T10:00:00Z")
     assert hold["expires_at"] < "2025-11-28T09:06:00Z"
@@ -220,16 +220,18 @@ def test_the_organization_has_settings(private: Callable[..., Zimun]) -> None:
     assert told["field"] == "holiday_region"
 
 
-def test_archiving_leaves_holds_and_appointments_as_they_are(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
+def test_archiving_leaves_holds_and_appointments_as_they_are(
+    new_program: Callable[..., Zimun],
+) -> None:
+    zimun = new_program().start()
     hold = zimun.hold("2025-12-01T10:00:00Z")
-    zimun.tell("/api/v1/services/archive", service_id="s_123")
-    zimun.tell("/api/v1/staff/archive", staff_id=hold["staff_id"])
-    zimun.tell("/api/v1/locations/archive", location_id="l_main")
+    zimun.post_json("/api/v1/services/archive", service_id="s_123")
+    zimun.post_json("/api/v1/staff/archive", staff_id=hold["staff_id"])
+    zimun.post_json("/api/v1/locations/archive", location_id="l_main")
     appointment = zimun.confirm(hold)
     assert zimun.appointment(appointment["appointment_id"]) == appointment
     assert zimun.slots("2025-12-02") == {}
-    cancelled = zimun.tell(
+    cancelled = zimun.post_json(
         "/api/v1/appointments/cancel", appointment_id=appointment["appointment_id"]
     )
     assert cancelled["state"] == "CANCELLED"

@@ -85,8 +85,8 @@ async def load_and_kill(zimun: Zimun, workers: int, enough: int) -> Answered:
     return told
 
 
-async def test_every_answered_write_survives_kill_9(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
+async def test_every_answered_write_survives_kill_9(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program().start()
     envoy = zimun.envoy()
     told = await load_and_kill(zimun, workers=12, enough=150)
 
@@ -112,7 +112,7 @@ async def test_every_answered_write_survives_kill_9(private: Callable[..., Zimun
             assert zimun.confirm(hold)["staff_id"] == hold["staff_id"]
 
     # Nobody has two appointments at a time, and each can be cancelled as ever.
-    items = zimun.ask(
+    items = zimun.get_json(
         "/api/v1/appointments", page_size=1000, start_time_from="2026-01-01T00:00:00Z"
     )
     taken = [(one["staff_id"], one["start_time"]) for one in items["items"]]

@@ -112,7 +112,7 @@ def test_a_stale_etag_is_refused_and_the_current_one_accepted(
 ) -> None:
     appointment = zimun.book(times())
     name, stale = appointment["appointment_id"], appointment["etag"]
-    current = zimun.tell(
+    current = zimun.post_json(
         "/api/v1/appointments/reschedule", appointment_id=name, start_time=times(), etag=stale
     )
     assert current["etag"] != stale
@@ -121,13 +121,13 @@ def test_a_stale_etag_is_refused_and_the_current_one_accepted(
     answer = zimun.post(f"/api/v1/appointments/{what}", {**body, "etag": stale})
     assert refused(answer, 409, "ABORTED", "ETAG_MISMATCH") == {"appointment_id": name}
     assert zimun.appointment(name) == current
-    changed = zimun.tell(f"/api/v1/appointments/{what}", **body, etag=current["etag"])
+    changed = zimun.post_json(f"/api/v1/appointments/{what}", **body, etag=current["etag"])
     assert changed["etag"] not in {stale, current["etag"]}
 
 
 def test_a_released_hold_can_be_neither_confirmed_nor_extended(zimun: Zimun, time: str) -> None:
     hold = {"hold_id": zimun.hold(time)["hold_id"]}
-    zimun.tell("/api/v1/holds/release", **hold)
+    zimun.post_json("/api/v1/holds/release", **hold)
     contact = {"contact_name": "D", "contact_email": "d@example.com"}
     for answer in (
         zimun.post(CONFIRM_PATH, {**hold, **contact}),
@@ -147,7 +147,7 @@ def test_a_confirmed_hold_can_be_neither_released_nor_extended(zimun: Zimun, tim
 
 def test_a_cancelled_appointment_cannot_move(zimun: Zimun, time: str) -> None:
     name = zimun.book(time)["appointment_id"]
-    zimun.tell("/api/v1/appointments/cancel", appointment_id=name)
+    zimun.post_json("/api/v1/appointments/cancel", appointment_id=name)
     body = {"appointment_id": name, "start_time": time}
     answer = zimun.post("/api/v1/appointments/reschedule", body)
     metadata = refused(answer, 400, "FAILED_PRECONDITION", "NOT_RESCHEDULABLE")

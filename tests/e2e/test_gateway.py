@@ -18,9 +18,9 @@ SERVICES = "/api/v1/services"
 
 
 @pytest.fixture
-def slow(private: Callable[..., Zimun]) -> Zimun:
+def slow(new_program: Callable[..., Zimun]) -> Zimun:
     """An instance that lets each client make five requests a second."""
-    return private(ZIMUN_RATE_LIMIT="5").start()
+    return new_program(ZIMUN_RATE_LIMIT="5").start()
 
 
 def exhaust(zimun: Zimun, token: str) -> tuple[int, requests.Response]:
@@ -96,8 +96,8 @@ def test_the_limit_holds_for_grpc_through_envoy(slow: Zimun) -> None:
 
 
 @pytest.mark.about_the_gateway
-def test_rate_limit_of_0_turns_the_limit_off(private: Callable[..., Zimun]) -> None:
-    zimun = private(ZIMUN_RATE_LIMIT="0").start()
+def test_rate_limit_of_0_turns_the_limit_off(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program(ZIMUN_RATE_LIMIT="0").start()
     for _ in range(300):
         answer = zimun.get("/api/v1/locations")
         assert answer.status_code == 200
@@ -116,9 +116,9 @@ def test_every_good_answer_says_how_much_is_left(zimun: Zimun) -> None:
 
 @pytest.mark.about_the_gateway
 def test_guesses_of_a_secret_are_limited_and_the_client_is_served_afterwards(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun = private().start()
+    zimun = new_program().start()
     form = {"grant_type": "client_credentials"}
     url = f"{zimun.url}/oauth/token"
     answers: list[requests.Response] = []

@@ -13,7 +13,7 @@ def test_a_repeated_hold_gets_the_first_answer_whatever_happened_since(
     body = {"service_id": "s_123", "appointment_time": time}
     first = zimun.post(HOLD_PATH, body, key=f"first-{time}")
     assert first.status_code == 200
-    zimun.tell("/api/v1/holds/release", hold_id=first.json()["hold_id"])
+    zimun.post_json("/api/v1/holds/release", hold_id=first.json()["hold_id"])
     again = zimun.post(HOLD_PATH, body, key=f"first-{time}")
     assert (again.status_code, again.content) == (200, first.content)
     assert zimun.free_staff(time) == DEMO_STAFF
@@ -40,11 +40,11 @@ def test_every_repeated_change_gets_the_first_answer(
 def test_a_repeated_move_does_not_move_back(zimun: Zimun, times: Callable[[], str]) -> None:
     one, two, three = times(), times(), times()
     name = zimun.book(one)["appointment_id"]
-    first = zimun.tell(
+    first = zimun.post_json(
         "/api/v1/appointments/reschedule", key=f"move-{name}", appointment_id=name, start_time=two
     )
-    zimun.tell("/api/v1/appointments/reschedule", appointment_id=name, start_time=three)
-    again = zimun.tell(
+    zimun.post_json("/api/v1/appointments/reschedule", appointment_id=name, start_time=three)
+    again = zimun.post_json(
         "/api/v1/appointments/reschedule", key=f"move-{name}", appointment_id=name, start_time=two
     )
     assert again == first
@@ -52,14 +52,14 @@ def test_a_repeated_move_does_not_move_back(zimun: Zimun, times: Callable[[], st
 
 
 def test_a_key_belongs_to_one_method(zimun: Zimun, time: str) -> None:
-    hold = zimun.tell(HOLD_PATH, key=f"k-{time}", service_id="s_123", appointment_time=time)
-    released = zimun.tell("/api/v1/holds/release", key=f"k-{time}", hold_id=hold["hold_id"])
+    hold = zimun.post_json(HOLD_PATH, key=f"k-{time}", service_id="s_123", appointment_time=time)
+    released = zimun.post_json("/api/v1/holds/release", key=f"k-{time}", hold_id=hold["hold_id"])
     assert released["state"] == "RELEASED"
 
 
 def test_a_key_counts_the_same_in_json_and_in_grpc(zimun: Zimun, time: str) -> None:
     body = {"service_id": "s_123", "appointment_time": time}
-    hold = zimun.tell(HOLD_PATH, key=f"both-{time}", **body)
+    hold = zimun.post_json(HOLD_PATH, key=f"both-{time}", **body)
     again = zimun.grpcurl(
         "zimun.v1.AppointmentsService/HoldAppointment",
         body,

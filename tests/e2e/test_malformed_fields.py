@@ -7,7 +7,7 @@ import pytest
 
 from zimun.v1 import services_service_pb2
 
-from ..support.answers import Json, grpc_status, malformed, reason, violations
+from ..support.answers import Json, assert_invalid_field, grpc_status, reason, violations
 from ..support.program import CONFIRM_PATH, HOLD_PATH, Zimun
 from .valid_requests import VALID_HOLD
 
@@ -33,14 +33,16 @@ def without(body: Json, field: str) -> Json:
 )
 def test_a_malformed_field_of_a_hold_is_named(zimun: Zimun, field: str, value: object) -> None:
     body = without(VALID_HOLD, field) if value is None else {**VALID_HOLD, field: value}
-    malformed(zimun.post(HOLD_PATH, body), field)
+    assert_invalid_field(zimun.post(HOLD_PATH, body), field)
 
 
 def test_an_id_of_20000_characters_is_a_malformed_field_wherever_it_is_sent(zimun: Zimun) -> None:
     long = "s" * 20_000
-    malformed(zimun.get(f"/api/v1/services/{long}"), "service_id")
-    malformed(zimun.get(f"/api/v1/availability?service_id={long}&days_ahead=1"), "service_id")
-    malformed(zimun.post(HOLD_PATH, {**VALID_HOLD, "service_id": long}), "service_id")
+    assert_invalid_field(zimun.get(f"/api/v1/services/{long}"), "service_id")
+    assert_invalid_field(
+        zimun.get(f"/api/v1/availability?service_id={long}&days_ahead=1"), "service_id"
+    )
+    assert_invalid_field(zimun.post(HOLD_PATH, {**VALID_HOLD, "service_id": long}), "service_id")
     request = services_service_pb2.GetServiceRequest(service_id=long).SerializeToString()
     for target in (zimun.grpc_target, f"localhost:{zimun.port}"):
         with grpc.insecure_channel(target) as channel:
@@ -61,7 +63,7 @@ def test_an_id_of_20000_characters_is_a_malformed_field_wherever_it_is_sent(zimu
     ],
 )
 def test_a_field_of_another_type_is_named(zimun: Zimun, field: str, value: object) -> None:
-    malformed(zimun.post(HOLD_PATH, {**VALID_HOLD, field: value}), field)
+    assert_invalid_field(zimun.post(HOLD_PATH, {**VALID_HOLD, field: value}), field)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,7 @@ def test_a_malformed_field_of_a_confirmation_is_named(
         "contact_email": "d@example.com",
     }
     body = without(body, field) if value is None else {**body, field: value}
-    malformed(zimun.post(CONFIRM_PATH, body), field)
+    assert_invalid_field(zimun.post(CONFIRM_PATH, body), field)
 
 
 def test_every_malformed_field_is_named_at_once(zimun: Zimun, unconfirmed: Json) -> None:
@@ -129,7 +131,7 @@ def test_lengths_are_counted_in_characters_not_bytes(zimun: Zimun, time: str) ->
 def test_a_malformed_field_of_the_other_changes_is_named(
     zimun: Zimun, path: str, body: Json, field: str
 ) -> None:
-    malformed(zimun.post(f"/api/v1/{path}", body), field)
+    assert_invalid_field(zimun.post(f"/api/v1/{path}", body), field)
     assert zimun.appointment("a_123")["etag"] == "1"
 
 
@@ -151,7 +153,7 @@ def test_a_malformed_field_of_the_other_changes_is_named(
     ],
 )
 def test_a_malformed_field_of_a_search_is_named(zimun: Zimun, query: Json, field: str) -> None:
-    malformed(zimun.get("/api/v1/availability", service_id="s_123", **query), field)
+    assert_invalid_field(zimun.get("/api/v1/availability", service_id="s_123", **query), field)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_search_without_exactly_one_way_of_naming_dates_is_refused(
 
 
 def test_a_range_of_92_days_is_still_answered(zimun: Zimun) -> None:
-    answer = zimun.ask(
+    answer = zimun.get_json(
         "/api/v1/availability", service_id="s_123", start_date="2026-02-01", end_date="2026-05-03"
     )
     assert len(answer["days"]) == 92
@@ -184,9 +186,9 @@ def test_a_range_of_92_days_is_still_answered(zimun: Zimun) -> None:
 
 def test_a_staff_member_who_does_not_give_the_service_is_named(zimun: Zimun) -> None:
     query = {"service_id": "s_treatment", "date": "2026-01-30", "staff_id": "t_chloe"}
-    malformed(zimun.get("/api/v1/availability", **query), "staff_id")
+    assert_invalid_field(zimun.get("/api/v1/availability", **query), "staff_id")
     body = {**VALID_HOLD, "service_id": "s_treatment", "staff_id": "t_chloe"}
-    malformed(zimun.post(HOLD_PATH, body), "staff_id")
+    assert_invalid_field(zimun.post(HOLD_PATH, body), "staff_id")
 
 
 @pytest.mark.parametrize(
@@ -203,4 +205,4 @@ def test_a_staff_member_who_does_not_give_the_service_is_named(zimun: Zimun) -> 
     ],
 )
 def test_a_malformed_field_of_a_list_is_named(zimun: Zimun, field: str, value: Any) -> None:
-    malformed(zimun.get("/api/v1/appointments", **{field: value}), field)
+    assert_invalid_field(zimun.get("/api/v1/appointments", **{field: value}), field)

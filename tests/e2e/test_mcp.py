@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from mcp.shared.exceptions import MCPError
 
-from ..support.answers import Json, good, refusal, refused
+from ..support.answers import Json, ok_json, refusal, refused
 from ..support.program import Zimun
 from ..support.times import later
 from .conftest import SharedProgram
@@ -44,7 +44,7 @@ def permit(zimun: Zimun) -> Iterator[Permit]:
 
     def set_access(access: str) -> None:
         path = f"{zimun.url}/api/v1/organization"
-        good(zimun.session.patch(path, json={"mcp_access": access}, headers=zimun.headers()))
+        ok_json(zimun.session.patch(path, json={"mcp_access": access}, headers=zimun.headers()))
 
     yield set_access
     set_access("DISABLED")
@@ -195,13 +195,15 @@ async def test_explanation_of_a_taken_slot_tells_the_obstacles_without_notes(
     off = {"start_time": time, "end_time": later(time, minutes=1), "note": "Dentist"}
     async with agent(zimun) as client:
         taken = (await client.call("explain_slot", **slot))["obstacles"]
-        zimun.tell("/api/v1/time_off?allow_conflicts=true", owner_id=taken[0]["subject_id"], **off)
+        zimun.post_json(
+            "/api/v1/time_off?allow_conflicts=true", owner_id=taken[0]["subject_id"], **off
+        )
         away = (await client.call("explain_slot", **slot))["obstacles"]
         days = await client.call("get_availability", service_id="s_123", date="2026-02-20")
     assert {(one["rule"], one["subject_id"]) for one in taken} == {
         ("STAFF_BUSY", member) for member in members
     }
-    told = zimun.ask("/api/v1/availability/explain", **slot)["obstacles"]
+    told = zimun.get_json("/api/v1/availability/explain", **slot)["obstacles"]
     assert [one["rule"] for one in away] == [one["rule"] for one in told]
     assert [one["note"] for one in told if one["rule"] == "STAFF_TIME_OFF"] == ["Dentist"]
     assert not [one for one in away if "note" in one]
@@ -212,10 +214,8 @@ async def test_explanation_of_a_taken_slot_tells_the_obstacles_without_notes(
 async def test_agents_are_refused_until_the_organization_admits_them(
     zimun: Zimun, shared_program: SharedProgram
 ) -> None:
-    stranger = zimun.token(credentials=shared_program.stranger)
-    metadata = refused(
-        post(zimun, "o_other", stranger), 403, "PERMISSION_DENIED", "MCP_ACCESS_DENIED"
-    )
+    token = zimun.token(credentials=shared_program.other_org_client)
+    metadata = refused(post(zimun, "o_other", token), 403, "PERMISSION_DENIED", "MCP_ACCESS_DENIED")
     assert metadata == {"mcp_access": "DISABLED"}
 
 
@@ -223,8 +223,8 @@ async def test_other_organization_reads_as_one_that_does_not_exist(
     zimun: Zimun, permit: Permit, shared_program: SharedProgram
 ) -> None:
     permit("READ_WRITE")
-    stranger = zimun.token(credentials=shared_program.stranger)
-    answers = {org_id: post(zimun, org_id, stranger) for org_id in ("o_demo", "o_none")}
+    token = zimun.token(credentials=shared_program.other_org_client)
+    answers = {org_id: post(zimun, org_id, token) for org_id in ("o_demo", "o_none")}
     for org_id, answer in answers.items():
         metadata = refused(answer, 404, "NOT_FOUND", "ORGANIZATION_NOT_FOUND")
         assert metadata == {"org_id": org_id}
@@ -311,13 +311,13 @@ async def test_refusal_without_a_token_leads_to_the_token_endpoint(
     permit("READ_ONLY")
     url = f"{zimun.url}/o/o_demo/mcp"
     missing = challenge(zimun.session.post(url, json={}))
-    resource = good(zimun.session.get(missing["resource_metadata"]))
+    resource = ok_json(zimun.session.get(missing["resource_metadata"]))
     assert resource["resource"] == url
     (issuer,) = resource["authorization_servers"]
-    server = good(zimun.session.get(f"{issuer}/.well-known/oauth-authorization-server"))
+    server = ok_json(zimun.session.get(f"{issuer}/.well-known/oauth-authorization-server"))
     form = {"grant_type": "client_credentials", "scope": missing["scope"]}
     answer = zimun.session.post(server["token_endpoint"], data=form, auth=zimun.credentials)
-    async with agent(zimun, token=good(answer)["access_token"]) as client:
+    async with agent(zimun, token=ok_json(answer)["access_token"]) as client:
         assert await client.tools() == READING
 
 

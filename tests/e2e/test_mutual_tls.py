@@ -71,7 +71,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 def test_tokens_and_calls_pass_through_envoy(secured: Secured) -> None:
-    assert secured.zimun.ask("/api/v1/services")["items"]
+    assert secured.zimun.get_json("/api/v1/services")["items"]
     with grpc.insecure_channel(f"127.0.0.1:{secured.zimun.port}") as channel:
         assert health(channel) == "SERVING"
 

@@ -52,11 +52,11 @@ def test_an_unknown_service_is_not_found(zimun: Zimun) -> None:
 
 
 def test_another_organizations_ids_answer_as_ids_that_do_not_exist(
-    zimun: Zimun, stranger: tuple[str, str], time: str
+    zimun: Zimun, other_org_client: tuple[str, str], time: str
 ) -> None:
     hold = zimun.hold(time)["hold_id"]
     appointment = zimun.book(time)["appointment_id"]
-    token = zimun.token(credentials=stranger)
+    token = zimun.token(credentials=other_org_client)
     contact = {"contact_name": "D", "contact_email": "d@example.com"}
 
     def read(path: str) -> Callable[[str], requests.Response]:
@@ -84,9 +84,9 @@ def test_another_organizations_ids_answer_as_ids_that_do_not_exist(
 
 
 def test_another_organization_sees_nothing_of_the_demo(
-    zimun: Zimun, stranger: tuple[str, str]
+    zimun: Zimun, other_org_client: tuple[str, str]
 ) -> None:
-    token = zimun.token(credentials=stranger)
+    token = zimun.token(credentials=other_org_client)
     for path in ("services", "locations", "appointments"):
         answer = zimun.get(f"/api/v1/{path}", token=token)
         assert answer.json() == {"items": [], "next_page_token": ""}, path

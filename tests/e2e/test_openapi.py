@@ -104,8 +104,8 @@ def shortened(value: Any) -> Any:
 
 
 @pytest.mark.about_the_gateway
-def test_examples_of_the_openapi_are_true_in_the_demo(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
+def test_examples_of_the_openapi_are_true_in_the_demo(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program().start()
     names = [name for name in OPERATIONS if name not in OF_A_HOLD + OF_A_STARTED_APPOINTMENT]
     answers = {name: send(zimun, name) for name in sorted(names, key=order)}
     zimun.stop()
@@ -114,9 +114,9 @@ def test_examples_of_the_openapi_are_true_in_the_demo(private: Callable[..., Zim
 
 @pytest.mark.about_the_gateway
 def test_examples_of_a_hold_and_of_a_started_appointment_are_true_in_the_demo(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun = private().start()
+    zimun = new_program().start()
     held = send(zimun, "HoldAppointment")
     answers = {name: follow(zimun, "HoldAppointment", name, held) for name in OF_A_HOLD}
     zimun.stop()

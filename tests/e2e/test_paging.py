@@ -5,7 +5,7 @@ from itertools import chain
 
 import pytest
 
-from ..support.answers import Json, malformed
+from ..support.answers import Json, assert_invalid_field
 from ..support.program import Zimun
 from ..support.times import half_hours
 
@@ -15,7 +15,7 @@ def pages(zimun: Zimun, path: str, size: int, **filters: object) -> list[list[Js
     found: list[list[Json]] = []
     token = ""
     while True:
-        answer = zimun.ask(path, page_size=size, page_token=token, **filters)
+        answer = zimun.get_json(path, page_size=size, page_token=token, **filters)
         assert set(answer) == {"items", "next_page_token"}
         found.append(answer["items"])
         token = answer["next_page_token"]
@@ -61,7 +61,7 @@ def test_pages_of_any_size_are_all_appointments_in_order_of_start(
 
 
 def test_page_size_zero_means_fifty(zimun: Zimun, five: Json) -> None:
-    assert zimun.ask("/api/v1/appointments", page_size=0, **five) == zimun.ask(
+    assert zimun.get_json("/api/v1/appointments", page_size=0, **five) == zimun.get_json(
         "/api/v1/appointments", page_size=50, **five
     )
 
@@ -69,11 +69,11 @@ def test_page_size_zero_means_fifty(zimun: Zimun, five: Json) -> None:
 @pytest.mark.parametrize("path", ["services", "locations", "appointments"])
 @pytest.mark.parametrize("size", [-1, 1001, 2147483647])
 def test_a_page_size_out_of_range_is_refused(zimun: Zimun, path: str, size: int) -> None:
-    malformed(zimun.get(f"/api/v1/{path}", page_size=size), "page_size")
+    assert_invalid_field(zimun.get(f"/api/v1/{path}", page_size=size), "page_size")
 
 
 def token_of(zimun: Zimun, path: str, **query: object) -> str:
-    token: str = zimun.ask(path, page_size=1, **query)["next_page_token"]
+    token: str = zimun.get_json(path, page_size=1, **query)["next_page_token"]
     assert token
     return token
 
@@ -92,7 +92,9 @@ def test_a_tampered_page_token_is_refused(zimun: Zimun, five: Json, where: str) 
         "lengthened": token + "AAAA",
         "made up": base64.urlsafe_b64encode(b'["2026-05-26T00:00:00Z","a_123"]').decode(),
     }[where]
-    malformed(zimun.get("/api/v1/appointments", page_size=1, page_token=bent, **five), "page_token")
+    assert_invalid_field(
+        zimun.get("/api/v1/appointments", page_size=1, page_token=bent, **five), "page_token"
+    )
 
 
 def test_a_page_token_belongs_to_its_method(zimun: Zimun, five: Json) -> None:
@@ -103,7 +105,7 @@ def test_a_page_token_belongs_to_its_method(zimun: Zimun, five: Json) -> None:
         ("/api/v1/locations", of_services),
         ("/api/v1/services", of_appointments),
     ]:
-        malformed(zimun.get(path, page_size=1, page_token=token), "page_token")
+        assert_invalid_field(zimun.get(path, page_size=1, page_token=token), "page_token")
 
 
 @pytest.mark.parametrize(
@@ -119,16 +121,16 @@ def test_a_page_token_belongs_to_its_method(zimun: Zimun, five: Json) -> None:
 def test_a_page_token_belongs_to_its_filters(zimun: Zimun, five: Json, change: Json) -> None:
     token = token_of(zimun, "/api/v1/appointments", **five)
     query = {**five, **change, "page_size": 1, "page_token": token}
-    malformed(zimun.get("/api/v1/appointments", **query), "page_token")
+    assert_invalid_field(zimun.get("/api/v1/appointments", **query), "page_token")
 
 
 def test_a_page_token_of_one_organization_opens_nothing_in_another(
-    zimun: Zimun, five: Json, stranger: tuple[str, str]
+    zimun: Zimun, five: Json, other_org_client: tuple[str, str]
 ) -> None:
     token = token_of(zimun, "/api/v1/appointments", **five)
     answer = zimun.get(
         "/api/v1/appointments",
-        token=zimun.token(credentials=stranger),
+        token=zimun.token(credentials=other_org_client),
         page_size=1,
         page_token=token,
         **five,
@@ -136,16 +138,16 @@ def test_a_page_token_of_one_organization_opens_nothing_in_another(
     if answer.status_code == 200:
         assert answer.json() == {"items": [], "next_page_token": ""}
     else:
-        malformed(answer, "page_token")
+        assert_invalid_field(answer, "page_token")
 
 
 def test_a_booking_made_between_two_pages_moves_nothing(zimun: Zimun, near_day: str) -> None:
     first, second, third = half_hours(near_day)[3:6]
     span = {"start_time_from": first, "start_time_before": f"{near_day}T23:00:00Z"}
     ids = [zimun.book(start)["appointment_id"] for start in (first, second, third)]
-    page = zimun.ask("/api/v1/appointments", page_size=1, **span)
+    page = zimun.get_json("/api/v1/appointments", page_size=1, **span)
     zimun.book(first)  # sorts before the second page
-    rest = zimun.ask(
+    rest = zimun.get_json(
         "/api/v1/appointments", page_size=10, **span, page_token=page["next_page_token"]
     )
     assert page["items"][0]["appointment_id"] == ids[0]
@@ -155,7 +157,9 @@ def test_a_booking_made_between_two_pages_moves_nothing(zimun: Zimun, near_day: 
 
 def test_filters_find_what_they_say(zimun: Zimun, five: Json) -> None:
     def starts(**filters: object) -> list[str]:
-        return [one["start_time"] for one in zimun.ask("/api/v1/appointments", **filters)["items"]]
+        return [
+            one["start_time"] for one in zimun.get_json("/api/v1/appointments", **filters)["items"]
+        ]
 
     half = half_hours("2026-05-26")
     # From is included, before is not.

@@ -39,11 +39,13 @@ def first_answers(zimun: Zimun) -> float:
 
 
 @pytest.mark.quiet
-def test_the_first_request_is_answered_within_three_seconds(private: Callable[..., Zimun]) -> None:
+def test_the_first_request_is_answered_within_three_seconds(
+    new_program: Callable[..., Zimun],
+) -> None:
     # The best of three, as the machine may have other things to do.
     seconds: list[float] = []
     while len(seconds) < 3 and min(seconds, default=3) >= 3:
-        zimun = private()
+        zimun = new_program()
         seconds.append(first_answers(zimun))
         zimun.stop()
     assert min(seconds) < 3, seconds
@@ -58,19 +60,19 @@ def test_the_first_request_is_answered_within_three_seconds(private: Callable[..
     ],
 )
 def test_program_ends_with_status_0_and_leaves_no_process(
-    private: Callable[..., Zimun], how: int, group: bool
+    new_program: Callable[..., Zimun], how: int, group: bool
 ) -> None:
     # Ctrl-C in a terminal reaches every process of the group, Envoy too.
-    zimun = private().start()
+    zimun = new_program().start()
     assert "envoy" in descendants(zimun.process.pid).values()
     zimun.stop(how, group)
     assert not listens(zimun.port)
     assert not listens(zimun.grpc_port)
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(private: Callable[..., Zimun]) -> None:
+def test_ctrl_c_while_it_starts_leaves_nothing(new_program: Callable[..., Zimun]) -> None:
     for moment in ("Envoy has just started", "the port has just opened"):
-        zimun = private()
+        zimun = new_program()
         zimun.spawn()
 
         def begun(zimun: Zimun = zimun, moment: str = moment) -> bool:
@@ -123,7 +125,7 @@ def test_second_program_on_a_taken_port_is_refused(
     options = [word for option, port in ports.items() for word in (option, str(port))]
     done = refuses_to_start(tmp_path / "data", "--demo", *options)
     assert str(port) in done.stderr.splitlines()[-1]
-    assert zimun.ask("/api/v1/services")["items"][0]["id"] == "s_123"
+    assert zimun.get_json("/api/v1/services")["items"][0]["id"] == "s_123"
 
 
 @pytest.mark.about_the_program
@@ -133,7 +135,7 @@ def test_second_program_on_the_same_data_directory_is_refused(zimun: Zimun) -> N
     done = refuses_to_start(zimun.data_dir, "--demo", *ports)
     assert done.stderr.splitlines() == [f"zimun: another `zimun up` runs on {zimun.data_dir}"]
     assert (zimun.data_dir / "demo.env").read_text() == known
-    assert zimun.ask("/api/v1/services")["items"][0]["id"] == "s_123"
+    assert zimun.get_json("/api/v1/services")["items"][0]["id"] == "s_123"
 
 
 @pytest.mark.parametrize(
@@ -173,8 +175,8 @@ def test_a_wrong_setting_fails_at_start_and_is_named(name: str, value: str, tmp_
 
 
 @pytest.mark.about_the_program
-def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
+def test_when_envoy_dies_the_program_says_so_and_ends(new_program: Callable[..., Zimun]) -> None:
+    zimun = new_program().start()
     os.kill(zimun.envoy(), signal.SIGKILL)
     assert zimun.process.wait(10) != 0
     last = zimun.log("err").read_text().splitlines()[-1]
@@ -184,18 +186,18 @@ def test_when_envoy_dies_the_program_says_so_and_ends(private: Callable[..., Zim
     assert not listens(zimun.grpc_port)
 
 
-def test_program_without_errors_logs_nothing(private: Callable[..., Zimun]) -> None:
+def test_program_without_errors_logs_nothing(new_program: Callable[..., Zimun]) -> None:
     # The first screen is for the client's secret and the calls to paste.
-    zimun = private().start()
-    assert zimun.ask("/api/v1/services")["items"]
+    zimun = new_program().start()
+    assert zimun.get_json("/api/v1/services")["items"]
     assert zimun.log("err").read_text() == ""
     zimun.stop()
 
 
 def test_a_second_start_on_the_same_data_keeps_clients_and_bookings(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun = private().start()
+    zimun = new_program().start()
     client = zimun.new_client()
     booked = zimun.book("2025-12-01T10:00:00Z")
     token = zimun.token()
@@ -207,6 +209,6 @@ def test_a_second_start_on_the_same_data_keeps_clients_and_bookings(
     # The signing key is the same: whoever had a token need not ask again.
     assert zimun.get("/api/v1/services", token=token).status_code == 200
     # The demo fills an empty store only: there still is one a_123.
-    items = zimun.ask("/api/v1/appointments")["items"]
+    items = zimun.get_json("/api/v1/appointments")["items"]
     assert [one["appointment_id"] for one in items] == [booked["appointment_id"], "a_123"]
     zimun.stop()

@@ -23,16 +23,16 @@ class Requests:
         self.zimun = zimun
 
     def services(self) -> Json:
-        return self.zimun.ask("/api/v1/services?page_size=50")
+        return self.zimun.get_json("/api/v1/services?page_size=50")
 
     def availability(self) -> Json:
-        return self.zimun.ask("/api/v1/availability?service_id=s_123&date=2026-02-20")
+        return self.zimun.get_json("/api/v1/availability?service_id=s_123&date=2026-02-20")
 
     def locations(self) -> Json:
-        return self.zimun.ask("/api/v1/locations")
+        return self.zimun.get_json("/api/v1/locations")
 
     def write(self, what: str, body: Json) -> Json:
-        return self.zimun.tell(f"/api/v1/appointments/{what}", key=f"example-{what}", **body)
+        return self.zimun.post_json(f"/api/v1/appointments/{what}", key=f"example-{what}", **body)
 
 
 class Curl:
@@ -89,9 +89,9 @@ class Grpcurl:
 
 @pytest.mark.parametrize("tool", [Requests, Curl, Grpcurl])
 def test_the_published_examples_run_unchanged(
-    tool: Callable[[Zimun], Requests | Curl | Grpcurl], private: Callable[..., Zimun]
+    tool: Callable[[Zimun], Requests | Curl | Grpcurl], new_program: Callable[..., Zimun]
 ) -> None:
-    zimun = private().start()
+    zimun = new_program().start()
     api = tool(zimun)
 
     services = api.services()
@@ -137,7 +137,7 @@ def test_the_demo_appointment_is_on_the_next_business_day_at_three(zimun: Zimun)
 
 
 def test_the_demo_has_three_staff_members_and_a_horizon_of_120_days(zimun: Zimun) -> None:
-    service = zimun.ask("/api/v1/services/s_123")
+    service = zimun.get_json("/api/v1/services/s_123")
     assert len(service["staff_ids"]) >= 3
     assert int(service["duration"].rstrip("s")) == 30 * 60
     assert int(service["horizon"].rstrip("s")) >= 120 * 86400

@@ -83,14 +83,14 @@ def scraped(zimun: Zimun, variable: str) -> dict[str, Any]:
 
 
 def test_server_exports_its_calls_to_prometheus(observed: Zimun) -> None:
-    assert observed.ask("/api/v1/services")["items"]
+    assert observed.get_json("/api/v1/services")["items"]
     samples = scraped(observed, "ZIMUN_METRICS_PORT")["zimun_requests"].samples
     counted = {(one.labels["method"], one.labels["code"]): one.value for one in samples}
     assert counted["zimun.v1.ServicesService/ListServices", "OK"] >= 1
 
 
 def test_envoy_exports_its_requests_to_prometheus(observed: Zimun) -> None:
-    assert observed.ask("/api/v1/services")["items"]
+    assert observed.get_json("/api/v1/services")["items"]
     answered = {
         sample.labels["envoy_response_code_class"]: sample.value
         for sample in scraped(observed, "ZIMUN_GATEWAY_METRICS_PORT")[
@@ -146,7 +146,7 @@ def named(spans: list[Span], name: str) -> list[Span]:
 
 
 def test_span_of_the_server_joins_that_of_envoy(observed: Zimun, collector: Collector) -> None:
-    # What a stranger says of traces is not believed.
+    # What a caller says of traces is not believed.
     theirs = "0af7651916cd43dd8448eb211c80319c"
     headers = observed.headers() | {"traceparent": f"00-{theirs}-b7ad6b7169203331-01"}
     assert observed.session.get(f"{observed.url}/api/v1/locations", headers=headers).ok

@@ -11,16 +11,16 @@ TIME = "2025-12-01T10:00:00Z"
 
 
 def test_a_hold_can_be_extended_for_thirty_minutes_and_then_expires(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun = private().start()
+    zimun = new_program().start()
     hold = zimun.hold(TIME)
     which, made = {"hold_id": hold["hold_id"]}, hold["create_time"]
 
     for minutes in (9, 18):
         zimun.stop()
         zimun.start(now=later(made, minutes=minutes))
-        extended = zimun.tell("/api/v1/holds/extend", **which)
+        extended = zimun.post_json("/api/v1/holds/extend", **which)
         # Ten minutes from now, and now is a moment after the start.
         expires = instant(extended["expires_at"])
         assert instant(later(made, minutes=minutes + 10)) <= expires
@@ -28,7 +28,7 @@ def test_a_hold_can_be_extended_for_thirty_minutes_and_then_expires(
 
     zimun.stop()
     zimun.start(now=later(made, minutes=27))
-    extended = zimun.tell("/api/v1/holds/extend", **which)
+    extended = zimun.post_json("/api/v1/holds/extend", **which)
     assert extended["expires_at"] == later(made, minutes=30)
     answer = zimun.post("/api/v1/holds/extend", which)
     metadata = refused(answer, 400, "FAILED_PRECONDITION", "HOLD_LIMIT_REACHED")
@@ -44,7 +44,7 @@ def test_a_hold_can_be_extended_for_thirty_minutes_and_then_expires(
     ):
         metadata = refused(answer, 400, "FAILED_PRECONDITION", "HOLD_EXPIRED")
         assert metadata == {**which, "expires_at": later(made, minutes=30)}
-    released = zimun.tell("/api/v1/holds/release", **which)
+    released = zimun.post_json("/api/v1/holds/release", **which)
     assert released == {**extended, "state": "EXPIRED"}
     # The slot is offered again, to everybody, and to the one it was kept from.
     assert len(zimun.free_staff(TIME)) == 3
@@ -52,8 +52,10 @@ def test_a_hold_can_be_extended_for_thirty_minutes_and_then_expires(
     zimun.stop()
 
 
-def test_a_slot_is_free_at_the_very_moment_its_holds_expire(private: Callable[..., Zimun]) -> None:
-    zimun = private().start()
+def test_a_slot_is_free_at_the_very_moment_its_holds_expire(
+    new_program: Callable[..., Zimun],
+) -> None:
+    zimun = new_program().start()
     holds = [zimun.hold(TIME) for _ in range(3)]
     last = max(hold["expires_at"] for hold in holds)
 
@@ -75,9 +77,9 @@ def test_a_slot_is_free_at_the_very_moment_its_holds_expire(private: Callable[..
 
 
 def test_an_appointment_that_has_passed_cannot_be_booked_over(
-    private: Callable[..., Zimun],
+    new_program: Callable[..., Zimun],
 ) -> None:
-    zimun = private(now="2025-12-01T16:00:00Z").start()
+    zimun = new_program(now="2025-12-01T16:00:00Z").start()
     today = zimun.slots("2025-12-01")
     assert list(today) == ["2025-12-01T16:30:00Z"]
     metadata = refused(

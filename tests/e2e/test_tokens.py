@@ -9,7 +9,7 @@ import requests
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from ..support.answers import claims, good
+from ..support.answers import claims, ok_json
 from ..support.program import Zimun
 
 GRANT = {"grant_type": "client_credentials"}
@@ -41,7 +41,7 @@ def error(answer: requests.Response, status: int, code: str) -> None:
 
 def test_a_client_gets_a_token_with_http_basic(zimun: Zimun) -> None:
     answer = zimun.ask_token(GRANT, zimun.credentials)
-    body = good(answer)
+    body = ok_json(answer)
     not_cached(answer)
     assert body["token_type"] == "Bearer"
     assert 0 < body["expires_in"] <= 3600
@@ -52,7 +52,7 @@ def test_a_client_gets_a_token_with_http_basic(zimun: Zimun) -> None:
 def test_a_client_gets_a_token_with_form_credentials(zimun: Zimun) -> None:
     client, secret = zimun.credentials
     answer = zimun.ask_token({**GRANT, "client_id": client, "client_secret": secret})
-    body = good(answer)
+    body = ok_json(answer)
     not_cached(answer)
     assert zimun.get("/api/v1/services", token=body["access_token"]).status_code == 200
 
@@ -65,20 +65,20 @@ def test_basic_credentials_are_form_decoded(zimun: Zimun) -> None:
 
 
 def test_a_token_can_be_asked_for_with_fewer_scopes(zimun: Zimun) -> None:
-    body = good(zimun.ask_token({**GRANT, "scope": "org:read"}, zimun.credentials))
+    body = ok_json(zimun.ask_token({**GRANT, "scope": "org:read"}, zimun.credentials))
     assert body["scope"] == "org:read"
     assert claims(body["access_token"])["scope"] == "org:read"
 
 
 def test_several_scopes_are_separated_by_spaces(zimun: Zimun) -> None:
     wanted = "appointments:read org:read"
-    body = good(zimun.ask_token({**GRANT, "scope": wanted}, zimun.credentials))
+    body = ok_json(zimun.ask_token({**GRANT, "scope": wanted}, zimun.credentials))
     assert set(body["scope"].split()) == set(wanted.split())
 
 
 def test_an_empty_scope_counts_as_none_given(zimun: Zimun) -> None:
     # RFC 6749 section 3.2: parameters without a value are treated as omitted.
-    body = good(zimun.ask_token({**GRANT, "scope": ""}, zimun.credentials))
+    body = ok_json(zimun.ask_token({**GRANT, "scope": ""}, zimun.credentials))
     assert set(body["scope"].split()) == SCOPES
 
 
@@ -95,9 +95,9 @@ def test_an_unknown_scope_is_refused(zimun: Zimun, scope: str) -> None:
 
 def test_a_client_gets_no_scope_beyond_its_own(zimun: Zimun) -> None:
     client = zimun.new_client("--scope", "org:read", "--scope", "availability:read")
-    body = good(zimun.ask_token(GRANT, client))
+    body = ok_json(zimun.ask_token(GRANT, client))
     assert set(body["scope"].split()) == {"org:read", "availability:read"}
-    part = good(zimun.ask_token({**GRANT, "scope": "org:read appointments:write"}, client))
+    part = ok_json(zimun.ask_token({**GRANT, "scope": "org:read appointments:write"}, client))
     assert part["scope"] == "org:read"
     beyond = zimun.ask_token({**GRANT, "scope": "appointments:write"}, client)
     error(beyond, 400, "invalid_scope")
@@ -175,13 +175,13 @@ def test_the_token_endpoint_knows_post_alone(zimun: Zimun) -> None:
 
 
 def test_a_token_is_a_short_lived_jwt_of_one_organization(zimun: Zimun) -> None:
-    body = good(zimun.ask_token(GRANT, zimun.credentials))
+    body = ok_json(zimun.ask_token(GRANT, zimun.credentials))
     found = claims(body["access_token"])
     assert found["org_id"] == "o_demo"
     assert found["sub"] == "c_demo"
     assert found["exp"] - found["iat"] == body["expires_in"]
     assert set(found["scope"].split()) == SCOPES
-    again = good(zimun.ask_token(GRANT, zimun.credentials))
+    again = ok_json(zimun.ask_token(GRANT, zimun.credentials))
     assert claims(again["access_token"])["jti"] != found["jti"]
 
 
@@ -194,7 +194,7 @@ def test_a_revoked_client_gets_no_more_tokens(zimun: Zimun) -> None:
 
 def well_known(zimun: Zimun, name: str) -> Any:
     answer = zimun.session.get(f"{zimun.url}/.well-known/{name}", timeout=20)
-    return good(answer)
+    return ok_json(answer)
 
 
 def test_the_published_keys_verify_a_token_and_keep_the_secret(zimun: Zimun) -> None:

@@ -16,7 +16,7 @@ def test_a_program_in_an_open_directory_writes_files_for_its_owner_alone(tmp_pat
     with closed_after(Zimun(tmp_path / "open" / "data")) as program:
         program.data_dir.mkdir(mode=0o755, parents=True)
         program.start()
-        program.ask("/api/v1/services")
+        program.get_json("/api/v1/services")
         program.cli("backup", str(program.data_dir / "copy.db"))
         modes = {path.name: mode(path) for path in files(program.data_dir)}
         program.stop()

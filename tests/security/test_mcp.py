@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from ..support.answers import good
+from ..support.answers import ok_json
 from .attacks import AttackCounter, cases, seeded
 from .target import ATTACKER, CANARY, TESTER, VICTIM, Target
 from .valid_requests import Ids
@@ -58,7 +58,7 @@ def admitted(target: Target) -> None:
         headers = program.headers(target.token(org_id))
         body = {"mcp_access": "READ_WRITE"}
         path = f"{program.url}/api/v1/organization"
-        good(program.session.patch(path, json=body, headers=headers))
+        ok_json(program.session.patch(path, json=body, headers=headers))
 
 
 def send(

@@ -30,7 +30,7 @@ def differences(shown: Any, answer: Any, path: str = "") -> Iterator[str]:
         yield f"{path}: {answer!r} instead of {shown!r}"
 
 
-def good(answer: requests.Response) -> Json:
+def ok_json(answer: requests.Response) -> Json:
     """The JSON of an answer that must be 200."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("application/json")
@@ -85,7 +85,7 @@ def violations(answer: requests.Response) -> set[str]:
     return {one["field"] for one in named}
 
 
-def malformed(answer: requests.Response, field: str) -> None:
+def assert_invalid_field(answer: requests.Response, field: str) -> None:
     """Asserts that the answer refuses this field, by name, and no other."""
     assert violations(answer) == {field}, answer.text
 

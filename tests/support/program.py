@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from .answers import Json, good
+from .answers import Json, ok_json
 from .processes import (
     BIN,
     READY_SECONDS,
@@ -226,21 +226,21 @@ class Zimun:
     def delete(self, path: str) -> requests.Response:
         return self.session.delete(self.url + path, headers=self.headers(), timeout=20)
 
-    def ask(self, path: str, **query: Any) -> Json:
-        return good(self.get(path, **query))
+    def get_json(self, path: str, **query: Any) -> Json:
+        return ok_json(self.get(path, **query))
 
-    def tell(self, path: str, key: str | None = None, **body: Any) -> Json:
-        return good(self.post(path, body, key))
+    def post_json(self, path: str, key: str | None = None, **body: Any) -> Json:
+        return ok_json(self.post(path, body, key))
 
     def hold(self, time: str, service: str = "s_123", **more: Any) -> Json:
-        return self.tell(HOLD_PATH, service_id=service, appointment_time=time, **more)
+        return self.post_json(HOLD_PATH, service_id=service, appointment_time=time, **more)
 
     def try_hold(self, time: str, service: str = "s_123", **more: Any) -> requests.Response:
         body = {"service_id": service, "appointment_time": time, **more}
         return self.post(HOLD_PATH, body)
 
     def confirm(self, hold: Json, **more: Any) -> Json:
-        return self.tell(
+        return self.post_json(
             CONFIRM_PATH,
             hold_id=hold["hold_id"],
             **{"contact_name": "Dana Lee", "contact_email": "dana@example.com", **more},
@@ -250,11 +250,11 @@ class Zimun:
         return self.confirm(self.hold(time, service, **more))
 
     def appointment(self, appointment_id: str) -> Json:
-        return self.ask(f"/api/v1/appointments/{appointment_id}")
+        return self.get_json(f"/api/v1/appointments/{appointment_id}")
 
     def slots(self, date: str, service: str = "s_123", **more: Any) -> dict[str, Json]:
         """The open slots of a date by their start."""
-        answer = self.ask("/api/v1/availability", service_id=service, date=date, **more)
+        answer = self.get_json("/api/v1/availability", service_id=service, date=date, **more)
         return {slot["start_time"]: slot for slot in answer["slots"]}
 
     def free_staff(self, time: str, service: str = "s_123") -> set[str]:

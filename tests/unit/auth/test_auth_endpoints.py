@@ -47,7 +47,7 @@ class Endpoint:
     def by_form(self) -> dict[str, str]:
         return GRANT | {"client_id": "c_1", "client_secret": self.secret}
 
-    async def ask(
+    async def post_form(
         self, form: dict[str, str] | list[tuple[str, str]] | bytes, headers: Any = None
     ) -> ClientResponse:
         body = form if isinstance(form, bytes) else urlencode(form).encode()
@@ -86,9 +86,9 @@ async def test_a_client_gets_a_token_that_verifies(
     endpoint: Endpoint, verifier: Verifier, by: str
 ) -> None:
     if by == "basic":
-        response = await endpoint.ask(GRANT, endpoint.basic)
+        response = await endpoint.post_form(GRANT, endpoint.basic)
     else:
-        response = await endpoint.ask(endpoint.by_form)
+        response = await endpoint.post_form(endpoint.by_form)
     assert response.status == 200
     assert response.content_type == "application/json"
     assert response.headers["Cache-Control"] == "no-store"
@@ -104,14 +104,14 @@ async def test_a_token_has_only_the_scopes_that_were_asked_for(
     endpoint: Endpoint, verifier: Verifier
 ) -> None:
     form = GRANT | {"scope": "appointments:write org:read"}
-    body = await (await endpoint.ask(form, endpoint.basic)).json()
+    body = await (await endpoint.post_form(form, endpoint.basic)).json()
     assert body["scope"] == "org:read appointments:write"
     caller = await verifier.verify(body["access_token"])
     assert caller.scopes == {"org:read", "appointments:write"}
 
 
 async def test_an_empty_scope_is_as_good_as_none(endpoint: Endpoint) -> None:
-    body = await (await endpoint.ask(GRANT | {"scope": ""}, endpoint.basic)).json()
+    body = await (await endpoint.post_form(GRANT | {"scope": ""}, endpoint.basic)).json()
     assert body["scope"].split() == list(ALLOWED)
 
 
@@ -138,13 +138,13 @@ async def test_an_empty_scope_is_as_good_as_none(endpoint: Endpoint) -> None:
 async def test_a_scope_beyond_the_client_or_the_grammar_is_refused(
     endpoint: Endpoint, scope: str
 ) -> None:
-    response = await endpoint.ask(GRANT | {"scope": scope}, endpoint.basic)
+    response = await endpoint.post_form(GRANT | {"scope": scope}, endpoint.basic)
     await refused(response, 400, "invalid_scope")
 
 
 async def test_a_client_gets_the_scopes_that_it_may_have(endpoint: Endpoint) -> None:
     asked = " ".join(("org:write", *reversed(ALLOWED), "appointments:override"))
-    response = await endpoint.ask(GRANT | {"scope": asked}, endpoint.basic)
+    response = await endpoint.post_form(GRANT | {"scope": asked}, endpoint.basic)
     assert (await response.json())["scope"].split() == list(ALLOWED)
 
 
@@ -155,16 +155,16 @@ async def test_basic_credentials_are_form_decoded(
     credentials.clients_by_id["c_odd"] = Client(
         "c_odd", "o_1", "n", ("org:read",), hash_secret(secret), 0
     )
-    assert (await endpoint.ask(GRANT, basic("c_odd", secret))).status == 200
+    assert (await endpoint.post_form(GRANT, basic("c_odd", secret))).status == 200
     raw = base64.b64encode(f"c_odd:{secret}".encode()).decode()
     await refused(
-        await endpoint.ask(GRANT, {"Authorization": f"Basic {raw}"}), 401, "invalid_client"
+        await endpoint.post_form(GRANT, {"Authorization": f"Basic {raw}"}), 401, "invalid_client"
     )
 
 
 async def test_the_scheme_is_read_in_any_case(endpoint: Endpoint) -> None:
     header = endpoint.basic["Authorization"].replace("Basic", "bAsIc")
-    assert (await endpoint.ask(GRANT, {"Authorization": header})).status == 200
+    assert (await endpoint.post_form(GRANT, {"Authorization": header})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ async def test_the_scheme_is_read_in_any_case(endpoint: Endpoint) -> None:
 async def test_a_malformed_authorization_header_is_invalid_client(
     endpoint: Endpoint, header: str
 ) -> None:
-    response = await endpoint.ask(GRANT, {"Authorization": header})
+    response = await endpoint.post_form(GRANT, {"Authorization": header})
     body = await refused(response, 401, "invalid_client")
     assert body["error_description"] == "malformed Basic credentials"
 
@@ -214,7 +214,7 @@ async def test_wrong_credentials_are_invalid_client_and_read_alike(
     endpoint: Endpoint, client_id: str, secret: str | None
 ) -> None:
     sent = endpoint.secret if secret is None else secret
-    response = await endpoint.ask(GRANT, basic(client_id, sent))
+    response = await endpoint.post_form(GRANT, basic(client_id, sent))
     body = await refused(response, 401, "invalid_client")
     assert body["error_description"] == "unknown client, wrong secret or revoked"
 
@@ -232,7 +232,7 @@ async def test_wrong_credentials_are_invalid_client_and_read_alike(
 async def test_missing_or_wrong_form_credentials_are_invalid_client(
     endpoint: Endpoint, form: dict[str, str]
 ) -> None:
-    await refused(await endpoint.ask(form), 401, "invalid_client")
+    await refused(await endpoint.post_form(form), 401, "invalid_client")
 
 
 async def test_credentials_in_the_uri_do_not_count(endpoint: Endpoint) -> None:
@@ -244,14 +244,14 @@ async def test_credentials_in_the_uri_do_not_count(endpoint: Endpoint) -> None:
 
 
 async def test_two_ways_of_authenticating_are_an_invalid_request(endpoint: Endpoint) -> None:
-    response = await endpoint.ask(endpoint.by_form, endpoint.basic)
+    response = await endpoint.post_form(endpoint.by_form, endpoint.basic)
     await refused(response, 400, "invalid_request")
-    response = await endpoint.ask(GRANT | {"client_id": "c_2"}, endpoint.basic)
+    response = await endpoint.post_form(GRANT | {"client_id": "c_2"}, endpoint.basic)
     await refused(response, 400, "invalid_request")
 
 
 async def test_basic_with_its_own_id_repeated_is_one_way(endpoint: Endpoint) -> None:
-    assert (await endpoint.ask(GRANT | {"client_id": "c_1"}, endpoint.basic)).status == 200
+    assert (await endpoint.post_form(GRANT | {"client_id": "c_1"}, endpoint.basic)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -275,12 +275,12 @@ async def test_basic_with_its_own_id_repeated_is_one_way(endpoint: Endpoint) -> 
 async def test_a_malformed_request_of_a_known_client_is_refused(
     endpoint: Endpoint, body: bytes, error: str
 ) -> None:
-    await refused(await endpoint.ask(body, endpoint.basic), 400, error)
+    await refused(await endpoint.post_form(body, endpoint.basic), 400, error)
 
 
 async def test_unknown_parameters_are_ignored(endpoint: Endpoint) -> None:
     form = GRANT | {"resource": "https://booking.example", "client_assertion": "x"}
-    assert (await endpoint.ask(form, endpoint.basic)).status == 200
+    assert (await endpoint.post_form(form, endpoint.basic)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -296,11 +296,11 @@ async def test_other_content_types_than_a_form_are_refused(
 
 async def test_a_form_may_name_its_charset(endpoint: Endpoint) -> None:
     headers = endpoint.basic | {"Content-Type": f"{FORM}; charset=UTF-8"}
-    assert (await endpoint.ask(GRANT, headers)).status == 200
+    assert (await endpoint.post_form(GRANT, headers)).status == 200
 
 
 async def test_a_body_beyond_the_limit_is_refused(endpoint: Endpoint) -> None:
-    response = await endpoint.ask(b"x=" + b"y" * 20_000, endpoint.basic)
+    response = await endpoint.post_form(b"x=" + b"y" * 20_000, endpoint.basic)
     await refused(response, 413, "invalid_request")
 
 
@@ -326,24 +326,24 @@ async def test_rotation_and_grace(
     endpoint: Endpoint, credentials: MemoryCredentials, now: MovableTime
 ) -> None:
     new = await rotate_secret(credentials, round(now() * SECOND), "c_1", grace_seconds=60)
-    assert (await endpoint.ask(GRANT, endpoint.basic)).status == 200
+    assert (await endpoint.post_form(GRANT, endpoint.basic)).status == 200
     now.advance(60)
-    await refused(await endpoint.ask(GRANT, endpoint.basic), 401, "invalid_client")
-    assert (await endpoint.ask(GRANT, basic("c_1", new))).status == 200
+    await refused(await endpoint.post_form(GRANT, endpoint.basic), 401, "invalid_client")
+    assert (await endpoint.post_form(GRANT, basic("c_1", new))).status == 200
 
 
 async def test_a_revoked_client_is_invalid(
     endpoint: Endpoint, credentials: MemoryCredentials
 ) -> None:
     await revoke_client(credentials, 1, "c_1")
-    await refused(await endpoint.ask(GRANT, endpoint.basic), 401, "invalid_client")
+    await refused(await endpoint.post_form(GRANT, endpoint.basic), 401, "invalid_client")
 
 
 async def test_a_store_out_of_order_asks_to_come_back(
     endpoint: Endpoint, credentials: MemoryCredentials
 ) -> None:
     credentials.down = True
-    response = await endpoint.ask(GRANT, endpoint.basic)
+    response = await endpoint.post_form(GRANT, endpoint.basic)
     await refused(response, 503, "temporarily_unavailable")
     assert response.headers["Retry-After"] == "3"
 
@@ -352,7 +352,7 @@ async def test_an_unexpected_error_shows_no_details(
     endpoint: Endpoint, credentials: MemoryCredentials, caplog: pytest.LogCaptureFixture
 ) -> None:
     credentials.clients_by_id = None  # type: ignore[assignment]
-    body = await refused(await endpoint.ask(GRANT, endpoint.basic), 500, "server_error")
+    body = await refused(await endpoint.post_form(GRANT, endpoint.basic), 500, "server_error")
     assert "NoneType" not in json.dumps(body)
     assert "AttributeError" in caplog.text
 
@@ -361,9 +361,9 @@ async def test_neither_secrets_nor_tokens_are_logged(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    body = await (await endpoint.ask(GRANT, endpoint.basic)).json()
-    await endpoint.ask(GRANT, basic(endpoint.secret, "c_1"))
-    await endpoint.ask(GRANT, basic("c_1", "guess"))
+    body = await (await endpoint.post_form(GRANT, endpoint.basic)).json()
+    await endpoint.post_form(GRANT, basic(endpoint.secret, "c_1"))
+    await endpoint.post_form(GRANT, basic("c_1", "guess"))
     assert "refused an unknown client" in caplog.text
     assert "refused client c_1: wrong secret" in caplog.text
     assert endpoint.secret not in caplog.text

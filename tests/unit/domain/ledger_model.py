@@ -127,17 +127,17 @@ class Keeper:
     model: Model
     ledger: Ledger = field(default_factory=lambda: Ledger("o_1", 0, 0, 0))
 
-    def ask(self, question: Callable[[Ledger], T]) -> T:
+    def query(self, query: Callable[[Ledger], T]) -> T:
         for _ in range(20):
             try:
-                return question(self.ledger)
+                return query(self.ledger)
             except NotLoaded as lacking:
                 self.ledger = self.ledger.with_loaded(self.model.load(lacking.needs))
         raise AssertionError("it never has what it needs")
 
     def do(self, command: Command, timetable: Timetable, now: int) -> Any:
         """The result of a command, whose events the model keeps."""
-        decision = self.ask(lambda ledger: command.decide(ledger, timetable, now, "c_1"))
+        decision = self.query(lambda ledger: command.decide(ledger, timetable, now, "c_1"))
         self.model.events += decision.events  # type: ignore[arg-type]
         self.evolve(decision.events)
         return decision.result

@@ -111,7 +111,7 @@ def updated(kept: Contact, **changes: object) -> Contact:
     model = Model([ReservationEvent(EventType.APPOINTMENT_CONFIRMED, "", made, [session])])
     command = UpdateAppointment(made.appointment_id, "", changes)
     timetable = Timetable(build_catalog(service(id=made.service_id)))
-    decision = Keeper(model).ask(lambda ledger: command.decide(ledger, timetable, START, "c_1"))
+    decision = Keeper(model).query(lambda ledger: command.decide(ledger, timetable, START, "c_1"))
     after = decision.result
     assert isinstance(after, Reservation)
     return after.contact

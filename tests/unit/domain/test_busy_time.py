@@ -27,7 +27,7 @@ def busy(
 ) -> Busy:
     catalog = known.catalog
     service = catalog.services[service_id]
-    return known.keeper.ask(
+    return known.keeper.query(
         lambda ledger: busy_time(ledger, catalog, service, "", within, known.now, leaving)
     )
 

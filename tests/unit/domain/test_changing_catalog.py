@@ -213,7 +213,7 @@ class ChangingCatalog(RuleBasedStateMachine):
         oracle = Oracle(asked)
         times = [start for start in oracle.instants() if oracle.opens <= start <= oracle.closes]
         within = (times[0], times[-1] + 1) if times else (NOW, NOW)
-        slots = self.early.ask(
+        slots = self.early.query(
             lambda ledger: (
                 resolve(ledger, self.timetable, request)
                 .search(ledger, self.now, within)
@@ -353,7 +353,7 @@ def _outcome(
     keeper: Keeper, command: Command, timetable: Timetable, now: int
 ) -> Decision | ZimunError:
     try:
-        return keeper.ask(lambda ledger: command.decide(ledger, timetable, now, "c_1"))
+        return keeper.query(lambda ledger: command.decide(ledger, timetable, now, "c_1"))
     except ZimunError as error:
         return error
 

@@ -65,7 +65,7 @@ def reader_of(keeper: Keeper, *session_ids: str) -> Keeper:
     """A server that knows sessions, and reads later events without their members."""
     other = Keeper(keeper.model, Ledger("o_1", keeper.ledger.seq, NOW, 0))
     for session_id in session_ids:
-        other.ask(lambda ledger, key=session_id: ledger.session(key))  # type: ignore[misc]
+        other.query(lambda ledger, key=session_id: ledger.session(key))  # type: ignore[misc]
     return other
 
 

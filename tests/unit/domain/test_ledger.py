@@ -100,28 +100,28 @@ def check(keeper: Keeper, now: int) -> None:
     """The keeper's ledger knows what the model does; single sessions first, as blocks bring all."""
     model = keeper.model
     for hold_id, reservation in model.reservations.items():
-        assert keeper.ask(lambda ledger, key=hold_id: ledger.reservation(key)) == reservation  # type: ignore[misc]
+        assert keeper.query(lambda ledger, key=hold_id: ledger.reservation(key)) == reservation  # type: ignore[misc]
         if reservation.state in LIVE:
-            session = keeper.ask(
+            session = keeper.query(
                 lambda ledger, key=reservation.session_id: ledger.session(key)  # type: ignore[misc]
             )
             expected = model.sessions[reservation.session_id]
             assert session == expected
-    everything = keeper.ask(lambda ledger: ledger.all_sessions(WITHIN))
+    everything = keeper.query(lambda ledger: ledger.all_sessions(WITHIN))
     assert {session.session_id: session for session in everything} == model.sessions
     for service in SERVICES:
-        found = keeper.ask(
+        found = keeper.query(
             lambda ledger, service=service: busy_time(ledger, CATALOG, service, "", WITHIN, now)  # type: ignore[misc]
         )
         assert shown(found) == shown(model.busy(service, now))
-    load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, (EDGE - DAY, EDGE + DAY), now))
+    load = keeper.query(lambda ledger: ledger.staff_load(STAFF, (EDGE - DAY, EDGE + DAY), now))
     for staff_id in STAFF:
         live = [one for one in model.sessions.values() if one.until > now]
         assert load[staff_id][0] == sum(staff_id == one.staff_id for one in live)
         assert load[staff_id][1] >= model.last_booked(staff_id)
     for appointment in model.reservations.values():
         if appointment.state is State.CONFIRMED:
-            busy = keeper.ask(
+            busy = keeper.query(
                 lambda ledger, one=appointment: busy_time(
                     ledger,  # type: ignore[misc]
                     CATALOG,
@@ -174,7 +174,7 @@ def test_ledger_after_any_commands_knows_what_a_model_of_all_events_knows(
         now += data.draw(st.sampled_from([0, MINUTE, 4 * MINUTE, 10 * MINUTE]))
         command = command_of(data.draw, model, number)
         try:
-            decision = early.ask(
+            decision = early.query(
                 lambda ledger: command.decide(ledger, TIMETABLE, now, "c_1")  # noqa: B023
             )
         except ZimunError:
@@ -241,10 +241,10 @@ def test_question_of_a_ledger_without_anything_names_all_that_it_needs_at_once()
 
 def test_ledger_that_evolved_leaves_the_one_before_as_it_was() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
+    keeper.query(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
     before = keeper.ledger
     command = Hold(SlotRequest(service_id=KIOSK.id), STARTS[0], "h_1", "x_1")
-    decision = keeper.ask(lambda ledger: command.decide(ledger, TIMETABLE, NOW, "c_1"))
+    decision = keeper.query(lambda ledger: command.decide(ledger, TIMETABLE, NOW, "c_1"))
     after = evolve(before, decision.events[0])
     assert busy_time(before, CATALOG, KIOSK, "", WITHIN, NOW).taken == {}
     assert busy_time(after, CATALOG, KIOSK, "", WITHIN, NOW).taken != {}
@@ -286,7 +286,7 @@ def test_aging_forgets_what_was_not_used_since_the_last_time() -> None:
 
 def test_ledger_that_ages_twice_asks_for_what_was_not_used_again() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
+    keeper.query(lambda ledger: busy_time(ledger, CATALOG, KIOSK, "", WITHIN, NOW))
     size = keeper.ledger.size()
     assert size > 0
     keeper.ledger.age()

@@ -176,7 +176,7 @@ def test_no_limit_is_exceeded_and_memory_loaded_early_or_late_decides_alike(
         for keeper in (early, late):
             try:
                 outcomes.append(
-                    keeper.ask(lambda ledger: command.decide(ledger, timetable, now, "c"))  # noqa: B023
+                    keeper.query(lambda ledger: command.decide(ledger, timetable, now, "c"))  # noqa: B023
                 )
             except ZimunError as error:
                 outcomes.append((type(error), error.metadata))

@@ -46,7 +46,7 @@ def test_id_that_no_reservation_has_is_not_found_until_one_has_it(
 ) -> None:
     keeper = Keeper(Model())
     with pytest.raises(error):
-        keeper.ask(query)
+        keeper.query(query)
     booked = book(keeper, 1)
     assert query(keeper.ledger) == booked
 
@@ -64,9 +64,9 @@ def test_sessions_of_an_interval_are_those_that_start_in_it(
     keeper = Keeper(Model())
     for number in (0, 2, 4, 6):
         hold(keeper, CLASS, STARTS[number], number)
-    sessions = keeper.ask(lambda ledger: query(ledger, (STARTS[2], STARTS[6])))
+    sessions = keeper.query(lambda ledger: query(ledger, (STARTS[2], STARTS[6])))
     assert [session.start for session in sessions] == [STARTS[2], STARTS[4]]
-    sessions = keeper.ask(lambda ledger: query(ledger, (STARTS[2], STARTS[4])))
+    sessions = keeper.query(lambda ledger: query(ledger, (STARTS[2], STARTS[4])))
     assert [session.start for session in sessions] == [STARTS[2]]
 
 
@@ -74,7 +74,7 @@ def test_session_after_an_event_without_its_members_has_those_of_before_and_the_
     keeper = Keeper(Model())
     first = hold(keeper, CLASS, STARTS[2], 1, seats=2)
     other = Keeper(keeper.model, Ledger("o_1", keeper.ledger.seq, NOW, 0))
-    other.ask(lambda ledger: ledger.session(first.session_id))
+    other.query(lambda ledger: ledger.session(first.session_id))
     second = hold(keeper, CLASS, STARTS[2], 2)
     other.evolve(read_back(keeper.model.events[-1:]))
     session = other.ledger.session(first.session_id)
@@ -93,7 +93,7 @@ def test_ledger_knows_of_each_block_at_which_number_it_changed() -> None:
         return keeper.ledger.has_changed(subjects, within, seq)
 
     assert has_changed(0), "nothing is loaded"
-    keeper.ask(lambda ledger: ledger.allocations(subjects, WITHIN))
+    keeper.query(lambda ledger: ledger.allocations(subjects, WITHIN))
     assert not has_changed(0)
     hold(keeper, CUT, STARTS[0], 1)
     assert not has_changed(0), "other subjects have changed"
@@ -107,7 +107,7 @@ def test_ledger_knows_of_each_block_at_which_number_it_changed() -> None:
 def test_appointments_of_a_contact_are_the_live_ones_that_have_it() -> None:
     model = Model()
     keeper = Keeper(model)
-    assert keeper.ask(lambda ledger: ledger.appointments_of(SAM)) == []
+    assert keeper.query(lambda ledger: ledger.appointments_of(SAM)) == []
     kept = book(keeper, 1, "Sam@example.com")
     for number in (2, 3, 4):
         book(keeper, number, SAM)
@@ -120,12 +120,12 @@ def test_appointments_of_a_contact_are_the_live_ones_that_have_it() -> None:
         keeper.do(command, TIMETABLE, NOW)
     assert keeper.ledger.appointments_of(SAM) == [kept]
     afresh = Keeper(model, Ledger("o_1", keeper.ledger.seq, NOW, 0))
-    assert afresh.ask(lambda ledger: ledger.appointments_of(SAM)) == [kept]
+    assert afresh.query(lambda ledger: ledger.appointments_of(SAM)) == [kept]
 
 
 def test_appointments_of_a_contact_that_were_forgotten_are_asked_for() -> None:
     keeper = Keeper(Model())
-    keeper.ask(lambda ledger: ledger.appointments_of(SAM))
+    keeper.query(lambda ledger: ledger.appointments_of(SAM))
     for number in (1, 2):
         book(keeper, number, SAM)
     ledger = keeper.ledger
@@ -152,7 +152,7 @@ def test_staff_load_has_the_number_of_the_day_and_the_last_booking() -> None:
 
     def load() -> Sequence[tuple[int, int]]:
         day = (STARTS[1], STARTS[3])
-        found = keeper.ask(lambda ledger: ledger.staff_load(STAFF[:2], day, NOW))
+        found = keeper.query(lambda ledger: ledger.staff_load(STAFF[:2], day, NOW))
         return [found[staff_id] for staff_id in STAFF[:2]]
 
     assert load() == [(0, 0), (0, 0)]
@@ -168,7 +168,7 @@ def test_booking_counts_once_though_its_buffer_begins_in_the_block_before() -> N
     held = hold(keeper, SPA, EDGE, 1)
     assert keeper.model.sessions[held.session_id].busy[0] < EDGE
     day = (EDGE - DAY, EDGE + DAY)
-    load = keeper.ask(lambda ledger: ledger.staff_load(STAFF, day, NOW))
+    load = keeper.query(lambda ledger: ledger.staff_load(STAFF, day, NOW))
     assert load[held.staff_id] == (1, NOW)
 
 

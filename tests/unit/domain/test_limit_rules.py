@@ -61,7 +61,9 @@ class Salon:
 
     def run(self, command: Command) -> Reservation:
         timetable = Timetable(self.catalog)
-        decision = self.keeper.ask(lambda ledger: command.decide(ledger, timetable, self.now, "c"))
+        decision = self.keeper.query(
+            lambda ledger: command.decide(ledger, timetable, self.now, "c")
+        )
         self.keeper.model.events += decision.events  # type: ignore[arg-type]
         self.keeper.evolve(decision.events)
         result: Reservation = decision.result

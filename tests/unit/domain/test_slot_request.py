@@ -78,7 +78,7 @@ TIMETABLE = Timetable(CATALOG)
 
 def resolved(known: Salon, service_id: str = "s_1", **asked: Any) -> ResolvedRequest:
     request = SlotRequest(service_id, **asked)
-    return known.keeper.ask(lambda ledger: resolve(ledger, TIMETABLE, request))
+    return known.keeper.query(lambda ledger: resolve(ledger, TIMETABLE, request))
 
 
 def test_request_that_says_no_more_is_for_a_seat_at_the_place_for_the_usual_duration() -> None:
@@ -143,7 +143,7 @@ def test_search_covers_what_the_buffers_of_its_starts_reach() -> None:
         short_steps = cut(slot_step=5 * MINUTE, staff_ids=("t_1",))
         known = Salon(build.catalog(short_steps, staff=[build.member()]))
         known.book(start)
-        search = known.keeper.ask(lambda ledger: asked.search_at(ledger, known.now, NINE))  # noqa: B023
+        search = known.keeper.query(lambda ledger: asked.search_at(ledger, known.now, NINE))  # noqa: B023
         assert bool(search.busy.taken) is is_reached, (start - NINE) / MINUTE
     assert asked.without_bookings(known.now).busy.taken == {}
 

@@ -124,7 +124,7 @@ def test_conflicts_are_the_live_bookings_that_overlap_an_occurrence_and_did_not_
     model, now = Model(events), EDGE + hour * HOUR
     off = data.draw(time_off(owner_id))
     before = data.draw(st.none() | time_off(owner_id))
-    conflicts = Keeper(model).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, now, before))
+    conflicts = Keeper(model).query(lambda ledger: conflicts_of(ledger, CATALOG, off, now, before))
     overlapped = expected(model, off, now)
     overlapped_before = expected(model, before, now) if before else []
     new = [made for made in overlapped if made not in overlapped_before]
@@ -163,7 +163,7 @@ def conflicts_of_bookings(off: TimeOff, *taken: tuple[str, int, int]) -> int:
         booking(number, start, end, State.CONFIRMED, subject)
         for number, (subject, start, end) in enumerate(taken)
     ]
-    return Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0)).total
+    return Keeper(Model(events)).query(lambda ledger: conflicts_of(ledger, CATALOG, off, 0)).total
 
 
 @pytest.mark.parametrize("owner_id", OWNERS)
@@ -189,7 +189,7 @@ def test_time_off_that_is_moved_conflicts_with_what_it_did_not_overlap(move: int
     before = TimeOff(owner_id="t_1", start=EDGE, end=EDGE + HOUR, id="f_1")
     after = replace(before, start=EDGE + move, end=EDGE + move + HOUR)
     there = booking(1, after.start, after.end, State.CONFIRMED, "t_1")
-    found = Keeper(Model([there])).ask(
+    found = Keeper(Model([there])).query(
         lambda ledger: conflicts_of(ledger, CATALOG, after, 0, before)
     )
     assert found == Conflicts([there.reservation], 1)
@@ -208,14 +208,14 @@ def test_conflicts_of_a_staff_member_name_all_that_they_need_at_once() -> None:
     )
     needs: list[Needs] = []
 
-    def ask(ledger: Ledger) -> Conflicts:
+    def query(ledger: Ledger) -> Conflicts:
         try:
             return conflicts_of(ledger, CATALOG, off, 0)
         except NotLoaded as lacking:
             needs.append(lacking.needs)
             raise
 
-    assert keeper.ask(ask).total == 3
+    assert keeper.query(query).total == 3
     assert needs[1:] == [
         Needs(session_ids={f"x_{n}" for n in range(3)}),
         Needs(hold_ids={f"h_{n}" for n in range(3)}),
@@ -228,6 +228,6 @@ def test_first_hundred_conflicts_are_named_and_all_are_counted() -> None:
         booking(number, EDGE + number, EDGE + HOUR, State.CONFIRMED, "l_1")
         for number in reversed(range(101))
     ]
-    found = Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0))
+    found = Keeper(Model(events)).query(lambda ledger: conflicts_of(ledger, CATALOG, off, 0))
     assert [made.hold_id for made in found.reservations] == [f"h_{n}" for n in range(100)]
     assert found.total == 101
