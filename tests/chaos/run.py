@@ -122,18 +122,18 @@ async def run(options: Options, keep: Path | None = None) -> Report:
 
 
 async def _run(options: Options, directory: Path, stack: AsyncExitStack) -> Report:
-    place = await stack.enter_async_context(open_database(options.engine, directory))
-    base, clock = place.base, place.clock
-    await _weaken(base, place.database, options.weaken)
+    installation = await stack.enter_async_context(open_database(options.engine, directory))
+    base, clock = installation.base, installation.clock
+    await _weaken(base, installation.database, options.weaken)
     skew = int(options.skew * SECOND)
     servers = [
-        place.server(number, options.module, number * skew, options.max_rows)
+        installation.server(number, options.module, number * skew, options.max_rows)
         for number in range(options.servers)
     ]
     await stack.enter_async_context(run_servers(servers))
     targets = [server.target for server in servers]
-    load = Load(options.seed, targets, place.token, clock, options.more_reads)
-    fault_target = FaultTarget(servers, clock, load, place.database, place.proxy)
+    load = Load(options.seed, targets, installation.token, clock, options.more_reads)
+    fault_target = FaultTarget(servers, clock, load, installation.database, installation.proxy)
     until = time.monotonic() + options.seconds
     done: Counter[str] = Counter()
     most = 2 * int(options.seconds) if options.faults else 0
@@ -173,7 +173,7 @@ async def _run(options: Options, directory: Path, stack: AsyncExitStack) -> Repo
 
 
 @dataclass(frozen=True)
-class Place:
+class Installation:
     """A database with the scenario in it, and all that servers on it need."""
 
     directory: Path
@@ -194,13 +194,13 @@ class Place:
 
 
 @asynccontextmanager
-async def open_database(engine: str, directory: Path) -> AsyncIterator[Place]:
+async def open_database(engine: str, directory: Path) -> AsyncIterator[Installation]:
     """The database of an engine, with PostgreSQL behind a proxy, while the context is open."""
     (directory / "data").mkdir(mode=0o700)
     clock = SharedClock.create(directory / "clock")
     if engine == "embedded":
         file = EmbeddedBase(directory / "data")
-        yield Place(directory, file, clock, _tokens(await prepare(file, clock)))
+        yield Installation(directory, file, clock, _tokens(await prepare(file, clock)))
         return
     async with AsyncExitStack() as stack:
         database = await asyncio.to_thread(postgres.Postgres)
@@ -211,7 +211,7 @@ async def open_database(engine: str, directory: Path) -> AsyncIterator[Place]:
         port = await stack.enter_async_context(proxy.listening())
         url = f"postgresql://{postgres.USER}@127.0.0.1:{port}/{base.name}"
         token = _tokens(await prepare(base, clock))
-        yield Place(directory, base, clock, token, url, database, proxy)
+        yield Installation(directory, base, clock, token, url, database, proxy)
 
 
 async def _weaken(

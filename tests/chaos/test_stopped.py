@@ -16,7 +16,7 @@ from zimun.v1 import resource_pb2, resources_service_pb2, resources_service_pb2_
 from ..support.processes import until
 from .calls import Request, send
 from .history import NOTHING, OK, Attempt
-from .run import Place, open_database, run_servers
+from .run import Installation, open_database, run_servers
 from .scenario import DAY, HOUR, ORGS, SERVICES
 
 pytestmark = pytest.mark.chaos
@@ -31,10 +31,10 @@ CALL_TIMEOUT = 30.0
 class Caller:
     """One client of one organization on a channel to a server."""
 
-    def __init__(self, place: Place, channel: grpc.aio.Channel) -> None:
-        self._place, self._channel = place, channel
-        self._day = (place.clock.now() // DAY + 2) * DAY
-        self._token = place.token(ORG, "c_1")
+    def __init__(self, installation: Installation, channel: grpc.aio.Channel) -> None:
+        self._installation, self._channel = installation, channel
+        self._day = (installation.clock.now() // DAY + 2) * DAY
+        self._token = installation.token(ORG, "c_1")
 
     async def create_resource(self) -> str:
         """Create a resource; answers its name."""
@@ -63,7 +63,9 @@ class Caller:
 
     async def _send(self, method: str, **content: object) -> Attempt:
         request = Request(ORG, "c_1", method, "hold", content)
-        return await send(self._channel, self._place.clock, self._token, request, CALL_TIMEOUT)
+        return await send(
+            self._channel, self._installation.clock, self._token, request, CALL_TIMEOUT
+        )
 
 
 @pytest.mark.parametrize(
@@ -75,14 +77,14 @@ async def test_server_stopped_in_the_middle_of_a_group_holds_others_up_for_a_bou
 ) -> None:
     """PostgreSQL ends the transaction of the stopped server. The lock of a file lasts as long as
     the process, so that others can only be told in time, and read."""
-    async with open_database(engine, tmp_path) as place:
-        stopped, other = place.server(0, ("tests.chaos.stopping",)), place.server(1)
+    async with open_database(engine, tmp_path) as installation:
+        stopped, other = installation.server(0, ("tests.chaos.stopping",)), installation.server(1)
         async with (
             run_servers((stopped, other)),
             grpc.aio.insecure_channel(stopped.target) as to_stopped,
             grpc.aio.insecure_channel(other.target) as to_other,
         ):
-            caller, admin = Caller(place, to_other), Caller(place, to_stopped)
+            caller, admin = Caller(installation, to_other), Caller(installation, to_stopped)
             created = asyncio.create_task(admin.create_resource())
             await asyncio.to_thread(until, "the server to stop", stopped.is_stopped)
             began = time.monotonic()
@@ -110,13 +112,13 @@ async def test_server_whose_connections_are_lost_silently_answers_again_in_bound
     tmp_path: Path,
 ) -> None:
     """The server is not told that its connections are lost; new ones are accepted."""
-    async with open_database("shared", tmp_path) as place:
-        server = place.server(0)
+    async with open_database("shared", tmp_path) as installation:
+        server = installation.server(0)
         async with run_servers((server,)), grpc.aio.insecure_channel(server.target) as channel:
-            caller = Caller(place, channel)
+            caller = Caller(installation, channel)
             assert 9.0 in await caller.starts()
-            assert place.proxy
-            place.proxy.lose()
+            assert installation.proxy
+            installation.proxy.lose()
             began = time.monotonic()
             attempt, _ = await caller.hold()
             while attempt.outcome != OK:

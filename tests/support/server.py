@@ -1,6 +1,6 @@
 """`zimun serve` as a process, what several of them share, and callers that know which one answers.
 
-As in `running`, nothing here imports the server.
+As in `program`, nothing here imports the server.
 """
 
 import os
