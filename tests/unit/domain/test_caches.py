@@ -130,6 +130,27 @@ def test_range_of_dates_without_a_start_has_no_bits() -> None:
     assert [grid.between(*part) for part in ((0, 99), (10, 15), (11, 15), (16, 10))] == [3, 1, 0, 0]
 
 
+def test_dates_of_many_staff_members_are_one_grid_once_computed_unless_it_is_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eight dates of 48 starts that lie in one range, as 8 January 2026 begins one."""
+    monkeypatch.setattr(timetable_module, "MAX_NEW_STAFF_DAYS", 0)
+    cut, place, first = service(), Place("", "UTC"), MONDAY.replace(day=8)
+    timetable = Timetable(catalog(cut))
+
+    def dates_of_grids() -> list[int]:
+        last = first + timedelta(days=7)
+        grids = timetable.range_grids(cut, place, first, last)
+        return [len(grid.bounds) - 1 for grid in grids]
+
+    assert dates_of_grids() == [1] * 8
+    assert dates_of_grids() == [8]
+    monkeypatch.setattr(timetable_module, "MAX_RANGE_CELLS", 8 * 48)
+    assert dates_of_grids() == [8]
+    monkeypatch.setattr(timetable_module, "MAX_RANGE_CELLS", 8 * 48 - 1)
+    assert dates_of_grids() == [1] * 8
+
+
 def test_ranges_of_dates_that_were_computed_are_remembered_up_to_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -85,6 +85,36 @@ def test_place_is_the_location_or_the_organization_each_in_its_zone() -> None:
     assert CATALOG.place_of("") == Place("", "Europe/Berlin")
 
 
+def test_place_of_a_service_is_its_only_location_or_the_one_that_is_named() -> None:
+    known = replace(CATALOG, locations={"l_1": location(), "l_2": location(id="l_2")})
+    for location_ids, named, expected in (
+        ((), "", ""),
+        (("l_2",), "", "l_2"),
+        (("l_1", "l_2"), "l_2", "l_2"),
+    ):
+        assert known.place(service(location_ids=location_ids), named).id == expected
+    with pytest.raises(LocationNotFound):
+        known.place(service(location_ids=("l_1",)), "l_9")
+    for location_ids, named, told in (
+        (("l_1",), "l_2", "service s_1 is not offered there"),
+        (("l_1", "l_2"), "", "service s_1 has several locations: name one"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            known.place(service(location_ids=location_ids), named)
+        assert refused.value.violations == {"location_id": told}
+
+
+def test_staff_member_who_is_named_gives_the_service() -> None:
+    cut = service(staff_ids=("t_1",))
+    for staff_id in ("", "t_1"):
+        CATALOG.check_staff(cut, staff_id)
+    with pytest.raises(StaffNotFound):
+        CATALOG.check_staff(cut, "t_9")
+    with pytest.raises(InvalidRequest) as refused:
+        CATALOG.check_staff(cut, "t_2")
+    assert refused.value.violations == {"staff_id": "t_2 does not give service s_1"}
+
+
 def test_defaults_of_a_new_entry_are_what_its_kind_requires() -> None:
     zoned = {"name": "", "time_zone": "Europe/Berlin"}
     assert CATALOG.defaults(Resource, {}) == {"name": ""}
@@ -190,7 +220,8 @@ def test_service_takes_its_subjects_for_its_buffers_too() -> None:
     assert not replace(cut, resource_requirements=(("r_1",),)).needs_nothing
 
 
-def test_new_organization_has_holds_of_ten_minutes_and_no_agents() -> None:
+def test_new_organization_has_holds_of_ten_minutes_keeps_contacts_and_has_no_agents() -> None:
     known = Organization(id="o_1", name="Salon", time_zone="UTC")
     assert known.hold_length == 10 * MINUTE
+    assert known.contact_retention == 0
     assert known.mcp_access is McpAccess.DISABLED

@@ -200,6 +200,14 @@ def test_the_bounds_of_a_length_are_told(field: str, told: str) -> None:
     assert wrong(service(**{field: -MINUTE})) == {field: told}
 
 
+def test_bounds_of_a_default_are_told_as_those_of_a_service() -> None:
+    defaults = ServiceDefaults(lead_time=-MINUTE, slot_step=0)
+    assert wrong(organization(service_defaults=defaults)) == {
+        "service_defaults.slot_step": "must be 1 minute to 1 day",
+        "service_defaults.lead_time": "must be 0 minutes to 366 days",
+    }
+
+
 def test_a_lead_time_beyond_the_horizon_is_refused_where_both_are_said() -> None:
     told = "must not exceed the horizon, 60 days"
     assert wrong(service(lead_time=60 * DAY, horizon=60 * DAY)) == {}
@@ -288,6 +296,11 @@ def test_every_length_that_can_be_chosen_is_bounded_as_the_duration(length: int)
     assert list(wrong(service(duration_options=(HOUR, length)))) == ["duration_options"]
 
 
+def test_what_is_wrong_with_several_lengths_is_told_once() -> None:
+    told = {"duration_options": "must be 1 minute to 31 days"}
+    assert wrong(service(duration_options=(0, -MINUTE))) == told
+
+
 @pytest.mark.parametrize("options", [(HOUR, HOUR), (30 * MINUTE,)])
 def test_no_length_can_be_chosen_twice(options: tuple[int, ...]) -> None:
     """The service lasts 30 minutes unless told."""
@@ -336,6 +349,11 @@ def test_list_of_ids_with_one_twice_is_refused_by_its_name(
     assert wrong(entry) == {field: f"names {repeated} twice"}
 
 
+def test_of_several_repeated_ids_the_first_is_named() -> None:
+    entry = service(staff_ids=("t_1", "t_2", "t_2", "t_1"))
+    assert wrong(entry) == {"staff_ids": "names t_1 twice"}
+
+
 def test_a_requirement_names_a_resource() -> None:
     told = "each must name a resource"
     given = service(resource_requirements=(("r_1",), ()))
@@ -374,5 +392,8 @@ def test_staff_who_work_at_none_of_a_services_locations_are_refused_when_it_is_w
     for location_ids, expected in (((), told), (("l_1",), told), (("l_1", "l_2"), {})):
         written = service(staff_ids=("t_1", "t_2"), location_ids=location_ids)
         assert wrong(written, known) == expected
+        assert wrong(replace(written, staff_ids=("t_2", "t_1")), known) == expected
     moved = service(staff_ids=("t_1",), location_ids=("l_1",))
     assert wrong(replace(moved, name="Renamed"), known, moved) == {}
+    nowhere = replace(moved, location_ids=("l_9",))
+    assert wrong(nowhere, known) == {"location_ids": "l_9 does not exist"}

@@ -141,6 +141,18 @@ def test_too_far_ahead_is_named() -> None:
     assert why(replace(asked, now=NINE - HOUR), TEN) == [("HORIZON", "s_1")]
 
 
+def test_booking_window_is_no_obstacle_at_its_first_and_last_instant() -> None:
+    """From an hour to an hour ahead: nine is both, and it is taken."""
+    asked = world(
+        service(staff_ids=("t_1",), lead_time=HOUR, horizon=HOUR),
+        MONDAY,
+        now=NINE - HOUR,
+        staff=[member()],
+        taken=(("t_1", NINE, TEN),),
+    )
+    assert why(asked) == [("STAFF_BUSY", "t_1")]
+
+
 def test_an_archived_person_is_named_with_all_else_of_them() -> None:
     archived = member(active=False, location_ids=("l_2",), weekly_hours={})
     asked = world(

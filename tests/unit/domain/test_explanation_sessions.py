@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from zimun.domain.availability.obstacles import Rule
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.instant import HOUR
@@ -52,6 +54,27 @@ def test_a_session_that_could_be_joined_takes_nothing_from_who_comes_when_it_is_
     assert why(asked) == [("HOLIDAY", "o_1")]
     asked = group(1, active=False)
     assert why(asked) == [("SERVICE_INACTIVE", "s_1")]
+
+
+def test_session_with_more_seats_taken_than_the_service_has_now_has_none_left() -> None:
+    [seats] = obstacles(group(5).search(), NINE)
+    assert "has 0 of 4 seats left" in seats.message
+
+
+@pytest.mark.parametrize(
+    ("capacity", "rule"), [(1, Rule.STAFF_BUSY), (2, Rule.SEATS_TAKEN), (3, Rule.SEATS_TAKEN)]
+)
+def test_seats_are_named_of_a_service_with_more_than_one(capacity: int, rule: Rule) -> None:
+    end = NINE + HOUR // 2
+    full = session(start=NINE, end=end, staff_id="t_1", seats_taken=capacity)
+    asked = world(
+        service(capacity=capacity, staff_ids=("t_1",)),
+        MONDAY,
+        staff=[member()],
+        sessions=(full,),
+        taken=(("t_1", NINE, end),),
+    )
+    assert [one.rule for one in obstacles(asked.search(), NINE)] == [rule]
 
 
 def test_full_sessions_are_named_with_their_staff_members_each_once() -> None:

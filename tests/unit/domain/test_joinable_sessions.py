@@ -52,6 +52,8 @@ def test_a_session_of_another_length_cannot_be_joined() -> None:
     assert refusal(asked.search(), NINE) == "TAKEN"
     longer = replace(asked, service=offered.option(HOUR))
     assert slot_at(longer.search(), NINE).joinable == (running,)
+    shorter = replace(longer, sessions=(replace(running, end=NINE + HOUR // 2),))
+    assert refusal(shorter.search(), NINE) == "TAKEN"
 
 
 def test_a_session_at_another_location_cannot_be_joined_and_keeps_its_person_busy() -> None:
@@ -67,6 +69,8 @@ def test_a_session_at_another_location_cannot_be_joined_and_keeps_its_person_bus
     assert refusal(asked.search(), NINE) == "TAKEN"
     there = replace(asked, place=Place("l_2", "UTC"))
     assert slot_at(there.search(), NINE).joinable == (running,)
+    here = replace(there, sessions=(replace(running, location_id="l_1"),))
+    assert refusal(here.search(), NINE) == "TAKEN"
 
 
 def test_a_session_without_a_person_is_not_joined_by_who_asks_for_one() -> None:

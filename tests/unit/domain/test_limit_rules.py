@@ -111,6 +111,8 @@ def test_bookings_count_in_the_period_in_which_they_start(
         known.hold(within)
     assert build.utc(refused.value.metadata["ends"][:16]) == beyond - beyond % DAY
     known.hold(beyond)
+    with pytest.raises(LimitReached):
+        known.hold(beyond + 10 * HOUR)
 
 
 def test_upcoming_bookings_are_those_that_have_not_started() -> None:
@@ -207,6 +209,26 @@ def test_holds_count_until_they_are_over_and_cancelled_appointments_do_not() -> 
     booked = known.book(MONDAY + HOUR)
     known.run(CancelAppointment(booked.appointment_id, "", ""))
     known.hold(MONDAY + 2 * HOUR)
+
+
+@pytest.mark.parametrize("per", ["SERVICE", "STAFF_MEMBER", "RESOURCE"])
+@pytest.mark.parametrize("is_of_service", [True, False])
+def test_hold_counts_until_the_instant_at_which_it_expires(per: str, is_of_service: bool) -> None:
+    own, ours = [(limit("DAY", per),), ()][:: 1 if is_of_service else -1]
+    offered = cut(staff_ids=("t_1",), resource_requirements=(("r_1",),), booking_limits=own)
+    known = Salon(
+        build.catalog(
+            offered,
+            organization=build.organization(booking_limits=ours),
+            staff=[build.member()],
+            resources=[build.resource()],
+        )
+    )
+    known.now = known.hold(MONDAY).expires_at - 1
+    with pytest.raises(LimitReached):
+        known.hold(MONDAY + HOUR)
+    known.now += 1
+    known.hold(MONDAY + HOUR)
 
 
 def test_appointments_with_an_outcome_count() -> None:

@@ -102,6 +102,11 @@ def test_weekdays_count_from_monday() -> None:
     assert [place_day(known, NOWHERE, day).hours[0][0] for day in week] == list(range(7))
 
 
+def test_place_without_any_hours_is_open_on_each_weekday() -> None:
+    week = [date(2026, 1, 5 + n) for n in range(7)]
+    assert {place_day(catalog(), NOWHERE, day).hours for day in week} == {ALL_DAY}
+
+
 def test_a_skipped_date_is_closed_whatever_speaks() -> None:
     skipped = date(2011, 12, 30)
     known = catalog(

@@ -1,15 +1,18 @@
 """What a request for slots means: its dates, and the entries that it names."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
 
+from zimun.domain.availability import slot_request
 from zimun.domain.availability.slot_request import DateRange, ResolvedRequest, SlotRequest, resolve
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.entries import Place
 from zimun.domain.errors import InvalidRequest
 from zimun.domain.instant import DAY, HOUR, MINUTE
+from zimun.domain.intervals import Interval
 from zimun.domain.ledger.ledger import Ledger
 
 from . import build
@@ -146,6 +149,46 @@ def test_search_covers_what_the_buffers_of_its_starts_reach() -> None:
         search = known.keeper.query(lambda ledger: asked.search_at(ledger, known.now, NINE))  # noqa: B023
         assert bool(search.busy.taken) is is_reached, (start - NINE) / MINUTE
     assert asked.without_bookings(known.now).busy.taken == {}
+
+
+def crowded() -> Callable[[Interval, int], Interval]:
+    """`part` of a service that is booked in each of the 24 hours from nine on."""
+    hourly = cut(staff_ids=("t_1",))
+    known = Salon(build.catalog(hourly, staff=[build.member()]))
+    for n in range(24):
+        known.book(NINE + n * HOUR)
+    asked = ResolvedRequest(Timetable(known.catalog), hourly, Place("", "UTC"), "", 1, None)
+    return lambda whole, around: known.keeper.ask(lambda ledger: asked.part(ledger, whole, around))
+
+
+def test_time_with_few_enough_bookings_is_searched_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slot_request, "MAX_TAKEN", 24)
+    part = crowded()
+    for whole in ((NINE, NINE + DAY), (NINE - 70 * DAY, NINE + 90 * DAY), (NINE, NINE)):
+        assert part(whole, NINE) == whole
+
+
+@pytest.mark.parametrize("hour", [0, 1, 12, 24])
+def test_time_with_too_many_bookings_is_searched_around_an_instant(
+    hour: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, around, part = (NINE, NINE + DAY), NINE + hour * HOUR, crowded()
+    for most in (8, 4):
+        monkeypatch.setattr(slot_request, "MAX_TAKEN", most)
+        begin, end = part(whole, around)
+        assert whole[0] <= begin <= max(whole[0], around - HOUR)
+        assert min(whole[1], around + HOUR) <= end <= whole[1]
+        assert 0 < (end - begin) / HOUR <= most
+
+
+def test_time_that_is_searched_is_an_hour_on_both_sides_however_many_bookings_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slot_request, "MAX_TAKEN", 1)
+    noon = NINE + 3 * HOUR
+    assert crowded()((NINE, NINE + DAY), noon) == (noon - HOUR, noon + HOUR)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_dates_outside_the_booking_window_are_yielded_empty_and_build_no_grid() 
         assert list(search.slots_by_day(first, first + WEEKS)) == [[]] * 28
 
 
-@pytest.mark.parametrize("people", [1, 50, 200, 300, 700])
+@pytest.mark.parametrize("people", [1, 50, 57, 200, 300, 700])
 def test_a_step_builds_grids_of_few_dates_the_fewer_the_more_people(people: int) -> None:
     staff = [member(id=f"t_{n}") for n in range(people)]
     given_ = service(slot_step=6 * HOUR, staff_ids=tuple(one.id for one in staff))

@@ -29,7 +29,7 @@ from .build import (
     utc,
     world,
 )
-from .slot_facts import starts
+from .slot_facts import refusal, starts
 
 NINE_TO_TWO = organization(weekly_hours=every_day(((540, 840),)))
 
@@ -60,6 +60,18 @@ def test_of_two_resources_the_other_serves_while_one_has_time_off() -> None:
     asked = world(given, MONDAY, organization=NINE_TO_TWO, resources=things, time_off=off)
     slots = asked.search().slots(MONDAY, MONDAY)
     assert [slot.resource_ids for slot in slots] == [("r_2",)] * 2 + [("r_1",)] * 3
+
+
+def test_start_is_taken_only_where_a_resource_without_time_off_could_serve() -> None:
+    """The first has time off from half past nine on, the second is taken."""
+    off = [time_off("r_1", NINE + HOUR // 2, NINE + 2 * HOUR)]
+    things = [resource(), resource(id="r_2")]
+    for one_of, expected in ((("r_1",), "RESOURCE_TIME_OFF"), (("r_1", "r_2"), "TAKEN")):
+        given = service(duration=HOUR, resource_requirements=(one_of,))
+        taken = (("r_2", NINE, NINE + HOUR),)
+        asked = world(given, MONDAY, resources=things, time_off=off, taken=taken)
+        assert refusal(asked.search(), NINE) == expected
+        assert refusal(asked.search(), NINE - HOUR // 2) == ""
 
 
 def test_time_off_over_many_days_takes_whole_dates_and_parts_of_others() -> None:

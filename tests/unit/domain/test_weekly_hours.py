@@ -8,10 +8,11 @@ from zimun.domain.availability.opening_hours import Day, DayStatus, place_day, s
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.booking_errors import NotASlot
 from zimun.domain.catalog.entries import Override, Place
-from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod, week_on
+from zimun.domain.catalog.weekly_hours import Hours, WeeklyHoursPeriod, week_on
 from zimun.domain.instant import HOUR
 
 from .build import (
+    ALL_DAY,
     MONDAY,
     NINE_TO_FIVE,
     World,
@@ -28,6 +29,7 @@ from .slot_facts import slot_at
 
 TUESDAY, SUNDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=6)
 EARLY, LATE = ((480, 600),), ((600, 720),)
+EVENING = ((1200, 1440),)
 
 
 def since(day: date, hours: tuple[tuple[int, int], ...]) -> WeeklyHoursPeriod:
@@ -77,6 +79,35 @@ def test_hours_from_a_date_on_are_those_of_organizations_locations_staff_and_ser
     )
     for asked in (by_organization, by_location, by_staff, by_service):
         assert starts(asked) == before + after
+
+
+@pytest.mark.parametrize(
+    ("until", "from_tuesday_on", "last"), [(ALL_DAY, LATE, "23:00"), (EVENING, ALL_DAY, "23:30")]
+)
+def test_appointment_past_midnight_needs_the_hours_that_count_from_the_next_date_on(
+    until: Hours, from_tuesday_on: Hours, last: str
+) -> None:
+    ada = member(
+        weekly_hours=every_day(until), weekly_hours_periods=(since(TUESDAY, from_tuesday_on),)
+    )
+    asked = world(service(duration=HOUR, staff_ids=("t_1",)), MONDAY, staff=[ada])
+    assert asked.search().slots(MONDAY, MONDAY)[-1].start == utc(f"2026-01-05T{last}")
+
+
+def test_hours_of_staff_from_a_date_on_count_on_every_later_date() -> None:
+    ada = member(weekly_hours=every_day(EARLY), weekly_hours_periods=(since(TUESDAY, LATE),))
+    given = service(duration=HOUR, slot_step=HOUR, staff_ids=("t_1",))
+    asked = world(given, MONDAY, SUNDAY, staff=[ada])
+    later = [f"{24 * day + hour}" for day in range(1, 7) for hour in (10, 11)]
+    assert starts(asked) == ["08", "09", *later]
+
+
+def test_hours_of_staff_from_a_date_on_are_nothing_to_a_service_without_staff() -> None:
+    ada = member(weekly_hours={}, weekly_hours_periods=(since(TUESDAY, EARLY),))
+    given = service(duration=HOUR, slot_step=HOUR)
+    ours = organization(weekly_hours=every_day(LATE))
+    asked = world(given, MONDAY, TUESDAY, organization=ours, staff=[ada])
+    assert starts(asked) == ["10", "11", "34", "35"]
 
 
 def test_a_period_without_hours_means_what_no_weekly_hours_mean() -> None:
