@@ -97,7 +97,8 @@ def test_appointment_past_midnight_needs_the_hours_that_count_from_the_next_date
 def test_hours_of_staff_from_a_date_on_count_on_every_later_date() -> None:
     ada = member(weekly_hours=every_day(EARLY), weekly_hours_periods=(since(TUESDAY, LATE),))
     given = service(duration=HOUR, slot_step=HOUR, staff_ids=("t_1",))
-    asked = world(given, MONDAY, SUNDAY, staff=[ada])
+    ours = organization(weekly_hours=every_day(((420, 1080),)))
+    asked = world(given, MONDAY, SUNDAY, organization=ours, staff=[ada])
     later = [f"{24 * day + hour}" for day in range(1, 7) for hour in (10, 11)]
     assert starts(asked) == ["08", "09", *later]
 
