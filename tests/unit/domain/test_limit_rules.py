@@ -1,6 +1,7 @@
 """The sentences of docs/availability.md about limits of bookings."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from zimun.domain.appointment_commands import (
     CompleteAppointment,
     UpdateAppointment,
 )
-from zimun.domain.availability.slot_request import SlotRequest
+from zimun.domain.availability.slot_request import SlotRequest, resolve
 from zimun.domain.availability.tallies import periods
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import LimitReached, SlotUnavailable
@@ -160,6 +161,70 @@ def test_a_limit_per_service_counts_each_service_by_itself_at_all_its_locations(
     with pytest.raises(LimitReached):
         known.hold(MONDAY, location_id="l_2")
     known.hold(MONDAY, "s_2", location_id="l_2")
+
+
+def of_one_member(
+    *limits: BookingLimit, ours: tuple[BookingLimit, ...] = (), daily_limit: int = 0
+) -> Salon:
+    """Two services that the same staff member gives; the first has limits."""
+    return Salon(
+        build.catalog(
+            cut(staff_ids=("t_1",), booking_limits=limits),
+            cut(id="s_2", staff_ids=("t_1",)),
+            organization=build.organization(booking_limits=ours),
+            staff=[build.member(daily_limit=daily_limit)],
+        )
+    )
+
+
+def test_limit_of_staff_counts_all_services_unless_it_is_of_a_service() -> None:
+    once = limit("DAY", "STAFF_MEMBER")
+    for known, refusal in (
+        (of_one_member(ours=(once,)), LimitReached),
+        (of_one_member(daily_limit=1), SlotUnavailable),
+    ):
+        known.book(MONDAY, "s_2")
+        with pytest.raises(refusal):
+            known.hold(MONDAY + HOUR)
+    known = of_one_member(once)
+    known.book(MONDAY, "s_2")
+    known.hold(MONDAY + HOUR)
+
+
+def test_limit_of_a_services_staff_counts_the_sessions_of_each_whoever_began_earlier() -> None:
+    known = Salon(
+        build.catalog(
+            cut(staff_ids=("t_1", "t_2"), booking_limits=(limit("DAY", "STAFF_MEMBER"),)),
+            staff=[build.member(), build.member(id="t_2")],
+        )
+    )
+    for n, staff_id in enumerate(("t_2", "t_1")):
+        known.book(MONDAY + n * HOUR, staff_id=staff_id)
+    for staff_id in ("t_1", "t_2"):
+        with pytest.raises(LimitReached):
+            known.hold(MONDAY + 2 * HOUR, staff_id=staff_id)
+
+
+@pytest.mark.parametrize("services", [("s_1", "s_2"), ("s_2", "s_1")])
+def test_customer_limit_of_a_service_does_not_count_another_service(services: list[str]) -> None:
+    once = (limit("DAY", "CUSTOMER"),)
+    known = Salon(build.catalog(cut(booking_limits=once), cut(id="s_2", booking_limits=once)))
+    for n, service_id in enumerate(services):
+        known.book(MONDAY + n * HOUR, service_id)
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_search_of_a_week_counts_the_bookings_of_each_of_its_dates(day: int) -> None:
+    known = salon(limit("DAY", "SERVICE"))
+    known.book(MONDAY + day * DAY)
+    first = build.MONDAY
+    within = (MONDAY - 9 * HOUR, MONDAY - 9 * HOUR + 7 * DAY)
+    timetable, request = Timetable(known.catalog), SlotRequest("s_1")
+    search = known.keeper.ask(
+        lambda ledger: resolve(ledger, timetable, request).search(ledger, known.now, within)
+    )
+    by_day = search.slots_by_day(first, first + timedelta(days=6))
+    assert [n for n, slots in enumerate(by_day) if not slots] == [day]
 
 
 def test_staff_members_and_resources_are_counted_each_by_itself() -> None:

@@ -17,6 +17,7 @@ from .build import (
     NINE_TO_FIVE,
     World,
     every_day,
+    location,
     member,
     organization,
     service,
@@ -60,6 +61,14 @@ def test_start_between_two_steps_is_a_slot_where_the_grid_is_set_aside(asked: Wo
         assert is_slot(asked, start, BookingRule.GRID)
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_location_has_slots_while_it_is_active_whatever_is_set_aside(active: bool) -> None:
+    given = replace(CUT, location_ids=("l_1",))
+    asked = world(given, MONDAY, locations=[location(active=active)])
+    for rules in ((), (BookingRule.LIMITS,), tuple(BookingRule)):
+        assert is_slot(asked, NINE, *rules) is active
+
+
 def test_start_is_on_the_steps_of_one_staff_member_and_not_of_another() -> None:
     half_past = ((570, 1020),)
     staff = [
@@ -77,6 +86,7 @@ def test_start_is_on_the_steps_of_one_staff_member_and_not_of_another() -> None:
 def test_step_on_the_wall_is_exact() -> None:
     asked = world(replace(CUT, slot_alignment=SlotAlignment.HOUR), MONDAY)
     assert slot_at(asked.search(), NINE).start == NINE
+    assert is_slot(asked, NINE, BookingRule.LIMITS)
     for start in (NINE + 1, NINE - 1, NINE + 30 * MINUTE):
         with pytest.raises(NotASlot) as refused:
             slot_at(asked.search(), start)

@@ -67,6 +67,13 @@ def test_limit_of_bookings_to_come_is_reached_until_one_of_so_many_has_started()
         assert [*counted.full((NINE, NINE + 8))] == expected
 
 
+def test_limit_of_a_date_that_a_clock_was_set_back_into_ends_with_its_last_hour() -> None:
+    """St John's: the 7th's first minute (02:30Z) came an hour before the rest (03:30Z)."""
+    counted = tally(LimitPeriod.DAY, 1, "America/St_Johns", [utc("2010-11-07T12:00")])
+    for start in ("2010-11-07T02:30", "2010-11-07T12:00"):
+        assert counted.ends(utc(start)) == utc("2010-11-08T03:30")
+
+
 def test_periods_that_an_interval_may_touch_come_once_and_in_order() -> None:
     within = (utc("2026-01-31T12:00"), utc("2026-02-01T12:00"))
     january, february = (
