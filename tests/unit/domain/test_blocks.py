@@ -108,6 +108,12 @@ def test_allocation_that_became_shorter_takes_the_place_of_the_earlier_one() -> 
         assert block_of([before]).replaced(after, 1) == block_of([after], 1)
 
 
+def test_start_of_a_hold_that_has_expired_is_not_counted() -> None:
+    expired, kept = Allocation(0, 5, 3, 0, "x_1"), Allocation(10, 15, FOREVER, 10, "x_2")
+    block = block_of([expired, kept])
+    assert [block.count_starts((0, 11), now) for now in (2, 3)] == [2, 1]
+
+
 def test_start_at_the_end_of_an_interval_is_not_in_it_whatever_has_expired() -> None:
     expired, kept = Allocation(0, 5, 3, 0, "x_1"), Allocation(10, 15, FOREVER, 10, "x_2")
     block = block_of([expired, kept])

@@ -152,6 +152,11 @@ def changes(before: Reservation, after: Reservation) -> dict[str, object]:
     }
 
 
+def test_new_hold_was_never_confirmed_and_has_no_outcome() -> None:
+    held = reservation()
+    assert (held.confirm_time, held.outcome_time, held.revision) == (0, 0, 1)
+
+
 @pytest.mark.parametrize(("way", "name", "outcome"), CELLS)
 def test_every_transition_of_every_state_has_its_one_outcome(
     way: str, name: str, outcome: Outcome

@@ -29,7 +29,6 @@ from zimun.domain.booking_errors import (
     OutsideUndoWindow,
 )
 from zimun.domain.catalog.entries import Service
-from zimun.domain.catalog.subjects import taken_subjects
 from zimun.domain.errors import EtagMismatch
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY
@@ -106,11 +105,6 @@ class Reservation(NamedTuple):
     contact: Contact = Contact()
     cancel_reason: str = ""
     outcome_time: int = 0
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """What the reservation takes: staff member and resources, or the service at its place."""
-        return taken_subjects(self.service_id, self.location_id, self.staff_id, self.resource_ids)
 
     @property
     def etag(self) -> str:
