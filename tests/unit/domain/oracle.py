@@ -7,7 +7,7 @@ of a tick or a date is remembered, as the next start asks for it again.
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -92,6 +92,7 @@ class Oracle:
         self.given_date = cache(self._given_date)
         self.place_hours = cache(self._place_hours)
         self.service_hours = cache(self._service_hours)
+        self.service_opens = cache(self._service_opens)
         self.staff_opens = cache(self._staff_opens)
         self.staff_hours = cache(self._staff_hours)
         self.works_hours = cache(self._works_hours)
@@ -197,12 +198,12 @@ class Oracle:
 
     def _works_hours(self, staff_id: str, start: int) -> bool:
         """Whether a staff member's hours have room for an appointment that begins then."""
-        return self._lasts(lambda instant: self.staff_opens(staff_id, instant), start)
+        return self._lasts(partial(self.staff_opens, staff_id), start)
 
     def _lasts(self, is_open: Callable[[int], object], start: int) -> bool:
         """Whether it is open at every tick of an appointment that begins then."""
         ticks = range(start, start + self.world.service.duration, self.world.tick)
-        return all(is_open(instant) for instant in ticks)
+        return all(map(is_open, ticks))
 
     def is_here(self, location_ids: Collection[str]) -> bool:
         """Whether an entry of these locations, or of all where there are none, serves here."""
@@ -264,7 +265,7 @@ class Oracle:
         """Whether the service's own hours have room for an appointment that begins then."""
         return self._lasts(self.service_opens, start)
 
-    def service_opens(self, instant: int) -> bool:
+    def _service_opens(self, instant: int) -> bool:
         """Whether it is one of the service's own hours; all are where it has none."""
         day, since_midnight = wall(self.world.place.time_zone, instant)
         return is_within(self.service_hours(day), since_midnight)
