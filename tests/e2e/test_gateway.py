@@ -1,7 +1,7 @@
 """What Envoy does on its own: limits, gRPC-Web, and what it does not let browsers do."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
@@ -12,15 +12,27 @@ from zimun.v1 import services_service_pb2
 
 from ..support.answers import Json, detail, grpc_status, reason, refused
 from ..support.processes import until
-from ..support.program import Zimun
+from ..support.program import Zimun, closed_after
 
 SERVICES = "/api/v1/services"
 
 
-@pytest.fixture
-def slow(new_program: Callable[..., Zimun]) -> Zimun:
+@pytest.fixture(scope="module")
+def limited(
+    new_database: Callable[[], dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Zimun]:
     """An instance that lets each client make five requests a second."""
-    return new_program(ZIMUN_RATE_LIMIT="5").start()
+    limits = {"ZIMUN_RATE_LIMIT": "5"}
+    data_dir = tmp_path_factory.mktemp("limited") / "data"
+    with closed_after(Zimun(data_dir, **new_database(), **limits)) as zimun:
+        yield zimun.start()
+        zimun.stop()
+
+
+@pytest.fixture
+def slow(limited: Zimun) -> Zimun:
+    """The same, called by a client of the test's own."""
+    return limited.as_client(limited.new_client())
 
 
 def exhaust(zimun: Zimun, token: str) -> tuple[int, requests.Response]:
@@ -48,16 +60,14 @@ def test_too_many_requests_are_refused_with_the_time_to_wait(slow: Zimun) -> Non
         lambda: slow.get(SERVICES).status_code == 200,
         2 * int(answer.headers["retry-after"]) + 1,
     )
-    slow.stop()
 
 
 @pytest.mark.about_the_gateway
 def test_one_client_does_not_use_up_the_limit_of_another(slow: Zimun) -> None:
-    exhaust(slow, slow.token(credentials=slow.new_client()))
+    exhaust(slow, slow.token())
     other = slow.token(credentials=slow.new_client())
     for _ in range(8):
         assert slow.get(SERVICES, token=other).status_code == 200
-    slow.stop()
 
 
 @pytest.mark.about_the_gateway
@@ -65,7 +75,6 @@ def test_another_token_is_no_way_around_the_limit(slow: Zimun) -> None:
     first, second = (slow.token(scope) for scope in ("org:read", "org:read org:write"))
     exhaust(slow, first)
     assert slow.get("/api/v1/locations", token=second).status_code == 429
-    slow.stop()
 
 
 @pytest.mark.about_the_gateway
@@ -74,7 +83,6 @@ def test_a_refusal_for_want_of_a_token_says_the_same_at_any_rate(slow: Zimun) ->
     for _ in range(40):
         refused(slow.get(SERVICES, token="x"), 401, "UNAUTHENTICATED", "TOKEN_INVALID")
     assert slow.get(SERVICES).status_code == 200
-    slow.stop()
 
 
 @pytest.mark.about_the_gateway
@@ -92,7 +100,6 @@ def test_the_limit_holds_for_grpc_through_envoy(slow: Zimun) -> None:
     retry = error_details_pb2.RetryInfo()
     assert [one.Unpack(retry) for one in status.details].count(True) == 1
     assert retry.retry_delay.ToTimedelta().total_seconds() > 0
-    slow.stop()
 
 
 @pytest.mark.about_the_gateway
