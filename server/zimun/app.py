@@ -31,8 +31,9 @@ from zimun.mcp.endpoint import PATH as MCP_PATH
 from zimun.mcp.endpoint import McpEndpoint
 from zimun.rpc.dispatch import Verify
 from zimun.rpc.page_tokens import PageTokens
+from zimun.rpc.ports import PortTaken
 from zimun.rpc.request_context import Dependencies
-from zimun.rpc.server import PortTaken, RpcServer
+from zimun.rpc.server import RpcServer
 from zimun.storage.clock_offset import read_clock_offset, write_clock_offset
 from zimun.storage.database import Database
 from zimun.storage.hold_counts import HoldCounts, count_holds

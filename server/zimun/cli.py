@@ -61,6 +61,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except (ConfigError, demo_env.DirectoryInUse) as error:
+        sys.exit(one_line(f"zimun: {error}", MAX_LINE))
     except Exception as error:
         from zimun.command_errors import explain
 
@@ -125,9 +127,9 @@ def up_command(demo: bool, start: str | None, **given: Any) -> None:
 @database
 def serve_command(worker: bool, **given: Any) -> None:
     """Start the server alone, without Envoy."""
+    settings = load_settings(**given)
     from zimun import workers
 
-    settings = load_settings(**given)
     if worker:
         run(workers.work(settings))
     elif settings.workers > 1:
@@ -151,7 +153,7 @@ async def _serve(settings: Settings) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="ZIMUN_PORT")
 def gateway_command(only_print: bool, **given: Any) -> None:
     """Print Envoy's configuration, or run Envoy alone."""
-    from zimun.up import gateway_settings
+    from zimun.gateway_settings import gateway_settings
     from zimun_gateway import bootstrap
     from zimun_gateway.envoy_process import ensure_port_free, envoy_command, validate
 
@@ -174,7 +176,7 @@ def gateway_command(only_print: bool, **given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="as JSON instead of YAML")
 def openapi_command(as_json: bool) -> None:
     """Print the OpenAPI document of the JSON API."""
-    from zimun.up import DESCRIPTORS
+    from zimun.gateway_settings import DESCRIPTORS
     from zimun_gateway import site
     from zimun_gateway.openapi import document
 

@@ -4,7 +4,7 @@ from zimun.auth.signing_keys import KeyStoreError
 from zimun.config import ConfigError
 from zimun.demo_env import DirectoryInUse
 from zimun.domain.errors import ZimunError
-from zimun.rpc.server import PortTaken
+from zimun.rpc.ports import PortTaken
 from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.distribute import NotDistributable
 from zimun.storage.migrate import SchemaTooNew

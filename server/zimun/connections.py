@@ -9,8 +9,10 @@ import resource
 import socket
 import ssl
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
-from aiohttp import web
+if TYPE_CHECKING:
+    from aiohttp import web
 
 MAX_FILES = 65_536
 """The limit of open files that a process sets, even where the system allows more."""
@@ -75,7 +77,7 @@ class Listener:
     """
 
     def __init__(
-        self, server: web.Server, max_connections: int, context: ssl.SSLContext | None
+        self, server: "web.Server", max_connections: int, context: ssl.SSLContext | None
     ) -> None:
         self._server, self._max_connections, self._context = server, max_connections, context
         self._opening: set[asyncio.Task[None]] = set()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 from zimun import app, demo
@@ -15,18 +14,11 @@ from zimun.auth import clients
 from zimun.booking.credentials import CredentialStore
 from zimun.clock import Clock
 from zimun.config import ConfigError, Settings
-from zimun.connections import max_gateway_connections
 from zimun.demo_env import DemoEnv
 from zimun.domain.identity import SCOPES
+from zimun.gateway_settings import gateway_settings
 from zimun.stores import Stores
-from zimun_gateway import site
-from zimun_gateway.child_process import endpoint
 from zimun_gateway.envoy_process import Envoy
-from zimun_gateway.settings import Settings as GatewaySettings
-from zimun_gateway.static_files import swagger_ui
-
-DESCRIPTORS = Path(str(files("zimun.v1") / "descriptors.binpb"))
-"""The compiled contract."""
 
 ENVOY_READY = 20.0
 """Seconds that Envoy has to come up."""
@@ -68,53 +60,6 @@ async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
     await app.wait_for_any(stop.wait(), envoy.wait_closed())
     if not stop.is_set():
         raise ChildDied(f"envoy ended with status {await envoy.wait_closed()}")
-
-
-def gateway_settings(
-    settings: Settings, server: app.StartedServer | None = None
-) -> GatewaySettings:
-    """The gateway's settings, with the ports of a server in this process, if there is one.
-
-    Raises ConfigError for settings that only the server can have.
-    """
-    if settings.jwks_url and "://" not in settings.jwks_url:
-        raise ConfigError("ZIMUN_JWKS_URL must be an http or https address: Envoy reads no file")
-    host = settings.grpc_host
-    grpc = (endpoint(host, server.grpc_port),) if server else settings.grpc_endpoints
-    auth = (endpoint(host, server.auth_port),) if server else settings.auth_endpoints
-    return GatewaySettings(
-        listen_address=settings.host,
-        listen_port=settings.port,
-        admin_port=0 if server and settings.gateway_metrics_port is None else settings.admin_port,
-        metrics_address=settings.metrics_host,
-        metrics_port=settings.gateway_metrics_port,
-        otlp_endpoint=settings.otlp_endpoint,
-        trace_ratio=settings.trace_ratio,
-        grpc_endpoints=grpc or tuple(endpoint(host, port) for port in settings.grpc_ports),
-        auth_endpoints=auth or (endpoint(host, settings.auth_port),),
-        descriptors=DESCRIPTORS,
-        site=site.DIRECTORY if settings.docs else None,
-        swagger_ui=swagger_ui() if settings.docs else None,
-        issuer=settings.public_issuer,
-        resource=settings.resource,
-        audience=settings.audience,
-        jwks_uri=settings.jwks_url,
-        rate_limit=settings.rate_limit,
-        mcp_rate_limit=settings.mcp_rate_limit,
-        target_latency=settings.target_latency,
-        fair_rate=settings.fair_rate,
-        max_connections=max_gateway_connections(),
-        trusted_proxies=settings.trusted_proxies,
-        cors_origins=settings.cors_origins,
-        tls_certificate=settings.tls_certificate,
-        tls_key=settings.tls_key,
-        upstream_tls_ca=settings.upstream_tls_ca,
-        upstream_tls_name=settings.upstream_tls_name,
-        upstream_tls_certificate=settings.upstream_tls_certificate,
-        upstream_tls_key=settings.upstream_tls_key,
-        log_rate=Path(str(files("zimun_gateway") / "log_rate.yaml")),
-        access_log=str(settings.data_dir / "envoy" / "access.log") if server else "/dev/stdout",
-    )
 
 
 async def _demo(stores: Stores, earlier: Mapping[str, str]) -> str:

@@ -17,9 +17,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from zimun import app
 from zimun.config import Settings
-from zimun.rpc.server import PortTaken
+from zimun.rpc.ports import PortTaken
 from zimun.stores import claimed
 from zimun_gateway.child_process import (
     address_family,
@@ -129,6 +128,9 @@ class Supervisor:
 
 async def work(settings: Settings) -> None:
     """Be one worker: serve, on ports that the supervisor reserved, until SIGTERM."""
+    # A supervisor does without.
+    from zimun import app
+
     stop = app.stop_signal()
     async with app.serve(settings, sharing=True):
         app.tune_garbage_collector()

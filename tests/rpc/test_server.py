@@ -24,7 +24,7 @@ from zimun.clock import ManualClock
 from zimun.config import Settings
 from zimun.domain.errors import Overloaded
 from zimun.rpc import validation
-from zimun.rpc.server import PortTaken
+from zimun.rpc.ports import PortTaken
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.v1 import appointments_service_pb2 as appointments_pb2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zimun.config import ConfigError, Settings, load
-from zimun.up import gateway_settings
+from zimun.gateway_settings import gateway_settings
 from zimun_gateway import bootstrap
 
 from ..support.processes import BIN, environment, free_port, run

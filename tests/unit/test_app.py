@@ -15,8 +15,8 @@ from zimun.config import Settings
 from zimun.domain.catalog.entries import Organization
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.instant import DAY, MINUTE
+from zimun.gateway_settings import gateway_settings
 from zimun.stores import open_stores
-from zimun.up import gateway_settings
 from zimun_gateway import bootstrap
 
 

@@ -19,6 +19,7 @@ from zimun.rpc.dispatch import Dispatcher, Handler, Observer, Verify
 from zimun.rpc.grpc_logs import leave_out_records
 from zimun.rpc.health import Health
 from zimun.rpc.local_calls import LocalCalls
+from zimun.rpc.ports import PortTaken
 from zimun.rpc.request_context import Dependencies
 from zimun.rpc.services.appointments import AppointmentsServicer
 from zimun.rpc.services.availability import AvailabilityServicer
@@ -42,7 +43,7 @@ from zimun.v1 import (
     staff_service_pb2_grpc,
     time_off_service_pb2_grpc,
 )
-from zimun_gateway.child_process import endpoint, port_problem
+from zimun_gateway.child_process import endpoint
 
 WRITING = frozenset({"", "zimun.v1.AppointmentsService"})
 """The services that cannot serve while the store cannot be written; "" is the whole server."""
@@ -116,17 +117,6 @@ class _Handlers:
 
     def add_generic_rpc_handlers(self, _: object) -> None:
         """As `grpc.aio.Server` has it; ignored, as the handlers come as registered ones, too."""
-
-
-class PortTaken(Exception):
-    """A port that is in use, or a host that is no address of this machine.
-
-    `name` is what the port is for, empty if it is one of several.
-    """
-
-    def __init__(self, name: str, host: str, port: int) -> None:
-        problem = port_problem(host, port) or "is in use"
-        super().__init__(f"{name} port {port} {problem}".lstrip())
 
 
 class RpcServer:
