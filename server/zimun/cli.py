@@ -70,6 +70,9 @@ def main() -> None:
         if line is None:
             raise
         sys.exit(one_line(f"zimun: {line}", MAX_LINE))
+    finally:
+        # The interpreter, as it ends, would look through all modules for garbage, several times.
+        gc.freeze()
 
 
 def _in_one_line(error: click.ClickException) -> click.ClickException:
