@@ -164,12 +164,13 @@ def _open_routes(settings: Settings) -> list[Config]:
 
 
 def _stream(match: Config, streams: Streams, settings: Settings) -> Config:
-    """A stream that ends after its maximum lifetime, even while it is used."""
+    """A stream that ends after its maximum lifetime, whether or not anything is sent on it."""
     filters = unbuffered() | streams_by_address(settings, streams)
     route = _route(match, OPEN, settings, filters)
     lifetime = seconds(streams.lifetime)
     route["route"] |= {
         "timeout": "0s",
+        "idle_timeout": "0s",
         "max_stream_duration": {
             "max_stream_duration": lifetime,
             "grpc_timeout_header_max": lifetime,

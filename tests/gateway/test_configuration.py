@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 from zimun_gateway import Settings, build, dump
 from zimun_gateway.__main__ import main, validate
 from zimun_gateway.config import seconds
+from zimun_gateway.rate_limits import WATCH
+from zimun_gateway.routes import HEALTH
 
 from ..support.gateway import DESCRIPTORS, LOG_RATE
 
@@ -38,6 +40,14 @@ def filters(settings: Settings) -> list[str]:
 def paths(settings: Settings) -> list[str]:
     routes = manager(settings)["route_config"]["virtual_hosts"][0]["routes"]
     return [next(iter(route["match"].values())) for route in routes]
+
+
+def test_streams_may_be_silent_for_all_of_their_lifetime() -> None:
+    routes = manager(DEFAULT)["route_config"]["virtual_hosts"][0]["routes"]
+    prefix = f"/{HEALTH}/"
+    [watch] = [each["route"] for each in routes if each["match"].get("prefix") == prefix]
+    assert watch["max_stream_duration"]["max_stream_duration"] == seconds(WATCH.lifetime)
+    assert (watch["timeout"], watch["idle_timeout"]) == ("0s", "0s")
 
 
 def test_configuration_of_the_same_settings_is_the_same_text() -> None:

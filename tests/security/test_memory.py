@@ -1,6 +1,7 @@
 """Memory, responses and catalogues are limited in bytes."""
 
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,12 @@ from zimun.clock import ManualClock
 from zimun.domain.availability.slots import Slot
 from zimun.domain.availability.timetable import MAX_GRID_BYTES, Timetable
 from zimun.domain.catalog.catalog import Catalog, empty_catalog
-from zimun.domain.catalog.entries import Organization, Place, Service, StaffMember
+from zimun.domain.catalog.entries import Organization, Override, Place, Service, StaffMember
+from zimun.domain.catalog.time_off import TimeOff
+from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
 from zimun.domain.errors import CatalogLimitReached
 from zimun.domain.instant import DAY, MINUTE
+from zimun.domain.ledger.events import OverrideDeleted, TimeOffDeleted
 from zimun.domain.ledger.ledger import Ledger
 from zimun.rpc import page_tokens
 from zimun.rpc.convert import booking
@@ -102,6 +106,33 @@ def test_a_catalogue_has_the_same_size_however_it_was_built() -> None:
     assert again.size - smaller.size > 50_000
 
 
+def test_overrides_and_time_off_count_as_long_as_they_are_there() -> None:
+    override = Override(id="v_1", owner_id="o_1", date=FIRST, note="x" * 200)
+    off = TimeOff(id="f_1", owner_id="o_1", start=0, end=DAY, note="x" * 200)
+    empty = organized()
+    with_both = evolve_catalog(empty, [override, off])
+    assert with_both.size - empty.size >= 2 * 200
+    again = evolve_catalog(with_both, [replace(override, note=""), replace(off, note="")])
+    assert with_both.size - again.size == 2 * 200
+    gone = evolve_catalog(again, [OverrideDeleted("v_1", "o_1", FIRST), TimeOffDeleted("f_1")])
+    assert gone.size == empty.size
+    assert with_both.weigh().size == with_both.size
+
+
+def test_time_off_of_the_organization_is_not_kept_again_for_each_location() -> None:
+    occurrences = tuple((n * DAY, n * DAY + MINUTE) for n in range(1000))
+    everywhere = TimeOff(id="f_o", owner_id="o_1", start=0, end=MINUTE, occurrences=occurrences)
+    each = [TimeOff(id=f"f_{n}", owner_id=f"l_{n}", start=0, end=MINUTE) for n in range(50)]
+    timetable = Timetable(evolve_catalog(organized(), [everywhere, *each]))
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            assert timetable.time_off.of_place(f"l_{number}", (0, DAY)).intervals == [(0, MINUTE)]
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_catalogue_has_a_limit_of_bytes_and_may_always_shrink(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -153,6 +184,12 @@ def test_large_messages_are_not_kept() -> None:
     assert entries.service(entry) is not entries.service(entry)
     small = a_service()
     assert entries.service(small) is entries.service(small)
+    weekly = dict.fromkeys(range(7), tuple((n * 100, n * 100 + 50) for n in range(10)))
+    periods = tuple(
+        WeeklyHoursPeriod(valid_from=date(2026, 1, n), weekly_hours=weekly) for n in range(1, 21)
+    )
+    busy = StaffMember(id="t_1", name="Ada", time_zone="UTC", weekly_hours_periods=periods)
+    assert entries.staff_member(busy) is not entries.staff_member(busy)
 
 
 def test_a_page_ends_before_it_is_too_large() -> None:

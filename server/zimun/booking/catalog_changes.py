@@ -43,25 +43,24 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
     }
     organization, overrides = catalog.organization, _Overrides(catalog)
     time_off = dict(catalog.time_off)
-    span, entry_bytes = catalog.longest_span, catalog.entry_bytes
+    span, changed_bytes = catalog.longest_span, 0
     for value in values:
         match value:
             case Organization():
-                entry_bytes += weight(value) - weight(organization)
+                changed_bytes += weight(value) - weight(organization)
                 organization = value
             case Override():
                 overrides.put(value)
             case OverrideDeleted():
                 overrides.remove(value.override_id)
             case TimeOff():
+                changed_bytes += weight(value) - _weight_of(time_off.get(value.id))
                 time_off[value.id] = value
             case TimeOffDeleted():
-                time_off.pop(value.time_off_id, None)
+                changed_bytes -= _weight_of(time_off.pop(value.time_off_id, None))
             case _:
                 entries_of_type = entries_by_type[type(value)]
-                entry_bytes += weight(value) - (
-                    weight(before) if (before := entries_of_type.get(value.id)) else 0
-                )
+                changed_bytes += weight(value) - _weight_of(entries_of_type.get(value.id))
                 entries_of_type[value.id] = value
                 span = max(span, value.longest_span) if isinstance(value, Service) else span
     return Catalog(
@@ -74,15 +73,20 @@ def evolve_catalog(catalog: Catalog, values: Iterable[CatalogValue]) -> Catalog:
         overrides=overrides.by_key,
         longest_span=span,
         holiday=public_holiday,
-        entry_bytes=entry_bytes,
+        entry_bytes=catalog.entry_bytes + changed_bytes + overrides.changed_bytes,
         time_off=time_off,
     )
 
 
+def _weight_of(value: object) -> int:
+    return weight(value) if value else 0
+
+
 class _Overrides:
-    """The overrides of a catalogue while they change."""
+    """The overrides of a catalogue while they change; `changed_bytes` is by how much they grew."""
 
     def __init__(self, catalog: Catalog) -> None:
+        self.changed_bytes = 0
         self.by_key = dict(catalog.overrides)
         self._by_id = {override.id: override for override in catalog.distinct_overrides}
 
@@ -93,10 +97,12 @@ class _Overrides:
             self.remove(override_id)
         self.by_key |= dict.fromkeys(override.keys, override)
         self._by_id[override.id] = override
+        self.changed_bytes += weight(override)
 
     def remove(self, override_id: str) -> None:
         """Remove an override, where there is one of this id."""
         if removed := self._by_id.pop(override_id, None):
+            self.changed_bytes -= weight(removed)
             for key in removed.keys:
                 del self.by_key[key]
 

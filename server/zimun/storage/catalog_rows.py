@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from typing import Any, TypeVar
 
@@ -30,7 +30,6 @@ from zimun.domain.ledger.events import (
     OverrideDeleted,
     TimeOffDeleted,
 )
-from zimun.domain.memory_size import weight
 from zimun.storage.schema import (
     ledgers,
     locations,
@@ -129,7 +128,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
     version = connection.execute(
         select(ledgers.c.catalog_version).where(ledgers.c.org_id == org_id)
     ).scalar_one()
-    catalog = Catalog(
+    return Catalog(
         version=version,
         organization=_organization(organization),
         services=entries(services, _service),
@@ -142,8 +141,7 @@ def load_catalog(connection: Connection, org_id: str) -> Catalog:
         longest_span=organization.longest_span,
         holiday=public_holiday,
         time_off=entries(time_off, _time_off),
-    )
-    return replace(catalog, entry_bytes=sum(map(weight, catalog.entries())))
+    ).weigh()
 
 
 def _organization(row: Row[Any]) -> Organization:

@@ -1,6 +1,7 @@
 """Caches of availability: bounded, and no owner is kept alive by its own."""
 
 import gc
+from dataclasses import replace
 from datetime import timedelta
 from weakref import ref
 
@@ -14,11 +15,11 @@ from zimun.domain.availability.presence import with_all_present
 from zimun.domain.availability.slot_explanation import obstacles
 from zimun.domain.availability.start_grid import DateRangeGrid, Grid, IdsByFlags
 from zimun.domain.availability.timetable import Timetable
-from zimun.domain.caching import cached_method
-from zimun.domain.catalog.entries import Place
-from zimun.domain.instant import HOUR
+from zimun.domain.caching import SizedCache, cached_method
+from zimun.domain.catalog.entries import Override, Place
+from zimun.domain.instant import DAY, HOUR
 
-from .build import MONDAY, NINE, catalog, member, service, time_off, world
+from .build import MONDAY, NINE, catalog, every_day, member, service, time_off, world
 
 BOUND = 3
 
@@ -55,6 +56,19 @@ def test_owner_of_a_cached_method_is_freed_with_its_last_user() -> None:
         gc.enable()
 
 
+def test_sized_cache_drops_all_before_it_would_exceed_its_size() -> None:
+    cached: SizedCache[str, int] = SizedCache(10)
+    cached.keep("a", 1, 4)
+    cached.keep("b", 2, 6)
+    assert cached == {"a": 1, "b": 2}
+    cached.keep("c", 3, 11)
+    assert cached == {"a": 1, "b": 2}, "what is too large alone drops nothing"
+    cached.keep("c", 3, 1)
+    assert cached == {"c": 3}
+    cached.keep("d", 4, 9)
+    assert cached == {"c": 3, "d": 4}
+
+
 def test_sets_of_ids_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_grid, "MAX_CACHED_ID_SETS", BOUND)
     cached = IdsByFlags(("t_1", "t_2", "t_3"))
@@ -75,6 +89,16 @@ def test_assignments_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -
         assert len(cached) == min(n + 1, BOUND)
 
 
+def test_fewer_sets_are_cached_where_they_are_large() -> None:
+    members = IdsByFlags([f"t_{n}" for n in range(500)])
+    rooms = [f"r_{n}" for n in range(5000)]
+    resources = Assignments(service(resource_requirements=(tuple(rooms[:2]),)), tuple(rooms))
+    for cached, count, most in ((members, 500, 1 << 14), (resources, 5000, 1 << 17)):
+        for n in range(200):
+            cached[n.to_bytes(count)]
+        assert most - count < len(cached) * count <= most
+
+
 def test_overlapped_starts_are_cached_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_grid, "MAX_CACHED_OVERLAPS", BOUND)
     cached = start_grid._Overlaps([0, 10, 20], 0, 10)
@@ -88,18 +112,68 @@ def test_grids_are_counted_and_dropped_beyond_a_bound(monkeypatch: pytest.Monkey
     cut, place = service(), Place("", "UTC")
     timetable = Timetable(catalog(cut))
     empty = timetable.size
+    timetable.grid(cut, place, MONDAY)
+    pattern = timetable.size - empty
+    assert pattern >= 48 * timetable_module.START_BYTES
     timetable.range_grid(cut, place, MONDAY, MONDAY)
-    one = timetable.size - empty
+    one = timetable.size - empty - pattern
     assert one >= 48 * timetable_module.START_BYTES
     timetable.range_grid(cut, place, MONDAY.replace(day=6), MONDAY.replace(day=6))
-    assert timetable.size - empty == 2 * one
+    assert timetable.size - empty == pattern + 2 * one
     timetable.range_grid(cut, place, MONDAY, MONDAY)
-    assert timetable.size - empty == 2 * one, "it was cached"
-    monkeypatch.setattr(timetable_module, "MAX_GRID_BYTES", 2 * one)
+    assert timetable.size - empty == pattern + 2 * one, "it was cached"
+    monkeypatch.setattr(timetable_module, "MAX_GRID_BYTES", pattern + 2 * one)
     timetable.range_grid(cut, place, MONDAY.replace(day=7), MONDAY.replace(day=7))
     assert timetable.size - empty == one, "the others were dropped"
-    assert timetable.grid.cache_info().currsize == 0
+    for cached in (timetable.grid, timetable._pattern):
+        assert cached.cache_info().currsize == 0
     assert timetable.range_grid.cache_info().currsize == 1
+
+
+def test_patterns_are_counted_by_the_distinct_starts_of_staff_members() -> None:
+    hours = [every_day(((540, 1020),)), every_day(((600, 1020),))]
+    staff = [member(id=f"t_{n}", weekly_hours=hours[n % 2]) for n in range(4)]
+    cut, place = service(staff_ids=tuple(one.id for one in staff)), Place("", "UTC")
+    timetable = Timetable(catalog(cut, staff=staff))
+    before = timetable.size
+    timetable.grid(cut, place, MONDAY)
+    starts = sum(len(starts) for starts in (range(16), range(14), range(16)))
+    counted = timetable.size - before
+    assert 0 < counted - starts * timetable_module.START_BYTES < 1000
+
+
+def test_grids_that_are_of_one_date_alone_are_counted() -> None:
+    staff, place = [member(weekly_hours=every_day(((540, 1020),)))], Place("", "UTC")
+    cut = service(staff_ids=("t_1",))
+    days = [MONDAY + timedelta(days=7 * n) for n in range(4)]
+    changed = [
+        Override(id=f"v_{day}", owner_id="t_1", date=day, hours=((600, 720),)) for day in days
+    ]
+    off = [time_off("t_1", NINE + 7 * DAY * n, NINE + 7 * DAY * n + HOUR) for n in range(4)]
+    off = [replace(one, id=f"f_{n}") for n, one in enumerate(off)]
+    for known in (
+        catalog(cut, staff=staff, overrides=changed),
+        catalog(cut, staff=staff, time_off=off),
+    ):
+        timetable = Timetable(known)
+        timetable.grid(cut, place, days[0])
+        sizes = [timetable.size]
+        for day in days[1:]:
+            timetable.grid(cut, place, day)
+            sizes.append(timetable.size)
+        assert sizes == sorted(set(sizes))
+
+
+def test_hours_of_staff_members_are_counted() -> None:
+    timetable = Timetable(
+        catalog(staff=[member(weekly_hours=every_day(((540, 720), (780, 1020))))])
+    )
+    before = timetable.size
+    timetable.staff_open("t_1", (NINE, NINE + 10 * DAY))
+    assert timetable.size - before >= 20 * timetable_module.INTERVAL_BYTES
+    timetable.forget_grids()
+    assert timetable.size == before
+    assert timetable.staff_open.cache_info().currsize == 0
 
 
 def test_timetable_without_time_off_is_another_only_where_there_is_some() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
-from zimun.domain.catalog.catalog import Catalog, empty_catalog
+from zimun.domain.catalog.catalog import LIMIT_BYTES, MAX_DEMAND_BYTES, Catalog, empty_catalog
 from zimun.domain.catalog.entries import (
     Entry,
     Location,
@@ -179,6 +179,30 @@ def test_size_grows_with_each_override_time_off_and_time_that_it_recurs() -> Non
     sizes = [known.size for known in (empty, one_date, catalog(time_off=[off]))]
     assert sizes[0] < sizes[1] < sizes[2] < catalog(time_off=[recurring]).size
     assert replace(empty, entry_bytes=7).size == empty.size + 7
+
+
+def test_size_counts_the_texts_of_overrides_and_time_off() -> None:
+    def size(note: str) -> int:
+        override = Override(id="v_1", owner_id="o_1", date=date(2026, 1, 5), note=note)
+        return (
+            catalog(overrides=[override], time_off=[time_off("t_1", 0, 1, note=note)]).weigh().size
+        )
+
+    assert size("x" * 101) - size("x") == 2 * 100
+
+
+def test_demands_that_are_kept_are_limited_in_bytes() -> None:
+    own = BookingLimit(max_bookings=2, period=LimitPeriod.DAY, per=LimitSubject.STAFF_MEMBER)
+    cut = replace(
+        CATALOG.services["s_1"],
+        staff_ids=tuple(f"t_{n}" for n in range(500)),
+        booking_limits=(own,),
+    )
+    known = replace(CATALOG)
+    for number in range(200):
+        demand = known.demand(cut, f"l_{number}")
+        assert demand is known.demand(cut, f"l_{number}")
+    assert 1 <= len(known._demands) * 500 * LIMIT_BYTES <= MAX_DEMAND_BYTES
 
 
 def test_empty_catalogue_has_an_organization_alone() -> None:

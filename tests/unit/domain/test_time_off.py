@@ -122,7 +122,7 @@ def test_what_overlaps_an_interval_is_all_that_does(
         found = [one for _, one in index[owner_id].overlapping(within)]
         assert sorted(one.id for one in found) == sorted(one.id for one in overlapping(owner_id))
         assert bool(intervals.overlapping(index[owner_id].intervals, within)) == bool(found)
-    found = [one for _, one in index.of_place("l_1").overlapping(within)]
+    found = [one for _, one in index.of_place("l_1", within).occurrences]
     expected = overlapping("o_1", "l_1")
     assert sorted(one.id for one in found) == sorted(one.id for one in expected)
     assert [one.start for one in found] == sorted(one.start for one in found)

@@ -6,8 +6,8 @@ from itertools import compress
 from zimun.domain.availability.slots import Choice, Slot
 from zimun.domain.catalog.entries import Service
 
-MAX_CACHED_ASSIGNMENTS = 512
-"""How many assignments of one service at one place are cached."""
+MAX_CACHED_ASSIGNMENTS, MAX_CACHED_FLAGS = 512, 1 << 17
+"""How many assignments of one service at one place are cached, and flags of all of them."""
 
 
 def choose(slot: Slot, load: Mapping[str, tuple[int, int]]) -> Choice:
@@ -85,9 +85,10 @@ class Assignments(dict[bytes, tuple[str, ...] | None]):
     def __init__(self, service: Service, usable: tuple[str, ...]) -> None:
         super().__init__()
         self._service, self._usable = service, usable
+        self._max_sets = min(MAX_CACHED_ASSIGNMENTS, MAX_CACHED_FLAGS // max(len(usable), 1))
 
     def __missing__(self, flags: bytes) -> tuple[str, ...] | None:
-        if len(self) >= MAX_CACHED_ASSIGNMENTS:
+        if len(self) >= self._max_sets:
             del self[next(iter(self))]
         self[flags] = assignment = assign(self._service, set(compress(self._usable, flags)))
         return assignment

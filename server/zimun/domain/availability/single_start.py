@@ -36,7 +36,7 @@ def has_time_off(
 ) -> bool:
     """Whether place or staff member (empty: none) has time off within an appointment."""
     time = (start, start + service.duration)
-    each = timetable.time_off.of_place(place.id), timetable.time_off[staff_id]
+    each = timetable.time_off.of_place(place.id, time), timetable.time_off[staff_id]
     return any(overlapping(owner_time_off.intervals, time) for owner_time_off in each)
 
 

@@ -341,7 +341,8 @@ class _Explanation:
         return self.catalog.locations.get(self.place.id) or self.catalog.organization
 
     def _time_off_of_place(self) -> Iterator[Obstacle]:
-        time_off = self.time_off.of_place(self.place.id)
+        time = self.start, self.start + self.service.duration
+        time_off = self.time_off.of_place(self.place.id, time)
         return self._time_off(Rule.TIME_OFF, self._place_entry, time_off)
 
     def _time_off(self, rule: Rule, entry: Entry, time_off: OwnerTimeOff) -> Iterator[Obstacle]:

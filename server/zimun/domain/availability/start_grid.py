@@ -20,8 +20,8 @@ MAX_CACHED_OVERLAPS = 512
 """The most intervals for which a DateRangeGrid caches the starts that they overlap."""
 
 
-MAX_CACHED_ID_SETS = 512
-"""The most sets of staff ids that an IdsByFlags caches."""
+MAX_CACHED_ID_SETS, MAX_CACHED_IDS = 512, 1 << 14
+"""The most sets of staff ids that an IdsByFlags caches, and ids if all were in each."""
 
 
 class Grid(NamedTuple):
@@ -134,9 +134,10 @@ class IdsByFlags(dict[bytes, tuple[str, ...]]):
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__()
         self._ids = ids
+        self._max_sets = min(MAX_CACHED_ID_SETS, MAX_CACHED_IDS // max(len(ids), 1))
 
     def __missing__(self, flags: bytes) -> tuple[str, ...]:
-        if len(self) >= MAX_CACHED_ID_SETS:
+        if len(self) >= self._max_sets:
             del self[next(iter(self))]
         self[flags] = ids = tuple(compress(self._ids, flags))
         return ids

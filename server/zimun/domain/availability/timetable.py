@@ -44,10 +44,13 @@ MAX_RANGE_CELLS = 1 << 16
 """The most starts times staff members of one DateRangeGrid of more than `MAX_NEW_STAFF_DAYS`."""
 
 MAX_GRID_BYTES = 32 << 20
-"""The most bytes of the grids that a Timetable caches."""
+"""The most bytes of what a Timetable caches: grids, their patterns and hours of staff members."""
 
 START_BYTES, STAFF_BYTES = 40, 36
 """Bytes of a grid for each start, and for each staff member beside a bit for each start."""
+
+INTERVAL_BYTES = 136
+"""Bytes of an interval in a list."""
 
 MAX_CACHED_RANGES = 1 << 12
 """The most date ranges that a Timetable remembers as computed."""
@@ -103,16 +106,19 @@ class Timetable:
         return self._without_time_off
 
     def _count(self, starts: int, staff: int) -> None:
-        """Count a grid that is to be cached; first drops all others beyond MAX_GRID_BYTES."""
-        size = starts * START_BYTES + staff * (STAFF_BYTES + starts // 8)
+        """Count a grid that is to be cached."""
+        self._count_bytes(starts * START_BYTES + staff * (STAFF_BYTES + starts // 8))
+
+    def _count_bytes(self, size: int) -> None:
+        """Count what is to be cached; first drops all else beyond MAX_GRID_BYTES."""
         if self._grid_bytes + size > MAX_GRID_BYTES:
             self.forget_grids()
         self._grid_bytes += size
 
     def forget_grids(self) -> None:
-        """Drop all cached grids."""
-        self.grid.cache_clear()
-        self.range_grid.cache_clear()
+        """Drop all cached grids, and what they were computed from."""
+        for cached in (self.grid, self.range_grid, self._pattern, self.staff_open):
+            cached.cache_clear()
         self._grid_bytes = 0
 
     def _regular_day(self, place: Place, day: date) -> Day:
@@ -124,7 +130,10 @@ class Timetable:
 
     def _closed_if_off(self, shown: Day, place: Place, open_time: Sequence[Interval]) -> Day:
         """The date as given, but closed where time off of the place covers all open time."""
-        note = closing_note(open_time, self.time_off.of_place(place.id))
+        if not open_time:
+            return shown
+        time_off = self.time_off.of_place(place.id, (open_time[0][0], open_time[-1][1]))
+        note = closing_note(open_time, time_off)
         return shown if note is None else Day(shown.date, DayStatus.CLOSED, note, ())
 
     def range_grids(
@@ -185,11 +194,15 @@ class Timetable:
 
     def _available(self, service: Service, place: Place, grid: Grid) -> Grid:
         """The grid of a date without the starts that time off forbids."""
-        if not self.time_off:
+        if not self.time_off or not grid.steps:
             return grid
-        closed = self.time_off.of_place(place.id).intervals
+        reach = grid.begin + grid.steps[0], grid.begin + grid.steps[-1] + service.duration
+        closed = self.time_off.of_place(place.id, reach).intervals
         staff = [self.time_off[staff_id].intervals for staff_id in service.staff_ids or NO_STAFF]
-        return available_starts(grid, service.duration, closed, staff)
+        available = available_starts(grid, service.duration, closed, staff)
+        if available is not grid:
+            self._count(len(grid.steps), len(grid.on_duty))
+        return available
 
     def _openings(self, service: Service, place: Place, begin: int, end: int) -> Sequence[Interval]:
         """The open time from `begin` to `end`; openings that touch are one.
@@ -234,7 +247,9 @@ class Timetable:
             zone = roster.zones.index(member.time_zone)
             hours = [staff_hours(self.catalog, member, day) for day in around[zone]]
             starts_of[n] = opening_starts(service, opening, zones[zone].open(hours))
-        return united(starts_of)
+        grid = united(starts_of)
+        self._count(len(grid.steps), len(grid.on_duty))
+        return grid
 
     def _last_new_week(self, around: Sequence[Sequence[date]]) -> tuple[date, Sequence[str]]:
         """The date of the last change of weekly hours up to the first of some dates, and the staff
@@ -284,7 +299,10 @@ class Timetable:
             if key not in patterns:
                 patterns[key] = opening_starts(service, opening, zone.open(hours))
             starts_of[n] = patterns[key]
-        return _Pattern(united(starts_of), starts_of)
+        grid = united(starts_of)
+        self._count_bytes(START_BYTES * sum(map(len, patterns.values())))
+        self._count(len(grid.steps), len(grid.on_duty))
+        return _Pattern(grid, starts_of)
 
     @cached_property
     def _overridden(self) -> Mapping[date, Sequence[str]]:
@@ -343,9 +361,11 @@ class Timetable:
         """When a staff member works on every date that `reach` touches, each date by itself."""
         catalog, member = self.catalog, self.catalog.staff[staff_id]
         zone = member.time_zone
-        return _open_on_dates(
+        intervals = _open_on_dates(
             zone, reach, lambda day: open_time(zone, day, staff_hours(catalog, member, day))
         )
+        self._count_bytes((1 + len(intervals)) * INTERVAL_BYTES)
+        return intervals
 
 
 def _open_on_dates(

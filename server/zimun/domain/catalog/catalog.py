@@ -5,11 +5,12 @@ instants are microseconds. An empty id means "none".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
+from zimun.domain.caching import SizedCache
 from zimun.domain.catalog.booking_limit import AppliedLimit, applied_limits
 from zimun.domain.catalog.entries import (
     HORIZON,
@@ -38,12 +39,16 @@ from zimun.domain.memory_size import weight
 E = TypeVar("E", bound="Entry")
 
 
-OVERRIDE_BYTES = 1000
-"""About how many bytes an override takes in memory."""
+OVERRIDE_BYTES = 250
+"""About how many bytes each date of an override takes in memory beside the override itself."""
 
 
-TIME_OFF_BYTES, OCCURRENCE_BYTES = 1500, 300
-"""About how many bytes time off takes in memory, and each time that it recurs."""
+TIME_OFF_BYTES, OCCURRENCE_BYTES = 600, 160
+"""About how many bytes time off takes in memory beside itself, and each time that it recurs."""
+
+
+DEMAND_BYTES, SUBJECT_BYTES, LIMIT_BYTES, MAX_DEMAND_BYTES = 200, 8, 150, 8 << 20
+"""About how many bytes a demand, its subjects and limits take in memory; of all that are kept."""
 
 
 class Demand(NamedTuple):
@@ -61,8 +66,8 @@ class Catalog:
     `longest_span` is at least the span of every allocation ever made, so that a
     search knows how far back an overlap can begin. `holiday` names the date's
     holiday in a calendar.
-    An override is in `overrides` by each of its dates. `entry_bytes` is the memory of
-    organization and entries (`weight`), without overrides and time off.
+    An override is in `overrides` by each of its dates. `entry_bytes` is the memory of all that
+    it has (`weight`), without what finds overrides and time off by date.
     """
 
     version: int
@@ -107,6 +112,11 @@ class Catalog:
     def count(self) -> int:
         """How many entries it has, active or not, with overrides and time off."""
         return sum(map(len, self._by_type.values())) + len(self.overrides) + len(self.time_off)
+
+    def weigh(self) -> "Catalog":
+        """The same catalogue with its `entry_bytes`."""
+        values = (*self.entries(), *self.distinct_overrides, *self.time_off.values())
+        return replace(self, entry_bytes=sum(map(weight, values)))
 
     def entries(self) -> Iterator[Entry]:
         """The organization, and every entry of each kind, active or not."""
@@ -177,21 +187,24 @@ class Catalog:
         return member.daily_limit if member else 0
 
     @cached_property
-    def _demands(self) -> dict[tuple[str, str], Demand]:
-        return {}
+    def _demands(self) -> SizedCache[tuple[str, str], Demand]:
+        return SizedCache(MAX_DEMAND_BYTES)
 
     def demand(self, service: Service, location_id: str) -> Demand:
         """The demand of a service of the catalogue at a location, whatever its duration."""
         key = (service.id, location_id)
-        if key not in self._demands:
+        demand = self._demands.get(key)
+        if demand is None:
             daily = {
                 staff_id: limit
                 for staff_id in service.staff_ids
                 if (limit := self.daily_limit(staff_id))
             }
             limits = tuple(applied_limits(self.organization, service, daily))
-            self._demands[key] = Demand(service.subjects(location_id), limits)
-        return self._demands[key]
+            demand = Demand(service.subjects(location_id), limits)
+            size = SUBJECT_BYTES * len(demand.subjects) + LIMIT_BYTES * len(limits)
+            self._demands.keep(key, demand, DEMAND_BYTES + size)
+        return demand
 
     def check_staff(self, service: Service, staff_id: str) -> None:
         """Raise StaffNotFound for an unknown id, InvalidRequest for one who does not give it."""

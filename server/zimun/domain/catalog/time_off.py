@@ -57,11 +57,18 @@ class OwnerTimeOff(NamedTuple):
 
     def overlapping(self, interval: Interval) -> Sequence[Occurrence]:
         """The occurrences that overlap an interval, in order of start."""
-        if not overlapping(self.intervals, interval):
+        touched = overlapping(self.intervals, interval)
+        if not touched:
             return ()
-        before = bisect_left(self.occurrences, interval[1], key=lambda occurrence: occurrence[0][0])
+        # No occurrence that starts before an interval of the union reaches into it.
+        low, before = (
+            bisect_left(self.occurrences, start, key=lambda occurrence: occurrence[0][0])
+            for start in (touched[0][0], interval[1])
+        )
         return [
-            occurrence for occurrence in self.occurrences[:before] if occurrence[0][1] > interval[0]
+            occurrence
+            for occurrence in self.occurrences[low:before]
+            if occurrence[0][1] > interval[0]
         ]
 
 
@@ -83,20 +90,15 @@ class TimeOffIndex(dict[str, OwnerTimeOff]):
             {owner_id: of_owner(occurrences) for owner_id, occurrences in by_owner.items()}
         )
         self._org_id = org_id
-        self._places: dict[str, OwnerTimeOff] = {}
 
     def __missing__(self, owner_id: str) -> OwnerTimeOff:
         return OwnerTimeOff()
 
-    def of_place(self, location_id: str) -> OwnerTimeOff:
-        """The time off of a place: of the organization and, where the place is one, of the
-        location."""
-        if location_id not in self:
-            return self[self._org_id]
-        if location_id not in self._places:
-            both = [*self[self._org_id].occurrences, *self[location_id].occurrences]
-            self._places[location_id] = of_owner(both)
-        return self._places[location_id]
+    def of_place(self, location_id: str, within: Interval) -> OwnerTimeOff:
+        """The time off of a place that overlaps an interval: of the organization and, where the
+        place is one, of the location."""
+        owners = self[self._org_id], self[location_id]
+        return of_owner(one for owner in owners for one in owner.overlapping(within))
 
 
 def closing_note(open_time: Sequence[Interval], time_off: OwnerTimeOff) -> str | None:

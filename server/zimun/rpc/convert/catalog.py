@@ -7,7 +7,6 @@ file need.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -16,6 +15,7 @@ from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.money_pb2 import Money
 
 from zimun.domain.availability.opening_hours import time_of_day
+from zimun.domain.caching import SizedCache
 from zimun.domain.catalog import entries
 from zimun.domain.catalog.entries import McpAccess, Override, ServiceDefaults, SlotAlignment
 from zimun.domain.catalog.weekly_hours import Hours, WeeklyHours, WeeklyHoursPeriod
@@ -39,23 +39,25 @@ E = TypeVar("E", bound=entries.Organization | CatalogEntry)
 FIXED = ("id", "etag", "create_time", "update_time")
 """The fields of an entry that no update changes."""
 
-MAX_CACHED_METADATA = 8
-"""Pairs of metadata of an entry whose message is cached."""
-
-MAX_CACHED_STAFF = 100
-"""Staff members of a service whose message is cached."""
+MAX_CACHED_MESSAGE, MAX_CACHED_MESSAGES, ENTRY_BYTES = 4_000, 2 << 20, 200
+"""Serialized bytes of a message that is cached, and of all of a kind, each with ENTRY_BYTES more.
+In memory hours, the largest fields, take fifteen times as much with their entry."""
 
 _DEFAULTS = ("slot_step", "lead_time", "horizon", "cancellation_cutoff", "reschedule_cutoff")
 
 
 def _cache_if_small(convert: Callable[[Any], M]) -> Callable[[Any], M]:
-    """Cache the messages of the latest entries, but for large ones."""
-    cached = lru_cache(maxsize=1 << 11)(convert)
+    """Cache the messages of entries, but for large ones."""
+    cached: SizedCache[Any, M] = SizedCache(MAX_CACHED_MESSAGES)
 
     def converted(entry: Any) -> M:
-        few = len(entry.metadata) <= MAX_CACHED_METADATA
-        small = few and len(getattr(entry, "staff_ids", ())) <= MAX_CACHED_STAFF
-        return cached(entry) if small else convert(entry)
+        message = cached.get(entry)
+        if message is None:
+            message = convert(entry)
+            size = message.ByteSize()
+            if size <= MAX_CACHED_MESSAGE:
+                cached.keep(entry, message, size + ENTRY_BYTES)
+        return message
 
     return converted
 
