@@ -23,7 +23,8 @@ VALUES: tuple[object, ...] = (
     member(weekly_hours=every_day(((540, 720), (780, 1020)))),
     service(staff_ids=tuple(f"t_{n}" for n in range(100)), resource_requirements=(("r_1",),)),
     organization(metadata={f"key {n}": "value" * n for n in range(30)}),
-    organization(metadata={f"key {n}": "value" * n + "🧑" for n in range(30)}),
+    "x" * 999 + "€",
+    organization(metadata={"k": "x" * 999 + "🧑"}),
 )
 
 
