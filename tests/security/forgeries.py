@@ -20,6 +20,16 @@ from .target import Target, encode_part
 
 HOUR = 3600
 
+UNREADABLE = [
+    math.nan,
+    math.inf,
+    10**400,
+    "\ud800",
+    {"\udc00": 1},
+    json.loads("[" * 100 + "]" * 100),
+]
+"""Values that Envoy cannot read, so that no part of a token may have them."""
+
 Forgery = tuple[str, Headers]
 """What is wrong with a token, and the headers that carry it."""
 
@@ -58,7 +68,7 @@ def with_wrong_claims(target: Target) -> Iterator[Forgery]:
         "exp": [None, 0, -1, now - 5, now - HOUR, "tomorrow", True, 2**64],
         "nbf": [now + HOUR, 2**62, "now", -1],
         "iat": [-1],
-        "other": [math.nan, math.inf],
+        "other": UNREADABLE,
         "org_id": [
             None,
             "",
@@ -83,8 +93,9 @@ def with_wrong_payloads(target: Target) -> Iterator[Forgery]:
     """Signed by the real key over what is no set of claims (RFC 7519 sections 4 and 7.2)."""
     claims = json.dumps(target.claims())
     twice = claims.replace('"org_id"', '"org_id": "o_victim", "org_id"')
+    beyond = claims.replace("{", '{"other": 1e400, ')
     no_objects = ("", "null", "5", "[]", f"[{claims}]", "{", claims[:-1], "[" * 2000)
-    for payload in (*no_objects, twice, f"\ufeff{claims}"):
+    for payload in (*no_objects, twice, beyond, f"\ufeff{claims}"):
         token = sign(encode_part(target.header()), encode_part(payload), target.signing_key)
         yield f"payload {payload:.20}", bearer(token)
 
@@ -103,11 +114,15 @@ def with_wrong_headers(target: Target) -> Iterator[Forgery]:
         {**good, "crit": ["exp"], "exp": 1},
         {**good, "crit": ["b64"], "b64": False},
         {**good, "zip": "DEF", "crit": ["zip"]},
+        *({**good, "other": value} for value in UNREADABLE),
     ]
     payload = encode_part(target.claims())
     for header in wrong:
         present = {name: value for name, value in header.items() if value is not None}
-        yield f"header {present}", bearer(sign(encode_part(present), payload, target.signing_key))
+        yield (
+            f"header {present!r:.200}",
+            bearer(sign(encode_part(present), payload, target.signing_key)),
+        )
     twice = [json.dumps(good).replace("{", f'{{"{name}": "none", ') for name in good]
     for text in ("null", "[]", "5", "{", '{"alg":"ES256"', "[" * 1000, *twice):
         yield f"header {text:.20}", bearer(sign(encode_part(text), payload, target.signing_key))

@@ -45,6 +45,9 @@ CACHE_SIZE = 4096
 MAX_DATE = 1 << 64
 """Beyond the last date (seconds since 1970) that Envoy reads in a token."""
 
+MAX_DEPTH = 100
+"""Objects and lists within one another, the claims or the header included, that Envoy reads."""
+
 _DATES = ("exp", "nbf", "iat")
 
 _LONGEST_CLIENT_ID = 255
@@ -280,24 +283,28 @@ def _claims(signed: CompactSignature) -> dict[str, Any]:
 
 
 def _json_object(text: bytes) -> dict[str, Any]:
-    """An object in JSON to the letter (RFC 8259), in UTF-8, as Envoy reads tokens.
+    """An object in JSON to the letter (RFC 8259) that Envoy reads, too.
 
-    Raises TokenInvalid.
+    So it is in UTF-8 without lone surrogates, has numbers that are doubles, and is nested up to
+    MAX_DEPTH. Raises TokenInvalid.
     """
     try:
-        found = json.loads(
-            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        found = json.loads(text.decode(), object_pairs_hook=_unique, parse_int=float)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+        depth = _depth(found)
     except (ValueError, RecursionError) as error:
         raise TokenInvalid("malformed token") from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or depth > MAX_DEPTH:
         raise TokenInvalid("malformed token")
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    """NaN, Infinity and -Infinity are JavaScript."""
-    raise ValueError(f"{name} is no number")
+def _depth(value: object) -> int:
+    """How many objects and lists lie within one another."""
+    if not isinstance(value, dict | list):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from zimun.auth.signing_keys import KeyStore
-from zimun.auth.tokens import MAX_TOKEN_LENGTH, PROVIDER, Issuer, Verifier
+from zimun.auth.tokens import MAX_DEPTH, MAX_TOKEN_LENGTH, PROVIDER, Issuer, Verifier
 from zimun.domain.errors import TokenInvalid
 from zimun.domain.identity import Caller, Client
 
@@ -154,6 +155,36 @@ async def test_an_unknown_header_parameter_is_ignored(
     keys: KeyStore, verifier: Verifier, now: MovableTime
 ) -> None:
     assert await verifier.verify(signed(keys, claims_at(now), nonce="x"))
+
+
+def nested(levels: int) -> list[Any]:
+    """Lists within one another."""
+    found: list[Any] = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, 10**400, -(10**400), 2**1024, "\ud800", {"\udc00": 1}, nested(MAX_DEPTH)],
+    ids=["NaN", "Infinity", "1e400", "-1e400", "2^1024", "surrogate", "in a name", "nested"],
+)
+async def test_what_is_no_value_for_envoy_is_malformed_wherever_it_is(
+    keys: KeyStore, verifier: Verifier, now: MovableTime, value: Any
+) -> None:
+    in_claims = signed(keys, claims_at(now, unread=value))
+    in_header = signed(keys, claims_at(now), unread=value)
+    assert await refusal(verifier, in_claims) == "malformed token"
+    assert await refusal(verifier, in_header) == "malformed token"
+
+
+@pytest.mark.parametrize("value", [10**308, "\ud83d\ude00", "\0", nested(MAX_DEPTH - 1)])
+async def test_the_last_values_that_envoy_reads_are_read(
+    keys: KeyStore, verifier: Verifier, now: MovableTime, value: Any
+) -> None:
+    assert await verifier.verify(signed(keys, claims_at(now, unread=value)))
+    assert await verifier.verify(signed(keys, claims_at(now), unread=value))
 
 
 @pytest.mark.parametrize(

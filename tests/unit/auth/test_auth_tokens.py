@@ -83,7 +83,7 @@ async def test_a_token_is_good_just_before_it_expires(
         ({"exp": float("nan")}, "malformed token"),
         ({"exp": float("inf")}, "malformed token"),
         ({"exp": 0}, "the token expired"),
-        ({"exp": -(10**400)}, "the token expired"),
+        ({"exp": -(10**400)}, "malformed token"),
         ({"exp": 1 << 64}, "malformed token"),
         ({"nbf": -1}, "malformed token"),
         ({"iat": -0.5}, "malformed token"),
@@ -98,7 +98,7 @@ async def test_a_token_is_good_just_before_it_expires(
         ({"client_id": ""}, "the token has no client_id or sub"),
         ({"client_id": 5}, "the token has no client_id or sub"),
         ({"client_id": "c\x00"}, "the token has no client_id or sub"),
-        ({"client_id": "\ud800"}, "the token has no client_id or sub"),
+        ({"client_id": "\ud800"}, "malformed token"),
     ],
 )
 async def test_a_signed_token_with_wrong_claims_is_refused(
