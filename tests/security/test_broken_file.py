@@ -1,6 +1,7 @@
 """A database file that is removed, replaced or damaged while a server has it open."""
 
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -184,3 +185,22 @@ def test_a_directory_that_was_moved_and_comes_back_is_served_again(
         moved.rename(site.data_dir)
         until("SERVING", lambda: caller.health() == "SERVING")
         assert outcome(caller.begin_hold(next(times))) == ("OK", "")
+
+
+def test_the_index_of_the_log_that_is_cut_ends_the_server_and_loses_nothing(
+    site: Site, serve: Serve
+) -> None:
+    """SQLite maps it into memory: the kernel ends the process at the next access (SIGBUS)."""
+    server, times = serve(site).start(), starts()
+    with server.caller() as caller:
+        acknowledged = {caller.hold(next(times)).hold_id for _ in range(4)}
+        cut(site.data_dir / "zimun.db-shm")
+    assert server.process.wait(20) == -signal.SIGBUS
+    server.start()
+    with server.caller() as caller:
+        caller.hold(next(times))
+    server.stop()
+    with closing(sqlite3.connect(site.data_dir / "zimun.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        kept = {hold_id for (hold_id,) in database.execute("SELECT hold_id FROM reservations")}
+    assert acknowledged <= kept

@@ -202,6 +202,31 @@ def test_changes_are_unavailable_and_reads_served_where_the_database_cannot_be_w
         assert caller.health(APPOINTMENTS) == "NOT_SERVING"
 
 
+UNMET: dict[str, tuple[Break, Break]] = {
+    "a table is missing": (
+        lambda db: db.shop("ALTER TABLE sessions RENAME TO meetings"),
+        lambda db: db.shop("ALTER TABLE meetings RENAME TO sessions"),
+    ),
+    "a privilege to delete is missing": (
+        lambda db: db.shop("REVOKE DELETE ON allocations FROM clerk"),
+        lambda db: db.shop("GRANT DELETE ON allocations TO clerk"),
+    ),
+    **{
+        name: UNWRITABLE[name]
+        for name in ("it is read-only", "a column is missing", "a privilege is missing")
+    },
+}
+
+
+@pytest.mark.parametrize("name", UNMET)
+def test_health_tells_of_a_fault_that_no_call_has_met(
+    name: str, database: Database, caller: Caller
+) -> None:
+    with broken(database, UNMET[name]):
+        until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+        assert caller.health(APPOINTMENTS) == "NOT_SERVING"
+
+
 READ_ONLY_ROLE: tuple[Break, Break] = (
     lambda db: db.cut_off("ALTER ROLE clerk SET default_transaction_read_only = on"),
     lambda db: db.server.execute("postgres", "ALTER ROLE clerk RESET ALL"),

@@ -39,6 +39,9 @@ class Engine(Protocol):
     def tables(self) -> Tables:
         """Every row of every table by its key, read without the stores."""
 
+    def execute(self, sql: str) -> None:
+        """Run a statement without the stores."""
+
 
 class SqliteEngine:
     """A SQLite file in a directory, made where there is none."""
@@ -62,6 +65,10 @@ class SqliteEngine:
                 table.name: [dict(row) for row in connection.execute(query)]
                 for table, query in _QUERIES.items()
             }
+
+    def execute(self, sql: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(sql)
 
 
 _QUERIES = {
@@ -92,6 +99,9 @@ class PostgresqlEngine:
     def tables(self) -> Tables:
         found: Tables = json.loads(shared_session().value(_AS_JSON))
         return found
+
+    def execute(self, sql: str) -> None:
+        shared_session().execute(sql)
 
 
 _AS_JSON = "SELECT json_build_object({})".format(

@@ -11,6 +11,7 @@ from zimun.booking.store import (
     LedgerStore,
     ReservationChange,
 )
+from zimun.domain.errors import Overloaded
 from zimun.domain.instant import MINUTE
 from zimun.domain.ledger.events import EventType
 from zimun.domain.ledger.reservation import Contact, Reservation, State
@@ -394,3 +395,25 @@ async def test_probe_changes_nothing_that_anybody_reads(store: LedgerStore, engi
     await store.probe()
     after = engine.tables()
     assert {**after, "installation": []} == {**before, "installation": []}
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        ("ALTER TABLE time_off RENAME TO away", "ALTER TABLE away RENAME TO time_off"),
+        (
+            "ALTER TABLE sessions RENAME COLUMN seats_taken TO taken",
+            "ALTER TABLE sessions RENAME COLUMN taken TO seats_taken",
+        ),
+    ],
+    ids=["table", "column"],
+)
+async def test_probe_notices_that_another_program_has_changed_the_schema(
+    store: LedgerStore, engine: Engine, break_it: str, mend_it: str
+) -> None:
+    engine.execute(break_it)
+    try:
+        with pytest.raises(Overloaded):
+            await store.probe()
+    finally:
+        engine.execute(mend_it)

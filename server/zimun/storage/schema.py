@@ -415,3 +415,8 @@ installation = Table(
     _text("name", key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+COLUMNS = frozenset(
+    (table.name, column.name) for table in metadata.tables.values() for column in table.columns
+)
+"""Every column, as the names of its table and of itself."""

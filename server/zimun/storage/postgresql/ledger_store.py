@@ -29,6 +29,7 @@ from zimun.storage.postgresql.sqlstates import (
     is_refusal_to_serve,
     state_of,
 )
+from zimun.storage.schema import COLUMNS
 
 LANES = 4
 """Groups of one process that are written at the same time."""
@@ -144,28 +145,40 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
         return 0
 
     async def probe(self) -> None:
-        """Commit something; no row is written, so that servers do not meet.
+        """Commit something, and look for every table, column and privilege.
 
-        Reads have connections of their own, which are tried as well.
+        No row is written, so that servers do not meet. Reads have connections of their own, which
+        are tried as well.
         """
         if self._database.is_broken:
             raise Overloaded("the database cannot do its work")
-        [[read_only, _]] = await self._fetch(_PROBE)
+        [[read_only, _, may_write]] = await self._fetch(_PROBE, *_COLUMNS)
         if read_only != "off":
             # Connections keep the defaults of their role and database from when they began.
             await self._database.replace_connections()
             raise Overloaded("the database is read-only")
+        if not may_write:
+            raise Overloaded("a privilege is missing")
         await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def _fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
         return await self._database.retry(lambda: self._database.fetch(sql, *parameters))
 
 
+_COLUMNS = [list(names) for names in zip(*sorted(COLUMNS), strict=True)]
+"""The tables and the names of all columns."""
+
 _PROBE = """
 SELECT current_setting('transaction_read_only'),
-pg_logical_emit_message(true, 'zimun.probe', '')::text
+pg_logical_emit_message(true, 'zimun.probe', '')::text,
+(SELECT bool_and(has_column_privilege(c.table_name, c.name, 'SELECT')
+AND has_column_privilege(c.table_name, c.name, 'INSERT')
+AND has_column_privilege(c.table_name, c.name, 'UPDATE')
+AND has_table_privilege(c.table_name, 'DELETE'))
+FROM unnest($1::text[], $2::text[]) AS c(table_name, name))
 """
-"""The message has no reader: it makes the commit write, and wait for the server's disk."""
+"""The message has no reader: it makes the commit write, and wait for the server's disk. The
+functions raise an error for a table or a column that is missing."""
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from zimun.domain.errors import Overloaded
+from zimun.storage.schema import COLUMNS
 
 FileId = tuple[int, int]
 
@@ -19,6 +20,8 @@ _LOG_HEADER = 32
 
 _LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 """Its first bytes: with checksums of little-endian and of big-endian words."""
+
+_SCHEMA = "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
 
 
 class OpenedFile:
@@ -88,7 +91,10 @@ class OpenedFile:
         self._read()
 
     def _read(self, with_log: bool = False) -> None:
-        """Read a row, and `with_log` all of the write-ahead log; raises as `check` does."""
+        """Read a row and the schema, and `with_log` all of the write-ahead log.
+
+        Raises as `check` does, and Overloaded where another program has removed a column.
+        """
         try:
             with closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True)
@@ -96,9 +102,12 @@ class OpenedFile:
                 if with_log:
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 connection.execute("SELECT name FROM installation").fetchall()
+                columns = connection.execute(_SCHEMA).fetchall()
         except sqlite3.Error as error:
             self.note_failure(error)
             raise Overloaded("the store's file cannot be read") from error
+        if not COLUMNS.issubset(columns):
+            raise Overloaded("the store lacks a column")
 
     def note_failure(self, error: BaseException) -> None:
         """Remember that the file is damaged, if the error says so, until a restart checks it."""
