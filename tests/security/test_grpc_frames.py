@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import socket
+from collections import Counter
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_status import rpc_status
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ResponseReceived, TrailersReceived
+from h2.events import Event, PingAckReceived, ResponseReceived, TrailersReceived
 from h2.exceptions import ProtocolError
 
 from zimun import app
@@ -165,6 +168,45 @@ async def test_a_port_that_is_taken_meanwhile_is_served_once_it_is_free(
     assert set(tries[1:]) == {port}
 
 
+async def test_calls_that_come_while_the_event_loop_is_busy_are_not_cancelled(
+    tmp_path: Path, attacks: AttackCounter
+) -> None:
+    """gRPC cancels calls beyond a number that no one has accepted, those of others, too."""
+    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+        port = int(zimun.target.rpartition(":")[2])
+        with contextlib.ExitStack() as stack:
+            # The event loop of the server waits for all of it.
+            crowd = [stack.enter_context(waiting_calls(port, 256)) for _ in range(10)]
+            for connection, client in crowd:
+                statuses = await asyncio.to_thread(read_statuses, connection, client, 256)
+                assert statuses == {str(grpc.StatusCode.UNAUTHENTICATED.value[0]): 256}
+    attacks.count("gRPC, calls while the event loop is busy")
+
+
+def read_statuses(connection: socket.socket, client: H2Connection, number: int) -> Counter[str]:
+    answers = islice(trailers(connection, client), number)
+    return Counter(headers["grpc-status"] for headers in answers)
+
+
+@contextlib.contextmanager
+def waiting_calls(port: int, number: int) -> Iterator[tuple[socket.socket, H2Connection]]:
+    """A connection with so many calls that gRPC has read."""
+    client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+    client.initiate_connection()
+    for stream in range(1, 2 * number, 2):
+        client.send_headers(stream, [*pseudo_headers(LIST.encode()), *GRPC_HEADERS])
+        client.send_data(stream, bytes(5), end_stream=True)
+    client.ping(bytes(8))
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(client.data_to_send())
+        events: list[Event] = []
+        while not any(isinstance(event, PingAckReceived) for event in events):
+            data = connection.recv(1 << 16)
+            assert data, "the connection ended"
+            events = client.receive_data(data)
+        yield connection, client
+
+
 def is_served(channel: grpc.Channel, bearer: tuple[str, str]) -> bool:
     call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(LIST)
     with contextlib.suppress(grpc.RpcError):
@@ -183,23 +225,29 @@ def answer(
     """The headers of the answer to a call with a header, as no library would send it."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()
-    raw_path = path.encode(errors="surrogateescape")
-    pseudo = (
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", raw_path),
-        (":authority", "zimun"),
-    )
-    fields = [("content-type", "application/grpc"), header, *([("te", te)] if te else [])]
-    client.send_headers(1, [*pseudo, *fields])
+    fields = [*pseudo_headers(path.encode(errors="surrogateescape")), *GRPC_HEADERS[:1], header]
+    client.send_headers(1, [*fields, *([("te", te)] if te else [])])
     client.send_data(1, sent, end_stream=True)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(client.data_to_send())
-        while data := connection.recv(1 << 16):
-            for event in client.receive_data(data):
-                if isinstance(event, ResponseReceived | TrailersReceived):
-                    found = {str(name): str(value) for name, value in event.headers or ()}
-                    if "grpc-status" in found:
-                        return found
-            connection.sendall(client.data_to_send())
+        return next(trailers(connection, client))
+
+
+def pseudo_headers(path: bytes) -> list[tuple[str, str | bytes]]:
+    return [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "zimun")]
+
+
+GRPC_HEADERS = (("content-type", "application/grpc"), ("te", "trailers"))
+
+
+def trailers(connection: socket.socket, client: H2Connection) -> Iterator[dict[str, str]]:
+    """The headers of the answers with their grpc-status."""
+    while data := connection.recv(1 << 16):
+        events = client.receive_data(data)
+        connection.sendall(client.data_to_send())
+        for event in events:
+            if isinstance(event, ResponseReceived | TrailersReceived):
+                found = {str(name): str(value) for name, value in event.headers or ()}
+                if "grpc-status" in found:
+                    yield found
     raise AssertionError("the connection ended without an answer")
