@@ -66,6 +66,7 @@ WITHHOLD_TIME = 1.0
 """Seconds after which a connection that the server refused is tried again."""
 
 log = logging.getLogger(__name__)
+asyncio_log = logging.getLogger("asyncio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class PostgresqlDatabase:
         self._broken_until = 0.0
 
     async def __aenter__(self) -> "PostgresqlDatabase":
+        asyncio_log.addFilter(_is_not_of_lost_connection)
         self._engine = open_engine(self._url, self._connections, self._timeouts)
         self._readers = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -345,6 +347,16 @@ async def _commit(connection: "AsyncConnection") -> None:
             raise
         await connection.invalidate(error)
         raise OutcomeUnknown("the store was lost while it committed") from error
+
+
+def _is_not_of_lost_connection(record: logging.LogRecord) -> bool:
+    """Whether a record of asyncio is not about a lost connection that nobody waits for any more.
+
+    The drivers close connections in tasks of their own, and a call that is cancelled leaves the
+    opening or closing of its connection to itself. Calls that wait are told, and counted.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not (error and "never retrieved" in record.getMessage() and is_lost(error))
 
 
 def _is_full(error: BaseException) -> bool:
