@@ -11,6 +11,7 @@ import gc
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -35,6 +36,9 @@ OTHERS_MODE = 0o077
 MAX_LINE = 1_000
 """Characters of an error's line, which may quote what was given."""
 
+STANDARD_ERROR = 2
+"""The last descriptor of a standard stream."""
+
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 """Years in which a sandbox can be."""
 
@@ -51,6 +55,7 @@ MAX_DAYS = 36_500
 
 def main() -> None:
     """Run a command; what an operator can mend is one line and exit status 1."""
+    _prepare_streams()
     os.umask(OTHERS_MODE)
     gc.set_threshold(IMPORT_THRESHOLD)
     try:
@@ -73,6 +78,19 @@ def main() -> None:
     finally:
         # The interpreter, as it ends, would look through all modules for garbage, several times.
         gc.freeze()
+
+
+def _prepare_streams() -> None:
+    """Open /dev/null where a standard stream is closed, and escape what a terminal cannot show.
+
+    Another file would be opened in place of the stream: libuv aborts where it is to close that one,
+    and a child would write its errors into it.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _in_one_line(error: click.ClickException) -> click.ClickException:
@@ -218,9 +236,9 @@ def migrate_command(distribute: bool, **given: Any) -> None:
 @database
 def import_command(file: BinaryIO, org: str, allow_conflicts: bool, **given: Any) -> None:
     """Load the catalogue in FILE (YAML; - for stdin): all of it, or nothing."""
-    from zimun.catalog_file import reader
+    from zimun.catalog_file import reader, yaml_document
 
-    catalog = reader.read(file.name, file.read(), org)
+    catalog = reader.read(file.name, file.read(yaml_document.MAX_BYTES + 1), org)
 
     async def work(stores: "Stores") -> "Counts":
         org_id = catalog.request.org_id if catalog.request else ""

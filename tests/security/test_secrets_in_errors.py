@@ -74,6 +74,11 @@ def test_deeply_nested_catalogue_is_refused_in_one_line(text: str, tmp_path: Pat
     assert line == f"{file}:1: is nested too deeply"
 
 
+def test_catalogue_without_an_end_is_refused_in_one_line(tmp_path: Path) -> None:
+    line = complaint("import", "/dev/zero", data_dir=tmp_path)
+    assert line == "/dev/zero:1: must have at most 134217728 bytes"
+
+
 def test_directory_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
     """A file system that is only read, by a limit of the process where root runs the test."""
     zimun("migrate", data_dir=tmp_path)

@@ -16,6 +16,9 @@ STR, INT, BOOL, MAP, SEQ = (
 )
 """What YAML calls its kinds of nodes."""
 
+MAX_BYTES = 128 << 20
+"""Four times the bytes that a catalogue may have; a device such as /dev/zero has no end."""
+
 
 class Fault(NamedTuple):
     """Something wrong in a text: its line (the first is 1), the path there, and what it is."""
@@ -100,6 +103,9 @@ def _overlap(path: str, other: str) -> bool:
 
 def parse(data: bytes, document: Document) -> yaml.Node | None:
     """The YAML of a text; None, with its fault, where there is none."""
+    if len(data) > MAX_BYTES:
+        document.fault("", f"must have at most {MAX_BYTES} bytes")
+        return None
     try:
         root = yaml.compose(data.decode(), Loader=yaml.BaseLoader)
     except RecursionError:
