@@ -39,9 +39,10 @@ class LogFiles:
         return shutil.disk_usage(self.errors.parent).free < self.disk_reserve
 
     def _empty_all(self) -> None:
+        # What cannot be removed stays; the log that grows is not kept for its sake.
+        _empty(self.access)
         for number in range(1, MAX_RENAMED + 1):
             self._renamed(number).unlink(missing_ok=True)
-        _empty(self.access)
 
     def _rotate(self) -> None:
         for number in range(MAX_RENAMED - 1, 0, -1):

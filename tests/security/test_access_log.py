@@ -111,8 +111,12 @@ async def test_the_size_of_log_files_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_logs_are_emptied_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    """With a reserve larger than any disk the log is emptied, and callers are served."""
+    """With a reserve larger than any disk the log is emptied, and callers are served.
+
+    A renamed log that cannot be removed, as another program's directory, keeps no other log.
+    """
     old = tmp_path / "access.log.1"
+    (tmp_path / "access.log.2").mkdir()
     async with run_gateway(tmp_path, disk_reserve=1 << 60) as gateway:
         old.write_text("old")
         for _ in range(20):
