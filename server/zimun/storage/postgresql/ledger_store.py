@@ -25,6 +25,7 @@ from zimun.storage.postgresql.database import PostgresqlDatabase
 from zimun.storage.postgresql.group_statement import append_all, group_statement
 from zimun.storage.postgresql.sqlstates import (
     CONSTRAINTS,
+    is_conflict,
     is_refusal,
     is_refusal_to_serve,
     state_of,
@@ -122,10 +123,9 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
 
     def _translate(self, error: Exception) -> Exception:
         """The error that the writer gets for an error of the driver."""
-        state = state_of(error)
-        if state in CONSTRAINTS:
+        if state_of(error) in CONSTRAINTS:
             return AppendRejected(brief(error))
-        if state in ("40001", "40P01"):
+        if is_conflict(error):
             return AppendRejected(f"another transaction: {brief(error)}")
         if not is_refusal(error):
             return OutcomeUnknown("the store was lost while it committed")

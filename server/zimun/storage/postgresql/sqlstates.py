@@ -1,5 +1,7 @@
 """The meaning of PostgreSQL's errors, by SQLSTATE (PostgreSQL, appendix A)."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import exc
 
 CONSTRAINTS = ("23505", "23P01", "23514")
@@ -35,20 +37,27 @@ _OUTCOME_UNKNOWN = ("08", "57P", "58", "XX")
 """Errors of the connection, the system or another node: the transaction may have committed."""
 
 
-def state_of(error: BaseException | None) -> str:
-    """The SQLSTATE of an error or of its causes; empty where none has a SQLSTATE."""
-    seen = error
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and, one after the other, what caused it."""
+    seen: BaseException | None = error
     while seen is not None:
-        if state := getattr(seen, "sqlstate", None):
-            return str(state)
+        yield seen
         seen = getattr(seen, "orig", None) or seen.__cause__
-    return ""
+
+
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE of an error or of its causes; empty where none has a SQLSTATE."""
+    states = (getattr(one, "sqlstate", None) for one in causes(error))
+    return next((str(state) for state in states if state), "")
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether a transaction failed because of another transaction, and may succeed when repeated:
-    serialization failures, deadlocks, violated constraints."""
-    return state_of(error) in ("40001", "40P01", *CONSTRAINTS)
+    serialization failures, deadlocks, violated constraints, a column whose type was changed."""
+    is_plan_outdated = any(
+        type(one).__name__ == "InvalidCachedStatementError" for one in causes(error)
+    )
+    return is_plan_outdated or state_of(error) in ("40001", "40P01", *CONSTRAINTS)
 
 
 def is_lost(error: BaseException) -> bool:
@@ -56,13 +65,11 @@ def is_lost(error: BaseException) -> bool:
 
     These are classes 08 and 57P of SQLSTATE, and errors of asyncpg or the socket without SQLSTATE.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError | TimeoutError | EOFError):
+    for one in causes(error):
+        if isinstance(one, OSError | TimeoutError | EOFError):
             return True
-        if type(seen).__name__ in ("InterfaceError", "InternalClientError"):
+        if type(one).__name__ in ("InterfaceError", "InternalClientError"):
             return True
-        seen = getattr(seen, "orig", None) or seen.__cause__
     return state_of(error).startswith(("08", "57P"))
 
 
