@@ -36,6 +36,14 @@ def test_a_database_url_that_cannot_be_opened_is_not_repeated(url: str, tmp_path
     assert SECRET not in line
 
 
+def test_doctor_does_not_repeat_a_password_that_stands_for_a_database(tmp_path: Path) -> None:
+    url = f"postgresql:///u:{SECRET}@127.0.0.1:1/db"
+    variables = {"ZIMUN_DATABASE_URL": url, "ZIMUN_DATA_DIR": str(tmp_path)}
+    done = run(str(BIN / "zimun"), "doctor", **variables)
+    assert "database: ZIMUN_DATABASE_URL: must be" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+
+
 def complaint(*arguments: str, data_dir: Path) -> str:
     """The last line of a command that must fail without a traceback."""
     done = run(str(BIN / "zimun"), *arguments, "--data-dir", str(data_dir))

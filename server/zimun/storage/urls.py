@@ -46,6 +46,9 @@ def _file(path: str) -> URL:
 def _server(url: URL) -> URL:
     if url.port is not None and not 0 < url.port <= MAX_PORT:
         raise ValueError(f"has a port that is not from 1 to {MAX_PORT}")
+    if "@" in (url.database or ""):
+        # A slash too many: the name would be shown, with the password in it.
+        raise ValueError(URL_FORMATS)
     if set(url.query) - {"host", "port"}:
         raise ValueError("has a parameter that is not read: PGSSLMODE and its like are variables")
     return url.set(drivername="postgresql+asyncpg")
