@@ -5,7 +5,8 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from . import parent_death
 
@@ -54,3 +55,11 @@ def port_problem(host: str, port: int) -> str:
             is_taken = error.errno == errno.EADDRINUSE
             return "is in use" if is_taken else f"cannot be used at {host}: {error.strerror}"
         return ""
+
+
+async def wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
+    """Wait until one coroutine has finished, and cancel the others."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

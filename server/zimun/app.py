@@ -6,11 +6,10 @@ import gc
 import logging
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -280,11 +279,3 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-async def wait_for_any(*waiting: Coroutine[Any, Any, object]) -> None:
-    """Wait until one coroutine has finished, and cancel the others."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in waiting]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()

@@ -18,6 +18,7 @@ from zimun.demo_env import DemoEnv
 from zimun.domain.identity import SCOPES
 from zimun.gateway_settings import gateway_settings
 from zimun.stores import Stores
+from zimun_gateway.child_process import wait_for_any
 from zimun_gateway.envoy_process import Envoy
 
 ENVOY_READY = 20.0
@@ -57,7 +58,7 @@ async def up(settings: Settings, clock: Clock | None, with_demo: bool, env: Demo
 
 
 async def _until_stopped(stop: asyncio.Event, envoy: Envoy) -> None:
-    await app.wait_for_any(stop.wait(), envoy.wait_closed())
+    await wait_for_any(stop.wait(), envoy.wait_closed())
     if not stop.is_set():
         raise ChildDied(f"envoy ended with status {await envoy.wait_closed()}")
 

@@ -26,6 +26,7 @@ from zimun_gateway.child_process import (
     endpoint,
     port_problem,
     stop,
+    wait_for_any,
 )
 
 MIN_PAUSE, MAX_PAUSE = 0.5, 10.0
@@ -80,7 +81,7 @@ class Supervisor:
         """Keep one worker running: start another when it ends, and when it is to be renewed."""
         worker, pause = await self._start(environment), MIN_PAUSE
         while not self._stopping.is_set():
-            await app.wait_for_any(worker.wait(), renewal.wait(), self._stopping.wait())
+            await wait_for_any(worker.wait(), renewal.wait(), self._stopping.wait())
             if worker.returncode is not None:
                 log.error("a worker ended with status %s; starting another", worker.returncode)
                 with contextlib.suppress(TimeoutError):
@@ -115,7 +116,7 @@ class Supervisor:
             env=environment,
             start_new_session=True,
         )
-        await app.wait_for_any(self._wait_ready(worker), self._stopping.wait())
+        await wait_for_any(self._wait_ready(worker), self._stopping.wait())
         return worker
 
     async def _wait_ready(self, worker: asyncio.subprocess.Process) -> None:

@@ -59,6 +59,7 @@ async def run_every_statement(store: LedgerStore) -> None:
     await _read(store)
     await store.heads([ORG, OTHER])
     await store.expired_holds(NOW + DAY, 10)
+    await store.expired_holds(NOW + DAY, 10, ["o_other"])
     for wanted in FILTERS:
         for after in (None, (1, "a_1")):
             await store.appointments(ORG, wanted, after, 10)

@@ -2,29 +2,41 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
+from typing import TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from zimun.booking.availability import AvailabilityCache, find_next, get_availability
 from zimun.booking.group_decision import MAX_DECISION
+from zimun.booking.time_off import CreateTimeOff
+from zimun.clock import ManualClock
 from zimun.domain.availability import slot_request
 from zimun.domain.availability.slot_request import DateRange, SlotRequest
 from zimun.domain.availability.slots import Slot
 from zimun.domain.availability.timetable import Timetable
-from zimun.domain.booking_errors import SlotUnavailable
+from zimun.domain.booking_errors import SlotUnavailable, TooManyBookings
+from zimun.domain.catalog.booking_limit import BookingLimit, LimitPeriod, LimitSubject
 from zimun.domain.catalog.subjects import service_subject
+from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.commands import Decision
 from zimun.domain.instant import HOUR
+from zimun.domain.ledger import ledger
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Needs
 from zimun.storage import loading
+from zimun.storage.sqlite.database import SqliteDatabase
+from zimun.stores import Stores
 
 from .booking_client import BookingClient
 from .reading import read_one, recorded_queries
-from .sample_catalog import CALLER, CUT, KIOSK, at
+from .sample_catalog import CALLER, CUT, KIOSK, NOW, ORG, SAM, at, put_catalog
+
+T = TypeVar("T")
 
 HOURS = range(2, 22)
 KIOSK_SUBJECT = service_subject(KIOSK.id, "")
@@ -152,3 +164,84 @@ async def test_query_gets_all_blocks_however_few_are_loaded_at_once(
     assert await slots_of_week(booked) == expected
     booked.stores.reader.forget()
     assert await refused(booked, at(3)) != []
+
+
+def time_off(owner_id: str, begin: int, end: int) -> CreateTimeOff:
+    """Time off that leaves what it meets."""
+    return CreateTimeOff(TimeOff(owner_id=owner_id, start=begin, end=end), allow_conflicts=True)
+
+
+async def test_sessions_of_the_organization_are_loaded_until_they_have_many_appointments(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (0, 8, 16):
+        for hour in (8, 9):
+            await client.book(at(24 * days + hour), KIOSK.id)
+    keys = {(ORG, at(24 * days) // BLOCK) for days in (0, 8, 16)}
+    store = client.stores.ledgers
+    for limit, blocks in [(6, 3), (5, 1), (1, 1)]:
+        monkeypatch.setattr(loading, "MAX_OF_BLOCKS", limit)
+        loaded = (await read_one(store, ORG, needs=Needs(group_blocks=keys))).loaded
+        assert loaded.needs.group_blocks == set(sorted(keys)[:blocks])
+        assert len(loaded.sessions) == 2 * blocks
+    off = time_off(ORG, at(0), at(24 * 17))
+    assert (await client.stores.writer.run(ORG, off)).conflicts.total == 6
+
+
+async def test_time_off_where_eight_days_have_too_many_appointments_is_refused(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, off = client.stores.writer, time_off(ORG, at(14), at(15))
+    booked = [await client.book(at(hour), KIOSK.id) for hour in (8, 9)]
+    monkeypatch.setattr(loading, "MAX_OF_BLOCK", 1)
+    for _ in range(2):
+        with pytest.raises(TooManyBookings):
+            await writer.run(ORG, off)
+    # So it stays for a while, without another read.
+    await client.cancel(booked[0].appointment_id)
+    monkeypatch.setattr(loading, "MAX_OF_BLOCK", 2)
+    with pytest.raises(TooManyBookings):
+        await writer.run(ORG, off)
+    monkeypatch.setattr(ledger, "CROWDED_SEQS", 1)
+    assert not (await writer.run(ORG, off)).conflicts.total
+
+
+async def test_limit_of_a_customer_with_too_many_appointments_is_not_counted(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour in (8, 9):
+        await client.book(at(hour), KIOSK.id)
+    limit = BookingLimit(max_bookings=9, period=LimitPeriod.DAY, per=LimitSubject.CUSTOMER)
+    await put_catalog(client.stores, replace(KIOSK, booking_limits=(limit,)))
+    monkeypatch.setattr(loading, "MAX_PAGE", 1)
+    monkeypatch.setattr(loading, "MAX_OF_CONTACT", 1)
+    with pytest.raises(TooManyBookings):
+        await client.book_at_once(at(10), KIOSK.id)
+    client.stores.reader.forget()
+    monkeypatch.setattr(loading, "MAX_OF_CONTACT", 2)
+    await client.book_at_once(at(10), KIOSK.id)
+
+
+async def test_what_is_long_is_read_beside_the_event_loop(
+    sqlite_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = BookingClient(sqlite_stores, ManualClock(NOW))
+    for hour in (8, 9):
+        await client.book(at(hour), KIOSK.id)
+    beside: list[object] = []
+    load = SqliteDatabase.load
+
+    async def noted(database: SqliteDatabase, fn: Callable[[Connection], T]) -> T:
+        beside.append(fn)
+        return await load(database, fn)
+
+    monkeypatch.setattr(SqliteDatabase, "load", noted)
+    block = Needs(blocks={(KIOSK_SUBJECT, at(8) // BLOCK)})
+    contact = Needs(contacts={SAM.email})
+    for needs, name in [(block, "MAX_ALLOCATIONS"), (contact, "MAX_PAGE")]:
+        short = await read_one(client.stores.ledgers, ORG, needs=needs)
+        assert not beside
+        monkeypatch.setattr(loading, name, 1)
+        assert await read_one(client.stores.ledgers, ORG, needs=needs) == short
+        assert len(beside) == 1
+        beside.clear()

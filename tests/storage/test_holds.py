@@ -1,11 +1,13 @@
 """Holds over the store: when they end, how that is recorded, releasing, extending, confirming."""
 
 import asyncio
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import pytest
 
-from zimun.booking.expiry import MAX_EXPIRIES
+from zimun.booking.expiry import BATCH, MAX_EXPIRIES
+from zimun.booking.store import Append
 from zimun.domain.booking_errors import (
     HoldConfirmed,
     HoldExpired,
@@ -141,6 +143,47 @@ async def test_a_crowd_of_expired_holds_is_recorded_in_parts_and_for_every_organ
     assert await client.expire_holds() == 8
     assert await client.expire_holds() == 0
     assert stored_reservation(engine, other).state is State.EXPIRED
+
+
+async def test_crowd_of_expired_holds_does_not_delay_the_expiries_of_other_organizations(
+    client: BookingClient, engine: Engine
+) -> None:
+    stores = client.stores
+    crowd = [
+        make_hold(number, start=at(10) + number * HOUR, end=at(10, 30) + number * HOUR,
+               expires_at=NOW + 1)
+        for number in range(2 * MAX_EXPIRIES)
+    ]  # fmt: skip
+    await add_events(stores, *map(make_event, crowd))
+    late = [make_hold(9990 + n, org_id=f"o_{n}", expires_at=NOW + 2 + n) for n in range(3)]
+    for hold in late:
+        await put_catalog(stores, replace(SALON, id=hold.org_id), CUT, org_id=hold.org_id)
+        await add_events(stores, make_event(hold), org_id=hold.org_id)
+    client.clock.instant = NOW + HOUR
+    assert await client.expire_holds() == MAX_EXPIRIES
+    assert {stored_reservation(engine, hold).state for hold in late} == {State.EXPIRED}
+
+
+async def test_changes_that_come_while_expiries_are_recorded_wait_for_few_of_them(
+    client: BookingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = [
+        make_hold(number, start=at(10) + number * HOUR, end=at(10, 30) + number * HOUR,
+               expires_at=NOW + 1)
+        for number in range(3 * BATCH)
+    ]  # fmt: skip
+    await add_events(client.stores, *map(make_event, crowd))
+    client.clock.instant = NOW + HOUR
+    waiting: list[int] = []
+    append = client.stores.ledgers.append
+
+    async def noted(appends: Sequence[Append]) -> Set[str]:
+        waiting.append(client.stores.writer.waiting)
+        return await append(appends)
+
+    monkeypatch.setattr(client.stores.ledgers, "append", noted)
+    assert await client.expire_holds() == len(crowd)
+    assert max(waiting) <= BATCH
 
 
 async def test_releasing_again_changes_nothing(client: BookingClient, engine: Engine) -> None:

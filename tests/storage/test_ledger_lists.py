@@ -43,6 +43,8 @@ async def test_expired_holds_are_those_of_all_organizations_from_their_instant_o
     everything = [(ORG, "h_2"), (OTHER, "h_7"), (ORG, "h_3"), (ORG, "h_1")]
     assert await store.expired_holds(30, 10) == everything
     assert await store.expired_holds(30, 2) == everything[:2]
+    assert await store.expired_holds(30, 10, [ORG]) == [(OTHER, "h_7")]
+    assert await store.expired_holds(30, 10, [OTHER, "o_none"]) == [everything[0], *everything[2:]]
     script.expire(2)
     await script.write(store)
     assert await store.expired_holds(30, 10) == everything[1:]

@@ -170,10 +170,10 @@ async def test_every_prepared_statement_is_among_those_explained(
     assert known.keys() == {
         "APPOINTMENT_MEMBERS",
         "EVENTS_SINCE",
-        "EXPIRED_HOLDS",
         "HEAD",
         "HELD_MEMBERS",
         "EXPIRED_RESPONSES",
+        "ONE_OF_CONTACT",
         "PAGE_OF_ALL",
         "PAGE_OF_SERVICE",
         "RESPONSE",
@@ -186,6 +186,7 @@ async def test_every_prepared_statement_is_among_those_explained(
     }
     assert makers.keys() >= {
         "allocations_of",
+        "expired_holds",
         "group_members",
         "members_of",
         "last_booked",

@@ -5,14 +5,14 @@ import itertools
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from zimun.booking import group_decision
+from zimun.booking import writer as writing
 from zimun.booking.catalog import CreateOrganization
-from zimun.booking.store import LedgerRead, LedgerUpdate
+from zimun.booking.store import Append, LedgerRead, LedgerUpdate
 from zimun.clock import ManualClock
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
@@ -122,11 +122,12 @@ async def test_only_the_ledger_that_needs_more_is_read_and_decided_again(
     assert not isinstance(outcomes[0], Exception)
     assert isinstance(outcomes[1], HoldNotFound)
     assert (change.decisions, release.decisions) == (1, 2)
-    assert reads == {other: 1, ORG: 2}
+    # What the other lacks is read beside the group, and the refusal confirmed by a read.
+    assert reads == {other: 1, ORG: 3}
     assert (await stores.reader.catalog(other)).organization.name == "Barber"
 
 
-async def test_ledger_that_another_server_moves_while_its_group_reads_more_is_decided_again(
+async def test_ledger_that_another_server_moves_before_its_group_is_written_is_decided_again(
     client: BookingClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = client.stores
@@ -134,16 +135,16 @@ async def test_ledger_that_another_server_moves_while_its_group_reads_more_is_de
     await put_catalog(stores, replace(SALON, id=other), org_id=other)
     stores.reader.forget()
     change = CountedCommand(PutCatalog([replace(SALON, id=other, name="Barber")]))
-    read = stores.ledgers.read
+    append = stores.ledgers.append
 
     async with engine.open(client.clock) as elsewhere:
 
-        async def overtaken(requests: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-            if change.decisions == 1 and requests[0].org_id == ORG:
+        async def overtaken(appends: Sequence[Append]) -> Set[str]:
+            if change.decisions == 1:
                 await put_catalog(elsewhere, replace(SALON, id=other, name="Spa"), org_id=other)
-            return await read(requests)
+            return await append(appends)
 
-        monkeypatch.setattr(stores.ledgers, "read", overtaken)
+        monkeypatch.setattr(stores.ledgers, "append", overtaken)
         outcomes: list[object] = await asyncio.gather(
             stores.writer.run(other, change),
             stores.writer.run(ORG, ReleaseHold("h_unknown")),
@@ -171,7 +172,7 @@ class NeedyCommand:
 async def test_command_that_never_has_what_it_needs_fails_and_lets_other_tasks_run(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_decision, "MAX_ROUNDS", 4)
+    monkeypatch.setattr(writing, "MAX_ROUNDS", 4)
     ticks: list[None] = []
 
     async def tick() -> None:

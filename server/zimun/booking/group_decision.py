@@ -38,7 +38,8 @@ MAX_DECISION = 0.005
 class PendingCommand:
     """A command that waits, with the future of its outcome.
 
-    `is_refused_hold` for a hold of a slot that was refused lately: it is hardly any work.
+    `is_refused_hold` for a hold of a slot that was refused lately: it is hardly any work. `loads`
+    counts how often it waited for parts of its ledger.
     """
 
     request: ChangeRequest
@@ -48,6 +49,7 @@ class PendingCommand:
     is_refused_hold: bool
     response: bytes = b""
     refusal: Exception | None = None
+    loads: int = 0
 
     @property
     def org_id(self) -> str:
@@ -202,7 +204,8 @@ class GroupDecision:
     """The decisions of a group whose ledgers are locked.
 
     Finished drafts are confirmed by their append or by a read, and the locks keep them valid.
-    Drafts that were decided in memory and have no such append are unconfirmed.
+    Drafts that were decided in memory and have no such append are unconfirmed. `lacking` are the
+    organizations whose commands need more of their ledgers, which is loaded beside the lane.
     """
 
     def __init__(
@@ -212,15 +215,25 @@ class GroupDecision:
         self._finished: list[Draft] = []
         self._unconfirmed: dict[str, Draft] = {}
         self._needs: dict[str, Needs] = {}
+        self.lacking: Mapping[str, Needs] = {}
 
-    async def drafts(self, group: Sequence[PendingCommand], in_memory_first: bool) -> list[Draft]:
-        """The drafts of all commands; those of a ledger are decided as often as they need more."""
-        if in_memory_first:
-            await self._decide_in_memory(_by_organization(group))
-            decided = {draft.memory.org_id for draft in self._finished}
+    async def drafts(self, group: Sequence[PendingCommand], is_first: bool) -> list[Draft]:
+        """The drafts of all commands that do not lack anything.
+
+        Where this is not the first attempt, ledgers are loaded here, and their commands decided as
+        often as they need more.
+        """
+        if is_first:
+            await self._decide_in_memory(by_organization(group))
+            self.lacking, self._needs = self._needs, {}
+            decided = {draft.memory.org_id for draft in self._finished} | self.lacking.keys()
             group = [pending for pending in group if pending.org_id not in decided]
+            if commands := by_organization(group):
+                await self._decide_after_read(commands)
+            self.lacking |= self._needs
+            return self._finished
         for _ in range(MAX_ROUNDS):
-            if commands := _by_organization(group):
+            if commands := by_organization(group):
                 await self._decide_after_read(commands)
             group = [pending for pending in group if pending.org_id in self._needs]
             if not group:
@@ -295,7 +308,7 @@ class GroupDecision:
         return Draft(memory, memory.ledger, memory.timetable, now, commands, is_new)
 
 
-def _by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:
+def by_organization(group: Sequence[PendingCommand]) -> dict[str, list[PendingCommand]]:
     """The pending commands of each organization that have no outcome yet."""
     commands: dict[str, list[PendingCommand]] = {}
     for pending in group:

@@ -62,7 +62,7 @@ class LedgerMemory:
 
     `size` is the rows of the ledger and of refused holds, and the bytes of the catalogue and its
     grids converted to rows. `is_likely_current` while this server wrote the last events that it
-    knows of. `refused_holds` were refused at the number of the ledger.
+    knows of, or has just read them. `refused_holds` were refused at the number of the ledger.
     """
 
     org_id: str
@@ -106,7 +106,7 @@ class LedgerMemory:
             ledger = _at(ledger, update.head)
         if update.catalog is not None:
             self.timetable = Timetable(update.catalog)
-        if update.loaded.needs and self.ledger is not None and update.events is not None:
+        if update.loaded and self.ledger is not None and update.events is not None:
             ledger = ledger.with_loaded(update.loaded)
             self.rows += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
             self.rows += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
@@ -241,17 +241,21 @@ class Reader:
                 part = Needs()
                 await memory.lock.acquire()
             try:
-                # Another task may have loaded the same while this one waited for the lock.
-                if part and memory.ledger and not (part := memory.ledger.lacks(part)):
-                    continue
-                [update] = await self._store.read([memory.read(part)])
-                memory.apply(update)
+                await self.load_locked(memory, part)
             finally:
                 memory.lock.release()
             # Other tasks run between two parts, even where reading suspends nothing.
             await asyncio.sleep(0)
         self.trim()
         return memory
+
+    async def load_locked(self, memory: LedgerMemory, part: Needs) -> None:
+        """Bring locked memory up to date, with a part of what a query or a command needs."""
+        # Another task may have loaded the same while this one waited for the lock.
+        if part and memory.ledger and not (part := memory.ledger.lacks(part)):
+            return
+        [update] = await self._store.read([memory.read(part)])
+        memory.apply(update)
 
     def trim(self) -> None:
         """Keep memory within its bound; the least recently used is dropped first."""

@@ -200,9 +200,11 @@ class LedgerStore(Protocol):
         OutcomeUnknown where the store was lost before it answered.
         """
 
-    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+    async def expired_holds(
+        self, now: int, limit: int, others: Collection[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         """The (org_id, hold_id) of holds that have expired and are not recorded to have, oldest
-        first."""
+        first, at most `limit`; without those of some `others`."""
 
     async def drop_responses(self, now: int, keys: Collection[ResponseKey] = ()) -> None:
         """Delete the stored responses whose lifetime is over: of some keys, or all of them."""

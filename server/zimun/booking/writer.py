@@ -10,6 +10,9 @@ The commands of a ledger that this server was the last to write, as far as it kn
 decided in memory without a read before: the transaction, which checks head and keys,
 confirms the decisions. Where there is nothing to write, or a command with a key is
 refused, a read after the decisions confirms them.
+
+Commands that lack parts of their ledger are set aside until these are loaded, and so are all
+of an organization whose ledger a query loads: those of other organizations go on.
 """
 
 import asyncio
@@ -22,13 +25,20 @@ from contextlib import suppress
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
-from zimun.booking.group_decision import GroupDecision, PendingCommand, complete, fail
-from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
+from zimun.booking.group_decision import (
+    GroupDecision,
+    PendingCommand,
+    by_organization,
+    complete,
+    fail,
+)
+from zimun.booking.reader import HEAD_READ_INTERVAL, MAX_LOAD, MAX_ROUNDS, LedgerMemory, Reader
 from zimun.booking.store import AppendRejected, LedgerStore
 from zimun.clock import Clock
 from zimun.domain.commands import Command, Hold
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.domain.identity import Caller
+from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
 """The most commands of a group: limits the time for which it occupies the event loop."""
@@ -38,6 +48,9 @@ MAX_COMMANDS = 512
 
 MAX_WAITING = 4096
 """Commands that may wait in a lane; beyond it they are refused at once."""
+
+MAX_SET_ASIDE = 512
+"""Commands of an organization that may wait for parts of its ledger; beyond it they are refused."""
 
 MAX_ATTEMPTS = 50
 """The most attempts to write a group while other servers move the heads of its ledgers."""
@@ -103,11 +116,20 @@ class Writer:
 
 
 class _Lane:
-    """A lane writes one group after the other; an organization's commands are all in one lane."""
+    """A lane writes one group after the other; an organization's commands are all in one lane.
+
+    The commands of an organization that is `_aside` wait for a task that loads what they lack.
+    Then they are `_loaded` and go first, as the task leaves the memory locked for their group;
+    `_locked` are the organizations whose memory the group under way has locked.
+    """
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._store, self._reader, self._clock = store, reader, clock
         self._waiting: deque[PendingCommand] = deque()
+        self._aside: dict[str, list[PendingCommand]] = {}
+        self._loaded: dict[str, tuple[LedgerMemory, list[PendingCommand]]] = {}
+        self._locked: dict[str, LedgerMemory] = {}
+        self._loads: set[asyncio.Task[None]] = set()
         self._arrival = asyncio.Event()
         self._must_go_on = asyncio.Event()
         self._pause_until = 0.0
@@ -116,7 +138,8 @@ class _Lane:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        aside = [*self._aside.values(), *(commands for _, commands in self._loaded.values())]
+        return len(self._waiting) + sum(map(len, aside))
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -138,18 +161,23 @@ class _Lane:
         future = asyncio.get_running_loop().create_future()
         memory = self._reader.memory(request.caller.org_id)
         is_refused_hold = isinstance(command, Hold) and command in memory.refused_holds
-        self._waiting.append(PendingCommand(request, command, creates, future, is_refused_hold))
+        pending = PendingCommand(request, command, creates, future, is_refused_hold)
+        if (aside := self._aside.get(pending.org_id)) is None:
+            self._waiting.append(pending)
+        elif len(aside) < MAX_SET_ASIDE:
+            aside.append(pending)
+        else:
+            raise Overloaded("too many changes of the organization are waiting")
         self._arrival.set()
         if not is_refused_hold:
             self._must_go_on.set()
         return future
 
     async def _run(self) -> None:
-        while self._waiting or not self._closed:
+        while self._waiting or self._aside or self._loaded or not self._closed:
             await self._arrival.wait()
             self._arrival.clear()
             while group := await self._gather_group():
-                self._reader.counters.group_sizes.observe(len(group))
                 try:
                     await self._commit(group)
                 except Exception as error:
@@ -159,7 +187,7 @@ class _Lane:
     async def _gather_group(self) -> list[PendingCommand]:
         """The next group; holds of refused slots gather while nothing else waits, as one read of
         heads serves all of them."""
-        if not self._waiting:
+        if not self._waiting and not self._loaded:
             return []
         loop = asyncio.get_running_loop()
         if (pause := self._pause_until - loop.time()) > 0:
@@ -169,21 +197,25 @@ class _Lane:
         group = self._next_group()
         if all(pending.is_refused_hold for pending in group):
             self._pause_until = loop.time() + HEAD_READ_INTERVAL
-        if not self._waiting:
+        if not self._waiting and not self._loaded:
             self._must_go_on.clear()
         return group
 
     def _next_group(self) -> list[PendingCommand]:
         """The commands of the next group; cancelled ones are dropped."""
-        group: list[PendingCommand] = []
+        group = self._take_loaded()
         others: list[PendingCommand] = []
-        to_decide = 0
+        to_decide = len(group)
         while self._waiting and to_decide < MAX_GROUP and len(group) < MAX_COMMANDS:
             pending = self._waiting.popleft()
             if pending.future.done():
                 continue
             together = self._store.shares_transactions or not group
-            if together or pending.org_id == group[0].org_id:
+            if (aside := self._aside.get(pending.org_id)) is not None:
+                aside.append(pending)
+            elif pending.org_id in self._loaded:
+                others.append(pending)
+            elif together or pending.org_id == group[0].org_id:
                 group.append(pending)
                 to_decide += not pending.is_refused_hold
             else:
@@ -191,26 +223,82 @@ class _Lane:
         self._waiting.extendleft(reversed(others))
         return group
 
-    async def _commit(self, group: list[PendingCommand]) -> None:
-        """Decide and write a group until every one of its commands has its outcome."""
-        memories = {pending.org_id: self._reader.memory(pending.org_id) for pending in group}
-        locks: list[asyncio.Lock] = []
+    def _take_loaded(self) -> list[PendingCommand]:
+        """The commands that were set aside and have what they lacked; of very many of a ledger the
+        rest wait again."""
+        group: list[PendingCommand] = []
+        while self._loaded and len(group) < MAX_GROUP:
+            if group and not self._store.shares_transactions:
+                break
+            org_id = next(iter(self._loaded))
+            memory, commands = self._loaded.pop(org_id)
+            if commands := [pending for pending in commands if not pending.future.done()]:
+                group += commands[:MAX_GROUP]
+                self._waiting.extend(commands[MAX_GROUP:])
+                self._locked[org_id] = memory
+            else:
+                memory.lock.release()
+        return group
+
+    def _set_aside(
+        self, memory: LedgerMemory, commands: list[PendingCommand], needs: Needs | None
+    ) -> None:
+        """Let the commands of a ledger wait until a part of their needs is loaded, whose memory is
+        locked; or, without needs, until it is free."""
+        self._aside[memory.org_id] = commands
+        self._locked.pop(memory.org_id, None)
+        task = asyncio.create_task(self._load(memory, needs))
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
+
+    async def _load(self, memory: LedgerMemory, needs: Needs | None) -> None:
+        org_id = memory.org_id
         try:
-            for org_id in sorted(memories):
-                lock = memories[org_id].lock
-                await lock.acquire()
-                locks.append(lock)
+            if needs is None:
+                await memory.lock.acquire()
+            elif max(pending.loads for pending in self._aside[org_id]) > MAX_ROUNDS:
+                raise AssertionError("a command never has what it needs")
+            else:
+                await self._reader.load_locked(memory, next(needs.parts(MAX_LOAD)))
+                memory.is_likely_current = memory.ledger is not None
+        except Exception as error:
+            memory.drop()
+            memory.lock.release()
+            fail(self._aside.pop(org_id), error)
+        else:
+            self._loaded[org_id] = memory, self._aside.pop(org_id)
+        self._must_go_on.set()
+        self._arrival.set()
+
+    async def _commit(self, group: list[PendingCommand]) -> None:
+        """Decide and write a group until every command has its outcome, or has been set aside."""
+        memories: dict[str, LedgerMemory] = {}
+        try:
+            for org_id, commands in by_organization(group).items():
+                memory = self._locked.get(org_id) or self._reader.memory(org_id)
+                if org_id not in self._locked:
+                    if memory.lock.locked():
+                        self._set_aside(memory, commands, None)
+                        continue
+                    await memory.lock.acquire()
+                    self._locked[org_id] = memory
+                memories[org_id] = memory
+            group = [pending for pending in group if pending.org_id in memories]
             await self._commit_locked(group, memories)
+            if group:
+                self._reader.counters.group_sizes.observe(len(group))
         finally:
-            for lock in locks:
-                lock.release()
+            for memory in self._locked.values():
+                memory.lock.release()
+            self._locked.clear()
         self._reader.trim()
 
     async def _commit_locked(
         self,
         group: list[PendingCommand],
-        memories: Mapping[str, LedgerMemory],
+        memories: dict[str, LedgerMemory],
         unknown: OutcomeUnknown | None = None,
+        is_first: bool = True,
     ) -> None:
         """Decide and write a group whose ledgers are locked.
 
@@ -220,7 +308,7 @@ class _Lane:
         rejections = 0
         for attempt in range(MAX_ATTEMPTS):
             try:
-                group = await self._attempt(group, memories, attempt == 0)
+                group = await self._attempt(group, memories, is_first and attempt == 0)
             except AppendRejected as error:
                 rejections += 1
                 group = await self._after_rejection(group, memories, error, rejections, unknown)
@@ -254,7 +342,7 @@ class _Lane:
         if rejections > MAX_REJECTIONS and len(group) > 1:
             for pending in group:
                 memory = {pending.org_id: memories[pending.org_id]}
-                await self._commit_locked([pending], memory, unknown)
+                await self._commit_locked([pending], memory, unknown, is_first=False)
             return []
         if rejections > MAX_REJECTIONS_ALONE:
             log.error("the store rejects what the ledger allows: %s", error)
@@ -263,13 +351,22 @@ class _Lane:
         return group
 
     async def _attempt(
-        self, group: list[PendingCommand], memories: Mapping[str, LedgerMemory], is_first: bool
+        self, group: list[PendingCommand], memories: dict[str, LedgerMemory], is_first: bool
     ) -> list[PendingCommand]:
         """Decide a group on its ledgers as they are now, and write it.
 
         Returns the commands to decide again: another server has moved the head of their ledger.
+        At the first attempt those that lack anything are set aside, in later ones it is loaded.
         """
-        drafts = await GroupDecision(self._store, self._clock, memories).drafts(group, is_first)
+        decision = GroupDecision(self._store, self._clock, memories)
+        drafts = await decision.drafts(group, is_first)
+        for org_id, needs in decision.lacking.items():
+            commands = [pending for pending in group if pending.org_id == org_id]
+            for pending in commands:
+                pending.loads += 1
+            self._set_aside(memories.pop(org_id), commands, needs)
+        # Whatever fails from here on does not concern them.
+        group[:] = [pending for pending in group if pending.org_id in memories]
         if expired := {
             (draft.memory.org_id, *key): draft.now for draft in drafts for key in draft.expired_keys
         }:

@@ -191,6 +191,15 @@ class TimeOffHasConflicts(Refused):
         self.reservations = reservations
 
 
+class TooManyBookings(Refused):
+    """What is asked concerns more bookings than one decision looks at; `what` are they."""
+
+    reason = "TOO_MANY_BOOKINGS"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"{what} are more than {limit:,}", limit=str(limit))
+
+
 class LimitReached(Refused):
     """A limit of bookings is reached until `ends`; `owner_id` is what sets it."""
 

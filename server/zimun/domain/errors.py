@@ -35,6 +35,7 @@
     │   ├── ContactHasAppointments
     │   ├── ContactRetentionOver
     │   ├── TimeOffHasConflicts
+    │   ├── TooManyBookings
     │   ├── LimitReached
     │   └── NotASlot
     ├── Conflict                    another change came first; read again and retry

@@ -92,8 +92,11 @@ def head(connection: Connection, org_id: str) -> Head | None:
     return Head(*head_rows[0]) if head_rows else None
 
 
-def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
-    """New events and what was requested; run it in a transaction that sees one snapshot."""
+def read(connection: Connection, request: LedgerRead, may_take_long: bool = True) -> LedgerUpdate:
+    """New events and what was requested; run it in a transaction that sees one snapshot.
+
+    Raises TakesLong as `loading.load` does.
+    """
     current = head(connection, request.org_id)
     if current is None:
         return LedgerUpdate(None, None, None, Loaded(Needs()), {})
@@ -107,7 +110,7 @@ def read(connection: Connection, request: LedgerRead) -> LedgerUpdate:
         current,
         new,
         None if is_current else catalog_rows.load_catalog(connection, request.org_id),
-        loading.load(connection, request.org_id, request.needs, current.time),
+        loading.load(connection, request.org_id, request.needs, current.time, may_take_long),
         responses(connection, request.org_id, request.keys),
     )
 
@@ -256,6 +259,17 @@ def _prunable(org_id: str, before: int) -> "Select[str, str, int]":
     )
     is_ended = (c.org_id == org_id, c.end_time < before, c.state != State.HELD.value)
     return select(c.hold_id, c.session_id, c.revision).where(*is_ended, ~has_hold)
+
+
+def expired_holds(
+    connection: Connection, now: int, limit: int, others: Collection[str]
+) -> list[tuple[str, str]]:
+    """As `booking.store.LedgerStore.expired_holds`."""
+    named = statements.padded(tuple(others)) if others else {}
+    parameters = {"now": now, "limit": limit} | named
+    return [
+        (row[0], row[1]) for row in statements.expired_holds(len(named)).run(connection, parameters)
+    ]
 
 
 def responses_over(connection: Connection, now: int) -> list[ResponseKey]:

@@ -20,6 +20,8 @@ from zimun.domain.ledger.events import FOREVER, Member, Session
 from zimun.domain.ledger.loading import (
     BLOCK,
     LOOK_BACK,
+    MAX_OF_BLOCK,
+    MAX_OF_CONTACT,
     OPEN_BLOCK,
     Allocation,
     BlockKey,
@@ -41,19 +43,37 @@ MAX_ALLOCATIONS = 5_000
 MAX_PAGE = 1000
 """After about so many members a page of them ends."""
 
+MAX_OF_BLOCKS = 20_000
+"""Appointments of the organization after which no further block of its sessions is loaded."""
 
-def load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded:
+
+class TakesLong(Exception):
+    """What is to be loaded takes longer than the event loop should wait."""
+
+
+def load(
+    connection: Connection, org_id: str, needs: Needs, time: int, may_take_long: bool = True
+) -> Loaded:
     """What is needed, at least one block and no more than have MAX_ALLOCATIONS; an open block
-    begins at ledger time."""
+    begins at ledger time.
+
+    Raises TakesLong, unless it may, where a block has more than MAX_ALLOCATIONS or a contact more
+    than MAX_PAGE appointments.
+    """
     if not needs:
         return Loaded(needs)
-    blocks, allocations = _blocks(connection, org_id, needs.blocks, time)
-    needs = replace(needs, blocks=blocks)
+    blocks, allocations = _blocks(connection, org_id, needs.blocks, time, may_take_long)
+    group_blocks, crowded_blocks = _few_of_all(connection, org_id, needs.group_blocks)
+    since = time - LOOK_BACK
+    contacts, crowded_contacts = _few_of_contacts(
+        connection, org_id, needs.contacts, since, may_take_long
+    )
+    needs = replace(needs, blocks=blocks, group_blocks=group_blocks, contacts=contacts)
     by_id = [
         *_reservations(connection, org_id, "hold_id", needs.hold_ids),
         *_reservations(connection, org_id, "appointment_id", needs.appointment_ids),
     ]
-    of_contacts = _appointments_of(connection, org_id, needs.contacts, time - LOOK_BACK)
+    of_contacts = _appointments_of(connection, org_id, contacts, since)
     session_ids = needs.session_ids | {
         reservation.session_id for reservation in by_id if reservation.state in LIVE
     }
@@ -72,7 +92,8 @@ def load(connection: Connection, org_id: str, needs: Needs, time: int) -> Loaded
     is_twice = any(number == OPEN_BLOCK for _, number in blocks)
     once = list(dict.fromkeys(allocations)) if is_twice else allocations
     reservations = {reservation.hold_id: reservation for reservation in (*by_id, *of_contacts)}
-    return Loaded(needs, once, list(sessions.values()), list(reservations.values()), last)
+    crowded: list[BlockKey | str] = [*crowded_blocks, *crowded_contacts]
+    return Loaded(needs, once, list(sessions.values()), list(reservations.values()), last, crowded)
 
 
 def may_be_long(org_id: str, needs: Needs) -> bool:
@@ -91,16 +112,35 @@ def _named(ids: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def _blocks(
-    connection: Connection, org_id: str, blocks: set[BlockKey], time: int
+    connection: Connection, org_id: str, blocks: set[BlockKey], time: int, may_take_long: bool
 ) -> tuple[set[BlockKey], list[tuple[str, Allocation]]]:
     """Blocks with their allocations: the earlier ones, where all have more than MAX_ALLOCATIONS."""
-    while len(blocks) > 1:
-        limit = MAX_ALLOCATIONS + 1
+    limit = MAX_ALLOCATIONS + 1
+    while len(blocks) > 1 or not may_take_long:
         allocations = list(islice(_allocations(connection, org_id, blocks, time, limit), limit))
         if len(allocations) < limit:
             return blocks, allocations
+        if not may_take_long:
+            raise TakesLong
         blocks = set(sorted(blocks, key=itemgetter(1, 0))[: max(1, len(blocks) // 4)])
     return blocks, list(_allocations(connection, org_id, blocks, time, FOREVER))
+
+
+def _few_of_all(
+    connection: Connection, org_id: str, blocks: set[BlockKey]
+) -> tuple[set[BlockKey], set[BlockKey]]:
+    """Blocks of sessions with one of all services only where these have few appointments, and that
+    one where it is crowded."""
+    of_all = sorted(number for owner, number in blocks if owner == org_id)
+    while of_all:
+        within = {"org": org_id, "start": of_all[0] * BLOCK, "end": (of_all[-1] + 1) * BLOCK}
+        most = MAX_OF_BLOCKS if len(of_all) > 1 else MAX_OF_BLOCK
+        if not statements.PAGE_OF_ALL.run(connection, within | {"skipped": most}):
+            break
+        if len(of_all) == 1:
+            return {key for key in blocks if key[0] != org_id}, {(org_id, of_all[0])}
+        of_all = of_all[:1]
+    return {key for key in blocks if key[0] != org_id or key[1] in of_all}, set()
 
 
 def _allocations(
@@ -180,6 +220,22 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 def _block_time(first: int, last: int, time: int) -> Interval:
     """The interval of some blocks."""
     return (time, FOREVER) if last == OPEN_BLOCK else (first * BLOCK, (last + 1) * BLOCK)
+
+
+def _few_of_contacts(
+    connection: Connection, org_id: str, contacts: set[str], start: int, may_take_long: bool
+) -> tuple[set[str], set[str]]:
+    """The contacts with few appointments, live or not, and those that are crowded."""
+    most = MAX_OF_CONTACT if may_take_long else MAX_PAGE
+    within = {"org": org_id, "start": start, "skipped": most}
+    crowded = {
+        contact
+        for contact in contacts
+        if statements.ONE_OF_CONTACT.run(connection, within | {"contact": contact})
+    }
+    if crowded and not may_take_long:
+        raise TakesLong
+    return contacts - crowded, crowded
 
 
 def _appointments_of(

@@ -207,12 +207,35 @@ def appointments_of(contacts: int) -> Prepared:
     )
 
 
-EXPIRED_HOLDS = Prepared(
-    select(reservations.c.org_id, reservations.c.hold_id)
-    .where(IS_HELD, reservations.c.expires_at <= bindparam("now"))
-    .order_by(reservations.c.expires_at)
-    .limit(bindparam("limit"))
+ONE_OF_CONTACT = Prepared(
+    select(reservations.c.start_time)
+    .where(
+        reservations.c.org_id == ORG,
+        reservations.c.contact_key == bindparam("contact"),
+        reservations.c.start_time >= bindparam("start"),
+        IS_APPOINTMENT,
+    )
+    .order_by(reservations.c.start_time)
+    .offset(bindparam("skipped"))
+    .limit(1)
 )
+"""The start of an appointment of a contact, live or not, after so many others from an instant on;
+nothing where there are no more."""
+
+
+@lru_cache(maxsize=64)
+def expired_holds(others: int) -> Prepared:
+    """Expired holds, oldest first, up to a limit, but for those of so many organizations, s0, s1
+    and so on."""
+    c = reservations.c
+    is_of_others = [c.org_id.not_in(_values("s", others))] if others else []
+    return Prepared(
+        select(c.org_id, c.hold_id)
+        .where(IS_HELD, c.expires_at <= bindparam("now"), *is_of_others)
+        .order_by(c.expires_at)
+        .limit(bindparam("limit"))
+    )
+
 
 EXPIRED_RESPONSES = Prepared(
     select(*idempotency.primary_key)

@@ -17,6 +17,7 @@ from zimun.domain.booking_errors import (
     OutsideUndoWindow,
     SlotUnavailable,
     TimeOffHasConflicts,
+    TooManyBookings,
 )
 from zimun.domain.catalog.booking_limit import (
     CUSTOMER_SUBJECT,
@@ -172,6 +173,11 @@ def test_limit_that_is_reached_names_its_subject_unless_that_is_the_customer(
             OutsideUndoWindow("a_1", 0),
             "appointment a_1 could be reopened until 1970-01-01T00:00:00Z",
             {"appointment_id": "a_1", "until": "1970-01-01T00:00:00Z"},
+        ),
+        (
+            TooManyBookings("the contact's appointments", 20_000),
+            "the contact's appointments are more than 20,000",
+            {"limit": "20000"},
         ),
         (
             ContactHasAppointments(["a_1", "a_2"]),

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zimun.domain.booking_errors import TooManyBookings
 from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.instant import DAY, HOUR
 from zimun.domain.intervals import Interval
+from zimun.domain.ledger import time_off_conflicts
 from zimun.domain.ledger.events import FOREVER, EventType, ReservationEvent, Session, member_of
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Needs, NotLoaded
@@ -220,6 +222,80 @@ def test_conflicts_of_a_staff_member_name_all_that_they_need_at_once() -> None:
         Needs(session_ids={f"x_{n}" for n in range(3)}),
         Needs(hold_ids={f"h_{n}" for n in range(3)}),
     ]
+
+
+def met(owner_id: str, count: int, before: TimeOff | None = None) -> Conflicts:
+    """The conflicts of a day off with so many hours that are booked in a row."""
+    off = TimeOff(owner_id=owner_id, start=EDGE, end=EDGE + DAY, id="f_1")
+    events = [
+        booking(n, EDGE + n * HOUR, EDGE + (n + 1) * HOUR, State.CONFIRMED, owner_id)
+        for n in range(count)
+    ]
+    return Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0, before))
+
+
+@pytest.mark.parametrize("owner_id", OWNERS)
+def test_time_off_that_overlaps_too_many_bookings_is_refused(
+    owner_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_off_conflicts, "MAX_MET", 3)
+    monkeypatch.setattr(time_off_conflicts, "WINDOW", BLOCK)
+    assert met(owner_id, 3).total == 3
+    with pytest.raises(TooManyBookings):
+        met(owner_id, 4)
+    # Those that it overlapped before are looked at as well, though they are no conflicts.
+    before = TimeOff(owner_id=owner_id, start=EDGE, end=EDGE + 2 * HOUR, id="f_1")
+    assert met(owner_id, 3, before=before).total == 1
+    with pytest.raises(TooManyBookings):
+        met(owner_id, 4, before=before)
+
+
+@pytest.mark.parametrize("owner_id", OWNERS)
+def test_time_off_is_refused_before_all_that_it_overlaps_is_loaded(
+    owner_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_off_conflicts, "MAX_MET", 3)
+    monkeypatch.setattr(time_off_conflicts, "WINDOW", BLOCK)
+    off = TimeOff(owner_id=owner_id, start=EDGE, end=EDGE + 3 * BLOCK, id="f_1")
+    events = [
+        booking(n, EDGE + n * DAY, EDGE + n * DAY + HOUR, State.CONFIRMED, owner_id)
+        for n in range(24)
+    ]
+    keeper = Keeper(Model(events))
+    lacking: set[str] = set()
+
+    def ask(ledger: Ledger) -> Conflicts:
+        try:
+            return conflicts_of(ledger, CATALOG, off, 0)
+        except NotLoaded as found:
+            lacking.update(found.needs.session_ids)
+            raise
+
+    with pytest.raises(TooManyBookings):
+        keeper.ask(ask)
+    assert not lacking
+
+
+def test_sessions_of_a_person_are_loaded_for_one_window_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time_off_conflicts, "WINDOW", BLOCK)
+    off = TimeOff(owner_id="t_1", start=EDGE, end=EDGE + 2 * BLOCK, id="f_1")
+    events = [
+        booking(n, start, start + HOUR, State.CONFIRMED, "t_1")
+        for n, start in enumerate((EDGE, EDGE + DAY, EDGE + BLOCK))
+    ]
+    lacking: list[set[str]] = []
+
+    def ask(ledger: Ledger) -> Conflicts:
+        try:
+            return conflicts_of(ledger, CATALOG, off, 0)
+        except NotLoaded as found:
+            lacking.append(found.needs.session_ids)
+            raise
+
+    assert Keeper(Model(events)).ask(ask).total == 3
+    assert [needs for needs in lacking if needs] == [{"x_0", "x_1"}, {"x_2"}]
 
 
 def test_first_hundred_conflicts_are_named_and_all_are_counted() -> None:

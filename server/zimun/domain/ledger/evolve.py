@@ -56,6 +56,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
         ),
         ledger.last_booked.with_changes(last_booked),
         _contacts(ledger, reservation),
+        ledger.crowded,
         ledger.origin,
     )
 

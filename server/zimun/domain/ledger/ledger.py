@@ -12,13 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+from zimun.domain.booking_errors import TooManyBookings
 from zimun.domain.errors import AppointmentNotFound, HoldNotFound
+from zimun.domain.instant import DAY
 from zimun.domain.intervals import Interval
 from zimun.domain.ledger.blocks import Block, block_numbers, block_of
 from zimun.domain.ledger.events import Session
 from zimun.domain.ledger.layers import Layer, new_layer
 from zimun.domain.ledger.loading import (
     BLOCK,
+    CROWDED_SEQS,
+    MAX_OF_BLOCK,
+    MAX_OF_CONTACT,
     OPEN_BLOCK,
     Allocation,
     BlockKey,
@@ -54,6 +59,7 @@ _MAPS = (
     "appointments",
     "last_booked",
     "contacts",
+    "crowded",
 )
 
 
@@ -63,7 +69,8 @@ class Ledger:
 
     `time` is the latest instant at which anything was decided: ledger time does
     not run back. `catalog_version` is the number of the catalogue's last change.
-    A ledger shares what was loaded with those that evolved from it, until
+    `crowded` are the blocks and contacts with too many bookings to load, each with the number at
+    which that was found. A ledger shares what was loaded with those that evolved from it, until
     `merged`: then only the merged one may be used. All of them have the same
     `origin`, and no ledger that was read afresh has.
     """
@@ -79,6 +86,7 @@ class Ledger:
     appointments: "Layer[str, str]" = field(default_factory=new_layer)
     last_booked: "Layer[str, int]" = field(default_factory=new_layer)
     contacts: "Layer[str, tuple[str, ...]]" = field(default_factory=new_layer)
+    crowded: "Layer[BlockKey | str, int]" = field(default_factory=new_layer)
     origin: object = field(default_factory=object, compare=False)
 
     def reservation(self, hold_id: str) -> Reservation:
@@ -171,7 +179,8 @@ class Ledger:
         return self._sessions(service_id, within)
 
     def all_sessions(self, within: Interval) -> list[Session]:
-        """The sessions of all services that start within an interval; raises NotLoaded."""
+        """The sessions of all services that start within an interval; raises NotLoaded, or
+        TooManyBookings where a block has more than MAX_OF_BLOCK appointments."""
         return self._sessions(self.org_id, within)
 
     def _sessions(self, owner_id: str, within: Interval) -> list[Session]:
@@ -181,6 +190,9 @@ class Ledger:
         for number in block_numbers(*within):
             block = self.group_blocks.get((owner_id, number))
             if block is None:
+                if self._is_crowded((owner_id, number)):
+                    days = f"the organization's appointments in {BLOCK // DAY} days"
+                    raise TooManyBookings(days, MAX_OF_BLOCK)
                 needs.group_blocks.add((owner_id, number))
             else:
                 ids += block
@@ -197,9 +209,11 @@ class Ledger:
 
     def appointments_of(self, contact: str) -> list[Reservation]:
         """The live appointments of a contact, by `contact_key`, from LOOK_BACK before ledger time
-        on; raises NotLoaded."""
+        on; raises NotLoaded, or TooManyBookings where they are more than MAX_OF_CONTACT."""
         hold_ids = self.contacts.get(contact)
         if hold_ids is None:
+            if self._is_crowded(contact):
+                raise TooManyBookings("the contact's appointments", MAX_OF_CONTACT)
             raise NotLoaded(Needs(contacts={contact}))
         reservations = [self.reservations.get(hold_id) for hold_id in hold_ids]
         if None in reservations:
@@ -214,6 +228,11 @@ class Ledger:
             and reservation.state in LIVE
             and contact_key(reservation.contact.email) == contact
         ]
+
+    def _is_crowded(self, key: BlockKey | str) -> bool:
+        """Whether there were too many bookings to load, lately."""
+        found = self.crowded.get(key)
+        return found is not None and self.seq < found + CROWDED_SEQS
 
     def staff_load(
         self, staff_ids: Sequence[str], day: Interval, now: int
@@ -269,6 +288,7 @@ class Ledger:
                 dict.fromkeys(needs.staff_ids, 0) | dict(loaded.last_booked)
             ),
             contacts=self.contacts.with_changes(_loaded_contacts(loaded)),
+            crowded=self.crowded.with_changes(dict.fromkeys(loaded.crowded, self.seq)),
         ).merged()
 
     def lacks(self, needs: Needs) -> Needs:
@@ -298,6 +318,7 @@ class Ledger:
             self.appointments.merged(),
             self.last_booked.merged(),
             self.contacts.merged(),
+            self.crowded.merged(),
             self.origin,
         )
 

@@ -1,6 +1,6 @@
 """Loading parts of a ledger: what a query needs, and what was read for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from operator import itemgetter
@@ -19,6 +19,15 @@ OPEN_BLOCK = 1 << 40
 LOOK_BACK = 40 * DAY
 """How long before ledger time the appointments of a contact begin that are loaded: longer than any
 period of a limit."""
+
+MAX_OF_BLOCK = 100_000
+"""The most appointments in a block of the organization that are loaded."""
+
+MAX_OF_CONTACT = 20_000
+"""The most appointments that a contact may have, cancelled ones among them, to be loaded."""
+
+CROWDED_SEQS = 1000
+"""For how many numbers of the ledger something that has too many bookings counts as such."""
 
 BlockKey = tuple[str, int]
 """A subject (or, of sessions, a service or the organization) and the number of a block since 1970.
@@ -95,6 +104,8 @@ class Loaded:
     """What was read for some `needs`, all at one number of the ledger.
 
     It may have fewer blocks than were requested, as `needs` tells, but at least one of them.
+    `crowded` are the blocks of the organization with more than MAX_OF_BLOCK appointments, and the
+    contacts with more than MAX_OF_CONTACT, which are not loaded.
     `allocations` come with their subjects; `sessions` know their members; no
     reservation is among `reservations` twice; `last_booked` has the instant of each staff
     member's last booking.
@@ -105,3 +116,7 @@ class Loaded:
     sessions: Sequence[Session] = ()
     reservations: Sequence[Reservation] = ()
     last_booked: Mapping[str, int] = field(default_factory=dict)
+    crowded: Collection[BlockKey | str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.needs or self.crowded)

@@ -17,7 +17,7 @@ from zimun.booking.store import (
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.domain.ledger.events import Event
 from zimun.domain.ledger.loading import Loaded, Needs
-from zimun.storage import ledgers, statements
+from zimun.storage import ledgers
 from zimun.storage.changes import changes_of, is_plain
 from zimun.storage.database_errors import brief
 from zimun.storage.ledger_queries import LedgerQueries
@@ -131,12 +131,11 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
             return OutcomeUnknown("the store was lost while it committed")
         return self._database.refused(error) if is_refusal_to_serve(error) else error
 
-    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
+    async def expired_holds(
+        self, now: int, limit: int, others: Collection[str] = ()
+    ) -> Sequence[tuple[str, str]]:
         """One range of an index on the instant."""
-        expired = await self._database.read(
-            lambda tx: statements.EXPIRED_HOLDS.run(tx, {"now": now, "limit": limit})
-        )
-        return [(row[0], row[1]) for row in expired]
+        return await self._database.read(lambda tx: ledgers.expired_holds(tx, now, limit, others))
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """A transaction only where there is something to prune."""

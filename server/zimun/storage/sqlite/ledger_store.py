@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence, Set
+from contextlib import suppress
 from functools import lru_cache, partial
 
 from sqlalchemy import Connection
@@ -13,11 +14,11 @@ from zimun.booking.store import (
     LedgerRead,
     LedgerUpdate,
 )
-from zimun.storage import ledgers, statements
+from zimun.storage import ledgers
 from zimun.storage.changes import PARTS, Part, changes_of
 from zimun.storage.database_errors import brief
 from zimun.storage.ledger_queries import LedgerQueries
-from zimun.storage.loading import may_be_long
+from zimun.storage.loading import TakesLong, may_be_long
 from zimun.storage.sqlite.database import SqliteDatabase
 
 
@@ -35,9 +36,11 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
 
     async def read(self, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
         """Every read at one snapshot; on a thread where they may take long."""
-        if any(may_be_long(request.org_id, request.needs) for request in reads):
-            return await self._database.load(partial(_read_all, reads=reads))
-        return await self._database.read(partial(_read_all, reads=reads))
+        if not any(may_be_long(request.org_id, request.needs) for request in reads):
+            with suppress(TakesLong):
+                short = partial(_read_all, reads=reads, may_take_long=False)
+                return await self._database.read(short)
+        return await self._database.load(partial(_read_all, reads=reads))
 
     async def append(self, appends: Sequence[Append]) -> Set[str]:
         """One transaction for the whole group."""
@@ -58,11 +61,12 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
             raise AppendRejected(brief(error)) from error
         return {append.before.org_id for append in current}
 
-    async def expired_holds(self, now: int, limit: int) -> Sequence[tuple[str, str]]:
-        """One range of an index on the instant."""
-        with self._database.snapshot() as connection:
-            expired = statements.EXPIRED_HOLDS.run(connection, {"now": now, "limit": limit})
-        return [(row[0], row[1]) for row in expired]
+    async def expired_holds(
+        self, now: int, limit: int, others: Collection[str] = ()
+    ) -> Sequence[tuple[str, str]]:
+        """One range of an index on the instant; on a thread where it may pass over many."""
+        read = partial(ledgers.expired_holds, now=now, limit=limit, others=others)
+        return await (self._database.load(read) if others else self._database.read(read))
 
     async def prune(self, org_id: str, before: int, limit: int) -> int:
         """A transaction only where there is something to prune."""
@@ -77,8 +81,10 @@ class SqliteLedgers(LedgerQueries[SqliteDatabase]):
         await self._database.probe_file()
 
 
-def _read_all(connection: Connection, reads: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-    return [ledgers.read(connection, request) for request in reads]
+def _read_all(
+    connection: Connection, reads: Sequence[LedgerRead], may_take_long: bool = True
+) -> Sequence[LedgerUpdate]:
+    return [ledgers.read(connection, request, may_take_long) for request in reads]
 
 
 def _move_head(connection: Connection, append: Append) -> bool:
