@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from bench.catalogue import book
-from tests.support.postgres import running
+from tests.support.postgres import run_postgres
 from zimun.app import tune_garbage_collector
 from zimun.booking import expiry
 from zimun.booking.catalog import CreateOrganization
@@ -267,7 +267,7 @@ def main(stores: str, bookings: int) -> None:
             print("SQLite")
             asyncio.run(measure(url, bookings))
     if stores != "SQLite":
-        with running() as server:
+        with run_postgres() as server:
             url = database_url(server.url(server.create()), Path())
             migrate(url)
             print("PostgreSQL")

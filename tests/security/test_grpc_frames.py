@@ -172,7 +172,7 @@ async def test_calls_that_come_while_the_event_loop_is_busy_are_not_cancelled(
     tmp_path: Path, attacks: AttackCounter
 ) -> None:
     """gRPC cancels calls beyond a number that no one has accepted, those of others, too."""
-    async with serving(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
+    async with run_server(tmp_path, ManualClock(FRIDAY_MORNING)) as zimun:
         port = int(zimun.target.rpartition(":")[2])
         with contextlib.ExitStack() as stack:
             # The event loop of the server waits for all of it.

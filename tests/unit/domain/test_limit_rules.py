@@ -220,7 +220,7 @@ def test_search_of_a_week_counts_the_bookings_of_each_of_its_dates(day: int) -> 
     first = build.MONDAY
     within = (MONDAY - 9 * HOUR, MONDAY - 9 * HOUR + 7 * DAY)
     timetable, request = Timetable(known.catalog), SlotRequest("s_1")
-    search = known.keeper.ask(
+    search = known.keeper.query(
         lambda ledger: resolve(ledger, timetable, request).search(ledger, known.now, within)
     )
     by_day = search.slots_by_day(first, first + timedelta(days=6))

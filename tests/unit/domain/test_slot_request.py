@@ -158,7 +158,9 @@ def crowded() -> Callable[[Interval, int], Interval]:
     for n in range(24):
         known.book(NINE + n * HOUR)
     asked = ResolvedRequest(Timetable(known.catalog), hourly, Place("", "UTC"), "", 1, None)
-    return lambda whole, around: known.keeper.ask(lambda ledger: asked.part(ledger, whole, around))
+    return lambda whole, around: known.keeper.query(
+        lambda ledger: asked.part(ledger, whole, around)
+    )
 
 
 def test_time_with_few_enough_bookings_is_searched_as_a_whole(

@@ -231,7 +231,7 @@ def met(owner_id: str, count: int, before: TimeOff | None = None) -> Conflicts:
         booking(n, EDGE + n * HOUR, EDGE + (n + 1) * HOUR, State.CONFIRMED, owner_id)
         for n in range(count)
     ]
-    return Keeper(Model(events)).ask(lambda ledger: conflicts_of(ledger, CATALOG, off, 0, before))
+    return Keeper(Model(events)).query(lambda ledger: conflicts_of(ledger, CATALOG, off, 0, before))
 
 
 @pytest.mark.parametrize("owner_id", OWNERS)
@@ -272,7 +272,7 @@ def test_time_off_is_refused_before_all_that_it_overlaps_is_loaded(
             raise
 
     with pytest.raises(TooManyBookings):
-        keeper.ask(ask)
+        keeper.query(ask)
     assert not lacking
 
 
@@ -294,7 +294,7 @@ def test_sessions_of_a_person_are_loaded_for_one_window_after_the_other(
             lacking.append(found.needs.session_ids)
             raise
 
-    assert Keeper(Model(events)).ask(ask).total == 3
+    assert Keeper(Model(events)).query(ask).total == 3
     assert [needs for needs in lacking if needs] == [{"x_0", "x_1"}, {"x_2"}]
 
 
