@@ -4,9 +4,8 @@ Paths are those of the contract's checks: `services[2].weekly_hours[0].end_time`
 the empty one is the whole text.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import yaml
@@ -30,34 +29,45 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Document:
-    """What is known of a text that was read: the line of every path, and its faults."""
+    """What is known of a text that was read: the line of every path, and its faults.
+
+    `faulty_paths` are those of the faults; `inside` has, of each path around them, the paths with
+    faults one step further in.
+    """
 
     lines: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    faulty_paths: set[str] = field(default_factory=set)
+    inside: dict[str, set[str]] = field(default_factory=dict)
 
     def copy(self) -> "Document":
         """A copy, which gets further faults by itself."""
-        return replace(self, faults=[*self.faults])
+        inside = {path: {*inner} for path, inner in self.inside.items()}
+        return Document(self.lines, [*self.faults], {*self.faulty_paths}, inside)
 
     def fault(self, path: str, message: str, line: int = 0) -> None:
         """Add a fault at a path."""
         self.faults.append(Fault(line or self._line(path), path, message))
+        self.faulty_paths.add(path)
+        inner = path
+        for outer in _around(path):
+            self.inside.setdefault(outer, set()).add(inner)
+            inner = outer
 
     def follow_up(self, path: str, message: str) -> None:
-        """As `fault`, but without an effect where the path has a fault already."""
-        if not any(_overlap(path, fault.path) for fault in self.faults):
+        """As `fault`, but without an effect where the path, or one inside or around it, has a fault
+        already."""
+        if path not in self.inside and self.faulty_paths.isdisjoint((path, *_around(path))):
             self.fault(path, message)
 
     def faulty(self, place: str) -> set[str]:
         """The fields of the message at a place in which something is wrong."""
-        inner = (fault.path for fault in self.faults if fault.path.startswith(f"{place}."))
-        return {re.split(r"[.\[]", path.removeprefix(f"{place}."))[0] for path in inner}
+        inner = (path.removeprefix(place) for path in self.inside.get(place, ()))
+        return {path[1:] for path in inner if path.startswith(".")}
 
     def _line(self, path: str) -> int:
         """Where the path is written, or else the nearest one around it."""
-        while path and path not in self.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, 1)
+        return next((self.lines[each] for each in (path, *_around(path)) if each in self.lines), 1)
 
     def pairs(self, node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.Node]]:
         """The keys of a mapping, each once, with their values."""
@@ -95,10 +105,11 @@ def join(path: str, word: str) -> str:
     return f"{path}.{word}" if path else word
 
 
-def _overlap(path: str, other: str) -> bool:
-    """Whether two paths are the same, or one is inside the other."""
-    outer, inner = sorted((path, other), key=len)
-    return outer in ("", inner) or inner.startswith((f"{outer}.", f"{outer}["))
+def _around(path: str) -> Iterator[str]:
+    """The paths around a path, the nearest first; the last is the whole text."""
+    while path:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        yield path
 
 
 def parse(data: bytes, document: Document) -> yaml.Node | None:
