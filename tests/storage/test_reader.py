@@ -124,3 +124,15 @@ async def test_an_unknown_organization_is_refused_beside_one_that_is_known(
     assert await known > 0
     with pytest.raises(TokenInvalid):
         await unknown
+
+
+async def test_query_is_as_of_its_call_though_the_head_comes_later(
+    client: BookingClient, store: GatedStore, reader: Reader
+) -> None:
+    """What other servers have done since is not in the answer, nor is the time that has passed."""
+    called = client.clock.now()
+    answer = asyncio.create_task(reader.query(ORG, lambda ledger, timetable, now: now))
+    await store.looks.get()
+    client.clock.advance(1)
+    store.gate.set()
+    assert await answer == called

@@ -16,12 +16,12 @@ from zimun.booking.store import Append, LedgerRead, LedgerUpdate
 from zimun.clock import ManualClock
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.booking_errors import SlotUnavailable
-from zimun.domain.commands import Decision, ReleaseHold
+from zimun.domain.commands import Decision, ExtendHold, ReleaseHold
 from zimun.domain.errors import HoldNotFound, TokenInvalid
-from zimun.domain.instant import DAY
+from zimun.domain.instant import DAY, SECOND
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import BLOCK, Loaded, Needs, NotLoaded
-from zimun.domain.ledger.reservation import Reservation
+from zimun.domain.ledger.reservation import Reservation, State
 from zimun.stores import Stores
 
 from .booking_client import BookingClient, CountedCommand
@@ -125,6 +125,28 @@ async def test_only_the_ledger_that_needs_more_is_read_and_decided_again(
     # What the other lacks is read beside the group, and the refusal confirmed by a read.
     assert reads == {other: 1, ORG: 3}
     assert (await stores.reader.catalog(other)).organization.name == "Barber"
+
+
+async def test_hold_that_another_server_extends_after_the_read_has_not_expired(
+    client: BookingClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that passes between read and decision brings the hold beyond its first end."""
+    stores = client.stores
+    hold = await client.hold(at(10))
+    stores.reader.memory(ORG).is_likely_current = False
+    read = stores.ledgers.read
+    async with engine.open(client.clock) as elsewhere:
+
+        async def slow(requests: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
+            updates = await read(requests)
+            if client.clock.now() < hold.expires_at:
+                client.clock.advance((hold.expires_at - client.clock.now()) / SECOND - 1)
+                await elsewhere.writer.run(ORG, ExtendHold(hold.hold_id))
+                client.clock.advance(2)
+            return updates
+
+        monkeypatch.setattr(stores.ledgers, "read", slow)
+        assert (await client.confirm(hold.hold_id)).state is State.CONFIRMED
 
 
 async def test_ledger_that_another_server_moves_before_its_group_is_written_is_decided_again(

@@ -248,7 +248,7 @@ class GroupDecision:
         for org_id, some in commands.items():
             memory = self._memories[org_id]
             if memory.is_likely_current:
-                draft = self._new_draft(memory, some)
+                draft = self._new_draft(memory, some, self._clock.now())
                 if missing := await draft.decide_commands({}, pause):
                     self._needs[org_id] = missing
                 elif draft.is_confirmed_by_append:
@@ -260,6 +260,9 @@ class GroupDecision:
         """Read ledgers with what they need; confirm their drafts, or decide their commands."""
         reads = [self._read(org_id, some) for org_id, some in commands.items()]
         self._needs = {}
+        # At a later instant a hold would seem to have expired that another server has confirmed
+        # since the read.
+        now = self._clock.now()
         updates = await self._store.read(reads)
         pause = Pause(MAX_DECISION)
         for (org_id, some), update in zip(commands.items(), updates, strict=True):
@@ -267,7 +270,7 @@ class GroupDecision:
             if draft and draft.is_confirmed_by(update):
                 self._finished.append(draft)
                 continue
-            draft = self._open_draft(self._memories[org_id], update, some)
+            draft = self._open_draft(self._memories[org_id], update, some, now)
             if missing := await draft.decide_commands(update.responses, pause):
                 self._needs[org_id] = missing
             else:
@@ -281,9 +284,9 @@ class GroupDecision:
         return replace(read, keys=keys) if keys else read
 
     def _open_draft(
-        self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand]
+        self, memory: LedgerMemory, update: LedgerUpdate, commands: list[PendingCommand], now: int
     ) -> Draft:
-        """A draft on top of what was read; a new ledger's where there is no such organization.
+        """A draft, as of `now` or later, on top of what was read; a new ledger where there is none.
 
         That has the commands that may make it; the others are refused.
         """
@@ -297,14 +300,14 @@ class GroupDecision:
             memory.begin(empty_catalog(memory.org_id))
         else:
             memory.apply(update)
-        return self._new_draft(memory, commands, is_new)
+        return self._new_draft(memory, commands, now, is_new)
 
     def _new_draft(
-        self, memory: LedgerMemory, commands: list[PendingCommand], is_new: bool = False
+        self, memory: LedgerMemory, commands: list[PendingCommand], now: int, is_new: bool = False
     ) -> Draft:
         assert memory.ledger, "memory has been brought up to date"
         assert memory.timetable, "memory has been brought up to date"
-        now = max(self._clock.now(), memory.ledger.time)
+        now = max(now, memory.ledger.time)
         return Draft(memory, memory.ledger, memory.timetable, now, commands, is_new)
 
 

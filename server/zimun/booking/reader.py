@@ -182,8 +182,12 @@ class Reader:
     async def query(self, org_id: str, query: Query[T]) -> T:
         """The result of a query of an organization's ledger, as of now or later.
 
-        Raises TokenInvalid where there is no such organization, and what the query raises.
+        The instant is that of the call, or of the ledger's last event where that is later: at a
+        later one a hold would seem to have expired that another server has confirmed since the
+        head was read. Raises TokenInvalid where there is no such organization, and what the query
+        raises.
         """
+        now = self._clock.now()
         memory = await self.current(org_id)
         for _ in range(MAX_ROUNDS):
             ledger, timetable = memory.ledger, memory.timetable
@@ -191,7 +195,7 @@ class Reader:
                 memory = await self.load(memory, Needs())
                 continue
             try:
-                return query(ledger, timetable, max(self._clock.now(), ledger.time))
+                return query(ledger, timetable, max(now, ledger.time))
             except NotLoaded as lacking:
                 needs = lacking.needs
             memory = await self.load(memory, needs)
