@@ -40,6 +40,24 @@ DEMO_STAFF = frozenset({"t_ada", "t_ben", "t_chloe"})
 """Who gives s_123."""
 
 
+MAX_IDLE = 30.0
+"""Seconds after which a connection is not used again: Envoy closes it after 60."""
+
+
+class _BusyConnections(requests.adapters.HTTPAdapter):
+    """Drops connections that have been idle for MAX_IDLE: a request may meet their end."""
+
+    _used = 0.0
+
+    def send(self, *request: Any, **options: Any) -> requests.Response:
+        if time.monotonic() - self._used > MAX_IDLE:
+            self.poolmanager.clear()
+        try:
+            return super().send(*request, **options)
+        finally:
+            self._used = time.monotonic()
+
+
 class Zimun:
     """One `zimun up --demo` on a data directory; can be stopped, killed and started again."""
 
@@ -52,6 +70,7 @@ class Zimun:
         self.grpc_port = free_port()
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.mount("http://", _BusyConnections())
         self.demo: dict[str, str] = {}
         self.started = 0.0
         self._process: subprocess.Popen[bytes] | None = None
