@@ -122,10 +122,10 @@ async def measure(server: dict[str, Any], seconds: float, rate: float, directory
                 with attacked(name, ports, token, harmless) as pipe:
                     beside = await honest.measure(rate, seconds)
                     pipe.send(None)
-                    sent, came = pipe.recv()
+                    sent, outcomes = pipe.recv()
                 after = await honest.measure(rate, seconds)
                 ratios = (f"{beside.p99 / quiet.p99:>7.2f}" for quiet in (before, after))
-                what = (f"{n} {status}" for status, n in came.most_common())
+                what = (f"{n} {status}" for status, n in outcomes.most_common())
                 more = f"{''.join(ratios)}  {', '.join(what)}"
                 _print("  harmless" if harmless else name, f"{sent:,.0f}", beside, more)
                 _print("quiet", "", before := after)

@@ -52,7 +52,7 @@ FIRST = 2_600 * BLOCK
 
 NOW = FIRST - DAY
 FREE = FIRST + BLOCK - MINUTE
-"""A minute that nobody has booked yet, in the same block."""
+"""A free minute, in the same block."""
 
 SAM = Contact(name="Sam", email="sam@example.com")
 EXPIRED = 5_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from zimun.rpc import admission
-from zimun.rpc.admission import MAX_GATHER_TIME, MAX_WORK, QUIET_TIME, Admission, CallType
+from zimun.rpc.admission import MAX_GATHER_TIME, MAX_WORK, MIX_TIME, QUIET_TIME, Admission, CallType
 
 
 @dataclass
@@ -75,3 +75,14 @@ async def test_queued_calls_begin_though_calls_arrive_without_end(stopwatch: Sto
         arrive(control, "o_noisy", begun)
         await iterate()
     assert stopwatch.now - begin <= MAX_GATHER_TIME + QUIET_TIME
+
+
+async def test_calls_of_one_organization_alone_wait_for_no_others(stopwatch: Stopwatch) -> None:
+    control, begun = Admission(max_writes=10), list[str]()
+    arrive(control, "o_only", begun)
+    await iterate()
+    stopwatch.now += MIX_TIME
+    for _ in range(3):
+        arrive(control, "o_only", begun)
+    await iterate()
+    assert len(begun) == 4

@@ -283,7 +283,8 @@ class _Lane:
                     await memory.lock.acquire()
                     self._locked[org_id] = memory
                 memories[org_id] = memory
-            group = [pending for pending in group if pending.org_id in memories]
+            # Whatever fails from here on does not concern those that were set aside.
+            group[:] = [pending for pending in group if pending.org_id in memories]
             await self._commit_locked(group, memories)
             if group:
                 self._reader.counters.group_sizes.observe(len(group))
@@ -365,7 +366,6 @@ class _Lane:
             for pending in commands:
                 pending.loads += 1
             self._set_aside(memories.pop(org_id), commands, needs)
-        # Whatever fails from here on does not concern them.
         group[:] = [pending for pending in group if pending.org_id in memories]
         if expired := {
             (draft.memory.org_id, *key): draft.now for draft in drafts for key in draft.expired_keys

@@ -30,6 +30,10 @@ MAX_WORK = 0.005
 """Seconds of calls on the event loop, added up, after which new calls are queued and the sockets
 are read."""
 
+MIX_TIME = 1.0
+"""Seconds after calls of different organizations came one after the other for which requests are
+read from the sockets before queued calls begin: without them there is nothing to choose from."""
+
 MAX_GATHER_TIME = 0.02
 """Seconds for which requests are read from the sockets before queued calls begin."""
 
@@ -156,6 +160,7 @@ class Admission:
         self._is_gathering = self._is_scheduled = False
         self._gather_until = self._quiet_until = 0.0
         self._gathered = 0  # of the arrivals
+        self._latest_org_id, self._mixed_until = "", 0.0
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -170,6 +175,8 @@ class Admission:
     def admit(self, call_type: CallType, org_id: str) -> AdmittedCall:
         """Accept a call; if it is `waiting`, await its `begin`. Raises Overloaded."""
         queue = self._queues[call_type]
+        if org_id != self._latest_org_id:
+            self._latest_org_id, self._mixed_until = org_id, perf_counter() + MIX_TIME
         if self._work < MAX_WORK and queue.active < queue.limit and not queue.waiting:
             queue.active += 1
             return AdmittedCall(self, queue, org_id, None)
@@ -203,9 +210,10 @@ class Admission:
 
     def _gather_if_due(self) -> None:
         if self._work >= MAX_WORK:
-            self._is_gathering, self._refusals = True, 0
             now = perf_counter()
-            self._gather_until, self._quiet_until = now + MAX_GATHER_TIME, now + QUIET_TIME
+            self._is_gathering, self._refusals = True, 0
+            self._gather_until = now + MAX_GATHER_TIME if now < self._mixed_until else now
+            self._quiet_until = now + QUIET_TIME
 
     def _run(self) -> None:
         """Leave an iteration to requests that arrive, or let some queued calls begin."""

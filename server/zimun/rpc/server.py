@@ -96,7 +96,7 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
     # Calls that the event loop has not accepted yet, some 20 kB each. gRPC answers CANCELLED to
-    # those beyond, whoever has sent them: so more than resets on a few connections make.
+    # those beyond, of all callers: so more than resets on a few connections make.
     ("grpc.server.max_pending_requests", 8192),
     ("grpc.server.max_pending_requests_hard_limit", 16384),
 )

@@ -350,7 +350,7 @@ async def _commit(connection: "AsyncConnection") -> None:
 
 
 def _is_not_of_lost_connection(record: logging.LogRecord) -> bool:
-    """Whether a record of asyncio is not about a lost connection that nobody waits for any more.
+    """Whether a record of asyncio is not about a lost connection for which no task waits.
 
     The drivers close connections in tasks of their own, and a call that is cancelled leaves the
     opening or closing of its connection to itself. Calls that wait are told, and counted.
