@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import cast
 
-from hpack import Decoder
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
 _HEAD = Struct("!HBBBL")
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -57,6 +58,16 @@ def _string(text: str) -> bytes:
         length += bytes((rest % 128 + 128,))
         rest //= 128
     return length + bytes((rest,)) + raw
+
+
+def _codings(text: str) -> tuple[bytes, bytes]:
+    """A literal of less than 127 octets without and with Huffman coding."""
+    coded = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode(text.encode())
+    return _string(text), bytes((128 | len(coded),)) + coded
+
+
+_STATUS_NAMES = _codings("grpc-status")
+_STATUSES = {coding: status for status in range(17) for coding in _codings(str(status))}
 
 
 def message(request: bytes) -> bytes:
@@ -162,13 +173,12 @@ class Connection(asyncio.Protocol):
 
 
 def _status(trailers: bytes) -> int:
-    """The grpc-status in a block of literal headers; Envoy's have Huffman coding."""
-    if (index := trailers.find(b"grpc-status")) < 0:
-        headers = dict(Decoder().decode(trailers, raw=True))
-        return int(headers.get(b"grpc-status", UNKNOWN))
-    name = index + len(b"grpc-status")
-    length = trailers[name]
-    return int(trailers[name + 1 : name + 1 + length])
+    """The grpc-status in a block of literal headers, of which Envoy's have Huffman coding."""
+    for name in _STATUS_NAMES:
+        if (index := trailers.find(name)) >= 0:
+            value = index + len(name)
+            return _STATUSES[trailers[value : value + 1 + (trailers[value] & 127)]]
+    return UNKNOWN
 
 
 async def connect(port: int, count: int) -> list[Connection]:
