@@ -1,11 +1,11 @@
 """Fair shares of the servers: no organization slows down the others when the servers are busy.
 
-Requests of an organization above the limit, a rate that is the same for all organizations, are
-refused at random (core-stateless fair queueing, Stoica et al. 1998). While the servers refuse
-requests or take several times as long as when they are idle, the limit is lowered so that a fifth
-less is admitted in all. Afterwards it rises quickly to nearly the limit at which they were busy,
-and slowly from there (as the window of CUBIC, RFC 9438). While the servers are not busy,
-`lua/fairness.lua` has no limit.
+An organization's requests are refused while more of them are admitted than the limit, a rate that
+is the same for all organizations; rates are averages that fade exponentially (core-stateless fair
+queueing, Stoica et al. 1998). While the servers refuse requests or take several times as long as
+when they are idle, the limit is lowered so that a fifth less is admitted in all. Afterwards it
+rises quickly to nearly the limit at which they were busy, and slowly from there (as the window of
+CUBIC, RFC 9438). While the servers are not busy, `lua/fairness.lua` has no limit.
 """
 
 from importlib.resources import files
@@ -17,16 +17,16 @@ from .settings import Settings
 
 _FILTER = "zimun.fairness"
 _CONSTANTS = {
-    "INTERVAL": 100,  # milliseconds between two changes of the limit
+    "INTERVAL": 50,  # milliseconds between two changes of the limit
     "MIN_BUSY_INTERVALS": 2,
     "DECREASE": 0.8,
     "NEARLY": 0.9,  # of the limit at which the servers were busy
-    "APPROACH": 0.1,  # the part of the way to there in an interval
-    "PROBE": 0.01,  # the part of the limit by which it rises beyond
+    "APPROACH": 0.05,  # the part of the way to there in an interval
+    "PROBE": 0.005,  # the part of the limit by which it rises beyond
     "MAX_SLOWDOWN": 4,  # the mean latency over its lowest, above which servers are busy
     "MIN_LATENCY": 15,  # milliseconds, below which they are not
     "MIN_RATE": 0.01,  # requests a second, below which an organization is forgotten
-    "CREEP": 1.001,  # the growth of the lowest latency in an interval
+    "CREEP": 1.0005,  # the growth of the lowest latency in an interval
 }
 
 

@@ -110,6 +110,17 @@ def test_a_noisy_organization_is_refused_and_the_others_keep_their_latency() -> 
     assert 100 < rate < 200
 
 
+def test_a_sudden_flood_of_one_organization_is_held_to_the_limit_at_once() -> None:
+    """Six times the capacity from one instant to the next: the others wait for its first tenths of
+    a second, and not for what it sends until its rate is known."""
+    servers = Servers(500)
+    simulate(servers, QUIET, 0, 10)
+    latencies = simulate(servers, QUIET | {"o_noisy": 3000.0}, 10, 2)
+    others = [latency for name in QUIET for latency in latencies[name]]
+    assert None not in others
+    assert served(others)[len(others) // 2] < 0.5
+
+
 def test_the_limit_leaves_a_share_to_each_of_two_noisy_organizations() -> None:
     """They get the same, although one of them sends three times as much."""
     servers = Servers(500)

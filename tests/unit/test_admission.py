@@ -65,6 +65,25 @@ async def test_a_call_that_is_read_late_overtakes_those_of_a_noisy_organization(
     assert begun.index("o_quiet") == 2
 
 
+async def test_calls_are_still_read_after_a_thread_had_the_interpreter_for_long(
+    stopwatch: Stopwatch,
+) -> None:
+    """Time without iterations of the event loop does not tell that no call is left."""
+    control, begun = Admission(max_writes=10), list[str]()
+    arrive(control, "o_noisy", begun)
+    await iterate()
+    for _ in range(3):
+        arrive(control, "o_noisy", begun)
+    await iterate(3)
+    stopwatch.now += 3 * QUIET_TIME
+    await iterate(3)
+    arrive(control, "o_quiet", begun)
+    while len(begun) < 5:
+        await iterate()
+        stopwatch.now += QUIET_TIME
+    assert begun[:3] == ["o_noisy", "o_noisy", "o_quiet"]
+
+
 async def test_queued_calls_begin_though_calls_arrive_without_end(stopwatch: Stopwatch) -> None:
     control, begun = Admission(max_writes=10), list[str]()
     arrive(control, "o_noisy", begun)

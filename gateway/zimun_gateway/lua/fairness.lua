@@ -5,25 +5,27 @@ local LATENCY = {sum = 0, count = 0, lowest = nil}
 local limit, busy_limit = math.huge, math.huge
 local refused, busy_intervals, adapted_at = false, 0, 0
 
--- Requests a second of an organization: each counts 1 and fades with a time constant of 1 s.
-local function rate_at(sender, now)
-  return sender.rate * math.exp((sender.at - now) / 1000)
+-- Requests a second of an organization, sent and admitted: each counts 1 and fades with a time
+-- constant of 1 s.
+local function fade(sender, now)
+  local part = math.exp((sender.at - now) / 1000)
+  sender.sent, sender.admitted, sender.at = sender.sent * part, sender.admitted * part, now
 end
 
-local function count_request(organization, now)
-  local sender = SENDERS[organization] or {rate = 0, at = now}
+local function sender_of(organization, now)
+  local sender = SENDERS[organization] or {sent = 0, admitted = 0, at = now}
   SENDERS[organization] = sender
-  sender.rate, sender.at = rate_at(sender, now) + 1, now
-  return sender.rate
+  fade(sender, now)
+  return sender
 end
 
--- The rates of the organizations that have sent something lately, and the highest.
+-- What the organizations that have sent something lately send a second, and the most of one.
 local function survey(now)
   local rates, highest = {}, 0
   for organization, sender in pairs(SENDERS) do
-    local rate = rate_at(sender, now)
-    rates[#rates + 1], highest = rate, math.max(highest, rate)
-    if rate < MIN_RATE then SENDERS[organization] = nil end
+    fade(sender, now)
+    rates[#rates + 1], highest = sender.sent, math.max(highest, sender.sent)
+    if sender.sent < MIN_RATE then SENDERS[organization] = nil end
   end
   return rates, highest
 end
@@ -76,10 +78,12 @@ function envoy_on_request(handle)
   if not organization then return end
   local now = handle:timestamp(EnvoyTimestampResolution.MILLISECOND)
   adapt_limit(now)
-  local rate = count_request(organization, now)
-  if rate > limit and math.random() > limit / rate then
+  local sender = sender_of(organization, now)
+  sender.sent = sender.sent + 1
+  if sender.admitted > limit then
     handle:respond({[":status"] = "429"}, "")
   else
+    sender.admitted = sender.admitted + 1
     handle:streamInfo():dynamicMetadata():set(NAMESPACE, "begin", now)
   end
 end

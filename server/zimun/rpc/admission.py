@@ -34,12 +34,16 @@ MIX_TIME = 1.0
 """Seconds after calls of different organizations came one after the other for which requests are
 read from the sockets before queued calls begin: without them there is nothing to choose from."""
 
-MAX_GATHER_TIME = 0.02
+MAX_GATHER_TIME = 0.01
 """Seconds for which requests are read from the sockets before queued calls begin."""
 
 QUIET_TIME = 0.001
 """Seconds without a new call after which no request is left on the sockets: a thread of gRPC reads
 them, and hands over one call after the other."""
+
+QUIET_ITERATIONS = 16
+"""Iterations of the event loop that these seconds have at the least. One call comes about six after
+the other; a thread that has the interpreter meanwhile makes the seconds, not the iterations."""
 
 MAX_REFUSALS = 8
 """Calls refused during MAX_GATHER_TIME after which queued calls begin: a refusal takes a good part
@@ -160,6 +164,7 @@ class Admission:
         self._is_gathering = self._is_scheduled = False
         self._gather_until = self._quiet_until = 0.0
         self._gathered = 0  # of the arrivals
+        self._quiet_iterations = 0
         self._latest_org_id, self._mixed_until = "", 0.0
 
     @property
@@ -213,7 +218,7 @@ class Admission:
             now = perf_counter()
             self._is_gathering, self._refusals = True, 0
             self._gather_until = now + MAX_GATHER_TIME if now < self._mixed_until else now
-            self._quiet_until = now + QUIET_TIME
+            self._quiet_until, self._quiet_iterations = now + QUIET_TIME, 0
 
     def _run(self) -> None:
         """Leave an iteration to requests that arrive, or let some queued calls begin."""
@@ -232,9 +237,12 @@ class Admission:
     def _goes_on_gathering(self) -> bool:
         """Whether requests may be left on the sockets, and queued calls can wait for them."""
         now = perf_counter()
+        self._quiet_iterations += 1
         if self.arrivals != self._gathered:
             self._gathered, self._quiet_until = self.arrivals, now + QUIET_TIME
-        return now < min(self._gather_until, self._quiet_until) and self._refusals < MAX_REFUSALS
+            self._quiet_iterations = 0
+        is_quiet = now >= self._quiet_until and self._quiet_iterations >= QUIET_ITERATIONS
+        return now < self._gather_until and not is_quiet and self._refusals < MAX_REFUSALS
 
     @property
     def _has_short_calls(self) -> bool:
