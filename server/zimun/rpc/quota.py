@@ -39,9 +39,15 @@ class Quota:
         return len(self._counts)
 
     def acquire(self, org_id: str) -> None:
-        """Count a call; raises Overloaded where the organization has reached its share."""
+        """Count a call; raises Overloaded where the organization has reached its share.
+
+        While fewer organizations than there are places have calls, each may have one, though those
+        of one organization have taken the places.
+        """
         limit = max(MIN_QUEUE_LENGTH, MAX_WAIT / self.cost)
-        if self._counts[org_id] >= MAX_MULTIPLE_OF_FREE * (limit - self._total):
+        count = self._counts[org_id]
+        is_within_share = count < MAX_MULTIPLE_OF_FREE * (limit - self._total)
+        if not is_within_share and (count or self.organizations >= limit):
             self.refused += 1
             raise Overloaded("the server has too much to do")
         self._counts[org_id] += 1

@@ -1,0 +1,43 @@
+"""The limit of calls that wait: no organization can take the places of all."""
+
+import pytest
+
+from zimun.domain.errors import Overloaded
+from zimun.rpc.quota import MAX_WAIT, Quota
+
+
+def filled(quota: Quota, org_id: str) -> int:
+    """How many more calls of an organization are counted before one is refused."""
+    count = 0
+    try:
+        while True:
+            quota.acquire(org_id)
+            count += 1
+    except Overloaded:
+        return count
+
+
+@pytest.fixture
+def ten() -> Quota:
+    """A quota with ten places."""
+    quota = Quota()
+    quota.cost = MAX_WAIT / 10
+    return quota
+
+
+def test_an_organization_that_waits_alone_has_most_of_the_places(ten: Quota) -> None:
+    assert filled(ten, "o_noisy") == 8
+
+
+def test_an_organization_has_a_place_though_others_have_filled_the_queue(ten: Quota) -> None:
+    filled(ten, "o_noisy")
+    filled(ten, "o_loud")
+    assert [filled(ten, f"o_{n}") for n in range(10)] == [1] * 8 + [0] * 2
+
+
+def test_places_that_are_left_can_be_had_again(ten: Quota) -> None:
+    filled(ten, "o_noisy")
+    filled(ten, "o_quiet")
+    ten.release("o_quiet")
+    assert filled(ten, "o_quiet") == 1
+    assert ten.refused == 3
