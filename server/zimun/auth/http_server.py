@@ -1,7 +1,9 @@
 """An HTTP server whose errors about malformed requests quote and log nothing of them."""
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 
@@ -36,7 +38,9 @@ class _Server(web.Server):
     """aiohttp's server with such connections."""
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        # A body that cannot be decompressed would be an error of the server, also while it is
+        # read to its end after the answer.
+        return _Connection(self, loop=self._loop, **{**self._kwargs, "auto_decompress": False})
 
 
 class Runner(web.AppRunner):
@@ -45,4 +49,16 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server
+        server.request_factory = _without_host(server.request_factory)
         return server
+
+
+def _without_host(make_request: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
+    """Requests whose URL has no host, which aiohttp would decode; it may be malformed."""
+
+    def make(message: Any, *others: Any) -> web.BaseRequest:
+        if message.url.absolute:
+            message = message._replace(url=message.url.relative())
+        return make_request(message, *others)
+
+    return make

@@ -186,11 +186,15 @@ async def _form(request: web.Request) -> dict[str, str]:
     """The parameters of the body, each at most once, empty ones left out (section 3.2)."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "the body must be application/x-www-form-urlencoded")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise web.HTTPUnsupportedMediaType
     try:
         async with asyncio.timeout(BODY_TIME):
             body = await request.read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        raise OAuthError("invalid_request", "the body ends early or is malformed") from error
     try:
         pairs = parse_qsl(
             body.decode(),

@@ -177,6 +177,8 @@ async def _body(request: web.Request, deadline: float) -> bytes:
             return await request.clone(client_max_size=MAX_BODY).read()
     except TimeoutError as error:
         raise OutcomeUnknown("the body took too long to arrive; nothing was done") from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        raise InvalidRequest({"body": "ends early or is malformed"}) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise InvalidRequest({"body": f"must have at most {MAX_BODY} bytes"}) from error
 
