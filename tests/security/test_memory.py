@@ -16,7 +16,7 @@ from zimun.booking import availability, catalog_changes
 from zimun.booking.availability import Availability, AvailabilityCache
 from zimun.booking.catalog import ArchiveEntry, CreateEntry, UpdateEntry
 from zimun.booking.catalog_changes import evolve_catalog
-from zimun.booking.reader import ROW_BYTES, LedgerMemory
+from zimun.booking.reader import LedgerMemory
 from zimun.clock import ManualClock
 from zimun.domain.availability.slots import Slot
 from zimun.domain.availability.timetable import MAX_GRID_BYTES, Timetable
@@ -26,8 +26,17 @@ from zimun.domain.catalog.time_off import TimeOff
 from zimun.domain.catalog.weekly_hours import WeeklyHoursPeriod
 from zimun.domain.errors import CatalogLimitReached
 from zimun.domain.instant import DAY, MINUTE
-from zimun.domain.ledger.events import OverrideDeleted, TimeOffDeleted
+from zimun.domain.ledger.events import (
+    CatalogEvent,
+    EventType,
+    OverrideDeleted,
+    ReservationEvent,
+    TimeOffDeleted,
+)
+from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
+from zimun.domain.ledger.reservation import Contact, Reservation, State
+from zimun.domain.memory_size import ROW_BYTES
 from zimun.rpc import page_tokens
 from zimun.rpc.convert import booking
 from zimun.rpc.convert import catalog as entries
@@ -68,12 +77,13 @@ def test_old_catalogue_is_freed_at_once_with_its_grids() -> None:
     known = organized(a_service())
     with without_collector():
         memory = LedgerMemory("o_1")
-        memory.evolved(Ledger("o_1", 1, 0, 0), Timetable(known), 0)
+        memory.evolved(Ledger("o_1", 1, 0, 0), Timetable(known), [])
         assert memory.timetable
         assert [*memory.timetable.range_grids(known.services["s_0"], PLACE, FIRST, FIRST)]
         old, old_catalog = weakref.ref(memory.timetable), weakref.ref(known)
         changed = evolve_catalog(known, [a_service(1)])
-        memory.evolved(Ledger("o_1", 2, 0, 0), Timetable(changed), 1)
+        events = [CatalogEvent("c_1", OverrideDeleted("v_1", "o_1", FIRST))]
+        memory.evolved(Ledger("o_1", 2, 0, 0), Timetable(changed), events)
         del known
         assert old() is None
         assert old_catalog() is None
@@ -92,10 +102,25 @@ def test_grids_of_many_dates_stay_within_their_bytes() -> None:
 def test_memory_counts_the_catalogue_and_its_grids() -> None:
     memory = LedgerMemory("o_1")
     timetable = Timetable(organized(*(a_service(n, metadata=METADATA) for n in range(20))))
-    memory.evolved(Ledger("o_1", 1, 0, 0), timetable, 0)
+    memory.evolved(Ledger("o_1", 1, 0, 0), timetable, [])
     assert memory.size * ROW_BYTES > 20 * 50_000
     memory.drop()
     assert memory.size == 0
+
+
+def test_memory_counts_notes_and_metadata_of_appointments() -> None:
+    contact = Contact(name="A", email="a@example.com", notes="x" * 2000, metadata=METADATA)
+    booked = Reservation(
+        "o_1", "h_1", "x_1", "s_0", "", "", (), 1, 0, MINUTE, State.CONFIRMED, 0, 0, 0,
+        appointment_id="a_1", contact=contact,
+    )  # fmt: skip
+    event = ReservationEvent(EventType.APPOINTMENT_CONFIRMED, "c_1", booked, ())
+    memory = LedgerMemory("o_1")
+    ledger = evolve(Ledger("o_1", 0, 0, 0), event).merged()
+    memory.evolved(ledger, Timetable(organized()), [event])
+    assert 52_000 < memory.rows * ROW_BYTES < 80_000
+    memory.shrink()
+    assert 52_000 < memory.rows * ROW_BYTES < 80_000
 
 
 def test_a_catalogue_has_the_same_size_however_it_was_built() -> None:

@@ -191,7 +191,7 @@ class Draft:
     def update_memory(self) -> None:
         """Bring memory to the state that is on disk now: the draft has been written."""
         ledger = self.ledger.merged(self.now)
-        self.memory.evolved(ledger, self.timetable, len(self.events))
+        self.memory.evolved(ledger, self.timetable, self.events)
         self.remember_refusals()
 
     def remember_refusals(self) -> None:

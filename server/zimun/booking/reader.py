@@ -18,15 +18,15 @@ from zimun.clock import Clock
 from zimun.domain.availability.timetable import Timetable
 from zimun.domain.catalog.catalog import Catalog
 from zimun.domain.errors import TokenInvalid
+from zimun.domain.ledger.events import Event, reservation_events
 from zimun.domain.ledger.evolve import evolve
 from zimun.domain.ledger.ledger import Ledger
 from zimun.domain.ledger.loading import Needs, NotLoaded
+from zimun.domain.ledger.reservation import ENTRY_ROWS, rows_of
+from zimun.domain.memory_size import ROW_BYTES
 
 MAX_ROWS = 500_000
 """How many rows of all ledgers are kept in memory unless a setting says otherwise: some 230 MB."""
-
-ROW_BYTES = 460
-"""About how many bytes a row takes in memory."""
 
 MAX_LOAD = 16
 """How many blocks are loaded at a time: 3 to 8 ms of the event loop with 50 bookings in each; of
@@ -101,7 +101,7 @@ class LedgerMemory:
             for event in update.events:
                 ledger = evolve(ledger, event)
             ledger = ledger.merged()
-            self.rows += 4 * len(update.events)
+            self.rows += _rows_of(update.events)
         if ledger.time != update.head.time or ledger.seq != update.head.seq:
             ledger = _at(ledger, update.head)
         if update.catalog is not None:
@@ -109,7 +109,8 @@ class LedgerMemory:
         if update.loaded and self.ledger is not None and update.events is not None:
             ledger = ledger.with_loaded(update.loaded)
             self.rows += len(update.loaded.needs.blocks) + len(update.loaded.allocations)
-            self.rows += 4 * (len(update.loaded.sessions) + len(update.loaded.reservations))
+            self.rows += ENTRY_ROWS * len(update.loaded.sessions)
+            self.rows += sum(map(rows_of, update.loaded.reservations))
         self.ledger = ledger
         self.weigh()
 
@@ -118,13 +119,13 @@ class LedgerMemory:
         self.ledger, self.timetable = Ledger(self.org_id, 0, 0, 0), Timetable(catalog)
         self.refused_holds.clear()
 
-    def evolved(self, ledger: Ledger, timetable: Timetable, events: int) -> None:
+    def evolved(self, ledger: Ledger, timetable: Timetable, events: Sequence[Event]) -> None:
         """Go on to a merged ledger whose last events have just been committed."""
         self.ledger, self.timetable = ledger, timetable
         self.is_likely_current = True
         if events:
             self.refused_holds.clear()
-        self.rows += 4 * events
+        self.rows += _rows_of(events)
         self.weigh()
 
     def drop(self) -> None:
@@ -155,6 +156,12 @@ class LedgerMemory:
         if self.timetable:
             self.timetable.forget_grids()
         self.weigh()
+
+
+def _rows_of(events: Sequence[Event]) -> int:
+    """The most rows that events add to a ledger, about."""
+    contacts = sum(rows_of(event.reservation) - ENTRY_ROWS for event in reservation_events(events))
+    return ENTRY_ROWS * len(events) + contacts
 
 
 def _at(ledger: Ledger, head: Head) -> Ledger:

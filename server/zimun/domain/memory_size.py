@@ -6,6 +6,9 @@ from dataclasses import fields, is_dataclass
 STRING, MAPPING, PAIR, TUPLE, ITEM, OTHER = 56, 64, 100, 56, 8, 32
 """Bytes of each in CPython on 64 bits, without its contents."""
 
+ROW_BYTES = 460
+"""About how many bytes a row of a ledger takes in memory."""
+
 
 def weight(value: object) -> int:
     """The bytes of a value of the catalogue, its contents included."""

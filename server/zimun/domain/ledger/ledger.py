@@ -31,7 +31,14 @@ from zimun.domain.ledger.loading import (
     Needs,
     NotLoaded,
 )
-from zimun.domain.ledger.reservation import LIVE, Reservation, State, contact_key
+from zimun.domain.ledger.reservation import (
+    ENTRY_ROWS,
+    LIVE,
+    Reservation,
+    State,
+    contact_key,
+    rows_of,
+)
 
 _ABSENT = Reservation(
     org_id="",
@@ -332,8 +339,10 @@ class Ledger:
         blocks = sum(1 + len(block.allocations) for block in self.blocks.base.values())
         lists = (*self.group_blocks.base.values(), *self.contacts.base.values())
         groups = sum(1 + len(group) for group in lists)
-        others = (self.sessions, self.reservations, self.appointments)
-        return blocks + groups + sum(4 * sum(1 for _ in layer.base.values()) for layer in others)
+        reservations = sum(map(rows_of, self.reservations.base.values()))
+        others = (self.sessions, self.appointments)
+        entries = sum(sum(1 for _ in layer.base.values()) for layer in others)
+        return blocks + groups + reservations + ENTRY_ROWS * entries
 
 
 def _loaded_blocks(loaded: Loaded, seq: int) -> dict[BlockKey, Block]:

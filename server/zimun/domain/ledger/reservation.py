@@ -32,6 +32,7 @@ from zimun.domain.catalog.entries import Service
 from zimun.domain.errors import EtagMismatch
 from zimun.domain.ignored_rules import NO_RULES, BookingRule, IgnoredRules
 from zimun.domain.instant import DAY
+from zimun.domain.memory_size import ROW_BYTES, weight
 
 HOLD_LIMIT = 3
 """The most hold lengths for which a hold lasts in all, however often it is extended."""
@@ -69,6 +70,11 @@ class Contact:
     phone: str = ""
     notes: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """The bytes of notes and metadata in memory, about."""
+        return weight(self.notes) + weight(self.metadata) if self.notes or self.metadata else 0
 
 
 def contact_key(email: str) -> str:
@@ -110,6 +116,15 @@ class Reservation(NamedTuple):
     def etag(self) -> str:
         """A value, opaque to callers, that changes with every change of the reservation."""
         return f"{self.revision}"
+
+
+ENTRY_ROWS = 4
+"""Rows (ROW_BYTES) that a reservation or a session takes in memory."""
+
+
+def rows_of(reservation: Reservation) -> int:
+    """Rows that a reservation takes in memory, with the notes and metadata of its contact."""
+    return ENTRY_ROWS + reservation.contact.size // ROW_BYTES
 
 
 def as_of(reservation: Reservation, now: int) -> Reservation:
