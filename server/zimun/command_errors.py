@@ -8,6 +8,7 @@ from zimun.rpc.ports import PortTaken
 from zimun.storage.database_errors import FAILURES, brief
 from zimun.storage.distribute import NotDistributable
 from zimun.storage.migrate import SchemaTooNew
+from zimun.storage.postgresql.sessions import SharedSessions
 from zimun.storage.sqlite.database_file import FileRefused
 from zimun.telemetry.tracing import TracingMissing
 from zimun.up import ChildDied
@@ -19,6 +20,7 @@ EXPECTED = (
     PortTaken,
     SchemaTooNew,
     NotDistributable,
+    SharedSessions,
     KeyStoreError,
     EnvoyError,
     ChildDied,

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -23,6 +24,7 @@ from zimun.storage.distribute import is_distributed
 from zimun.storage.migrate import migrate
 from zimun.storage.postgresql.database import PostgresqlDatabase, Timeouts
 from zimun.storage.postgresql.ledger_store import PostgresqlLedgers
+from zimun.storage.postgresql.sessions import check_sessions
 from zimun.storage.sqlite import database_file
 from zimun.storage.sqlite.database import SqliteDatabase
 from zimun.storage.sqlite.ledger_store import SqliteLedgers
@@ -123,6 +125,7 @@ async def open_database(
         ledgers: LedgerStore
         if is_postgresql(url):
             server = await stack.enter_async_context(PostgresqlDatabase(url, timeouts))
+            await server.retry(partial(check_sessions, url))
             ledgers = PostgresqlLedgers(server, await server.read(is_distributed))
             database = server
         else:

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -15,9 +16,10 @@ from zimun.booking.store import AppendRejected
 from zimun.domain.errors import OutcomeUnknown, Overloaded, ZimunError
 from zimun.storage.database_errors import Refusals, brief
 from zimun.storage.postgresql.permits import Permits
+from zimun.storage.postgresql.sessions import CONNECT_TIMEOUT, begin_session
 from zimun.storage.postgresql.sqlstates import (
     BROKEN,
-    READ_ONLY,
+    OF_SESSION,
     TOO_MANY_CONNECTIONS,
     is_conflict,
     is_lost,
@@ -34,9 +36,6 @@ T = TypeVar("T")
 MAX_CONNECTIONS = 10
 """Transactions of one process that run at once; others wait."""
 
-CONNECT_TIMEOUT = 2.0
-"""Seconds in which a database server has to take a connection."""
-
 QUEUE_TIMEOUT = 10.0
 """Seconds for which a transaction waits for a connection."""
 
@@ -49,6 +48,9 @@ that leads nowhere is noticed by nothing else."""
 
 IDLE_TIMEOUT = 10.0
 """Seconds after which the server ends a transaction whose client does nothing."""
+
+_STARTUP = {"application_name": "zimun"}
+"""What the first message of a connection sets: poolers take little else."""
 
 MAX_ATTEMPTS = 8
 """The most attempts of a transaction that conflicts with others."""
@@ -86,7 +88,6 @@ class Timeouts:
     def settings(self) -> dict[str, str]:
         """The settings of a connection."""
         return {
-            "application_name": "zimun",
             "lock_timeout": _milliseconds(self.lock),
             "statement_timeout": _milliseconds(self.answer),
             "idle_in_transaction_session_timeout": _milliseconds(self.idle),
@@ -128,10 +129,11 @@ def open_engine(
         # Errors are logged, and parameters may be contacts or secrets.
         hide_parameters=True,
         connect_args={
+            "async_creator_fn": partial(begin_session, settings=timeouts.settings),
             "timeout": CONNECT_TIMEOUT,
             "command_timeout": timeouts.answer,
             "prepared_statement_cache_size": 512,
-            "server_settings": timeouts.settings,
+            "server_settings": _STARTUP,
         },
     )
 
@@ -168,7 +170,8 @@ class PostgresqlDatabase:
             timeout=CONNECT_TIMEOUT,
             command_timeout=self._timeouts.answer,
             statement_cache_size=512,
-            server_settings=self._timeouts.settings | _GROUP_SETTINGS,
+            server_settings=_STARTUP,
+            connect=partial(begin_session, settings=self._timeouts.settings | _GROUP_SETTINGS),
             connection_class=_Connection,
         )
         await self._direct
@@ -199,9 +202,9 @@ class PostgresqlDatabase:
                 connection.terminate()
                 await self.replace_connections()
                 raise
-            except asyncpg.ReadOnlySQLTransactionError:
-                # It keeps the default of its role and database from when it began.
-                connection.terminate()
+            except asyncpg.PostgresError as error:
+                if state_of(error) in OF_SESSION:
+                    connection.terminate()
                 raise
         return records
 
@@ -322,8 +325,8 @@ class PostgresqlDatabase:
                     await _commit(connection)
                 return result
             except BaseException as error:
-                # A dead or read-only connection, or that of a cancelled call, is not used again.
-                is_of_use = isinstance(error, Exception) and state_of(error) != READ_ONLY
+                # A connection that is of no use, or of a cancelled call, is not used again.
+                is_of_use = isinstance(error, Exception) and state_of(error) not in OF_SESSION
                 if not is_of_use or is_lost(error):
                     await connection.invalidate(error)
                 if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):

@@ -10,12 +10,19 @@ CONSTRAINTS = ("23505", "23P01", "23514")
 _MISSING = ("42501", "42703", "42704", "42883", "42P01")
 """A privilege, a column, a type, a function or a table is missing: another schema than ours."""
 
+_READ_ONLY, _NO_STATEMENT, _SAME_STATEMENT = "25006", "26000", "42P05"
+
+OF_SESSION = (_READ_ONLY, _NO_STATEMENT, _SAME_STATEMENT)
+"""Errors of a session, which is not used again: it keeps the read-only default from when it began,
+or a prepared statement is missing or is there already, as a pooler has come to share sessions."""
+
 CANNOT_SERVE = (
     "25",  # read-only, or a transaction that was ended
     "28",  # the password or the role is not accepted any more
     "3D",
     "3F",  # the database or the schema does not exist any more
     *_MISSING,
+    *OF_SESSION,
     "53",  # connections, disk, memory
     "55",  # a lock was not available in time, no connections are accepted
     "57",  # ended by a time-out or an operator
@@ -26,12 +33,10 @@ CANNOT_SERVE = (
 )
 """Classes and codes of a server that cannot do the work now, whatever the work is."""
 
-BROKEN = ("25006", "28", "3D", "3F", *_MISSING, "53100", "53200", "58", "P0", "XX")
+BROKEN = (*OF_SESSION, "28", "3D", "3F", *_MISSING, "53100", "53200", "58", "P0", "XX")
 """Errors of the database server itself: read-only, missing, out of disk or memory, damaged."""
 
 TOO_MANY_CONNECTIONS = "53300"
-
-READ_ONLY = "25006"
 
 _OUTCOME_UNKNOWN = ("08", "57P", "58", "XX")
 """Errors of the connection, the system or another node: the transaction may have committed."""
