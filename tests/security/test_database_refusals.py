@@ -227,6 +227,16 @@ def test_health_tells_of_a_fault_that_no_call_has_met(
         assert caller.health(APPOINTMENTS) == "NOT_SERVING"
 
 
+@pytest.mark.parametrize("table", ["allocations", "clients"])
+def test_health_tells_of_a_table_that_is_locked(
+    table: str, database: Database, server: Server, caller: Caller
+) -> None:
+    with database.server.session(database.server.url("shop")) as execute:
+        execute(f"BEGIN; LOCK TABLE {table} IN SHARE MODE")
+        until("NOT_SERVING", lambda: caller.health() == "NOT_SERVING")
+        execute("ROLLBACK")
+
+
 READ_ONLY_ROLE: tuple[Break, Break] = (
     lambda db: db.cut_off("ALTER ROLE clerk SET default_transaction_read_only = on"),
     lambda db: db.server.execute("postgres", "ALTER ROLE clerk RESET ALL"),

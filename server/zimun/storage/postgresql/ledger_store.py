@@ -30,7 +30,7 @@ from zimun.storage.postgresql.sqlstates import (
     is_refusal_to_serve,
     state_of,
 )
-from zimun.storage.schema import COLUMNS
+from zimun.storage.schema import COLUMNS, metadata
 
 LANES = 4
 """Groups of one process that are written at the same time."""
@@ -144,7 +144,7 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
         return 0
 
     async def probe(self) -> None:
-        """Commit something, and look for every table, column and privilege.
+        """Commit something, look for every column and privilege, and lock all tables as writes do.
 
         No row is written, so that servers do not meet. Reads have connections of their own, which
         are tried as well.
@@ -158,6 +158,9 @@ class PostgresqlLedgers(LedgerQueries[PostgresqlDatabase]):
             raise Overloaded("the database is read-only")
         if not may_write:
             raise Overloaded("a privilege is missing")
+        if self.shares_transactions:
+            # The nodes of a distributed database have locks of their own.
+            await self._fetch(_LOCKS)
         await self._database.read(lambda connection: connection.execute(text("SELECT 1")))
 
     async def _fetch(self, sql: str, *parameters: object) -> Sequence[Any]:
@@ -178,6 +181,11 @@ FROM unnest($1::text[], $2::text[]) AS c(table_name, name))
 """
 """The message has no reader: it makes the commit write, and wait for the server's disk. The
 functions raise an error for a table or a column that is missing."""
+
+_LOCK = "LOCK TABLE {} IN ROW EXCLUSIVE MODE; COMMIT;"
+_LOCKS = f"DO $$ BEGIN {' '.join(map(_LOCK.format, sorted(metadata.tables)))} END $$"
+"""One after the other, so that a command that locks several tables does not meet a deadlock. A
+locked table is an error after `lock_timeout`, as for a write."""
 
 _HEADS = "SELECT org_id, seq, time, catalog_version FROM ledgers WHERE org_id = ANY($1::text[])"
 
