@@ -96,3 +96,19 @@ def test_configured_logging_writes_to_standard_error(capsys: pytest.CaptureFixtu
     written = capsys.readouterr().err
     assert written.partition("\n")[0].endswith(" WARNING zimun: loud")
     assert written.count("flood") <= 2 * logs.MAX_LINES
+
+
+def test_paths_of_callers_that_grpc_tells_at_debug_are_not_logged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    for logger in (logging.root, logging.getLogger("grpc")):
+        monkeypatch.setattr(logger, "level", logger.level)
+    logs.configure("DEBUG")
+    logging.getLogger("zimun.x").debug("ours")
+    logging.getLogger("grpc._cython.cygrpc").debug("RPC cancelled for [/secret/X]")
+    logging.getLogger("grpc._cython.cygrpc").info("told")
+    told = capsys.readouterr().err
+    assert "ours" in told
+    assert "told" in told
+    assert "secret" not in told

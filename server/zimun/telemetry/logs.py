@@ -114,3 +114,5 @@ def configure(level: str) -> None:
     handler.setFormatter(Formatter())
     handler.addFilter(RateFilter())
     logging.basicConfig(level=level, handlers=[handler])
+    # At DEBUG, gRPC quotes the paths of calls that it cancels, and tells of each connection.
+    logging.getLogger("grpc").setLevel(max(logging.root.level, logging.INFO))
