@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from zimun.booking import writer as writing
+from zimun.booking import deferred_commands
 from zimun.booking.catalog import CreateOrganization
 from zimun.booking.store import Append, LedgerRead, LedgerUpdate
 from zimun.clock import ManualClock
@@ -194,7 +194,7 @@ class NeedyCommand:
 async def test_command_that_never_has_what_it_needs_fails_and_lets_other_tasks_run(
     client: BookingClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "MAX_ROUNDS", 4)
+    monkeypatch.setattr(deferred_commands, "MAX_ROUNDS", 4)
     ticks: list[None] = []
 
     async def tick() -> None:

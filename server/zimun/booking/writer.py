@@ -11,8 +11,8 @@ decided in memory without a read before: the transaction, which checks head and 
 confirms the decisions. Where there is nothing to write, or a command with a key is
 refused, a read after the decisions confirms them.
 
-Commands that lack parts of their ledger are set aside until these are loaded, and so are all
-of an organization whose ledger a query loads: those of other organizations go on.
+Commands that lack parts of their ledger are deferred until these are loaded, and so are all of an
+organization whose ledger a query loads: those of other organizations go on.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from contextlib import suppress
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
+from zimun.booking.deferred_commands import DeferredCommands
 from zimun.booking.group_decision import (
     GroupDecision,
     PendingCommand,
@@ -32,13 +33,12 @@ from zimun.booking.group_decision import (
     complete,
     fail,
 )
-from zimun.booking.reader import HEAD_READ_INTERVAL, MAX_LOAD, MAX_ROUNDS, LedgerMemory, Reader
+from zimun.booking.reader import HEAD_READ_INTERVAL, LedgerMemory, Reader
 from zimun.booking.store import AppendRejected, LedgerStore
 from zimun.clock import Clock
 from zimun.domain.commands import Command, Hold
 from zimun.domain.errors import OutcomeUnknown, Overloaded
 from zimun.domain.identity import Caller
-from zimun.domain.ledger.loading import Needs
 
 MAX_GROUP = 32
 """The most commands of a group: limits the time for which it occupies the event loop."""
@@ -48,9 +48,6 @@ MAX_COMMANDS = 512
 
 MAX_WAITING = 4096
 """Commands that may wait in a lane; beyond it they are refused at once."""
-
-MAX_SET_ASIDE = 512
-"""Commands of an organization that may wait for parts of its ledger; beyond it they are refused."""
 
 MAX_ATTEMPTS = 50
 """The most attempts to write a group while other servers move the heads of its ledgers."""
@@ -118,18 +115,14 @@ class Writer:
 class _Lane:
     """A lane writes one group after the other; an organization's commands are all in one lane.
 
-    The commands of an organization that is `_aside` wait for a task that loads what they lack.
-    Then they are `_loaded` and go first, as the task leaves the memory locked for their group;
-    `_locked` are the organizations whose memory the group under way has locked.
+    `_memories` are those of the group under way, by organization, locked.
     """
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._store, self._reader, self._clock = store, reader, clock
         self._waiting: deque[PendingCommand] = deque()
-        self._aside: dict[str, list[PendingCommand]] = {}
-        self._loaded: dict[str, tuple[LedgerMemory, list[PendingCommand]]] = {}
-        self._locked: dict[str, LedgerMemory] = {}
-        self._loads: set[asyncio.Task[None]] = set()
+        self._deferred = DeferredCommands(reader, self._wake)
+        self._memories: dict[str, LedgerMemory] = {}
         self._arrival = asyncio.Event()
         self._must_go_on = asyncio.Event()
         self._pause_until = 0.0
@@ -138,8 +131,12 @@ class _Lane:
 
     @property
     def waiting(self) -> int:
-        aside = [*self._aside.values(), *(commands for _, commands in self._loaded.values())]
-        return len(self._waiting) + sum(map(len, aside))
+        return len(self._waiting) + len(self._deferred)
+
+    @property
+    def _has_commands(self) -> bool:
+        """Whether a group can be made."""
+        return bool(self._waiting) or self._deferred.has_loaded
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -162,19 +159,21 @@ class _Lane:
         memory = self._reader.memory(request.caller.org_id)
         is_refused_hold = isinstance(command, Hold) and command in memory.refused_holds
         pending = PendingCommand(request, command, creates, future, is_refused_hold)
-        if (aside := self._aside.get(pending.org_id)) is None:
-            self._waiting.append(pending)
-        elif len(aside) < MAX_SET_ASIDE:
-            aside.append(pending)
+        if self._deferred.is_loading(pending.org_id):
+            self._deferred.add(pending)
         else:
-            raise Overloaded("too many changes of the organization are waiting")
+            self._waiting.append(pending)
         self._arrival.set()
         if not is_refused_hold:
             self._must_go_on.set()
         return future
 
+    def _wake(self) -> None:
+        self._must_go_on.set()
+        self._arrival.set()
+
     async def _run(self) -> None:
-        while self._waiting or self._aside or self._loaded or not self._closed:
+        while self.waiting or not self._closed:
             await self._arrival.wait()
             self._arrival.clear()
             while group := await self._gather_group():
@@ -187,7 +186,7 @@ class _Lane:
     async def _gather_group(self) -> list[PendingCommand]:
         """The next group; holds of refused slots gather while nothing else waits, as one read of
         heads serves all of them."""
-        if not self._waiting and not self._loaded:
+        if not self._has_commands:
             return []
         loop = asyncio.get_running_loop()
         if (pause := self._pause_until - loop.time()) > 0:
@@ -197,7 +196,7 @@ class _Lane:
         group = self._next_group()
         if all(pending.is_refused_hold for pending in group):
             self._pause_until = loop.time() + HEAD_READ_INTERVAL
-        if not self._waiting and not self._loaded:
+        if not self._has_commands:
             self._must_go_on.clear()
         return group
 
@@ -211,9 +210,9 @@ class _Lane:
             if pending.future.done():
                 continue
             together = self._store.shares_transactions or not group
-            if (aside := self._aside.get(pending.org_id)) is not None:
-                aside.append(pending)
-            elif pending.org_id in self._loaded:
+            if self._deferred.is_loading(pending.org_id):
+                self._deferred.add(pending)
+            elif self._deferred.is_loaded(pending.org_id):
                 others.append(pending)
             elif together or pending.org_id == group[0].org_id:
                 group.append(pending)
@@ -224,75 +223,47 @@ class _Lane:
         return group
 
     def _take_loaded(self) -> list[PendingCommand]:
-        """The commands that were set aside and have what they lacked; of very many of a ledger the
-        rest wait again."""
+        """Deferred commands that have what they lacked; of very many of a ledger the rest wait
+        again."""
         group: list[PendingCommand] = []
-        while self._loaded and len(group) < MAX_GROUP:
-            if group and not self._store.shares_transactions:
+        while len(group) < MAX_GROUP and (self._store.shares_transactions or not group):
+            loaded = self._deferred.take()
+            if loaded is None:
                 break
-            org_id = next(iter(self._loaded))
-            memory, commands = self._loaded.pop(org_id)
-            if commands := [pending for pending in commands if not pending.future.done()]:
-                group += commands[:MAX_GROUP]
-                self._waiting.extend(commands[MAX_GROUP:])
-                self._locked[org_id] = memory
-            else:
-                memory.lock.release()
+            group += loaded.commands[:MAX_GROUP]
+            self._waiting.extend(loaded.commands[MAX_GROUP:])
+            self._memories[loaded.memory.org_id] = loaded.memory
         return group
 
-    def _set_aside(
-        self, memory: LedgerMemory, commands: list[PendingCommand], needs: Needs | None
-    ) -> None:
-        """Let the commands of a ledger wait until a part of their needs is loaded, whose memory is
-        locked; or, without needs, until it is free."""
-        self._aside[memory.org_id] = commands
-        self._locked.pop(memory.org_id, None)
-        task = asyncio.create_task(self._load(memory, needs))
-        self._loads.add(task)
-        task.add_done_callback(self._loads.discard)
-
-    async def _load(self, memory: LedgerMemory, needs: Needs | None) -> None:
-        org_id = memory.org_id
-        try:
-            if needs is None:
-                await memory.lock.acquire()
-            elif max(pending.loads for pending in self._aside[org_id]) > MAX_ROUNDS:
-                raise AssertionError("a command never has what it needs")
-            else:
-                await self._reader.load_locked(memory, next(needs.parts(MAX_LOAD)))
-                memory.is_likely_current = memory.ledger is not None
-        except Exception as error:
-            memory.drop()
-            memory.lock.release()
-            fail(self._aside.pop(org_id), error)
-        else:
-            self._loaded[org_id] = memory, self._aside.pop(org_id)
-        self._must_go_on.set()
-        self._arrival.set()
-
     async def _commit(self, group: list[PendingCommand]) -> None:
-        """Decide and write a group until every command has its outcome, or has been set aside."""
-        memories: dict[str, LedgerMemory] = {}
+        """Decide and write a group until every command has its outcome, or is deferred."""
         try:
-            for org_id, commands in by_organization(group).items():
-                memory = self._locked.get(org_id) or self._reader.memory(org_id)
-                if org_id not in self._locked:
-                    if memory.lock.locked():
-                        self._set_aside(memory, commands, None)
-                        continue
-                    await memory.lock.acquire()
-                    self._locked[org_id] = memory
-                memories[org_id] = memory
-            # Whatever fails from here on does not concern those that were set aside.
-            group[:] = [pending for pending in group if pending.org_id in memories]
-            await self._commit_locked(group, memories)
+            await self._lock_memories(group)
+            await self._commit_locked(group, self._memories)
             if group:
                 self._reader.counters.group_sizes.observe(len(group))
         finally:
-            for memory in self._locked.values():
+            for memory in self._memories.values():
                 memory.lock.release()
-            self._locked.clear()
+            self._memories.clear()
         self._reader.trim()
+
+    async def _lock_memories(self, group: list[PendingCommand]) -> None:
+        """Lock the memories of a group, from which commands are deferred if theirs is in use."""
+        for org_id, commands in by_organization(group).items():
+            if org_id in self._memories:
+                continue
+            memory = self._reader.memory(org_id)
+            if memory.lock.locked():
+                self._deferred.defer(memory, commands, None)
+            else:
+                await memory.lock.acquire()
+                self._memories[org_id] = memory
+        self._keep_locked(group)
+
+    def _keep_locked(self, group: list[PendingCommand]) -> None:
+        """Remove deferred commands from their group: they do not fail with it."""
+        group[:] = [pending for pending in group if pending.org_id in self._memories]
 
     async def _commit_locked(
         self,
@@ -357,16 +328,14 @@ class _Lane:
         """Decide a group on its ledgers as they are now, and write it.
 
         Returns the commands to decide again: another server has moved the head of their ledger.
-        At the first attempt those that lack anything are set aside, in later ones it is loaded.
+        At the first attempt those that lack anything are deferred, in later ones it is loaded.
         """
         decision = GroupDecision(self._store, self._clock, memories)
         drafts = await decision.drafts(group, is_first)
         for org_id, needs in decision.lacking.items():
             commands = [pending for pending in group if pending.org_id == org_id]
-            for pending in commands:
-                pending.loads += 1
-            self._set_aside(memories.pop(org_id), commands, needs)
-        group[:] = [pending for pending in group if pending.org_id in memories]
+            self._deferred.defer(self._memories.pop(org_id), commands, needs)
+        self._keep_locked(group)
         if expired := {
             (draft.memory.org_id, *key): draft.now for draft in drafts for key in draft.expired_keys
         }:

@@ -1,4 +1,4 @@
-"""Commands that lack parts of their ledger wait beside the lane: those of others go on."""
+"""Deferred commands wait for parts of their ledger beside the lane: those of others go on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from zimun.booking import writer as writing
+from zimun.booking import deferred_commands
 from zimun.booking.store import LedgerRead, LedgerUpdate
 from zimun.domain.commands import ReleaseHold
 from zimun.domain.errors import HoldNotFound, Overloaded
@@ -109,7 +109,7 @@ async def test_load_that_fails_fails_the_commands_that_wait_for_it_alone(
 async def test_one_ledger_that_is_loaded_does_not_fill_the_lane(
     client: BookingClient, loads: Loads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "MAX_SET_ASIDE", 3)
+    monkeypatch.setattr(deferred_commands, "MAX_DEFERRED", 3)
     held = asyncio.ensure_future(client.hold(at(10), KIOSK.id))
     await loads.begun.wait()
     await change_another(client, "Barber")
