@@ -1,12 +1,16 @@
 """Deferred commands wait for parts of their ledger beside the lane: those of others go on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import itertools
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
-from zimun.booking import deferred_commands
+from zimun.booking.deferred_commands import MAX_DEFERRED
 from zimun.booking.store import LedgerRead, LedgerUpdate
 from zimun.domain.commands import ReleaseHold
 from zimun.domain.errors import HoldNotFound, Overloaded
@@ -14,12 +18,11 @@ from zimun.domain.errors import HoldNotFound, Overloaded
 from .booking_client import BookingClient
 from .sample_catalog import KIOSK, ORG, SALON, PutCatalog, at, put_catalog
 from .sqlite_commands import DEADLINE
-from .test_writer import another_organization_of_the_lane
 
 
 class Loads:
-    """The loads of the salon's ledger, which wait until they are `allowed`, and fail where they
-    are to `fail`."""
+    """Loads of parts of ledgers, which wait until they are `allowed`, and fail where they are to
+    `fail`."""
 
     def __init__(self) -> None:
         self.begun, self.allowed, self.fail = asyncio.Event(), asyncio.Event(), False
@@ -33,7 +36,7 @@ async def loads(client: BookingClient, monkeypatch: pytest.MonkeyPatch) -> Async
     await reader.catalog(ORG)
 
     async def waiting(requests: Sequence[LedgerRead]) -> Sequence[LedgerUpdate]:
-        if any(request.org_id == ORG and request.needs for request in requests):
+        if any(request.needs for request in requests):
             found.begun.set()
             await found.allowed.wait()
             if found.fail:
@@ -43,11 +46,23 @@ async def loads(client: BookingClient, monkeypatch: pytest.MonkeyPatch) -> Async
     monkeypatch.setattr(client.stores.ledgers, "read", waiting)
     async with asyncio.timeout(DEADLINE):
         yield found
+    # The writer waits for them as it closes, also where a test has failed.
+    found.allowed.set()
+
+
+def organizations_of_the_lane(client: BookingClient) -> Iterator[str]:
+    """The ids of other organizations of the salon's lane."""
+    lanes = client.stores.ledgers.lanes
+    return (
+        org_id
+        for org_id in map("o_{}".format, itertools.count())
+        if zlib.crc32(org_id.encode()) % lanes == zlib.crc32(ORG.encode()) % lanes
+    )
 
 
 async def change_another(client: BookingClient, name: str) -> None:
     """A change of another organization of the salon's lane."""
-    other = another_organization_of_the_lane(client.stores.ledgers.lanes)
+    other = next(organizations_of_the_lane(client))
     await put_catalog(client.stores, replace(SALON, id=other, name=name), org_id=other)
 
 
@@ -101,27 +116,31 @@ async def test_load_that_fails_fails_the_commands_that_wait_for_it_alone(
     loads.allowed.set()
     with pytest.raises(Overloaded):
         await held
+    assert client.stores.writer.waiting == 0
     await change_another(client, "Barber")
     loads.fail = False
     assert (await client.hold(at(10), KIOSK.id)).start == at(10)
 
 
-async def test_one_ledger_that_is_loaded_does_not_fill_the_lane(
-    client: BookingClient, loads: Loads, monkeypatch: pytest.MonkeyPatch
+async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_others(
+    client: BookingClient, loads: Loads
 ) -> None:
-    monkeypatch.setattr(deferred_commands, "MAX_DEFERRED", 3)
-    held = asyncio.ensure_future(client.hold(at(10), KIOSK.id))
-    await loads.begun.wait()
-    await change_another(client, "Barber")
-    more = [
-        asyncio.ensure_future(client.stores.writer.run(ORG, ReleaseHold(f"h_{n}")))
-        for n in range(3)
-    ]
-    await change_another(client, "Spa")
+    writer, (_, other) = client.stores.writer, islice(organizations_of_the_lane(client), 2)
+    await put_catalog(client.stores, replace(SALON, id=other), org_id=other)
+    releases, waiting = [], []
+    for org_id in (ORG, other):
+        for n in range(MAX_DEFERRED):
+            releases.append(asyncio.ensure_future(writer.run(org_id, ReleaseHold(f"h_{n}"))))
+        # It comes after all of them.
+        await change_another(client, org_id)
+        waiting.append(writer.waiting)
+    assert waiting[0] == MAX_DEFERRED * 4 // 5
+    assert waiting[0] + MAX_DEFERRED // 8 < waiting[1] <= MAX_DEFERRED
     loads.allowed.set()
-    await held
-    outcomes = await asyncio.gather(*more, return_exceptions=True)
-    assert [type(one) for one in outcomes] == [HoldNotFound, HoldNotFound, Overloaded]
+    outcomes = await asyncio.gather(*releases, return_exceptions=True)
+    counts = Counter(map(type, outcomes))
+    assert counts == {HoldNotFound: waiting[1], Overloaded: len(releases) - waiting[1]}
+    assert writer.waiting == 0
 
 
 async def test_writer_that_closes_waits_for_what_is_loaded(

@@ -105,3 +105,37 @@ async def test_calls_of_one_organization_alone_wait_for_no_others(stopwatch: Sto
         arrive(control, "o_only", begun)
     await iterate()
     assert len(begun) == 4
+
+
+async def test_call_that_leaves_its_queue_lets_one_other_begin() -> None:
+    control = Admission(max_writes=1)
+    call = control.admit(CallType.WRITE, "o_one")
+    others = [control.admit(CallType.WRITE, "o_other").waiting for _ in range(2)]
+    call.leave_queue()
+    call.leave_queue()
+    call.finish()
+    await iterate()
+    assert [waiting.done() for waiting in others if waiting] == [True, False]
+
+
+async def test_call_that_has_ended_leaves_no_queue() -> None:
+    control = Admission(max_writes=1)
+    call = control.admit(CallType.WRITE, "o_one")
+    call.finish()
+    call.leave_queue()
+    assert not control.admit(CallType.WRITE, "o_one").waiting
+    assert control.admit(CallType.WRITE, "o_one").waiting
+
+
+async def test_waits_of_calls_that_have_left_their_queue_make_it_no_shorter(
+    stopwatch: Stopwatch,
+) -> None:
+    control = Admission(max_writes=1)
+    for _ in range(100):
+        call = control.admit(CallType.WRITE, "o_one")
+        call.leave_queue()
+        stopwatch.now += 10
+        call.finish()
+    for _ in range(500):
+        control.admit(CallType.WRITE, "o_one")
+    assert control.refused[CallType.WRITE] == 0

@@ -4,7 +4,7 @@ They are decided in memory where that is likely current, else after reads.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zimun.booking.change_request import ChangeRequest
@@ -38,8 +38,9 @@ MAX_DECISION = 0.005
 class PendingCommand:
     """A command that waits, with the future of its outcome.
 
-    `is_refused_hold` for a hold of a slot that was refused lately: it is hardly any work. `loads`
-    counts how often it waited for parts of its ledger.
+    `is_refused_hold` for a hold of a slot that was refused lately: it is hardly any work.
+    `is_deferred` once it has waited for parts of its ledger, and its call has left its queue
+    (`leave_queue`); `loads` counts how often it waited for them.
     """
 
     request: ChangeRequest
@@ -47,6 +48,8 @@ class PendingCommand:
     creates: bool
     future: "asyncio.Future[bytes]"
     is_refused_hold: bool
+    leave_queue: Callable[[], None]
+    is_deferred: bool = False
     response: bytes = b""
     refusal: Exception | None = None
     loads: int = 0

@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import Any
 
 from zimun.booking.change_request import ChangeRequest
-from zimun.booking.deferred_commands import DeferredCommands
+from zimun.booking.deferred_commands import DeferredCommands, leave_queue
 from zimun.booking.group_decision import (
     GroupDecision,
     PendingCommand,
@@ -158,11 +158,10 @@ class _Lane:
         future = asyncio.get_running_loop().create_future()
         memory = self._reader.memory(request.caller.org_id)
         is_refused_hold = isinstance(command, Hold) and command in memory.refused_holds
-        pending = PendingCommand(request, command, creates, future, is_refused_hold)
-        if self._deferred.is_loading(pending.org_id):
-            self._deferred.add(pending)
-        else:
-            self._waiting.append(pending)
+        pending = PendingCommand(
+            request, command, creates, future, is_refused_hold, leave_queue.get()
+        )
+        self._waiting.append(pending)
         self._arrival.set()
         if not is_refused_hold:
             self._must_go_on.set()
@@ -173,7 +172,7 @@ class _Lane:
         self._arrival.set()
 
     async def _run(self) -> None:
-        while self.waiting or not self._closed:
+        while self._waiting or self._deferred or not self._closed:
             await self._arrival.wait()
             self._arrival.clear()
             while group := await self._gather_group():

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from zimun.domain.errors import Overloaded
 from zimun.rpc.fair_queue import FairQueue
 from zimun.rpc.long_calls import LongCalls
-from zimun.rpc.quota import Quota
+from zimun.rpc.quota import CallQuota
 
 MAX_READS = 64
 """Reads that run at the same time: they wait for the store, and share reads of heads."""
@@ -71,7 +71,7 @@ class _Queue:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.active = limit, 0
-        self.quota, self.waiting = Quota(), FairQueue()
+        self.quota, self.waiting = CallQuota(), FairQueue()
 
     @property
     def can_begin(self) -> bool:
@@ -88,6 +88,7 @@ class AdmittedCall:
     __slots__ = (
         "_admission",
         "_begun",
+        "_has_left",
         "_is_long",
         "_org_id",
         "_queue",
@@ -106,7 +107,8 @@ class AdmittedCall:
         self._admission, self._queue, self._org_id = admission, queue, org_id
         self.waiting = waiting
         self._begun = 0.0 if waiting else perf_counter()
-        self._seconds, self._recorded, self._is_long = 0.0, 0.0, False
+        self._seconds, self._recorded = 0.0, 0.0
+        self._has_left = self._is_long = False
 
     async def begin(self) -> None:
         """Wait in the queue until the call may begin."""
@@ -131,9 +133,15 @@ class AdmittedCall:
         if not self._is_long:
             self._admission.long_calls.quota.acquire(self._org_id)
             self._is_long = True
-            self._admission.end(self._queue)
+            self.leave_queue()
         cost, self._recorded = self._seconds - self._recorded, self._seconds
         await self._admission.long_calls.step(self._org_id, cost)
+
+    def leave_queue(self) -> None:
+        """Let another call begin in place of this one, which may take long."""
+        if not self._has_left:
+            self._has_left = True
+            self._admission.end(self._queue)
 
     def finish(self) -> None:
         """Record the cost of a call that has ended, and let others begin."""
@@ -144,8 +152,9 @@ class AdmittedCall:
         queue = self._queue
         cost = max(self._seconds, (perf_counter() - self._begun) / queue.limit)
         queue.waiting.correct(self._org_id, cost - queue.quota.cost)
-        queue.quota.record_cost(cost)
-        self._admission.end(queue)
+        if not self._has_left:
+            queue.quota.record_cost(cost)
+            self.leave_queue()
 
 
 class Admission:

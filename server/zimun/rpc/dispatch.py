@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc.status_pb2 import Status
 
+from zimun.booking.deferred_commands import leave_queue
 from zimun.booking.pause import next_step
 from zimun.domain.errors import InvalidRequest, Overloaded, ScopeMissing, TokenInvalid, ZimunError
 from zimun.domain.identity import Caller
@@ -111,6 +112,7 @@ class Dispatcher(grpc.GenericRpcHandler):
                 if admitted.waiting:
                     await admitted.begin()
                 next_step.set(admitted.step)
+                leave_queue.set(admitted.leave_queue)
                 try:
                     return await metered(serve(raw, context), admitted.charge)
                 finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from zimun.rpc.fair_queue import FairQueue
-from zimun.rpc.quota import Quota
+from zimun.rpc.quota import CallQuota
 
 MAX_REST = 0.002
 """Seconds for which a long call waits, after a step, while short calls are under way: each of these
@@ -28,7 +28,7 @@ class LongCalls:
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.quota, self._steps, self._wake = Quota(), FairQueue(), wake
+        self.quota, self._steps, self._wake = CallQuota(), FairQueue(), wake
         self._rest_until, self._quiet_iterations, self._arrivals = 0.0, 0, 0
         self._rest: asyncio.TimerHandle | None = None
 

@@ -1,13 +1,13 @@
-"""The limit of calls that wait: no organization can take the places of all."""
+"""The limit of what waits: no organization can take the places of all."""
 
 import pytest
 
+from zimun.booking.quota import Quota
 from zimun.domain.errors import Overloaded
-from zimun.rpc.quota import MAX_WAIT, Quota
 
 
 def filled(quota: Quota, org_id: str) -> int:
-    """How many more calls of an organization are counted before one is refused."""
+    """How many more places of an organization are had before one is refused."""
     count = 0
     try:
         while True:
@@ -20,9 +20,7 @@ def filled(quota: Quota, org_id: str) -> int:
 @pytest.fixture
 def ten() -> Quota:
     """A quota with ten places."""
-    quota = Quota()
-    quota.cost = MAX_WAIT / 10
-    return quota
+    return Quota(limit=10)
 
 
 def test_an_organization_that_waits_alone_has_most_of_the_places(ten: Quota) -> None:
