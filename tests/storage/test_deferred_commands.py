@@ -4,9 +4,11 @@ import asyncio
 import itertools
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
+from functools import wraps
 from itertools import islice
+from typing import ParamSpec
 
 import pytest
 
@@ -18,6 +20,21 @@ from zimun.domain.errors import HoldNotFound, Overloaded
 from .booking_client import BookingClient
 from .sample_catalog import KIOSK, ORG, SALON, PutCatalog, at, put_catalog
 from .sqlite_commands import DEADLINE
+
+P = ParamSpec("P")
+
+
+def in_time(
+    test: Callable[P, Coroutine[object, object, None]],
+) -> Callable[P, Coroutine[object, object, None]]:
+    """The test, which fails after DEADLINE: a deadline in a fixture would not end it."""
+
+    @wraps(test)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async with asyncio.timeout(DEADLINE):
+            await test(*args, **kwargs)
+
+    return run
 
 
 class Loads:
@@ -44,8 +61,7 @@ async def loads(client: BookingClient, monkeypatch: pytest.MonkeyPatch) -> Async
         return await read(requests)
 
     monkeypatch.setattr(client.stores.ledgers, "read", waiting)
-    async with asyncio.timeout(DEADLINE):
-        yield found
+    yield found
     # The writer waits for them as it closes, also where a test has failed.
     found.allowed.set()
 
@@ -66,6 +82,7 @@ async def change_another(client: BookingClient, name: str) -> None:
     await put_catalog(client.stores, replace(SALON, id=other, name=name), org_id=other)
 
 
+@in_time
 async def test_others_do_not_wait_until_a_ledger_is_loaded(
     client: BookingClient, loads: Loads
 ) -> None:
@@ -83,6 +100,7 @@ async def test_others_do_not_wait_until_a_ledger_is_loaded(
     assert client.stores.writer.waiting == 0
 
 
+@in_time
 async def test_others_do_not_wait_for_a_ledger_that_a_query_loads(
     client: BookingClient, loads: Loads
 ) -> None:
@@ -96,6 +114,7 @@ async def test_others_do_not_wait_for_a_ledger_that_a_query_loads(
     assert (await held).start == at(10)
 
 
+@in_time
 async def test_ledger_goes_on_where_all_that_waited_for_it_have_gone(
     client: BookingClient, loads: Loads
 ) -> None:
@@ -107,6 +126,7 @@ async def test_ledger_goes_on_where_all_that_waited_for_it_have_gone(
     assert not client.stores.reader.memory(ORG).lock.locked()
 
 
+@in_time
 async def test_load_that_fails_fails_the_commands_that_wait_for_it_alone(
     client: BookingClient, loads: Loads
 ) -> None:
@@ -122,6 +142,7 @@ async def test_load_that_fails_fails_the_commands_that_wait_for_it_alone(
     assert (await client.hold(at(10), KIOSK.id)).start == at(10)
 
 
+@in_time
 async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_others(
     client: BookingClient, loads: Loads
 ) -> None:
@@ -143,6 +164,7 @@ async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_ot
     assert writer.waiting == 0
 
 
+@in_time
 async def test_writer_that_closes_waits_for_what_is_loaded(
     client: BookingClient, loads: Loads
 ) -> None:
