@@ -143,6 +143,22 @@ async def test_load_that_fails_fails_the_commands_that_wait_for_it_alone(
 
 
 @in_time
+async def test_commands_that_wait_for_a_load_do_not_fail_with_their_group(
+    client: BookingClient, loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> None:
+        raise Overloaded("the store cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.stores.ledgers, "append", fail)
+        held = asyncio.ensure_future(client.hold(at(10), KIOSK.id))
+        with pytest.raises(Overloaded):
+            await change_another(client, "Barber")
+    loads.allowed.set()
+    assert (await held).start == at(10)
+
+
+@in_time
 async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_others(
     client: BookingClient, loads: Loads
 ) -> None:
