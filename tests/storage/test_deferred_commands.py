@@ -12,10 +12,13 @@ from typing import ParamSpec
 
 import pytest
 
+from zimun.booking.change_request import ChangeRequest
 from zimun.booking.deferred_commands import MAX_DEFERRED
 from zimun.booking.store import LedgerRead, LedgerUpdate
+from zimun.booking.writer import MAX_GROUP
 from zimun.domain.commands import ReleaseHold
 from zimun.domain.errors import HoldNotFound, Overloaded
+from zimun.domain.identity import Caller
 
 from .booking_client import BookingClient
 from .sample_catalog import KIOSK, ORG, SALON, PutCatalog, at, put_catalog
@@ -172,6 +175,7 @@ async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_ot
                 releases.append(
                     asyncio.ensure_future(writer.run(org_id, ReleaseHold(f"h_{flood}_{n}")))
                 )
+            await asyncio.sleep(0)
             # It comes after all of them.
             await change_another(client, org_id)
             waiting.append(writer.waiting)
@@ -182,6 +186,29 @@ async def test_one_ledger_that_is_loaded_takes_most_places_and_leaves_some_to_ot
         counts = Counter(map(type, outcomes))
         assert counts == {HoldNotFound: waiting[1], Overloaded: len(releases) - waiting[1]}
         assert writer.waiting == 0
+
+
+@in_time
+async def test_others_go_in_turn_with_very_many_commands_that_were_deferred(
+    client: BookingClient, loads: Loads
+) -> None:
+    await change_another(client, "Barber")
+    caller = Caller(ORG, "c_client", frozenset())
+    # A refusal under a key is confirmed by a read: others come meanwhile.
+    requests = (
+        ChangeRequest(caller, "ReleaseHold", f"k_{n}", b"", bytes) for n in range(8 * MAX_GROUP)
+    )
+    releases = [
+        asyncio.ensure_future(client.stores.writer.submit(request, ReleaseHold("h_1")))
+        for request in requests
+    ]
+    await loads.begun.wait()
+    loads.allowed.set()
+    await asyncio.wait(releases, return_when=asyncio.FIRST_COMPLETED)
+    # The first group has its outcome: the others have returned.
+    await change_another(client, "Spa")
+    assert sum(not release.done() for release in releases) >= 4 * MAX_GROUP
+    await asyncio.gather(*releases, return_exceptions=True)
 
 
 @in_time

@@ -115,12 +115,15 @@ class Writer:
 class _Lane:
     """A lane writes one group after the other; an organization's commands are all in one lane.
 
-    `_memories` are those of the group under way, by organization, locked.
+    `_memories` are those of the group under way, by organization, locked. Deferred commands that
+    have been loaded, beyond a group, have `_returned`: they go in turn with those that wait.
     """
 
     def __init__(self, store: LedgerStore, reader: Reader, clock: Clock) -> None:
         self._store, self._reader, self._clock = store, reader, clock
         self._waiting: deque[PendingCommand] = deque()
+        self._returned: deque[PendingCommand] = deque()
+        self._turn = 0
         self._deferred = DeferredCommands(reader, self._wake)
         self._memories: dict[str, LedgerMemory] = {}
         self._arrival = asyncio.Event()
@@ -131,12 +134,12 @@ class _Lane:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting) + len(self._deferred)
+        return len(self._waiting) + len(self._returned) + len(self._deferred)
 
     @property
     def _has_commands(self) -> bool:
         """Whether a group can be made."""
-        return bool(self._waiting) or self._deferred.has_loaded
+        return bool(self._waiting or self._returned) or self._deferred.has_loaded
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -172,7 +175,7 @@ class _Lane:
         self._arrival.set()
 
     async def _run(self) -> None:
-        while self._waiting or self._deferred or not self._closed:
+        while self._has_commands or self._deferred or not self._closed:
             await self._arrival.wait()
             self._arrival.clear()
             while group := await self._gather_group():
@@ -181,6 +184,8 @@ class _Lane:
                 except Exception as error:
                     log.exception("a group of commands failed")
                     fail(group, error)
+                # A group that writes nothing may not have left the event loop to others.
+                await asyncio.sleep(0)
 
     async def _gather_group(self) -> list[PendingCommand]:
         """The next group; holds of refused slots gather while nothing else waits, as one read of
@@ -204,8 +209,9 @@ class _Lane:
         group = self._take_loaded()
         others: list[PendingCommand] = []
         to_decide = len(group)
-        while self._waiting and to_decide < MAX_GROUP and len(group) < MAX_COMMANDS:
-            pending = self._waiting.popleft()
+        while to_decide < MAX_GROUP and len(group) < MAX_COMMANDS:
+            if (pending := self._pop()) is None:
+                break
             if pending.future.done():
                 continue
             together = self._store.shares_transactions or not group
@@ -221,6 +227,12 @@ class _Lane:
         self._waiting.extendleft(reversed(others))
         return group
 
+    def _pop(self) -> PendingCommand | None:
+        """The next command that waits or has returned; None without any."""
+        queues = [queue for queue in (self._waiting, self._returned) if queue]
+        self._turn += 1
+        return queues[self._turn % len(queues)].popleft() if queues else None
+
     def _take_loaded(self) -> list[PendingCommand]:
         """Deferred commands that have what they lacked; of very many of a ledger the rest wait
         again."""
@@ -230,7 +242,7 @@ class _Lane:
             if loaded is None:
                 break
             group += loaded.commands[:MAX_GROUP]
-            self._waiting.extend(loaded.commands[MAX_GROUP:])
+            self._returned.extend(loaded.commands[MAX_GROUP:])
             self._memories[loaded.memory.org_id] = loaded.memory
         return group
 
