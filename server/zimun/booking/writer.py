@@ -185,6 +185,7 @@ class _Lane:
                     log.exception("a group of commands failed")
                     fail(group, error)
                 # A group that writes nothing may not have left the event loop to others.
+                del group
                 await asyncio.sleep(0)
 
     async def _gather_group(self) -> list[PendingCommand]:
