@@ -26,7 +26,7 @@ def _stay_in_queue() -> None:
 
 
 leave_queue: ContextVar[Callable[[], None]] = ContextVar("leave_queue", default=_stay_in_queue)
-"""Lets another call begin in place of the running one; `rpc.admission` sets it."""
+"""Lets another call begin in place of the running one; `rpc.dispatch` sets it."""
 
 
 class LoadedCommands(NamedTuple):
