@@ -143,7 +143,8 @@ async def test_what_a_stopping_server_cancels_is_repeated_where_it_takes_effect_
     assert (answer.status, len(gateway.server.calls)) == (status, calls)
 
 
-async def test_all_that_a_stopping_server_had_is_repeated(gateway: Gateway) -> None:
+async def test_all_that_a_stopping_server_had_is_repeated(tmp_path: Path) -> None:
+    """With the usual time limit: the server has to get all of them first."""
     had, begun, all_there = 40, count(1), asyncio.Event()
 
     async def behave(_: Any, context: Context) -> Message:
@@ -155,8 +156,9 @@ async def test_all_that_a_stopping_server_had_is_repeated(gateway: Gateway) -> N
             await context.abort(grpc.StatusCode.CANCELLED, "stopping")
         return ListServicesResponse()
 
-    gateway.server.behaviours["ListServices"] = behave
-    answers = await asyncio.gather(*(gateway.get(SERVICES) for _ in range(had)))
+    async with run_gateway(tmp_path) as gateway:
+        gateway.server.behaviours["ListServices"] = behave
+        answers = await asyncio.gather(*(gateway.get(SERVICES) for _ in range(had)))
     assert {answer.status for answer in answers} == {200}
 
 
