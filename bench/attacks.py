@@ -125,8 +125,8 @@ async def measure(server: dict[str, Any], seconds: float, rate: float, directory
                     sent, outcomes = pipe.recv()
                 after = await honest.measure(rate, seconds)
                 ratios = (f"{beside.p99 / quiet.p99:>7.2f}" for quiet in (before, after))
-                what = (f"{n} {status}" for status, n in outcomes.most_common())
-                more = f"{''.join(ratios)}  {', '.join(what)}"
+                statuses = (f"{n} {status}" for status, n in outcomes.most_common())
+                more = f"{''.join(ratios)}  {', '.join(statuses)}"
                 _print("  harmless" if harmless else name, f"{sent:,.0f}", beside, more)
                 _print("quiet", "", before := after)
         kept.close()

@@ -54,7 +54,7 @@ class Servers:
         [lua_filter] = fairness_filters(Settings())
         source = lua_filter["typed_config"]["default_source_code"]["inline_string"]
         self._lua: Any = LuaRuntime()
-        self._lua.execute(f"{HANDLE}\nmath.randomseed(7)\n{source}")
+        self._lua.execute(f"{HANDLE}\n{source}")
         self._step, self._base = 1 / capacity, base_latency
         self._busy_until, self._running = 0.0, list[tuple[float, Any]]()
 

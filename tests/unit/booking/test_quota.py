@@ -18,24 +18,24 @@ def filled(quota: Quota, org_id: str) -> int:
 
 
 @pytest.fixture
-def ten() -> Quota:
+def quota() -> Quota:
     """A quota with ten places."""
     return Quota(limit=10)
 
 
-def test_an_organization_that_waits_alone_has_most_of_the_places(ten: Quota) -> None:
-    assert filled(ten, "o_noisy") == 8
+def test_an_organization_that_waits_alone_has_most_of_the_places(quota: Quota) -> None:
+    assert filled(quota, "o_noisy") == 8
 
 
-def test_an_organization_has_a_place_though_others_have_filled_the_queue(ten: Quota) -> None:
-    filled(ten, "o_noisy")
-    filled(ten, "o_loud")
-    assert [filled(ten, f"o_{n}") for n in range(10)] == [1] * 8 + [0] * 2
+def test_an_organization_has_a_place_though_others_have_filled_the_queue(quota: Quota) -> None:
+    filled(quota, "o_noisy")
+    filled(quota, "o_loud")
+    assert [filled(quota, f"o_{n}") for n in range(10)] == [1] * 8 + [0] * 2
 
 
-def test_places_that_are_left_can_be_had_again(ten: Quota) -> None:
-    filled(ten, "o_noisy")
-    filled(ten, "o_quiet")
-    ten.release("o_quiet")
-    assert filled(ten, "o_quiet") == 1
-    assert ten.refused == 3
+def test_places_that_are_left_can_be_had_again(quota: Quota) -> None:
+    filled(quota, "o_noisy")
+    filled(quota, "o_quiet")
+    quota.release("o_quiet")
+    assert filled(quota, "o_quiet") == 1
+    assert quota.refused == 3
