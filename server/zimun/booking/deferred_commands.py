@@ -30,7 +30,7 @@ leave_queue: ContextVar[Callable[[], None]] = ContextVar("leave_queue", default=
 
 
 class LoadedCommands(NamedTuple):
-    """Commands whose parts have been loaded; `memory` stays locked until their group releases it."""
+    """Commands whose parts are loaded; `memory` stays locked until their group releases it."""
 
     memory: LedgerMemory
     commands: Sequence[PendingCommand]
