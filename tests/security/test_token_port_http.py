@@ -11,8 +11,10 @@ import pytest
 from zimun import app
 from zimun.clock import ManualClock
 from zimun.config import Settings
+from zimun.v1.organization_pb2 import Organization
+from zimun.v1.organizations_service_pb2 import UpdateOrganizationRequest
 
-from ..support.rpc import FRIDAY_MORNING
+from ..support.rpc import FRIDAY_MORNING, connected, seed
 from .attacks import AttackCounter
 
 FORM = (
@@ -83,3 +85,24 @@ async def test_a_caller_that_leaves_within_its_body_leaves_no_error(
     await answer(port, b"GET /x HTTP/1.0\r\n\r\n")
     assert errors(caplog) == []
     attacks.count("token port, body cut off")
+
+
+async def test_an_agent_that_leaves_within_its_message_leaves_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, attacks: AttackCounter
+) -> None:
+    settings = Settings(data_dir=tmp_path, grpc_port=0, auth_port=0)
+    clock = ManualClock(FRIDAY_MORNING)
+    async with app.serve(settings, clock) as server:
+        await seed(server.stores.writer)
+        async with connected(server, settings, clock) as zimun:
+            admitted = Organization(mcp_access=Organization.READ_ONLY)
+            request = UpdateOrganizationRequest(organization=admitted)
+            await zimun.call(zimun.organizations.UpdateOrganization, request)
+            bearer = dict(zimun.bearer())["authorization"].encode()
+        head = b"POST /o/o_demo/mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        authorized = head + b"Authorization: " + bearer + b"\r\nContent-Length: 99\r\n\r\n{"
+        await answer(server.auth_port, authorized)
+        # Answered once the server has done with the other one.
+        await answer(server.auth_port, b"GET /x HTTP/1.0\r\n\r\n")
+        assert errors(caplog) == []
+    attacks.count("agents' endpoint, body cut off")
